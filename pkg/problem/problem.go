@@ -1,0 +1,39 @@
+// Package problem names the refusals that cross the ports between services. A service returns them (wrapped with
+// %w and what it was doing), callers match them with errors.Is, and the API service alone turns them into etcd's
+// codes and texts. It holds no text that reaches a client.
+package problem
+
+import "errors"
+
+var (
+	// ErrCompacted is returned by reads and watches below the compacted revision, and by a compaction that would go back.
+	ErrCompacted = errors.New("revision has been compacted")
+	// ErrFutureRevision is returned by reads and compactions above the newest revision.
+	ErrFutureRevision = errors.New("revision is in the future")
+	// ErrKeyNotFound is returned by a put that keeps the value or lease of a key that does not exist.
+	ErrKeyNotFound = errors.New("key not found")
+	// ErrLeaseNotFound is returned by whatever names a lease that does not exist.
+	ErrLeaseNotFound = errors.New("lease not found")
+	// ErrLeaseExists is returned by a grant of an id that is taken.
+	ErrLeaseExists = errors.New("lease already exists")
+	// ErrLeaseTTLTooLarge is returned by a grant of more time than a lease may have.
+	ErrLeaseTTLTooLarge = errors.New("lease TTL is too large")
+	// ErrStaleEpoch is returned to a lease service that no longer holds the right to expire leases.
+	ErrStaleEpoch = errors.New("lease epoch is stale")
+	// ErrNoSpace is returned by writes that need space while the NOSPACE alarm is raised or the quota is used up.
+	ErrNoSpace = errors.New("database space exceeded")
+	// ErrCorrupt is returned by reads and writes while the CORRUPT alarm is raised.
+	ErrCorrupt = errors.New("corrupt member")
+	// ErrNoLeader is returned when the cluster has no leader.
+	ErrNoLeader = errors.New("no leader")
+	// ErrLeaderChanged is returned when a proposal was lost or a read could not be confirmed as leadership moved.
+	ErrLeaderChanged = errors.New("leader changed")
+	// ErrTimeout is returned when a proposal or read was not confirmed in time. A proposal may still take effect.
+	ErrTimeout = errors.New("request timed out")
+	// ErrTooManyRequests is returned when the queue of proposals is full. The proposal has no effect.
+	ErrTooManyRequests = errors.New("too many requests")
+	// ErrTooLarge is returned by a proposal that does not fit a log entry.
+	ErrTooLarge = errors.New("request is too large")
+	// ErrStopped is returned once the service has stopped or is stopping.
+	ErrStopped = errors.New("service stopped")
+)
