@@ -3,9 +3,11 @@
 package delivery
 
 import (
+	"context"
 	"sync"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 )
 
 // Delivery is one message of a watch session.
@@ -35,4 +37,19 @@ type Batch struct {
 func (b *Batch) Encoded(encode func([]*consensusv1.Event) []byte) []byte {
 	b.once.Do(func() { b.encoded = encode(b.Events) })
 	return b.encoded
+}
+
+// Session is one client's watches. Its methods may be called concurrently; Next only by one goroutine at a time.
+type Session interface {
+	// Add starts a watch under an id that is not in use on this session. Events arrive from its start revision on,
+	// which may lie in the past (back-fill) or in the future.
+	Add(watch *watchv1.Watch) error
+	// Remove ends a watch; a delivery that Next has already returned may still be on its way.
+	Remove(id int64)
+	// Progress asks for a delivery with All set, once every watch of the session is told everything up to revision.
+	Progress(revision int64)
+	// Next waits for the next delivery. It fails when ctx ends, with problem.ErrStopped after Close or when the service stops.
+	Next(ctx context.Context) (*Delivery, error)
+	// Close ends all watches. It may be called twice.
+	Close()
 }

@@ -169,7 +169,8 @@ type RangeResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Result *RangeResult           `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	// The store's revision when the range was read.
-	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision      int64  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -214,6 +215,13 @@ func (x *RangeResponse) GetResult() *RangeResult {
 func (x *RangeResponse) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *RangeResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
 	}
 	return 0
 }
@@ -274,6 +282,7 @@ type RangeStreamResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        *RangeResult           `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	Revision      int64                  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64                 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -318,6 +327,13 @@ func (x *RangeStreamResponse) GetResult() *RangeResult {
 func (x *RangeStreamResponse) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *RangeStreamResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
 	}
 	return 0
 }
@@ -378,6 +394,7 @@ type ReadTxnResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        *TxnResult             `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	Revision      int64                  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64                 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +443,13 @@ func (x *ReadTxnResponse) GetRevision() int64 {
 	return 0
 }
 
+func (x *ReadTxnResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
+}
+
 type ReadIndexRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -465,6 +489,7 @@ func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
 type ReadIndexResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64                 `protobuf:"varint,2,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -506,6 +531,118 @@ func (x *ReadIndexResponse) GetRevision() int64 {
 	return 0
 }
 
+func (x *ReadIndexResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
+}
+
+type PositionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionRequest) Reset() {
+	*x = PositionRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionRequest) ProtoMessage() {}
+
+func (x *PositionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionRequest.ProtoReflect.Descriptor instead.
+func (*PositionRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
+}
+
+type PositionResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId uint64                 `protobuf:"varint,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	MemberId  uint64                 `protobuf:"varint,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	RaftTerm  uint64                 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	// The newest revision that is applied here.
+	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PositionResponse) Reset() {
+	*x = PositionResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionResponse) ProtoMessage() {}
+
+func (x *PositionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionResponse.ProtoReflect.Descriptor instead.
+func (*PositionResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *PositionResponse) GetClusterId() uint64 {
+	if x != nil {
+		return x.ClusterId
+	}
+	return 0
+}
+
+func (x *PositionResponse) GetMemberId() uint64 {
+	if x != nil {
+		return x.MemberId
+	}
+	return 0
+}
+
+func (x *PositionResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
+}
+
+func (x *PositionResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 type TailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first revision wanted.
@@ -516,7 +653,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +665,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +678,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TailRequest) GetFromRevision() int64 {
@@ -563,7 +700,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +712,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +725,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TailResponse) GetCommits() []*Commit {
@@ -621,7 +758,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +770,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +783,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HistoryRequest) GetFromRevision() int64 {
@@ -696,7 +833,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +845,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +858,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HistoryResponse) GetCommits() []*Commit {
@@ -747,7 +884,7 @@ type LeasesRequest struct {
 
 func (x *LeasesRequest) Reset() {
 	*x = LeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +896,7 @@ func (x *LeasesRequest) String() string {
 func (*LeasesRequest) ProtoMessage() {}
 
 func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +909,7 @@ func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesRequest.ProtoReflect.Descriptor instead.
 func (*LeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LeasesRequest) GetSerializable() bool {
@@ -791,7 +928,7 @@ type LeasesResponse struct {
 
 func (x *LeasesResponse) Reset() {
 	*x = LeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +940,7 @@ func (x *LeasesResponse) String() string {
 func (*LeasesResponse) ProtoMessage() {}
 
 func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +953,7 @@ func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesResponse.ProtoReflect.Descriptor instead.
 func (*LeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeasesResponse) GetLeases() []*Lease {
@@ -839,7 +976,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +988,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +1001,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Lease) GetId() int64 {
@@ -897,7 +1034,7 @@ type LeaseKeysRequest struct {
 
 func (x *LeaseKeysRequest) Reset() {
 	*x = LeaseKeysRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1046,7 @@ func (x *LeaseKeysRequest) String() string {
 func (*LeaseKeysRequest) ProtoMessage() {}
 
 func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1059,7 @@ func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysRequest.ProtoReflect.Descriptor instead.
 func (*LeaseKeysRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeaseKeysRequest) GetId() int64 {
@@ -941,7 +1078,7 @@ type LeaseKeysResponse struct {
 
 func (x *LeaseKeysResponse) Reset() {
 	*x = LeaseKeysResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1090,7 @@ func (x *LeaseKeysResponse) String() string {
 func (*LeaseKeysResponse) ProtoMessage() {}
 
 func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1103,7 @@ func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysResponse.ProtoReflect.Descriptor instead.
 func (*LeaseKeysResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseKeysResponse) GetKeys() [][]byte {
@@ -984,7 +1121,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1133,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1146,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
 }
 
 type StatusResponse struct {
@@ -1039,7 +1176,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1188,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1201,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -1185,7 +1322,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1197,7 +1334,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1210,7 +1347,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Member) GetId() uint64 {
@@ -1257,7 +1394,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1406,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1419,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MembersRequest) GetSerializable() bool {
@@ -1301,7 +1438,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1450,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1463,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MembersResponse) GetMembers() []*Member {
@@ -1344,7 +1481,7 @@ type AlarmsRequest struct {
 
 func (x *AlarmsRequest) Reset() {
 	*x = AlarmsRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1493,7 @@ func (x *AlarmsRequest) String() string {
 func (*AlarmsRequest) ProtoMessage() {}
 
 func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1506,7 @@ func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
 func (*AlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
 }
 
 type AlarmsResponse struct {
@@ -1381,7 +1518,7 @@ type AlarmsResponse struct {
 
 func (x *AlarmsResponse) Reset() {
 	*x = AlarmsResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1530,7 @@ func (x *AlarmsResponse) String() string {
 func (*AlarmsResponse) ProtoMessage() {}
 
 func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1543,7 @@ func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
 func (*AlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AlarmsResponse) GetAlarms() []*Alarm {
@@ -1426,7 +1563,7 @@ type HashKVRequest struct {
 
 func (x *HashKVRequest) Reset() {
 	*x = HashKVRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1575,7 @@ func (x *HashKVRequest) String() string {
 func (*HashKVRequest) ProtoMessage() {}
 
 func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1588,7 @@ func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVRequest.ProtoReflect.Descriptor instead.
 func (*HashKVRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HashKVRequest) GetRevision() int64 {
@@ -1473,7 +1610,7 @@ type HashKVResponse struct {
 
 func (x *HashKVResponse) Reset() {
 	*x = HashKVResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1485,7 +1622,7 @@ func (x *HashKVResponse) String() string {
 func (*HashKVResponse) ProtoMessage() {}
 
 func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1498,7 +1635,7 @@ func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVResponse.ProtoReflect.Descriptor instead.
 func (*HashKVResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HashKVResponse) GetHash() uint32 {
@@ -1537,7 +1674,7 @@ type WaitCompactedRequest struct {
 
 func (x *WaitCompactedRequest) Reset() {
 	*x = WaitCompactedRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1686,7 @@ func (x *WaitCompactedRequest) String() string {
 func (*WaitCompactedRequest) ProtoMessage() {}
 
 func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1699,7 @@ func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedRequest.ProtoReflect.Descriptor instead.
 func (*WaitCompactedRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
 }
 
 type WaitCompactedResponse struct {
@@ -1573,7 +1710,7 @@ type WaitCompactedResponse struct {
 
 func (x *WaitCompactedResponse) Reset() {
 	*x = WaitCompactedResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1585,7 +1722,7 @@ func (x *WaitCompactedResponse) String() string {
 func (*WaitCompactedResponse) ProtoMessage() {}
 
 func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1598,7 +1735,7 @@ func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedResponse.ProtoReflect.Descriptor instead.
 func (*WaitCompactedResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
 }
 
 type SnapshotRequest struct {
@@ -1609,7 +1746,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1758,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1771,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
 }
 
 type SnapshotResponse struct {
@@ -1648,7 +1785,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1660,7 +1797,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1673,7 +1810,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SnapshotResponse) GetBlob() []byte {
@@ -1701,25 +1838,36 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"o\n" +
 	"\fRangeRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"f\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x83\x01\n" +
 	"\rRangeResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"u\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"u\n" +
 	"\x12RangeStreamRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"l\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x89\x01\n" +
 	"\x13RangeStreamResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"k\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"k\n" +
 	"\x0eReadTxnRequest\x125\n" +
 	"\x03txn\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.TxnOpB\x06\xbaH\x03\xc8\x01\x01R\x03txn\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"f\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x83\x01\n" +
 	"\x0fReadTxnResponse\x127\n" +
 	"\x06result\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TxnResultR\x06result\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x03R\brevision\"\x12\n" +
-	"\x10ReadIndexRequest\"/\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x12\n" +
+	"\x10ReadIndexRequest\"L\n" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\";\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"\x11\n" +
+	"\x0fPositionRequest\"\x87\x01\n" +
+	"\x10PositionResponse\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
+	"\tmember_id\x18\x02 \x01(\x04R\bmemberId\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\";\n" +
 	"\vTailRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\"Z\n" +
 	"\fTailResponse\x126\n" +
@@ -1797,14 +1945,14 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0fSnapshotRequest\"O\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12'\n" +
-	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes2\xd2\n" +
-	"\n" +
+	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes2\xad\v\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +
 	"\vRangeStream\x12(.quorate.consensus.v1.RangeStreamRequest\x1a).quorate.consensus.v1.RangeStreamResponse0\x01\x12V\n" +
 	"\aReadTxn\x12$.quorate.consensus.v1.ReadTxnRequest\x1a%.quorate.consensus.v1.ReadTxnResponse\x12\\\n" +
-	"\tReadIndex\x12&.quorate.consensus.v1.ReadIndexRequest\x1a'.quorate.consensus.v1.ReadIndexResponse\x12O\n" +
+	"\tReadIndex\x12&.quorate.consensus.v1.ReadIndexRequest\x1a'.quorate.consensus.v1.ReadIndexResponse\x12Y\n" +
+	"\bPosition\x12%.quorate.consensus.v1.PositionRequest\x1a&.quorate.consensus.v1.PositionResponse\x12O\n" +
 	"\x04Tail\x12!.quorate.consensus.v1.TailRequest\x1a\".quorate.consensus.v1.TailResponse0\x01\x12V\n" +
 	"\aHistory\x12$.quorate.consensus.v1.HistoryRequest\x1a%.quorate.consensus.v1.HistoryResponse\x12S\n" +
 	"\x06Leases\x12#.quorate.consensus.v1.LeasesRequest\x1a$.quorate.consensus.v1.LeasesResponse\x12\\\n" +
@@ -1829,7 +1977,7 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
@@ -1841,83 +1989,87 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ReadTxnResponse)(nil),       // 7: quorate.consensus.v1.ReadTxnResponse
 	(*ReadIndexRequest)(nil),      // 8: quorate.consensus.v1.ReadIndexRequest
 	(*ReadIndexResponse)(nil),     // 9: quorate.consensus.v1.ReadIndexResponse
-	(*TailRequest)(nil),           // 10: quorate.consensus.v1.TailRequest
-	(*TailResponse)(nil),          // 11: quorate.consensus.v1.TailResponse
-	(*HistoryRequest)(nil),        // 12: quorate.consensus.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 13: quorate.consensus.v1.HistoryResponse
-	(*LeasesRequest)(nil),         // 14: quorate.consensus.v1.LeasesRequest
-	(*LeasesResponse)(nil),        // 15: quorate.consensus.v1.LeasesResponse
-	(*Lease)(nil),                 // 16: quorate.consensus.v1.Lease
-	(*LeaseKeysRequest)(nil),      // 17: quorate.consensus.v1.LeaseKeysRequest
-	(*LeaseKeysResponse)(nil),     // 18: quorate.consensus.v1.LeaseKeysResponse
-	(*StatusRequest)(nil),         // 19: quorate.consensus.v1.StatusRequest
-	(*StatusResponse)(nil),        // 20: quorate.consensus.v1.StatusResponse
-	(*Member)(nil),                // 21: quorate.consensus.v1.Member
-	(*MembersRequest)(nil),        // 22: quorate.consensus.v1.MembersRequest
-	(*MembersResponse)(nil),       // 23: quorate.consensus.v1.MembersResponse
-	(*AlarmsRequest)(nil),         // 24: quorate.consensus.v1.AlarmsRequest
-	(*AlarmsResponse)(nil),        // 25: quorate.consensus.v1.AlarmsResponse
-	(*HashKVRequest)(nil),         // 26: quorate.consensus.v1.HashKVRequest
-	(*HashKVResponse)(nil),        // 27: quorate.consensus.v1.HashKVResponse
-	(*WaitCompactedRequest)(nil),  // 28: quorate.consensus.v1.WaitCompactedRequest
-	(*WaitCompactedResponse)(nil), // 29: quorate.consensus.v1.WaitCompactedResponse
-	(*SnapshotRequest)(nil),       // 30: quorate.consensus.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),      // 31: quorate.consensus.v1.SnapshotResponse
-	(*Command)(nil),               // 32: quorate.consensus.v1.Command
-	(*Result)(nil),                // 33: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 34: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 35: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 36: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 37: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 38: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 39: quorate.consensus.v1.Alarm
+	(*PositionRequest)(nil),       // 10: quorate.consensus.v1.PositionRequest
+	(*PositionResponse)(nil),      // 11: quorate.consensus.v1.PositionResponse
+	(*TailRequest)(nil),           // 12: quorate.consensus.v1.TailRequest
+	(*TailResponse)(nil),          // 13: quorate.consensus.v1.TailResponse
+	(*HistoryRequest)(nil),        // 14: quorate.consensus.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 15: quorate.consensus.v1.HistoryResponse
+	(*LeasesRequest)(nil),         // 16: quorate.consensus.v1.LeasesRequest
+	(*LeasesResponse)(nil),        // 17: quorate.consensus.v1.LeasesResponse
+	(*Lease)(nil),                 // 18: quorate.consensus.v1.Lease
+	(*LeaseKeysRequest)(nil),      // 19: quorate.consensus.v1.LeaseKeysRequest
+	(*LeaseKeysResponse)(nil),     // 20: quorate.consensus.v1.LeaseKeysResponse
+	(*StatusRequest)(nil),         // 21: quorate.consensus.v1.StatusRequest
+	(*StatusResponse)(nil),        // 22: quorate.consensus.v1.StatusResponse
+	(*Member)(nil),                // 23: quorate.consensus.v1.Member
+	(*MembersRequest)(nil),        // 24: quorate.consensus.v1.MembersRequest
+	(*MembersResponse)(nil),       // 25: quorate.consensus.v1.MembersResponse
+	(*AlarmsRequest)(nil),         // 26: quorate.consensus.v1.AlarmsRequest
+	(*AlarmsResponse)(nil),        // 27: quorate.consensus.v1.AlarmsResponse
+	(*HashKVRequest)(nil),         // 28: quorate.consensus.v1.HashKVRequest
+	(*HashKVResponse)(nil),        // 29: quorate.consensus.v1.HashKVResponse
+	(*WaitCompactedRequest)(nil),  // 30: quorate.consensus.v1.WaitCompactedRequest
+	(*WaitCompactedResponse)(nil), // 31: quorate.consensus.v1.WaitCompactedResponse
+	(*SnapshotRequest)(nil),       // 32: quorate.consensus.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),      // 33: quorate.consensus.v1.SnapshotResponse
+	(*Command)(nil),               // 34: quorate.consensus.v1.Command
+	(*Result)(nil),                // 35: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 36: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 37: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 38: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 39: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 40: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 41: quorate.consensus.v1.Alarm
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	32, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	33, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	34, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	35, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	34, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	35, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	36, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	37, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	38, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	38, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
-	16, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
-	21, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
-	39, // 12: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	34, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	35, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	36, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	37, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	36, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	37, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	38, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	39, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	40, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	40, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	18, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
+	23, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
+	41, // 12: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
 	0,  // 13: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
 	2,  // 14: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
 	4,  // 15: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
 	6,  // 16: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
 	8,  // 17: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	10, // 18: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	12, // 19: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	14, // 20: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	17, // 21: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	19, // 22: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	22, // 23: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	24, // 24: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	26, // 25: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	28, // 26: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	30, // 27: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 28: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 29: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 30: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 31: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 32: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 33: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	13, // 34: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	15, // 35: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	18, // 36: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	20, // 37: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	23, // 38: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	25, // 39: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	27, // 40: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	29, // 41: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	31, // 42: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	28, // [28:43] is the sub-list for method output_type
-	13, // [13:28] is the sub-list for method input_type
+	10, // 18: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	12, // 19: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	14, // 20: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	16, // 21: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	19, // 22: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	21, // 23: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	24, // 24: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	26, // 25: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	28, // 26: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	30, // 27: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	32, // 28: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 29: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	3,  // 30: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	5,  // 31: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	7,  // 32: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	9,  // 33: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	11, // 34: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	13, // 35: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	15, // 36: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	17, // 37: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	20, // 38: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	22, // 39: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	25, // 40: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	27, // 41: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	29, // 42: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	31, // 43: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	33, // 44: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	29, // [29:45] is the sub-list for method output_type
+	13, // [13:29] is the sub-list for method input_type
 	13, // [13:13] is the sub-list for extension type_name
 	13, // [13:13] is the sub-list for extension extendee
 	0,  // [0:13] is the sub-list for field type_name
@@ -1936,7 +2088,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,6 +49,9 @@ const (
 	// ConsensusServiceReadIndexProcedure is the fully-qualified name of the ConsensusService's
 	// ReadIndex RPC.
 	ConsensusServiceReadIndexProcedure = "/quorate.consensus.v1.ConsensusService/ReadIndex"
+	// ConsensusServicePositionProcedure is the fully-qualified name of the ConsensusService's Position
+	// RPC.
+	ConsensusServicePositionProcedure = "/quorate.consensus.v1.ConsensusService/Position"
 	// ConsensusServiceTailProcedure is the fully-qualified name of the ConsensusService's Tail RPC.
 	ConsensusServiceTailProcedure = "/quorate.consensus.v1.ConsensusService/Tail"
 	// ConsensusServiceHistoryProcedure is the fully-qualified name of the ConsensusService's History
@@ -88,6 +91,8 @@ type ConsensusServiceClient interface {
 	ReadTxn(context.Context, *v1.ReadTxnRequest) (*v1.ReadTxnResponse, error)
 	// ReadIndex answers once everything that was committed when it was called is applied here.
 	ReadIndex(context.Context, *v1.ReadIndexRequest) (*v1.ReadIndexResponse, error)
+	// Position tells where this member is, without asking another: what response headers carry.
+	Position(context.Context, *v1.PositionRequest) (*v1.PositionResponse, error)
 	// Tail is the commit feed: commits from a revision on, each once, without gaps, as they happen.
 	Tail(context.Context, *v1.TailRequest) (*connect.ServerStreamForClient[v1.TailResponse], error)
 	// History reads one stretch of past commits, for watchers that fell behind.
@@ -149,6 +154,12 @@ func NewConsensusServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			httpClient,
 			baseURL+ConsensusServiceReadIndexProcedure,
 			connect.WithSchema(consensusServiceMethods.ByName("ReadIndex")),
+			connect.WithClientOptions(opts...),
+		),
+		position: connect.NewClient[v1.PositionRequest, v1.PositionResponse](
+			httpClient,
+			baseURL+ConsensusServicePositionProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("Position")),
 			connect.WithClientOptions(opts...),
 		),
 		tail: connect.NewClient[v1.TailRequest, v1.TailResponse](
@@ -221,6 +232,7 @@ type consensusServiceClient struct {
 	rangeStream   *connect.Client[v1.RangeStreamRequest, v1.RangeStreamResponse]
 	readTxn       *connect.Client[v1.ReadTxnRequest, v1.ReadTxnResponse]
 	readIndex     *connect.Client[v1.ReadIndexRequest, v1.ReadIndexResponse]
+	position      *connect.Client[v1.PositionRequest, v1.PositionResponse]
 	tail          *connect.Client[v1.TailRequest, v1.TailResponse]
 	history       *connect.Client[v1.HistoryRequest, v1.HistoryResponse]
 	leases        *connect.Client[v1.LeasesRequest, v1.LeasesResponse]
@@ -268,6 +280,15 @@ func (c *consensusServiceClient) ReadTxn(ctx context.Context, req *v1.ReadTxnReq
 // ReadIndex calls quorate.consensus.v1.ConsensusService.ReadIndex.
 func (c *consensusServiceClient) ReadIndex(ctx context.Context, req *v1.ReadIndexRequest) (*v1.ReadIndexResponse, error) {
 	response, err := c.readIndex.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Position calls quorate.consensus.v1.ConsensusService.Position.
+func (c *consensusServiceClient) Position(ctx context.Context, req *v1.PositionRequest) (*v1.PositionResponse, error) {
+	response, err := c.position.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -369,6 +390,8 @@ type ConsensusServiceHandler interface {
 	ReadTxn(context.Context, *v1.ReadTxnRequest) (*v1.ReadTxnResponse, error)
 	// ReadIndex answers once everything that was committed when it was called is applied here.
 	ReadIndex(context.Context, *v1.ReadIndexRequest) (*v1.ReadIndexResponse, error)
+	// Position tells where this member is, without asking another: what response headers carry.
+	Position(context.Context, *v1.PositionRequest) (*v1.PositionResponse, error)
 	// Tail is the commit feed: commits from a revision on, each once, without gaps, as they happen.
 	Tail(context.Context, *v1.TailRequest, *connect.ServerStream[v1.TailResponse]) error
 	// History reads one stretch of past commits, for watchers that fell behind.
@@ -426,6 +449,12 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 		ConsensusServiceReadIndexProcedure,
 		svc.ReadIndex,
 		connect.WithSchema(consensusServiceMethods.ByName("ReadIndex")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServicePositionHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServicePositionProcedure,
+		svc.Position,
+		connect.WithSchema(consensusServiceMethods.ByName("Position")),
 		connect.WithHandlerOptions(opts...),
 	)
 	consensusServiceTailHandler := connect.NewServerStreamHandlerSimple(
@@ -500,6 +529,8 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 			consensusServiceReadTxnHandler.ServeHTTP(w, r)
 		case ConsensusServiceReadIndexProcedure:
 			consensusServiceReadIndexHandler.ServeHTTP(w, r)
+		case ConsensusServicePositionProcedure:
+			consensusServicePositionHandler.ServeHTTP(w, r)
 		case ConsensusServiceTailProcedure:
 			consensusServiceTailHandler.ServeHTTP(w, r)
 		case ConsensusServiceHistoryProcedure:
@@ -547,6 +578,10 @@ func (UnimplementedConsensusServiceHandler) ReadTxn(context.Context, *v1.ReadTxn
 
 func (UnimplementedConsensusServiceHandler) ReadIndex(context.Context, *v1.ReadIndexRequest) (*v1.ReadIndexResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.ReadIndex is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) Position(context.Context, *v1.PositionRequest) (*v1.PositionResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.Position is not implemented"))
 }
 
 func (UnimplementedConsensusServiceHandler) Tail(context.Context, *v1.TailRequest, *connect.ServerStream[v1.TailResponse]) error {

@@ -1,0 +1,41 @@
+// Package port declares what the API service asks of the other services. Each port is satisfied by the service itself,
+// in one process, and by its Connect client, in many; nothing above a port can tell which it has.
+package port
+
+import (
+	"context"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+)
+
+// Consensus is the replicated store. Its messages are immutable once passed, in both directions.
+type Consensus interface {
+	Propose(context.Context, *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error)
+	Range(context.Context, *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error)
+	RangeStream(context.Context, *consensusv1.RangeStreamRequest, func(*consensusv1.RangeStreamResponse) error) error
+	ReadTxn(context.Context, *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error)
+	ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
+	Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error)
+	Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error)
+	Members(context.Context, *consensusv1.MembersRequest) (*consensusv1.MembersResponse, error)
+	Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error)
+	HashKV(context.Context, *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error)
+	WaitCompacted(context.Context, *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error)
+	Snapshot(context.Context, *consensusv1.SnapshotRequest, func(*consensusv1.SnapshotResponse) error) error
+}
+
+// Lease counts leases down.
+type Lease interface {
+	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)
+	Revoke(context.Context, *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error)
+	KeepAlive(context.Context, *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error)
+	TimeToLive(context.Context, *leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error)
+	List(context.Context, *leasev1.ListRequest) (*leasev1.ListResponse, error)
+}
+
+// Watch opens watch sessions, one for each client stream.
+type Watch interface {
+	Open() delivery.Session
+}
