@@ -246,6 +246,7 @@ type Command struct {
 	//	*Command_LeaseAcquire
 	//	*Command_LeaseCheckpoint
 	//	*Command_Alarm
+	//	*Command_Publish
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -369,6 +370,15 @@ func (x *Command) GetAlarm() *AlarmOp {
 	return nil
 }
 
+func (x *Command) GetPublish() *PublishOp {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Publish); ok {
+			return x.Publish
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -409,6 +419,10 @@ type Command_Alarm struct {
 	Alarm *AlarmOp `protobuf:"bytes,9,opt,name=alarm,proto3,oneof"`
 }
 
+type Command_Publish struct {
+	Publish *PublishOp `protobuf:"bytes,10,opt,name=publish,proto3,oneof"`
+}
+
 func (*Command_Put) isCommand_Command() {}
 
 func (*Command_DeleteRange) isCommand_Command() {}
@@ -427,6 +441,8 @@ func (*Command_LeaseCheckpoint) isCommand_Command() {}
 
 func (*Command_Alarm) isCommand_Command() {}
 
+func (*Command_Publish) isCommand_Command() {}
+
 // Result answers a Command. Refusals (unknown lease, compacted revision, ...) travel as errors, not here.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -443,6 +459,7 @@ type Result struct {
 	//	*Result_LeaseAcquire
 	//	*Result_LeaseCheckpoint
 	//	*Result_Alarm
+	//	*Result_Publish
 	Result isResult_Result `protobuf_oneof:"result"`
 	// The raft term and index that the command was applied at.
 	RaftTerm      uint64 `protobuf:"varint,14,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
@@ -576,6 +593,15 @@ func (x *Result) GetAlarm() *AlarmResult {
 	return nil
 }
 
+func (x *Result) GetPublish() *PublishResult {
+	if x != nil {
+		if x, ok := x.Result.(*Result_Publish); ok {
+			return x.Publish
+		}
+	}
+	return nil
+}
+
 func (x *Result) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
@@ -630,6 +656,10 @@ type Result_Alarm struct {
 	Alarm *AlarmResult `protobuf:"bytes,10,opt,name=alarm,proto3,oneof"`
 }
 
+type Result_Publish struct {
+	Publish *PublishResult `protobuf:"bytes,11,opt,name=publish,proto3,oneof"`
+}
+
 func (*Result_Put) isResult_Result() {}
 
 func (*Result_DeleteRange) isResult_Result() {}
@@ -647,6 +677,8 @@ func (*Result_LeaseAcquire) isResult_Result() {}
 func (*Result_LeaseCheckpoint) isResult_Result() {}
 
 func (*Result_Alarm) isResult_Result() {}
+
+func (*Result_Publish) isResult_Result() {}
 
 type PutOp struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2186,6 +2218,103 @@ func (x *AlarmResult) GetChanged() []*Alarm {
 	return nil
 }
 
+// PublishOp makes a member's name and client URLs known to all.
+type PublishOp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MemberId      uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	ClientUrls    []string               `protobuf:"bytes,3,rep,name=client_urls,json=clientUrls,proto3" json:"client_urls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishOp) Reset() {
+	*x = PublishOp{}
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishOp) ProtoMessage() {}
+
+func (x *PublishOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishOp.ProtoReflect.Descriptor instead.
+func (*PublishOp) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_command_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PublishOp) GetMemberId() uint64 {
+	if x != nil {
+		return x.MemberId
+	}
+	return 0
+}
+
+func (x *PublishOp) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PublishOp) GetClientUrls() []string {
+	if x != nil {
+		return x.ClientUrls
+	}
+	return nil
+}
+
+type PublishResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishResult) Reset() {
+	*x = PublishResult{}
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishResult) ProtoMessage() {}
+
+func (x *PublishResult) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishResult.ProtoReflect.Descriptor instead.
+func (*PublishResult) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_command_proto_rawDescGZIP(), []int{27}
+}
+
 type LeaseCheckpointOp_Remaining struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2197,7 +2326,7 @@ type LeaseCheckpointOp_Remaining struct {
 
 func (x *LeaseCheckpointOp_Remaining) Reset() {
 	*x = LeaseCheckpointOp_Remaining{}
-	mi := &file_quorate_consensus_v1_command_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2338,7 @@ func (x *LeaseCheckpointOp_Remaining) String() string {
 func (*LeaseCheckpointOp_Remaining) ProtoMessage() {}
 
 func (x *LeaseCheckpointOp_Remaining) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_command_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2372,7 @@ var File_quorate_consensus_v1_command_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\xef\x04\n" +
+	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\xac\x05\n" +
 	"\aCommand\x12/\n" +
 	"\x03put\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.PutOpH\x00R\x03put\x12H\n" +
 	"\fdelete_range\x18\x02 \x01(\v2#.quorate.consensus.v1.DeleteRangeOpH\x00R\vdeleteRange\x12/\n" +
@@ -2254,8 +2383,10 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\flease_revoke\x18\x06 \x01(\v2#.quorate.consensus.v1.LeaseRevokeOpH\x00R\vleaseRevoke\x12K\n" +
 	"\rlease_acquire\x18\a \x01(\v2$.quorate.consensus.v1.LeaseAcquireOpH\x00R\fleaseAcquire\x12T\n" +
 	"\x10lease_checkpoint\x18\b \x01(\v2'.quorate.consensus.v1.LeaseCheckpointOpH\x00R\x0fleaseCheckpoint\x125\n" +
-	"\x05alarm\x18\t \x01(\v2\x1d.quorate.consensus.v1.AlarmOpH\x00R\x05alarmB\x10\n" +
-	"\acommand\x12\x05\xbaH\x02\b\x01\"\xe2\x05\n" +
+	"\x05alarm\x18\t \x01(\v2\x1d.quorate.consensus.v1.AlarmOpH\x00R\x05alarm\x12;\n" +
+	"\apublish\x18\n" +
+	" \x01(\v2\x1f.quorate.consensus.v1.PublishOpH\x00R\apublishB\x10\n" +
+	"\acommand\x12\x05\xbaH\x02\b\x01\"\xa3\x06\n" +
 	"\x06Result\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
 	"\x03put\x18\x02 \x01(\v2\x1f.quorate.consensus.v1.PutResultH\x00R\x03put\x12L\n" +
@@ -2268,7 +2399,8 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\rlease_acquire\x18\b \x01(\v2(.quorate.consensus.v1.LeaseAcquireResultH\x00R\fleaseAcquire\x12X\n" +
 	"\x10lease_checkpoint\x18\t \x01(\v2+.quorate.consensus.v1.LeaseCheckpointResultH\x00R\x0fleaseCheckpoint\x129\n" +
 	"\x05alarm\x18\n" +
-	" \x01(\v2!.quorate.consensus.v1.AlarmResultH\x00R\x05alarm\x12\x1b\n" +
+	" \x01(\v2!.quorate.consensus.v1.AlarmResultH\x00R\x05alarm\x12?\n" +
+	"\apublish\x18\v \x01(\v2#.quorate.consensus.v1.PublishResultH\x00R\apublish\x12\x1b\n" +
 	"\traft_term\x18\x0e \x01(\x04R\braftTerm\x12\x1d\n" +
 	"\n" +
 	"raft_index\x18\x0f \x01(\x04R\traftIndexB\b\n" +
@@ -2391,7 +2523,13 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x05alarm\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.AlarmB\x06\xbaH\x03\xc8\x01\x01R\x05alarm\x12\x16\n" +
 	"\x06disarm\x18\x02 \x01(\bR\x06disarm\"D\n" +
 	"\vAlarmResult\x125\n" +
-	"\achanged\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\achangedB\xe1\x01\n" +
+	"\achanged\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\achanged\"f\n" +
+	"\tPublishOp\x12$\n" +
+	"\tmember_id\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\bmemberId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
+	"\vclient_urls\x18\x03 \x03(\tR\n" +
+	"clientUrls\"\x0f\n" +
+	"\rPublishResultB\xe1\x01\n" +
 	"\x18com.quorate.consensus.v1B\fCommandProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
 var (
@@ -2407,7 +2545,7 @@ func file_quorate_consensus_v1_command_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_consensus_v1_command_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_quorate_consensus_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_quorate_consensus_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(RangeOp_SortOrder)(0),              // 0: quorate.consensus.v1.RangeOp.SortOrder
 	(RangeOp_SortTarget)(0),             // 1: quorate.consensus.v1.RangeOp.SortTarget
@@ -2439,8 +2577,10 @@ var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(*Alarm)(nil),                       // 27: quorate.consensus.v1.Alarm
 	(*AlarmOp)(nil),                     // 28: quorate.consensus.v1.AlarmOp
 	(*AlarmResult)(nil),                 // 29: quorate.consensus.v1.AlarmResult
-	(*LeaseCheckpointOp_Remaining)(nil), // 30: quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	(*KeyValue)(nil),                    // 31: quorate.consensus.v1.KeyValue
+	(*PublishOp)(nil),                   // 30: quorate.consensus.v1.PublishOp
+	(*PublishResult)(nil),               // 31: quorate.consensus.v1.PublishResult
+	(*LeaseCheckpointOp_Remaining)(nil), // 32: quorate.consensus.v1.LeaseCheckpointOp.Remaining
+	(*KeyValue)(nil),                    // 33: quorate.consensus.v1.KeyValue
 }
 var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	6,  // 0: quorate.consensus.v1.Command.put:type_name -> quorate.consensus.v1.PutOp
@@ -2452,42 +2592,44 @@ var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	23, // 6: quorate.consensus.v1.Command.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireOp
 	25, // 7: quorate.consensus.v1.Command.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointOp
 	28, // 8: quorate.consensus.v1.Command.alarm:type_name -> quorate.consensus.v1.AlarmOp
-	7,  // 9: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 10: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 11: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
-	18, // 12: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
-	20, // 13: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
-	22, // 14: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
-	24, // 15: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
-	26, // 16: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
-	29, // 17: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
-	31, // 18: quorate.consensus.v1.PutResult.prev_kv:type_name -> quorate.consensus.v1.KeyValue
-	31, // 19: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> quorate.consensus.v1.KeyValue
-	0,  // 20: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
-	1,  // 21: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
-	31, // 22: quorate.consensus.v1.RangeResult.kvs:type_name -> quorate.consensus.v1.KeyValue
-	2,  // 23: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
-	10, // 24: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
-	6,  // 25: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
-	8,  // 26: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
-	14, // 27: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
-	12, // 28: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
-	13, // 29: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
-	13, // 30: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
-	11, // 31: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
-	7,  // 32: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 33: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 34: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
-	15, // 35: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
-	30, // 36: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	3,  // 37: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
-	27, // 38: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
-	27, // 39: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	30, // 9: quorate.consensus.v1.Command.publish:type_name -> quorate.consensus.v1.PublishOp
+	7,  // 10: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 11: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 12: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
+	18, // 13: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
+	20, // 14: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
+	22, // 15: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
+	24, // 16: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
+	26, // 17: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
+	29, // 18: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
+	31, // 19: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
+	33, // 20: quorate.consensus.v1.PutResult.prev_kv:type_name -> quorate.consensus.v1.KeyValue
+	33, // 21: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> quorate.consensus.v1.KeyValue
+	0,  // 22: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
+	1,  // 23: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
+	33, // 24: quorate.consensus.v1.RangeResult.kvs:type_name -> quorate.consensus.v1.KeyValue
+	2,  // 25: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
+	10, // 26: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
+	6,  // 27: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
+	8,  // 28: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
+	14, // 29: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
+	12, // 30: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
+	13, // 31: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
+	13, // 32: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
+	11, // 33: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
+	7,  // 34: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 35: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 36: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
+	15, // 37: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
+	32, // 38: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
+	3,  // 39: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
+	27, // 40: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
+	27, // 41: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_command_proto_init() }
@@ -2506,6 +2648,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Command_LeaseAcquire)(nil),
 		(*Command_LeaseCheckpoint)(nil),
 		(*Command_Alarm)(nil),
+		(*Command_Publish)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[1].OneofWrappers = []any{
 		(*Result_Put)(nil),
@@ -2517,6 +2660,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Result_LeaseAcquire)(nil),
 		(*Result_LeaseCheckpoint)(nil),
 		(*Result_Alarm)(nil),
+		(*Result_Publish)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[8].OneofWrappers = []any{
 		(*Compare_Version)(nil),
@@ -2543,7 +2687,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_command_proto_rawDesc), len(file_quorate_consensus_v1_command_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
