@@ -1,0 +1,123 @@
+# Everything is built from pinned Go modules into bin/; only Go, git, make and a C compiler (for the race detector)
+# are assumed. The modules are listed once, here; go.work ties the same ones.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
+
+PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate
+MODULES := $(PRODUCT) tests
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TOOLS := bin/tools/.built
+PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl bin/peers/benchmark
+PROTOVALIDATE := bin/proto/buf/validate/validate.proto
+GENERATED := pkg/gen services/api/internal/etcdconnect
+# A module must stand by its own go.mod: what ships, and what lint looks at, is built without the workspace.
+ALONE := GOWORK=off
+CI ?=
+
+.PHONY: help
+help: ## Describe the make targets
+	@grep -hE '^[a-z-]+:.*?## .*$$' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "}; {printf "%-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/quorate
+	@mkdir -p bin
+	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(CURDIR)/bin/ ./cmd/quorate
+
+.PHONY: run
+run: build ## Build and run one member on localhost:2379 with its data in ./data
+	bin/quorate --data-dir ./data
+
+.PHONY: test
+test: build peers ## Run all tests under the race detector: each module's own, then the black-box ones against bin/quorate
+	go test -race $(PRODUCT:%=./%/...)
+	go test -race -count=1 -timeout 10m ./tests/...
+
+.PHONY: race
+race: peers ## Run the black-box tests against a server that is itself built with the race detector
+	$(ALONE) go -C services/quorate build -race -o $(CURDIR)/bin/race/ ./cmd/quorate
+	QUORATE_TEST_SERVER=$(CURDIR)/bin/race/quorate go test -race -count=1 -timeout 20m ./tests/...
+
+.PHONY: lint
+lint: lint-format lint-vet lint-staticcheck lint-proto lint-style lint-generated ## Check format, vet, staticcheck, protos, imports and style; in CI, that generated code is current
+
+.PHONY: lint-format
+lint-format: $(TOOLS)
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | grep -v '^pkg/gen/' | xargs -r ls -d 2>/dev/null | xargs -r bin/tools/gofumpt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofumpt -w is needed for:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: lint-vet
+lint-vet:
+	@for module in $(MODULES); do $(ALONE) go -C $$module vet ./... || { echo "go vet fails in $$module"; exit 1; }; done
+
+.PHONY: lint-staticcheck
+lint-staticcheck: $(TOOLS)
+	@for module in $(MODULES); do (cd $$module && $(ALONE) $(CURDIR)/bin/tools/staticcheck ./...) || { echo "staticcheck fails in $$module"; exit 1; }; done
+
+.PHONY: lint-proto
+lint-proto: $(TOOLS) $(PROTOVALIDATE)
+	@bin/tools/buf lint
+
+.PHONY: lint-style
+lint-style:
+	@$(ALONE) go -C tests test -count=1 ./style
+
+# Outside CI this would overwrite generated files that are being worked on.
+.PHONY: lint-generated
+lint-generated:
+ifneq ($(CI),)
+	@$(MAKE) generate
+	@changed=$$(git status --porcelain -- $(GENERATED)); \
+	if [ -n "$$changed" ]; then echo "make generate changes:"; echo "$$changed"; git diff -- $(GENERATED) | head -50; exit 1; fi
+endif
+
+.PHONY: generate
+generate: $(TOOLS) $(PROTOVALIDATE) ## Regenerate pkg/gen and the Connect handlers of etcd's services
+	bin/tools/buf generate proto --exclude-path bin/proto
+	PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
+
+.PHONY: bench
+bench: build peers ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter
+	go -C tests run ./bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)'
+ROUNDS ?= 3
+CASES ?= default
+SCALE ?= 1
+
+.PHONY: conformance
+conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
+	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(RUN)'
+SERVER ?= bin/quorate
+RUN ?=
+
+.PHONY: tools
+tools: $(TOOLS)
+
+# A stamp, because go build leaves binaries alone that are current already.
+$(TOOLS): .ci/tools/go.mod .ci/tools/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) go -C .ci/tools build -o $(CURDIR)/bin/tools/ tool
+	@touch $@
+
+.PHONY: peers
+peers: $(PEERS)
+
+# tests/go.mod pins them; go build decides whether a change of it concerns them.
+bin/peers/etcd: PEER := go.etcd.io/etcd/server/v3
+bin/peers/etcdctl: PEER := go.etcd.io/etcd/etcdctl/v3
+bin/peers/etcdutl: PEER := go.etcd.io/etcd/etcdutl/v3
+bin/peers/benchmark: PEER := go.etcd.io/etcd/v3/tools/benchmark
+$(PEERS): tests/go.mod
+	$(ALONE) CGO_ENABLED=0 go -C tests build -o $(CURDIR)/$@ $(PEER)
+	@touch $@
+
+# protovalidate's own file comes out of its Go module: no schema registry is needed to build.
+$(PROTOVALIDATE): .ci/tools/go.mod
+	@mkdir -p $(@D)
+	@$(ALONE) go -C .ci/tools mod download github.com/bufbuild/protovalidate
+	@install -m 644 "$$($(ALONE) go -C .ci/tools list -m -f '{{.Dir}}' github.com/bufbuild/protovalidate)/proto/protovalidate/buf/validate/validate.proto" $@
+
+.PHONY: clean
+clean: ## Delete what was built
+	rm -rf bin
