@@ -1,0 +1,131 @@
+package flagset
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Sections says which flags the nested parts of a file stand for: section, key within it, flag name.
+type Sections map[string]map[string]string
+
+// FromYAML sets the flags of fs that document, a YAML mapping (or JSON, which is YAML too), names by its keys:
+//
+//	name: a                       --name=a
+//	log-outputs: [stderr, x.log]  --log-outputs=stderr,x.log
+//	client-transport-security:
+//	  cert-file: s.crt            --cert-file=s.crt, if sections say so
+//	cors:                         nothing: an empty value leaves the flag alone
+//
+// A whole number for a duration is nanoseconds, a text is what the command line takes. The error joins one error for
+// each unknown key, repeated key and refused value, each with its line; everything else has taken effect all the same.
+func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
+	var root yaml.Node
+	if err := yaml.Unmarshal(document, &root); err != nil {
+		return err
+	}
+	if len(root.Content) == 0 {
+		return nil // an empty file, or nothing but comments
+	}
+	file := file{flags: fs, seen: map[string]bool{}}
+	err := eachKey(root.Content[0], "the file", func(key string, at, value *yaml.Node) error {
+		section, nested := sections[key]
+		if !nested {
+			return file.set(key, key, at, value)
+		}
+		if value.Tag == "!!null" {
+			return nil
+		}
+		return eachKey(value, key, func(inner string, at, value *yaml.Node) error {
+			name, known := section[inner]
+			if !known {
+				return fmt.Errorf("line %d: unknown key %q in %s", at.Line, inner, key)
+			}
+			return file.set(key+"."+inner, name, at, value)
+		})
+	})
+	return err
+}
+
+// eachKey calls do for every key of a mapping and joins what it returns.
+func eachKey(mapping *yaml.Node, what string, do func(key string, at, value *yaml.Node) error) error {
+	if mapping.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: %s must be a mapping of keys to values", mapping.Line, what)
+	}
+	var problems []error
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		at, value := mapping.Content[i], mapping.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
+		}
+		problems = append(problems, do(at.Value, at, value))
+	}
+	return errors.Join(problems...)
+}
+
+// file remembers which keys were seen: a key that is given twice would have its last value win unnoticed.
+type file struct {
+	flags *flag.FlagSet
+	seen  map[string]bool
+}
+
+func (f file) set(key, name string, at, value *yaml.Node) error {
+	target := f.flags.Lookup(name)
+	switch {
+	case target == nil:
+		return fmt.Errorf("line %d: unknown key %q", at.Line, key)
+	case f.seen[name]:
+		return fmt.Errorf("line %d: key %q is given twice", at.Line, key)
+	}
+	f.seen[name] = true
+	if value.Tag == "!!null" {
+		return nil
+	}
+	text, err := asArgument(target, value)
+	if err == nil {
+		err = f.flags.Set(name, text)
+	}
+	if err != nil {
+		return fmt.Errorf("line %d: invalid value %q for %s: %w", value.Line, text, key, err)
+	}
+	return nil
+}
+
+// asArgument writes a value as the command line would have it.
+func asArgument(target *flag.Flag, value *yaml.Node) (string, error) {
+	switch value.Kind {
+	case yaml.SequenceNode:
+		items := make([]string, 0, len(value.Content))
+		for _, item := range value.Content {
+			if item.Kind != yaml.ScalarNode {
+				return "", errors.New("a list may hold plain values only")
+			}
+			items = append(items, item.Value)
+		}
+		return strings.Join(items, ","), nil
+	case yaml.ScalarNode:
+		return scalar(target, value), nil
+	default:
+		return "", errors.New("a plain value or a list is wanted")
+	}
+}
+
+func scalar(target *flag.Flag, value *yaml.Node) string {
+	if boolean, ok := target.Value.(interface{ IsBoolFlag() bool }); ok && boolean.IsBoolFlag() {
+		var set bool
+		if value.Decode(&set) == nil { // YAML's yes and on, which strconv does not know
+			return strconv.FormatBool(set)
+		}
+	}
+	if getter, ok := target.Value.(flag.Getter); ok && value.Tag == "!!int" {
+		if _, duration := getter.Get().(time.Duration); duration {
+			return value.Value + "ns"
+		}
+	}
+	return value.Value
+}
