@@ -1,0 +1,220 @@
+package tlsconfig_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
+)
+
+// pair makes a self-signed pair, which serves as server, client and authority alike.
+func pair(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	certFile, keyFile, err := tlsconfig.SelfSigned(filepath.Join(t.TempDir(), "pair"), []string{"localhost:0", "127.0.0.1"}, 1)
+	require.NoError(t, err)
+	return certFile, keyFile
+}
+
+// handshake connects a client to a server and returns what the server made of it.
+func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error) {
+	t.Helper()
+	near, far := net.Pipe()
+	t.Cleanup(func() { near.Close(); far.Close() })
+	clientDone := make(chan struct{})
+	go func() {
+		defer close(clientDone)
+		conn := tls.Client(far, client)
+		if conn.Handshake() == nil {
+			_, _ = conn.Read(make([]byte, 1)) // a refused client of TLS 1.3 hears of it only when it reads
+		}
+	}()
+	conn := tls.Server(near, server)
+	err := conn.Handshake()
+	near.Close()
+	<-clientDone
+	return conn.ConnectionState(), err
+}
+
+// trusting is a client that trusts one certificate.
+func trusting(t *testing.T, certFile string) *tls.Config {
+	t.Helper()
+	pem, err := os.ReadFile(certFile)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(pem))
+	return &tls.Config{RootCAs: pool, ServerName: "localhost", NextProtos: []string{"h2"}}
+}
+
+// Goal: a server with a certificate speaks HTTP/2 to a client that trusts it, within its policy.
+// Method: handshakes with a policy that both can keep, and with one that the client cannot.
+func TestServerHandshake(t *testing.T) {
+	certFile, keyFile := pair(t)
+	server := tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}
+	config, err := server.Config(tlsconfig.Policy{MaxVersion: "TLS1.2", CipherSuites: []string{"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305"}})
+	require.NoError(t, err)
+	state, err := handshake(t, config, trusting(t, certFile))
+	require.NoError(t, err)
+	require.Equal(t, "h2", state.NegotiatedProtocol)
+	require.Equal(t, uint16(tls.VersionTLS12), state.Version)
+	require.Equal(t, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, state.CipherSuite)
+
+	config, err = server.Config(tlsconfig.Policy{MinVersion: "TLS1.3"})
+	require.NoError(t, err)
+	old := trusting(t, certFile)
+	old.MaxVersion = tls.VersionTLS12
+	_, err = handshake(t, config, old)
+	require.Error(t, err)
+}
+
+// Goal: a renewed certificate is served without a restart. Method: overwrite the files between two handshakes.
+func TestRenewedCertificateIsServed(t *testing.T) {
+	certFile, keyFile := pair(t)
+	config, err := tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}.Config(tlsconfig.Policy{})
+	require.NoError(t, err)
+	newCert, newKey := pair(t)
+	for from, to := range map[string]string{newCert: certFile, newKey: keyFile} {
+		data, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, data, 0o600))
+	}
+	_, err = handshake(t, config, trusting(t, newCert))
+	require.NoError(t, err)
+}
+
+// authority is a certificate authority with one client that it vouches for and has revoked since.
+type authority struct {
+	caFile, crlFile string
+	client          tls.Certificate
+}
+
+func newAuthority(t *testing.T) authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "client"}, NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"client.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	require.NoError(t, err)
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
+	require.NoError(t, err)
+	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(1), NextUpdate: time.Now().Add(time.Hour),
+		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: leaf.SerialNumber, RevocationTime: time.Now()}},
+	}, ca, key)
+	require.NoError(t, err)
+
+	dir := t.TempDir()
+	made := authority{
+		caFile: filepath.Join(dir, "ca.crt"), crlFile: filepath.Join(dir, "revoked.crl"),
+		client: tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key},
+	}
+	require.NoError(t, os.WriteFile(made.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o600))
+	require.NoError(t, os.WriteFile(made.crlFile, crl, 0o600))
+	return made
+}
+
+// Goal: each rule about clients lets in and turns away whom it should. Method: one handshake for each rule.
+func TestClientCertificates(t *testing.T) {
+	certFile, keyFile := pair(t)
+	authority := newAuthority(t)
+	tests := map[string]struct {
+		server  tlsconfig.Server
+		without bool // the client sends no certificate
+		want    string
+	}{
+		"vouched for":          {server: tlsconfig.Server{ClientCertAuth: true, TrustedCAFile: authority.caFile}},
+		"none needed":          {without: true},
+		"none sent":            {server: tlsconfig.Server{TrustedCAFile: authority.caFile}, without: true, want: "didn't provide a certificate"},
+		"not vouched for":      {server: tlsconfig.Server{TrustedCAFile: certFile}, want: "unknown authority"},
+		"name allowed":         {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedNames: []string{"x", "client"}}},
+		"name not allowed":     {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedNames: []string{"x"}}, want: `common name "client"`},
+		"hostname allowed":     {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedHostnames: []string{"x", "client.test"}}},
+		"hostname not allowed": {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedHostnames: []string{"x"}}, want: "none of the allowed host names"},
+		"revoked":              {server: tlsconfig.Server{TrustedCAFile: authority.caFile, CRLFile: authority.crlFile}, want: "serial number 2 is revoked"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.server.CertFile, test.server.KeyFile = certFile, keyFile
+			config, err := test.server.Config(tlsconfig.Policy{})
+			require.NoError(t, err)
+			client := trusting(t, certFile)
+			if !test.without {
+				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &authority.client, nil }
+			}
+			_, err = handshake(t, config, client)
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// Goal: what cannot work is refused before a client comes. Method: one configuration for each mistake.
+func TestMistakesAreRefused(t *testing.T) {
+	certFile, keyFile := pair(t)
+	absent := filepath.Join(t.TempDir(), "absent")
+	tests := map[string]struct {
+		server tlsconfig.Server
+		policy tlsconfig.Policy
+		want   string
+	}{
+		"no key":            {server: tlsconfig.Server{CertFile: certFile}, want: "both"},
+		"no such key":       {server: tlsconfig.Server{CertFile: certFile, KeyFile: absent}, want: absent},
+		"no such authority": {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: absent}, want: "trusted authorities"},
+		"key as authority":  {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: keyFile}, want: "holds no PEM certificate"},
+		"PEM as list":       {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, ClientCertAuth: true, CRLFile: certFile}, want: "revocation list"},
+		"list for nobody":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, CRLFile: certFile}, want: "have no effect"},
+		"unknown version":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{MinVersion: "TLS1.1"}, want: `"TLS1.1"`},
+		"turned around":     {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{MinVersion: "TLS1.3", MaxVersion: "TLS1.2"}, want: "is above the highest"},
+		"unknown suite":     {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{CipherSuites: []string{"ROT13"}}, want: `"ROT13"`},
+		"suites of 1.3":     {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{MinVersion: "TLS1.3", CipherSuites: []string{"TLS_AES_128_GCM_SHA256"}}, want: "cannot be chosen"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := test.server.Config(test.policy)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// Goal: a restart finds the certificate it made. Method: ask twice for the same directory, and once for one that
+// cannot be made.
+func TestSelfSignedIsMadeOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fixtures", "client")
+	certFile, _, err := tlsconfig.SelfSigned(dir, []string{"localhost"}, 1)
+	require.NoError(t, err)
+	first, err := os.ReadFile(certFile)
+	require.NoError(t, err)
+	certFile, keyFile, err := tlsconfig.SelfSigned(dir, []string{"localhost"}, 1)
+	require.NoError(t, err)
+	second, err := os.ReadFile(certFile)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+	info, err := os.Stat(keyFile)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	_, _, err = tlsconfig.SelfSigned(filepath.Join(certFile, "below-a-file"), nil, 1)
+	require.ErrorContains(t, err, "self-signed certificate")
+}
