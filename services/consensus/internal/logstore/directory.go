@@ -1,0 +1,104 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// dirMode keeps the log from other users: it holds every value that was ever written.
+const dirMode = 0o700
+
+// lockDir makes sure that the directory exists, durably, and takes it for this Store alone.
+func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
+	if err := makeDir(fsys, dir); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
+	}
+	lock, err := pebble.LockDirectory(dir, fsys)
+	switch {
+	case err == nil:
+		return lock, nil
+	case isAccessError(err):
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
+	case errors.Is(err, syscall.EAGAIN):
+		return nil, fmt.Errorf("%w: another process uses %s; stop it, or give this member a data directory of its own", ErrInUse, dir)
+	case strings.Contains(err.Error(), "lock held"):
+		// Pebble has no sentinel for a lock that this very process holds.
+		return nil, fmt.Errorf("%w: %s is open already in this process", ErrInUse, dir)
+	}
+	return nil, fmt.Errorf("lock %s: %w", dir, err)
+}
+
+func isAccessError(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) ||
+		errors.Is(err, syscall.ENOTDIR)
+}
+
+// makeDir creates the directory and syncs each parent that gained one, or a crash could take the directory away with
+// everything that was synced inside it.
+func makeDir(fsys vfs.FS, dir string) error {
+	var parents []string
+	for path := dir; ; {
+		if _, err := fsys.Stat(path); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		parent := fsys.PathDir(path)
+		parents = append(parents, parent)
+		if parent == path {
+			break
+		}
+		path = parent
+	}
+	if err := fsys.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDir(fsys, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(fsys vfs.FS, dir string) error {
+	d, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// checkFiles looks at the directory before Pebble does, for damage that Pebble would take for a fresh start or for a
+// torn tail. It reports whether there is a database at all.
+func checkFiles(fsys vfs.FS, dir string) (exists bool, err error) {
+	desc, err := pebble.Peek(dir, fsys)
+	if err != nil {
+		return false, fmt.Errorf("directory %s: %w", dir, err)
+	}
+	names, err := fsys.List(dir)
+	if err != nil {
+		return false, fmt.Errorf("directory %s: %w", dir, err)
+	}
+	newest, hasTables := newestWAL(names), false
+	for _, name := range names {
+		hasTables = hasTables || strings.HasSuffix(name, ".sst")
+	}
+	switch {
+	case !desc.Exists && (newest.name != "" || hasTables):
+		// Pebble would create an empty database over these.
+		return false, fmt.Errorf("%w: %s holds log files but its manifest is missing; %s", ErrCorrupt, dir, recoverAdvice)
+	case desc.Exists && newest.name == "" && hasTables:
+		// A table is flushed only after a write-ahead file exists, and the newest one is never deleted.
+		return false, fmt.Errorf("%w: %s holds tables but its write-ahead file (*.log) is missing; %s", ErrCorrupt, dir, recoverAdvice)
+	case newest.name == "":
+		return desc.Exists, nil
+	}
+	return desc.Exists, checkNewestWAL(fsys, fsys.PathJoin(dir, newest.name), newest.number)
+}

@@ -1,0 +1,108 @@
+package logstore
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// engineOptions tunes Pebble for a log: written once in order, read back from memory, deleted in order from the front.
+// The write-ahead files are preallocated and reused (Pebble's default), which spares the filesystem a change of
+// metadata with each sync. Nothing delays a sync to gather more: batches are gathered before they get here.
+func engineOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, log *engineLog) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                          fs,
+		Lock:                        lock,
+		Cache:                       cache,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: memTablesMax,
+		L0CompactionThreshold:       l0SublevelsMax,
+		L0StopWritesThreshold:       l0StopWrites,
+		FlushSplitBytes:             tableBytes,
+		Logger:                      log,
+		EventListener:               log.listener(),
+	}
+	opts.TargetFileSizes[0] = tableBytes
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return opts
+}
+
+// engineLog is Pebble's logger. Pebble calls Fatalf where it cannot go on, and expects not to return; here the failure
+// is kept, told once to onFatal, and every later write refused, so that the member can stop in order.
+type engineLog struct {
+	log     *slog.Logger
+	onFatal func(error)
+
+	mu struct {
+		sync.Mutex
+		failure error
+	}
+}
+
+// failed returns the first failure, wrapped in ErrFailed, or nil.
+func (l *engineLog) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.failure
+}
+
+func (l *engineLog) fail(cause error) {
+	l.mu.Lock()
+	first := l.mu.failure == nil
+	if first {
+		l.mu.failure = fmt.Errorf("%w: %w", ErrFailed, cause)
+	}
+	err := l.mu.failure
+	l.mu.Unlock()
+
+	l.log.Error("raft log cannot be written", "error", cause)
+	if first && l.onFatal != nil {
+		l.onFatal(err)
+	}
+}
+
+// Infof implements pebble.Logger.
+func (l *engineLog) Infof(format string, args ...any) {
+	l.log.Debug(fmt.Sprintf(format, args...))
+}
+
+// Errorf implements pebble.Logger.
+func (l *engineLog) Errorf(format string, args ...any) {
+	l.log.Error(fmt.Sprintf(format, args...))
+}
+
+// Fatalf implements pebble.Logger.
+func (l *engineLog) Fatalf(format string, args ...any) {
+	l.fail(fatalCause(format, args))
+}
+
+// fatalCause keeps an error among the arguments matchable with errors.Is: a full disk is one.
+func fatalCause(format string, args []any) error {
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			return fmt.Errorf("%s (%w)", fmt.Sprintf(format, args...), err)
+		}
+	}
+	return fmt.Errorf(format, args...)
+}
+
+func (l *engineLog) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		// Pebble retries a flush or compaction that failed; if it is the disk, the next append fails too.
+		BackgroundError: func(err error) { l.log.Error("raft log: background work failed", "error", err) },
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			l.fail(fmt.Errorf("%w: file %s: %w; %s", ErrCorrupt, info.Path, info.Details, recoverAdvice))
+		},
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			l.log.Warn("raft log: disk is slow", "path", info.Path, "operation", info.OpType.String(), "took", info.Duration)
+		},
+		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
+			l.log.Warn("raft log: writes are held back", "reason", info.Reason)
+		},
+		WriteStallEnd: func() { l.log.Info("raft log: writes go on") },
+	}
+}

@@ -1,0 +1,131 @@
+package logstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+)
+
+// recover loads what readers see and verifies every retained entry: its checksum, its place, and that terms never
+// fall. What it reads is what the state machine is about to replay anyway; truncation bounds it.
+func (s *Store) recover() error {
+	if err := s.checkVersion(); err != nil {
+		return err
+	}
+	v, err := s.loadView()
+	if err != nil {
+		return s.openError(err)
+	}
+	last, tail, err := s.scanEntries(v)
+	if err != nil {
+		return s.openError(err)
+	}
+	v.lastIndex = last
+	if commit := v.hardState.GetCommit(); commit > last {
+		return fmt.Errorf("%w: the log in %s ends at entry %d, but entry %d was committed; %s",
+			ErrMissing, s.dir, last, commit, recoverAdvice)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.view, s.mu.tail = v, tail
+	return nil
+}
+
+// checkVersion stamps a new log and refuses one of another layout.
+func (s *Store) checkVersion() error {
+	payload, found, err := s.get(versionKey)
+	switch {
+	case err != nil:
+		return s.openError(err)
+	case !found:
+		return s.write(true, func(b *pebble.Batch) error { return set(b, versionKey, []byte{layoutVersion}) })
+	case len(payload) != 1 || payload[0] != layoutVersion:
+		return fmt.Errorf("directory %s holds a raft log of layout %x, and this program reads layout %d", s.dir, payload, layoutVersion)
+	}
+	return nil
+}
+
+func (s *Store) loadView() (view, error) {
+	v := view{confState: &raftpb.ConfState{}}
+	load := []struct {
+		key    []byte
+		decode func(payload []byte) error
+	}{
+		{truncatedKey, func(p []byte) (err error) {
+			v.truncatedIndex, v.truncatedTerm, err = unpackPair(truncatedKey, p)
+			return err
+		}},
+		{identityKey, func(p []byte) (err error) {
+			v.identity.MemberID, v.identity.ClusterID, err = unpackPair(identityKey, p)
+			v.hasIdentity = true
+			return err
+		}},
+		{confStateKey, func(p []byte) (err error) {
+			v.confState, v.confIndex, err = decodeConfState(p)
+			return err
+		}},
+		{hardStateKey, func(p []byte) error {
+			v.hardState = &raftpb.HardState{}
+			return proto.Unmarshal(p, v.hardState)
+		}},
+	}
+	for _, l := range load {
+		payload, found, err := s.get(l.key)
+		if err == nil && found {
+			err = l.decode(payload)
+		}
+		if err != nil {
+			return view{}, fmt.Errorf("record %q: %w", l.key, err)
+		}
+	}
+	return v, nil
+}
+
+// scanEntries walks the entries, and returns the index of the last one and those worth keeping in memory.
+func (s *Store) scanEntries(v view) (last uint64, kept tail, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{entryPrefix}, UpperBound: []byte{entryPrefix + 1}})
+	if err != nil {
+		return 0, tail{}, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+
+	last, term := v.truncatedIndex, v.truncatedTerm
+	for valid := it.First(); valid; valid = it.Next() {
+		e, err := decodeEntry(it.Key(), it.Value())
+		if err != nil {
+			return 0, tail{}, err
+		}
+		if e.GetIndex() != last+1 {
+			return 0, tail{}, fmt.Errorf("%w: entry %d follows entry %d", ErrCorrupt, e.GetIndex(), last)
+		}
+		if e.GetTerm() < term {
+			return 0, tail{}, fmt.Errorf("%w: entry %d has term %d, after term %d", ErrCorrupt, e.GetIndex(), e.GetTerm(), term)
+		}
+		last, term = e.GetIndex(), e.GetTerm()
+		kept.put([]*raftpb.Entry{e})
+	}
+	return last, kept, it.Error()
+}
+
+// decodeEntry returns a copy that owns its memory.
+func decodeEntry(key, value []byte) (*raftpb.Entry, error) {
+	index, err := entryIndex(key)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := unseal(key, value)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", index, err)
+	}
+	e := &raftpb.Entry{}
+	if err := proto.Unmarshal(payload, e); err != nil {
+		return nil, fmt.Errorf("%w: entry %d: %w", ErrCorrupt, index, err)
+	}
+	if e.GetIndex() != index {
+		return nil, fmt.Errorf("%w: entry %d is stored as entry %d", ErrCorrupt, e.GetIndex(), index)
+	}
+	return e, nil
+}
