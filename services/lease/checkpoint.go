@@ -1,0 +1,81 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// checkpoint records the remaining time of long leases that nobody kept alive for a while, so that a take-over does
+// not give them all of it again. It runs until ctx ends or the outcome of a checkpoint is unknown: one that took
+// effect late, after a keep-alive has cleared it, would make a take-over break that keep-alive's promise. The next
+// epoch keeps it from taking effect.
+func (s *Service) checkpoint(ctx context.Context, epoch uint64) error {
+	for {
+		if err := pause(ctx, s.cfg.CheckpointInterval/checkpointsPerInterval); err != nil {
+			return err
+		}
+		for full := true; full; {
+			n, err := s.checkpointDue(ctx, epoch)
+			if err != nil {
+				return err
+			}
+			full = n == checkpointLeasesMax
+		}
+	}
+}
+
+// checkpointDue records what is due, at most checkpointLeasesMax leases, and answers how many that were.
+func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (int, error) {
+	c := newClaim()
+	s.mu.Lock()
+	due := s.mu.table.takeCheckpoints(c, s.now(), checkpointLeasesMax)
+	s.mu.Unlock()
+	if len(due) == 0 {
+		return 0, nil
+	}
+	err := s.proposeCheckpoint(ctx, epoch, due)
+	s.mu.Lock()
+	s.mu.table.release(c, idsOf(due)...)
+	s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.metrics.checkpointed.Add(float64(len(due)))
+		return len(due), nil
+	case errors.Is(err, problem.ErrStaleEpoch):
+		s.fenced(epoch)
+		return 0, err
+	case withoutEffect(err):
+		s.log.Warn("cannot checkpoint leases", slog.Int("leases", len(due)), slog.Any("error", err))
+		return 0, nil
+	}
+	return 0, fmt.Errorf("checkpoint %d leases: %w", len(due), err)
+}
+
+// clearCheckpoints makes a take-over give these leases all of their time, before a keep-alive promises it.
+func (s *Service) clearCheckpoints(ctx context.Context, epoch uint64, ids []int64) error {
+	clear := make([]*consensusv1.LeaseCheckpointOp_Remaining, len(ids))
+	for i, id := range ids {
+		clear[i] = &consensusv1.LeaseCheckpointOp_Remaining{Id: id}
+	}
+	return s.proposeCheckpoint(ctx, epoch, clear)
+}
+
+func (s *Service) proposeCheckpoint(ctx context.Context, epoch uint64, r []*consensusv1.LeaseCheckpointOp_Remaining) error {
+	_, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseCheckpoint{
+		LeaseCheckpoint: &consensusv1.LeaseCheckpointOp{Leases: r, Epoch: epoch},
+	}})
+	return err
+}
+
+func idsOf(records []*consensusv1.LeaseCheckpointOp_Remaining) []int64 {
+	ids := make([]int64, len(records))
+	for i, r := range records {
+		ids[i] = r.Id
+	}
+	return ids
+}

@@ -1,0 +1,194 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// acquire makes this service the only one that may expire leases, and returns its epoch. It tries until it succeeds or
+// ctx ends. If newest, the last epoch of this service, turns out to be followed by another's, it fails with errFenced
+// instead of taking the leases away from that holder.
+//
+// If the new epoch follows newest directly, nobody held leases in between and the table is as good as it was. Otherwise
+// the leases are listed anew, and each gets all its time again.
+func (s *Service) acquire(ctx context.Context, newest uint64) (uint64, error) {
+	var again retry
+	for attempt := 0; ; attempt++ {
+		epoch, err := s.tryAcquire(ctx, newest, attempt == 0)
+		if err == nil || errors.Is(err, errFenced) {
+			return epoch, err
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		s.log.Warn("cannot acquire the lease epoch; trying again", slog.Any("error", err))
+		if err := again.pause(ctx); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (s *Service) tryAcquire(ctx context.Context, newest uint64, first bool) (uint64, error) {
+	// Only before the first attempt: one that failed may have moved the epoch on.
+	if newest != 0 && first {
+		seen, err := s.seenEpoch(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if seen > newest {
+			return 0, errFenced
+		}
+	}
+	began := s.now()
+	resp, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
+		LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: s.cfg.Holder},
+	}})
+	if err != nil {
+		return 0, fmt.Errorf("acquire: %w", err)
+	}
+	epoch := resp.GetLeaseAcquire().GetEpoch()
+	s.mu.Lock()
+	// Nobody can have taken over before this epoch was acquired, so nobody had when its acquisition began.
+	s.mu.epoch, s.mu.confirmed = epoch, began
+	s.mu.Unlock()
+	if newest != 0 && epoch == newest+1 {
+		return epoch, nil
+	}
+	n, err := s.takeStock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	s.log.Info("acquired the lease epoch", slog.Uint64("epoch", epoch), slog.Int("leases", n))
+	return epoch, nil
+}
+
+// hold works under an epoch until ctx ends, another holder takes over (errFenced), or the outcome of something
+// proposed under it is unknown.
+func (s *Service) hold(ctx context.Context, epoch uint64) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s.mu.Lock()
+	s.mu.end = end
+	s.turnLocked(holding)
+	s.mu.Unlock()
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.expire(gctx, epoch) })
+	g.Go(func() error { return s.checkpoint(gctx, epoch) })
+	g.Go(func() error { return s.reconcile(gctx) })
+	err := g.Wait()
+	if cause := context.Cause(ctx); errors.Is(cause, errFenced) || errors.Is(err, problem.ErrStaleEpoch) {
+		return errFenced
+	}
+	return err
+}
+
+// fenced is told that epoch is no longer the newest. If this service has not acquired a newer one since, it steps
+// down at once.
+func (s *Service) fenced(epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.epoch == epoch && s.mu.role == holding {
+		s.turnLocked(passive)
+		s.mu.end(errFenced)
+	}
+}
+
+// assure waits until this service certainly held the newest epoch at or after the moment since.
+func (s *Service) assure(ctx context.Context, since instant) error {
+	for {
+		s.mu.Lock()
+		switch {
+		case s.mu.role == stopped:
+			s.mu.Unlock()
+			return problem.ErrStopped
+		case s.mu.role == passive:
+			s.mu.Unlock()
+			return fmt.Errorf("lease service is passive: %w", problem.ErrNoLeader)
+		case s.mu.role == acquiring:
+			turned := s.mu.turned
+			s.mu.Unlock()
+			if err := await(ctx, turned); err != nil {
+				return err
+			}
+		case s.mu.confirmed >= since:
+			s.mu.Unlock()
+			return nil
+		case s.mu.confirming != nil:
+			confirming := s.mu.confirming
+			s.mu.Unlock()
+			if err := await(ctx, confirming); err != nil {
+				return err
+			}
+		default:
+			confirming, epoch, began := make(chan struct{}), s.mu.epoch, s.now()
+			s.mu.confirming = confirming
+			s.mu.Unlock()
+			if err := s.confirm(ctx, confirming, epoch, began); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// confirm asks the consensus service for the newest epoch, on behalf of all who wait for confirming.
+func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch uint64, began instant) error {
+	seen, err := s.seenEpoch(ctx)
+	s.mu.Lock()
+	s.mu.confirming = nil
+	close(confirming)
+	if err == nil && seen == epoch && s.mu.epoch == epoch {
+		s.mu.confirmed = max(s.mu.confirmed, began)
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case seen > epoch:
+		s.fenced(epoch)
+	case seen < epoch:
+		return fmt.Errorf("status shows lease epoch %d after %d was acquired: %w", seen, epoch, problem.ErrLeaderChanged)
+	}
+	return nil
+}
+
+// seenEpoch is the newest epoch that anybody acquired before the call.
+func (s *Service) seenEpoch(ctx context.Context) (uint64, error) {
+	if _, err := s.consensus.ReadIndex(ctx, &consensusv1.ReadIndexRequest{}); err != nil {
+		return 0, fmt.Errorf("confirm lease epoch: %w", err)
+	}
+	status, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	if err != nil {
+		return 0, fmt.Errorf("confirm lease epoch: %w", err)
+	}
+	return status.GetLeaseEpoch(), nil
+}
+
+// await waits for done or the end of ctx.
+func await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// propose replicates a command.
+func (s *Service) propose(ctx context.Context, c *consensusv1.Command) (*consensusv1.Result, error) {
+	resp, err := s.consensus.Propose(ctx, &consensusv1.ProposeRequest{Command: c})
+	if err != nil {
+		if !withoutEffect(err) {
+			s.metrics.unsettled.Inc()
+		}
+		return nil, err
+	}
+	return resp.GetResult(), nil
+}

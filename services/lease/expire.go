@@ -1,0 +1,108 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// expire has expired leases revoked, many at a time and a few such revokes at once, until ctx ends or the outcome of a
+// revoke is unknown. A lease is doomed no sooner than its revoke can be proposed at once: until then a keep-alive
+// still saves it.
+func (s *Service) expire(ctx context.Context, epoch uint64) error {
+	g, gctx := errgroup.WithContext(ctx)
+	free := make(chan struct{}, s.cfg.RevokesInFlightMax)
+	for gctx.Err() == nil {
+		select {
+		case free <- struct{}{}:
+		case <-gctx.Done():
+			continue
+		}
+		ids, next := s.takeExpired()
+		if len(ids) > 0 {
+			g.Go(func() error {
+				defer func() { <-free }()
+				return s.revokeExpired(gctx, epoch, ids)
+			})
+		} else {
+			<-free
+		}
+		if len(ids) < s.cfg.RevokeLeasesMax {
+			s.awaitExpiry(gctx, next)
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func (s *Service) takeExpired() (ids []int64, next instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.role != holding {
+		return nil, never
+	}
+	ids = s.mu.table.takeExpired(s.now(), s.cfg.RevokeLeasesMax)
+	return ids, s.mu.table.expiries.next()
+}
+
+// awaitExpiry waits until a lease may have expired, and long enough for several to gather.
+func (s *Service) awaitExpiry(ctx context.Context, next instant) {
+	if pause(ctx, expiryPause) != nil {
+		return
+	}
+	t := time.NewTimer(next.until(s.now()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.expireNow:
+	case <-ctx.Done():
+	}
+}
+
+// revokeExpired proposes the revoke of doomed leases. An error means that its outcome is unknown, or that the epoch is
+// stale; the leases stay doomed then.
+func (s *Service) revokeExpired(ctx context.Context, epoch uint64, ids []int64) error {
+	var again retry
+	for {
+		result, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
+			LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: ids, Epoch: epoch},
+		}})
+		switch {
+		case err == nil:
+			s.expired(ids, len(result.GetLeaseRevoke().GetRevoked()))
+			return nil
+		case errors.Is(err, problem.ErrStaleEpoch):
+			s.fenced(epoch)
+			return err
+		case withoutEffect(err):
+			s.log.Warn("cannot revoke expired leases; trying again",
+				slog.Int("leases", len(ids)), slog.Any("error", err))
+			if again.pause(ctx) == nil {
+				continue
+			}
+		}
+		s.mu.Lock()
+		s.mu.table.again = append(s.mu.table.again, ids...)
+		s.mu.Unlock()
+		return fmt.Errorf("revoke %d expired leases: %w", len(ids), err)
+	}
+}
+
+// expired forgets leases whose revoke took effect.
+func (s *Service) expired(ids []int64, existed int) {
+	s.metrics.revoked.Add(float64(existed))
+	s.metrics.expired.Add(float64(existed))
+	s.metrics.revokeLeases.Observe(float64(len(ids)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.table.revoked(ids)
+}

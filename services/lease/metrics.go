@@ -1,0 +1,78 @@
+package lease
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are counted where they happen. Those that etcd has too keep its names: dashboards use them.
+type metrics struct {
+	granted, revoked, renewed, expired prometheus.Counter
+	checkpointed, unsettled            prometheus.Counter
+	ttl, revokeLeases                  prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
+	etcd := func(subsystem, name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "etcd_debugging", Subsystem: subsystem, Name: name, Help: help,
+		})
+	}
+	ours := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quorate", Subsystem: "lease", Name: name, Help: help})
+	}
+	m := &metrics{
+		granted:      etcd("lease", "granted_total", "Leases granted."),
+		revoked:      etcd("lease", "revoked_total", "Leases revoked, by clients and because they expired."),
+		renewed:      etcd("lease", "renewed_total", "Keep-alives that renewed a lease."),
+		expired:      etcd("server", "lease_expired_total", "Leases revoked because they expired."),
+		checkpointed: ours("checkpointed_total", "Remaining times of long leases recorded in the log."),
+		unsettled:    ours("unsettled_proposals_total", "Proposals whose outcome this service did not learn."),
+		ttl: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "etcd_debugging", Subsystem: "lease", Name: "ttl_total",
+			Help:    "Granted time of leases in seconds.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 24), // a second to three months
+		}),
+		revokeLeases: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "quorate", Subsystem: "lease", Name: "revoke_leases",
+			Help:    "Expired leases that one log entry revoked.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 7),
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	all := []prometheus.Collector{
+		m.granted, m.revoked, m.renewed, m.expired, m.checkpointed, m.unsettled, m.ttl, m.revokeLeases,
+	}
+	var wrong []error
+	for _, c := range append(all, gauges(s)...) {
+		wrong = append(wrong, reg.Register(c))
+	}
+	return m, errors.Join(wrong...)
+}
+
+// gauges tell the state of the service when they are asked.
+func gauges(s *Service) []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "quorate", Subsystem: "lease", Name: name, Help: help,
+		}, func() float64 {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return value()
+		})
+	}
+	return []prometheus.Collector{
+		gauge("leases", "Leases that are counted down here.", func() float64 { return float64(len(s.mu.table.leases)) }),
+		gauge("doomed", "Expired leases whose revoke is under way.", func() float64 { return float64(s.mu.table.doomedCount) }),
+		gauge("epoch", "Newest lease epoch that this service acquired.", func() float64 { return float64(s.mu.epoch) }),
+		gauge("holding", "1 while this service is the one that expires leases.", func() float64 {
+			if s.mu.role == holding {
+				return 1
+			}
+			return 0
+		}),
+	}
+}

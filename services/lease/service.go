@@ -1,0 +1,204 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// role is what the service may do with leases.
+type role int
+
+const (
+	// acquiring: not sure to hold the newest epoch. Requests wait for what comes of it.
+	acquiring role = iota
+	// holding the newest epoch, so far as is known: leases are counted down, requests are answered.
+	holding
+	// passive: another holder has a newer epoch, or Run was told to stand by. Requests are refused.
+	passive
+	// stopped for good.
+	stopped
+)
+
+// errFenced ends a hold because another holder has acquired a newer epoch.
+var errFenced = errors.New("another holder has acquired a newer lease epoch")
+
+// Service counts leases down. Its methods may be called concurrently, also before Run, and then wait for it.
+//
+// Requests fail with problem.ErrNoLeader while the service is passive, with problem.ErrLeaderChanged when it became so
+// while they were under way, with problem.ErrTimeout when it could not be sure of its epoch within
+// Config.RequestTimeout, with problem.ErrStopped after Run, with the end of their context, and with what the
+// consensus service refused.
+type Service struct {
+	cfg       Config
+	consensus Consensus
+	log       *slog.Logger
+	metrics   *metrics
+	// origin is when instants start.
+	origin time.Time
+
+	// expireNow, reconcileNow and takeOver wake their loops. Each holds at most one wake-up.
+	expireNow, reconcileNow, takeOver chan struct{}
+
+	mu struct {
+		sync.Mutex
+		table table
+		role  role
+		// turned is closed, and replaced, when the role changes.
+		turned chan struct{}
+		// epoch is the newest that this service acquired.
+		epoch uint64
+		// end ends the hold of epoch.
+		end context.CancelCauseFunc
+		// confirmed is the latest moment at which epoch was certainly the newest.
+		confirmed instant
+		// confirming is closed when the confirmation under way ends; nil when there is none.
+		confirming chan struct{}
+	}
+}
+
+// New makes a lease service; Run makes it work. It fails if the configuration is wrong or metrics of these names are
+// registered already.
+func New(cfg Config) (*Service, error) {
+	cfg, err := cfg.validated()
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, consensus: cfg.Consensus, log: cfg.Logger,
+		origin:       time.Now(),
+		expireNow:    make(chan struct{}, 1),
+		reconcileNow: make(chan struct{}, 1),
+		takeOver:     make(chan struct{}, 1),
+	}
+	s.mu.table = newTable(cfg.MinTTL, cfg.CheckpointInterval)
+	s.mu.turned = make(chan struct{})
+	if cfg.Standby {
+		s.mu.role = passive
+	}
+	if s.metrics, err = newMetrics(cfg.Registerer, s); err != nil {
+		return nil, fmt.Errorf("lease: metrics: %w", err)
+	}
+	return s, nil
+}
+
+// Run acquires an epoch and counts leases down until ctx ends; it returns nil then. When another holder takes over it
+// stays, passive, until TakeOver. It must be called once.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.turn(stopped)
+	// newest is the epoch whose leases the table holds, 0 when the table is worthless.
+	newest := uint64(0)
+	for ctx.Err() == nil {
+		if s.role() == passive {
+			newest = 0
+			select {
+			case <-s.takeOver:
+				s.turn(acquiring)
+			case <-ctx.Done():
+			}
+			continue
+		}
+		epoch, err := s.acquire(ctx, newest)
+		if err == nil {
+			newest = epoch
+			err = s.hold(ctx, epoch)
+		}
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, errFenced):
+			s.log.Warn("another lease holder took over; standing by", slog.Uint64("epoch", newest))
+			s.turn(passive)
+		default:
+			// Something proposed under the epoch may or may not take effect, now or later. The next epoch settles it.
+			s.log.Warn("lease epoch is given up for a new one", slog.Uint64("epoch", epoch), slog.Any("error", err))
+			s.turn(acquiring)
+		}
+	}
+	return nil
+}
+
+// TakeOver makes a passive service acquire the epoch, whoever holds it. It does nothing to one that is not passive.
+func (s *Service) TakeOver() {
+	if s.role() == passive {
+		wake(s.takeOver)
+	}
+}
+
+// Active tells whether the service holds the newest epoch, so far as it knows.
+func (s *Service) Active() bool { return s.role() == holding }
+
+func (s *Service) role() role {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.role
+}
+
+// turn changes the role and wakes the requests that wait for that.
+func (s *Service) turn(to role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turnLocked(to)
+}
+
+func (s *Service) turnLocked(to role) {
+	if s.mu.role == to || s.mu.role == stopped {
+		return
+	}
+	s.mu.role = to
+	if to == passive || to == stopped {
+		s.mu.table.clear()
+	}
+	close(s.mu.turned)
+	s.mu.turned = make(chan struct{})
+}
+
+// now is the moment on the service's clock.
+func (s *Service) now() instant { return instant(time.Since(s.origin)) }
+
+// wake leaves a wake-up in a channel that holds one.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// retry is the pause before a next attempt: it doubles.
+type retry time.Duration
+
+func (r *retry) pause(ctx context.Context) error {
+	d := max(time.Duration(*r), retryPauseMin)
+	*r = retry(min(2*d, retryPauseMax))
+	return pause(ctx, d)
+}
+
+// withoutEffect tells that a proposal that failed with err was certainly not accepted. Any other error leaves open
+// whether it takes effect.
+func withoutEffect(err error) bool {
+	for _, refusal := range []error{
+		problem.ErrTooManyRequests, problem.ErrTooLarge, problem.ErrNoSpace, problem.ErrCorrupt,
+		problem.ErrLeaseNotFound, problem.ErrLeaseExists, problem.ErrLeaseTTLTooLarge, problem.ErrStaleEpoch,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
