@@ -1,0 +1,51 @@
+package mvcc
+
+import (
+	"cmp"
+	"slices"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// applyAlarm raises or lowers alarms. It is the one command that a corrupt store still takes: it is the way out.
+func (b *Batch) applyAlarm(op *consensusv1.AlarmOp) (*consensusv1.Result, error) {
+	res := &consensusv1.AlarmResult{}
+	if op.GetDisarm() {
+		res.Changed = b.lowerAlarms(op.GetAlarm())
+	} else {
+		res.Changed = b.raiseAlarm(op.GetAlarm())
+	}
+	return &consensusv1.Result{Result: &consensusv1.Result_Alarm{Alarm: res}}, nil
+}
+
+// raiseAlarm returns the alarm if it was not raised yet. There is no alarm without a type.
+func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
+	i, raised := slices.BinarySearchFunc(b.now.alarms, alarm, compareAlarms)
+	if raised || alarm.GetType() == consensusv1.Alarm_TYPE_UNSPECIFIED {
+		return nil
+	}
+	// Readers hold the old slice.
+	b.now.alarms = slices.Insert(slices.Clone(b.now.alarms), i, alarm)
+	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), nil)
+	return []*consensusv1.Alarm{alarm}
+}
+
+// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0.
+func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
+	var kept, lowered []*consensusv1.Alarm
+	for _, a := range b.now.alarms {
+		if match.GetMemberId() != 0 && match.GetMemberId() != a.GetMemberId() ||
+			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() {
+			kept = append(kept, a)
+			continue
+		}
+		lowered = append(lowered, a)
+		b.delete(appendAlarmKey(b.keyBuf[:0], a.GetMemberId(), int32(a.GetType())))
+	}
+	b.now.alarms = kept
+	return lowered
+}
+
+func compareAlarms(a, b *consensusv1.Alarm) int {
+	return cmp.Or(cmp.Compare(a.GetMemberId(), b.GetMemberId()), cmp.Compare(a.GetType(), b.GetType()))
+}

@@ -1,0 +1,171 @@
+package mvcc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Batch is the write side of the store: commands are applied to it in log order and become visible and, later,
+// durable together. It is for one goroutine.
+//
+// Each command sees those before it, from an overlay in front of what was committed when the batch began. A command is
+// first checked, then carried out; nothing is written before everything that may refuse it is known, since a batch
+// cannot take a write back.
+type Batch struct {
+	s  *Store
+	pb *pebble.Batch
+	// base reads what was committed when the batch began.
+	base *pebble.Iterator
+	// found is the newest version of found.key, if base still stands on it: a transaction that compares a key and then
+	// puts it looks once.
+	found     row
+	foundLive bool
+
+	// begun is the state that the batch started from, now what the commands so far have made of it.
+	begun *state
+	now   state
+
+	overlay overlay
+	leases  map[int64]*consensusv1.Lease
+	// compacts is set when a command moved the compacted revision.
+	compacts bool
+
+	// events of the command at hand.
+	events []*consensusv1.Event
+	// slab is where copies of keys and values that events and results carry are cut from.
+	slab slab
+
+	keyBuf, valueBuf []byte
+}
+
+func newBatch(s *Store) *Batch {
+	return &Batch{s: s, overlay: newOverlay(), leases: make(map[int64]*consensusv1.Lease)}
+}
+
+// Begin starts a batch. There is one at a time: it must be committed or closed before the next one begins.
+func (s *Store) Begin() *Batch {
+	b := s.batch
+	b.begun = s.state.Load()
+	b.now = *b.begun
+	b.pb = s.db.NewBatch()
+	return b
+}
+
+// Apply carries out a command. The result is what its proposer gets, the commit what it changed, nil if nothing.
+//
+// An error that is one of problem's refuses the command, which then has no effect; so would it on every other member.
+// Any other error means that storage is broken: the member must stop, and not commit the batch.
+//
+// The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
+func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
+	b.events = nil
+	res, err := b.apply(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	var commit *consensusv1.Commit
+	if len(b.events) > 0 {
+		b.now.revision++
+		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events}
+	}
+	res.Revision = b.now.revision
+	return res, commit, nil
+}
+
+func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
+	if c, ok := cmd.GetCommand().(*consensusv1.Command_Alarm); ok {
+		return b.applyAlarm(c.Alarm)
+	}
+	if b.raised(consensusv1.Alarm_TYPE_CORRUPT) {
+		return nil, problem.ErrCorrupt
+	}
+	switch c := cmd.GetCommand().(type) {
+	case *consensusv1.Command_Put:
+		return b.applyPut(c.Put)
+	case *consensusv1.Command_DeleteRange:
+		return b.applyDeleteRange(c.DeleteRange)
+	case *consensusv1.Command_Txn:
+		return b.applyTxn(c.Txn)
+	case *consensusv1.Command_Compact:
+		return b.applyCompact(c.Compact)
+	case *consensusv1.Command_LeaseGrant:
+		return b.applyLeaseGrant(c.LeaseGrant)
+	case *consensusv1.Command_LeaseRevoke:
+		return b.applyLeaseRevoke(c.LeaseRevoke)
+	case *consensusv1.Command_LeaseAcquire:
+		return b.applyLeaseAcquire(c.LeaseAcquire)
+	case *consensusv1.Command_LeaseCheckpoint:
+		return b.applyLeaseCheckpoint(c.LeaseCheckpoint)
+	}
+	return nil, fmt.Errorf("apply: unknown command %T", cmd.GetCommand())
+}
+
+// SetApplied records the newest log entry whose commands are in the batch.
+func (b *Batch) SetApplied(index, term uint64) { b.now.index, b.now.term = index, term }
+
+// SetMeta stores a value of the caller's, together with the batch.
+func (b *Batch) SetMeta(name string, value []byte) {
+	b.set(appendMetaKey(b.keyBuf[:0], metaNamed+name), value)
+}
+
+// Commit makes the batch visible to readers. It is durable once DurableApplied says so; until then the log must be able
+// to replay it. After an error the member must stop.
+func (b *Batch) Commit() error {
+	if err := b.s.failed(); err != nil {
+		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
+	}
+	b.valueBuf = appendPosition(b.valueBuf[:0], &b.now.position)
+	b.set(appendMetaKey(b.keyBuf[:0], metaPosition), b.valueBuf)
+	size := int64(b.pb.Len())
+	if err := b.pb.Commit(pebble.NoSync); err != nil {
+		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
+	}
+	b.s.unflushed.Add(size)
+	st := b.now
+	b.s.state.Store(&st)
+	if b.compacts {
+		b.s.compaction.wake()
+	}
+	return b.Close()
+}
+
+// Close gives the batch up, with whatever was not committed. It may be called twice.
+func (b *Batch) Close() error {
+	if b.pb == nil {
+		return nil
+	}
+	err := b.pb.Close()
+	if b.base != nil {
+		err = errors.Join(err, b.base.Close())
+	}
+	b.pb, b.base, b.begun, b.now, b.found = nil, nil, nil, state{}, row{}
+	b.events, b.slab, b.compacts = nil, slab{}, false
+	b.overlay.reset()
+	clear(b.leases)
+	return err
+}
+
+// next is the revision that the command at hand makes if it changes anything.
+func (b *Batch) next() int64 { return b.now.revision + 1 }
+
+func (b *Batch) raised(kind consensusv1.Alarm_Type) bool {
+	return slices.ContainsFunc(b.now.alarms, func(a *consensusv1.Alarm) bool { return a.GetType() == kind })
+}
+
+// set adds a row to the batch. The key was built in keyBuf, which keeps its growth.
+func (b *Batch) set(key, value []byte) {
+	// A batch's Set fails only when the batch is committed already, which Begin rules out.
+	_ = b.pb.Set(key, value, nil)
+	b.keyBuf = key[:0]
+}
+
+func (b *Batch) delete(key []byte) {
+	_ = b.pb.Delete(key, nil)
+	b.keyBuf = key[:0]
+}

@@ -1,0 +1,47 @@
+package mvcc
+
+import (
+	"context"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+func (b *Batch) applyDeleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.Result, error) {
+	res, err := b.deleteRange(op)
+	if err != nil {
+		return nil, err
+	}
+	return &consensusv1.Result{Result: &consensusv1.Result_DeleteRange{DeleteRange: res}}, nil
+}
+
+func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteRangeResult, error) {
+	var prevs []*consensusv1.KeyValue
+	err := b.scan(context.Background(), newSpan(op.GetKey(), op.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
+		prevs = append(prevs, b.slab.toKeyValue(r, true))
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, prev := range prevs {
+		b.deleteKey(prev)
+	}
+	res := &consensusv1.DeleteRangeResult{Deleted: int64(len(prevs))}
+	if op.GetPrevKv() {
+		res.PrevKvs = prevs
+	}
+	return res, nil
+}
+
+// deleteKey writes the tombstone of a key whose newest version is prev.
+func (b *Batch) deleteKey(prev *consensusv1.KeyValue) {
+	b.moveAttachment(prev.GetKey(), prev.GetLease(), 0)
+	cell := &struct {
+		event consensusv1.Event
+		kv    consensusv1.KeyValue
+	}{}
+	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.next()
+	cell.event.Type, cell.event.Kv, cell.event.PrevKv = consensusv1.Event_DELETE, &cell.kv, prev
+	r := row{key: prev.GetKey(), revision: b.next(), record: record{tombstone: true}}
+	b.write(&r, &row{revision: prev.GetModRevision()}, true, &cell.event)
+}

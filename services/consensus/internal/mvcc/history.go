@@ -1,0 +1,146 @@
+package mvcc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// historyBytesDefault is where History stops when its caller sets no limit of its own.
+const historyBytesDefault = 4 << 20
+
+// eventBytes is about what an event takes beside its keys and values.
+const eventBytes = 64
+
+// History returns what the revisions from up to and including to did to the keys of [key, rangeEnd), read as in
+// requests; an empty key stands for all keys. A to of 0, or above the newest revision, stands for the newest. It stops after the commit
+// that passes maxBytes (0 for a default), and returns the last revision that it looked at: all wanted events up to there
+// are in the commits, so that the next call goes on behind it. Commits without a wanted event are left out.
+//
+// It fails with problem.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
+// read, but what its events replaced cannot.
+func (s *Store) History(from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
+	v, err := s.view(context.Background())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	if from < v.floor {
+		return nil, 0, fmt.Errorf("history from %d, compacted up to %d: %w", from, v.floor, problem.ErrCompacted)
+	}
+	if to <= 0 || to > v.revision {
+		to = v.revision
+	}
+	if from > to {
+		return nil, to, nil
+	}
+	h := historian{v: v, span: newSpan(key, rangeEnd), left: maxBytes, through: to}
+	if len(key) == 0 {
+		h.span = span{unbounded: true}
+	}
+	if h.left <= 0 {
+		h.left = historyBytesDefault
+	}
+	err = v.changes(from, to, h.take)
+	return h.commits, h.through, err
+}
+
+// errEnough ends a walk through history before its end.
+var errEnough = errors.New("enough")
+
+// changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
+// The change is fn's until it returns.
+func (v *view) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
+	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+		LowerBound: appendHistoryKey(nil, from, 0),
+		UpperBound: appendHistoryKey(nil, to+1, 0),
+	}})
+	if err != nil {
+		return err
+	}
+	var c change
+	err = eachRow(it, func(k, b []byte) error {
+		revision, sub, err := splitHistoryKey(k)
+		if err != nil {
+			return err
+		}
+		if err := decodeChange(b, &c); err != nil {
+			return err
+		}
+		return fn(revision, sub, &c)
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// historian turns changes into commits.
+type historian struct {
+	v       *view
+	span    span
+	left    int64
+	through int64
+	slab    slab
+	commits []*consensusv1.Commit
+}
+
+func (h *historian) take(revision, _ int64, c *change) error {
+	n := len(h.commits)
+	current := n > 0 && h.commits[n-1].GetRevision() == revision
+	if !current && h.left <= 0 {
+		h.through = revision - 1
+		return errEnough
+	}
+	if !h.span.contains(c.key) {
+		return nil
+	}
+	event, err := h.event(revision, c)
+	if err != nil {
+		return err
+	}
+	if !current {
+		h.commits = append(h.commits, &consensusv1.Commit{Revision: revision})
+		n++
+	}
+	h.commits[n-1].Events = append(h.commits[n-1].Events, event)
+	h.left -= int64(eventBytes + 2*len(c.key) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue()))
+	return nil
+}
+
+func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error) {
+	event := &consensusv1.Event{}
+	var r row
+	if c.tombstone {
+		event.Type = consensusv1.Event_DELETE
+		event.Kv = h.slab.keyValue()
+		event.Kv.Key, event.Kv.ModRevision = h.slab.copy(c.key), revision
+	} else {
+		live, err := h.v.get(c.key, revision, &r)
+		if err == nil && (!live || r.revision != revision) {
+			err = fmt.Errorf("history of %q at revision %d without its version: %w", c.key, revision, errBadRecord)
+		}
+		if err != nil {
+			return nil, err
+		}
+		event.Kv = h.slab.toKeyValue(&r, true)
+	}
+	// What the events of the compacted revision replaced is compacted, whether it is removed yet or not.
+	if c.previous == 0 || revision <= h.v.floor {
+		return event, nil
+	}
+	live, err := h.v.get(c.key, c.previous, &r)
+	if err == nil && (!live || r.revision != c.previous) {
+		err = fmt.Errorf("history of %q at revision %d without version %d before it: %w", c.key, revision, c.previous, errBadRecord)
+	}
+	if err != nil {
+		return nil, err
+	}
+	event.PrevKv = h.slab.toKeyValue(&r, true)
+	return event, nil
+}

@@ -1,0 +1,220 @@
+package mvcc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Leases returns the leases that exist, ordered by id.
+func (s *Store) Leases() ([]*consensusv1.Lease, error) {
+	var leases []*consensusv1.Lease
+	lower, upper := spaceLease.bounds()
+	err := s.each(lower, upper, func(k, v []byte) error {
+		id, err := splitLeaseKey(k)
+		if err != nil {
+			return err
+		}
+		l, err := decodeLease(v, id)
+		leases = append(leases, l)
+		return err
+	})
+	return leases, err
+}
+
+// LeaseKeys returns the keys that are attached to a lease, in order, and whether the lease exists.
+func (s *Store) LeaseKeys(id int64) (keys [][]byte, exists bool, err error) {
+	b, err := s.get(appendLeaseKey(nil, id))
+	if err != nil || b == nil {
+		return nil, false, err
+	}
+	lower, upper := attachmentBounds(id)
+	err = s.each(lower, upper, func(k, _ []byte) error {
+		_, key, err := splitAttachmentKey(k)
+		keys = append(keys, bytes.Clone(key))
+		return err
+	})
+	return keys, true, err
+}
+
+// checkLease tells whether a put may name the lease; 0 is none.
+func (b *Batch) checkLease(id int64) error {
+	if id == 0 {
+		return nil
+	}
+	l, err := b.lease(id)
+	if err == nil && l == nil {
+		err = fmt.Errorf("lease %d: %w", id, problem.ErrLeaseNotFound)
+	}
+	return err
+}
+
+// lease returns a lease, nil if it does not exist.
+func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
+	if l, ok := b.leases[id]; ok {
+		return l, nil
+	}
+	it, err := b.seekBase()
+	if err != nil {
+		return nil, err
+	}
+	b.keyBuf = appendLeaseKey(b.keyBuf[:0], id)
+	if !it.SeekPrefixGE(b.keyBuf) {
+		b.leases[id] = nil
+		return nil, it.Error()
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	l, err := decodeLease(v, id)
+	if err == nil {
+		b.leases[id] = l
+	}
+	return l, err
+}
+
+// setLease stores a lease that the store may keep.
+func (b *Batch) setLease(l *consensusv1.Lease) {
+	b.leases[l.GetId()] = l
+	b.valueBuf = appendLease(b.valueBuf[:0], l)
+	b.set(appendLeaseKey(b.keyBuf[:0], l.GetId()), b.valueBuf)
+}
+
+func (b *Batch) applyLeaseGrant(op *consensusv1.LeaseGrantOp) (*consensusv1.Result, error) {
+	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
+		return nil, problem.ErrNoSpace
+	}
+	l, err := b.lease(op.GetId())
+	if err != nil {
+		return nil, err
+	}
+	if l != nil {
+		return nil, fmt.Errorf("lease %d: %w", op.GetId(), problem.ErrLeaseExists)
+	}
+	b.setLease(&consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
+	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
+}
+
+func (b *Batch) checkEpoch(epoch uint64) error {
+	if epoch != 0 && epoch != b.now.epoch {
+		return fmt.Errorf("epoch %d, newest is %d: %w", epoch, b.now.epoch, problem.ErrStaleEpoch)
+	}
+	return nil
+}
+
+// applyLeaseRevoke ends leases and deletes the keys of all of them, in order, in one revision.
+func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Result, error) {
+	if err := b.checkEpoch(op.GetEpoch()); err != nil {
+		return nil, err
+	}
+	ids, err := b.revocable(op)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for _, id := range ids {
+		if keys, err = b.attached(id, keys); err != nil {
+			return nil, err
+		}
+	}
+	// A key is attached to one lease at a time, so none comes twice.
+	slices.SortFunc(keys, bytes.Compare)
+	for _, key := range keys {
+		var r row
+		live, err := b.get(key, newestRevision, &r)
+		if err != nil {
+			return nil, err
+		}
+		if live {
+			b.deleteKey(b.slab.toKeyValue(&r, true))
+		}
+	}
+	for _, id := range ids {
+		b.leases[id] = nil
+		b.delete(appendLeaseKey(b.keyBuf[:0], id))
+	}
+	res := &consensusv1.LeaseRevokeResult{Revoked: ids}
+	return &consensusv1.Result{Result: &consensusv1.Result_LeaseRevoke{LeaseRevoke: res}}, nil
+}
+
+// revocable returns the leases that exist, each once. Only a client is told of one that does not: what the lease service
+// finds expired may have been revoked meanwhile.
+func (b *Batch) revocable(op *consensusv1.LeaseRevokeOp) ([]int64, error) {
+	ids := make([]int64, 0, len(op.GetIds()))
+	for _, id := range op.GetIds() {
+		l, err := b.lease(id)
+		if err != nil {
+			return nil, err
+		}
+		if l == nil && op.GetEpoch() == 0 {
+			return nil, fmt.Errorf("lease %d: %w", id, problem.ErrLeaseNotFound)
+		}
+		if l != nil {
+			ids = append(ids, id)
+		}
+	}
+	unique := slices.Clone(ids)
+	slices.Sort(unique)
+	if len(slices.Compact(unique)) == len(ids) {
+		return ids, nil
+	}
+	return slices.Compact(unique), nil
+}
+
+// attached appends the keys that are attached to a lease.
+func (b *Batch) attached(id int64, keys [][]byte) ([][]byte, error) {
+	for _, k := range b.overlay.attached(id) {
+		keys = append(keys, k.key)
+	}
+	base, err := b.seekBase()
+	if err != nil {
+		return nil, err
+	}
+	lower, upper := attachmentBounds(id)
+	it, err := base.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		_, key, err := splitAttachmentKey(it.Key())
+		if err != nil {
+			return nil, errors.Join(err, it.Close())
+		}
+		// The overlay knows better of what it knows.
+		if b.overlay.keys[string(key)] == nil {
+			keys = append(keys, b.slab.copy(key))
+		}
+	}
+	return keys, it.Close()
+}
+
+func (b *Batch) applyLeaseAcquire(*consensusv1.LeaseAcquireOp) (*consensusv1.Result, error) {
+	b.now.epoch++
+	res := &consensusv1.LeaseAcquireResult{Epoch: b.now.epoch}
+	return &consensusv1.Result{Result: &consensusv1.Result_LeaseAcquire{LeaseAcquire: res}}, nil
+}
+
+// applyLeaseCheckpoint passes over leases that do not exist: they may have been revoked meanwhile.
+func (b *Batch) applyLeaseCheckpoint(op *consensusv1.LeaseCheckpointOp) (*consensusv1.Result, error) {
+	if err := b.checkEpoch(op.GetEpoch()); err != nil {
+		return nil, err
+	}
+	for _, remaining := range op.GetLeases() {
+		l, err := b.lease(remaining.GetId())
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			b.setLease(&consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
+		}
+	}
+	res := &consensusv1.LeaseCheckpointResult{}
+	return &consensusv1.Result{Result: &consensusv1.Result_LeaseCheckpoint{LeaseCheckpoint: res}}, nil
+}

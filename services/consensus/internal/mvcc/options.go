@@ -1,0 +1,149 @@
+package mvcc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/cockroachkvs"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options say where a store is and what it may use.
+type Options struct {
+	// Dir holds the store's files and nothing else. It is made if it does not exist.
+	Dir string
+	// FS is where Dir is, nil for the machine's own file system.
+	FS vfs.FS
+	// Logger takes what the storage engine has to say, nil for none.
+	Logger *slog.Logger
+	// CacheBytes bounds the cache of blocks read from disk, 0 for CacheBytesDefault.
+	CacheBytes int64
+	// MemTableBytes is how much is written in memory before it goes to disk, 0 for MemTableBytesDefault. After a crash
+	// the log is replayed from the last such flush.
+	MemTableBytes uint64
+	// OnFlush is called each time that writes have become durable; it must not block. DurableApplied then tells how far.
+	OnFlush func()
+	// OnFatal is called when the store can no longer do its work: the disk is full or fails, or a file is damaged. It
+	// must not block and may be called more than once. The store refuses every further commit; what it holds stays readable.
+	OnFatal func(error)
+	// Registerer takes the store's metrics, nil for none.
+	Registerer prometheus.Registerer
+}
+
+const (
+	// CacheBytesDefault keeps the upper levels and filters of some ten gigabytes at hand.
+	CacheBytesDefault = 128 << 20
+	// MemTableBytesDefault trades memory (two of them, at the worst) for fewer and larger files.
+	MemTableBytesDefault = 64 << 20
+)
+
+const (
+	// filterBitsPerKey makes one lookup in a hundred read a block in vain.
+	filterBitsPerKey = 10
+	// blockBytes is larger than Pebble's 4 KiB: ranges are read more often than cold single keys, and it compresses better.
+	blockBytes      = 16 << 10
+	indexBlockBytes = 128 << 10
+	// memTablesMax bounds the memtables that wait for the disk before writers do.
+	memTablesMax = 4
+	// l0StopWritesSublevels is far above where compaction starts (l0CompactionSublevels), so that a burst does not stop writers.
+	l0StopWritesSublevels = 24
+	l0CompactionSublevels = 4
+	levelBaseBytes        = 64 << 20
+	targetFileBytes       = 8 << 20
+	openFilesMax          = 1000
+	compactionsMax        = 2
+)
+
+func (o *Options) setDefaults() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = CacheBytesDefault
+	}
+	if o.MemTableBytes == 0 {
+		o.MemTableBytes = MemTableBytesDefault
+	}
+	if o.OnFlush == nil {
+		o.OnFlush = func() {}
+	}
+	if o.OnFatal == nil {
+		o.OnFatal = func(error) {}
+	}
+}
+
+// pebbleOptions has the WAL off: the raft log is one already, and it is truncated only below what is flushed here.
+// Values stay with their keys, as Pebble calls separating them experimental.
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.opts.FS,
+		CacheSize:                   s.opts.CacheBytes,
+		Comparer:                    &cockroachkvs.Comparer,
+		KeySchema:                   cockroachkvs.KeySchema.Name,
+		KeySchemas:                  sstable.MakeKeySchemas(&cockroachkvs.KeySchema),
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		DisableWAL:                  true,
+		MemTableSize:                s.opts.MemTableBytes,
+		MemTableStopWritesThreshold: memTablesMax,
+		L0CompactionThreshold:       l0CompactionSublevels,
+		L0StopWritesThreshold:       l0StopWritesSublevels,
+		LBaseMaxBytes:               levelBaseBytes,
+		MaxOpenFiles:                openFilesMax,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, compactionsMax },
+		Logger:                      pebbleLogger{s},
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { s.fail(fmt.Errorf("storage: %w", err)) },
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				s.fail(fmt.Errorf("file %s is damaged: %w", i.Path, i.Details))
+			},
+			FlushEnd: func(i pebble.FlushInfo) {
+				if i.Err == nil {
+					s.flushed(int64(i.InputBytes))
+				}
+			},
+			WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
+				s.log.Warn("writes wait for the disk", "reason", i.Reason)
+			},
+			WriteStallEnd: func() { s.log.Info("writes go on") },
+			DiskSlow: func(i pebble.DiskSlowInfo) {
+				s.log.Warn("disk is slow", "file", i.Path, "took", i.Duration)
+			},
+		},
+	}
+	o.Experimental.EnableValueBlocks = func() bool { return true }
+	o.TargetFileSizes[0] = targetFileBytes
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = blockBytes
+		o.Levels[i].IndexBlockSize = indexBlockBytes
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBitsPerKey)
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return o
+}
+
+// pebbleLogger hands Pebble's log to slog. Pebble reports every flush and compaction, so its news are debug to us.
+type pebbleLogger struct{ s *Store }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	if l.s.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.s.log.Debug(fmt.Sprintf(format, args...))
+	}
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.s.log.Error(fmt.Sprintf(format, args...))
+}
+
+// Fatalf returns, where Pebble's own logger ends the process: the places that call it go on to return the error, and the
+// member that owns the store decides how to stop.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.s.fail(fmt.Errorf("storage: "+format, args...))
+}

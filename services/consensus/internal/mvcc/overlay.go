@@ -1,0 +1,142 @@
+package mvcc
+
+import (
+	"bytes"
+	"slices"
+)
+
+// overlay holds what the batch at hand has changed so far, in front of what is committed, so that each command sees
+// the ones before it. It lives as long as one batch.
+type overlay struct {
+	keys map[string]*overlayKey
+	// sorted holds the keys in order, as far as a scan needed them so; recent those that came since.
+	sorted, recent []*overlayKey
+	// leased counts, for a lease, the keys here that are attached to it: most leases have none, and need no look.
+	leased map[int64]int
+	// slab is where the next keys are cut from.
+	slab []overlayKey
+}
+
+// overlayKey is one changed key.
+type overlayKey struct {
+	key []byte
+	// base is the revision of the version that the batch found, 0 if the key did not exist.
+	base int64
+	// versions, oldest first.
+	versions []row
+	// first is where versions begins, as nearly all keys change once in a batch.
+	first [1]row
+}
+
+// row is one version of one key.
+type row struct {
+	key      []byte
+	revision int64
+	record
+}
+
+const overlaySlabKeys = 64
+
+func newOverlay() overlay {
+	return overlay{keys: make(map[string]*overlayKey), leased: make(map[int64]int)}
+}
+
+func (o *overlay) reset() {
+	clear(o.keys)
+	clear(o.leased)
+	clear(o.sorted)
+	clear(o.recent)
+	o.sorted, o.recent, o.slab = o.sorted[:0], o.recent[:0], nil
+}
+
+// at returns the version of the key that is newest at the revision, nil if the overlay does not know.
+func (k *overlayKey) at(revision int64) *row {
+	for i := len(k.versions) - 1; i >= 0; i-- {
+		if k.versions[i].revision <= revision {
+			return &k.versions[i]
+		}
+	}
+	return nil
+}
+
+func (k *overlayKey) newest() *row { return &k.versions[len(k.versions)-1] }
+
+// add records a new version of a key; base is as in overlayKey, and counts the first time. A second version of the same
+// revision replaces the first.
+func (o *overlay) add(r row, base int64) {
+	k := o.keys[string(r.key)]
+	if k == nil {
+		k = o.insert(r.key, base)
+	} else if old := k.newest(); old.lease != 0 {
+		o.detach(old.lease)
+	}
+	if n := len(k.versions); n > 0 && k.versions[n-1].revision == r.revision {
+		k.versions[n-1] = r
+	} else {
+		k.versions = append(k.versions, r)
+	}
+	if r.lease != 0 {
+		o.leased[r.lease]++
+	}
+}
+
+func (o *overlay) insert(key []byte, base int64) *overlayKey {
+	if len(o.slab) == 0 {
+		o.slab = make([]overlayKey, overlaySlabKeys)
+	}
+	k := &o.slab[0]
+	o.slab = o.slab[1:]
+	k.key, k.base = key, base
+	k.versions = k.first[:0]
+	o.keys[string(key)] = k
+	o.recent = append(o.recent, k)
+	return k
+}
+
+func (o *overlay) detach(lease int64) {
+	if o.leased[lease]--; o.leased[lease] == 0 {
+		delete(o.leased, lease)
+	}
+}
+
+// within returns the changed keys of the span, which is not a single key, in order. The result is valid until the next
+// add.
+func (o *overlay) within(s span) []*overlayKey {
+	if len(o.keys) == 0 || s.empty() {
+		return nil
+	}
+	o.sort()
+	find := func(key []byte) int {
+		i, _ := slices.BinarySearchFunc(o.sorted, key, func(k *overlayKey, key []byte) int { return bytes.Compare(k.key, key) })
+		return i
+	}
+	if s.unbounded {
+		return o.sorted[find(s.low):]
+	}
+	return o.sorted[find(s.low):find(s.high)]
+}
+
+func (o *overlay) sort() {
+	if len(o.recent) == 0 {
+		return
+	}
+	o.sorted = append(o.sorted, o.recent...)
+	clear(o.recent)
+	o.recent = o.recent[:0]
+	slices.SortFunc(o.sorted, func(a, b *overlayKey) int { return bytes.Compare(a.key, b.key) })
+}
+
+// attached returns the keys here that are attached to the lease, in no order.
+func (o *overlay) attached(lease int64) []*overlayKey {
+	if o.leased[lease] == 0 {
+		return nil
+	}
+	o.sort()
+	var keys []*overlayKey
+	for _, k := range o.sorted {
+		if r := k.newest(); !r.tombstone && r.lease == lease {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}

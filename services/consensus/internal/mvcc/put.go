@@ -1,0 +1,111 @@
+package mvcc
+
+import (
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+func (b *Batch) applyPut(op *consensusv1.PutOp) (*consensusv1.Result, error) {
+	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
+		return nil, problem.ErrNoSpace
+	}
+	if err := b.checkLease(op.GetLease()); err != nil {
+		return nil, err
+	}
+	var prev row
+	live, err := b.get(op.GetKey(), newestRevision, &prev)
+	if err != nil {
+		return nil, err
+	}
+	if !live && keepsSomething(op) {
+		return nil, fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
+	}
+	// One allocation for the three messages of the most frequent answer.
+	answer := &struct {
+		result consensusv1.Result
+		put    consensusv1.Result_Put
+		body   consensusv1.PutResult
+	}{}
+	answer.result.Result, answer.put.Put = &answer.put, &answer.body
+	b.put(op, &prev, live, &answer.body)
+	return &answer.result, nil
+}
+
+func keepsSomething(op *consensusv1.PutOp) bool { return op.GetIgnoreValue() || op.GetIgnoreLease() }
+
+// put writes a put that was checked. prev is the key's newest version, if it exists.
+func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv1.PutResult) {
+	r := row{key: op.GetKey(), revision: b.next(), record: record{
+		create: b.next(), version: 1, lease: op.GetLease(), value: op.GetValue(),
+	}}
+	// One allocation for an event, the version in it, and the one that it replaced.
+	cell := &struct {
+		event    consensusv1.Event
+		kv, prev consensusv1.KeyValue
+	}{}
+	if live {
+		r.create, r.version = prev.create, prev.version+1
+		cell.prev.Key, cell.prev.Value = r.key, b.slab.copy(prev.value)
+		cell.prev.CreateRevision, cell.prev.ModRevision = prev.create, prev.revision
+		cell.prev.Version, cell.prev.Lease = prev.version, prev.lease
+		cell.event.PrevKv = &cell.prev
+		if op.GetPrevKv() {
+			res.PrevKv = &cell.prev
+		}
+		if op.GetIgnoreValue() {
+			r.value = cell.prev.Value
+		}
+		if op.GetIgnoreLease() {
+			r.lease = prev.lease
+		}
+		b.moveAttachment(r.key, prev.lease, r.lease)
+	} else {
+		b.moveAttachment(r.key, 0, r.lease)
+	}
+	cell.kv.Key, cell.kv.Value = r.key, r.value
+	cell.kv.CreateRevision, cell.kv.ModRevision = r.create, r.revision
+	cell.kv.Version, cell.kv.Lease = r.version, r.lease
+	cell.event.Type, cell.event.Kv = consensusv1.Event_PUT, &cell.kv
+	b.write(&r, prev, live, &cell.event)
+}
+
+// write adds a version to the state and its event to the command's. prev is the key's newest version, if it exists.
+//
+// A key has one version a revision. The API refuses transactions that change a key twice, and should one come all the
+// same, the last change stands in the place of the first.
+func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
+	previous := int64(0)
+	if live {
+		previous = prev.revision
+	}
+	if k := b.overlay.keys[string(r.key)]; k != nil && k.newest().revision == r.revision {
+		r.sub = k.newest().sub
+		event.PrevKv = b.events[r.sub].GetPrevKv()
+		previous = event.GetPrevKv().GetModRevision()
+		b.events[r.sub] = event
+	} else {
+		r.sub = int64(len(b.events))
+		b.events = append(b.events, event)
+	}
+	b.valueBuf = appendRecord(b.valueBuf[:0], &r.record)
+	b.set(appendVersionKey(b.keyBuf[:0], r.key, r.revision), b.valueBuf)
+	c := change{tombstone: r.tombstone, previous: previous, key: r.key}
+	b.valueBuf = appendChange(b.valueBuf[:0], &c)
+	b.set(appendHistoryKey(b.keyBuf[:0], r.revision, r.sub), b.valueBuf)
+	b.overlay.add(*r, previous)
+}
+
+// moveAttachment attaches a key to the lease that it now has.
+func (b *Batch) moveAttachment(key []byte, from, to int64) {
+	if from == to {
+		return
+	}
+	if from != 0 {
+		b.delete(appendAttachmentKey(b.keyBuf[:0], from, key))
+	}
+	if to != 0 {
+		b.set(appendAttachmentKey(b.keyBuf[:0], to, key), nil)
+	}
+}

@@ -1,0 +1,169 @@
+package mvcc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Range reads from one revision, and returns with it the revision that was newest then. It fails with
+// problem.ErrCompacted or problem.ErrFutureRevision, or when ctx ends. Nothing of the result is shared.
+func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consensusv1.RangeResult, head int64, err error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	if err := checkRevision(v, op.GetRevision()); err != nil {
+		return nil, v.revision, err
+	}
+	res, err = evalRange(ctx, v, op)
+	return res, v.revision, err
+}
+
+// evalRange evaluates a range whose revision was checked.
+func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
+	q := newQuery(op)
+	if op.GetCountOnly() {
+		n, err := rd.count(ctx, q.span, q.revision)
+		return &consensusv1.RangeResult{Count: n}, err
+	}
+	if q.fetch > 0 {
+		q.slab.reserve(int(min(q.fetch, 1<<20)))
+	}
+	if err := rd.scan(ctx, q.span, q.revision, q.take); err != nil {
+		return nil, err
+	}
+	res := &consensusv1.RangeResult{Kvs: q.kvs, Count: q.seen}
+	if q.cut {
+		n, err := rd.count(ctx, q.span, q.revision)
+		if err != nil {
+			return nil, err
+		}
+		res.Count, res.More = n, true
+	}
+	q.sort(res.Kvs)
+	if limit := op.GetLimit(); limit > 0 && int64(len(res.Kvs)) > limit {
+		res.Kvs, res.More = res.Kvs[:limit], true
+	}
+	if op.GetKeysOnly() {
+		for _, kv := range res.Kvs {
+			kv.Value = nil
+		}
+	}
+	return res, nil
+}
+
+// query collects the rows of a range request.
+type query struct {
+	op       *consensusv1.RangeOp
+	span     span
+	revision int64
+	// fetch is after how many keys the scan may stop, 0 for never.
+	fetch int64
+	// values tells whether the values are needed, be it for sorting alone.
+	values bool
+
+	seen int64
+	// cut is set when the scan stopped before the span's end.
+	cut  bool
+	kvs  []*consensusv1.KeyValue
+	slab slab
+}
+
+func newQuery(op *consensusv1.RangeOp) *query {
+	q := &query{op: op, span: newSpan(op.GetKey(), op.GetRangeEnd()), revision: op.GetRevision()}
+	if q.revision <= 0 {
+		q.revision = newestRevision
+	}
+	q.values = !op.GetKeysOnly() || op.GetSortTarget() == consensusv1.RangeOp_SORT_TARGET_VALUE
+	if q.inOrder() && !q.filters() && op.GetLimit() > 0 {
+		q.fetch = op.GetLimit()
+		if op.GetSortTarget() > consensusv1.RangeOp_SORT_TARGET_UNSPECIFIED {
+			// One more than the limit takes part in sorting, as in etcd: it is fetched to learn whether there is more.
+			q.fetch++
+		}
+	}
+	return q
+}
+
+// inOrder tells whether the limit applies to keys in their own order. As in etcd, a target without an order means so too,
+// although what was fetched is sorted then.
+func (q *query) inOrder() bool {
+	return q.op.GetSortOrder() == consensusv1.RangeOp_SORT_ORDER_UNSPECIFIED || q.byKey() && !q.descending()
+}
+
+func (q *query) byKey() bool {
+	return q.op.GetSortTarget() == consensusv1.RangeOp_SORT_TARGET_UNSPECIFIED
+}
+
+func (q *query) descending() bool {
+	return q.op.GetSortOrder() == consensusv1.RangeOp_SORT_ORDER_DESCEND
+}
+
+func (q *query) filters() bool {
+	return q.op.GetMinModRevision() != 0 || q.op.GetMaxModRevision() != 0 ||
+		q.op.GetMinCreateRevision() != 0 || q.op.GetMaxCreateRevision() != 0
+}
+
+// sorts tells whether the answer is not in the order of keys.
+func (q *query) sorts() bool { return !q.byKey() || q.descending() }
+
+// take looks at one row, and stops the scan at the first that is too many.
+func (q *query) take(r *row) (more bool, err error) {
+	if q.fetch > 0 && q.seen == q.fetch {
+		q.cut = true
+		return false, nil
+	}
+	q.seen++
+	if q.wanted(r) {
+		q.kvs = append(q.kvs, q.slab.toKeyValue(r, q.values))
+	}
+	return true, nil
+}
+
+func (q *query) wanted(r *row) bool {
+	op := q.op
+	return (op.GetMinModRevision() == 0 || r.revision >= op.GetMinModRevision()) &&
+		(op.GetMaxModRevision() == 0 || r.revision <= op.GetMaxModRevision()) &&
+		(op.GetMinCreateRevision() == 0 || r.create >= op.GetMinCreateRevision()) &&
+		(op.GetMaxCreateRevision() == 0 || r.create <= op.GetMaxCreateRevision())
+}
+
+// sort brings what was fetched by key into the order asked for. Equals stay in the order of keys.
+func (q *query) sort(kvs []*consensusv1.KeyValue) {
+	if q.byKey() {
+		if q.descending() {
+			slices.Reverse(kvs)
+		}
+		return
+	}
+	compare := comparators[q.op.GetSortTarget()]
+	if compare == nil {
+		return
+	}
+	if q.descending() {
+		ascending := compare
+		compare = func(a, b *consensusv1.KeyValue) int { return ascending(b, a) }
+	}
+	slices.SortStableFunc(kvs, compare)
+}
+
+var comparators = map[consensusv1.RangeOp_SortTarget]func(a, b *consensusv1.KeyValue) int{
+	consensusv1.RangeOp_SORT_TARGET_VERSION: func(a, b *consensusv1.KeyValue) int {
+		return cmp.Compare(a.GetVersion(), b.GetVersion())
+	},
+	consensusv1.RangeOp_SORT_TARGET_CREATE: func(a, b *consensusv1.KeyValue) int {
+		return cmp.Compare(a.GetCreateRevision(), b.GetCreateRevision())
+	},
+	consensusv1.RangeOp_SORT_TARGET_MOD: func(a, b *consensusv1.KeyValue) int {
+		return cmp.Compare(a.GetModRevision(), b.GetModRevision())
+	},
+	consensusv1.RangeOp_SORT_TARGET_VALUE: func(a, b *consensusv1.KeyValue) int {
+		return bytes.Compare(a.GetValue(), b.GetValue())
+	},
+}

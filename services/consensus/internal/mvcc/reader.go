@@ -1,0 +1,313 @@
+package mvcc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
+type reader interface {
+	// bounds returns the revisions that may be asked for.
+	bounds() (compacted, newest int64)
+	// get reads the version of key that is newest at the revision into r, and tells whether the key exists there. What r
+	// refers to is valid until the next call.
+	get(key []byte, revision int64, r *row) (bool, error)
+	// scan calls fn with the span's keys that exist at the revision, in order, until fn wants no more. The row is fn's
+	// until it returns.
+	scan(ctx context.Context, s span, revision int64, fn func(*row) (more bool, err error)) error
+	// count returns how many keys of the span exist at the revision.
+	count(ctx context.Context, s span, revision int64) (int64, error)
+}
+
+// newestRevision asks a reader for the newest version, whatever its revision.
+const newestRevision = math.MaxInt64
+
+// scanRowsPerCheck is how many rows a scan reads between two looks at its context.
+const scanRowsPerCheck = 1024
+
+// checkRevision tells whether a revision that a request names can be read; 0 and less stand for the newest.
+func checkRevision(rd reader, revision int64) error {
+	if revision <= 0 {
+		return nil
+	}
+	compacted, newest := rd.bounds()
+	switch {
+	case revision > newest:
+		return fmt.Errorf("revision %d, newest is %d: %w", revision, newest, problem.ErrFutureRevision)
+	case revision < compacted:
+		return fmt.Errorf("revision %d, compacted up to %d: %w", revision, compacted, problem.ErrCompacted)
+	}
+	return nil
+}
+
+// view reads what was committed when it was opened. It is for one goroutine.
+type view struct {
+	s *Store
+	// it has no bounds and is for seeks by prefix; scans go over clones of it, which see the same.
+	it *pebble.Iterator
+	// state was the newest when the view was opened: there may be later rows to step over.
+	*state
+	// floor is the oldest revision that is sure to be whole in what it sees.
+	floor int64
+	key   []byte
+}
+
+func (s *Store) view(ctx context.Context) (*view, error) {
+	for {
+		st := s.state.Load()
+		it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{})
+		if err != nil {
+			return nil, err
+		}
+		// Rows are removed after the compacted revision that allows it is published, so whatever is missing from it is
+		// below the one that is read now.
+		floor := s.state.Load().compacted
+		if floor <= st.revision {
+			return &view{s: s, it: it, state: st, floor: floor}, nil
+		}
+		if err := it.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (v *view) close() error { return v.it.Close() }
+
+func (v *view) bounds() (compacted, newest int64) { return v.floor, v.revision }
+
+func (v *view) get(key []byte, revision int64, r *row) (bool, error) {
+	v.key = appendVersionKey(v.key[:0], key, min(revision, v.revision))
+	return seekVersion(v.it, v.key, key, r)
+}
+
+func (v *view) scan(ctx context.Context, s span, revision int64, fn func(*row) (bool, error)) error {
+	if s.single {
+		var r row
+		live, err := v.get(s.low, revision, &r)
+		if err != nil || !live {
+			return err
+		}
+		_, err = fn(&r)
+		return err
+	}
+	return scanVersions(ctx, v.it, s, min(revision, v.revision), fn)
+}
+
+func (v *view) count(ctx context.Context, s span, revision int64) (int64, error) {
+	return countByScan(ctx, v, s, revision)
+}
+
+func countByScan(ctx context.Context, rd reader, s span, revision int64) (n int64, err error) {
+	err = rd.scan(ctx, s, revision, func(*row) (bool, error) {
+		n++
+		return true, nil
+	})
+	return n, err
+}
+
+// seekVersion reads the version that target, a version key of key's, finds: the newest one that is no newer. It tells
+// whether there is one that is not a tombstone. The row aliases key and the iterator.
+func seekVersion(it *pebble.Iterator, target, key []byte, r *row) (bool, error) {
+	if !it.SeekPrefixGE(target) {
+		return false, it.Error()
+	}
+	if err := readRow(it, r); err != nil {
+		return false, err
+	}
+	r.key = key
+	return !r.tombstone, nil
+}
+
+// readRow reads the version that the iterator stands on. The row aliases the iterator.
+func readRow(it *pebble.Iterator, r *row) error {
+	key, revision, err := splitVersionKey(it.Key())
+	if err != nil {
+		return err
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	r.key, r.revision = key, revision
+	return decodeRecord(value, &r.record)
+}
+
+// stepsBeforeSeek is how many versions that are too new a scan steps over before it seeks past them.
+const stepsBeforeSeek = 4
+
+// scanVersions calls fn with the span's keys that exist at the revision, as base sees them.
+func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision int64, fn func(*row) (bool, error)) (err error) {
+	if s.empty() {
+		return nil
+	}
+	lower, upper := s.bounds()
+	it, err := base.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var (
+		r       row
+		target  []byte
+		tooNew  int
+		checkIn = scanRowsPerCheck
+	)
+	for ok := it.First(); ok; {
+		if checkIn--; checkIn == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			checkIn = scanRowsPerCheck
+		}
+		key, rev, err := splitVersionKey(it.Key())
+		if err != nil {
+			return err
+		}
+		if rev > revision {
+			if tooNew++; tooNew < stepsBeforeSeek {
+				ok = it.Next()
+				continue
+			}
+			tooNew = 0
+			target = appendVersionKey(target[:0], key, revision)
+			ok = it.SeekGE(target)
+			continue
+		}
+		tooNew = 0
+		if err := readRow(it, &r); err != nil {
+			return err
+		}
+		if !r.tombstone {
+			if more, err := fn(&r); err != nil || !more {
+				return err
+			}
+		}
+		ok = it.NextPrefix()
+	}
+	return nil
+}
+
+// bounds lets commands ask for the revisions before them only.
+func (b *Batch) bounds() (compacted, newest int64) { return b.now.compacted, b.now.revision }
+
+func (b *Batch) get(key []byte, revision int64, r *row) (bool, error) {
+	if k := b.overlay.keys[string(key)]; k != nil {
+		if v := k.at(revision); v != nil {
+			*r = *v
+			return !v.tombstone, nil
+		}
+	}
+	return b.getBase(key, revision, r)
+}
+
+// getBase is get on what was committed when the batch began.
+func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
+	newest := revision >= b.begun.revision
+	if newest && b.found.key != nil && bytes.Equal(b.found.key, key) {
+		*r = b.found
+		return b.foundLive, nil
+	}
+	it, err := b.seekBase()
+	if err != nil {
+		return false, err
+	}
+	b.keyBuf = appendVersionKey(b.keyBuf[:0], key, revision)
+	live, err := seekVersion(it, b.keyBuf, key, r)
+	if newest && err == nil {
+		b.found, b.foundLive = *r, live
+		b.found.key = key
+	}
+	return live, err
+}
+
+// seekBase returns the iterator over what was committed when the batch began, to be moved by the caller. It has no
+// bounds and is for seeks by prefix.
+func (b *Batch) seekBase() (*pebble.Iterator, error) {
+	b.found.key = nil
+	if b.base == nil {
+		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, err
+		}
+		b.base = it
+	}
+	return b.base, nil
+}
+
+func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) (bool, error)) error {
+	if s.single {
+		var r row
+		live, err := b.get(s.low, revision, &r)
+		if err != nil || !live {
+			return err
+		}
+		_, err = fn(&r)
+		return err
+	}
+	if _, err := b.seekBase(); err != nil {
+		return err
+	}
+	m := merge{changed: b.overlay.within(s), revision: revision, fn: fn}
+	err := scanVersions(ctx, b.base, s, revision, m.base)
+	if err == nil && !m.done {
+		err = m.rest(nil)
+	}
+	return err
+}
+
+// merge lays the changed keys of an overlay over a scan of what is committed.
+type merge struct {
+	changed  []*overlayKey
+	revision int64
+	fn       func(*row) (bool, error)
+	done     bool
+}
+
+// base takes the next committed row.
+func (m *merge) base(r *row) (bool, error) {
+	if err := m.rest(r.key); err != nil || m.done {
+		return false, err
+	}
+	if len(m.changed) > 0 && bytes.Equal(m.changed[0].key, r.key) {
+		k := m.changed[0]
+		m.changed = m.changed[1:]
+		if v := k.at(m.revision); v != nil {
+			return !m.done, m.emit(v)
+		}
+	}
+	return !m.done, m.emit(r)
+}
+
+// rest emits the changed keys below limit, all if it is nil.
+func (m *merge) rest(limit []byte) error {
+	for len(m.changed) > 0 && !m.done && (limit == nil || bytes.Compare(m.changed[0].key, limit) < 0) {
+		k := m.changed[0]
+		m.changed = m.changed[1:]
+		if v := k.at(m.revision); v != nil {
+			if err := m.emit(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *merge) emit(r *row) error {
+	if r.tombstone {
+		return nil
+	}
+	more, err := m.fn(r)
+	m.done = !more
+	return err
+}
+
+func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error) {
+	return countByScan(ctx, b, s, revision)
+}

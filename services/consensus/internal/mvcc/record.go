@@ -1,0 +1,165 @@
+package mvcc
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+var errBadRecord = errors.New("malformed record")
+
+// record is what is stored of one version, beside its key and revision. For a put of sub-revision 0 that created its
+// key at revision 300:
+//
+//	00            flags: neither a tombstone nor leased
+//	00            sub-revision
+//	ac 02         create revision
+//	01            version
+//	...           the value
+//
+// All numbers are varints. The lease follows the version if the flag says so. A tombstone ends after its sub-revision.
+type record struct {
+	sub       int64
+	create    int64
+	version   int64
+	lease     int64
+	tombstone bool
+	// value aliases the bytes that the record was read from.
+	value []byte
+}
+
+const (
+	flagTombstone = 1 << iota
+	flagLeased
+	flagsKnown = flagTombstone | flagLeased
+)
+
+func appendRecord(dst []byte, r *record) []byte {
+	if r.tombstone {
+		return binary.AppendUvarint(append(dst, flagTombstone), uint64(r.sub))
+	}
+	var flags byte
+	if r.lease != 0 {
+		flags |= flagLeased
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(r.sub))
+	dst = binary.AppendUvarint(dst, uint64(r.create))
+	dst = binary.AppendUvarint(dst, uint64(r.version))
+	if r.lease != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.lease))
+	}
+	return append(dst, r.value...)
+}
+
+func decodeRecord(b []byte, r *record) error {
+	if len(b) < 2 || b[0]&^flagsKnown != 0 {
+		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
+	}
+	d := decoder{b: b[1:]}
+	*r = record{sub: d.int64(), tombstone: b[0]&flagTombstone != 0}
+	if !r.tombstone {
+		r.create, r.version = d.int64(), d.int64()
+		if b[0]&flagLeased != 0 {
+			r.lease = d.int64()
+		}
+	}
+	if d.failed {
+		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
+	}
+	r.value = d.b
+	return nil
+}
+
+// change is one entry of the history: what a revision did to a key.
+type change struct {
+	tombstone bool
+	// previous is the revision of the version that this one replaced, 0 if the key did not exist.
+	previous int64
+	key      []byte
+}
+
+func appendChange(dst []byte, c *change) []byte {
+	var flags byte
+	if c.tombstone {
+		flags |= flagTombstone
+	}
+	dst = binary.AppendUvarint(append(dst, flags), uint64(c.previous))
+	return append(dst, c.key...)
+}
+
+func decodeChange(b []byte, c *change) error {
+	if len(b) < 2 || b[0]&^flagTombstone != 0 {
+		return fmt.Errorf("history record %.16x: %w", b, errBadRecord)
+	}
+	d := decoder{b: b[1:]}
+	*c = change{tombstone: b[0]&flagTombstone != 0, previous: d.int64()}
+	if d.failed {
+		return fmt.Errorf("history record %.16x: %w", b, errBadRecord)
+	}
+	c.key = d.b
+	return nil
+}
+
+func appendLease(dst []byte, l *consensusv1.Lease) []byte {
+	dst = binary.AppendUvarint(dst, uint64(l.GetGrantedTtl()))
+	return binary.AppendUvarint(dst, uint64(l.GetRemainingTtl()))
+}
+
+func decodeLease(b []byte, id int64) (*consensusv1.Lease, error) {
+	d := decoder{b: b}
+	l := &consensusv1.Lease{Id: id, GrantedTtl: d.int64(), RemainingTtl: d.int64()}
+	if d.failed || len(d.b) != 0 {
+		return nil, fmt.Errorf("lease record %.16x: %w", b, errBadRecord)
+	}
+	return l, nil
+}
+
+// position is where the state stands. It is stored with every batch, so that whatever part of the writes survives a
+// crash, it names exactly that part.
+type position struct {
+	// index and term of the newest log entry in the state.
+	index, term uint64
+	revision    int64
+	// compacted is the oldest revision that can be read, or what a fresh store has: 0.
+	compacted int64
+	// epoch of the newest lease service that may expire leases.
+	epoch uint64
+}
+
+func appendPosition(dst []byte, p *position) []byte {
+	dst = binary.AppendUvarint(dst, p.index)
+	dst = binary.AppendUvarint(dst, p.term)
+	dst = binary.AppendUvarint(dst, uint64(p.revision))
+	dst = binary.AppendUvarint(dst, uint64(p.compacted))
+	return binary.AppendUvarint(dst, p.epoch)
+}
+
+func decodePosition(b []byte, p *position) error {
+	d := decoder{b: b}
+	*p = position{index: d.uint64(), term: d.uint64(), revision: d.int64(), compacted: d.int64(), epoch: d.uint64()}
+	if d.failed || len(d.b) != 0 {
+		return fmt.Errorf("position record %.16x: %w", b, errBadRecord)
+	}
+	return nil
+}
+
+// decoder takes varints off the front of b. Once one is malformed it stays failed, so that callers check once.
+type decoder struct {
+	b      []byte
+	failed bool
+}
+
+func (d *decoder) uint64() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.failed, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int64() int64 { return int64(d.uint64()) }

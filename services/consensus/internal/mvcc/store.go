@@ -1,0 +1,260 @@
+package mvcc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
+var ErrInUse = errors.New("directory is in use by another process")
+
+// firstRevision is where a store starts: the first change makes revision 2, as in etcd.
+const firstRevision = 1
+
+// Names of the meta records that the store keeps for itself. Names of the member's begin with metaNamed.
+const (
+	metaPosition   = "position"
+	metaCompaction = "compaction"
+	metaNamed      = "named/"
+)
+
+// Store is the replicated state. Reads may run concurrently with each other and with the one Batch that writes.
+type Store struct {
+	opts Options
+	log  *slog.Logger
+	db   *pebble.DB
+	lock *pebble.Lock
+
+	// state is what readers start from: it is replaced after a batch is committed, never before.
+	state atomic.Pointer[state]
+
+	// batch is the one that Begin hands out, kept for its buffers.
+	batch *Batch
+
+	compaction compaction
+
+	// unflushed is about how many bytes were committed and are not on disk yet.
+	unflushed atomic.Int64
+
+	failure atomic.Pointer[error]
+	close   struct {
+		sync.Once
+		err error
+	}
+}
+
+// state is an immutable snapshot of all that is not kept by key.
+type state struct {
+	position
+	// alarms, ordered by member and type.
+	alarms []*consensusv1.Alarm
+}
+
+// Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, or with an error that
+// names the directory or file that could not be used.
+func Open(o Options) (*Store, error) {
+	o.setDefaults()
+	s := &Store{opts: o, log: o.Logger}
+	if err := s.openPebble(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
+	}
+	s.batch = newBatch(s)
+	return s, nil
+}
+
+func (s *Store) openPebble() error {
+	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := pebble.LockDirectory(s.opts.Dir, s.opts.FS)
+	if err != nil {
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EPERM) {
+			return fmt.Errorf("%w: %w", ErrInUse, err)
+		}
+		return fmt.Errorf("lock: %w", err)
+	}
+	po := s.pebbleOptions()
+	po.Lock = lock
+	db, err := pebble.Open(s.opts.Dir, po)
+	if err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	s.db, s.lock = db, lock
+	return nil
+}
+
+// load reads what is kept in memory: the position and the alarms. Neither grows with the number of keys.
+func (s *Store) load() error {
+	st := &state{position: position{revision: firstRevision}}
+	b, err := s.get(appendMetaKey(nil, metaPosition))
+	if err != nil {
+		return err
+	}
+	if b != nil {
+		if err := decodePosition(b, &st.position); err != nil {
+			return err
+		}
+	}
+	if st.alarms, err = s.loadAlarms(); err != nil {
+		return err
+	}
+	s.state.Store(st)
+	return s.loadCompaction()
+}
+
+func (s *Store) loadAlarms() ([]*consensusv1.Alarm, error) {
+	var alarms []*consensusv1.Alarm
+	lower, upper := spaceAlarm.bounds()
+	err := s.each(lower, upper, func(k, _ []byte) error {
+		member, kind, err := splitAlarmKey(k)
+		if err != nil {
+			return err
+		}
+		alarms = append(alarms, &consensusv1.Alarm{MemberId: member, Type: consensusv1.Alarm_Type(kind)})
+		return nil
+	})
+	return alarms, err
+}
+
+// get returns a copy of what is stored under a key of Pebble's, nil if nothing is.
+func (s *Store) get(key []byte) ([]byte, error) {
+	b, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return append([]byte{}, b...), nil
+}
+
+// each calls fn for every row in [lower, upper) of Pebble's keys. What fn gets is valid until it returns.
+func (s *Store) each(lower, upper []byte, fn func(key, value []byte) error) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	return eachRow(it, fn)
+}
+
+// eachRow calls fn for every row of it, and closes it.
+func eachRow(it *pebble.Iterator, fn func(key, value []byte) error) error {
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = fn(it.Key(), v)
+		}
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return it.Close()
+}
+
+// Close flushes, so that the next Open has nothing to replay, and gives the directory free. No batch may be under way,
+// and RunCompaction must have ended. It may be called twice.
+func (s *Store) Close() error {
+	s.close.Do(func() {
+		var flush error
+		if s.failed() == nil {
+			flush = s.db.Flush()
+		}
+		s.close.err = errors.Join(flush, s.db.Close(), s.lock.Close())
+	})
+	return s.close.err
+}
+
+// Flush makes everything durable that is committed.
+func (s *Store) Flush() error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	return s.db.Flush()
+}
+
+// flushed notes that a flush wrote about so many bytes of the memtables' to disk.
+func (s *Store) flushed(size int64) {
+	// The memtable's bytes are a little more than the batches', so what is left may come out short, never negative.
+	for old := s.unflushed.Load(); !s.unflushed.CompareAndSwap(old, max(0, old-size)); old = s.unflushed.Load() {
+	}
+	s.opts.OnFlush()
+}
+
+// fail records the first error that ends the store's work, and tells the owner.
+func (s *Store) fail(err error) {
+	s.failure.CompareAndSwap(nil, &err)
+	s.log.Error("storage failed", "error", err)
+	s.opts.OnFatal(err)
+}
+
+func (s *Store) failed() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Revision returns the newest revision that readers see.
+func (s *Store) Revision() int64 { return s.state.Load().revision }
+
+// CompactedRevision returns the oldest revision that can be read, 0 if all can.
+func (s *Store) CompactedRevision() int64 { return s.state.Load().compacted }
+
+// Applied returns the index and term of the newest log entry that readers see, 0 in a fresh store.
+func (s *Store) Applied() (index, term uint64) {
+	st := s.state.Load()
+	return st.index, st.term
+}
+
+// LeaseEpoch returns the epoch of the lease service that may expire leases, 0 if there was none yet.
+func (s *Store) LeaseEpoch() uint64 { return s.state.Load().epoch }
+
+// Alarms returns the raised alarms, ordered by member and type.
+func (s *Store) Alarms() []*consensusv1.Alarm { return slices.Clone(s.state.Load().alarms) }
+
+// DurableApplied returns the index of the newest log entry that survives a crash; the log is needed only above it.
+func (s *Store) DurableApplied() (uint64, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true})
+	if err != nil {
+		return 0, err
+	}
+	var p position
+	key := appendMetaKey(nil, metaPosition)
+	if it.SeekPrefixGE(key) {
+		var b []byte
+		if b, err = it.ValueAndErr(); err == nil {
+			err = decodePosition(b, &p)
+		}
+	}
+	return p.index, errors.Join(err, it.Close())
+}
+
+// Meta returns what SetMeta stored under name, nil if nothing was.
+func (s *Store) Meta(name string) ([]byte, error) {
+	return s.get(appendMetaKey(nil, metaNamed+name))
+}
+
+// Size returns the bytes that the store takes, and the part of them that is in use: without the files that wait for
+// their removal and what compaction is expected to give back. What is not on disk yet counts in both, so that a quota
+// does not lag behind a burst.
+func (s *Store) Size() (disk, inUse int64) {
+	m := s.db.Metrics()
+	disk = int64(m.DiskSpaceUsage())
+	garbage := m.Table.ObsoleteSize + m.Table.ZombieSize +
+		m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
+	waiting := s.unflushed.Load()
+	return disk + waiting, max(0, disk-int64(garbage)) + waiting
+}

@@ -1,0 +1,236 @@
+package mvcc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// errNotReadOnly is returned by ReadTxn for a transaction that would write.
+var errNotReadOnly = errors.New("transaction is not read-only")
+
+// A transaction is carried out in three steps, because it must take effect as a whole or not at all: all comparisons of
+// the tree are decided on the state before it, which leaves the path that is taken; whatever on the path may refuse it is
+// checked; then the path is executed, which cannot be refused any more.
+
+// branch is the taken side of a transaction.
+type branch struct {
+	succeeded bool
+	ops       []*consensusv1.Op
+	// nested holds the taken sides of the transactions among ops, in their order.
+	nested []*branch
+}
+
+// ReadTxn evaluates a transaction without writes at the newest revision, which it returns. Its refusals are Range's.
+func (s *Store) ReadTxn(ctx context.Context, op *consensusv1.TxnOp) (res *consensusv1.TxnResult, head int64, err error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	br, err := decide(ctx, v, op)
+	if err != nil {
+		return nil, v.revision, err
+	}
+	if err := checkReads(v, br); err != nil {
+		return nil, v.revision, err
+	}
+	res, err = execute(ctx, v, nil, br)
+	return res, v.revision, err
+}
+
+func (b *Batch) applyTxn(op *consensusv1.TxnOp) (*consensusv1.Result, error) {
+	ctx := context.Background()
+	br, err := decide(ctx, b, op)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.check(br); err != nil {
+		return nil, err
+	}
+	res, err := execute(ctx, b, b, br)
+	if err != nil {
+		return nil, err
+	}
+	return &consensusv1.Result{Result: &consensusv1.Result_Txn{Txn: res}}, nil
+}
+
+// decide evaluates the comparisons of a transaction and of those nested on the path that it takes.
+func decide(ctx context.Context, rd reader, op *consensusv1.TxnOp) (*branch, error) {
+	br := &branch{succeeded: true, ops: op.GetSuccess()}
+	for _, c := range op.GetCompare() {
+		holds, err := compare(ctx, rd, c)
+		if err != nil {
+			return nil, err
+		}
+		if !holds {
+			br.succeeded, br.ops = false, op.GetFailure()
+			break
+		}
+	}
+	for _, o := range br.ops {
+		if t := o.GetTxn(); t != nil {
+			n, err := decide(ctx, rd, t)
+			if err != nil {
+				return nil, err
+			}
+			br.nested = append(br.nested, n)
+		}
+	}
+	return br, nil
+}
+
+// compare tells whether a comparison holds: for every key of its range, or, if there is none, for a key that does not
+// exist.
+func compare(ctx context.Context, rd reader, c *consensusv1.Compare) (bool, error) {
+	holds, any := true, false
+	err := rd.scan(ctx, newSpan(c.GetKey(), c.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
+		any = true
+		holds = compareRow(c, r)
+		return holds, nil
+	})
+	if err != nil || any {
+		return holds, err
+	}
+	if _, ok := c.GetTarget().(*consensusv1.Compare_Value); ok {
+		// A key that does not exist has no value, not even an empty one.
+		return false, nil
+	}
+	return compareRow(c, &row{}), nil
+}
+
+func compareRow(c *consensusv1.Compare, r *row) bool {
+	var order int
+	switch t := c.GetTarget().(type) {
+	case *consensusv1.Compare_Version:
+		order = cmp.Compare(r.version, t.Version)
+	case *consensusv1.Compare_CreateRevision:
+		order = cmp.Compare(r.create, t.CreateRevision)
+	case *consensusv1.Compare_ModRevision:
+		order = cmp.Compare(r.revision, t.ModRevision)
+	case *consensusv1.Compare_Value:
+		order = bytes.Compare(r.value, t.Value)
+	case *consensusv1.Compare_Lease:
+		order = cmp.Compare(r.lease, t.Lease)
+	}
+	switch c.GetRelation() {
+	case consensusv1.Compare_RELATION_EQUAL:
+		return order == 0
+	case consensusv1.Compare_RELATION_NOT_EQUAL:
+		return order != 0
+	case consensusv1.Compare_RELATION_GREATER:
+		return order > 0
+	case consensusv1.Compare_RELATION_LESS:
+		return order < 0
+	}
+	return false
+}
+
+// checkReads checks the ranges of a path, and that there is nothing else on it.
+func checkReads(rd reader, br *branch) error {
+	nested := br.nested
+	for _, o := range br.ops {
+		var err error
+		switch o := o.GetOp().(type) {
+		case *consensusv1.Op_Range:
+			err = checkRevision(rd, o.Range.GetRevision())
+		case *consensusv1.Op_Txn:
+			err = checkReads(rd, nested[0])
+			nested = nested[1:]
+		case *consensusv1.Op_Put, *consensusv1.Op_DeleteRange:
+			err = errNotReadOnly
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check finds whatever may refuse the path: after it, execution only fails if storage does.
+func (b *Batch) check(br *branch) error {
+	nested := br.nested
+	for _, o := range br.ops {
+		var err error
+		switch o := o.GetOp().(type) {
+		case *consensusv1.Op_Range:
+			err = checkRevision(b, o.Range.GetRevision())
+		case *consensusv1.Op_Put:
+			err = b.checkPut(o.Put)
+		case *consensusv1.Op_Txn:
+			err = b.check(nested[0])
+			nested = nested[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkPut looks for the key before the lease, unlike a put on its own: etcd does so too.
+func (b *Batch) checkPut(op *consensusv1.PutOp) error {
+	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
+		return problem.ErrNoSpace
+	}
+	if keepsSomething(op) {
+		var r row
+		live, err := b.get(op.GetKey(), newestRevision, &r)
+		if err != nil {
+			return err
+		}
+		if !live {
+			return fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
+		}
+	}
+	return b.checkLease(op.GetLease())
+}
+
+// execute carries out a path that was checked, its writes on b, which is nil if there are none.
+func execute(ctx context.Context, rd reader, b *Batch, br *branch) (*consensusv1.TxnResult, error) {
+	res := &consensusv1.TxnResult{Succeeded: br.succeeded, Results: make([]*consensusv1.OpResult, len(br.ops))}
+	nested := br.nested
+	for i, o := range br.ops {
+		var err error
+		out := &consensusv1.OpResult{}
+		switch o := o.GetOp().(type) {
+		case *consensusv1.Op_Range:
+			var r consensusv1.OpResult_Range
+			r.Range, err = evalRange(ctx, rd, o.Range)
+			out.Result = &r
+		case *consensusv1.Op_Put:
+			r := consensusv1.OpResult_Put{Put: &consensusv1.PutResult{}}
+			err = b.putInTxn(o.Put, r.Put)
+			out.Result = &r
+		case *consensusv1.Op_DeleteRange:
+			var r consensusv1.OpResult_DeleteRange
+			r.DeleteRange, err = b.deleteRange(o.DeleteRange)
+			out.Result = &r
+		case *consensusv1.Op_Txn:
+			var r consensusv1.OpResult_Txn
+			r.Txn, err = execute(ctx, rd, b, nested[0])
+			nested = nested[1:]
+			out.Result = &r
+		}
+		if err != nil {
+			return nil, err
+		}
+		res.Results[i] = out
+	}
+	return res, nil
+}
+
+func (b *Batch) putInTxn(op *consensusv1.PutOp, res *consensusv1.PutResult) error {
+	var prev row
+	live, err := b.get(op.GetKey(), newestRevision, &prev)
+	if err != nil {
+		return err
+	}
+	b.put(op, &prev, live, res)
+	return nil
+}
