@@ -1,0 +1,134 @@
+package commandline
+
+import (
+	"flag"
+	"fmt"
+	"io"
+
+	"github.com/quoratedb/quorate/pkg/flagset"
+	"github.com/quoratedb/quorate/services/quorate"
+)
+
+// settings are the flags and what they write to.
+type settings struct {
+	flags   *flag.FlagSet
+	groups  []flagset.Group
+	foreign []*foreignFlag
+
+	config     quorate.Config
+	configFile string
+	version    bool
+}
+
+func newSettings() *settings {
+	s := &settings{flags: flag.NewFlagSet("quorate", flag.ContinueOnError), config: quorate.DefaultConfig()}
+	s.flags.SetOutput(io.Discard) // Parse returns what is wrong; who prints it is the caller's business
+	for _, group := range []struct {
+		title    string
+		register func(*flag.FlagSet)
+	}{
+		{"Member", s.memberFlags},
+		{"Clustering", s.clusterFlags},
+		{"Security", s.securityFlags},
+		{"Profiling and monitoring", s.monitoringFlags},
+		{"Logging", s.loggingFlags},
+		{"Accepted for etcd's sake", s.foreignFlags},
+		{"Former names", s.formerFlags},
+	} {
+		s.groups = append(s.groups, flagset.NewGroup(group.title, s.flags, group.register))
+	}
+	return s
+}
+
+func (s *settings) memberFlags(fs *flag.FlagSet) {
+	c := &s.config
+	fs.StringVar(&s.configFile, "config-file", "", "YAML file with the settings. It alone counts then.")
+	fs.BoolVar(&s.version, "version", false, "Show the version and exit.")
+	fs.StringVar(&c.Name, "name", c.Name, "Human-readable name of this member.")
+	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+quorate.DataDirSuffix+" behind.")
+	fs.Var(flagset.ListOf(&c.ListenClientURLs), "listen-client-urls", "URLs to serve clients on.")
+	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
+	fs.Var(flagset.ListOf(&c.ListenPeerURLs), "listen-peer-urls", "URLs to serve other members on. Checked only: this version runs one-member stores.")
+	fs.Uint64Var(&c.SnapshotCount, "snapshot-count", c.SnapshotCount, "How many applied entries the log keeps for members that are behind. 0 means the default.")
+	fs.Var(flagset.MillisecondsOf(&c.HeartbeatInterval), "heartbeat-interval", "Time between heartbeats, in milliseconds.")
+	fs.Var(flagset.MillisecondsOf(&c.ElectionTimeout), "election-timeout", "How long followers wait for a leader, in milliseconds.")
+	fs.Int64Var(&c.QuotaBackendBytes, "quota-backend-bytes", c.QuotaBackendBytes, "What the store may take on disk before writes are refused. 0 means no bound.")
+	fs.StringVar(&c.AutoCompactionMode, "auto-compaction-mode", c.AutoCompactionMode, "What --auto-compaction-retention counts: 'periodic' or 'revision'.")
+	fs.StringVar(&c.AutoCompactionRetention, "auto-compaction-retention", c.AutoCompactionRetention, "History to keep: a duration or a number of hours, or a number of revisions. 0 keeps everything.")
+	fs.UintVar(&c.MaxTxnOps, "max-txn-ops", c.MaxTxnOps, "Operations that one transaction may have.")
+	fs.UintVar(&c.MaxRequestBytes, "max-request-bytes", c.MaxRequestBytes, "Bytes that one request may have.")
+	fs.Var(flagset.Uint32Of(&c.MaxConcurrentStreams), "max-concurrent-streams", "Calls that may be under way on one connection.")
+	fs.DurationVar(&c.GRPCKeepAliveMinTime, "grpc-keepalive-min-time", c.GRPCKeepAliveMinTime, "How long a client should wait between pings.")
+	fs.DurationVar(&c.GRPCKeepAliveInterval, "grpc-keepalive-interval", c.GRPCKeepAliveInterval, "How long a connection is silent before the server pings it. 0 means never.")
+	fs.DurationVar(&c.GRPCKeepAliveTimeout, "grpc-keepalive-timeout", c.GRPCKeepAliveTimeout, "How long the server waits for the answer to a ping. 0 means the library's default.")
+	fs.DurationVar(&c.WatchProgressNotifyInterval, "watch-progress-notify-interval", c.WatchProgressNotifyInterval, "How long a watch that asked for progress may stay silent. 0 means the default.")
+}
+
+func (s *settings) clusterFlags(fs *flag.FlagSet) {
+	c := &s.config
+	fs.Var(flagset.ListOf(&c.InitialAdvertisePeerURLs), "initial-advertise-peer-urls", "Where other members reach this one. The member's id depends on it.")
+	fs.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "Founding members as name=url,... Empty means this member alone.")
+	fs.Var(&choice{&c.InitialClusterState, []string{quorate.ClusterNew, quorate.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
+	fs.StringVar(&c.InitialClusterToken, "initial-cluster-token", c.InitialClusterToken, "Tells clusters with the same addresses apart. The ids of members and cluster depend on it.")
+	fs.Var(flagset.ListOf(&c.AdvertiseClientURLs), "advertise-client-urls", "Where clients on other hosts reach this member. Empty means --listen-client-urls.")
+}
+
+func (s *settings) securityFlags(fs *flag.FlagSet) {
+	c := &s.config
+	fs.StringVar(&c.ClientTLS.CertFile, "cert-file", "", "Certificate shown to clients, PEM.")
+	fs.StringVar(&c.ClientTLS.KeyFile, "key-file", "", "Key of --cert-file, PEM.")
+	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate.")
+	fs.StringVar(&c.ClientTLS.TrustedCAFile, "trusted-ca-file", "", "Authorities that vouch for clients, PEM. Asks every client for a certificate.")
+	fs.StringVar(&c.ClientTLS.CRLFile, "client-crl-file", "", "Revocation list for clients' certificates, DER.")
+	fs.Var(flagset.ListOf(&c.ClientTLS.AllowedHostnames), "client-cert-allowed-hostname", "Let in only clients whose certificate is valid for one of these host names.")
+	fs.Var(flagset.ListOf(&c.ClientTLS.AllowedNames), "client-cert-allowed-cn", "Let in only clients whose certificate has one of these common names.")
+	fs.BoolVar(&c.ClientAutoTLS, "auto-tls", false, "Show clients a self-signed certificate made for the purpose.")
+	fs.StringVar(&c.PeerTLS.CertFile, "peer-cert-file", "", "Certificate shown to other members, PEM. Checked only, as all peer TLS flags: this version runs one-member stores.")
+	fs.StringVar(&c.PeerTLS.KeyFile, "peer-key-file", "", "Key of --peer-cert-file, PEM.")
+	fs.BoolVar(&c.PeerTLS.ClientCertAuth, "peer-client-cert-auth", false, "Ask other members for a certificate.")
+	fs.StringVar(&c.PeerTLS.TrustedCAFile, "peer-trusted-ca-file", "", "Authorities that vouch for other members, PEM.")
+	fs.StringVar(&c.PeerTLS.CRLFile, "peer-crl-file", "", "Revocation list for other members' certificates, DER.")
+	fs.Var(flagset.ListOf(&c.PeerTLS.AllowedNames), "peer-cert-allowed-cn", "Let in only members whose certificate has one of these common names.")
+	fs.Var(flagset.ListOf(&c.PeerTLS.AllowedHostnames), "peer-cert-allowed-hostname", "Let in only members whose certificate is valid for one of these host names.")
+	fs.BoolVar(&c.PeerAutoTLS, "peer-auto-tls", false, "Show other members a self-signed certificate made for the purpose.")
+	fs.UintVar(&c.SelfSignedCertValidity, "self-signed-cert-validity", c.SelfSignedCertValidity, "Years that self-signed certificates are valid.")
+	fs.Var(flagset.ListOf(&c.TLSPolicy.CipherSuites), "cipher-suites", "TLS 1.2 cipher suites to choose from. Empty leaves that to Go.")
+	fs.StringVar(&c.TLSPolicy.MinVersion, "tls-min-version", c.TLSPolicy.MinVersion, "Lowest TLS version: TLS1.2 or TLS1.3.")
+	fs.StringVar(&c.TLSPolicy.MaxVersion, "tls-max-version", c.TLSPolicy.MaxVersion, "Highest TLS version: TLS1.2 or TLS1.3. Empty leaves that to Go.")
+	fs.Var(flagset.ListOf(&c.CORS), "cors", "Origins whose pages may call this server from a browser. '*' means all.")
+}
+
+func (s *settings) monitoringFlags(fs *flag.FlagSet) {
+	fs.Var(flagset.ListOf(&s.config.ListenMetricsURLs), "listen-metrics-urls", "URLs that serve health and metrics only.")
+}
+
+func (s *settings) loggingFlags(fs *flag.FlagSet) {
+	c := &s.config
+	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Log this level and above: debug, info, warn, error, panic or fatal.")
+	fs.StringVar(&c.Logger, "logger", c.Logger, "Only 'zap': structured lines with zap's field names.")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console.")
+	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, default (stderr) or files.")
+}
+
+// choice is a flag.Value that takes one of a few texts.
+type choice struct {
+	to *string
+	of []string
+}
+
+func (c *choice) Set(text string) error {
+	for _, one := range c.of {
+		if text == one {
+			*c.to = text
+			return nil
+		}
+	}
+	return fmt.Errorf("it is one of %q", c.of)
+}
+
+func (c *choice) String() string {
+	if c.to == nil { // the flag package asks the zero value
+		return ""
+	}
+	return *c.to
+}

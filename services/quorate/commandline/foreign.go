@@ -1,0 +1,214 @@
+package commandline
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// kind is what a flag without meaning may be set to: a wrong value is an error in etcd, and stays one.
+type kind int
+
+const (
+	text kind = iota
+	boolean
+	number
+	duration
+)
+
+// foreign is a flag of etcd's that has no meaning here. Setting it gives a warning, so that etcd's command lines
+// start this program unchanged; where dropping it silently would be dangerous, anything but harmless is refused.
+type foreign struct {
+	name     string
+	kind     kind
+	harmless []string // refuse every other value; nil refuses none
+	reason   string
+}
+
+const (
+	noPeers     = "this version runs one-member stores, which have no peers"
+	noDiscovery = "clusters are described by --initial-cluster only"
+	noAuth      = "users and roles do not exist yet"
+	noBolt      = "it tunes a database that is not used here"
+	noTracing   = "traces are not exported"
+	noChecks    = "there is no other member to compare with"
+	noRotation  = "log files are left to the system's log rotation"
+	noProxy     = "etcd's v2 proxy is gone in etcd too"
+	noGates     = "feature gates switch parts of etcd that do not exist here"
+	longGone    = "etcd itself ignores it"
+)
+
+var foreignFlags = []foreign{
+	{name: "wal-dir", reason: "the log lives in the data directory"},
+	{name: "max-snapshots", kind: number, reason: "there are no snapshot files"},
+	{name: "max-wals", kind: number, reason: "the log drops what is applied by itself"},
+	{name: "snapshot-catchup-entries", kind: number, reason: "--snapshot-count says how many entries are kept"},
+	{name: "memory-mlock", kind: boolean, reason: "no data is mapped into memory"},
+	{name: "backend-bbolt-freelist-type", reason: noBolt},
+	{name: "backend-batch-interval", kind: duration, reason: noBolt},
+	{name: "backend-batch-limit", kind: number, reason: noBolt},
+	{name: "bootstrap-defrag-threshold-megabytes", kind: number, reason: "nothing needs defragmentation"},
+	{name: "socket-reuse-port", kind: boolean, reason: "two servers on one port would share its clients by chance"},
+	{name: "socket-reuse-address", kind: boolean, reason: "it is always on"},
+	{name: "enable-grpc-gateway", kind: boolean, reason: "JSON is always served, at the methods' own paths"},
+
+	{name: "initial-election-tick-advance", kind: boolean, reason: noPeers},
+	{name: "raft-read-timeout", kind: duration, reason: noPeers},
+	{name: "raft-write-timeout", kind: duration, reason: noPeers},
+	{name: "strict-reconfig-check", kind: boolean, reason: noPeers},
+	{name: "pre-vote", kind: boolean, reason: noPeers},
+	{name: "max-learners", kind: number, reason: noPeers},
+	{name: "force-new-cluster", kind: boolean, reason: noPeers},
+	{name: "peer-client-cert-file", reason: noPeers},
+	{name: "peer-client-key-file", reason: noPeers},
+	{name: "peer-skip-client-san-verification", kind: boolean, reason: noPeers},
+
+	{name: "discovery", harmless: []string{""}, reason: noDiscovery},
+	{name: "discovery-token", harmless: []string{""}, reason: noDiscovery},
+	{name: "discovery-endpoints", harmless: []string{""}, reason: noDiscovery},
+	{name: "discovery-srv", harmless: []string{""}, reason: noDiscovery},
+	{name: "discovery-srv-name", harmless: []string{""}, reason: noDiscovery},
+	{name: "discovery-dial-timeout", kind: duration, reason: noDiscovery},
+	{name: "discovery-request-timeout", kind: duration, reason: noDiscovery},
+	{name: "discovery-keepalive-time", kind: duration, reason: noDiscovery},
+	{name: "discovery-keepalive-timeout", kind: duration, reason: noDiscovery},
+	{name: "discovery-insecure-transport", kind: boolean, reason: noDiscovery},
+	{name: "discovery-insecure-skip-tls-verify", kind: boolean, reason: noDiscovery},
+	{name: "discovery-cert", reason: noDiscovery},
+	{name: "discovery-key", reason: noDiscovery},
+	{name: "discovery-cacert", reason: noDiscovery},
+	{name: "discovery-user", reason: noDiscovery},
+	{name: "discovery-password", reason: noDiscovery},
+	{name: "discovery-fallback", reason: noDiscovery},
+	{name: "discovery-proxy", reason: noDiscovery},
+
+	{name: "client-cert-file", reason: "the server never calls itself"},
+	{name: "client-key-file", reason: "the server never calls itself"},
+	{name: "host-whitelist", harmless: []string{"", "*"}, reason: "the host names that clients use are not checked"},
+	{name: "auth-token", reason: noAuth},
+	{name: "auth-token-ttl", kind: number, reason: noAuth},
+	{name: "bcrypt-cost", kind: number, reason: noAuth},
+
+	{name: "enable-pprof", kind: boolean, reason: "profiles are not served"},
+	{name: "metrics", reason: "all metrics are always served"},
+	{name: "enable-distributed-tracing", kind: boolean, reason: noTracing},
+	{name: "distributed-tracing-address", reason: noTracing},
+	{name: "distributed-tracing-service-name", reason: noTracing},
+	{name: "distributed-tracing-instance-id", reason: noTracing},
+	{name: "distributed-tracing-sampling-rate", kind: number, reason: noTracing},
+	{name: "enable-log-rotation", kind: boolean, reason: noRotation},
+	{name: "log-rotation-config-json", reason: noRotation},
+	{name: "warning-apply-duration", kind: duration, reason: "slow calls show in the metrics"},
+	{name: "warning-unary-request-duration", kind: duration, reason: "slow calls show in the metrics"},
+
+	{name: "feature-gates", reason: noGates},
+	{name: "corrupt-check-time", kind: duration, reason: noChecks},
+	{name: "compact-hash-check-time", kind: duration, reason: noChecks},
+	{name: "compaction-batch-limit", kind: number, reason: "a compaction stops nobody, whatever its size"},
+	{name: "compaction-sleep-interval", kind: duration, reason: "a compaction stops nobody, whatever its size"},
+	{name: "downgrade-check-time", kind: duration, reason: "there are no versions of the cluster to downgrade to"},
+	{name: "v2-deprecation", reason: longGone},
+	{name: "unsafe-no-fsync", kind: boolean, reason: "every acknowledged write is synced"},
+
+	{name: "proxy", harmless: []string{"", "off"}, reason: noProxy},
+	{name: "proxy-failure-wait", kind: number, reason: noProxy},
+	{name: "proxy-refresh-interval", kind: number, reason: noProxy},
+	{name: "proxy-dial-timeout", kind: number, reason: noProxy},
+	{name: "proxy-write-timeout", kind: number, reason: noProxy},
+	{name: "proxy-read-timeout", kind: number, reason: noProxy},
+	{name: "cluster-active-size", reason: longGone},
+	{name: "cluster-remove-delay", reason: longGone},
+	{name: "cluster-sync-interval", reason: longGone},
+	{name: "config", reason: longGone},
+	{name: "force", kind: boolean, reason: longGone},
+	{name: "max-result-buffer", reason: longGone},
+	{name: "max-retry-attempts", reason: longGone},
+	{name: "peer-heartbeat-interval", reason: longGone},
+	{name: "peer-election-timeout", reason: longGone},
+	{name: "retry-interval", reason: longGone},
+	{name: "snapshot", kind: boolean, reason: longGone},
+	{name: "v", kind: boolean, reason: longGone},
+	{name: "vv", kind: boolean, reason: longGone},
+	{name: "test.coverprofile", reason: longGone},
+	{name: "test.outputdir", reason: longGone},
+
+	{name: "experimental-initial-corrupt-check", kind: boolean, reason: noChecks},
+	{name: "experimental-compact-hash-check-enabled", kind: boolean, reason: noChecks},
+	{name: "experimental-enable-lease-checkpoint", kind: boolean, reason: noGates},
+	{name: "experimental-enable-lease-checkpoint-persist", kind: boolean, reason: noGates},
+	{name: "experimental-txn-mode-write-with-shared-buffer", kind: boolean, reason: noGates},
+	{name: "experimental-stop-grpc-service-on-defrag", kind: boolean, reason: "nothing needs defragmentation"},
+	{name: "experimental-set-member-localaddr", kind: boolean, reason: noPeers},
+}
+
+// foreignFlag is the flag.Value of a foreign flag.
+type foreignFlag struct {
+	foreign
+	given bool
+	value string
+}
+
+func (s *settings) foreignFlags(fs *flag.FlagSet) {
+	for _, row := range foreignFlags {
+		value := &foreignFlag{foreign: row}
+		s.foreign = append(s.foreign, value)
+		fs.Var(value, row.name, "Has no effect: "+row.reason+".")
+	}
+}
+
+// foreignGiven says which foreign flags were set: warnings, and an error for those that must not be dropped.
+func (s *settings) foreignGiven() (warnings []string, refused error) {
+	var problems []error
+	for _, f := range s.foreign {
+		switch {
+		case !f.given:
+		case f.refuses():
+			problems = append(problems, fmt.Errorf("--%s=%s cannot be honoured: %s", f.name, f.value, f.reason))
+		default:
+			warnings = append(warnings, fmt.Sprintf("--%s has no effect: %s", f.name, f.reason))
+		}
+	}
+	return warnings, errors.Join(problems...)
+}
+
+func (f *foreignFlag) refuses() bool {
+	for _, value := range f.harmless {
+		if f.value == value {
+			return false
+		}
+	}
+	return f.harmless != nil
+}
+
+func (f *foreignFlag) Set(value string) error {
+	var err error
+	switch f.kind {
+	case boolean:
+		_, err = strconv.ParseBool(value)
+	case number:
+		_, err = strconv.ParseInt(value, 0, 64)
+	case duration:
+		_, err = time.ParseDuration(value)
+	case text:
+	}
+	if err != nil {
+		return errors.New("parse error")
+	}
+	f.given, f.value = true, value
+	return nil
+}
+
+func (f *foreignFlag) String() string { return f.value }
+
+// IsBoolFlag lets a boolean flag stand without a value.
+func (f *foreignFlag) IsBoolFlag() bool { return f.kind == boolean }
+
+// Get shows a duration to be one: a file writes it as a number of nanoseconds.
+func (f *foreignFlag) Get() any {
+	if f.kind == duration {
+		return time.Duration(0)
+	}
+	return f.value
+}

@@ -1,0 +1,68 @@
+package commandline
+
+import (
+	"flag"
+
+	"github.com/quoratedb/quorate/pkg/flagset"
+)
+
+// former are the names that flags had in etcd 3.5 and 3.6. What starts those versions (kubeadm's manifests, for one)
+// still uses them. A flag is known by "experimental-" before its name.
+var former = []string{
+	"backend-bbolt-freelist-type",
+	"bootstrap-defrag-threshold-megabytes",
+	"compact-hash-check-time",
+	"compaction-batch-limit",
+	"compaction-sleep-interval",
+	"corrupt-check-time",
+	"distributed-tracing-address",
+	"distributed-tracing-instance-id",
+	"distributed-tracing-sampling-rate",
+	"distributed-tracing-service-name",
+	"downgrade-check-time",
+	"enable-distributed-tracing",
+	"max-learners",
+	"memory-mlock",
+	"peer-skip-client-san-verification",
+	"snapshot-catchup-entries",
+	"warning-apply-duration",
+	"warning-unary-request-duration",
+	"watch-progress-notify-interval",
+}
+
+func (s *settings) formerFlags(fs *flag.FlagSet) {
+	for _, name := range former {
+		fs.Var(fs.Lookup(name).Value, "experimental-"+name, "Former name of --"+name+".")
+	}
+}
+
+// fileSections are the nested parts of etcd's YAML file.
+var fileSections = flagset.Sections{
+	"client-transport-security": {
+		"cert-file":        "cert-file",
+		"key-file":         "key-file",
+		"client-cert-file": "client-cert-file",
+		"client-key-file":  "client-key-file",
+		"client-cert-auth": "client-cert-auth",
+		"trusted-ca-file":  "trusted-ca-file",
+		"auto-tls":         "auto-tls",
+		"allowed-cn":       "client-cert-allowed-cn",
+		"allowed-hostname": "client-cert-allowed-hostname",
+	},
+	"peer-transport-security": {
+		"cert-file":                    "peer-cert-file",
+		"key-file":                     "peer-key-file",
+		"client-cert-file":             "peer-client-cert-file",
+		"client-key-file":              "peer-client-key-file",
+		"client-cert-auth":             "peer-client-cert-auth",
+		"trusted-ca-file":              "peer-trusted-ca-file",
+		"auto-tls":                     "peer-auto-tls",
+		"allowed-cn":                   "peer-cert-allowed-cn",
+		"allowed-hostname":             "peer-cert-allowed-hostname",
+		"skip-client-san-verification": "peer-skip-client-san-verification",
+	},
+	"socket-options": {
+		"reuse-port":    "socket-reuse-port",
+		"reuse-address": "socket-reuse-address",
+	},
+}

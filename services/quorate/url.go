@@ -1,0 +1,80 @@
+package quorate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+)
+
+// parseURL reads an address to listen on or to be reached at. It accepts what etcd accepts.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("is not a URL")
+	}
+	switch u.Scheme {
+	case "http", "https":
+		if _, _, err := net.SplitHostPort(u.Host); err != nil {
+			return nil, fmt.Errorf(`does not have the form "%s://host:port"`, u.Scheme)
+		}
+		if u.Path != "" {
+			return nil, errors.New("must not have a path")
+		}
+	case "unix", "unixs":
+		if socketPath(u) == "" {
+			return nil, errors.New("names no socket")
+		}
+	default:
+		return nil, errors.New("must begin with http, https, unix or unixs")
+	}
+	return u, nil
+}
+
+// eachURL reports the URLs that do not parse or that check objects to.
+func eachURL(found *problems, flag string, texts []string, check func(*url.URL) error) {
+	for _, text := range texts {
+		u, err := parseURL(text)
+		if err == nil {
+			err = check(u)
+		}
+		found.addError(flag, text, err)
+	}
+}
+
+// checkBind wants an address that is this host's without looking it up: a name may resolve to several, of which only
+// one would be listened on.
+func checkBind(u *url.URL) error {
+	if isSocket(u) || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil || u.Hostname() == "" {
+		return nil
+	}
+	return errors.New("an IP address or localhost is wanted, not a host name")
+}
+
+func checkReachable(u *url.URL) error {
+	if !isSocket(u) && u.Hostname() == "" {
+		return errors.New("names no host")
+	}
+	return nil
+}
+
+func listensEverywhere(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return !isSocket(u) && (u.Hostname() == "" || ip != nil && ip.IsUnspecified())
+}
+
+func secure(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }
+
+func anySecure(texts []string) bool {
+	for _, text := range texts {
+		if u, err := parseURL(text); err == nil && secure(u) {
+			return true
+		}
+	}
+	return false
+}
+
+func isSocket(u *url.URL) bool { return u.Scheme == "unix" || u.Scheme == "unixs" }
+
+// socketPath is relative for unix://name, which etcd writes as unix://host:port, and absolute for unix:///path.
+func socketPath(u *url.URL) string { return u.Host + u.Path }

@@ -1,0 +1,209 @@
+package quorate
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
+)
+
+// Bounds of what may be configured. The first two are etcd's.
+const (
+	// electionTimeoutMax keeps a cluster whose leader died from being without one for longer than a minute.
+	electionTimeoutMax = 50 * time.Second
+	// heartbeatsPerElectionMin leaves a follower room to miss some heartbeats before it asks for an election.
+	heartbeatsPerElectionMin = 5
+	// requestBytesMax is what a log entry of one command can hold.
+	requestBytesMax = 1 << 30
+	// retentionHoursMax is what a duration can hold.
+	retentionHoursMax = int64(math.MaxInt64 / time.Hour)
+)
+
+// problems collects what is wrong, each under the flag that sets it and with the value it has.
+type problems []error
+
+func (p *problems) add(flag string, value any, format string, args ...any) {
+	*p = append(*p, fmt.Errorf("--%s=%v: %s", flag, value, fmt.Sprintf(format, args...)))
+}
+
+func (p *problems) addError(flag string, value any, err error) {
+	if err != nil {
+		*p = append(*p, fmt.Errorf("--%s=%v: %w", flag, value, err))
+	}
+}
+
+// Validate reports everything that is wrong with the configuration at once, each problem under the name of the flag
+// that sets it and with its value. It looks at nothing but c: no file is opened and no address looked up.
+func (c Config) Validate() error {
+	var found problems
+	if c.Name == "" {
+		found.add("name", "", "a member needs a name")
+	}
+	c.checkURLs(&found)
+	c.checkCluster(&found)
+	c.checkTiming(&found)
+	c.checkLimits(&found)
+	c.checkTLS(&found)
+	c.checkLogging(&found)
+	return errors.Join(found...)
+}
+
+func (c Config) checkURLs(found *problems) {
+	required := func(flag string, texts []string, check func(*url.URL) error) {
+		if len(texts) == 0 {
+			found.add(flag, "", "at least one URL is needed")
+		}
+		eachURL(found, flag, texts, check)
+	}
+	required("listen-client-urls", c.ListenClientURLs, checkBind)
+	required("listen-peer-urls", c.ListenPeerURLs, checkBind)
+	required("initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, checkReachable)
+	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, checkBind)
+	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
+	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
+	if len(c.AdvertiseClientURLs) == 0 {
+		for _, text := range c.ListenClientURLs {
+			if u, err := parseURL(text); err == nil && listensEverywhere(u) {
+				found.add("advertise-client-urls", "", "is needed, because --listen-client-urls=%s does not say where others reach it", text)
+			}
+		}
+	}
+	for _, origin := range c.CORS {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
+			found.add("cors", origin, `an origin is scheme://host, or "*" for all`)
+		}
+	}
+}
+
+func (c Config) checkCluster(found *problems) {
+	if c.InitialClusterState != ClusterNew && c.InitialClusterState != ClusterExisting {
+		found.add("initial-cluster-state", c.InitialClusterState, "is %q or %q", ClusterNew, ClusterExisting)
+	}
+	if _, err := c.founders(); err != nil {
+		found.addError("initial-cluster", c.InitialCluster, err)
+	}
+}
+
+func (c Config) checkTiming(found *problems) {
+	if c.HeartbeatInterval <= 0 {
+		found.add("heartbeat-interval", milliseconds(c.HeartbeatInterval), "must be above zero")
+	}
+	switch {
+	case c.ElectionTimeout <= 0:
+		found.add("election-timeout", milliseconds(c.ElectionTimeout), "must be above zero")
+	case c.ElectionTimeout < heartbeatsPerElectionMin*c.HeartbeatInterval:
+		found.add("election-timeout", milliseconds(c.ElectionTimeout), "must be at least %d times --heartbeat-interval=%s", heartbeatsPerElectionMin, milliseconds(c.HeartbeatInterval))
+	case c.ElectionTimeout > electionTimeoutMax:
+		found.add("election-timeout", milliseconds(c.ElectionTimeout), "must be at most %s", milliseconds(electionTimeoutMax))
+	}
+	if _, _, err := c.retention(); err != nil {
+		*found = append(*found, err)
+	}
+	for _, each := range []struct {
+		flag  string
+		value time.Duration
+	}{
+		{"grpc-keepalive-min-time", c.GRPCKeepAliveMinTime},
+		{"grpc-keepalive-interval", c.GRPCKeepAliveInterval},
+		{"grpc-keepalive-timeout", c.GRPCKeepAliveTimeout},
+		{"watch-progress-notify-interval", c.WatchProgressNotifyInterval},
+	} {
+		if each.value < 0 {
+			found.add(each.flag, each.value, "must not be negative")
+		}
+	}
+}
+
+func (c Config) checkLimits(found *problems) {
+	if c.MaxRequestBytes == 0 || c.MaxRequestBytes > requestBytesMax {
+		found.add("max-request-bytes", c.MaxRequestBytes, "must be between 1 and %d", requestBytesMax)
+	}
+	if c.MaxTxnOps == 0 {
+		found.add("max-txn-ops", c.MaxTxnOps, "must be above zero")
+	}
+	if c.MaxConcurrentStreams == 0 {
+		found.add("max-concurrent-streams", c.MaxConcurrentStreams, "must be above zero")
+	}
+}
+
+func (c Config) checkTLS(found *problems) {
+	check := func(prefix string, server tlsconfig.Server, auto bool, urls []string) {
+		automatic := auto && server.CertFile == "" && server.KeyFile == ""
+		switch {
+		case automatic && c.SelfSignedCertValidity == 0:
+			found.add("self-signed-cert-validity", c.SelfSignedCertValidity, "must be at least one year")
+		case automatic: // the pair is made later
+		case !server.Empty():
+			found.addError(prefix+"cert-file", server.CertFile, server.Validate())
+		default:
+			for _, text := range urls {
+				if u, err := parseURL(text); err == nil && secure(u) {
+					found.add(prefix+"cert-file", "", "is needed, with --%skey-file, to serve %s", prefix, text)
+				}
+			}
+		}
+	}
+	clientURLs := append(append(append([]string(nil), c.ListenClientURLs...), c.ListenClientHTTPURLs...), c.ListenMetricsURLs...)
+	check("", c.ClientTLS, c.ClientAutoTLS, clientURLs)
+	check("peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
+	if (!c.ClientTLS.Empty() || c.ClientAutoTLS) && !anySecure(clientURLs) {
+		found.add("listen-client-urls", strings.Join(c.ListenClientURLs, ","), "TLS is set up but no URL uses it: write https instead of http, or leave the TLS flags out")
+	}
+	if err := c.TLSPolicy.Validate(); err != nil {
+		*found = append(*found, fmt.Errorf("--tls-min-version=%s --tls-max-version=%s --cipher-suites=%s: %w",
+			c.TLSPolicy.MinVersion, c.TLSPolicy.MaxVersion, strings.Join(c.TLSPolicy.CipherSuites, ","), err))
+	}
+}
+
+// retention says what auto-compaction keeps: what is younger than age, or so many revisions, or everything if both are 0.
+func (c Config) retention() (age time.Duration, revisions int64, err error) {
+	text := c.AutoCompactionRetention
+	fail := func(why string) (time.Duration, int64, error) {
+		return 0, 0, fmt.Errorf("--auto-compaction-retention=%s: %s", text, why)
+	}
+	number, numberErr := strconv.ParseInt(text, 10, 64)
+	switch c.AutoCompactionMode {
+	case CompactRevision:
+		if numberErr != nil || number < 0 {
+			return fail("a number of revisions is wanted, as --auto-compaction-mode=revision")
+		}
+		return 0, number, nil
+	case CompactPeriodic:
+		if numberErr == nil {
+			if number < 0 || number > retentionHoursMax {
+				return fail("the number of hours is out of range")
+			}
+			return time.Duration(number) * time.Hour, 0, nil
+		}
+		age, err := time.ParseDuration(text)
+		if err != nil || age < 0 {
+			return fail("a duration such as 10m or 1h30m is wanted, or a number of hours")
+		}
+		return age, 0, nil
+	default:
+		return 0, 0, fmt.Errorf("--auto-compaction-mode=%s: is %q or %q", c.AutoCompactionMode, CompactPeriodic, CompactRevision)
+	}
+}
+
+// milliseconds writes a duration as its flag takes it.
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+func (c Config) checkLogging(found *problems) {
+	if c.Log != nil {
+		return // it decides for itself
+	}
+	check := func(flag, value string, of ...string) {
+		if !slices.Contains(of, value) {
+			found.add(flag, value, "is one of %s", strings.Join(of, ", "))
+		}
+	}
+	check("log-level", c.LogLevel, "debug", "info", "warn", "error", "panic", "fatal")
+	check("log-format", c.LogFormat, "json", "console")
+	check("logger", c.Logger, "zap")
+}

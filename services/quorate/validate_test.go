@@ -1,0 +1,147 @@
+package quorate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
+)
+
+// Goal: every problem is reported at once, under its flag and with its value. Method: a configuration in which almost
+// everything is wrong.
+func TestValidateReportsEveryProblem(t *testing.T) {
+	c := DefaultConfig()
+	c.Name = ""
+	c.ListenClientURLs = []string{"http://example.com:2379", "https://127.0.0.1:1", "ftp://127.0.0.1:2"}
+	c.AdvertiseClientURLs = []string{"http://:2379"}
+	c.ListenPeerURLs = nil
+	c.ListenMetricsURLs = []string{"http://127.0.0.1"}
+	c.InitialAdvertisePeerURLs = []string{"http://127.0.0.1:2380/path"}
+	c.InitialCluster = "a=http://127.0.0.1:2380,b"
+	c.InitialClusterState = "old"
+	c.HeartbeatInterval = 0
+	c.ElectionTimeout = time.Minute
+	c.AutoCompactionRetention = "soon"
+	c.MaxRequestBytes = 0
+	c.MaxTxnOps = 0
+	c.MaxConcurrentStreams = 0
+	c.GRPCKeepAliveTimeout = -time.Second
+	c.WatchProgressNotifyInterval = -time.Second
+	c.CORS = []string{"example.com"}
+	c.TLSPolicy.MinVersion = "SSL3"
+	c.PeerTLS = tlsconfig.Server{CertFile: "p.crt"}
+	c.LogLevel = "loud"
+	c.Logger = "capnslog"
+	err := c.Validate()
+	for _, want := range []string{
+		"--name=: a member needs a name",
+		"--listen-client-urls=http://example.com:2379: an IP address or localhost is wanted",
+		"--listen-client-urls=ftp://127.0.0.1:2: must begin with http",
+		"--advertise-client-urls=http://:2379: names no host",
+		"--listen-peer-urls=: at least one URL is needed",
+		`--listen-metrics-urls=http://127.0.0.1: does not have the form "http://host:port"`,
+		"--initial-advertise-peer-urls=http://127.0.0.1:2380/path: must not have a path",
+		`--initial-cluster=a=http://127.0.0.1:2380,b: "b" is not of the form name=http://host:port`,
+		`--initial-cluster-state=old: is "new" or "existing"`,
+		"--heartbeat-interval=0: must be above zero",
+		"--election-timeout=60000: must be at most 50000",
+		"--auto-compaction-retention=soon: a duration",
+		"--max-request-bytes=0: must be between 1",
+		"--max-txn-ops=0: must be above zero",
+		"--max-concurrent-streams=0: must be above zero",
+		"--grpc-keepalive-timeout=-1s: must not be negative",
+		"--watch-progress-notify-interval=-1s: must not be negative",
+		"--cors=example.com: an origin is scheme://host",
+		"--cert-file=: is needed, with --key-file, to serve https://127.0.0.1:1",
+		"--peer-cert-file=p.crt: certificate and key are needed, both",
+		`--tls-min-version=SSL3 --tls-max-version= --cipher-suites=: unknown TLS version "SSL3"`,
+		"--log-level=loud",
+		"--logger=capnslog",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NoError(t, DefaultConfig().Validate())
+}
+
+// Goal: rules between settings hold. Method: one change to the default for each, with what it must be answered by.
+func TestValidateRelations(t *testing.T) {
+	tests := map[string]struct {
+		change func(c *Config)
+		want   string // empty: valid
+	}{
+		"election too near heartbeat": {func(c *Config) { c.HeartbeatInterval = 300 * time.Millisecond }, "--election-timeout=1000: must be at least 5 times --heartbeat-interval=300"},
+		"listens everywhere":          {func(c *Config) { c.ListenClientURLs = []string{"http://0.0.0.0:2379"} }, "--advertise-client-urls=: is needed"},
+		"listens everywhere, told": {func(c *Config) {
+			c.ListenClientURLs = []string{"http://[::]:2379"}
+			c.AdvertiseClientURLs = []string{"http://a:2379"}
+		}, ""},
+		"TLS without https":           {func(c *Config) { c.ClientAutoTLS = true }, "--listen-client-urls=http://localhost:2379: TLS is set up but no URL uses it"},
+		"https with own certificate":  {func(c *Config) { c.ClientAutoTLS = true; c.ListenClientURLs = []string{"https://localhost:2379"} }, ""},
+		"own certificate for no time": {func(c *Config) { c.PeerAutoTLS = true; c.SelfSignedCertValidity = 0 }, "--self-signed-cert-validity=0"},
+		"sockets":                     {func(c *Config) { c.ListenClientURLs = []string{"unix://localhost:1", "unix:///tmp/q.sock"} }, ""},
+		"name alone":                  {func(c *Config) { c.Name = "a" }, ""},
+		"name not in cluster":         {func(c *Config) { c.Name = "a"; c.InitialCluster = "b=http://localhost:2380" }, "--initial-cluster=b=http://localhost:2380: does not hold --name=a"},
+		"other URLs in cluster":       {func(c *Config) { c.InitialCluster = "default=http://localhost:7" }, "has http://localhost:7 for this member, but --initial-advertise-peer-urls=http://localhost:2380"},
+		"same URL twice":              {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:2380" }, "http://localhost:2380 is given twice"},
+		"more members":                {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:7" }, "names 2 members"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := DefaultConfig()
+			test.change(&c)
+			err := c.Validate()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// Goal: retention is read as etcd reads it. Method: a table of texts for both modes.
+func TestRetention(t *testing.T) {
+	tests := []struct {
+		mode, text string
+		age        time.Duration
+		revisions  int64
+		want       string
+	}{
+		{CompactPeriodic, "0", 0, 0, ""},
+		{CompactPeriodic, "1", time.Hour, 0, ""},
+		{CompactPeriodic, "10m", 10 * time.Minute, 0, ""},
+		{CompactPeriodic, "1h30m", 90 * time.Minute, 0, ""},
+		{CompactPeriodic, "-1", 0, 0, "out of range"},
+		{CompactPeriodic, "9999999999", 0, 0, "out of range"},
+		{CompactPeriodic, "-10m", 0, 0, "a duration"},
+		{CompactPeriodic, "", 0, 0, "a duration"},
+		{CompactRevision, "1000", 0, 1000, ""},
+		{CompactRevision, "1h", 0, 0, "a number of revisions"},
+		{CompactRevision, "-1", 0, 0, "a number of revisions"},
+		{"sometimes", "1", 0, 0, "--auto-compaction-mode=sometimes"},
+	}
+	for _, test := range tests {
+		c := DefaultConfig()
+		c.AutoCompactionMode, c.AutoCompactionRetention = test.mode, test.text
+		age, revisions, err := c.retention()
+		if test.want != "" {
+			require.ErrorContains(t, err, test.want, test)
+			continue
+		}
+		require.NoError(t, err, test)
+		require.Equal(t, test.age, age, test)
+		require.Equal(t, test.revisions, revisions, test)
+	}
+}
+
+// Goal: the ids are those that etcd gives the same flags. Method: what etcd 3.7.1 logs without flags.
+func TestFounders(t *testing.T) {
+	founders, err := DefaultConfig().founders()
+	require.NoError(t, err)
+	require.Equal(t, uint64(0x8e9e05c52164694d), founders.memberID)
+	require.Equal(t, uint64(0xcdf818194e3a8c32), founders.clusterID)
+	require.Equal(t, "default", founders.members[0].GetName())
+	require.Equal(t, []string{"http://localhost:2380"}, founders.members[0].GetPeerUrls())
+}
