@@ -1,0 +1,97 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// Run starts a server with the given further arguments for the length of a test.
+func Run(t testing.TB, args ...string) *Server {
+	t.Helper()
+	binary, err := Binary()
+	require.NoError(t, err)
+	s := New(Config{Binary: binary, DataDir: t.TempDir(), Args: args})
+	require.NoError(t, s.Start(context.Background()))
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("the server's output:\n%s", s.Output())
+		}
+	})
+	return s
+}
+
+// Main runs a package's tests beside one server that they share, which it gives to use before they start.
+// It returns the exit code.
+func Main(m *testing.M, use func(*Server), args ...string) int {
+	binary, err := Binary()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "quorate-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	s := New(Config{Binary: binary, DataDir: filepath.Join(dir, "data"), Args: args})
+	if err := s.Start(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer s.Kill()
+	use(s)
+	code := m.Run()
+	if code != 0 {
+		fmt.Fprintf(os.Stderr, "the server's output:\n%s\n", s.Output())
+	}
+	return code
+}
+
+// Dial connects a client of its own to an endpoint.
+func Dial(endpoint string) (*clientv3.Client, error) {
+	return clientv3.New(clientv3.Config{
+		Endpoints:   []string{endpoint},
+		DialTimeout: 10 * time.Second,
+		// A restarted server is to be found again at once.
+		BackoffWaitBetween: 20 * time.Millisecond,
+		Logger:             zap.NewNop(),
+	})
+}
+
+// Client connects a client of its own for the length of a test.
+func Client(t testing.TB, s *Server) *clientv3.Client {
+	t.Helper()
+	client, err := Dial(s.Endpoint())
+	require.NoError(t, err)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// Context bounds one step of a test, so that what hangs fails.
+func Context(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Command is one of etcd's own programs, to be run against the server.
+func Command(t testing.TB, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := Peer(name)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	t.Cleanup(cancel)
+	return exec.CommandContext(ctx, path, args...)
+}
