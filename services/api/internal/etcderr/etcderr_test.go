@@ -1,0 +1,120 @@
+package etcderr_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// refusals names every sentinel of package problem with what a client must see for it.
+var refusals = map[string]struct {
+	err  error
+	code codes.Code
+	text string
+}{
+	"ErrCompacted":        {problem.ErrCompacted, codes.OutOfRange, "etcdserver: mvcc: required revision has been compacted"},
+	"ErrFutureRevision":   {problem.ErrFutureRevision, codes.OutOfRange, "etcdserver: mvcc: required revision is a future revision"},
+	"ErrKeyNotFound":      {problem.ErrKeyNotFound, codes.InvalidArgument, "etcdserver: key not found"},
+	"ErrLeaseNotFound":    {problem.ErrLeaseNotFound, codes.NotFound, "etcdserver: requested lease not found"},
+	"ErrLeaseExists":      {problem.ErrLeaseExists, codes.FailedPrecondition, "etcdserver: lease already exists"},
+	"ErrLeaseTTLTooLarge": {problem.ErrLeaseTTLTooLarge, codes.OutOfRange, "etcdserver: too large lease TTL"},
+	"ErrStaleEpoch":       {problem.ErrStaleEpoch, codes.Unavailable, "etcdserver: leader changed"},
+	"ErrNoSpace":          {problem.ErrNoSpace, codes.ResourceExhausted, "etcdserver: mvcc: database space exceeded"},
+	"ErrCorrupt":          {problem.ErrCorrupt, codes.DataLoss, "etcdserver: corrupt cluster"},
+	"ErrNoLeader":         {problem.ErrNoLeader, codes.Unavailable, "etcdserver: no leader"},
+	"ErrLeaderChanged":    {problem.ErrLeaderChanged, codes.Unavailable, "etcdserver: leader changed"},
+	"ErrTimeout":          {problem.ErrTimeout, codes.Unavailable, "etcdserver: request timed out"},
+	"ErrTooManyRequests":  {problem.ErrTooManyRequests, codes.ResourceExhausted, "etcdserver: too many requests"},
+	"ErrTooLarge":         {problem.ErrTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
+	"ErrStopped":          {problem.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
+}
+
+// TestEverySentinelHasAnAnswer keeps the table complete: it parses package problem and asks for the answer of each
+// exported sentinel that it finds there.
+func TestEverySentinelHasAnAnswer(t *testing.T) {
+	names := exportedSentinels(t)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		refusal, ok := refusals[name]
+		require.True(t, ok, "problem.%s has no row in the test and perhaps none in the table", name)
+		var logged bytes.Buffer
+		wrapped := fmt.Errorf("apply: %w", fmt.Errorf("put: %w", refusal.err))
+		got, ok := status.FromError(etcderr.From(slog.New(slog.NewTextHandler(&logged, nil)), wrapped))
+		require.True(t, ok)
+		require.Equal(t, refusal.code, got.Code(), name)
+		require.Equal(t, refusal.text, got.Message(), name)
+		require.Empty(t, logged.String(), "problem.%s is not in the table", name)
+	}
+	require.Len(t, refusals, len(names), "the test names sentinels that do not exist")
+}
+
+func exportedSentinels(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../../../pkg/problem/*.go")
+	require.NoError(t, err)
+	var names []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		for _, declaration := range parsed.Decls {
+			general, ok := declaration.(*ast.GenDecl)
+			if !ok || general.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range general.Specs {
+				for _, name := range spec.(*ast.ValueSpec).Names {
+					if name.IsExported() {
+						names = append(names, name.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestErrorsOfOthers shows what becomes of errors that are no sentinels, by table.
+func TestErrorsOfOthers(t *testing.T) {
+	cases := []struct {
+		name   string
+		err    error
+		code   codes.Code
+		text   string
+		logged bool
+	}{
+		{"cancelled", fmt.Errorf("wait: %w", context.Canceled), codes.Canceled, "context canceled", false},
+		{"deadline", fmt.Errorf("wait: %w", context.DeadlineExceeded), codes.DeadlineExceeded, "context deadline exceeded", false},
+		{"a status", rpctypes.ErrGRPCEmptyKey, codes.InvalidArgument, "etcdserver: key is not provided", false},
+		{"a wrapped status", fmt.Errorf("send: %w", rpctypes.ErrGRPCEmptyKey), codes.InvalidArgument, "etcdserver: key is not provided", false},
+		{"unforeseen", errors.New("disk on fire"), codes.Unknown, "disk on fire", true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var logged bytes.Buffer
+			got, ok := status.FromError(etcderr.From(slog.New(slog.NewTextHandler(&logged, nil)), c.err))
+			require.True(t, ok)
+			require.Equal(t, c.code, got.Code())
+			require.Equal(t, c.text, got.Message())
+			require.Equal(t, c.logged, logged.Len() > 0)
+		})
+	}
+	require.NoError(t, etcderr.From(slog.Default(), nil))
+}

@@ -1,0 +1,141 @@
+package v3
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+	"github.com/quoratedb/quorate/services/api/port"
+)
+
+// backend is what all services share: the store behind them, the time they give it, and how they name it in headers.
+type backend struct {
+	consensus port.Consensus
+	logger    *slog.Logger
+	timeout   time.Duration
+	// identity is who answers. A member never changes its ids, so they are asked for once.
+	identity atomic.Pointer[identity]
+	// term is the newest raft term that any answer has shown, for headers of what is not an answer to a request.
+	term atomic.Uint64
+}
+
+type identity struct {
+	clusterID, memberID uint64
+}
+
+// bound gives ctx at most the request timeout. When that runs out, the cause is problem.ErrTimeout; when the client's
+// own deadline is nearer it is left as it is, without the price of another timer.
+func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= b.timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, b.timeout, problem.ErrTimeout)
+}
+
+// propose has a command applied. The error is ready for the client.
+func (b *backend) propose(ctx context.Context, request *consensusv1.ProposeRequest) (*consensusv1.Result, error) {
+	bounded, cancel := b.bound(ctx)
+	defer cancel()
+	response, err := b.consensus.Propose(bounded, request)
+	if err != nil {
+		return nil, b.proposalError(bounded, err)
+	}
+	return response.GetResult(), nil
+}
+
+// proposalError differs from failure in what it says about a context that ended: etcd has texts of its own for a
+// write that was abandoned, as opposed to a read.
+func (b *backend) proposalError(bounded context.Context, err error) error {
+	err = timedOut(bounded, err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return rpctypes.ErrGRPCCanceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return rpctypes.ErrGRPCTimeout
+	}
+	return etcderr.From(b.logger, err)
+}
+
+// failure turns the error of a port into the client's.
+func (b *backend) failure(bounded context.Context, err error) error {
+	return etcderr.From(b.logger, timedOut(bounded, err))
+}
+
+// timedOut returns err, or problem.ErrTimeout when err says no more than that the deadline of bound has passed: a port
+// may report the context's error rather than its cause.
+func timedOut(bounded context.Context, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && context.Cause(bounded) == problem.ErrTimeout {
+		return problem.ErrTimeout
+	}
+	return err
+}
+
+// position asks where the store is, without asking other members. The error is ready for the client.
+func (b *backend) position(ctx context.Context) (*consensusv1.PositionResponse, error) {
+	position, err := b.consensus.Position(ctx, &consensusv1.PositionRequest{})
+	if err != nil {
+		return nil, b.failure(ctx, err)
+	}
+	b.sawTerm(position.GetRaftTerm())
+	return position, nil
+}
+
+// whoAmI returns the ids that headers carry.
+func (b *backend) whoAmI(ctx context.Context) (*identity, error) {
+	if known := b.identity.Load(); known != nil {
+		return known, nil
+	}
+	position, err := b.position(ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := &identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}
+	b.identity.Store(asked)
+	return asked, nil
+}
+
+// header returns the header of an answer that the store gave at a revision and term.
+func (b *backend) header(ctx context.Context, revision int64, term uint64) (*etcdserverpb.ResponseHeader, error) {
+	id, err := b.whoAmI(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.sawTerm(term)
+	return id.header(revision, term), nil
+}
+
+// headerNow returns the header of an answer that carries no revision and term of its own.
+func (b *backend) headerNow(ctx context.Context) (*etcdserverpb.ResponseHeader, error) {
+	position, err := b.position(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}
+	return id.header(position.GetRevision(), position.GetRaftTerm()), nil
+}
+
+func (id *identity) header(revision int64, term uint64) *etcdserverpb.ResponseHeader {
+	return &etcdserverpb.ResponseHeader{
+		ClusterId: id.clusterID,
+		MemberId:  id.memberID,
+		Revision:  revision,
+		RaftTerm:  term,
+	}
+}
+
+func (b *backend) sawTerm(term uint64) {
+	for {
+		newest := b.term.Load()
+		if term <= newest || b.term.CompareAndSwap(newest, term) {
+			return
+		}
+	}
+}

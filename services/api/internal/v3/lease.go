@@ -1,0 +1,136 @@
+package v3
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/port"
+)
+
+// LeaseServer is etcd's Lease service.
+type LeaseServer struct {
+	etcdserverpb.UnsafeLeaseServer
+	*backend
+	lease port.Lease
+}
+
+// LeaseGrant creates a lease.
+func (s *LeaseServer) LeaseGrant(ctx context.Context, r *etcdserverpb.LeaseGrantRequest) (*etcdserverpb.LeaseGrantResponse, error) {
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	granted, err := s.lease.Grant(bounded, &leasev1.GrantRequest{Id: r.GetID(), Ttl: r.GetTTL()})
+	if err != nil {
+		return nil, s.proposalError(bounded, err)
+	}
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &etcdserverpb.LeaseGrantResponse{Header: header, ID: granted.GetId(), TTL: granted.GetTtl()}, nil
+}
+
+// LeaseRevoke ends a lease and deletes its keys.
+func (s *LeaseServer) LeaseRevoke(ctx context.Context, r *etcdserverpb.LeaseRevokeRequest) (*etcdserverpb.LeaseRevokeResponse, error) {
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	revoked, err := s.lease.Revoke(bounded, &leasev1.RevokeRequest{Id: r.GetID()})
+	if err != nil {
+		return nil, s.proposalError(bounded, err)
+	}
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The member that answers here may be behind the one that revoked.
+	header.Revision = max(header.GetRevision(), revoked.GetRevision())
+	return &etcdserverpb.LeaseRevokeResponse{Header: header}, nil
+}
+
+// LeaseKeepAlive gives a lease its full time again for each request of the stream. The answer for one that does not
+// exist has no time.
+func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]) error {
+	for {
+		request, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return s.failure(stream.Context(), err)
+		}
+		answer, err := s.keepAlive(stream.Context(), request.GetID())
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(answer); err != nil {
+			return s.failure(stream.Context(), err)
+		}
+	}
+}
+
+func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.LeaseKeepAliveResponse, error) {
+	// The revision is taken first: a lease that is revoked at some revision must not seem alive at that one or a later.
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	kept, err := s.lease.KeepAlive(bounded, &leasev1.KeepAliveRequest{Ids: []int64{id}})
+	if err != nil && !errors.Is(err, problem.ErrLeaseNotFound) {
+		return nil, s.proposalError(bounded, err)
+	}
+	answer := &etcdserverpb.LeaseKeepAliveResponse{Header: header, ID: id}
+	if ttls := kept.GetTtls(); len(ttls) == 1 {
+		answer.TTL = ttls[0]
+	}
+	return answer, nil
+}
+
+// LeaseTimeToLive tells how long a lease has, and its keys if asked to. One that does not exist has -1 seconds.
+func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.LeaseTimeToLiveRequest) (*etcdserverpb.LeaseTimeToLiveResponse, error) {
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	found, err := s.lease.TimeToLive(bounded, &leasev1.TimeToLiveRequest{Id: r.GetID(), Keys: r.GetKeys()})
+	if errors.Is(err, problem.ErrLeaseNotFound) {
+		found, err = &leasev1.TimeToLiveResponse{Ttl: -1}, nil
+	}
+	if err != nil {
+		return nil, s.proposalError(bounded, err)
+	}
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &etcdserverpb.LeaseTimeToLiveResponse{
+		Header:     header,
+		ID:         r.GetID(),
+		TTL:        found.GetTtl(),
+		GrantedTTL: found.GetGrantedTtl(),
+		Keys:       found.GetKeys(),
+	}, nil
+}
+
+// LeaseLeases lists all leases.
+func (s *LeaseServer) LeaseLeases(ctx context.Context, _ *etcdserverpb.LeaseLeasesRequest) (*etcdserverpb.LeaseLeasesResponse, error) {
+	bounded, cancel := s.bound(ctx)
+	defer cancel()
+	listed, err := s.lease.List(bounded, &leasev1.ListRequest{})
+	if err != nil {
+		return nil, s.failure(bounded, err)
+	}
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leases := make([]*etcdserverpb.LeaseStatus, len(listed.GetIds()))
+	for i, id := range listed.GetIds() {
+		leases[i] = &etcdserverpb.LeaseStatus{ID: id}
+	}
+	return &etcdserverpb.LeaseLeasesResponse{Header: header, Leases: leases}, nil
+}

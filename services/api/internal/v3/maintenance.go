@@ -1,0 +1,142 @@
+package v3
+
+import (
+	"context"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// MaintenanceServer is etcd's Maintenance service. Downgrade is for later, and so is MoveLeader to another member.
+type MaintenanceServer struct {
+	etcdserverpb.UnimplementedMaintenanceServer
+	*backend
+	version, storageVersion string
+}
+
+// Status tells how the member is. It asks no other member.
+func (s *MaintenanceServer) Status(ctx context.Context, _ *etcdserverpb.StatusRequest) (*etcdserverpb.StatusResponse, error) {
+	found, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	if err != nil {
+		return nil, s.failure(ctx, err)
+	}
+	troubles, err := s.troubles(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	id := identity{clusterID: found.GetClusterId(), memberID: found.GetMemberId()}
+	return &etcdserverpb.StatusResponse{
+		Header:           id.header(found.GetRevision(), found.GetRaftTerm()),
+		Version:          s.version,
+		StorageVersion:   s.storageVersion,
+		DbSize:           found.GetDbSize(),
+		DbSizeInUse:      found.GetDbSizeInUse(),
+		DbSizeQuota:      found.GetDbSizeQuota(),
+		Leader:           found.GetLeaderId(),
+		RaftIndex:        found.GetRaftIndex(),
+		RaftTerm:         found.GetRaftTerm(),
+		RaftAppliedIndex: found.GetRaftAppliedIndex(),
+		Errors:           troubles,
+		IsLearner:        found.GetIsLearner(),
+		DowngradeInfo:    &etcdserverpb.DowngradeInfo{},
+	}, nil
+}
+
+// troubles names, in etcd's words, what keeps a member from serving.
+func (s *MaintenanceServer) troubles(ctx context.Context, found *consensusv1.StatusResponse) ([]string, error) {
+	var troubles []string
+	if found.GetLeaderId() == 0 {
+		troubles = append(troubles, rpctypes.ErrNoLeader.Error())
+	}
+	listed, err := s.consensus.Alarms(ctx, &consensusv1.AlarmsRequest{})
+	if err != nil {
+		return nil, s.failure(ctx, err)
+	}
+	for _, alarm := range fromAlarms(listed.GetAlarms()) {
+		troubles = append(troubles, fmt.Sprintf("memberID:%d alarm:%s", alarm.GetMemberID(), alarm.GetAlarm()))
+	}
+	return troubles, nil
+}
+
+// Defragment succeeds and stops nobody: the store gives space back by itself.
+func (s *MaintenanceServer) Defragment(context.Context, *etcdserverpb.DefragmentRequest) (*etcdserverpb.DefragmentResponse, error) {
+	return &etcdserverpb.DefragmentResponse{}, nil
+}
+
+// Hash hashes the newest state. Equal members have equal hashes; etcd's hashes its file and never equals it.
+func (s *MaintenanceServer) Hash(ctx context.Context, _ *etcdserverpb.HashRequest) (*etcdserverpb.HashResponse, error) {
+	hashed, header, err := s.hash(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &etcdserverpb.HashResponse{Header: header, Hash: hashed.GetHash()}, nil
+}
+
+// HashKV hashes what is visible at a revision, 0 for the newest, as etcd does. It takes as long as it takes.
+func (s *MaintenanceServer) HashKV(ctx context.Context, r *etcdserverpb.HashKVRequest) (*etcdserverpb.HashKVResponse, error) {
+	hashed, header, err := s.hash(ctx, r.GetRevision())
+	if err != nil {
+		return nil, err
+	}
+	return &etcdserverpb.HashKVResponse{
+		Header:          header,
+		Hash:            hashed.GetHash(),
+		CompactRevision: hashed.GetCompactedRevision(),
+		HashRevision:    hashed.GetHashRevision(),
+	}, nil
+}
+
+func (s *MaintenanceServer) hash(ctx context.Context, revision int64) (*consensusv1.HashKVResponse, *etcdserverpb.ResponseHeader, error) {
+	hashed, err := s.consensus.HashKV(ctx, &consensusv1.HashKVRequest{Revision: revision})
+	if err != nil {
+		return nil, nil, s.failure(ctx, err)
+	}
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	header.Revision = hashed.GetRevision()
+	return hashed, header, nil
+}
+
+// Snapshot streams the whole state as a file of etcd's format with its SHA-256 at the end.
+func (s *MaintenanceServer) Snapshot(_ *etcdserverpb.SnapshotRequest, stream grpc.ServerStreamingServer[etcdserverpb.SnapshotResponse]) error {
+	ctx := stream.Context()
+	err := s.consensus.Snapshot(ctx, &consensusv1.SnapshotRequest{}, func(part *consensusv1.SnapshotResponse) error {
+		return stream.Send(&etcdserverpb.SnapshotResponse{
+			RemainingBytes: part.GetRemainingBytes(),
+			Blob:           part.GetBlob(),
+			Version:        s.storageVersion,
+		})
+	})
+	return s.failure(ctx, err)
+}
+
+// MoveLeader leaves the leadership where it is when that is where it is asked to go, and refuses members that cannot
+// lead.
+func (s *MaintenanceServer) MoveLeader(ctx context.Context, r *etcdserverpb.MoveLeaderRequest) (*etcdserverpb.MoveLeaderResponse, error) {
+	found, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	if err != nil {
+		return nil, s.failure(ctx, err)
+	}
+	if found.GetLeaderId() != found.GetMemberId() {
+		return nil, rpctypes.ErrGRPCNotLeader
+	}
+	if r.GetTargetID() == found.GetLeaderId() {
+		return &etcdserverpb.MoveLeaderResponse{}, nil
+	}
+	listed, err := s.consensus.Members(ctx, &consensusv1.MembersRequest{Serializable: true})
+	if err != nil {
+		return nil, s.failure(ctx, err)
+	}
+	for _, member := range listed.GetMembers() {
+		if member.GetId() == r.GetTargetID() && !member.GetIsLearner() {
+			return s.UnimplementedMaintenanceServer.MoveLeader(ctx, r)
+		}
+	}
+	return nil, rpctypes.ErrGRPCBadLeaderTransferee
+}

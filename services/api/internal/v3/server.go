@@ -1,0 +1,91 @@
+package v3
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/quoratedb/quorate/services/api/port"
+)
+
+// Defaults of Config, which are etcd's.
+const (
+	defaultMaxTxnOps       = 128
+	defaultMaxRequestBytes = 3 << 19 // 1.5 MiB
+	defaultRequestTimeout  = 7 * time.Second
+)
+
+// Config says what the services stand on. The three ports are required; a zero in any other field means its default.
+type Config struct {
+	Consensus port.Consensus
+	Lease     port.Lease
+	Watch     port.Watch
+	Logger    *slog.Logger // default: logs nothing
+
+	// MaxTxnOps bounds the comparisons, and the operations of each branch, of one transaction.
+	MaxTxnOps uint
+	// MaxRequestBytes bounds a write request's encoding.
+	MaxRequestBytes uint
+	// RequestTimeout is how long a write, or the agreement on a read, may take. etcd's is 5 s for queues and disks and
+	// two election timeouts.
+	RequestTimeout time.Duration
+
+	// Version is the etcd version that Status reports, such as "3.7.0".
+	Version string
+	// StorageVersion is the etcd storage version that Status and Snapshot report, such as "3.7.0".
+	StorageVersion string
+
+	// EncodedWatch says that the gRPC server that serves Watch has wire.Codec for its codec. Watch events then go out in
+	// bytes that equal watches share. Streams that are not grpc-go's own are not affected.
+	EncodedWatch bool
+}
+
+// Services holds one server for each of etcd's services. All their methods may be called concurrently.
+type Services struct {
+	KV          *KVServer
+	Watch       *WatchServer
+	Lease       *LeaseServer
+	Cluster     *ClusterServer
+	Maintenance *MaintenanceServer
+}
+
+var (
+	_ etcdserverpb.KVServer          = (*KVServer)(nil)
+	_ etcdserverpb.WatchServer       = (*WatchServer)(nil)
+	_ etcdserverpb.LeaseServer       = (*LeaseServer)(nil)
+	_ etcdserverpb.ClusterServer     = (*ClusterServer)(nil)
+	_ etcdserverpb.MaintenanceServer = (*MaintenanceServer)(nil)
+)
+
+// New returns the services. It starts nothing and calls no port yet.
+func New(config Config) (*Services, error) {
+	if config.Consensus == nil || config.Lease == nil || config.Watch == nil {
+		return nil, errors.New("v3: a port is missing: consensus, lease and watch are all needed")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.MaxTxnOps == 0 {
+		config.MaxTxnOps = defaultMaxTxnOps
+	}
+	if config.MaxRequestBytes == 0 {
+		config.MaxRequestBytes = defaultMaxRequestBytes
+	}
+	if config.RequestTimeout == 0 {
+		config.RequestTimeout = defaultRequestTimeout
+	}
+	back := &backend{
+		consensus: config.Consensus,
+		logger:    config.Logger,
+		timeout:   config.RequestTimeout,
+	}
+	return &Services{
+		KV:          &KVServer{backend: back, maxTxnOps: int(config.MaxTxnOps), maxRequestBytes: int(config.MaxRequestBytes)},
+		Watch:       newWatchServer(back, config),
+		Lease:       &LeaseServer{backend: back, lease: config.Lease},
+		Cluster:     &ClusterServer{backend: back},
+		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
+	}, nil
+}

@@ -1,0 +1,139 @@
+package v3
+
+import (
+	"context"
+	"sync"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// watch is one watch of a stream. It does not change.
+type watch struct {
+	// id is the client's, session the watch service's.
+	id, session int64
+	// startRevision is what the client asked for, 0 for now.
+	startRevision int64
+	fragment      bool
+}
+
+// control is an answer to a request of the client, and what it means for the sender's table of watches.
+type control struct {
+	answer *etcdserverpb.WatchResponse
+	begins *watch
+	ends   *watch
+}
+
+// controlQueue hands controls from the reader to the sender and wakes the sender for them.
+type controlQueue struct {
+	stream   context.Context // ends with the stream
+	controls chan control
+
+	mu struct {
+		sync.Mutex
+		// wait ends when a control was put after it was made.
+		wait context.Context
+		wake context.CancelFunc
+	}
+}
+
+func newControlQueue(stream context.Context) *controlQueue {
+	q := &controlQueue{stream: stream, controls: make(chan control, controlsMax)}
+	q.mu.wait, q.mu.wake = context.WithCancel(stream)
+	return q
+}
+
+// put queues a control, waiting while the queue is full. It fails once the stream has ended.
+func (q *controlQueue) put(c control) error {
+	select {
+	case q.controls <- c:
+	case <-q.stream.Done():
+		return context.Cause(q.stream)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.wake()
+	return nil
+}
+
+// waiter returns a context to wait in. It ends as soon as there is a control that get would not have returned if it
+// had been called, until there was none, after waiter.
+func (q *controlQueue) waiter() context.Context {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.mu.wait.Err() != nil {
+		q.mu.wait, q.mu.wake = context.WithCancel(q.stream)
+	}
+	return q.mu.wait
+}
+
+// get returns the oldest control, if there is one.
+func (q *controlQueue) get() (control, bool) {
+	select {
+	case c := <-q.controls:
+		return c, true
+	default:
+		return control{}, false
+	}
+}
+
+// watchIDs holds the ids of a stream's watches. The reader hands them out; both the reader and the sender end watches.
+type watchIDs struct {
+	mu struct {
+		sync.Mutex
+		watches map[int64]*watch
+		// next is where the search for a free id starts.
+		next int64
+		// lastSession is the newest session id.
+		lastSession int64
+	}
+}
+
+func newWatchIDs() *watchIDs {
+	ids := new(watchIDs)
+	ids.mu.watches = make(map[int64]*watch)
+	return ids
+}
+
+// begin completes a watch with a session id and, unless it comes with an id, a free one. It returns false when the id
+// that it comes with is taken. Zero cannot be chosen: it asks for a free one.
+func (ids *watchIDs) begin(w *watch) bool {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	if w.id == 0 {
+		for ids.mu.watches[ids.mu.next] != nil {
+			ids.mu.next++
+		}
+		w.id = ids.mu.next
+		ids.mu.next++
+	} else if ids.mu.watches[w.id] != nil {
+		return false
+	}
+	ids.mu.lastSession++
+	w.session = ids.mu.lastSession
+	ids.mu.watches[w.id] = w
+	return true
+}
+
+// end frees a client's id and returns the watch that had it, nil if none had.
+func (ids *watchIDs) end(id int64) *watch {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	w := ids.mu.watches[id]
+	delete(ids.mu.watches, id)
+	return w
+}
+
+// ended frees the id of a watch that has ended by itself, unless it has a new owner already.
+func (ids *watchIDs) ended(w *watch) {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	if ids.mu.watches[w.id] == w {
+		delete(ids.mu.watches, w.id)
+	}
+}
+
+func (ids *watchIDs) none() bool {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	return len(ids.mu.watches) == 0
+}

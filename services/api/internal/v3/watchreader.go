@@ -1,0 +1,176 @@
+package v3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+)
+
+// What etcd says to a watch that it cannot create.
+const (
+	reasonEmptyRange  = "mvcc: watcher range is empty"
+	reasonDuplicateID = "mvcc: duplicate watch ID provided on the WatchStream"
+)
+
+// progressConfirmMax is how long a progress request may wait for the other members to confirm how far the store is.
+// The stream's further requests wait behind it, so it is short; without an answer the member's own position has to do.
+const progressConfirmMax = time.Second
+
+// watchReader takes a client's requests. It belongs to one goroutine.
+type watchReader struct {
+	server  *WatchServer
+	stream  grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]
+	session delivery.Session
+	ids     *watchIDs
+	queue   *controlQueue
+}
+
+// run reads until the stream ends. It returns nil when the client has no more requests, which ends nothing.
+func (r *watchReader) run(ctx context.Context) error {
+	for {
+		request, err := r.stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		switch union := request.GetRequestUnion().(type) {
+		case *etcdserverpb.WatchRequest_CreateRequest:
+			err = r.create(ctx, union.CreateRequest)
+		case *etcdserverpb.WatchRequest_CancelRequest:
+			err = r.cancel(ctx, union.CancelRequest.GetWatchId())
+		case *etcdserverpb.WatchRequest_ProgressRequest:
+			err = r.progress(ctx)
+		default:
+			// A request of some later version: it is not worth all the other watches of the stream.
+			r.server.logger.Info("ignored a watch request of an unknown kind")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// create starts a watch, or answers why not. It returns an error only for the stream as a whole.
+func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCreateRequest) error {
+	// Taken before the session hears of the watch: a watch from now on must miss nothing after the answer's revision.
+	header, err := r.server.headerNow(ctx)
+	if err != nil {
+		return err
+	}
+	key := request.GetKey()
+	if len(key) == 0 {
+		key = []byte{0} // the smallest key
+	}
+	w := &watch{id: request.GetWatchId(), startRevision: request.GetStartRevision(), fragment: request.GetFragment()}
+	switch {
+	case w.startRevision < 0:
+		return r.refuse(header, rpctypes.ErrCompacted.Error())
+	case isEmptyRange(key, request.GetRangeEnd()):
+		return r.refuse(header, reasonEmptyRange)
+	case !r.ids.begin(w):
+		return r.refuse(header, reasonDuplicateID)
+	}
+	created := &etcdserverpb.WatchResponse{Header: header, WatchId: w.id, Created: true}
+	if err := r.queue.put(control{answer: created, begins: w}); err != nil {
+		return err
+	}
+	start := w.startRevision
+	if start == 0 {
+		start = header.GetRevision() + 1
+	}
+	err = r.session.Add(&watchv1.Watch{
+		Id:             w.session,
+		Key:            key,
+		RangeEnd:       request.GetRangeEnd(),
+		StartRevision:  start,
+		NoPut:          slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NOPUT),
+		NoDelete:       slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NODELETE),
+		PrevKv:         request.GetPrevKv(),
+		ProgressNotify: request.GetProgressNotify(),
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, problem.ErrStopped):
+		return err
+	}
+	r.ids.end(w.id)
+	reason := status.Convert(etcderr.From(r.server.logger, err)).Message()
+	return r.queue.put(control{
+		answer: &etcdserverpb.WatchResponse{Header: header, WatchId: w.id, Canceled: true, CancelReason: reason},
+		ends:   w,
+	})
+}
+
+// isEmptyRange tells that no key lies in a watch's range. An end of one zero byte means every key from key on.
+func isEmptyRange(key, end []byte) bool {
+	if len(end) == 0 || (len(end) == 1 && end[0] == 0) {
+		return false
+	}
+	return bytes.Compare(key, end) >= 0
+}
+
+// refuse answers a create request with a watch that is over before it has begun.
+func (r *watchReader) refuse(header *etcdserverpb.ResponseHeader, reason string) error {
+	return r.queue.put(control{answer: &etcdserverpb.WatchResponse{
+		Header:       header,
+		WatchId:      everyWatch,
+		Created:      true,
+		Canceled:     true,
+		CancelReason: reason,
+	}})
+}
+
+// cancel ends a watch. One that does not exist is passed over in silence.
+func (r *watchReader) cancel(ctx context.Context, id int64) error {
+	w := r.ids.end(id)
+	if w == nil {
+		return nil
+	}
+	r.session.Remove(w.session)
+	header, err := r.server.headerNow(ctx)
+	if err != nil {
+		return err
+	}
+	return r.queue.put(control{
+		answer: &etcdserverpb.WatchResponse{Header: header, WatchId: id, Canceled: true},
+		ends:   w,
+	})
+}
+
+// progress asks the session for an answer that is not older than the request. Without watches there is none.
+func (r *watchReader) progress(ctx context.Context) error {
+	if r.ids.none() {
+		return nil
+	}
+	confirm, cancel := context.WithTimeout(ctx, progressConfirmMax)
+	defer cancel()
+	index, err := r.server.consensus.ReadIndex(confirm, &consensusv1.ReadIndexRequest{})
+	if err == nil {
+		r.session.Progress(index.GetRevision())
+		return nil
+	}
+	position, err := r.server.position(ctx)
+	if err != nil {
+		return err
+	}
+	r.session.Progress(position.GetRevision())
+	return nil
+}

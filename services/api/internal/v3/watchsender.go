@@ -1,0 +1,142 @@
+package v3
+
+import (
+	"context"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+)
+
+// watchSender sends what a client's watches are told. It belongs to the stream's handler.
+type watchSender struct {
+	server *WatchServer
+	stream grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]
+	id     *identity
+	ids    *watchIDs
+	queue  *controlQueue
+	// watches are those whose created answer is sent and whose end is not, by session id. A delivery for any other is
+	// dropped.
+	watches map[int64]*watch
+	// encoded is set when the stream takes a wire.Encoded.
+	encoded bool
+}
+
+func newWatchSender(
+	server *WatchServer,
+	stream grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse],
+	id *identity,
+	ids *watchIDs,
+	queue *controlQueue,
+) *watchSender {
+	// Only grpc-go's own stream passes messages to the server's codec; another transport's adapter wants the response.
+	_, isGRPC := stream.(*grpc.GenericServerStream[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse])
+	return &watchSender{
+		server:  server,
+		stream:  stream,
+		id:      id,
+		ids:     ids,
+		queue:   queue,
+		watches: make(map[int64]*watch),
+		encoded: isGRPC && server.encoded,
+	}
+}
+
+// run sends until the stream or the session ends, and says why.
+func (s *watchSender) run(ctx context.Context, session delivery.Session) error {
+	for {
+		wait := s.queue.waiter()
+		if err := s.sendControls(); err != nil {
+			return err
+		}
+		next, err := session.Next(wait)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case wait.Err() != nil:
+			continue // there is a control
+		default:
+			return fmt.Errorf("watch session: %w", err)
+		}
+		// The delivery may belong to a watch whose created answer came after the last look.
+		if err := s.sendControls(); err != nil {
+			return err
+		}
+		if err := s.deliver(next); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *watchSender) sendControls() error {
+	for {
+		c, ok := s.queue.get()
+		if !ok {
+			return nil
+		}
+		if w := c.begins; w != nil {
+			s.watches[w.session] = w
+		}
+		if w := c.ends; w != nil {
+			if s.watches[w.session] == nil {
+				continue // it has ended by itself meanwhile, and the client knows
+			}
+			delete(s.watches, w.session)
+		}
+		if err := s.stream.Send(c.answer); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *watchSender) deliver(d *delivery.Delivery) error {
+	if d.All {
+		return s.sendProgressOfAll(d.Revision)
+	}
+	w := s.watches[d.ID]
+	switch {
+	case w == nil:
+		return nil
+	case d.CompactedRevision != 0:
+		return s.sendCompacted(w, d)
+	case d.Batch != nil:
+		return s.sendEvents(w, d)
+	case d.Revision < w.startRevision:
+		// The client would take it for the place to resume from, which lies before the one it asked for.
+		return nil
+	default:
+		return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(d.Revision), WatchId: w.id})
+	}
+}
+
+// sendProgressOfAll answers a progress request, unless that would tell a watch of something before its start.
+func (s *watchSender) sendProgressOfAll(revision int64) error {
+	if len(s.watches) == 0 {
+		return nil
+	}
+	for _, w := range s.watches {
+		if revision < w.startRevision {
+			return nil
+		}
+	}
+	return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(revision), WatchId: everyWatch})
+}
+
+// sendCompacted ends a watch whose next revisions are gone. Like etcd it leaves the reason to the compacted revision.
+func (s *watchSender) sendCompacted(w *watch, d *delivery.Delivery) error {
+	delete(s.watches, w.session)
+	s.ids.ended(w)
+	return s.stream.Send(&etcdserverpb.WatchResponse{
+		Header:          s.header(d.Revision),
+		WatchId:         w.id,
+		Canceled:        true,
+		CompactRevision: d.CompactedRevision,
+	})
+}
+
+func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {
+	return s.id.header(revision, s.server.term.Load())
+}
