@@ -119,7 +119,7 @@ func (s *Store) RunCompaction(ctx context.Context) error {
 	for {
 		for s.compaction.progress.finished < s.state.Load().compacted {
 			begun := time.Now()
-			if err := s.compactChunk(ctx); err != nil {
+			if err := s.compactChunk(ctx, compactionChunkChanges); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -167,8 +167,8 @@ func (s *Store) WaitCompacted(ctx context.Context) error {
 	}
 }
 
-// compactChunk takes the walk one chunk further, and to its end if that is within the chunk.
-func (s *Store) compactChunk(ctx context.Context) (err error) {
+// compactChunk takes the walk so many changes further, and to its end if that is not farther.
+func (s *Store) compactChunk(ctx context.Context, changes int) (err error) {
 	if err := s.failed(); err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Store) compactChunk(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, v.close()) }()
 	pb := s.db.NewBatch()
 	defer func() { err = errors.Join(err, pb.Close()) }()
-	w := compactionWalk{pb: pb, next: s.compaction.progress}
+	w := compactionWalk{pb: pb, left: changes, next: s.compaction.progress}
 	if w.next.target == 0 {
 		w.next.target, w.next.revision = v.floor, w.next.finished
 	}
@@ -208,8 +208,8 @@ func (s *Store) compactChunk(ctx context.Context) (err error) {
 type compactionWalk struct {
 	pb   *pebble.Batch
 	next progress
-	// seen counts the chunk's changes.
-	seen  int
+	// left is how many changes the chunk still takes.
+	left  int
 	ended bool
 	key   []byte
 }
@@ -220,12 +220,12 @@ func (w *compactionWalk) chunk(v *view) error {
 		if revision == w.next.revision && sub < w.next.sub {
 			return nil
 		}
-		if w.seen == compactionChunkChanges {
+		if w.left == 0 {
 			w.ended = false
 			w.next.revision, w.next.sub = revision, sub
 			return errEnough
 		}
-		w.seen++
+		w.left--
 		if c.previous != 0 {
 			if err := w.remove(c.key, c.previous); err != nil {
 				return err

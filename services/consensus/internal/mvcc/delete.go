@@ -15,6 +15,7 @@ func (b *Batch) applyDeleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.Re
 }
 
 func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteRangeResult, error) {
+	b.s.counters.deletes.Add(1)
 	var prevs []*consensusv1.KeyValue
 	err := b.scan(context.Background(), newSpan(op.GetKey(), op.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
 		prevs = append(prevs, b.slab.toKeyValue(r, true))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -56,15 +54,8 @@ var errEnough = errors.New("enough")
 // changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
 // The change is fn's until it returns.
 func (v *view) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
-	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
-		LowerBound: appendHistoryKey(nil, from, 0),
-		UpperBound: appendHistoryKey(nil, to+1, 0),
-	}})
-	if err != nil {
-		return err
-	}
 	var c change
-	err = eachRow(it, func(k, b []byte) error {
+	err := v.each(appendHistoryKey(nil, from, 0), appendHistoryKey(nil, to+1, 0), func(k, b []byte) error {
 		revision, sub, err := splitHistoryKey(k)
 		if err != nil {
 			return err

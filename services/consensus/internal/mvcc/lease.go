@@ -13,10 +13,13 @@ import (
 )
 
 // Leases returns the leases that exist, ordered by id.
-func (s *Store) Leases() ([]*consensusv1.Lease, error) {
+func (s *Store) Leases() ([]*consensusv1.Lease, error) { return readLeases(s.each) }
+
+// readLeases reads all leases by way of each, which is a store's or a view's.
+func readLeases(each func(lower, upper []byte, fn func(key, value []byte) error) error) ([]*consensusv1.Lease, error) {
 	var leases []*consensusv1.Lease
 	lower, upper := spaceLease.bounds()
-	err := s.each(lower, upper, func(k, v []byte) error {
+	err := each(lower, upper, func(k, v []byte) error {
 		id, err := splitLeaseKey(k)
 		if err != nil {
 			return err

@@ -37,6 +37,7 @@ func keepsSomething(op *consensusv1.PutOp) bool { return op.GetIgnoreValue() || 
 
 // put writes a put that was checked. prev is the key's newest version, if it exists.
 func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv1.PutResult) {
+	b.s.counters.puts.Add(1)
 	r := row{key: op.GetKey(), revision: b.next(), record: record{
 		create: b.next(), version: 1, lease: op.GetLease(), value: op.GetValue(),
 	}}

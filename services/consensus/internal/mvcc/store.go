@@ -41,6 +41,8 @@ type Store struct {
 	batch *Batch
 
 	compaction compaction
+	counters   counters
+	collector  *collector
 
 	// unflushed is about how many bytes were committed and are not on disk yet.
 	unflushed atomic.Int64
@@ -67,10 +69,15 @@ func Open(o Options) (*Store, error) {
 	if err := s.openPebble(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
-	if err := s.load(); err != nil {
+	s.batch = newBatch(s)
+	err := s.load()
+	if err == nil && o.Registerer != nil {
+		s.collector = newCollector(s)
+		err = o.Registerer.Register(s.collector)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
 	}
-	s.batch = newBatch(s)
 	return s, nil
 }
 
@@ -168,6 +175,10 @@ func eachRow(it *pebble.Iterator, fn func(key, value []byte) error) error {
 // and RunCompaction must have ended. It may be called twice.
 func (s *Store) Close() error {
 	s.close.Do(func() {
+		// A scrape must not find a closed database.
+		if s.collector != nil {
+			s.opts.Registerer.Unregister(s.collector)
+		}
 		var flush error
 		if s.failed() == nil {
 			flush = s.db.Flush()
@@ -251,7 +262,10 @@ func (s *Store) Meta(name string) ([]byte, error) {
 // their removal and what compaction is expected to give back. What is not on disk yet counts in both, so that a quota
 // does not lag behind a burst.
 func (s *Store) Size() (disk, inUse int64) {
-	m := s.db.Metrics()
+	return s.size(s.db.Metrics())
+}
+
+func (s *Store) size(m *pebble.Metrics) (disk, inUse int64) {
 	disk = int64(m.DiskSpaceUsage())
 	garbage := m.Table.ObsoleteSize + m.Table.ZombieSize +
 		m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate

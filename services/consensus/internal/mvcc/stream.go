@@ -16,6 +16,7 @@ const streamBytesDefault = 1 << 20
 //
 // A chunk is send's to keep. An error of send's ends the stream and is returned.
 func (s *Store) RangeStream(ctx context.Context, op *consensusv1.RangeOp, chunkBytes int, send func(*consensusv1.RangeResult) error) (head int64, err error) {
+	s.counters.ranges.Add(1)
 	v, err := s.view(ctx)
 	if err != nil {
 		return 0, err

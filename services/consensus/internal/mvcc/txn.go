@@ -45,6 +45,7 @@ func (s *Store) ReadTxn(ctx context.Context, op *consensusv1.TxnOp) (res *consen
 }
 
 func (b *Batch) applyTxn(op *consensusv1.TxnOp) (*consensusv1.Result, error) {
+	b.s.counters.txns.Add(1)
 	ctx := context.Background()
 	br, err := decide(ctx, b, op)
 	if err != nil {

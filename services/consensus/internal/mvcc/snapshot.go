@@ -1,0 +1,75 @@
+package mvcc
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Snapshot is the whole state as it was at one moment. It is for one goroutine and must be closed: until then the files
+// that it reads are not removed.
+type Snapshot struct{ v *view }
+
+// Snapshot takes a snapshot of what is committed. Reading it ends when ctx does.
+func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Snapshot{v: v}, nil
+}
+
+// Close ends the snapshot.
+func (s *Snapshot) Close() error { return s.v.close() }
+
+// Revision is the snapshot's newest revision.
+func (s *Snapshot) Revision() int64 { return s.v.revision }
+
+// CompactedRevision is the oldest revision that the snapshot's versions let one read, 0 for all.
+func (s *Snapshot) CompactedRevision() int64 { return s.v.floor }
+
+// Applied is the newest log entry in the snapshot.
+func (s *Snapshot) Applied() (index, term uint64) { return s.v.index, s.v.term }
+
+// LeaseEpoch is Store.LeaseEpoch at the moment of the snapshot.
+func (s *Snapshot) LeaseEpoch() uint64 { return s.v.epoch }
+
+// Alarms is Store.Alarms at the moment of the snapshot.
+func (s *Snapshot) Alarms() []*consensusv1.Alarm { return slices.Clone(s.v.alarms) }
+
+// Versions calls fn with every version that compaction retains, tombstones too, ordered by revision and sub-revision. Of
+// a tombstone only the key and mod revision are set. kv is fn's until it returns, and so is what it refers to.
+func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *consensusv1.KeyValue) error) error {
+	return s.v.inOrder(ctx, orderedBytesMax, func(r *row) error {
+		kv := &consensusv1.KeyValue{
+			Key: r.key, ModRevision: r.revision,
+			CreateRevision: r.create, Version: r.version, Value: r.value, Lease: r.lease,
+		}
+		return fn(r.revision, r.sub, r.tombstone, kv)
+	})
+}
+
+// Leases returns the leases, ordered by id.
+func (s *Snapshot) Leases() ([]*consensusv1.Lease, error) { return readLeases(s.v.each) }
+
+// Meta returns what SetMeta had stored under name, nil if nothing was.
+func (s *Snapshot) Meta(name string) ([]byte, error) {
+	key := appendMetaKey(nil, metaNamed+name)
+	if !s.v.it.SeekPrefixGE(key) {
+		return nil, s.v.it.Error()
+	}
+	b, err := s.v.it.ValueAndErr()
+	return append([]byte{}, b...), err
+}
+
+// each is Store.each on the view.
+func (v *view) each(lower, upper []byte, fn func(key, value []byte) error) error {
+	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+	if err != nil {
+		return err
+	}
+	return eachRow(it, fn)
+}
