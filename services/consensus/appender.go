@@ -1,0 +1,103 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
+)
+
+// appender owns the log's appends. Everything that queued while the last append was synced goes into the next one.
+type appender struct {
+	log     *logstore.Store
+	inbox   *mailbox.Mailbox[*raftpb.Message]
+	deliver func([]*raftpb.Message)
+	// truncate takes indexes up to which the log may be dropped; only the newest counts.
+	truncate chan uint64
+	// appended counts the finished appends that had entries. The replica compares it with those it has sent.
+	appended atomic.Uint64
+}
+
+func newAppender(log *logstore.Store) *appender {
+	return &appender{log: log, inbox: mailbox.New[*raftpb.Message](), truncate: make(chan uint64, 1)}
+}
+
+// run ends when ctx does, or with an error when the log cannot be written: the member must then stop, because raft
+// may never be told that an entry is stable when it is not.
+func (a *appender) run(ctx context.Context) error {
+	var messages []*raftpb.Message
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case index := <-a.truncate:
+			if err := a.log.Truncate(index); err != nil {
+				return fmt.Errorf("truncate the log up to %d: %w", index, err)
+			}
+		case <-a.inbox.Ready():
+			messages = a.inbox.Take(messages)
+			if err := a.append(messages); err != nil {
+				return fmt.Errorf("append to the log: %w", err)
+			}
+		}
+	}
+}
+
+// append writes messages with as few syncs as they allow: one, unless a later message overwrites entries of an
+// earlier one.
+func (a *appender) append(messages []*raftpb.Message) error {
+	for len(messages) > 0 {
+		n := mergeable(messages)
+		if err := a.appendMerged(messages[:n]); err != nil {
+			return err
+		}
+		messages = messages[n:]
+	}
+	return nil
+}
+
+// mergeable returns how many of the messages have entries that follow each other.
+func mergeable(messages []*raftpb.Message) int {
+	var last uint64
+	for i, m := range messages {
+		entries := m.GetEntries()
+		if len(entries) == 0 {
+			continue
+		}
+		if last != 0 && entries[0].GetIndex() != last+1 {
+			return i
+		}
+		last = entries[len(entries)-1].GetIndex()
+	}
+	return len(messages)
+}
+
+func (a *appender) appendMerged(messages []*raftpb.Message) error {
+	var (
+		entries   []*raftpb.Entry
+		hardState *raftpb.HardState
+		responses []*raftpb.Message
+		appends   uint64
+	)
+	for _, m := range messages {
+		if len(m.GetEntries()) > 0 {
+			entries = append(entries, m.GetEntries()...)
+			appends++
+		}
+		if m.Term != nil || m.Vote != nil || m.Commit != nil {
+			hardState = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
+		}
+		responses = append(responses, m.GetResponses()...)
+	}
+	// Without responses nobody relies on the write (a commit index, usually): it rides on the next sync.
+	if err := a.log.Append(entries, hardState, len(responses) > 0); err != nil {
+		return err
+	}
+	a.appended.Add(appends)
+	a.deliver(responses)
+	return nil
+}

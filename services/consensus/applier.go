@@ -1,0 +1,188 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// applier owns the write side of the state store: committed entries become one batch, and once that is visible the
+// waiting callers are answered and the feed is told.
+type applier struct {
+	store       *mvcc.Store
+	feed        *feed.Feed
+	members     *membership
+	pending     *pending
+	reads       *readIndexes
+	inbox       *mailbox.Mailbox[*raftpb.Message]
+	deliver     func([]*raftpb.Message)
+	confChanges chan<- confChange
+
+	// current is closed once an entry is applied whose term began after the member was opened (at termAtOpen): all
+	// that was acknowledged before the restart is then in the state.
+	current    chan struct{}
+	termAtOpen uint64
+
+	// applied is the newest index that is visible to readers, and term its term.
+	applied, term atomic.Uint64
+}
+
+// answer is what a caller will be told once the batch that holds its command is visible.
+type answer struct {
+	to *proposal
+	outcome
+}
+
+// run ends when ctx does, or with an error when the state can no longer be trusted to follow the log.
+func (a *applier) run(ctx context.Context) error {
+	var messages []*raftpb.Message
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.inbox.Ready():
+			messages = a.inbox.Take(messages)
+			if err := a.apply(ctx, messages); err != nil {
+				return fmt.Errorf("apply: %w", err)
+			}
+		}
+	}
+}
+
+// apply brings the entries of all messages into the state with one batch.
+func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
+	batch := a.store.Begin()
+	defer batch.Close()
+	var (
+		answers   []answer
+		commits   []*consensusv1.Commit
+		responses []*raftpb.Message
+		last      *raftpb.Entry
+	)
+	for _, m := range messages {
+		for _, entry := range m.GetEntries() {
+			var err error
+			switch entry.GetType() {
+			case raftpb.EntryNormal:
+				answers, commits, err = a.applyCommands(batch, entry, answers, commits)
+			default:
+				err = a.applyConfChange(ctx, batch, entry)
+			}
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
+			}
+			last = entry
+		}
+		responses = append(responses, m.GetResponses()...)
+	}
+	var lost []*proposal
+	if last != nil {
+		if last.GetTerm() > a.term.Load() {
+			lost = a.pending.dropBefore(last.GetTerm())
+		}
+		batch.SetApplied(last.GetIndex(), last.GetTerm())
+		if err := batch.Commit(); err != nil {
+			return fmt.Errorf("write the state of entry %d: %w", last.GetIndex(), err)
+		}
+		a.applied.Store(last.GetIndex())
+		if a.term.Swap(last.GetTerm()) <= a.termAtOpen && last.GetTerm() > a.termAtOpen {
+			close(a.current)
+		}
+		a.reads.advance(last.GetIndex())
+	}
+	// Announce before answering: whoever has its answer finds its revision in the feed.
+	a.feed.Announce(commits)
+	for _, answer := range answers {
+		answer.to.done <- answer.outcome
+	}
+	// An entry of a newer term stands where theirs would: they are lost, unless a leader still finds them in its inbox.
+	answerAll(lost, fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderChanged))
+	a.deliver(responses)
+	return nil
+}
+
+// applyCommands applies the commands of one entry and collects answers and commits.
+func (a *applier) applyCommands(batch *mvcc.Batch, entry *raftpb.Entry, answers []answer, commits []*consensusv1.Commit) ([]answer, []*consensusv1.Commit, error) {
+	if len(entry.GetData()) == 0 {
+		return answers, commits, nil // a new leader's first entry
+	}
+	origin, sequence, ok := logEntryHeader(entry.GetData())
+	if !ok {
+		return nil, nil, fmt.Errorf("its payload is no log entry of this format: %x", entry.GetData()[:min(16, len(entry.GetData()))])
+	}
+	// The commands that this process proposed are still here in decoded form.
+	waiting := a.pending.take(origin, sequence)
+	var commands []*consensusv1.Command
+	if waiting == nil {
+		var decoded consensusv1.LogEntry
+		if err := proto.Unmarshal(entry.GetData(), &decoded); err != nil {
+			return nil, nil, fmt.Errorf("decode its payload: %w", err)
+		}
+		commands = decoded.GetCommands()
+	}
+	for i := range max(len(waiting), len(commands)) {
+		var command *consensusv1.Command
+		if waiting != nil {
+			command = waiting[i].command
+		} else {
+			command = commands[i]
+		}
+		result, commit, err := a.applyCommand(batch, command)
+		if err != nil && !refusal(err) {
+			return nil, nil, err
+		}
+		if commit != nil {
+			commits = append(commits, commit)
+		}
+		if waiting == nil {
+			continue
+		}
+		if result != nil {
+			result.RaftTerm, result.RaftIndex = entry.GetTerm(), entry.GetIndex()
+		}
+		answers = append(answers, answer{waiting[i], outcome{result, err}})
+	}
+	return answers, commits, nil
+}
+
+// applyCommand applies one command: what concerns members here, all else in the store.
+func (a *applier) applyCommand(batch *mvcc.Batch, command *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
+	if publish := command.GetPublish(); publish != nil {
+		if err := a.members.publish(batch, publish); err != nil {
+			return nil, nil, err
+		}
+		return &consensusv1.Result{
+			Revision: a.store.Revision(),
+			Result:   &consensusv1.Result_Publish{Publish: &consensusv1.PublishResult{}},
+		}, nil, nil
+	}
+	return batch.Apply(command)
+}
+
+// applyConfChange lets raft and the membership follow a committed change.
+func (a *applier) applyConfChange(ctx context.Context, batch *mvcc.Batch, entry *raftpb.Entry) error {
+	change, err := decodeConfChange(entry)
+	if err != nil {
+		return err
+	}
+	if err := a.members.change(change); err != nil {
+		return err
+	}
+	request := confChange{change: change, reply: make(chan *raftpb.ConfState, 1)}
+	select {
+	case a.confChanges <- request:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	// The replica answers a request that it has taken before it can end.
+	return a.members.store(batch, <-request.reply)
+}

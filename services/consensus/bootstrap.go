@@ -1,0 +1,250 @@
+package consensus
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// A new cluster begins as if entry 1 of term 1 had made its members: each of them writes the same state at index 1
+// and an empty log behind it. That needs no entries that are committed without a quorum, and a member that joins
+// later cannot take part before it got that state from another (raft's own advice in RawNode.Bootstrap).
+const (
+	bootstrapIndex = 1
+	bootstrapTerm  = 1
+)
+
+// Names of the log store's facts about the cluster that a member began with.
+const (
+	blobToken   = "token"
+	blobMembers = "members"
+)
+
+// ErrForeignData is returned by New when the data directory does not hold what the configuration describes, or its
+// parts do not belong together. Nothing is changed then.
+var ErrForeignData = errors.New("the data directory does not fit")
+
+// stores are the two Pebble stores of a member.
+type stores struct {
+	log       *logstore.Store
+	state     *mvcc.Store
+	members   *membership
+	confState *raftpb.ConfState
+}
+
+// openStores opens or creates both stores and checks that they belong together. It sets the ids in cfg to those of
+// the directory.
+func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, err error) {
+	memberDir := cfg.FS.PathJoin(cfg.DataDir, "member")
+	for _, dir := range []string{"log", "state"} {
+		if err := makeDirDurable(cfg.FS, cfg.FS.PathJoin(memberDir, dir)); err != nil {
+			return nil, fmt.Errorf("create the data directory: %w", err)
+		}
+	}
+	s := &stores{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	s.log, err = logstore.Open(logstore.Options{
+		Dir:        cfg.FS.PathJoin(memberDir, "log"),
+		FS:         cfg.FS,
+		Logger:     log.With("store", "log"),
+		Registerer: cfg.Registerer,
+		OnFatal:    fatal,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the raft log: %w", err)
+	}
+	s.state, err = mvcc.Open(mvcc.Options{
+		Dir:           cfg.FS.PathJoin(memberDir, "state"),
+		FS:            cfg.FS,
+		Logger:        log.With("store", "state"),
+		CacheBytes:    cfg.CacheBytes,
+		MemTableBytes: cfg.MemTableBytes,
+		Registerer:    cfg.Registerer,
+		OnFatal:       fatal,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
+	}
+	if err := s.identify(cfg, log); err != nil {
+		return nil, err
+	}
+	s.members, s.confState, err = loadMembership(s.state)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.checkIndexes()
+}
+
+// identify finds out whose data this is, or makes it the configured member's if it is nobody's.
+func (s *stores) identify(cfg *Config, log *slog.Logger) error {
+	identity, known := s.log.Identity()
+	stateIdentity, err := s.stateIdentity()
+	if err != nil {
+		return err
+	}
+	applied, _ := s.state.Applied()
+	switch {
+	case !known && applied > 0:
+		return fmt.Errorf("%w: %s/member/state holds data and %s/member/log is empty: restore the log's directory, or the whole data directory from a snapshot", ErrForeignData, cfg.DataDir, cfg.DataDir)
+	case !known:
+		return s.bootstrap(*cfg, log)
+	}
+	token, _, err := s.log.Blob(blobToken)
+	if err != nil {
+		return fmt.Errorf("read the cluster's token: %w", err)
+	}
+	if cfg.ClusterToken != "" && cfg.ClusterToken != string(token) {
+		return fmt.Errorf("%w: %s belongs to the cluster with token %q and not to %q: choose another data directory or the right token", ErrForeignData, cfg.DataDir, token, cfg.ClusterToken)
+	}
+	cfg.ClusterID, cfg.MemberID = identity.ClusterID, identity.MemberID
+	if applied == 0 {
+		// The first start ended before its state was on disk.
+		return s.bootstrapState(identity)
+	}
+	if stateIdentity.ClusterID != identity.ClusterID || stateIdentity.MemberID != identity.MemberID {
+		return fmt.Errorf("%w: %s/member/log belongs to member %x of cluster %x, and %s/member/state to member %x of cluster %x: the two must be of one member", ErrForeignData,
+			cfg.DataDir, identity.MemberID, identity.ClusterID, cfg.DataDir, stateIdentity.MemberID, stateIdentity.ClusterID)
+	}
+	return nil
+}
+
+// bootstrap makes the first state of a new cluster. A crash on the way leaves a directory that the next start takes
+// for new, or finishes: the identity goes in last.
+func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
+	if len(cfg.Members) == 0 {
+		return fmt.Errorf("%w: %s is empty and the configuration names no members to start a cluster with", ErrForeignData, cfg.DataDir)
+	}
+	members, err := proto.Marshal(&consensusv1.MembersResponse{Members: cfg.Members})
+	if err != nil {
+		return fmt.Errorf("encode the members: %w", err)
+	}
+	if err := s.log.Reset(bootstrapIndex, bootstrapTerm, voters(cfg.Members)); err != nil {
+		return fmt.Errorf("start the raft log: %w", err)
+	}
+	if err := s.log.SetBlob(blobMembers, members); err != nil {
+		return fmt.Errorf("write the cluster's members: %w", err)
+	}
+	if err := s.log.SetBlob(blobToken, []byte(cmp.Or(cfg.ClusterToken, DefaultClusterToken))); err != nil {
+		return fmt.Errorf("write the cluster's token: %w", err)
+	}
+	identity := logstore.Identity{ClusterID: cfg.ClusterID, MemberID: cfg.MemberID}
+	if err := s.log.SetIdentity(identity); err != nil {
+		return fmt.Errorf("write the member's identity: %w", err)
+	}
+	log.Info("started a new cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
+	return s.bootstrapState(identity)
+}
+
+// bootstrapState writes the state at the bootstrap index, durably.
+func (s *stores) bootstrapState(identity logstore.Identity) error {
+	encoded, _, err := s.log.Blob(blobMembers)
+	if err != nil {
+		return fmt.Errorf("read the members that the cluster began with: %w", err)
+	}
+	var members consensusv1.MembersResponse
+	if err := proto.Unmarshal(encoded, &members); err != nil {
+		return fmt.Errorf("decode the members that the cluster began with: %w", err)
+	}
+	confState, err := proto.Marshal(voters(members.GetMembers()))
+	if err != nil {
+		return fmt.Errorf("encode the raft configuration: %w", err)
+	}
+	batch := s.state.Begin()
+	defer batch.Close()
+	batch.SetMeta(metaMembers, encoded)
+	batch.SetMeta(metaConfState, confState)
+	batch.SetMeta(metaIdentity, stateIdentity{identity.ClusterID, identity.MemberID}.encode())
+	batch.SetApplied(bootstrapIndex, bootstrapTerm)
+	if err := batch.Commit(); err != nil {
+		return fmt.Errorf("write the first state: %w", err)
+	}
+	return s.state.Flush()
+}
+
+func voters(members []*consensusv1.Member) *raftpb.ConfState {
+	confState := &raftpb.ConfState{}
+	for _, m := range members {
+		if m.GetIsLearner() {
+			confState.Learners = append(confState.Learners, m.GetId())
+		} else {
+			confState.Voters = append(confState.Voters, m.GetId())
+		}
+	}
+	return confState
+}
+
+// checkIndexes refuses a log and a state between which committed entries are missing.
+func (s *stores) checkIndexes() error {
+	applied, _ := s.state.Applied()
+	first, err := s.log.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := s.log.LastIndex()
+	if err != nil {
+		return err
+	}
+	if applied+1 < first {
+		return fmt.Errorf("%w: the state ends at log index %d and the log begins at %d: entries between them are missing, restore the member from a snapshot or let it join anew", ErrForeignData, applied, first)
+	}
+	if applied > last {
+		return fmt.Errorf("%w: the state is at log index %d and the log ends at %d: the log is older than the state, restore the member from a snapshot or let it join anew", ErrForeignData, applied, last)
+	}
+	return nil
+}
+
+func (s *stores) close() error {
+	var errs []error
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// metaIdentity names the state store's record of whose state it is.
+const metaIdentity = "identity"
+
+type stateIdentity struct{ ClusterID, MemberID uint64 }
+
+func (i stateIdentity) encode() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, i.ClusterID), i.MemberID)
+}
+
+func (s *stores) stateIdentity() (stateIdentity, error) {
+	b, err := s.state.Meta(metaIdentity)
+	if err != nil {
+		return stateIdentity{}, fmt.Errorf("read the state's identity: %w", err)
+	}
+	if len(b) != 16 {
+		return stateIdentity{}, nil
+	}
+	return stateIdentity{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
+}
+
+// raftStorage is the log with raft's configuration as of the applied state: the two are read at different indexes
+// otherwise, because the state may be older than the newest configuration change in the log.
+type raftStorage struct {
+	*logstore.Store
+	confState *raftpb.ConfState
+}
+
+func (s raftStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	hardState, _, err := s.Store.InitialState()
+	return hardState, s.confState, err
+}

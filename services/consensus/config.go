@@ -1,0 +1,121 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/raft/v3"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Config says what a member is and where it lives.
+type Config struct {
+	// DataDir holds everything the member must remember, below DataDir/member. It is created when missing.
+	DataDir string
+	// Name and ClientURLs are made known to the cluster once the member has joined.
+	Name       string
+	ClientURLs []string
+
+	// ClusterID, MemberID and Members describe a new cluster, the same on each of its members. A data directory that
+	// holds a member already knows better, and they are not looked at, as with etcd.
+	ClusterID uint64
+	MemberID  uint64
+	// ClusterToken tells clusters apart that were made alike. A data directory of a cluster with another token is
+	// refused. Empty stands for DefaultClusterToken in a new cluster, and for any token in one that exists.
+	ClusterToken string
+	Members      []*consensusv1.Member
+
+	// HeartbeatInterval is how long a tick of raft's clock is, ElectionTicks how many of them a follower waits for
+	// its leader.
+	HeartbeatInterval time.Duration
+	ElectionTicks     int
+
+	// SnapshotCount is how many applied entries the log keeps for members that are behind.
+	SnapshotCount uint64
+	// QuotaBytes bounds what the state may take on disk before writes are refused, 0 for no bound.
+	QuotaBytes int64
+	// CacheBytes and MemTableBytes size the state store's block cache and write buffer, 0 for its defaults.
+	CacheBytes    int64
+	MemTableBytes uint64
+
+	// AutoCompaction drops old revisions by itself.
+	AutoCompaction AutoCompaction
+
+	FS         vfs.FS    // nil for the machine's
+	Clock      Clock     // nil for the machine's
+	Transport  Transport // nil where there are no other members
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // nil for no metrics
+}
+
+// DefaultClusterToken is the token of a cluster that was given none.
+const DefaultClusterToken = "etcd-cluster"
+
+// AutoCompaction says which history is dropped without being asked. The zero value keeps all.
+type AutoCompaction struct {
+	// Retention keeps what is younger.
+	Retention time.Duration
+	// Revisions keeps so many of the newest revisions.
+	Revisions int64
+}
+
+type raftSettings struct {
+	tick time.Duration
+}
+
+func (c Config) raftSettings() raftSettings {
+	return raftSettings{tick: c.HeartbeatInterval}
+}
+
+// withDefaults fills in what may be left out.
+func (c Config) withDefaults() Config {
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Clock == nil {
+		c.Clock = SystemClock{}
+	}
+	if c.Transport == nil {
+		c.Transport = noPeers{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate reports everything that is wrong with the configuration, at once.
+func (c Config) Validate() error {
+	var problems []error
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.DataDir == "" {
+		complain("the data directory is not set")
+	}
+	if c.MemberID == raft.None || c.MemberID == raft.LocalAppendThread || c.MemberID == raft.LocalApplyThread {
+		complain("member id %x is reserved", c.MemberID)
+	}
+	if c.ClusterID == 0 {
+		complain("the cluster id is not set")
+	}
+	if c.HeartbeatInterval <= 0 {
+		complain("heartbeat interval %s is not above zero", c.HeartbeatInterval)
+	}
+	if c.ElectionTicks < 2 {
+		complain("%d election ticks are too few: a follower must hear at least one heartbeat in that time", c.ElectionTicks)
+	}
+	if c.QuotaBytes < 0 {
+		complain("quota of %d bytes is negative", c.QuotaBytes)
+	}
+	if c.AutoCompaction.Retention < 0 || c.AutoCompaction.Revisions < 0 {
+		complain("auto-compaction retention %s, %d revisions is negative", c.AutoCompaction.Retention, c.AutoCompaction.Revisions)
+	}
+	if c.AutoCompaction.Retention > 0 && c.AutoCompaction.Revisions > 0 {
+		complain("auto-compaction keeps either a time or a number of revisions, not both")
+	}
+	return errors.Join(problems...)
+}

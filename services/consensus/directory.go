@@ -1,0 +1,33 @@
+package consensus
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// makeDirDurable creates dir and its missing parents. A new directory is only sure to be there after a crash once the
+// directory that names it is synced; what is synced inside it is lost with it otherwise.
+func makeDirDurable(filesystem vfs.FS, dir string) error {
+	if _, err := filesystem.Stat(dir); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filesystem.PathDir(dir)
+	if parent != dir {
+		if err := makeDirDurable(filesystem, parent); err != nil {
+			return err
+		}
+	}
+	if err := filesystem.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	handle, err := filesystem.OpenDir(parent)
+	if err != nil {
+		return fmt.Errorf("open %s to sync it: %w", parent, err)
+	}
+	return errors.Join(handle.Sync(), handle.Close())
+}

@@ -1,0 +1,79 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// keepHouse truncates the log and watches the size on disk.
+func (m *Member) keepHouse(ctx context.Context) error {
+	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+	defer ticker.Stop()
+	var truncated uint64
+	for {
+		disk, _ := m.store.Size()
+		m.size.Store(disk)
+		if m.overQuota() {
+			m.raiseNoSpace(ctx)
+		}
+		index, err := m.truncatable()
+		if err != nil {
+			return fmt.Errorf("find out what the log may forget: %w", err)
+		}
+		if index > truncated {
+			select {
+			case m.appender.truncate <- index:
+				truncated = index
+			default: // the last one is not done yet
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+		}
+	}
+}
+
+// truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
+// memory, and members that are a little behind do not ask for it.
+func (m *Member) truncatable() (uint64, error) {
+	durable, err := m.store.DurableApplied()
+	if err != nil {
+		return 0, err
+	}
+	if len(m.members.list()) == 1 {
+		return durable, nil
+	}
+	keep := max(m.cfg.SnapshotCount, logEntriesKeptMin)
+	if durable <= keep {
+		return 0, nil
+	}
+	return durable - keep, nil
+}
+
+func (m *Member) overQuota() bool {
+	return m.cfg.QuotaBytes > 0 && m.size.Load() > m.cfg.QuotaBytes
+}
+
+// raiseNoSpace makes the cluster refuse writes that need space. It is tried again at the next look if it fails.
+func (m *Member) raiseNoSpace(ctx context.Context) {
+	for _, alarm := range m.store.Alarms() {
+		if alarm.GetMemberId() == m.cfg.MemberID && alarm.GetType() == consensusv1.Alarm_TYPE_NOSPACE {
+			return
+		}
+	}
+	m.log.Warn("the state has outgrown its quota, writes are refused until space is freed and the alarm is disarmed",
+		"size", m.size.Load(), "quota", m.cfg.QuotaBytes)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{
+		Alarm: &consensusv1.Alarm{MemberId: m.cfg.MemberID, Type: consensusv1.Alarm_TYPE_NOSPACE},
+	}}})
+	if err != nil {
+		m.log.Warn("could not raise the NOSPACE alarm", "error", err)
+	}
+}

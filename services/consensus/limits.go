@@ -1,0 +1,41 @@
+package consensus
+
+import "time"
+
+// Limits of a member, with the reason for each.
+const (
+	// proposalsWaitingMax bounds the commands that wait to be put into a log entry. etcd refuses at 5000 unapplied
+	// entries; ours hold many commands each, and a waiting command costs its own bytes only.
+	proposalsWaitingMax = 16384
+	// entryBytesMax ends the batch that goes into one log entry, so that a follower never has to take a huge message.
+	// A command larger than this travels alone.
+	entryBytesMax = 1 << 20
+	// entryCommandsMax ends the batch as well: the commands of an entry are answered together.
+	entryCommandsMax = 4096
+	// appendsInFlightMax is how many log appends may be queued before proposals wait and are batched. One being
+	// synced and none behind it makes batches as large as the disk is slow.
+	appendsInFlightMax = 1
+	// messageBytesMax and inflightMessagesMax bound what raft sends to one follower ahead of its answers.
+	messageBytesMax     = 1 << 20
+	inflightMessagesMax = 256
+	// applyingBytesMax bounds the committed entries that are handed to the applier and not yet applied.
+	applyingBytesMax = 64 << 20
+	// feedBytesMax bounds the commits kept in memory for the feed's readers.
+	feedBytesMax = 32 << 20
+	// tailBytesMax is about how much the feed hands out at once.
+	tailBytesMax = 1 << 20
+	// historyBytesMax bounds one answer to History.
+	historyBytesMax = 4 << 20
+	// rangeChunkBytes is about how much one message of RangeStream holds.
+	rangeChunkBytes = 1 << 20
+	// tailHeartbeat is how often a silent feed tells its head.
+	tailHeartbeat = time.Second
+	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.
+	housekeepingInterval = 500 * time.Millisecond
+	// readRetryTicks is after how many ticks an unanswered read index is asked again: raft drops it in silence when
+	// there is no leader.
+	readRetryTicks = 3
+	// logEntriesKeptMin is the least number of applied entries that stay in the log of a member that has peers, for
+	// those that are a little behind.
+	logEntriesKeptMin = 100
+)

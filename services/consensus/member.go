@@ -1,0 +1,217 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/sync/errgroup"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// Member is one member of the replicated store. New opens its data, Run makes it take part; its other methods may be
+// called concurrently from New on. Until Run has brought the member up, and once it has ended, they wait or fail.
+type Member struct {
+	cfg     Config
+	log     *slog.Logger
+	stores  *stores
+	store   *mvcc.Store
+	members *membership
+	feed    *feed.Feed
+	reads   *readIndexes
+
+	replica  *replica
+	appender *appender
+	applier  *applier
+
+	gate    gate
+	size    atomic.Int64  // what the state takes on disk, as last looked up; bytes
+	ready   chan struct{} // closed once the member serves
+	stopped chan struct{} // closed once Run is ending
+	fatal   chan error    // the first error of a store's own goroutines
+
+	closing  sync.Once
+	closeErr error
+}
+
+// New opens the member's data, or makes it when the data directory is empty. It starts nothing. A member that is
+// not run must be closed by Close.
+//
+// Errors say what is wrong with the directory: ErrForeignData, that it cannot be written, that another process uses
+// it, or that a file is damaged.
+func New(cfg Config) (*Member, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("consensus configuration: %w", err)
+	}
+	m := &Member{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		ready:   make(chan struct{}),
+		stopped: make(chan struct{}),
+		fatal:   make(chan error, 1),
+	}
+	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
+	if err != nil {
+		return nil, err
+	}
+	m.stores, m.store, m.members = stores, stores.state, stores.members
+	if err := m.assemble(); err != nil {
+		return nil, errors.Join(err, stores.close())
+	}
+	return m, nil
+}
+
+// assemble connects the owners to each other.
+func (m *Member) assemble() error {
+	storage := raftStorage{m.stores.log, m.stores.confState}
+	hardState, _, err := storage.InitialState()
+	if err != nil {
+		return fmt.Errorf("read raft's state: %w", err)
+	}
+	applied, term := m.store.Applied()
+	node, err := raft.NewRawNode(&raft.Config{
+		ID:                       m.cfg.MemberID,
+		ElectionTick:             m.cfg.ElectionTicks,
+		HeartbeatTick:            1,
+		Storage:                  storage,
+		Applied:                  applied,
+		AsyncStorageWrites:       true,
+		MaxSizePerMsg:            messageBytesMax,
+		MaxCommittedSizePerReady: applyingBytesMax,
+		MaxInflightMsgs:          inflightMessagesMax,
+		CheckQuorum:              true,
+		PreVote:                  true,
+		Logger:                   raftLogger{m.log.With("raft", memberID(m.cfg.MemberID))},
+	})
+	if err != nil {
+		return fmt.Errorf("start raft: %w", err)
+	}
+	m.feed = feed.New(m.store.Revision(), feedBytesMax)
+	m.reads = newReadIndexes(applied)
+	m.replica = newReplica(node, m.cfg, m.log)
+	m.appender = newAppender(m.stores.log)
+	m.applier = &applier{
+		store:       m.store,
+		feed:        m.feed,
+		members:     m.members,
+		pending:     m.replica.pending,
+		reads:       m.reads,
+		inbox:       mailbox.New[*raftpb.Message](),
+		deliver:     m.replica.deliver,
+		confChanges: m.replica.confChanges,
+		termAtOpen:  hardState.GetTerm(),
+		current:     make(chan struct{}),
+	}
+	m.applier.applied.Store(applied)
+	m.applier.term.Store(term)
+	m.appender.deliver = m.replica.deliver
+	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
+	return registerMetrics(m, m.cfg.Registerer)
+}
+
+// Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
+// otherwise why the member could not go on.
+func (m *Member) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if voters := m.stores.confState.GetVoters(); len(voters) == 1 && voters[0] == m.cfg.MemberID {
+		// Nobody else could win: do not wait for an election timeout.
+		if err := m.replica.node.Campaign(); err != nil {
+			return errors.Join(fmt.Errorf("campaign: %w", err), m.Close())
+		}
+	}
+	group.Go(func() error { return m.replica.run(ctx) })
+	group.Go(func() error { return m.appender.run(ctx) })
+	group.Go(func() error { return m.applier.run(ctx) })
+	group.Go(func() error { return ended(ctx, m.store.RunCompaction(ctx)) })
+	group.Go(func() error { return m.keepHouse(ctx) })
+	group.Go(func() error { return m.join(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-m.fatal:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		close(m.stopped)
+		return nil
+	})
+	err := group.Wait()
+	return errors.Join(err, m.Close())
+}
+
+// ended turns the error of an owner that stopped because ctx did into nil.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Close releases the data of a member that does not run (any more). It may be called twice.
+func (m *Member) Close() error {
+	m.closing.Do(func() {
+		m.replica.stop()
+		m.gate.close()
+		m.closeErr = m.stores.close()
+	})
+	return m.closeErr
+}
+
+// Ready is closed once the member has caught up with the cluster and serves.
+func (m *Member) Ready() <-chan struct{} { return m.ready }
+
+// ClusterID and MemberID are fixed from New on.
+func (m *Member) ClusterID() uint64 { return m.cfg.ClusterID }
+
+// MemberID is the member's own id.
+func (m *Member) MemberID() uint64 { return m.cfg.MemberID }
+
+// join waits until the member has caught up, and makes its name and client URLs known.
+func (m *Member) join(ctx context.Context) error {
+	if err := m.linearize(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	if !m.published() {
+		_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
+			MemberId:   m.cfg.MemberID,
+			Name:       m.cfg.Name,
+			ClientUrls: m.cfg.ClientURLs,
+		}}})
+		if err != nil {
+			return ended(ctx, fmt.Errorf("publish the member's name and URLs: %w", err))
+		}
+	}
+	close(m.ready)
+	return nil
+}
+
+func (m *Member) published() bool {
+	for _, member := range m.members.list() {
+		if member.GetId() == m.cfg.MemberID {
+			return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs)
+		}
+	}
+	return false
+}
+
+// reportFatal takes an error of a store's own goroutines; the first one ends Run.
+func (m *Member) reportFatal(err error) {
+	select {
+	case m.fatal <- err:
+	default:
+	}
+}

@@ -1,0 +1,63 @@
+package consensus
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/raft/v3"
+)
+
+// registerMetrics offers the member's state under etcd's names where they mean the same. They are read when they are
+// scraped: nothing is counted on the way of a request.
+func registerMetrics(m *Member, registerer prometheus.Registerer) error {
+	if registerer == nil {
+		return nil
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	flag := func(on bool) float64 {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	position := &m.replica.position
+	for _, c := range []prometheus.Collector{
+		gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", func() float64 {
+			return flag(position.leader.Load() != raft.None)
+		}),
+		gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.", func() float64 {
+			return flag(position.leader.Load() == m.cfg.MemberID)
+		}),
+		gauge("etcd_server_proposals_committed_total", "The newest committed log index.", func() float64 {
+			return float64(position.committed.Load())
+		}),
+		gauge("etcd_server_proposals_applied_total", "The newest applied log index.", func() float64 {
+			return float64(m.applier.applied.Load())
+		}),
+		gauge("etcd_server_proposals_pending", "Commands that wait to be put into a log entry.", func() float64 {
+			return float64(len(m.replica.proposals))
+		}),
+		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
+			return float64(m.cfg.QuotaBytes)
+		}),
+		gauge("etcd_mvcc_db_total_size_in_bytes", "What the state takes on disk in bytes.", func() float64 {
+			return float64(m.size.Load())
+		}),
+		gauge("etcd_debugging_mvcc_current_revision", "The newest revision.", func() float64 {
+			return float64(m.store.Revision())
+		}),
+		gauge("etcd_debugging_mvcc_compact_revision", "The oldest revision that can be read.", func() float64 {
+			return float64(m.store.CompactedRevision())
+		}),
+		gauge("quorate_feed_oldest_revision", "The oldest revision that the commit feed holds in memory.", func() float64 {
+			return float64(m.feed.Oldest())
+		}),
+	} {
+		if err := registerer.Register(c); err != nil {
+			return fmt.Errorf("register a metric: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
+)
+
+// replica owns raft.RawNode. It turns proposals into log entries, routes raft's messages to the appender, the applier
+// and the other members, and brings their answers back to raft.
+type replica struct {
+	node      *raft.RawNode
+	id        uint64
+	clock     Clock
+	settings  raftSettings
+	transport Transport
+	log       *slog.Logger
+
+	proposals   chan *proposal
+	pending     *pending
+	reads       *readIndexes
+	inbox       *mailbox.Mailbox[*raftpb.Message] // from the appender, the applier and the other members
+	confChanges chan confChange
+	appender    *appender
+	applier     *applier
+
+	// appendsSent counts the appends with entries given to the appender; see appender.appended.
+	appendsSent uint64
+	ticks       int
+
+	position raftPosition
+}
+
+// raftPosition is what others may know of raft without asking its owner.
+type raftPosition struct {
+	term, leader, committed atomic.Uint64
+}
+
+// confChange asks the replica to apply a committed membership change; the applier waits for the answer.
+type confChange struct {
+	change raftpb.ConfChangeI
+	reply  chan *raftpb.ConfState
+}
+
+func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
+	r := &replica{
+		node:        node,
+		id:          cfg.MemberID,
+		clock:       cfg.Clock,
+		settings:    cfg.raftSettings(),
+		transport:   cfg.Transport,
+		log:         log,
+		proposals:   make(chan *proposal, proposalsWaitingMax),
+		pending:     newPending(),
+		inbox:       mailbox.New[*raftpb.Message](),
+		confChanges: make(chan confChange),
+	}
+	r.publish()
+	return r
+}
+
+// run is the replica's loop. It returns nil when ctx ends and an error when raft cannot go on.
+func (r *replica) run(ctx context.Context) error {
+	ticker := r.clock.NewTicker(r.settings.tick)
+	defer ticker.Stop()
+	var inbox []*raftpb.Message
+	for {
+		r.dispatch()
+		var proposals <-chan *proposal
+		if r.mayPropose() {
+			proposals = r.proposals
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case p := <-proposals:
+			r.propose(p)
+		case <-r.inbox.Ready():
+			inbox = r.inbox.Take(inbox)
+			for _, m := range inbox {
+				if err := r.node.Step(m); err != nil && !droppable(err) {
+					return fmt.Errorf("step %s: %w", m.GetType(), err)
+				}
+			}
+		case <-r.reads.wake:
+			if id := r.reads.start(); id != nil {
+				r.node.ReadIndex(id)
+			}
+		case cc := <-r.confChanges:
+			cc.reply <- r.node.ApplyConfChange(cc.change)
+		case <-ticker.C():
+			r.tick()
+		}
+	}
+}
+
+// droppable tells the errors of messages that came too late to matter.
+func droppable(err error) bool {
+	return errors.Is(err, raft.ErrProposalDropped) || errors.Is(err, raft.ErrStepPeerNotFound) || errors.Is(err, raft.ErrStepLocalMsg)
+}
+
+func (r *replica) tick() {
+	r.node.Tick()
+	r.ticks++
+	if r.ticks%readRetryTicks == 0 {
+		for _, id := range r.reads.unanswered() {
+			r.node.ReadIndex(id)
+		}
+	}
+}
+
+// mayPropose holds proposals back while there is no leader to take them, and while the log is busy: what waits
+// meanwhile becomes one entry.
+func (r *replica) mayPropose() bool {
+	return r.position.leader.Load() != raft.None && r.appendsSent-r.appender.appended.Load() < appendsInFlightMax
+}
+
+// propose makes one log entry of first and of the proposals that wait behind it.
+func (r *replica) propose(first *proposal) {
+	batch := []*proposal{first}
+	bytes := len(first.encoded)
+collect:
+	for len(batch) < entryCommandsMax && bytes < entryBytesMax {
+		select {
+		case p := <-r.proposals:
+			batch = append(batch, p)
+			bytes += len(p.encoded)
+		default:
+			break collect
+		}
+	}
+	sequence := r.pending.add(batch, r.position.term.Load())
+	entry := encodeLogEntry(r.pending.origin, sequence, batch)
+	if err := r.node.Propose(entry); err != nil {
+		// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
+		answerAll(r.pending.take(r.pending.origin, sequence), fmt.Errorf("propose: %w", problem.ErrLeaderChanged))
+	}
+}
+
+// dispatch hands out everything that raft has ready.
+func (r *replica) dispatch() {
+	for r.node.HasReady() {
+		ready := r.node.Ready()
+		if ready.SoftState != nil || ready.HardState != nil {
+			r.publish()
+		}
+		for _, state := range ready.ReadStates {
+			r.reads.answer(state.RequestCtx, state.Index)
+		}
+		var peers []*raftpb.Message
+		for _, m := range ready.Messages {
+			switch m.GetTo() {
+			case raft.LocalAppendThread:
+				if len(m.GetEntries()) > 0 {
+					r.appendsSent++
+				}
+				r.appender.inbox.Put(m)
+			case raft.LocalApplyThread:
+				r.applier.inbox.Put(m)
+			default:
+				peers = append(peers, m)
+			}
+		}
+		if len(peers) > 0 {
+			r.transport.Send(peers)
+		}
+	}
+}
+
+// deliver routes the responses that raft attached to a finished append or apply.
+func (r *replica) deliver(responses []*raftpb.Message) {
+	var own, peers []*raftpb.Message
+	for _, m := range responses {
+		if m.GetTo() == r.id {
+			own = append(own, m)
+		} else {
+			peers = append(peers, m)
+		}
+	}
+	r.inbox.Put(own...)
+	if len(peers) > 0 {
+		r.transport.Send(peers)
+	}
+}
+
+// publish copies what others may read out of raft.
+func (r *replica) publish() {
+	status := r.node.BasicStatus()
+	old := r.position.leader.Swap(status.Lead)
+	r.position.term.Store(status.HardState.GetTerm())
+	r.position.committed.Store(status.HardState.GetCommit())
+	if old != status.Lead {
+		r.log.Info("raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", status.HardState.GetTerm())
+	}
+}
+
+// stop fails whoever still waits; run has ended and nothing will be proposed any more.
+func (r *replica) stop() {
+	r.reads.stop()
+	for {
+		select {
+		case p := <-r.proposals:
+			p.done <- outcome{err: fmt.Errorf("propose: %w", problem.ErrStopped)}
+		default:
+			return
+		}
+	}
+}

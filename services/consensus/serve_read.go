@@ -1,0 +1,210 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// linearize waits until the state includes everything that was acknowledged, by any member, before the call.
+//
+// Where this member is the whole cluster, every acknowledgement was made here and after applying, so the state always
+// does, once it has caught up with what was acknowledged before a restart: no round through raft is needed. The first
+// change that adds a member is applied here before any other member can acknowledge.
+func (m *Member) linearize(ctx context.Context) error {
+	members := m.members.list()
+	if m.soleVoter(members) {
+		// Raft answers a sole voter's read index at once, even before it knows that its newest entries are committed.
+		select {
+		case <-m.applier.current:
+		case <-m.stopped:
+			return fmt.Errorf("read: %w", problem.ErrStopped)
+		case <-ctx.Done():
+			return fmt.Errorf("read: %w", context.Cause(ctx))
+		}
+		if len(members) == 1 {
+			return nil
+		}
+	}
+	return m.reads.wait(ctx)
+}
+
+func (m *Member) soleVoter(members []*consensusv1.Member) bool {
+	for _, member := range members {
+		if !member.GetIsLearner() && member.GetId() != m.cfg.MemberID {
+			return false
+		}
+	}
+	return true
+}
+
+// read runs fn on a state that is fit for the request.
+func (m *Member) read(ctx context.Context, serializable bool, fn func() error) error {
+	if !serializable {
+		if err := m.linearize(ctx); err != nil {
+			return err
+		}
+	}
+	if !m.gate.enter() {
+		return fmt.Errorf("read: %w", problem.ErrStopped)
+	}
+	defer m.gate.leave()
+	return fn()
+}
+
+// readData is read for what clients stored: it is refused while the CORRUPT alarm is raised.
+func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
+	return m.read(ctx, serializable, func() error {
+		for _, alarm := range m.store.Alarms() {
+			if alarm.GetType() == consensusv1.Alarm_TYPE_CORRUPT {
+				return fmt.Errorf("read: %w", problem.ErrCorrupt)
+			}
+		}
+		return fn()
+	})
+}
+
+// Range reads a range of keys from one revision: problem.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
+// ctx's error.
+func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	resp := &consensusv1.RangeResponse{RaftTerm: m.term()}
+	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
+		resp.Result, resp.Revision, err = m.store.Range(ctx, req.GetRange())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// RangeStream is Range in chunks, all from one revision.
+func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
+	return m.readData(ctx, req.GetSerializable(), func() error {
+		ctx, cancel := m.untilStopped(ctx)
+		defer cancel()
+		revision := m.store.Revision()
+		_, err := m.store.RangeStream(ctx, req.GetRange(), rangeChunkBytes, func(result *consensusv1.RangeResult) error {
+			return send(&consensusv1.RangeStreamResponse{Result: result, Revision: revision, RaftTerm: m.term()})
+		})
+		return err
+	})
+}
+
+// ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
+func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
+	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
+	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
+		resp.Result, resp.Revision, err = m.store.ReadTxn(ctx, req.GetTxn())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// ReadIndex answers once everything that was committed when it was called is applied here.
+func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
+	if err := m.linearize(ctx); err != nil {
+		return nil, err
+	}
+	return &consensusv1.ReadIndexResponse{Revision: m.store.Revision(), RaftTerm: m.term()}, nil
+}
+
+// Position tells where this member is, without waiting for anything.
+func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
+	return &consensusv1.PositionResponse{
+		ClusterId: m.cfg.ClusterID,
+		MemberId:  m.cfg.MemberID,
+		RaftTerm:  m.term(),
+		Revision:  m.store.Revision(),
+	}, nil
+}
+
+// Tail sends commits from a revision on until ctx ends, send fails or the member stops: each once, in order, without
+// gaps. A reader that falls below the compacted revision gets problem.ErrCompacted.
+func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
+	heartbeat := m.cfg.Clock.NewTicker(tailHeartbeat)
+	defer heartbeat.Stop()
+	next := req.GetFromRevision()
+	for {
+		commits, changed, ok := m.feed.Since(next, tailBytesMax)
+		if !ok {
+			var err error
+			if commits, err = m.historyForTail(ctx, next); err != nil {
+				return err
+			}
+		}
+		if len(commits) > 0 {
+			if err := send(&consensusv1.TailResponse{Commits: commits, Head: m.feed.Head()}); err != nil {
+				return err
+			}
+			next = commits[len(commits)-1].GetRevision() + 1
+			continue
+		}
+		select {
+		case <-changed:
+		case <-heartbeat.C():
+			if err := send(&consensusv1.TailResponse{Head: m.feed.Head()}); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-m.stopped:
+			return fmt.Errorf("tail the feed: %w", problem.ErrStopped)
+		}
+	}
+}
+
+// historyForTail reads commits that the feed no longer holds.
+func (m *Member) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
+	err = m.read(ctx, true, func() error {
+		commits, _, err = m.store.History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
+		return err
+	})
+	return commits, err
+}
+
+// History reads one stretch of past commits: problem.ErrCompacted where it begins below the compacted revision.
+func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	resp := &consensusv1.HistoryResponse{}
+	bytes := req.GetMaxBytes()
+	if bytes <= 0 {
+		bytes = historyBytesMax
+	}
+	err := m.read(ctx, true, func() (err error) {
+		to := req.GetToRevision()
+		if head := m.store.Revision(); to <= 0 || to > head {
+			to = head
+		}
+		resp.Commits, resp.ThroughRevision, err = m.store.History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+func (m *Member) term() uint64 { return m.replica.position.term.Load() }
+
+// untilStopped returns a context that also ends when the member stops, for calls that may last.
+func (m *Member) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-m.stopped:
+			cancel(problem.ErrStopped)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel(context.Canceled)
+		<-done
+	}
+}

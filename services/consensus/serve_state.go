@@ -1,0 +1,126 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Leases lists the leases that exist.
+func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
+	resp := &consensusv1.LeasesResponse{}
+	err := m.read(ctx, req.GetSerializable(), func() (err error) {
+		resp.Leases, err = m.store.Leases()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// LeaseKeys lists the keys attached to a lease: problem.ErrLeaseNotFound where there is none.
+func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
+	resp := &consensusv1.LeaseKeysResponse{}
+	err := m.read(ctx, false, func() error {
+		keys, exists, err := m.store.LeaseKeys(req.GetId())
+		if err == nil && !exists {
+			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
+		}
+		resp.Keys = keys
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// Status tells how the member is. It waits for nothing.
+func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
+	if !m.gate.enter() {
+		return nil, fmt.Errorf("status: %w", problem.ErrStopped)
+	}
+	defer m.gate.leave()
+	disk, inUse := m.store.Size()
+	resp := &consensusv1.StatusResponse{
+		ClusterId:         m.cfg.ClusterID,
+		MemberId:          m.cfg.MemberID,
+		LeaderId:          m.replica.position.leader.Load(),
+		RaftTerm:          m.term(),
+		RaftIndex:         max(m.replica.position.committed.Load(), m.applier.applied.Load()),
+		RaftAppliedIndex:  m.applier.applied.Load(),
+		Revision:          m.store.Revision(),
+		CompactedRevision: m.store.CompactedRevision(),
+		DbSize:            disk,
+		DbSizeInUse:       inUse,
+		DbSizeQuota:       m.cfg.QuotaBytes,
+		LeaseEpoch:        m.store.LeaseEpoch(),
+		FeedRevision:      m.feed.Oldest(),
+	}
+	for _, member := range m.members.list() {
+		if member.GetId() == m.cfg.MemberID {
+			resp.IsLearner = member.GetIsLearner()
+		}
+	}
+	if resp.GetLeaderId() == raft.None {
+		resp.Errors = append(resp.Errors, problem.ErrNoLeader.Error())
+	}
+	for _, alarm := range m.store.Alarms() {
+		resp.Errors = append(resp.Errors, fmt.Sprintf("memberID:%d alarm:%s ", alarm.GetMemberId(), alarmName(alarm)))
+	}
+	return resp, nil
+}
+
+func alarmName(alarm *consensusv1.Alarm) string {
+	switch alarm.GetType() {
+	case consensusv1.Alarm_TYPE_NOSPACE:
+		return "NOSPACE"
+	case consensusv1.Alarm_TYPE_CORRUPT:
+		return "CORRUPT"
+	}
+	return "NONE"
+}
+
+// Members lists the cluster's members, ascending by id.
+func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (*consensusv1.MembersResponse, error) {
+	if !req.GetSerializable() {
+		if err := m.linearize(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &consensusv1.MembersResponse{Members: m.members.list()}, nil
+}
+
+// Alarms lists the raised alarms.
+func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+	return &consensusv1.AlarmsResponse{Alarms: m.store.Alarms()}, nil
+}
+
+// HashKV hashes what is visible between the compacted and the given revision of this member.
+func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
+	resp := &consensusv1.HashKVResponse{}
+	err := m.read(ctx, true, func() (err error) {
+		resp.Revision = m.store.Revision()
+		resp.Hash, resp.CompactedRevision, resp.HashRevision, err = m.store.HashKV(req.GetRevision())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// WaitCompacted answers once everything below the compacted revision is deleted here.
+func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+	ctx, cancel := m.untilStopped(ctx)
+	defer cancel()
+	if err := m.store.WaitCompacted(ctx); err != nil {
+		return nil, fmt.Errorf("wait for compaction: %w", err)
+	}
+	return &consensusv1.WaitCompactedResponse{}, nil
+}

@@ -1,0 +1,69 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Propose replicates a command and answers once it is applied here. It returns the state machine's refusals
+// (problem.ErrCompacted, ErrLeaseNotFound, ErrNoSpace, ...), problem.ErrTooManyRequests when the command was not
+// taken, and problem.ErrLeaderChanged, ErrStopped or ctx's error when its outcome is unknown.
+//
+// The command must not be changed any more, not even after Propose has returned.
+func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	command := req.GetCommand()
+	if m.overQuota() && growing(command) {
+		return nil, fmt.Errorf("propose: the state takes %d bytes of %d: %w", m.size.Load(), m.cfg.QuotaBytes, problem.ErrNoSpace)
+	}
+	result, err := m.propose(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	return &consensusv1.ProposeResponse{Result: result}, nil
+}
+
+func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*consensusv1.Result, error) {
+	p, err := newProposal(command)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-m.stopped:
+		return nil, fmt.Errorf("propose: %w", problem.ErrStopped)
+	default:
+	}
+	select {
+	case m.replica.proposals <- p:
+	default:
+		return nil, fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
+	}
+	return p.wait(ctx, m.stopped)
+}
+
+// growing tells whether a command may make the state larger.
+func growing(command *consensusv1.Command) bool {
+	switch c := command.GetCommand().(type) {
+	case *consensusv1.Command_Put, *consensusv1.Command_LeaseGrant:
+		return true
+	case *consensusv1.Command_Txn:
+		return growingOps(c.Txn.GetSuccess()) || growingOps(c.Txn.GetFailure())
+	}
+	return false
+}
+
+func growingOps(ops []*consensusv1.Op) bool {
+	for _, op := range ops {
+		switch o := op.GetOp().(type) {
+		case *consensusv1.Op_Put:
+			return true
+		case *consensusv1.Op_Txn:
+			if growingOps(o.Txn.GetSuccess()) || growingOps(o.Txn.GetFailure()) {
+				return true
+			}
+		}
+	}
+	return false
+}
