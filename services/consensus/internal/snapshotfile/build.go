@@ -1,0 +1,201 @@
+package snapshotfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	// tempPrefix begins the name of every file that a build makes.
+	tempPrefix = "quorate-snapshot-"
+	// batchPuts and batchBytes bound one transaction of the build: bbolt holds a transaction's pages in memory.
+	batchPuts  = 10_000
+	batchBytes = 8 << 20
+	// fillPercent is how full bbolt leaves a page that it splits. Keys come in order, so no page grows again.
+	fillPercent = 0.98
+	// checkEvery is how many versions pass between two looks at the context.
+	checkEvery = 1024
+)
+
+// Build writes the state into a temporary file in dir, which must exist, and returns the finished snapshot. The caller
+// closes it, and calls RemoveLeftovers at its next start in case it cannot. Build stops when ctx is done.
+func Build(ctx context.Context, dir string, st State) (*File, error) {
+	f, err := build(ctx, dir, &st)
+	if err != nil {
+		return nil, fmt.Errorf("build snapshot in %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+func build(ctx context.Context, dir string, st *State) (_ *File, err error) {
+	sorted := &sorter{dir: dir, runBytes: runBytes}
+	defer func() { _ = sorted.close() }() // after an error; else it is closed by then
+	if err := gather(ctx, st, sorted); err != nil {
+		return nil, err
+	}
+	f, err := create(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	if err := f.db.Update(func(tx *bbolt.Tx) error { return putFixed(tx, st) }); err != nil {
+		return nil, err
+	}
+	if err := fillLeases(f.db, st); err != nil {
+		return nil, err
+	}
+	if err := fillVersions(ctx, f.db, sorted); err != nil {
+		return nil, err
+	}
+	return f, sorted.close()
+}
+
+// gather feeds all versions to the sorter.
+func gather(ctx context.Context, st *State, sorted *sorter) error {
+	if st.Versions == nil {
+		return nil
+	}
+	n, key := 0, []byte(nil)
+	for v, err := range st.Versions {
+		if err != nil {
+			return fmt.Errorf("read versions: %w", err)
+		}
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := v.validate(); err != nil {
+			return err
+		}
+		key = versionKey(key[:0], v)
+		if err := sorted.add(key, func(dst []byte) ([]byte, error) { return versionValue(dst, v) }); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// fillVersions writes the key bucket.
+func fillVersions(ctx context.Context, db *bbolt.DB, sorted *sorter) error {
+	w := &batcher{db: db, bucket: bucketKey}
+	var last []byte
+	n := 0
+	err := sorted.each(func(key, value []byte) error {
+		if n++; n%checkEvery == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if samePlace(last, key) {
+			return fmt.Errorf("two versions at revision %x", key)
+		}
+		last = append(last[:0], key...)
+		return w.put(key, value)
+	})
+	return w.end(err)
+}
+
+// fillLeases writes the lease bucket.
+func fillLeases(db *bbolt.DB, st *State) error {
+	leases, err := sortedLeases(st)
+	if err != nil {
+		return err
+	}
+	w := &batcher{db: db, bucket: bucketLease}
+	for _, l := range leases {
+		var key, value []byte
+		if key, value, err = leaseRecord(l); err != nil {
+			break
+		}
+		if err = w.put(key, value); err != nil {
+			break
+		}
+	}
+	return w.end(err)
+}
+
+// samePlace says whether two keys of the key bucket differ at most in the tombstone's mark.
+func samePlace(a, b []byte) bool {
+	const placeSize = 8 + 1 + 8
+	return len(a) >= placeSize && len(b) >= placeSize && bytes.Equal(a[:placeSize], b[:placeSize])
+}
+
+// batcher puts keys in ascending order into one bucket, a bounded transaction at a time.
+type batcher struct {
+	db     *bbolt.DB
+	bucket string
+	tx     *bbolt.Tx
+	puts   int
+	bytes  int
+}
+
+// put copies the key and the value: bbolt refers to them until the transaction ends.
+func (w *batcher) put(key, value []byte) error {
+	if w.tx == nil {
+		tx, err := w.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		w.tx = tx
+	}
+	b := w.tx.Bucket([]byte(w.bucket))
+	b.FillPercent = fillPercent
+	if err := b.Put(key, bytes.Clone(value)); err != nil { // bbolt copies the key itself
+		return err
+	}
+	w.puts++
+	w.bytes += len(key) + len(value)
+	if w.puts < batchPuts && w.bytes < batchBytes {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *batcher) flush() error {
+	if w.tx == nil {
+		return nil
+	}
+	tx := w.tx
+	w.tx, w.puts, w.bytes = nil, 0, 0
+	return tx.Commit()
+}
+
+// end flushes what is left, or drops it after an error.
+func (w *batcher) end(err error) error {
+	if err == nil {
+		return w.flush()
+	}
+	if w.tx != nil {
+		err = errors.Join(err, w.tx.Rollback())
+		w.tx = nil
+	}
+	return err
+}
+
+// create makes an empty temporary database. Nothing is synced: a snapshot lives as long as its process.
+func create(dir string) (*File, error) {
+	temp, err := os.CreateTemp(dir, tempPrefix+"*.db")
+	if err != nil {
+		return nil, err
+	}
+	path := temp.Name()
+	if err := temp.Close(); err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		NoSync:         true,
+		NoGrowSync:     true,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return &File{db: db, path: path}, nil
+}
