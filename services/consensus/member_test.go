@@ -32,21 +32,25 @@ func testConfig(fs vfs.FS) Config {
 type running struct {
 	*Member
 	stop  context.CancelFunc
-	ended chan error
+	ended chan struct{}
+	err   error // what Run returned, once ended is closed
 }
 
-func start(t *testing.T, cfg Config) *running {
+func start(t testing.TB, cfg Config) *running {
 	t.Helper()
 	m, err := New(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Member: m, stop: cancel, ended: make(chan error, 1)}
-	go func() { r.ended <- m.Run(ctx) }()
-	t.Cleanup(cancel)
+	r := &running{Member: m, stop: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = m.Run(ctx)
+	}()
+	t.Cleanup(func() { _ = r.halt() })
 	select {
 	case <-m.Ready():
-	case err := <-r.ended:
-		t.Fatalf("the member ended before it was ready: %v", err)
+	case <-r.ended:
+		t.Fatalf("the member ended before it was ready: %v", r.err)
 	}
 	return r
 }
@@ -54,7 +58,8 @@ func start(t *testing.T, cfg Config) *running {
 // halt stops the member and returns what Run returned.
 func (r *running) halt() error {
 	r.stop()
-	return <-r.ended
+	<-r.ended
+	return r.err
 }
 
 func put(key, value string) *consensusv1.Command {
