@@ -94,13 +94,13 @@ func (c Config) validated() (Config, error) {
 	}
 	var wrong []error
 	if c.Consensus == nil {
-		wrong = append(wrong, errors.New("Consensus is not set"))
+		wrong = append(wrong, errors.New("no Consensus is set"))
 	}
 	if c.Holder == "" {
-		wrong = append(wrong, errors.New("Holder is empty"))
+		wrong = append(wrong, errors.New("no Holder is set"))
 	}
 	if c.MinTTL < 0 || c.MinTTL > TTLMax {
-		wrong = append(wrong, fmt.Errorf("MinTTL is %d s, not between 1 and %d", c.MinTTL, int64(TTLMax)))
+		wrong = append(wrong, fmt.Errorf("the MinTTL is %d s, not between 1 and %d", c.MinTTL, int64(TTLMax)))
 	}
 	for name, d := range map[string]time.Duration{
 		"CheckpointInterval": c.CheckpointInterval,
@@ -112,7 +112,7 @@ func (c Config) validated() (Config, error) {
 		}
 	}
 	if c.RevokeLeasesMax < 0 || c.RevokesInFlightMax < 0 {
-		wrong = append(wrong, fmt.Errorf("RevokeLeasesMax (%d) or RevokesInFlightMax (%d) is negative",
+		wrong = append(wrong, fmt.Errorf("limits RevokeLeasesMax (%d) or RevokesInFlightMax (%d) is negative",
 			c.RevokeLeasesMax, c.RevokesInFlightMax))
 	}
 	if err := errors.Join(wrong...); err != nil {

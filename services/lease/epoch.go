@@ -20,8 +20,10 @@ import (
 // the leases are listed anew, and each gets all its time again.
 func (s *Service) acquire(ctx context.Context, newest uint64) (uint64, error) {
 	var again retry
-	for attempt := 0; ; attempt++ {
-		epoch, err := s.tryAcquire(ctx, newest, attempt == 0)
+	// proposed says that an attempt may have moved the epoch on, so that a newer one need not be another's.
+	proposed := newest == 0
+	for {
+		epoch, err := s.tryAcquire(ctx, newest, &proposed)
 		if err == nil || errors.Is(err, errFenced) {
 			return epoch, err
 		}
@@ -35,9 +37,8 @@ func (s *Service) acquire(ctx context.Context, newest uint64) (uint64, error) {
 	}
 }
 
-func (s *Service) tryAcquire(ctx context.Context, newest uint64, first bool) (uint64, error) {
-	// Only before the first attempt: one that failed may have moved the epoch on.
-	if newest != 0 && first {
+func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool) (uint64, error) {
+	if !*proposed {
 		seen, err := s.seenEpoch(ctx)
 		if err != nil {
 			return 0, err
@@ -46,6 +47,7 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, first bool) (ui
 			return 0, errFenced
 		}
 	}
+	*proposed = true
 	began := s.now()
 	resp, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
 		LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: s.cfg.Holder},
@@ -161,6 +163,8 @@ func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch u
 
 // seenEpoch is the newest epoch that anybody acquired before the call.
 func (s *Service) seenEpoch(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
 	if _, err := s.consensus.ReadIndex(ctx, &consensusv1.ReadIndexRequest{}); err != nil {
 		return 0, fmt.Errorf("confirm lease epoch: %w", err)
 	}
@@ -181,8 +185,11 @@ func await(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// propose replicates a command.
+// propose replicates a command. It gives up after Config.RequestTimeout, so that an answer that never comes does not
+// hold the service up.
 func (s *Service) propose(ctx context.Context, c *consensusv1.Command) (*consensusv1.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
 	resp, err := s.consensus.Propose(ctx, &consensusv1.ProposeRequest{Command: c})
 	if err != nil {
 		if !withoutEffect(err) {

@@ -19,14 +19,9 @@ import (
 
 // store is a replicated store in memory, which does with leases what the consensus service must.
 type store struct {
-	// before is called with each command before it takes effect, and after once it has; either may wait, or fail the
-	// proposal. Both may be nil.
-	before, after func(context.Context, *consensusv1.Command) error
-	// applied is told of each command that takes effect, under the lock.
-	applied func(*consensusv1.Command)
-
 	mu struct {
 		sync.Mutex
+		hooks
 		leases map[int64]*consensusv1.Lease
 		keys   map[int64][][]byte
 		epoch  uint64
@@ -35,6 +30,30 @@ type store struct {
 		revision int64
 		reads    int
 	}
+}
+
+// hooks let a test interfere. Each may be nil.
+type hooks struct {
+	// before is called with each command before it takes effect, and after once it has; either may wait, or fail the
+	// proposal.
+	before, after func(context.Context, *command) error
+	// applied is told of each command that takes effect, under the lock.
+	applied func(*command)
+	// listed is called after leases were read, and before the list is answered.
+	listed func()
+}
+
+// set changes hooks.
+func (f *store) set(change func(*hooks)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.mu.hooks)
+}
+
+func (f *store) hooks() hooks {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.hooks
 }
 
 func newStore() *store {
@@ -46,8 +65,8 @@ func newStore() *store {
 }
 
 func (f *store) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
-	if f.before != nil {
-		if err := f.before(ctx, req.Command); err != nil {
+	if before := f.hooks().before; before != nil {
+		if err := before(ctx, req.Command); err != nil {
 			return nil, err
 		}
 	}
@@ -55,8 +74,8 @@ func (f *store) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*
 	if err != nil {
 		return nil, fmt.Errorf("fake store: %w", err)
 	}
-	if f.after != nil {
-		if err := f.after(ctx, req.Command); err != nil {
+	if after := f.hooks().after; after != nil {
+		if err := after(ctx, req.Command); err != nil {
 			return nil, err
 		}
 	}
@@ -94,8 +113,8 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 	default:
 		return nil, fmt.Errorf("unexpected command %T", c)
 	}
-	if f.applied != nil {
-		f.applied(c)
+	if f.mu.applied != nil {
+		f.mu.applied(c)
 	}
 	f.mu.log = append(f.mu.log, c)
 	result.Revision = f.mu.revision
@@ -140,8 +159,12 @@ func (f *store) Status(ctx context.Context, _ *consensusv1.StatusRequest) (*cons
 
 func (f *store) Leases(ctx context.Context, _ *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	return &consensusv1.LeasesResponse{Leases: slices.Collect(maps.Values(f.mu.leases))}, ctx.Err()
+	list := slices.Collect(maps.Values(f.mu.leases))
+	f.mu.Unlock()
+	if listed := f.hooks().listed; listed != nil {
+		listed()
+	}
+	return &consensusv1.LeasesResponse{Leases: list}, ctx.Err()
 }
 
 func (f *store) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
@@ -184,11 +207,25 @@ func (f *store) entries(wanted func(*consensusv1.Command) bool) int {
 	return n
 }
 
-type command = consensusv1.Command
+type (
+	command           = consensusv1.Command
+	proposeRequest    = consensusv1.ProposeRequest
+	proposeResponse   = consensusv1.ProposeResponse
+	readIndexRequest  = consensusv1.ReadIndexRequest
+	readIndexResponse = consensusv1.ReadIndexResponse
+)
 
-func isRevoke(c *command) bool                 { return c.GetLeaseRevoke() != nil }
-func isCheckpoint(c *consensusv1.Command) bool { return c.GetLeaseCheckpoint() != nil }
-func isAcquire(c *consensusv1.Command) bool    { return c.GetLeaseAcquire() != nil }
+func grantCommand(id, ttl int64) *command {
+	return &command{Command: &consensusv1.Command_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantOp{Id: id, Ttl: ttl}}}
+}
+
+func revokeCommand(epoch uint64, ids ...int64) *command {
+	return &command{Command: &consensusv1.Command_LeaseRevoke{LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: ids, Epoch: epoch}}}
+}
+
+func isRevoke(c *command) bool     { return c.GetLeaseRevoke() != nil }
+func isCheckpoint(c *command) bool { return c.GetLeaseCheckpoint() != nil }
+func isAcquire(c *command) bool    { return c.GetLeaseAcquire() != nil }
 
 // run starts a service on the store and returns it with a function that stops it.
 func run(t *testing.T, f *store, change func(*Config)) (s *Service, stop func()) {

@@ -49,6 +49,8 @@ func (s *Service) takeStock(ctx context.Context) (leases int, err error) {
 }
 
 func (s *Service) compare(ctx context.Context, takeOver bool) (added, forgotten int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
 	s.mu.Lock()
 	s.mu.table.beginRound()
 	s.mu.Unlock()

@@ -33,8 +33,8 @@ func TestMinTTL(t *testing.T) {
 // A wrong configuration must be refused with everything that is wrong about it. Build one with two faults.
 func TestNewReportsAllFaults(t *testing.T) {
 	_, err := New(Config{RequestTimeout: -1})
-	require.ErrorContains(t, err, "Consensus is not set")
-	require.ErrorContains(t, err, "Holder is empty")
+	require.ErrorContains(t, err, "no Consensus is set")
+	require.ErrorContains(t, err, "no Holder is set")
 	require.ErrorContains(t, err, "RequestTimeout is negative")
 }
 
@@ -167,14 +167,16 @@ func TestRequestsBeforeAndAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newStore()
 		open := make(chan struct{})
-		f.before = func(ctx context.Context, _ *command) error {
-			select {
-			case <-open:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
+		f.set(func(h *hooks) {
+			h.before = func(ctx context.Context, _ *command) error {
+				select {
+				case <-open:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
 			}
-		}
+		})
 		s, stop := run(t, f, nil)
 		began := time.Now()
 		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})

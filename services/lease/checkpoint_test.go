@@ -1,0 +1,115 @@
+package lease
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// A take-over must not renew a long lease in full: it gets what was left at the last checkpoint. A day-long lease and
+// a restart after half a day.
+func TestCheckpointShortensTakeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, stop := run(t, f, nil)
+		grant(t, s, 1, 24*3600)
+		grant(t, s, 2, 60)
+		for range 12 * 60 * 2 {
+			elapse(30 * time.Second)
+			keepAlive(t, s, 2)
+		}
+		require.InDelta(t, 144, f.entries(isCheckpoint), 10, "one in five minutes")
+		left := timeToLive(t, s, 1)
+		stop()
+		s, _ = run(t, f, nil)
+		again := timeToLive(t, s, 1)
+		require.GreaterOrEqual(t, again, left)
+		require.LessOrEqual(t, again, left+6*60)
+		require.Equal(t, int64(60), timeToLive(t, s, 2))
+	})
+}
+
+// A keep-alive of a checkpointed lease promises all its time, also to the next holder: it must clear the checkpoint
+// first, and do so once. Renew, then take over.
+func TestKeepAliveClearsCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, stop := run(t, f, nil)
+		grant(t, s, 1, 3600)
+		grant(t, s, 2, 3600)
+		elapse(30 * time.Minute)
+		before := f.entries(isCheckpoint)
+		require.Equal(t, []int64{3600, 3600, 3600}, keepAlive(t, s, 1, 2, 1))
+		require.Equal(t, 1, f.entries(isCheckpoint)-before)
+		keepAlive(t, s, 1, 2)
+		require.Equal(t, 1, f.entries(isCheckpoint)-before)
+		stop()
+		s, _ = run(t, f, nil)
+		require.GreaterOrEqual(t, timeToLive(t, s, 1), int64(3600))
+		require.GreaterOrEqual(t, timeToLive(t, s, 2), int64(3600))
+	})
+}
+
+// A lease that is kept alive often must cost no log entries, however long it is. Renew an hour-long lease each minute.
+func TestFrequentKeepAliveIsNotCheckpointed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 3600)
+		for range 600 {
+			elapse(time.Minute)
+			keepAlive(t, s, 1)
+		}
+		require.Zero(t, f.entries(isCheckpoint))
+	})
+}
+
+// A keep-alive whose checkpoint cannot be cleared must not claim to have renewed. A store that refuses to clear.
+func TestKeepAliveFailsWithoutClearing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 3600)
+		elapse(20*time.Minute + time.Second)
+		f.set(func(h *hooks) { h.before = func(_ context.Context, c *command) error { return problem.ErrTimeout } })
+		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
+		require.ErrorIs(t, err, problem.ErrTimeout)
+		f.set(func(h *hooks) { h.before = nil })
+		require.Less(t, timeToLive(t, s, 1), int64(2400))
+		require.Equal(t, []int64{3600}, keepAlive(t, s, 1))
+	})
+}
+
+// A checkpoint that takes effect after its failure was reported, and after a keep-alive promised more, must be fenced
+// off. The store holds one checkpoint back and lets it through late.
+func TestLateCheckpointIsFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, stop := run(t, f, nil)
+		grant(t, s, 1, 3600)
+		var late *command
+		f.set(func(h *hooks) {
+			h.before = func(_ context.Context, c *command) error {
+				if isCheckpoint(c) && late == nil {
+					late = c
+					return problem.ErrTimeout
+				}
+				return nil
+			}
+		})
+		elapse(6 * time.Minute)
+		require.NotNil(t, late)
+		require.Equal(t, []int64{3600}, keepAlive(t, s, 1))
+		_, err := f.apply(late)
+		require.ErrorIs(t, err, problem.ErrStaleEpoch)
+		stop()
+		s, _ = run(t, f, nil)
+		require.GreaterOrEqual(t, timeToLive(t, s, 1), int64(3600))
+	})
+}

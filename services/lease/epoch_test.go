@@ -1,0 +1,198 @@
+package lease
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// A holder that was paused while another took over must revoke nothing and answer nothing once it wakes. The pause is
+// a store that holds back what the first holder proposes and reads.
+func TestPausedHolderIsFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		paused := &gate{store: f}
+		old, _ := run(t, f, func(c *Config) { c.Consensus, c.Holder = paused, "old" })
+		grant(t, old, 1, 5)
+		grant(t, old, 2, 60)
+		paused.shut()
+		elapse(3 * time.Second)
+		s, _ := run(t, f, func(c *Config) { c.Holder = "new" })
+		for range 5 {
+			elapse(4 * time.Second)
+			require.Equal(t, []int64{5}, keepAlive(t, s, 1))
+		}
+		late := make(chan error)
+		go func() {
+			_, err := old.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{2}})
+			late <- err
+		}()
+		synctest.Wait()
+		paused.open()
+		require.ErrorIs(t, <-late, problem.ErrNoLeader)
+		elapse(2 * time.Second)
+		require.True(t, f.exists(1), "the old holder must not revoke what the new one keeps alive")
+		require.False(t, old.Active())
+		require.True(t, s.Active())
+		_, err := old.Grant(t.Context(), &leasev1.GrantRequest{Ttl: 5})
+		require.ErrorIs(t, err, problem.ErrNoLeader)
+
+		old.TakeOver()
+		elapse(time.Second)
+		require.True(t, old.Active())
+		require.Equal(t, []int64{5, 60}, keepAlive(t, old, 1, 2))
+		_, err = s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
+		require.ErrorIs(t, err, problem.ErrNoLeader, "it asks once its confirmation is too old")
+	})
+}
+
+// A holder that does not know yet that it was replaced may answer keep-alives for a moment; what it promises must
+// hold. Ask both holders around a take-over, and watch the lease.
+func TestPromiseOfReplacedHolderHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		old, _ := run(t, f, func(c *Config) { c.Holder = "old" })
+		grant(t, old, 1, 5)
+		elapse(time.Second)
+		require.Equal(t, []int64{5}, keepAlive(t, old, 1)) // confirms
+		elapse(100 * time.Millisecond)
+		run(t, f, func(c *Config) { c.Holder = "new" })
+		elapse(holdWindow - 101*time.Millisecond)
+		require.Equal(t, []int64{5}, keepAlive(t, old, 1), "within the window")
+		promised := time.Now().Add(5 * time.Second)
+		f.set(func(h *hooks) {
+			h.applied = func(c *command) {
+				if isRevoke(c) {
+					require.False(t, time.Now().Before(promised), "revoked %s early", time.Until(promised))
+				}
+			}
+		})
+		elapse(2 * time.Millisecond)
+		_, err := old.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
+		require.ErrorIs(t, err, problem.ErrNoLeader, "after the window")
+		elapse(6 * time.Second)
+		require.False(t, f.exists(1))
+	})
+}
+
+// A standby must acquire nothing until it is told to. Start one, tell it.
+func TestStandby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, func(c *Config) { c.Standby = true })
+		_, err := s.List(t.Context(), &leasev1.ListRequest{})
+		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.Zero(t, f.entries(isAcquire))
+		s.TakeOver()
+		elapse(0)
+		require.True(t, s.Active())
+		s.TakeOver()
+		elapse(time.Minute)
+		require.Equal(t, 1, f.entries(isAcquire))
+	})
+}
+
+// After an outcome that stayed unknown, a new epoch that follows directly must leave deadlines as they are. Fail one
+// revoke; the other lease must not get its time again.
+func TestNewEpochOfOwnKeepsDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 5)
+		grant(t, s, 2, 10)
+		var failed atomic.Bool
+		f.set(func(h *hooks) {
+			h.before = func(_ context.Context, c *command) error {
+				if isRevoke(c) && failed.CompareAndSwap(false, true) {
+					return problem.ErrTimeout
+				}
+				return nil
+			}
+		})
+		elapse(9 * time.Second)
+		require.Equal(t, 2, f.entries(isAcquire))
+		require.False(t, f.exists(1))
+		require.Equal(t, int64(1), timeToLive(t, s, 2))
+		elapse(1200 * time.Millisecond)
+		require.False(t, f.exists(2))
+	})
+}
+
+// When the epoch does not follow directly, another may have held it and made promises: all leases must get their time
+// again. The answer to one acquisition is lost, which looks the same.
+func TestNewEpochNotFollowingGivesAllTimeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 5)
+		grant(t, s, 2, 10)
+		f.set(func(h *hooks) {
+			h.after = func(_ context.Context, c *command) error {
+				if isRevoke(c) {
+					return problem.ErrTimeout
+				}
+				f.set(func(h *hooks) { h.after = nil })
+				return problem.ErrTimeout // of the acquisition
+			}
+		})
+		elapse(6 * time.Second)
+		require.Equal(t, 3, f.entries(isAcquire))
+		require.False(t, f.exists(1))
+		require.GreaterOrEqual(t, timeToLive(t, s, 2), int64(9))
+	})
+}
+
+// Starting must go on until the store takes the acquisition and lists the leases. A store that refuses for a while.
+func TestAcquireIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		f.set(func(h *hooks) { h.before = func(context.Context, *command) error { return problem.ErrNoLeader } })
+		s, _ := run(t, f, nil)
+		elapse(time.Minute)
+		require.False(t, s.Active())
+		f.set(func(h *hooks) { h.before = nil })
+		elapse(retryPauseMax)
+		require.True(t, s.Active())
+	})
+}
+
+// gate is a store behind a gate: while it is shut, calls wait.
+type gate struct {
+	*store
+	shutting atomic.Pointer[chan struct{}]
+}
+
+func (g *gate) shut() {
+	c := make(chan struct{})
+	g.shutting.Store(&c)
+}
+
+func (g *gate) open() { close(*g.shutting.Swap(nil)) }
+
+func (g *gate) Propose(ctx context.Context, req *proposeRequest) (*proposeResponse, error) {
+	if err := g.pass(ctx); err != nil {
+		return nil, err
+	}
+	return g.store.Propose(ctx, req)
+}
+
+func (g *gate) ReadIndex(ctx context.Context, req *readIndexRequest) (*readIndexResponse, error) {
+	if err := g.pass(ctx); err != nil {
+		return nil, err
+	}
+	return g.store.ReadIndex(ctx, req)
+}
+
+func (g *gate) pass(ctx context.Context) error {
+	if c := g.shutting.Load(); c != nil {
+		return await(ctx, *c)
+	}
+	return nil
+}
