@@ -28,6 +28,8 @@ const (
 	historyBytesMax = 4 << 20
 	// rangeChunkBytes is about how much one message of RangeStream holds.
 	rangeChunkBytes = 1 << 20
+	// snapshotBlobBytes bounds one message of Snapshot.
+	snapshotBlobBytes = 64 << 10
 	// tailHeartbeat is how often a silent feed tells its head.
 	tailHeartbeat = time.Second
 	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.

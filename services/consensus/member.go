@@ -123,6 +123,9 @@ func (m *Member) assemble() error {
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
 func (m *Member) Run(ctx context.Context) error {
+	if err := m.removeLeftovers(); err != nil {
+		return errors.Join(err, m.Close())
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if voters := m.stores.confState.GetVoters(); len(voters) == 1 && voters[0] == m.cfg.MemberID {
 		// Nobody else could win: do not wait for an election timeout.

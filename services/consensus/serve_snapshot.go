@@ -1,0 +1,137 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
+)
+
+// SnapshotStorageVersion is the version of etcd's storage that the files of Snapshot have.
+const SnapshotStorageVersion = snapshotfile.StorageVersion
+
+// Snapshot sends the whole state, as of now, as a file in etcd's format: blobs of it, and last its SHA-256 in a blob of
+// its own. The file is built on the disk that holds the data directory, which needs the room.
+func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
+	return m.readData(ctx, false, func() error {
+		ctx, cancel := m.untilStopped(ctx)
+		defer cancel()
+		file, err := m.buildSnapshot(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(sendFile(file, send), file.Close())
+	})
+}
+
+// buildSnapshot writes the file from a snapshot of the state, which it holds no longer than that takes.
+func (m *Member) buildSnapshot(ctx context.Context) (_ *snapshotfile.File, err error) {
+	snapshot, err := m.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	state, err := snapshotState(ctx, snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("collect the state for a snapshot: %w", err)
+	}
+	return snapshotfile.Build(ctx, m.snapshotDir(), state)
+}
+
+// snapshotDir holds the files of snapshots while they are sent.
+func (m *Member) snapshotDir() string { return filepath.Join(m.cfg.DataDir, "member") }
+
+// removeLeftovers deletes what a snapshot left behind that a crash cut short.
+func (m *Member) removeLeftovers() error {
+	err := snapshotfile.RemoveLeftovers(m.snapshotDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a data directory that is not on the machine's disk holds no such files
+	}
+	return err
+}
+
+func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.State, error) {
+	index, term := snapshot.Applied()
+	state := snapshotfile.State{
+		AppliedIndex:      index,
+		AppliedTerm:       term,
+		ConfState:         &raftpb.ConfState{},
+		CompactedRevision: snapshot.CompactedRevision(),
+		ClusterVersion:    SnapshotStorageVersion,
+		Alarms:            snapshot.Alarms(),
+	}
+	members := &consensusv1.MembersResponse{}
+	for name, message := range map[string]proto.Message{metaMembers: members, metaConfState: state.ConfState} {
+		encoded, err := snapshot.Meta(name)
+		if err != nil {
+			return snapshotfile.State{}, err
+		}
+		if err := proto.Unmarshal(encoded, message); err != nil {
+			return snapshotfile.State{}, fmt.Errorf("decode %s: %w", name, err)
+		}
+	}
+	state.Members = members.GetMembers()
+	leases, err := snapshot.Leases()
+	if err != nil {
+		return snapshotfile.State{}, err
+	}
+	state.Leases = func(yield func(*consensusv1.Lease, error) bool) {
+		for _, lease := range leases {
+			if !yield(lease, nil) {
+				return
+			}
+		}
+	}
+	state.Versions = func(yield func(snapshotfile.Version, error) bool) {
+		errEnough := errors.New("enough")
+		err := snapshot.Versions(ctx, func(_, sub int64, tombstone bool, kv *consensusv1.KeyValue) error {
+			if !yield(snapshotfile.Version{Sub: sub, Tombstone: tombstone, KV: kv}, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(snapshotfile.Version{}, err)
+		}
+	}
+	return state, nil
+}
+
+// sendFile sends what WriteTo writes, piece by piece.
+func sendFile(file *snapshotfile.File, send func(*consensusv1.SnapshotResponse) error) error {
+	size, err := file.Size()
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteTo(&blobWriter{remaining: uint64(size), send: send})
+	return err
+}
+
+// blobWriter sends each write as messages of bounded size. A short write is never merged with the next: the checksum
+// travels in a message of its own.
+type blobWriter struct {
+	remaining uint64
+	send      func(*consensusv1.SnapshotResponse) error
+}
+
+func (w *blobWriter) Write(p []byte) (int, error) {
+	written := 0
+	for len(p) > 0 {
+		blob := append([]byte(nil), p[:min(len(p), snapshotBlobBytes)]...)
+		p = p[len(blob):]
+		w.remaining -= uint64(len(blob))
+		if err := w.send(&consensusv1.SnapshotResponse{Blob: blob, RemainingBytes: w.remaining}); err != nil {
+			return written, err
+		}
+		written += len(blob)
+	}
+	return written, nil
+}
