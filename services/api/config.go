@@ -1,0 +1,145 @@
+package api
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/api/v3/version"
+
+	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
+	"github.com/quoratedb/quorate/services/api/port"
+)
+
+// Defaults of Config, which are etcd's.
+const (
+	DefaultMaxRequestBytes      = 3 << 19 // 1.5 MiB
+	DefaultMaxTxnOps            = 128
+	DefaultMaxConcurrentStreams = math.MaxUint32
+	DefaultKeepAliveMinTime     = 5 * time.Second
+	DefaultKeepAliveInterval    = 2 * time.Hour
+	DefaultKeepAliveTimeout     = 20 * time.Second
+	DefaultRequestTimeout       = 7 * time.Second
+	DefaultDrainTimeout         = 7 * time.Second
+)
+
+const (
+	// envelopeBytes is what a message may be larger than the largest request: between the two a request is refused with
+	// etcd's own error, beyond them by the transport.
+	envelopeBytes = 512 << 10
+	// requestBytesMax keeps MaxRequestBytes and envelopeBytes together below what a length on the wire can say.
+	requestBytesMax = math.MaxInt32 - envelopeBytes
+)
+
+// Config says where and how to serve. The ports, a Logger and a listener are required; a zero in any other field means
+// its default.
+type Config struct {
+	Consensus port.Consensus
+	Lease     port.Lease
+	Watch     port.Watch
+
+	Logger *slog.Logger
+	// Registerer takes the metrics and Gatherer is what /metrics shows; without them there are none, or no /metrics.
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+
+	// Listeners take clients without TLS, TLSListeners with TLS. Run owns and closes them.
+	Listeners    []net.Listener
+	TLSListeners []net.Listener
+	// TLS is for TLSListeners.
+	TLS *tls.Config
+	// MetricsListeners serve /metrics and the health paths alone.
+	MetricsListeners []net.Listener
+	// MaxConnections bounds the open client connections; more wait in the kernel's backlog. 0 means 65,536.
+	MaxConnections int
+
+	// MaxRequestBytes bounds a write request's encoding, MaxTxnOps the operations of a transaction.
+	MaxRequestBytes uint
+	MaxTxnOps       uint
+	// MaxConcurrentStreams bounds the calls under way on one connection.
+	MaxConcurrentStreams uint32
+	// RequestTimeout is how long a write, or the agreement on a read, may take.
+	RequestTimeout time.Duration
+
+	// KeepAliveMinTime is how often a gRPC client may ping. KeepAliveInterval is how often the server pings an idle one,
+	// KeepAliveTimeout how long it waits for the answer. A negative value switches the rule off.
+	KeepAliveMinTime, KeepAliveInterval, KeepAliveTimeout time.Duration
+
+	// CORS are the origins whose scripts may call; none or "*" means all.
+	CORS []string
+
+	// DrainTimeout bounds how long Run waits, once its context has ended, for calls that are under way.
+	DrainTimeout time.Duration
+
+	// Versions is what /version and Status say.
+	Versions Versions
+}
+
+// Versions are the versions that a server names, each like "3.7.0".
+type Versions struct {
+	// Server is the etcd version that this server behaves like, Cluster what its cluster has agreed on, Storage its data's.
+	Server  string `json:"etcdserver"`
+	Cluster string `json:"etcdcluster"`
+	Storage string `json:"storage"`
+}
+
+// withDefaults fills in what was left zero.
+func (c Config) withDefaults() Config {
+	set(&c.MaxRequestBytes, DefaultMaxRequestBytes)
+	set(&c.MaxTxnOps, DefaultMaxTxnOps)
+	set(&c.MaxConcurrentStreams, DefaultMaxConcurrentStreams)
+	set(&c.RequestTimeout, DefaultRequestTimeout)
+	set(&c.KeepAliveMinTime, DefaultKeepAliveMinTime)
+	set(&c.KeepAliveInterval, DefaultKeepAliveInterval)
+	set(&c.KeepAliveTimeout, DefaultKeepAliveTimeout)
+	set(&c.DrainTimeout, DefaultDrainTimeout)
+	set(&c.Versions.Server, version.Version)
+	set(&c.Versions.Cluster, "3.7.0")
+	set(&c.Versions.Storage, "3.7.0")
+	if len(c.CORS) == 0 {
+		c.CORS = []string{"*"}
+	}
+	return c
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports everything that is wrong at once.
+func (c Config) Validate() error {
+	var problems []error
+	wrong := func(is bool, format string, values ...any) {
+		if is {
+			problems = append(problems, fmt.Errorf(format, values...))
+		}
+	}
+	wrong(c.Consensus == nil || c.Lease == nil || c.Watch == nil, "a port is missing: consensus, lease and watch are all needed")
+	wrong(c.Logger == nil, "no logger")
+	wrong(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener for clients")
+	wrong(len(c.TLSListeners) > 0 && c.TLS == nil, "listeners with TLS, but no TLS settings")
+	wrong(c.MaxRequestBytes > requestBytesMax, "--max-request-bytes: %d is more than %d", c.MaxRequestBytes, uint(requestBytesMax))
+	wrong(c.MaxConnections < 0, "at most %d connections", c.MaxConnections)
+	return errors.Join(problems...)
+}
+
+// receiveBytesMax is the largest message that a transport takes from a client.
+func (c Config) receiveBytesMax() int { return int(c.MaxRequestBytes) + envelopeBytes }
+
+func (c Config) grpc() grpcserver.Config {
+	return grpcserver.Config{
+		ReceiveBytesMax:      c.receiveBytesMax(),
+		ConcurrentStreamsMax: c.MaxConcurrentStreams,
+		KeepAlive: grpcserver.KeepAlive{
+			MinTime: c.KeepAliveMinTime, Interval: c.KeepAliveInterval, Timeout: c.KeepAliveTimeout,
+		},
+	}
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"time"
+
+	connectcors "connectrpc.com/cors"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/cors"
+
+	"github.com/quoratedb/quorate/services/api/internal/calls"
+	"github.com/quoratedb/quorate/services/api/internal/connectserver"
+	"github.com/quoratedb/quorate/services/api/internal/health"
+	"github.com/quoratedb/quorate/services/api/internal/sniff"
+)
+
+// Limits of the HTTP servers. There is none on a whole request or answer, for a watch may last for months.
+const (
+	// readHeaderTimeout bounds how long the headers of a request over HTTP/1.1 may take.
+	readHeaderTimeout = time.Minute
+	// idleTimeout ends a connection that has no request under way.
+	idleTimeout = 5 * time.Minute
+	// headerBytesMax bounds the headers of one request.
+	headerBytesMax = 1 << 20
+	// pingAfter is how long nothing may arrive over HTTP/2 before the client is pinged, and pingTimeout how long it has
+	// to answer: the streams of a client that is gone end.
+	pingAfter   = time.Minute
+	pingTimeout = 20 * time.Second
+)
+
+// newClientHandler routes everything that is not gRPC.
+func newClientHandler(cfg Config, services connectserver.Services, watched *calls.Calls, wellness *health.Handler) http.Handler {
+	mux := http.NewServeMux()
+	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
+	mux.HandleFunc("/version", versionHandler(cfg.Versions))
+	addOperations(mux, cfg.Gatherer, wellness)
+	return withTLSState(crossOrigin(cfg.CORS).Handler(mux))
+}
+
+// newMetricsHandler routes what the metrics listeners serve.
+func newMetricsHandler(cfg Config, wellness *health.Handler) http.Handler {
+	mux := http.NewServeMux()
+	addOperations(mux, cfg.Gatherer, wellness)
+	return mux
+}
+
+func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *health.Handler) {
+	wellness.Register(mux)
+	if gatherer != nil {
+		mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	}
+}
+
+// newHTTPServer returns a server of HTTP/1.1 and of HTTP/2 without negotiation: TLS, where there is any, was spoken
+// before it gets a connection.
+func newHTTPServer(handler http.Handler, cfg Config) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytesMax,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: int(min(cfg.MaxConcurrentStreams, math.MaxInt32)),
+			SendPingTimeout:      pingAfter,
+			PingTimeout:          pingTimeout,
+		},
+		ConnContext: rememberTLS,
+		// What it logs are clients' mistakes.
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+type tlsStateKey struct{}
+
+func rememberTLS(ctx context.Context, conn net.Conn) context.Context {
+	if sniffed, ok := conn.(*sniff.Conn); ok && sniffed.TLS() != nil {
+		return context.WithValue(ctx, tlsStateKey{}, sniffed.TLS())
+	}
+	return ctx
+}
+
+// withTLSState tells handlers about the TLS that net/http did not see.
+func withTLSState(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if state, ok := r.Context().Value(tlsStateKey{}).(*tls.ConnectionState); ok {
+			r.TLS = state
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// crossOrigin lets scripts of other origins call. Nothing depends on cookies, so that "*" gives nothing away.
+func crossOrigin(origins []string) *cors.Cors {
+	return cors.New(cors.Options{
+		AllowedOrigins:       origins,
+		AllowedMethods:       append(connectcors.AllowedMethods(), http.MethodPut, http.MethodDelete, http.MethodOptions),
+		AllowedHeaders:       append(connectcors.AllowedHeaders(), "Accept", "Authorization"),
+		ExposedHeaders:       connectcors.ExposedHeaders(),
+		OptionsSuccessStatus: http.StatusOK,
+	})
+}
+
+func versionHandler(versions Versions) http.HandlerFunc {
+	body, err := json.Marshal(versions)
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method != http.MethodGet:
+			w.Header().Set("Allow", http.MethodGet)
+			http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(body)
+		}
+	}
+}

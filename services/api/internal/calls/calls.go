@@ -1,0 +1,153 @@
+package calls
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+)
+
+// Calls is shared by the servers of all protocols. Its interceptors may run concurrently once Register has been called.
+type Calls struct {
+	counters vectors
+	methods  map[string]*Method
+
+	// Unary calls that have begun and not ended.
+	unary atomic.Int64
+	// ending is set once the server has begun to stop; from then on idle is nudged when unary falls to zero.
+	ending atomic.Bool
+	idle   chan struct{}
+	// streams ends with the server; every stream's context ends with it.
+	streams    context.Context
+	endStreams context.CancelFunc
+}
+
+// New registers the metrics, where registerer is not nil.
+func New(registerer prometheus.Registerer) *Calls {
+	c := &Calls{
+		counters: newVectors(),
+		methods:  make(map[string]*Method),
+		idle:     make(chan struct{}, 1),
+	}
+	c.streams, c.endStreams = context.WithCancel(context.Background())
+	if registerer != nil {
+		c.counters.register(registerer)
+	}
+	return c
+}
+
+// Register makes known which methods there are. It must not run concurrently with calls.
+func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
+	for service, info := range services {
+		for _, method := range info.Methods {
+			c.methods["/"+service+"/"+method.Name] = c.counters.method(service, method)
+		}
+	}
+}
+
+// Method returns the counters of a method by its full name, "/package.Service/Method". An unknown one has counters
+// that nobody sees.
+func (c *Calls) Method(full string) *Method {
+	if m, ok := c.methods[full]; ok {
+		return m
+	}
+	return unknown
+}
+
+// End makes the contexts of all streams, also of those to come, end.
+func (c *Calls) End() {
+	c.ending.Store(true)
+	c.endStreams()
+}
+
+// WaitUnary waits until no unary call is under way or ctx ends, which it reports. Call it after End and once.
+func (c *Calls) WaitUnary(ctx context.Context) error {
+	for c.unary.Load() > 0 {
+		select {
+		case <-c.idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// BeginUnary counts a unary call. End it with EndUnary.
+func (c *Calls) BeginUnary(m *Method) {
+	c.unary.Add(1)
+	m.Started()
+	m.Received()
+}
+
+// EndUnary counts how a unary call ended.
+func (c *Calls) EndUnary(m *Method, err error) {
+	if err == nil {
+		m.Sent()
+	}
+	m.Handled(status.Code(err))
+	// ending is read after unary falls, WaitUnary reads unary after ending is set: one of them sees the other.
+	if c.unary.Add(-1) == 0 && c.ending.Load() {
+		select {
+		case c.idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Unary is the interceptor of unary gRPC calls.
+func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	m := c.Method(info.FullMethod)
+	c.BeginUnary(m)
+	response, err := handle(ctx, request)
+	c.EndUnary(m, err)
+	return response, err
+}
+
+// Stream is the interceptor of streaming gRPC calls.
+func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	m := c.Method(info.FullMethod)
+	return c.RunStream(m, inner, func(stream grpc.ServerStream) error { return handle(service, stream) })
+}
+
+// RunStream runs the handler of a stream of any protocol on inner: counted, and with a context that ends with the server
+// too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere.
+func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.ServerStream) error) error {
+	ctx, cancel := context.WithCancel(inner.Context())
+	defer cancel()
+	defer context.AfterFunc(c.streams, cancel)()
+	m.Started()
+	err := handle(&counted{ServerStream: inner, ctx: ctx, method: m})
+	if c.streams.Err() != nil && inner.Context().Err() == nil {
+		err = rpctypes.ErrGRPCStopped
+	}
+	m.Handled(status.Code(err))
+	return err
+}
+
+// counted counts the messages of a stream.
+type counted struct {
+	grpc.ServerStream
+	ctx    context.Context
+	method *Method
+}
+
+func (s *counted) Context() context.Context { return s.ctx }
+
+func (s *counted) SendMsg(message any) error {
+	err := s.ServerStream.SendMsg(message)
+	if err == nil {
+		s.method.Sent()
+	}
+	return err
+}
+
+func (s *counted) RecvMsg(message any) error {
+	err := s.ServerStream.RecvMsg(message)
+	if err == nil {
+		s.method.Received()
+	}
+	return err
+}

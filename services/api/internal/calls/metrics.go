@@ -1,0 +1,86 @@
+package calls
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+)
+
+// codesMax is the number of gRPC status codes; they are numbered without gaps.
+const codesMax = int(codes.Unauthenticated) + 1
+
+// vectors are the metrics of go-grpc-middleware's Prometheus provider, which etcd has. That package looks the labels of
+// each call up in maps and builds a reporter for it; here the counters of a method are found once.
+type vectors struct {
+	started, received, sent, handled *prometheus.CounterVec
+}
+
+func newVectors() vectors {
+	labels := []string{"grpc_type", "grpc_service", "grpc_method"}
+	counter := func(name, help string, labels []string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	return vectors{
+		started:  counter("grpc_server_started_total", "Total number of RPCs started on the server.", labels),
+		received: counter("grpc_server_msg_received_total", "Total number of RPC stream messages received on the server.", labels),
+		sent:     counter("grpc_server_msg_sent_total", "Total number of RPC stream messages sent by the server.", labels),
+		handled: counter("grpc_server_handled_total",
+			"Total number of RPCs completed on the server, regardless of success or failure.", append(labels, "grpc_code")),
+	}
+}
+
+func (v vectors) register(registerer prometheus.Registerer) {
+	registerer.MustRegister(v.started, v.received, v.sent, v.handled)
+}
+
+// method makes the counters of one method, so that all of its series exist from the start, as etcd's do.
+func (v vectors) method(service string, info grpc.MethodInfo) *Method {
+	kind := kindOf(info)
+	m := &Method{
+		started:  v.started.WithLabelValues(kind, service, info.Name),
+		received: v.received.WithLabelValues(kind, service, info.Name),
+		sent:     v.sent.WithLabelValues(kind, service, info.Name),
+	}
+	for code := range m.handled {
+		m.handled[code] = v.handled.WithLabelValues(kind, service, info.Name, codes.Code(code).String())
+	}
+	return m
+}
+
+func kindOf(info grpc.MethodInfo) string {
+	switch {
+	case info.IsClientStream && info.IsServerStream:
+		return "bidi_stream"
+	case info.IsClientStream:
+		return "client_stream"
+	case info.IsServerStream:
+		return "server_stream"
+	}
+	return "unary"
+}
+
+// Method counts the calls of one method. Its methods may be called concurrently and allocate nothing.
+type Method struct {
+	started, received, sent prometheus.Counter
+	handled                 [codesMax]prometheus.Counter
+}
+
+// unknown stands for methods that were not registered.
+var unknown = newVectors().method("", grpc.MethodInfo{})
+
+// Started counts the beginning of a call.
+func (m *Method) Started() { m.started.Inc() }
+
+// Received counts a message from the client.
+func (m *Method) Received() { m.received.Inc() }
+
+// Sent counts a message to the client.
+func (m *Method) Sent() { m.sent.Inc() }
+
+// Handled counts the end of a call.
+func (m *Method) Handled(code codes.Code) {
+	if int(code) >= codesMax {
+		code = codes.Unknown
+	}
+	m.handled[code].Inc()
+}

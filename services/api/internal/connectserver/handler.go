@@ -1,0 +1,140 @@
+package connectserver
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/quoratedb/quorate/services/api/internal/calls"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
+)
+
+// Services are the methods to serve, as grpc-go would have them.
+type Services struct {
+	KV          etcdserverpb.KVServer
+	Watch       etcdserverpb.WatchServer
+	Lease       etcdserverpb.LeaseServer
+	Cluster     etcdserverpb.ClusterServer
+	Maintenance etcdserverpb.MaintenanceServer
+	Auth        etcdserverpb.AuthServer
+}
+
+// Register adds a handler for each service to mux. A message from a client may have up to receiveBytesMax bytes.
+func Register(mux *http.ServeMux, services Services, watched *calls.Calls, receiveBytesMax int) {
+	options := []connect.HandlerOption{
+		connect.WithReadMaxBytes(receiveBytesMax),
+		connect.WithInterceptors(unary{watched}),
+	}
+	add := func(path string, handler http.Handler) { mux.Handle(path, inward(handler)) }
+	add(etcdserverpbconnect.NewKVHandler(kv{services.KV, watched}, options...))
+	add(etcdserverpbconnect.NewWatchHandler(watch{services.Watch, watched}, options...))
+	add(etcdserverpbconnect.NewLeaseHandler(lease{services.Lease, watched}, options...))
+	add(etcdserverpbconnect.NewClusterHandler(services.Cluster, options...))
+	add(etcdserverpbconnect.NewMaintenanceHandler(maintenance{services.Maintenance, watched}, options...))
+	add(etcdserverpbconnect.NewAuthHandler(services.Auth, options...))
+}
+
+// The generated unary signatures are gRPC's own, so that embedding a service is all it takes; the streams are told apart
+// by their types.
+type (
+	kv struct {
+		etcdserverpb.KVServer
+		watched *calls.Calls
+	}
+	watch struct {
+		etcdserverpb.WatchServer
+		watched *calls.Calls
+	}
+	lease struct {
+		etcdserverpb.LeaseServer
+		watched *calls.Calls
+	}
+	maintenance struct {
+		etcdserverpb.MaintenanceServer
+		watched *calls.Calls
+	}
+)
+
+func (s kv) RangeStream(ctx context.Context, request *etcdserverpb.RangeRequest, stream *connect.ServerStream[etcdserverpb.RangeStreamResponse]) error {
+	return serverStream(ctx, s.watched, request, stream, s.KVServer.RangeStream)
+}
+
+func (s watch) Watch(ctx context.Context, stream *connect.BidiStream[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]) error {
+	return bidiStream(ctx, s.watched, stream, s.WatchServer.Watch)
+}
+
+func (s lease) LeaseKeepAlive(ctx context.Context, stream *connect.BidiStream[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]) error {
+	return bidiStream(ctx, s.watched, stream, s.LeaseServer.LeaseKeepAlive)
+}
+
+func (s maintenance) Snapshot(ctx context.Context, request *etcdserverpb.SnapshotRequest, stream *connect.ServerStream[etcdserverpb.SnapshotResponse]) error {
+	return serverStream(ctx, s.watched, request, stream, s.MaintenanceServer.Snapshot)
+}
+
+// unary counts unary calls and translates their errors.
+type unary struct{ watched *calls.Calls }
+
+var _ connect.Interceptor = unary{}
+
+func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
+		method := i.watched.Method(request.Spec().Procedure)
+		i.watched.BeginUnary(method)
+		response, err := next(ctx, request)
+		i.watched.EndUnary(method, err)
+		return response, toConnect(err)
+	}
+}
+
+func (unary) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+func (unary) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
+
+// inward gives a request's context what methods expect from grpc-go's: headers as metadata, and who the client is.
+func inward(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		headers := make(metadata.MD, len(r.Header))
+		for name, values := range r.Header {
+			headers[strings.ToLower(name)] = values
+		}
+		ctx := metadata.NewIncomingContext(r.Context(), headers)
+		ctx = peer.NewContext(ctx, &peer.Peer{Addr: remote(r.RemoteAddr), AuthInfo: authInfo(r.TLS)})
+		ctx = context.WithValue(ctx, stopReadingKey{}, func() {
+			// It fails where there is no stream to stop: over HTTP/1.1 a request is read before it is answered.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// authInfo returns nil without TLS.
+func authInfo(state *tls.ConnectionState) credentials.AuthInfo {
+	if state == nil {
+		return nil
+	}
+	return credentials.TLSInfo{
+		State:          *state,
+		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+	}
+}
+
+// remote is a client's address as net/http gives it.
+type remote string
+
+var _ net.Addr = remote("")
+
+func (remote) Network() string  { return "tcp" }
+func (r remote) String() string { return string(r) }

@@ -1,0 +1,75 @@
+package grpcserver
+
+import (
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/quoratedb/quorate/services/api/internal/calls"
+	"github.com/quoratedb/quorate/services/api/internal/wire"
+)
+
+// bufferBytes is the size of a connection's read buffer and of its write buffer.
+const bufferBytes = 32 << 10
+
+// Config says how calls are taken. Zero values mean grpc-go's defaults, except for KeepAlive.
+type Config struct {
+	// ReceiveBytesMax bounds a message from a client.
+	ReceiveBytesMax int
+	// ConcurrentStreamsMax bounds the calls under way on one connection.
+	ConcurrentStreamsMax uint32
+	KeepAlive            KeepAlive
+}
+
+// KeepAlive is etcd's --grpc-keepalive-*.
+type KeepAlive struct {
+	// MinTime is how often a client may ping; it is disconnected if it does more often. 0 leaves it to grpc-go.
+	MinTime time.Duration
+	// Interval is how often the server pings an idle client, and Timeout how long it then waits for the answer. Unless
+	// both are set the server does not ping.
+	Interval, Timeout time.Duration
+}
+
+// Server is a grpc.Server with etcd's settings.
+type Server struct {
+	*grpc.Server
+	health *health.Server
+}
+
+// New returns a server with the health service and without any other. Finish registering services with Ready.
+func New(cfg Config, watched *calls.Calls) *Server {
+	options := []grpc.ServerOption{
+		grpc.Creds(handshaken{}),
+		grpc.ForceServerCodecV2(wire.Codec{}),
+		grpc.UnaryInterceptor(watched.Unary),
+		grpc.StreamInterceptor(watched.Stream),
+		grpc.MaxRecvMsgSize(cfg.ReceiveBytesMax),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxConcurrentStreams(cfg.ConcurrentStreamsMax),
+		grpc.ReadBufferSize(bufferBytes),
+		grpc.WriteBufferSize(bufferBytes),
+		grpc.WaitForHandlers(true),
+	}
+	if cfg.KeepAlive.MinTime > 0 {
+		options = append(options, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: cfg.KeepAlive.MinTime}))
+	}
+	if cfg.KeepAlive.Interval > 0 && cfg.KeepAlive.Timeout > 0 {
+		options = append(options, grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: cfg.KeepAlive.Interval, Timeout: cfg.KeepAlive.Timeout,
+		}))
+	}
+	s := &Server{Server: grpc.NewServer(options...), health: health.NewServer()}
+	grpc_health_v1.RegisterHealthServer(s.Server, s.health)
+	return s
+}
+
+// Ready adds reflection of all services that are registered by now.
+func (s *Server) Ready() { reflection.Register(s.Server) }
+
+// Leave tells those who watch the health service that the server is about to stop.
+func (s *Server) Leave() { s.health.Shutdown() }

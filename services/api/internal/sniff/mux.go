@@ -1,0 +1,180 @@
+package sniff
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// HandshakeTimeout bounds the TLS handshake and the first bytes of a connection together.
+	HandshakeTimeout = 30 * time.Second
+	// ConnectionsMax is how many connections may be open unless Config says otherwise. Each costs about 70 KiB once it
+	// is served, so this is a bound for accidents, not a quota.
+	ConnectionsMax = 1 << 16
+	// acceptBackoffMin and acceptBackoffMax are the first and the longest pause after a failure to accept, say for want of file descriptors.
+	acceptBackoffMin = 5 * time.Millisecond
+	acceptBackoffMax = time.Second
+)
+
+// Config says how connections are taken.
+type Config struct {
+	// ConnectionsMax bounds the open connections, those that were handed on included; beyond it, connections wait in the
+	// kernel's backlog. 0 means ConnectionsMax.
+	ConnectionsMax int
+	Logger         *slog.Logger
+	// Registerer may be nil.
+	Registerer prometheus.Registerer
+}
+
+// Listener is where connections come from.
+type Listener struct {
+	net.Listener
+	// TLS, unless nil, is spoken by every connection. It must offer "h2" and "http/1.1" as NextProtos.
+	TLS *tls.Config
+}
+
+// Mux sorts connections. Create it with New, give its two listeners to two servers, and Run it.
+type Mux struct {
+	logger *slog.Logger
+	grpc   *queue
+	http   *queue
+	// slots holds one element for each open connection.
+	slots   chan struct{}
+	sorting sync.WaitGroup
+}
+
+// New starts nothing.
+func New(cfg Config) *Mux {
+	if cfg.ConnectionsMax <= 0 {
+		cfg.ConnectionsMax = ConnectionsMax
+	}
+	m := &Mux{
+		logger: cfg.Logger,
+		grpc:   newQueue(),
+		http:   newQueue(),
+		slots:  make(chan struct{}, cfg.ConnectionsMax),
+	}
+	if cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "quorate_api_connections",
+			Help: "Open client connections.",
+		}, func() float64 { return float64(len(m.slots)) }))
+	}
+	return m
+}
+
+// GRPC is the listener whose connections begin with a gRPC request. They are of type *Conn.
+func (m *Mux) GRPC() net.Listener { return m.grpc }
+
+// HTTP is the listener whose connections begin with anything else. They are of type *Conn.
+func (m *Mux) HTTP() net.Listener { return m.http }
+
+// Run accepts from the listeners, which it then owns and closes, until ctx ends; it returns when no connection is in its
+// hands any more. Those that it
+// handed on, and the two listeners that its servers hold, are theirs to close. It fails if a listener of its own does.
+func (m *Mux) Run(ctx context.Context, listeners ...Listener) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var accepting sync.WaitGroup
+	for _, listener := range listeners {
+		accepting.Go(func() {
+			if err := m.accept(ctx, listener); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	<-ctx.Done()
+	for _, listener := range listeners {
+		_ = listener.Close()
+	}
+	accepting.Wait()
+	m.sorting.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// accept takes connections from one listener, each into a goroutine of its own, so that a slow one delays no other.
+func (m *Mux) accept(ctx context.Context, listener Listener) error {
+	var backoff time.Duration
+	for {
+		raw, err := listener.Accept()
+		switch {
+		case err == nil:
+			backoff = 0
+			select {
+			case m.slots <- struct{}{}:
+				m.sorting.Go(func() { m.sort(ctx, raw, listener.TLS) })
+			case <-ctx.Done():
+				_ = raw.Close()
+			}
+			continue
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("listening on %s: %w", listener.Addr(), err)
+		}
+		backoff = min(max(2*backoff, acceptBackoffMin), acceptBackoffMax)
+		m.logger.Error("cannot accept a connection", "address", listener.Addr().String(), "error", err, "retry-in", backoff)
+		select {
+		case <-time.After(backoff):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// sort finds out what a connection speaks and hands it on. The end of ctx closes it if it is still in here.
+func (m *Mux) sort(ctx context.Context, raw net.Conn, secure *tls.Config) {
+	conn := &Conn{Conn: raw, release: sync.OnceFunc(func() { <-m.slots })}
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
+	to, err := m.meet(ctx, conn, secure)
+	if err != nil || !stop() {
+		_ = conn.Close()
+		if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
+			m.logger.Debug("connection ended before its first request", "remote", raw.RemoteAddr().String(), "error", err)
+		}
+		return
+	}
+	if !to.put(ctx, conn) {
+		_ = conn.Close()
+	}
+}
+
+// meet does the TLS handshake, if there is one, and sniffs.
+func (m *Mux) meet(ctx context.Context, conn *Conn, secure *tls.Config) (*queue, error) {
+	if err := conn.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
+		return nil, err
+	}
+	if secure != nil {
+		secured := tls.Server(conn.Conn, secure)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			m.logger.Warn("rejected connection on client endpoint", "remote", conn.RemoteAddr().String(), "error", err)
+			return nil, err
+		}
+		state := secured.ConnectionState()
+		conn.Conn, conn.state = secured, &state
+		if state.NegotiatedProtocol == "http/1.1" {
+			return m.http, conn.SetDeadline(time.Time{})
+		}
+	}
+	spoken, replay, err := sniff(conn.Conn)
+	if err != nil {
+		return nil, err
+	}
+	conn.replay = replay
+	if spoken == protocolGRPC {
+		return m.grpc, nil
+	}
+	return m.http, conn.SetDeadline(time.Time{})
+}

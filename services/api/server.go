@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/quoratedb/quorate/services/api/internal/calls"
+	"github.com/quoratedb/quorate/services/api/internal/connectserver"
+	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
+	"github.com/quoratedb/quorate/services/api/internal/health"
+	"github.com/quoratedb/quorate/services/api/internal/sniff"
+	v3 "github.com/quoratedb/quorate/services/api/internal/v3"
+)
+
+// streamGrace is how long streams have to end by themselves once they were told to and all other calls are done. One
+// that waits for its client does not notice before its connection goes.
+const streamGrace = 500 * time.Millisecond
+
+// Server serves clients. Create it with New and Run it once.
+type Server struct {
+	cfg     Config
+	calls   *calls.Calls
+	mux     *sniff.Mux
+	grpc    *grpcserver.Server
+	http    *http.Server
+	metrics *http.Server
+	// requests are those that net/http has handed to our handlers.
+	requests *gate
+}
+
+// New builds a server. It starts nothing, but its listeners may have connections waiting already.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	services, err := v3.New(v3.Config{
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Logger: cfg.Logger,
+		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
+		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	return newServer(cfg, connectserver.Services{
+		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
+		Cluster: services.Cluster, Maintenance: services.Maintenance,
+		Auth: etcdserverpb.UnimplementedAuthServer{},
+	}), nil
+}
+
+// newServer puts the wires around services.
+func newServer(cfg Config, services connectserver.Services) *Server {
+	watched := calls.New(cfg.Registerer)
+	wellness := health.New(cfg.Consensus, cfg.Logger, cfg.Registerer)
+	s := &Server{
+		cfg:      cfg,
+		calls:    watched,
+		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
+		grpc:     grpcserver.New(cfg.grpc(), watched),
+		metrics:  newHTTPServer(newMetricsHandler(cfg, wellness), cfg),
+		requests: newGate(),
+	}
+	s.http = newHTTPServer(s.requests.guard(newClientHandler(cfg, services, watched, wellness)), cfg)
+	etcdserverpb.RegisterKVServer(s.grpc, services.KV)
+	etcdserverpb.RegisterWatchServer(s.grpc, services.Watch)
+	etcdserverpb.RegisterLeaseServer(s.grpc, services.Lease)
+	etcdserverpb.RegisterClusterServer(s.grpc, services.Cluster)
+	etcdserverpb.RegisterMaintenanceServer(s.grpc, services.Maintenance)
+	etcdserverpb.RegisterAuthServer(s.grpc, services.Auth)
+	s.grpc.Ready()
+	watched.Register(s.grpc.GetServiceInfo())
+	return s
+}
+
+// Run serves until ctx ends or a listener fails, then stops and returns when everything it started has ended: nil in
+// the first case.
+func (s *Server) Run(ctx context.Context) error {
+	failed := make(chan error, 3+len(s.cfg.MetricsListeners))
+	var running sync.WaitGroup
+	start := func(serve func() error) {
+		running.Go(func() {
+			if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAccepting()
+	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
+	start(func() error { return s.grpc.Serve(s.mux.GRPC()) })
+	start(func() error { return s.http.Serve(s.mux.HTTP()) })
+	for _, listener := range s.cfg.MetricsListeners {
+		start(func() error { return s.metrics.Serve(listener) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.stop(stopAccepting)
+	running.Wait()
+	return err
+}
+
+func (s *Server) listeners() []sniff.Listener {
+	var listeners []sniff.Listener
+	for _, plain := range s.cfg.Listeners {
+		listeners = append(listeners, sniff.Listener{Listener: plain})
+	}
+	for _, secure := range s.cfg.TLSListeners {
+		listeners = append(listeners, sniff.Listener{Listener: secure, TLS: s.cfg.TLS})
+	}
+	return listeners
+}
+
+// stop ends serving, in this order:
+//
+//  1. Whoever watches the gRPC health service hears that this server leaves.
+//  2. Nobody is let in any more: listeners and connections without a request close.
+//  3. Streams end: a watch would otherwise hold up the stop for ever, and its client should look elsewhere now.
+//  4. Calls under way finish, in no more than the drain timeout. Clients are told to send no others here.
+//  5. What is left, streams that did not notice, is cut off with its connection.
+//  6. The metrics listeners close last, so that the above can be observed.
+func (s *Server) stop(stopAccepting func()) {
+	s.grpc.Leave()
+	stopAccepting()
+	s.calls.End()
+
+	draining, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	var graceful sync.WaitGroup
+	graceful.Go(s.grpc.GracefulStop)
+	graceful.Go(func() { _ = s.http.Shutdown(draining) })
+	drained := make(chan struct{})
+	go func() {
+		graceful.Wait()
+		close(drained)
+	}()
+	if s.calls.WaitUnary(draining) == nil {
+		select {
+		case <-drained:
+		case <-draining.Done():
+		case <-time.After(streamGrace):
+		}
+	} else {
+		s.cfg.Logger.Warn("calls were still under way when the time to finish them ran out", "timeout", s.cfg.DrainTimeout)
+	}
+	cancel()
+	s.grpc.Stop()
+	_ = s.http.Close()
+	<-drained
+	s.requests.close()
+	_ = s.metrics.Close()
+}
