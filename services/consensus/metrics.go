@@ -8,7 +8,7 @@ import (
 )
 
 // registerMetrics offers the member's state under etcd's names where they mean the same. They are read when they are
-// scraped: nothing is counted on the way of a request.
+// scraped: nothing is counted on the way of a request. The stores register their own.
 func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 	if registerer == nil {
 		return nil
@@ -41,15 +41,6 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 		}),
 		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
 			return float64(m.cfg.QuotaBytes)
-		}),
-		gauge("etcd_mvcc_db_total_size_in_bytes", "What the state takes on disk in bytes.", func() float64 {
-			return float64(m.size.Load())
-		}),
-		gauge("etcd_debugging_mvcc_current_revision", "The newest revision.", func() float64 {
-			return float64(m.store.Revision())
-		}),
-		gauge("etcd_debugging_mvcc_compact_revision", "The oldest revision that can be read.", func() float64 {
-			return float64(m.store.CompactedRevision())
 		}),
 		gauge("quorate_feed_oldest_revision", "The oldest revision that the commit feed holds in memory.", func() float64 {
 			return float64(m.feed.Oldest())
