@@ -275,6 +275,6 @@ func timeToLive(t *testing.T, s *Service, id int64) int64 {
 
 // elapse lets time pass in the test's bubble, and everything that is due happen.
 func elapse(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
