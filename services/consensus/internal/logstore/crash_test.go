@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -97,6 +98,56 @@ func TestFullDiskStopsWritesAndLosesNothing(t *testing.T) {
 	hs, _, err := s.InitialState()
 	require.NoError(t, err)
 	require.True(t, proto.Equal(hardState(1, 1, 5), hs))
+}
+
+// TestFullDiskDuringFlush lets the write-ahead file be written while tables cannot: the failure of the flush in the
+// background must stop the log before appends hang.
+func TestFullDiskDuringFlush(t *testing.T) {
+	mem := vfs.NewMem()
+	full := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})}
+	told := make(chan error, 1)
+	s, err := Open(Options{Dir: "log", FS: errorfs.Wrap(mem, full), OnFatal: func(err error) { told <- err }})
+	require.NoError(t, err)
+	full.On()
+	next := uint64(1)
+	for ; ; next++ {
+		err := s.Append(run(next, next, 1), nil, true)
+		if next == 100 {
+			_, err := s.db.AsyncFlush()
+			require.NoError(t, err)
+		}
+		if err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			break
+		}
+	}
+	require.ErrorIs(t, <-told, syscall.ENOSPC)
+	require.ErrorIs(t, s.Close(), ErrFailed)
+	require.GreaterOrEqual(t, len(all(t, openAt(t, mem, "log"))), int(next-1))
+}
+
+// TestOpenOnFullDisk opens an existing log without space to open it: the cause is named, and a later Open with space
+// finds everything.
+func TestOpenOnFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	s := openAt(t, mem, "log")
+	require.NoError(t, s.Append(run(1, 5, 1), nil, true))
+	require.NoError(t, s.Close())
+	full := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpFileSync {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	_, err := Open(Options{Dir: "log", FS: errorfs.Wrap(mem, full)})
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.ErrorContains(t, err, "directory log")
+	requireEntries(t, run(1, 5, 1), all(t, openAt(t, mem, "log")))
 }
 
 // TestOpenOnFullOrReadOnlyDisk shows that a directory which cannot be written is reported as such.

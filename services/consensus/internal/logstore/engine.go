@@ -1,9 +1,11 @@
 package logstore
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -90,10 +92,21 @@ func fatalCause(format string, args []any) error {
 	return fmt.Errorf(format, args...)
 }
 
+// backgroundError takes the failure of a flush or compaction, which Pebble tries again at once and for ever. Where the
+// disk is the reason, appends would go on into what space is left and then hang: better to stop with the cause.
+func (l *engineLog) backgroundError(err error) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
+		if errors.Is(err, cause) {
+			l.fail(err)
+			return
+		}
+	}
+	l.log.Error("raft log: background work failed", "error", err)
+}
+
 func (l *engineLog) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		// Pebble retries a flush or compaction that failed; if it is the disk, the next append fails too.
-		BackgroundError: func(err error) { l.log.Error("raft log: background work failed", "error", err) },
+		BackgroundError: l.backgroundError,
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			l.fail(fmt.Errorf("%w: file %s: %w; %s", ErrCorrupt, info.Path, info.Details, recoverAdvice))
 		},
