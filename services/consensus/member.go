@@ -139,6 +139,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return ended(ctx, m.store.RunCompaction(ctx)) })
 	group.Go(func() error { return m.keepHouse(ctx) })
 	group.Go(func() error { return m.join(ctx) })
+	group.Go(func() error { return m.compactHistory(ctx) })
 	group.Go(func() error {
 		select {
 		case err := <-m.fatal:
