@@ -76,5 +76,13 @@ func anySecure(texts []string) bool {
 
 func isSocket(u *url.URL) bool { return u.Scheme == "unix" || u.Scheme == "unixs" }
 
+// address is what net.Listen takes.
+func address(u *url.URL) (network, address string) {
+	if isSocket(u) {
+		return "unix", socketPath(u)
+	}
+	return "tcp", u.Host
+}
+
 // socketPath is relative for unix://name, which etcd writes as unix://host:port, and absolute for unix:///path.
 func socketPath(u *url.URL) string { return u.Host + u.Path }

@@ -46,6 +46,7 @@ func (c Config) Validate() error {
 		found.add("name", "", "a member needs a name")
 	}
 	c.checkURLs(&found)
+	c.checkAddresses(&found)
 	c.checkCluster(&found)
 	c.checkTiming(&found)
 	c.checkLimits(&found)
@@ -77,6 +78,32 @@ func (c Config) checkURLs(found *problems) {
 	for _, origin := range c.CORS {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			found.add("cors", origin, `an origin is scheme://host, or "*" for all`)
+		}
+	}
+}
+
+// checkAddresses wants each address to be listened on once, which excludes http and https on the same port.
+func (c Config) checkAddresses(found *problems) {
+	listened := map[string]string{}
+	for _, each := range []struct {
+		flag string
+		urls []string
+	}{
+		{"listen-client-urls", c.ListenClientURLs},
+		{"listen-client-http-urls", c.ListenClientHTTPURLs},
+		{"listen-metrics-urls", c.ListenMetricsURLs},
+	} {
+		for _, text := range each.urls {
+			u, err := parseURL(text)
+			if err != nil || u.Port() == "0" {
+				continue // reported already, or another port each time
+			}
+			_, where := address(u)
+			if first := listened[where]; first != "" {
+				found.add(each.flag, text, "its address is taken by %s", first)
+				continue
+			}
+			listened[where] = "--" + each.flag + "=" + text
 		}
 	}
 }
@@ -149,10 +176,9 @@ func (c Config) checkTLS(found *problems) {
 			}
 		}
 	}
-	clientURLs := append(append(append([]string(nil), c.ListenClientURLs...), c.ListenClientHTTPURLs...), c.ListenMetricsURLs...)
-	check("", c.ClientTLS, c.ClientAutoTLS, clientURLs)
+	check("", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
 	check("peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
-	if (!c.ClientTLS.Empty() || c.ClientAutoTLS) && !anySecure(clientURLs) {
+	if (!c.ClientTLS.Empty() || c.ClientAutoTLS) && !anySecure(c.clientURLs()) {
 		found.add("listen-client-urls", strings.Join(c.ListenClientURLs, ","), "TLS is set up but no URL uses it: write https instead of http, or leave the TLS flags out")
 	}
 	if err := c.TLSPolicy.Validate(); err != nil {

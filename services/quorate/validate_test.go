@@ -80,12 +80,16 @@ func TestValidateRelations(t *testing.T) {
 		"TLS without https":           {func(c *Config) { c.ClientAutoTLS = true }, "--listen-client-urls=http://localhost:2379: TLS is set up but no URL uses it"},
 		"https with own certificate":  {func(c *Config) { c.ClientAutoTLS = true; c.ListenClientURLs = []string{"https://localhost:2379"} }, ""},
 		"own certificate for no time": {func(c *Config) { c.PeerAutoTLS = true; c.SelfSignedCertValidity = 0 }, "--self-signed-cert-validity=0"},
-		"sockets":                     {func(c *Config) { c.ListenClientURLs = []string{"unix://localhost:1", "unix:///tmp/q.sock"} }, ""},
-		"name alone":                  {func(c *Config) { c.Name = "a" }, ""},
-		"name not in cluster":         {func(c *Config) { c.Name = "a"; c.InitialCluster = "b=http://localhost:2380" }, "--initial-cluster=b=http://localhost:2380: does not hold --name=a"},
-		"other URLs in cluster":       {func(c *Config) { c.InitialCluster = "default=http://localhost:7" }, "has http://localhost:7 for this member, but --initial-advertise-peer-urls=http://localhost:2380"},
-		"same URL twice":              {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:2380" }, "http://localhost:2380 is given twice"},
-		"more members":                {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:7" }, "names 2 members"},
+		"http and https on one port": {func(c *Config) {
+			c.ListenClientURLs = []string{"http://localhost:1", "https://localhost:1"}
+			c.ClientAutoTLS = true
+		}, "--listen-client-urls=https://localhost:1: its address is taken by --listen-client-urls=http://localhost:1"},
+		"sockets":               {func(c *Config) { c.ListenClientURLs = []string{"unix://localhost:1", "unix:///tmp/q.sock"} }, ""},
+		"name alone":            {func(c *Config) { c.Name = "a" }, ""},
+		"name not in cluster":   {func(c *Config) { c.Name = "a"; c.InitialCluster = "b=http://localhost:2380" }, "--initial-cluster=b=http://localhost:2380: does not hold --name=a"},
+		"other URLs in cluster": {func(c *Config) { c.InitialCluster = "default=http://localhost:7" }, "has http://localhost:7 for this member, but --initial-advertise-peer-urls=http://localhost:2380"},
+		"same URL twice":        {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:2380" }, "http://localhost:2380 is given twice"},
+		"more members":          {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:7" }, "names 2 members"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

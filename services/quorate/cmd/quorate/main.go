@@ -1,0 +1,112 @@
+// Command quorate runs a store in one process. It takes etcd's flags, variables and file, and stops cleanly on SIGTERM
+// and SIGINT; a second one ends it at once.
+//
+// Its exit code is 0 after a clean stop, 2 for a command line that cannot be read, and 1 for everything else that is
+// wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/quoratedb/quorate/services/quorate"
+	"github.com/quoratedb/quorate/services/quorate/commandline"
+)
+
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	invocation, err := commandline.Parse(args, environ)
+	switch {
+	case errors.Is(err, commandline.ErrUsage):
+		complain(stderr, err)
+		fmt.Fprintln(stderr, "quorate --help lists all flags.")
+		return exitUsage
+	case err != nil:
+		complain(stderr, err)
+		return exitError
+	case invocation.Help:
+		return exitCode(commandline.WriteUsage(stdout))
+	case invocation.Version:
+		return exitCode(writeVersion(stdout))
+	}
+	config := invocation.Config
+	log, closeLog, err := config.OpenLog()
+	if err != nil {
+		complain(stderr, err)
+		return exitError
+	}
+	config.Log = log
+	for _, warning := range invocation.Warnings {
+		log.Warn(warning)
+	}
+	code := exitCode(serve(config, log))
+	if err := closeLog(); err != nil {
+		complain(stderr, err)
+		return exitError
+	}
+	return code
+}
+
+// serve runs the store until a signal or a failure, which it has logged.
+func serve(config quorate.Config, log *slog.Logger) error {
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer restore()
+	server, err := quorate.Start(ctx, config)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		log.Info("stopped by a signal before it was ready")
+		return nil
+	case err != nil:
+		log.Error("cannot start", "error", err)
+		return err
+	}
+	tellManager(log, "READY=1")
+	select {
+	case <-ctx.Done():
+		restore() // a second signal does what it does to any program
+		log.Info("stopping on a signal")
+		tellManager(log, "STOPPING=1")
+	case <-server.Done():
+	}
+	if err := server.Close(); err != nil {
+		log.Error("stopped by a failure", "error", err)
+		return err
+	}
+	return nil
+}
+
+func tellManager(log *slog.Logger, state string) {
+	if err := notify(state); err != nil {
+		log.Warn("cannot tell the service manager", "state", state, "error", err)
+	}
+}
+
+// complain prints every problem of an error on a line of its own.
+func complain(w io.Writer, err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(w, "quorate:", line)
+	}
+}
+
+func exitCode(err error) int {
+	if err != nil {
+		return exitError
+	}
+	return exitOK
+}

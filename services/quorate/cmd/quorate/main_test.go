@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Goal: what starts no store exits with the documented code and says why. Method: one command line for each code.
+func TestExitCodes(t *testing.T) {
+	tests := map[string]struct {
+		args   []string
+		code   int
+		stdout string
+		stderr []string
+	}{
+		"help":            {args: []string{"--help"}, code: 0, stdout: "--data-dir"},
+		"version":         {args: []string{"-version"}, code: 0, stdout: "etcd Version: 3."},
+		"unknown flag":    {args: []string{"--nosuch"}, code: 2, stderr: []string{"-nosuch", "--help lists all flags"}},
+		"unknown command": {args: []string{"grpc-proxy"}, code: 1, stderr: []string{`"grpc-proxy"`}},
+		"every problem":   {args: []string{"--name=", "--max-txn-ops=0"}, code: 1, stderr: []string{"quorate: --name=:", "quorate: --max-txn-ops=0:"}},
+		"cannot start":    {args: []string{"--data-dir=/dev/null", "--log-outputs=" + filepath.Join(t.TempDir(), "log")}, code: 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, test.code, run(test.args, nil, &stdout, &stderr))
+			require.Contains(t, stdout.String(), test.stdout)
+			for _, want := range test.stderr {
+				require.Contains(t, stderr.String(), want)
+			}
+		})
+	}
+}
+
+// Goal: systemd hears of it when it listens, and nobody is missed when it does not. Method: a socket in its place.
+func TestNotify(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	require.NoError(t, notify("READY=1"))
+
+	name := filepath.Join(t.TempDir(), "notify")
+	t.Setenv("NOTIFY_SOCKET", name)
+	require.ErrorContains(t, notify("READY=1"), "NOTIFY_SOCKET")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	require.NoError(t, err)
+	defer socket.Close()
+	require.NoError(t, notify("READY=1"))
+	heard := make([]byte, 16)
+	n, err := socket.Read(heard)
+	require.NoError(t, err)
+	require.Equal(t, "READY=1", string(heard[:n]))
+}

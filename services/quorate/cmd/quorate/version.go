@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	etcd "go.etcd.io/etcd/api/v3/version"
+)
+
+// version is the program's own; the build sets it.
+var version = "unknown"
+
+// writeVersion writes the version of etcd whose API is served, in etcd's own words because programs look for them, and
+// the program's own.
+func writeVersion(w io.Writer) error {
+	commit := "unknown"
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range build.Settings {
+			if setting.Key == "vcs.revision" {
+				commit = setting.Value
+			}
+		}
+	}
+	_, err := fmt.Fprintf(w, "etcd Version: %s\nGit SHA: %s\nGo Version: %s\nGo OS/Arch: %s/%s\nQuorate Version: %s\n",
+		etcd.Version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, version)
+	return err
+}

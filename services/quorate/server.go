@@ -1,0 +1,109 @@
+package quorate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Server is a running store. Its methods may be called concurrently.
+type Server struct {
+	parts *parts
+	stop  context.CancelFunc
+	ready chan struct{} // closed once clients are served
+	done  chan struct{} // closed once everything has ended
+	err   error         // why it ended, set when done is closed
+}
+
+// Start checks the configuration, opens listeners and data, and runs the store until ctx ends, Close is called or a
+// part of it fails. It returns once clients are served.
+//
+// Errors are those of Config.Validate, ErrEtcdData, those of opening listeners and data (consensus.ErrForeignData among
+// them), and the cause of ctx. Nothing is left running or open then.
+func Start(ctx context.Context, config Config) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	parts, err := open(config)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	s := &Server{parts: parts, stop: stop, ready: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.err = s.run(ctx)
+	}()
+	select {
+	case <-s.ready:
+		return s, nil
+	case <-s.done:
+		stop()
+		return nil, errors.Join(s.err, context.Cause(ctx))
+	}
+}
+
+// run owns everything that runs. See DESIGN.md for why the order is what it is.
+func (s *Server) run(ctx context.Context) error {
+	p := s.parts
+	services := newSupervisor(servicesCount)
+	err := s.bringUp(ctx, services)
+	if err == nil {
+		p.log.Info("ready to serve client requests", "addresses", strings.Join(s.ClientURLs(), ","))
+		close(s.ready)
+		select {
+		case <-ctx.Done():
+			p.log.Info("stopping")
+		case err = <-services.failed:
+			p.log.Error("a service failed, stopping", "error", err)
+		}
+	}
+	err = errors.Join(err, services.stop(), p.close())
+	if err == nil {
+		p.log.Info("stopped")
+	}
+	return err
+}
+
+// servicesCount is how many services bringUp starts.
+const servicesCount = 4
+
+// bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
+func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
+	p := s.parts
+	services.start("consensus", p.member.Run)
+	select {
+	case <-p.member.Ready():
+	case err := <-services.failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
+	}
+	services.start("watch", p.watch.Run)
+	services.start("lease", p.lease.Run)
+	services.start("api", p.api.Run)
+	return nil
+}
+
+// ClientURLs is where clients are served: Config.ListenClientURLs and Config.ListenClientHTTPURLs, with the ports that
+// are really used.
+func (s *Server) ClientURLs() []string { return urlTexts(s.parts.clients) }
+
+// MetricsURLs is Config.ListenMetricsURLs with the ports that are really used.
+func (s *Server) MetricsURLs() []string { return urlTexts(s.parts.monitors) }
+
+// Done is closed once the store has ended, for whatever reason.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Wait returns once the store has ended: nil after a stop that was asked for, otherwise what failed.
+func (s *Server) Wait() error {
+	<-s.done
+	return s.err
+}
+
+// Close stops the store and returns what Wait does. It may be called twice.
+func (s *Server) Close() error {
+	s.stop()
+	return s.Wait()
+}
