@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
 // Batch is the write side of the store: commands are applied to it in log order and become visible and, later,
@@ -21,7 +23,7 @@ type Batch struct {
 	s  *Store
 	pb *pebble.Batch
 	// base reads what was committed when the batch began.
-	base *pebble.Iterator
+	base *view
 	// found is the newest version of found.key, if base still stands on it: a transaction that compares a key and then
 	// puts it looks once.
 	found     row
@@ -32,7 +34,9 @@ type Batch struct {
 	now   state
 
 	overlay overlay
-	leases  map[int64]*consensusv1.Lease
+	// recent outlives the batch.
+	recent recent
+	leases map[int64]*consensusv1.Lease
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
 
@@ -42,10 +46,11 @@ type Batch struct {
 	slab slab
 
 	keyBuf, valueBuf []byte
+	changes          []count.Change
 }
 
 func newBatch(s *Store) *Batch {
-	return &Batch{s: s, overlay: newOverlay(), leases: make(map[int64]*consensusv1.Lease)}
+	return &Batch{s: s, overlay: newOverlay(), recent: newRecent(), leases: make(map[int64]*consensusv1.Lease)}
 }
 
 // Begin starts a batch. There is one at a time: it must be committed or closed before the next one begins.
@@ -120,6 +125,9 @@ func (b *Batch) Commit() error {
 	if err := b.s.failed(); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
+	if err := b.updateCounts(); err != nil {
+		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
+	}
 	b.valueBuf = appendPosition(b.valueBuf[:0], &b.now.position)
 	b.set(appendMetaKey(b.keyBuf[:0], metaPosition), b.valueBuf)
 	size := int64(b.pb.Len())
@@ -129,6 +137,14 @@ func (b *Batch) Commit() error {
 	b.s.unflushed.Add(size)
 	st := b.now
 	b.s.state.Store(&st)
+	b.overlay.each(func(k *overlayKey) {
+		r := *k.newest()
+		if r.tombstone {
+			// Its key is part of a slab, which would stay in memory with it.
+			r.key = bytes.Clone(r.key)
+		}
+		b.recent.put(&r)
+	})
 	if b.compacts {
 		b.s.compaction.wake()
 	}
@@ -142,7 +158,7 @@ func (b *Batch) Close() error {
 	}
 	err := b.pb.Close()
 	if b.base != nil {
-		err = errors.Join(err, b.base.Close())
+		err = errors.Join(err, b.base.close())
 	}
 	b.pb, b.base, b.begun, b.now, b.found = nil, nil, nil, state{}, row{}
 	b.events, b.slab, b.compacts = nil, slab{}, false

@@ -11,6 +11,7 @@ import (
 // zero byte, and in the space of versions a suffix that orders the versions of one key, newest first:
 //
 //	v foo 00 [revision 8 bytes, 09]   one version of the key foo
+//	c foo 00                          a bucket of the index of counts, which begins with foo
 //	h [revision 8 bytes] [sub 4 bytes] 00   what a revision did to one key
 //	l [lease 8 bytes] 00              a lease
 //	k [lease 8 bytes] foo 00          foo is attached to the lease
@@ -23,6 +24,7 @@ import (
 type space byte
 
 const (
+	spaceCount      space = 'c'
 	spaceHistory    space = 'h'
 	spaceAttachment space = 'k'
 	spaceLease      space = 'l'

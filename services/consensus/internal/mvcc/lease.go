@@ -2,11 +2,8 @@ package mvcc
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -63,16 +60,16 @@ func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
 	if l, ok := b.leases[id]; ok {
 		return l, nil
 	}
-	it, err := b.seekBase()
+	base, err := b.seekBase()
 	if err != nil {
 		return nil, err
 	}
 	b.keyBuf = appendLeaseKey(b.keyBuf[:0], id)
-	if !it.SeekPrefixGE(b.keyBuf) {
+	if !base.it.SeekPrefixGE(b.keyBuf) {
 		b.leases[id] = nil
-		return nil, it.Error()
+		return nil, base.it.Error()
 	}
-	v, err := it.ValueAndErr()
+	v, err := base.it.ValueAndErr()
 	if err != nil {
 		return nil, err
 	}
@@ -181,21 +178,15 @@ func (b *Batch) attached(id int64, keys [][]byte) ([][]byte, error) {
 		return nil, err
 	}
 	lower, upper := attachmentBounds(id)
-	it, err := base.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
-	if err != nil {
-		return nil, err
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		_, key, err := splitAttachmentKey(it.Key())
-		if err != nil {
-			return nil, errors.Join(err, it.Close())
-		}
+	err = base.each(lower, upper, func(k, _ []byte) error {
+		_, key, err := splitAttachmentKey(k)
 		// The overlay knows better of what it knows.
-		if b.overlay.keys[string(key)] == nil {
+		if err == nil && b.overlay.keys[string(key)] == nil {
 			keys = append(keys, b.slab.copy(key))
 		}
-	}
-	return keys, it.Close()
+		return err
+	})
+	return keys, err
 }
 
 func (b *Batch) applyLeaseAcquire(*consensusv1.LeaseAcquireOp) (*consensusv1.Result, error) {

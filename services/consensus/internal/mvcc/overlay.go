@@ -13,8 +13,9 @@ type overlay struct {
 	sorted, recent []*overlayKey
 	// leased counts, for a lease, the keys here that are attached to it: most leases have none, and need no look.
 	leased map[int64]int
-	// slab is where the next keys are cut from.
-	slab []overlayKey
+	// slab holds the overlayKeys, cut from chunks that are kept for the next batch.
+	chunks [][]overlayKey
+	used   int
 }
 
 // overlayKey is one changed key.
@@ -28,6 +29,13 @@ type overlayKey struct {
 	first [1]row
 }
 
+// each calls fn for every changed key, in no order that means anything.
+func (o *overlay) each(fn func(*overlayKey)) {
+	for i := range o.used {
+		fn(&o.chunks[i/overlayChunkKeys][i%overlayChunkKeys])
+	}
+}
+
 // row is one version of one key.
 type row struct {
 	key      []byte
@@ -35,18 +43,31 @@ type row struct {
 	record
 }
 
-const overlaySlabKeys = 64
+// overlayChunkKeys is how many keys' memory is allocated at a time, overlayChunksKept how many of such chunks outlive a
+// batch: what a usual batch needs.
+const (
+	overlayChunkKeys  = 64
+	overlayChunksKept = 32
+)
 
 func newOverlay() overlay {
 	return overlay{keys: make(map[string]*overlayKey), leased: make(map[int64]int)}
 }
 
 func (o *overlay) reset() {
+	if o.used > overlayChunkKeys*overlayChunksKept {
+		*o = newOverlay()
+		return
+	}
 	clear(o.keys)
 	clear(o.leased)
 	clear(o.sorted)
 	clear(o.recent)
-	o.sorted, o.recent, o.slab = o.sorted[:0], o.recent[:0], nil
+	o.sorted, o.recent = o.sorted[:0], o.recent[:0]
+	for i := 0; i*overlayChunkKeys < o.used; i++ {
+		clear(o.chunks[i][:min(overlayChunkKeys, o.used-i*overlayChunkKeys)])
+	}
+	o.used = 0
 }
 
 // at returns the version of the key that is newest at the revision, nil if the overlay does not know.
@@ -81,14 +102,14 @@ func (o *overlay) add(r row, base int64) {
 }
 
 func (o *overlay) insert(key []byte, base int64) *overlayKey {
-	if len(o.slab) == 0 {
-		o.slab = make([]overlayKey, overlaySlabKeys)
+	if o.used == len(o.chunks)*overlayChunkKeys {
+		o.chunks = append(o.chunks, make([]overlayKey, overlayChunkKeys))
 	}
-	k := &o.slab[0]
-	o.slab = o.slab[1:]
+	k := &o.chunks[o.used/overlayChunkKeys][o.used%overlayChunkKeys]
+	o.used++
 	k.key, k.base = key, base
 	k.versions = k.first[:0]
-	o.keys[string(key)] = k
+	o.keys[stringOf(key)] = k
 	o.recent = append(o.recent, k)
 	return k
 }

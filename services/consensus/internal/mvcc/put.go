@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"fmt"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -56,7 +57,7 @@ func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv
 			res.PrevKv = &cell.prev
 		}
 		if op.GetIgnoreValue() {
-			r.value = cell.prev.Value
+			r.value = bytes.Clone(cell.prev.Value)
 		}
 		if op.GetIgnoreLease() {
 			r.lease = prev.lease

@@ -100,10 +100,6 @@ func (v *view) scan(ctx context.Context, s span, revision int64, fn func(*row) (
 	return scanVersions(ctx, v.it, s, min(revision, v.revision), fn)
 }
 
-func (v *view) count(ctx context.Context, s span, revision int64) (int64, error) {
-	return countByScan(ctx, v, s, revision)
-}
-
 func countByScan(ctx context.Context, rd reader, s span, revision int64) (n int64, err error) {
 	err = rd.scan(ctx, s, revision, func(*row) (bool, error) {
 		n++
@@ -214,12 +210,18 @@ func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
 		*r = b.found
 		return b.foundLive, nil
 	}
-	it, err := b.seekBase()
+	if newest {
+		if known := b.recent.get(key); known != nil {
+			*r = *known
+			return !r.tombstone, nil
+		}
+	}
+	base, err := b.seekBase()
 	if err != nil {
 		return false, err
 	}
 	b.keyBuf = appendVersionKey(b.keyBuf[:0], key, revision)
-	live, err := seekVersion(it, b.keyBuf, key, r)
+	live, err := seekVersion(base.it, b.keyBuf, key, r)
 	if newest && err == nil {
 		b.found, b.foundLive = *r, live
 		b.found.key = key
@@ -227,16 +229,15 @@ func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
 	return live, err
 }
 
-// seekBase returns the iterator over what was committed when the batch began, to be moved by the caller. It has no
-// bounds and is for seeks by prefix.
-func (b *Batch) seekBase() (*pebble.Iterator, error) {
+// seekBase returns the view of what was committed when the batch began, to be moved by the caller.
+func (b *Batch) seekBase() (*view, error) {
 	b.found.key = nil
 	if b.base == nil {
 		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 		if err != nil {
 			return nil, err
 		}
-		b.base = it
+		b.base = &view{s: b.s, it: it, state: b.begun, floor: b.begun.compacted}
 	}
 	return b.base, nil
 }
@@ -251,11 +252,12 @@ func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) 
 		_, err = fn(&r)
 		return err
 	}
-	if _, err := b.seekBase(); err != nil {
+	base, err := b.seekBase()
+	if err != nil {
 		return err
 	}
 	m := merge{changed: b.overlay.within(s), revision: revision, fn: fn}
-	err := scanVersions(ctx, b.base, s, revision, m.base)
+	err = scanVersions(ctx, base.it, s, revision, m.base)
 	if err == nil && !m.done {
 		err = m.rest(nil)
 	}
@@ -306,8 +308,4 @@ func (m *merge) emit(r *row) error {
 	more, err := m.fn(r)
 	m.done = !more
 	return err
-}
-
-func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error) {
-	return countByScan(ctx, b, s, revision)
 }

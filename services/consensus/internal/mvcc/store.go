@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
 // ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
@@ -59,6 +60,8 @@ type state struct {
 	position
 	// alarms, ordered by member and type.
 	alarms []*consensusv1.Alarm
+	// counts holds the keys of the newest revision.
+	counts *count.Index
 }
 
 // Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, or with an error that
@@ -102,7 +105,8 @@ func (s *Store) openPebble() error {
 	return nil
 }
 
-// load reads what is kept in memory: the position and the alarms. Neither grows with the number of keys.
+// load reads what is kept in memory: the position, the alarms and the index of counts, whose size is to that of the keys
+// as one to some hundred.
 func (s *Store) load() error {
 	st := &state{position: position{revision: firstRevision}}
 	b, err := s.get(appendMetaKey(nil, metaPosition))
@@ -115,6 +119,9 @@ func (s *Store) load() error {
 		}
 	}
 	if st.alarms, err = s.loadAlarms(); err != nil {
+		return err
+	}
+	if st.counts, err = s.loadCounts(); err != nil {
 		return err
 	}
 	s.state.Store(st)

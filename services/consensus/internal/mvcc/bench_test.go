@@ -1,0 +1,183 @@
+package mvcc
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// The store's own cost, without Raft and wires, on a real disk. Run them with
+//
+//	go test -run - -bench . -benchmem ./services/consensus/internal/mvcc
+//
+// and read ns/op as the time of one command or one read, cpu-ns/op as what it and the flushes behind it took of all
+// processors, which says more on a machine that is shared.
+
+func openBench(b *testing.B) *Store {
+	b.Helper()
+	s, err := Open(Options{Dir: b.TempDir()})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	return s
+}
+
+// measure resets the timer, and reports the CPU time of the rest of the benchmark.
+func measure(b *testing.B) {
+	b.Helper()
+	b.ReportAllocs()
+	begun := cpuTime()
+	b.Cleanup(func() { b.ReportMetric(float64(cpuTime()-begun)/float64(b.N), "cpu-ns/op") })
+	b.ResetTimer()
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// fill puts n keys of valueBytes each, in batches.
+func fill(b *testing.B, s *Store, n, valueBytes int) {
+	b.Helper()
+	value := make([]byte, valueBytes)
+	for i := 0; i < n; {
+		batch := s.Begin()
+		for range min(1000, n-i) {
+			rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(value[:len(value)/2])
+			_, _, err := batch.Apply(putCommand(fmt.Sprintf("/registry/pods/%08d", i), string(value)))
+			require.NoError(b, err)
+			i++
+		}
+		require.NoError(b, batch.Commit())
+	}
+}
+
+// BenchmarkPut puts 256 bytes to random ones of the given number of keys, 100 to a batch.
+func BenchmarkPut(b *testing.B) {
+	for _, keys := range []int{1000, 1_000_000} {
+		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
+			s := openBench(b)
+			if keys > 1000 {
+				fill(b, s, keys, 256)
+			}
+			value := make([]byte, 256)
+			commands := make([]*consensusv1.Command, 4096)
+			for i := range commands {
+				commands[i] = putCommand(fmt.Sprintf("/registry/pods/%08d", rand.IntN(keys)), string(value))
+			}
+			measure(b)
+			for i := 0; i < b.N; {
+				batch := s.Begin()
+				for range 100 {
+					if _, _, err := batch.Apply(commands[i%len(commands)]); err != nil {
+						b.Fatal(err)
+					}
+					i++
+				}
+				if err := batch.Commit(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPutAlone puts 256 bytes, one to a batch: what one client sees.
+func BenchmarkPutAlone(b *testing.B) {
+	s := openBench(b)
+	c := putCommand("/registry/pods/1", string(make([]byte, 256)))
+	measure(b)
+	for b.Loop() {
+		batch := s.Begin()
+		if _, _, err := batch.Apply(c); err != nil {
+			b.Fatal(err)
+		}
+		if err := batch.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRangeKey reads single keys out of a million.
+func BenchmarkRangeKey(b *testing.B) {
+	s := openBench(b)
+	fill(b, s, 1_000_000, 256)
+	ctx := context.Background()
+	measure(b)
+	for b.Loop() {
+		op := &consensusv1.RangeOp{Key: fmt.Appendf(nil, "/registry/pods/%08d", rand.IntN(1_000_000))}
+		if _, _, err := s.Range(ctx, op); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRangeThousand reads a thousand keys of 1 KB.
+func BenchmarkRangeThousand(b *testing.B) {
+	s := openBench(b)
+	fill(b, s, 1000, 1000)
+	require.NoError(b, s.Flush())
+	ctx := context.Background()
+	op := &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}
+	measure(b)
+	for b.Loop() {
+		if _, _, err := s.Range(ctx, op); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCount counts in a million keys, and reads pages of 500 with the count of what is behind them.
+func BenchmarkCount(b *testing.B) {
+	s := openBench(b)
+	fill(b, s, 1_000_000, 64)
+	old := s.Revision()
+	fill(b, s, 2000, 64)
+	ctx := context.Background()
+	for name, op := range map[string]*consensusv1.RangeOp{
+		"all":      {Key: []byte{0}, RangeEnd: []byte{0}, CountOnly: true},
+		"prefix":   {Key: []byte("/registry/pods/00111222"), RangeEnd: []byte("/registry/pods/00999222"), CountOnly: true},
+		"old":      {Key: []byte("/registry/pods/00111222"), RangeEnd: []byte("/registry/pods/00999222"), CountOnly: true, Revision: old},
+		"page":     {Key: []byte("/registry/pods/00111222"), RangeEnd: []byte("/registry/pods/00999222"), Limit: 500},
+		"last-key": {Key: []byte{0}, RangeEnd: []byte{0}, Limit: 1, SortOrder: consensusv1.RangeOp_SORT_ORDER_DESCEND},
+	} {
+		b.Run(name, func(b *testing.B) {
+			measure(b)
+			for b.Loop() {
+				if _, _, err := s.Range(ctx, op); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCreate puts new keys, 100 to a batch, in order and out of it: what the index of counts costs.
+func BenchmarkCreate(b *testing.B) {
+	for _, shuffle := range []uint64{1, 0x9e3779b97f4a7c15} {
+		b.Run(fmt.Sprintf("shuffled=%t", shuffle != 1), func(b *testing.B) {
+			s := openBench(b)
+			value := string(make([]byte, 256))
+			measure(b)
+			for i := uint64(0); i < uint64(b.N); {
+				batch := s.Begin()
+				for range 100 {
+					if _, _, err := batch.Apply(putCommand(fmt.Sprintf("/registry/pods/%016x", i*shuffle), value)); err != nil {
+						b.Fatal(err)
+					}
+					i++
+				}
+				if err := batch.Commit(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

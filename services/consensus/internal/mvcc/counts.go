@@ -1,0 +1,170 @@
+package mvcc
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
+)
+
+// Counts come from an index of buckets that is part of the state: a count is that of the whole buckets in a range, and a
+// scan of the two at its ends. Its buckets are stored in the same batch as the keys that they count, so that a restart
+// reads them, and not the keys. At an older revision, the count is the newest one less what the history since then added.
+
+func appendCountKey(dst []byte, low string) []byte {
+	dst = append(dst, byte(spaceCount))
+	dst = append(dst, low...)
+	return append(dst, 0)
+}
+
+func splitCountKey(k []byte) (low string, err error) {
+	if len(k) < 2 || k[0] != byte(spaceCount) || k[len(k)-1] != 0 {
+		return "", fmt.Errorf("bucket %x: %w", k, errBadKey)
+	}
+	return string(k[1 : len(k)-1]), nil
+}
+
+func (s *Store) loadCounts() (*count.Index, error) {
+	var buckets []count.Bucket
+	lower, upper := spaceCount.bounds()
+	// The first bucket's key is the lowest of the space.
+	err := s.each(lower, upper, func(k, v []byte) error {
+		low, err := splitCountKey(k)
+		if err != nil {
+			return err
+		}
+		d := decoder{b: v}
+		buckets = append(buckets, count.Bucket{Low: low, Keys: d.int64()})
+		if d.failed || len(d.b) != 0 {
+			return fmt.Errorf("bucket record %.16x: %w", v, errBadRecord)
+		}
+		return nil
+	})
+	return count.New(buckets), err
+}
+
+// updateCounts brings the index up to the batch, and adds what changed in it to the batch.
+func (b *Batch) updateCounts() error {
+	b.changes = b.changes[:0]
+	b.overlay.each(func(k *overlayKey) {
+		switch was, is := k.base != 0, !k.newest().tombstone; {
+		case is && !was:
+			b.changes = append(b.changes, count.Change{Key: stringOf(k.key), Delta: 1})
+		case was && !is:
+			b.changes = append(b.changes, count.Change{Key: stringOf(k.key), Delta: -1})
+		}
+	})
+	if len(b.changes) == 0 {
+		return nil
+	}
+	u, err := b.now.counts.Update(b.changes, b.splitBucket)
+	clear(b.changes)
+	if err != nil {
+		return fmt.Errorf("count keys: %w", err)
+	}
+	for _, low := range u.Removed {
+		b.delete(appendCountKey(b.keyBuf[:0], low))
+	}
+	for _, bucket := range u.Changed {
+		b.valueBuf = binary.AppendUvarint(b.valueBuf[:0], uint64(bucket.Keys))
+		b.set(appendCountKey(b.keyBuf[:0], bucket.Low), b.valueBuf)
+	}
+	b.now.counts = u.Index
+	return nil
+}
+
+func (b *Batch) splitBucket(low, high string, unbounded bool) ([]count.Bucket, error) {
+	c := count.NewCutter(low)
+	s := span{low: []byte(low), high: []byte(high), unbounded: unbounded}
+	err := b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
+		c.Add(r.key)
+		return true, nil
+	})
+	return c.Buckets(), err
+}
+
+func (v *view) count(ctx context.Context, s span, revision int64) (int64, error) {
+	if s.single {
+		return countByScan(ctx, v, s, revision)
+	}
+	low := string(s.low)
+	if low == "\x00" {
+		// This is how all keys are asked for. No key is empty, so it is where the first bucket begins.
+		low = ""
+	}
+	n, edges := v.counts.Between(low, string(s.high), s.unbounded)
+	most := n
+	for _, e := range edges {
+		most += e.Keys
+	}
+	if revision < v.revision {
+		since, known, err := v.addedSince(ctx, s, revision, most)
+		if err != nil {
+			return 0, err
+		}
+		if !known {
+			return countByScan(ctx, v, s, revision)
+		}
+		n -= since
+	}
+	for _, e := range edges {
+		part := span{low: []byte(e.Low), high: []byte(e.High), unbounded: e.Unbounded}
+		in, err := countByScan(ctx, v, part, v.revision)
+		if err != nil {
+			return 0, err
+		}
+		n += in
+	}
+	return n, nil
+}
+
+// addedSince returns how many more of the span's keys exist now than at the revision. It gives up, and says so, after
+// looking at most changes: then it is quicker to look at the keys.
+func (v *view) addedSince(ctx context.Context, s span, revision, most int64) (n int64, known bool, err error) {
+	if v.revision-revision > most {
+		return 0, false, nil
+	}
+	known = true
+	err = v.changes(revision+1, v.revision, func(_, _ int64, c *change) error {
+		if most--; most < 0 {
+			known = false
+			return errEnough
+		}
+		switch {
+		case !s.contains(c.key):
+		case c.tombstone && c.previous != 0:
+			n--
+		case !c.tombstone && c.previous == 0:
+			n++
+		}
+		return nil
+	})
+	return n, known, errors.Join(err, ctx.Err())
+}
+
+func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error) {
+	if s.single {
+		return countByScan(ctx, b, s, revision)
+	}
+	base, err := b.seekBase()
+	if err != nil {
+		return 0, err
+	}
+	n, err := base.count(ctx, s, min(revision, b.begun.revision))
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range b.overlay.within(s) {
+		if v := k.at(revision); v != nil {
+			if k.base != 0 {
+				n--
+			}
+			if !v.tombstone {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
