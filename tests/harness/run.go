@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 )
 
 // Run starts a server with the given further arguments for the length of a test.
@@ -65,7 +67,11 @@ func Dial(endpoint string) (*clientv3.Client, error) {
 		DialTimeout: 10 * time.Second,
 		// A restarted server is to be found again at once.
 		BackoffWaitBetween: 20 * time.Millisecond,
-		Logger:             zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})},
+		Logger: zap.NewNop(),
 	})
 }
 
