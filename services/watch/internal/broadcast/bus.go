@@ -1,0 +1,203 @@
+package broadcast
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	batchSubject    = "quorate.watch.batch"
+	interestSubject = "quorate.watch.interest"
+
+	// startTimeout bounds how long the embedded server may take until clients can connect.
+	startTimeout = 10 * time.Second
+	// closeTimeout bounds how long Close waits for the NATS client to end.
+	closeTimeout = 5 * time.Second
+	// reconnectWait is short because the server is in the same process.
+	reconnectWait = 50 * time.Millisecond
+	// announceInterval is how often a node says whether it has watchers.
+	announceInterval = time.Second
+	// pendingMessagesMax bounds what waits for Receive, in messages. More are dropped, and read from history later.
+	pendingMessagesMax = 1024
+	// pendingPayloadsMax bounds the same in bytes, in units of the largest payload.
+	pendingPayloadsMax = 16
+)
+
+// ErrTooLarge is returned by Publish for a message whose encoding is over the payload limit.
+var ErrTooLarge = errors.New("message is over the payload limit")
+
+// Bus is this process's end of the broadcast. Publish is for one goroutine at a time, and so is Receive; all else may
+// be called concurrently.
+type Bus struct {
+	log             *slog.Logger
+	payloadBytesMax int
+	node            uint64
+	server          *server.Server
+	conn            *nats.Conn
+	closed          chan struct{} // when the NATS client has ended
+	batches         *nats.Subscription
+	interest        *interest
+	encoded         []byte // Publish's buffer
+
+	closing sync.Once
+}
+
+// Open starts the embedded NATS server and connects to it. Close must be called to end both.
+func Open(log *slog.Logger, payloadBytesMax int) (*Bus, error) {
+	b := &Bus{
+		log:             log,
+		payloadBytesMax: payloadBytesMax,
+		node:            rand.Uint64(),
+		closed:          make(chan struct{}),
+		interest:        newInterest(),
+	}
+	var err error
+	if b.server, err = startServer(log, payloadBytesMax); err != nil {
+		return nil, err
+	}
+	if err := b.connect(); err != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+		return nil, err
+	}
+	return b, nil
+}
+
+func startServer(log *slog.Logger, payloadBytesMax int) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName:      fmt.Sprintf("quorate-watch-%016x", rand.Uint64()),
+		DontListen:      true,
+		NoSigs:          true,
+		NoSystemAccount: true,
+		MaxPayload:      int32(payloadBytesMax),
+		MaxPending:      int64(4 * pendingPayloadsMax * payloadBytesMax),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create NATS server: %w", err)
+	}
+	s.SetLoggerV2(serverLog{log}, false, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startTimeout) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, fmt.Errorf("NATS server is not ready after %v", startTimeout)
+	}
+	return s, nil
+}
+
+func (b *Bus) connect() (err error) {
+	b.conn, err = nats.Connect("",
+		nats.InProcessServer(b.server),
+		nats.Name("quorate-watch"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.SyncQueueLen(pendingMessagesMax),
+		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				b.log.Warn("disconnected from NATS", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.log.Debug("NATS client", "error", err)
+		}),
+	)
+	if err != nil {
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			b.conn.Close()
+			<-b.closed
+		}
+	}()
+	if b.batches, err = b.conn.SubscribeSync(batchSubject); err != nil {
+		return fmt.Errorf("subscribe to batches: %w", err)
+	}
+	if err = b.batches.SetPendingLimits(pendingMessagesMax, pendingPayloadsMax*b.payloadBytesMax); err != nil {
+		return fmt.Errorf("limit pending batches: %w", err)
+	}
+	if _, err = b.conn.Subscribe(interestSubject, func(m *nats.Msg) { b.interest.heard(m.Data, time.Now()) }); err != nil {
+		return fmt.Errorf("subscribe to interest: %w", err)
+	}
+	if err = b.conn.FlushTimeout(startTimeout); err != nil {
+		return fmt.Errorf("flush subscriptions: %w", err)
+	}
+	return nil
+}
+
+// Close disconnects and stops the server, and waits for both. Receive fails from then on. It may be called twice.
+func (b *Bus) Close() {
+	b.closing.Do(func() {
+		b.conn.Close()
+		select {
+		case <-b.closed:
+		case <-time.After(closeTimeout):
+			b.log.Warn("NATS client does not end")
+		}
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	})
+}
+
+// Publish sends a message to every node, without waiting for any; it fails with ErrTooLarge, or if the connection
+// does. It returns the size of the encoding.
+func (b *Bus) Publish(m *Message) (int, error) {
+	encoded, err := m.appendTo(b.encoded[:0])
+	if err != nil {
+		return 0, fmt.Errorf("encode revisions %d to %d: %w", m.Follows+1, m.Through, err)
+	}
+	if len(encoded) <= b.payloadBytesMax {
+		b.encoded = encoded
+	}
+	if len(encoded) > b.payloadBytesMax {
+		return 0, fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(encoded), b.payloadBytesMax)
+	}
+	if err := b.conn.Publish(batchSubject, encoded); err != nil {
+		return 0, fmt.Errorf("publish revisions %d to %d: %w", m.Follows+1, m.Through, err)
+	}
+	return len(encoded), nil
+}
+
+// Receive waits for the next message. It fails when ctx ends or the bus is closed. Messages may have been lost before.
+func (b *Bus) Receive(ctx context.Context) (*Message, error) {
+	for {
+		raw, err := b.batches.NextMsgWithContext(ctx)
+		if errors.Is(err, nats.ErrSlowConsumer) {
+			continue // says that messages were dropped, which the next one will show
+		}
+		if err != nil {
+			return nil, fmt.Errorf("receive batch: %w", err)
+		}
+		m, err := decode(raw.Data)
+		if err == nil {
+			return m, nil
+		}
+		b.log.Warn("batch ignored", "error", err)
+	}
+}
+
+// Announce tells ingesters whether this node has watchers. It is to be repeated every AnnounceInterval.
+func (b *Bus) Announce(watching bool) error {
+	if err := b.conn.Publish(interestSubject, encodeInterest(b.node, watching)); err != nil {
+		return fmt.Errorf("announce interest: %w", err)
+	}
+	return nil
+}
+
+// AnnounceInterval is how often Announce must be called for a node to count.
+func (b *Bus) AnnounceInterval() time.Duration { return announceInterval }
+
+// Interested tells whether any node has announced watchers of late.
+func (b *Bus) Interested() bool { return b.interest.any(time.Now()) }
+
+// InterestChanged yields a token after a node that had none has announced watchers.
+func (b *Bus) InterestChanged() <-chan struct{} { return b.interest.changed }

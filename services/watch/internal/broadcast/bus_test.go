@@ -1,0 +1,150 @@
+package broadcast
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+)
+
+func commitOf(revision int64, value string) *consensusv1.Commit {
+	return &consensusv1.Commit{Revision: revision, Events: []*consensusv1.Event{{
+		Kv: &consensusv1.KeyValue{Key: []byte("k"), Value: []byte(value), ModRevision: revision, CreateRevision: 1, Version: revision},
+	}}}
+}
+
+func openBus(t *testing.T, payloadBytesMax int) *Bus {
+	t.Helper()
+	bus, err := Open(slog.New(slog.DiscardHandler), payloadBytesMax)
+	require.NoError(t, err)
+	t.Cleanup(bus.Close)
+	return bus
+}
+
+// Goal: what is published is received, in order, and an end leaves nothing behind. Method: real server and client,
+// a batch, a notice and a heartbeat; goleak after Close.
+func TestPublishReceiveClose(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	bus := openBus(t, 1<<20)
+	sent := []*Message{
+		{Follows: 4, Through: 6, Commits: []*consensusv1.Commit{commitOf(5, "a"), commitOf(6, "b")}},
+		{Follows: 6, Through: 9},
+		{Follows: 9, Through: 9},
+	}
+	for _, m := range sent {
+		_, err := bus.Publish(m)
+		require.NoError(t, err)
+	}
+	for _, want := range sent {
+		got, err := bus.Receive(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want.Follows, got.Follows)
+		require.Equal(t, want.Through, got.Through)
+		require.Len(t, got.Commits, len(want.Commits))
+		for i := range want.Commits {
+			require.True(t, proto.Equal(want.Commits[i], got.Commits[i]))
+		}
+	}
+	bus.Close()
+	bus.Close()
+	_, err := bus.Receive(t.Context())
+	require.Error(t, err)
+	_, err = bus.Publish(sent[0])
+	require.Error(t, err)
+}
+
+// Goal: a message over the limit is refused before it reaches NATS, which would cut the connection. Method: one value
+// as large as the limit, then a small one that still arrives.
+func TestPublishRefusesTooLarge(t *testing.T) {
+	bus := openBus(t, 1024)
+	_, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commitOf(1, string(make([]byte, 1024)))}})
+	require.ErrorIs(t, err, ErrTooLarge)
+	_, err = bus.Publish(&Message{Through: 1})
+	require.NoError(t, err)
+	got, err := bus.Receive(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, got.Through)
+}
+
+// Goal: an announcement wakes the ingester and is forgotten when withdrawn. Method: through the real bus, waiting for
+// the token.
+func TestAnnounce(t *testing.T) {
+	bus := openBus(t, 1<<20)
+	require.False(t, bus.Interested())
+	require.NoError(t, bus.Announce(true))
+	<-bus.InterestChanged()
+	require.True(t, bus.Interested())
+}
+
+// Goal: a node that falls silent stops counting, and one that withdraws at once. Method: the table with made-up times.
+func TestInterestExpires(t *testing.T) {
+	i, start := newInterest(), time.Now()
+	i.heard(encodeInterest(1, true), start)
+	i.heard(encodeInterest(2, true), start)
+	i.heard([]byte("nonsense"), start)
+	require.True(t, i.any(start.Add(interestTTL-1)))
+	i.heard(encodeInterest(2, true), start.Add(interestTTL-1))
+	require.True(t, i.any(start.Add(interestTTL)))
+	i.heard(encodeInterest(2, false), start.Add(interestTTL))
+	require.False(t, i.any(start.Add(interestTTL)))
+}
+
+// Goal: no bytes make decode panic or yield commits that are not gapless. Method: fuzzing from valid messages; what
+// decodes must encode to something that decodes to the same.
+func FuzzDecode(f *testing.F) {
+	for _, m := range []*Message{{Follows: 1, Through: 1}, {Follows: 1, Through: 3}, {Follows: 4, Through: 5, Commits: []*consensusv1.Commit{commitOf(5, "x")}}} {
+		data, err := m.appendTo(nil)
+		require.NoError(f, err)
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := decode(data)
+		if err != nil {
+			require.ErrorIs(t, err, errMalformed)
+			return
+		}
+		for i, commit := range m.Commits {
+			require.Equal(t, m.Follows+int64(i)+1, commit.Revision)
+		}
+		again, err := m.appendTo(nil)
+		require.NoError(t, err)
+		_, err = decode(again)
+		require.NoError(t, err)
+	})
+}
+
+// BenchmarkBatch shows what a batch of one commit of 256 bytes costs from Publish to Receive.
+// Run: go test -bench Batch ./internal/broadcast
+func BenchmarkBatch(b *testing.B) {
+	bus, err := Open(slog.New(slog.DiscardHandler), 1<<20)
+	require.NoError(b, err)
+	defer bus.Close()
+	commit := commitOf(1, string(make([]byte, 256)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commit}}); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := bus.Receive(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCodec shows what encoding and decoding cost of that.
+// Run: go test -bench Codec ./internal/broadcast
+func BenchmarkCodec(b *testing.B) {
+	commit := commitOf(1, string(make([]byte, 256)))
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _ = (&Message{Through: 1, Commits: []*consensusv1.Commit{commit}}).appendTo(buf[:0])
+		if _, err := decode(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+// Package broadcast carries batches of commits from the ingester to the watch nodes, over an embedded NATS server that
+// listens on nothing: its clients connect to it within the process. It promises little on purpose. A batch may be
+// lost, doubled or late, and each says which revision it follows, so that a receiver notices and reads what it missed
+// elsewhere. It does not read commits, and does not match them.
+package broadcast

@@ -1,0 +1,27 @@
+package ingest
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics counts what an ingester does.
+type Metrics struct {
+	batches, notices, commits, bytes, tailRestarts prometheus.Counter
+}
+
+// NewMetrics returns metrics that Collectors registers.
+func NewMetrics() *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "quorate_watch_" + name, Help: help})
+	}
+	return &Metrics{
+		batches:      counter("published_batches_total", "Messages published to watch nodes, heartbeats included."),
+		notices:      counter("published_notices_total", "Messages over the payload limit, published without their commits."),
+		commits:      counter("published_commits_total", "Commits published to watch nodes."),
+		bytes:        counter("published_bytes_total", "Bytes published to watch nodes."),
+		tailRestarts: counter("feed_restarts_total", "Times that the commit feed ended and was resumed."),
+	}
+}
+
+// Collectors returns all of them.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.batches, m.notices, m.commits, m.bytes, m.tailRestarts}
+}

@@ -1,0 +1,135 @@
+package match
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Retries of a read of history start after retryMin and double up to retryMax.
+const (
+	retryMin = 20 * time.Millisecond
+	retryMax = time.Second
+)
+
+// gapRevisionsMax is the longest gap that the node reads as a whole. Over a longer one each watch reads for itself,
+// which is more reads, but only of its own range, and holds up nobody else.
+const gapRevisionsMax = 10_000
+
+// bridge moves the position to a revision, by whichever way loses no event for any watch.
+func (n *Node) bridge(ctx context.Context, to int64) error {
+	if to <= n.Position() || n.skip(to) {
+		return nil
+	}
+	n.counts.gaps.Add(1)
+	if to-n.Position() > gapRevisionsMax {
+		n.strand(to)
+		return nil
+	}
+	return n.fill(ctx, to)
+}
+
+// skip moves the position to a revision, or as near to it as it can without passing one that a live watch wants, with
+// no look at what lies between: watches that are behind read for themselves. It tells whether it got there.
+func (n *Node) skip(to int64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wanted := to + 1
+	for s := range n.mu.sessions {
+		wanted = min(wanted, s.wanted())
+	}
+	if wanted-1 > n.Position() {
+		n.mu.ring.reset(wanted - 1)
+		n.moveLocked(wanted - 1)
+	}
+	return n.Position() >= to
+}
+
+// wanted returns the lowest revision at which a live watch of the session began or will begin.
+func (s *Session) wanted() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lowest := int64(math.MaxInt64)
+	for _, w := range s.mu.watches {
+		if w.group != nil {
+			lowest = min(lowest, w.next)
+		}
+	}
+	return lowest
+}
+
+// fill reads what lies between the position and a revision from history, however long it takes, and matches it.
+func (n *Node) fill(ctx context.Context, to int64) error {
+	for wait := retryMin; n.Position() < to; {
+		resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
+			FromRevision: n.Position() + 1,
+			ToRevision:   to,
+			MaxBytes:     int64(n.cfg.DeliveryBytesMax),
+		})
+		n.counts.reads.Add(1)
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("read missed commits: %w", ctx.Err())
+		case errors.Is(err, problem.ErrCompacted):
+			n.cfg.Log.Warn("missed commits are compacted", "after_revision", n.Position(), "to_revision", to)
+			n.strand(to)
+			return nil
+		case err == nil && resp.ThroughRevision > n.Position():
+			n.match(resp.Commits, resp.ThroughRevision)
+			wait = retryMin
+			continue
+		}
+		n.cfg.Log.Warn("cannot read missed commits yet", "after_revision", n.Position(), "to_revision", to, "error", err)
+		if err := pause(ctx, wait); err != nil {
+			return fmt.Errorf("read missed commits: %w", err)
+		}
+		wait = min(2*wait, retryMax)
+	}
+	return nil
+}
+
+// strand moves the position over a gap that is too long, or that history no longer holds. The live watches that it
+// concerns are put behind at the gap's start, to read for themselves, and to find for themselves what is compacted.
+func (n *Node) strand(to int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	after := n.Position()
+	for s := range n.mu.sessions {
+		for _, w := range s.live() {
+			if w.next <= to {
+				n.putBehindLocked(w, max(w.next, after+1))
+			}
+		}
+	}
+	n.mu.ring.reset(to)
+	n.moveLocked(to)
+}
+
+// live returns the live watches of the session.
+func (s *Session) live() []*watch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var live []*watch
+	for _, w := range s.mu.watches {
+		if w.group != nil {
+			live = append(live, w)
+		}
+	}
+	return live
+}
+
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

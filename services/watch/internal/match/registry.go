@@ -1,0 +1,134 @@
+package match
+
+import (
+	"context"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Open implements the watch service's Open.
+func (n *Node) Open() *Session {
+	s := &Session{node: n, wake: make(chan struct{}, 1)}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.mu.watches = make(map[int64]*watch)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.stopped {
+		s.mu.closed = true
+		s.end()
+		return s
+	}
+	n.mu.sessions[s] = struct{}{}
+	return s
+}
+
+func (n *Node) add(w *watch) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := w.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return problem.ErrStopped
+	}
+	if _, taken := s.mu.watches[w.id]; taken {
+		return ErrIDInUse
+	}
+	s.mu.watches[w.id] = w
+	if w.notify {
+		n.mu.notified[w] = struct{}{}
+	}
+	if n.mu.watches++; n.mu.watches == 1 {
+		token(n.announce)
+	}
+	if n.mu.started && w.next > n.Position() {
+		w.vetted = true // what is still to come is not compacted
+		n.mu.index.group(w.sel).join(w)
+		return nil
+	}
+	s.mu.line = append(s.mu.line, w)
+	s.nudgeLocked()
+	n.counts.behind.Add(1)
+	return nil
+}
+
+func (n *Node) remove(s *Session, id int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.mu.watches[id]; w != nil {
+		n.endLocked(w)
+		s.nudgeLocked() // a progress request may have waited for it
+	}
+}
+
+// endLocked takes a watch from wherever it is, under both locks.
+func (n *Node) endLocked(w *watch) {
+	if w.ended {
+		return
+	}
+	w.ended = true
+	delete(w.session.mu.watches, w.id)
+	delete(n.mu.notified, w)
+	n.mu.watches--
+	if w.group == nil {
+		n.counts.behind.Add(-1)
+		return
+	}
+	n.leaveLocked(w)
+}
+
+// leaveLocked takes a live watch out of its group.
+func (n *Node) leaveLocked(w *watch) {
+	g := w.group
+	if g.leave(w); len(g.members) == 0 {
+		n.mu.index.drop(g)
+	}
+}
+
+func (n *Node) close(s *Session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return
+	}
+	for _, w := range s.mu.watches {
+		n.endLocked(w)
+	}
+	for e := s.mu.queue.pop(); e != nil; e = s.mu.queue.pop() {
+		n.counts.pending.Add(-int64(e.events()))
+	}
+	s.mu.line, s.mu.progress = nil, nil
+	s.mu.closed = true
+	s.end()
+	delete(n.mu.sessions, s)
+	delete(n.mu.awaiting, s)
+}
+
+// progress takes in a progress request of a session.
+func (n *Node) progress(s *Session, revision int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return
+	}
+	if open := s.mu.progress; len(open) < progressRequestsMax {
+		s.mu.progress = append(open, revision)
+	} else {
+		open[len(open)-1] = max(open[len(open)-1], revision)
+	}
+	n.mu.awaiting[s] = struct{}{}
+	s.nudgeLocked()
+}
+
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,75 @@
+package match
+
+import (
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/interval"
+)
+
+// selector says what a watch wants to see. Watches with equal selectors see the same events and share their batches.
+type selector struct {
+	span     interval.Range
+	point    bool // span holds one key only, span.From
+	noPut    bool
+	noDelete bool
+	prevKV   bool
+}
+
+// selectorOf reads a watch's request: an empty range end means the key alone, a single zero byte everything from it on.
+func selectorOf(w *watchv1.Watch) selector {
+	s := selector{noPut: w.NoPut, noDelete: w.NoDelete, prevKV: w.PrevKv}
+	switch end := string(w.RangeEnd); end {
+	case "":
+		s.point = true
+		s.span = interval.Range{From: string(w.Key), To: string(w.Key) + "\x00"}
+	case "\x00":
+		s.span = interval.Range{From: string(w.Key), Unbounded: true}
+	default:
+		s.span = interval.Range{From: string(w.Key), To: end}
+	}
+	return s
+}
+
+// request returns the key and range end that select the span.
+func (s selector) request() (key, rangeEnd []byte) {
+	switch {
+	case s.point:
+		return []byte(s.span.From), nil
+	case s.span.Unbounded:
+		return []byte(s.span.From), []byte{0}
+	default:
+		return []byte(s.span.From), []byte(s.span.To)
+	}
+}
+
+// wantsType tells whether the filters let an event of this type pass.
+func (s selector) wantsType(t consensusv1.Event_Type) bool {
+	if t == consensusv1.Event_DELETE {
+		return !s.noDelete
+	}
+	return !s.noPut
+}
+
+// wants tells whether the selector selects an event.
+func (s selector) wants(event *consensusv1.Event) bool {
+	if !s.wantsType(event.Type) {
+		return false
+	}
+	if s.point {
+		return string(event.Kv.Key) == s.span.From
+	}
+	return s.span.Contains(event.Kv.Key)
+}
+
+// shown returns an event as the selector's watches are to see it. It does not change event, which others share.
+func (s selector) shown(event *consensusv1.Event) *consensusv1.Event {
+	if s.prevKV || event.PrevKv == nil {
+		return event
+	}
+	return bare(event)
+}
+
+// bare returns an event without the version that it replaced.
+func bare(event *consensusv1.Event) *consensusv1.Event {
+	return &consensusv1.Event{Type: event.Type, Kv: event.Kv}
+}

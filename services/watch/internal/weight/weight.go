@@ -1,0 +1,33 @@
+// Package weight estimates how many bytes of memory commits and events keep alive, for limits. It is an estimate that
+// costs no more than a few additions; encoded sizes are somebody else's business.
+package weight
+
+import consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+
+// Of the structures around the bytes of a key and a value.
+const (
+	commitBytes   = 64
+	eventBytes    = 64
+	keyValueBytes = 128
+)
+
+// Commit returns the weight of a commit with its events.
+func Commit(commit *consensusv1.Commit) int {
+	bytes := commitBytes
+	for _, event := range commit.Events {
+		bytes += Event(event)
+	}
+	return bytes
+}
+
+// Event returns the weight of an event with its values.
+func Event(event *consensusv1.Event) int {
+	return eventBytes + keyValue(event.Kv) + keyValue(event.PrevKv)
+}
+
+func keyValue(kv *consensusv1.KeyValue) int {
+	if kv == nil {
+		return 0
+	}
+	return keyValueBytes + len(kv.Key) + len(kv.Value)
+}

@@ -1,0 +1,128 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/ingest"
+	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"golang.org/x/sync/errgroup"
+)
+
+// positionRetryWait is how long Run waits before it asks again where consensus is.
+const positionRetryWait = 100 * time.Millisecond
+
+// Service is an ingester and a watch node with the broadcast between them.
+type Service struct {
+	cfg     Config
+	node    *match.Node
+	metrics *ingest.Metrics
+	running atomic.Bool
+	// source, set by tests, stands between the broadcast and the node.
+	source func(match.Source) match.Source
+}
+
+// New returns a service that Run sets to work. It fails if the configuration is wrong or a metric cannot be registered.
+func New(cfg Config) (*Service, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("watch service: %w", err)
+	}
+	s := &Service{
+		cfg: cfg,
+		node: match.New(match.Config{
+			Log:                  cfg.Logger,
+			History:              cfg.Feed,
+			ProgressInterval:     cfg.ProgressInterval,
+			RingBytesMax:         cfg.RingBytesMax,
+			SessionDeliveriesMax: cfg.SessionDeliveriesMax,
+			SessionBytesMax:      cfg.SessionBytesMax,
+			DeliveryBytesMax:     cfg.DeliveryBytesMax,
+			ReadsMax:             cfg.ReadsMax,
+		}),
+		metrics: ingest.NewMetrics(),
+		source:  func(s match.Source) match.Source { return s },
+	}
+	if err := s.register(); err != nil {
+		return nil, fmt.Errorf("watch service: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Service) register() error {
+	if s.cfg.Registerer == nil {
+		return nil
+	}
+	for _, collector := range append(s.node.Collectors(), s.metrics.Collectors()...) {
+		if err := s.cfg.Registerer.Register(collector); err != nil {
+			return fmt.Errorf("register metric: %w", err)
+		}
+	}
+	return nil
+}
+
+// Open starts a session, which the caller must close. It may be called before Run, and then waits for it; after Run
+// the session is closed from the start.
+func (s *Service) Open() delivery.Session { return s.node.Open() }
+
+// Run serves watches until ctx ends, and returns nil once everything that it started has ended. All sessions are
+// closed by then. It fails if the broadcast does, and may be called once.
+func (s *Service) Run(ctx context.Context) error {
+	if !s.running.CompareAndSwap(false, true) {
+		return errors.New("watch service: Run was called before")
+	}
+	err := s.run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("watch service: %w", err)
+}
+
+func (s *Service) run(ctx context.Context) error {
+	defer s.node.Stop() // also if it never began
+	revision, err := s.position(ctx)
+	if err != nil {
+		return err
+	}
+	bus, err := broadcast.Open(s.cfg.Logger, s.cfg.PayloadBytesMax)
+	if err != nil {
+		return err
+	}
+	defer bus.Close() // after all who use it have ended
+	ingester := ingest.New(ingest.Config{
+		Log:               s.cfg.Logger,
+		Feed:              s.cfg.Feed,
+		Publisher:         bus,
+		Metrics:           s.metrics,
+		HeartbeatInterval: s.cfg.HeartbeatInterval,
+		BatchBytesMax:     s.cfg.BatchBytesMax,
+		QueueBytesMax:     s.cfg.IngestBytesMax,
+	})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ingester.Run(ctx, revision) })
+	group.Go(func() error { return s.node.Run(ctx, s.source(bus), revision) })
+	group.Go(func() error { return s.node.Pace(ctx, bus) })
+	return group.Wait()
+}
+
+// position asks consensus for the newest revision until it knows.
+func (s *Service) position(ctx context.Context) (int64, error) {
+	for {
+		resp, err := s.cfg.Feed.Position(ctx, &consensusv1.PositionRequest{})
+		if err == nil {
+			return resp.Revision, nil
+		}
+		s.cfg.Logger.Warn("consensus does not tell its position yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(positionRetryWait):
+		}
+	}
+}
