@@ -28,8 +28,9 @@ type Options struct {
 	MemTableBytes uint64
 	// OnFlush is called each time that writes have become durable; it must not block. DurableApplied then tells how far.
 	OnFlush func()
-	// OnFatal is called when the store can no longer do its work: the disk is full or fails, or a file is damaged. It
-	// must not block and may be called more than once. The store refuses every further commit; what it holds stays readable.
+	// OnFatal is called once, when the store can no longer do its work: the disk is full or fails, or a file is damaged.
+	// It must neither block nor call the store. Every further commit is refused, and one that is waiting for the disk just
+	// then waits for as long as the disk fails; what the store holds stays readable.
 	OnFatal func(error)
 	// Registerer takes the store's metrics, nil for none.
 	Registerer prometheus.Registerer

@@ -90,7 +90,9 @@ func (s *Store) openPebble() error {
 	}
 	lock, err := pebble.LockDirectory(s.opts.Dir, s.opts.FS)
 	if err != nil {
-		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EPERM) {
+		// Another process makes the system refuse the lock; that this one has it is known without asking the system.
+		var errno syscall.Errno
+		if errors.Is(err, syscall.EAGAIN) || !errors.As(err, &errno) {
 			return fmt.Errorf("%w: %w", ErrInUse, err)
 		}
 		return fmt.Errorf("lock: %w", err)
@@ -211,11 +213,13 @@ func (s *Store) flushed(size int64) {
 	s.opts.OnFlush()
 }
 
-// fail records the first error that ends the store's work, and tells the owner.
+// fail records the first error that ends the store's work, and tells the owner. Pebble calls it under its lock, and tries
+// a failed flush again and again.
 func (s *Store) fail(err error) {
-	s.failure.CompareAndSwap(nil, &err)
-	s.log.Error("storage failed", "error", err)
-	s.opts.OnFatal(err)
+	if s.failure.CompareAndSwap(nil, &err) {
+		s.log.Error("storage failed", "error", err)
+		s.opts.OnFatal(err)
+	}
 }
 
 func (s *Store) failed() error {

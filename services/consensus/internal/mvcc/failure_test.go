@@ -1,0 +1,179 @@
+package mvcc
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// A directory that a store has open cannot be opened again, and the error says why.
+func TestOpenRefusesADirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	require.NoError(t, err)
+	_, err = Open(Options{Dir: dir})
+	require.ErrorIs(t, err, ErrInUse)
+	require.ErrorContains(t, err, dir)
+	require.NoError(t, s.Close())
+	s, err = Open(Options{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, s.Close(), "Close may be called twice")
+}
+
+// A directory that cannot be made or written is refused with its name and the system's reason.
+func TestOpenRefusesADirectoryItCannotWrite(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := Open(Options{Dir: filepath.Join(file, "state")})
+	require.ErrorIs(t, err, syscall.ENOTDIR)
+	require.ErrorContains(t, err, file)
+
+	denied := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpLock {
+			return &os.PathError{Op: "open", Path: op.Path, Err: syscall.EACCES}
+		}
+		return nil
+	}))
+	_, err = Open(Options{Dir: "state", FS: denied})
+	require.ErrorIs(t, err, syscall.EACCES)
+	require.NotErrorIs(t, err, ErrInUse)
+	require.ErrorContains(t, err, "state")
+}
+
+// Damage is found and named, not served: each file of a store in turn is cut short or has a byte turned over, and the store
+// either does not open, or fails reads with an error that names the file, or (where what is damaged is not needed) agrees
+// with what was written.
+func TestDamagedFilesAreNamed(t *testing.T) {
+	intact := t.TempDir()
+	s, err := Open(Options{Dir: intact})
+	require.NoError(t, err)
+	var commands []*consensusv1.Command
+	for i := range 500 {
+		commands = append(commands, putCommand(fmt.Sprintf("key%04d", i), strings.Repeat("v", i)))
+	}
+	applyAll(t, s, 1, commands...)
+	want := keysAt(t, s, 0)
+	require.NoError(t, s.Close())
+	files, err := os.ReadDir(intact)
+	require.NoError(t, err)
+	refused := 0
+	for _, f := range files {
+		for _, cut := range []bool{true, false} {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(intact)))
+			path := filepath.Join(dir, f.Name())
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			if len(b) == 0 {
+				continue
+			}
+			if cut {
+				b = b[:len(b)/2]
+			} else {
+				b[len(b)/2] ^= 0x40
+			}
+			require.NoError(t, os.WriteFile(path, b, 0o600))
+			if err := readDamaged(t, dir, want); err != nil {
+				refused++
+				require.ErrorContains(t, err, dir, "damaged %s", f.Name())
+				if strings.HasSuffix(f.Name(), ".sst") {
+					require.ErrorContains(t, err, strings.TrimSuffix(f.Name(), ".sst"), "damaged %s", f.Name())
+				}
+			}
+		}
+	}
+	require.GreaterOrEqual(t, refused, 3)
+}
+
+// readDamaged returns the error of opening and reading the store. Without one, it must hold what is wanted, or be one that
+// knows that it has applied nothing.
+func readDamaged(t *testing.T, dir string, want map[string]string) error {
+	t.Helper()
+	fatal := make(chan error, 1)
+	s, err := Open(Options{Dir: dir, OnFatal: func(err error) { fatal <- err }})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	_, _, err = s.Range(context.Background(), &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}})
+	if err != nil {
+		return fmt.Errorf("%w; reported: %w", err, <-fatal)
+	}
+	if index, _ := s.Applied(); index > 0 {
+		require.Equal(t, want, keysAt(t, s, 0))
+	}
+	return nil
+}
+
+// A full disk is reported once, refuses further commits, and loses nothing that was durable: the disk fills up, and later
+// has room again.
+func TestFullDiskStopsCommits(t *testing.T) {
+	var full atomic.Bool
+	mem := vfs.NewCrashableMem()
+	disk := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && (op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+		}
+		return nil
+	}))
+	fatal := make(chan error, 10)
+	s, err := Open(Options{Dir: "state", FS: disk, MemTableBytes: 64 << 10, OnFatal: func(err error) { fatal <- err }})
+	require.NoError(t, err)
+	applyAll(t, s, 1, putCommand("a", "1"))
+	require.NoError(t, s.Flush())
+	full.Store(true)
+	applyAll(t, s, 2, putCommand("a", "2"))
+	flushed, err := s.db.AsyncFlush()
+	require.NoError(t, err)
+	require.ErrorIs(t, <-fatal, syscall.ENOSPC)
+	b := s.Begin()
+	_, _, err = b.Apply(putCommand("a", "3"))
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Commit(), syscall.ENOSPC)
+	require.ErrorIs(t, s.Flush(), syscall.ENOSPC)
+	require.Equal(t, map[string]string{"a": "2"}, keysAt(t, s, 0), "what was committed can still be read")
+	durable, err := s.DurableApplied()
+	require.NoError(t, err)
+	require.Equal(t, uint64(1), durable)
+	after := mem.CrashClone(vfs.CrashCloneCfg{})
+	full.Store(false)
+	<-flushed
+	require.NoError(t, s.Close())
+	require.Empty(t, fatal, "reported more than once")
+
+	s = openSmall(t, after)
+	index, _ := s.Applied()
+	require.Equal(t, uint64(1), index)
+	require.Equal(t, map[string]string{"a": "1"}, keysAt(t, s, 0))
+	require.NoError(t, s.Close())
+}
+
+// A long scan ends with its context.
+func TestRangeEndsWithItsContext(t *testing.T) {
+	s := openMem(t, vfs.NewMem())
+	var commands []*consensusv1.Command
+	for i := range 2 * scanRowsPerCheck {
+		commands = append(commands, putCommand(fmt.Sprint(i), ""))
+	}
+	applyAll(t, s, 1, commands...)
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancel()
+	_, _, err := s.Range(ctx, &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = s.RangeStream(context.Background(), &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}, 100, func(*consensusv1.RangeResult) error { return io.ErrClosedPipe })
+	require.ErrorIs(t, err, io.ErrClosedPipe)
+}
