@@ -14,8 +14,7 @@ func (m *Member) keepHouse(ctx context.Context) error {
 	defer ticker.Stop()
 	var truncated uint64
 	for {
-		disk, _ := m.store.Size()
-		m.size.Store(disk)
+		m.measure()
 		if m.overQuota() {
 			m.raiseNoSpace(ctx)
 		}
@@ -55,8 +54,24 @@ func (m *Member) truncatable() (uint64, error) {
 	return durable - keep, nil
 }
 
+// measure looks up how much of the disk the state has in use. What is deleted and only waits for the storage engine to
+// give it back does not count: no defragmentation is needed to get below a quota.
+func (m *Member) measure() {
+	_, inUse := m.store.Size()
+	m.inUse.Store(inUse)
+}
+
+// overQuota goes by the last look, as long as that was good news.
 func (m *Member) overQuota() bool {
-	return m.cfg.QuotaBytes > 0 && m.size.Load() > m.cfg.QuotaBytes
+	if m.cfg.QuotaBytes <= 0 || m.inUse.Load() <= m.cfg.QuotaBytes {
+		return false
+	}
+	if !m.gate.enter() {
+		return false // the proposal will be refused anyway
+	}
+	defer m.gate.leave()
+	m.measure()
+	return m.inUse.Load() > m.cfg.QuotaBytes
 }
 
 // raiseNoSpace makes the cluster refuse writes that need space. It is tried again at the next look if it fails.
@@ -67,7 +82,7 @@ func (m *Member) raiseNoSpace(ctx context.Context) {
 		}
 	}
 	m.log.Warn("the state has outgrown its quota, writes are refused until space is freed and the alarm is disarmed",
-		"size", m.size.Load(), "quota", m.cfg.QuotaBytes)
+		"size", m.inUse.Load(), "quota", m.cfg.QuotaBytes)
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{

@@ -35,7 +35,7 @@ type Member struct {
 	applier  *applier
 
 	gate    gate
-	size    atomic.Int64  // what the state takes on disk, as last looked up; bytes
+	inUse   atomic.Int64  // what the state needs on disk, as last looked up; bytes
 	ready   chan struct{} // closed once the member serves
 	stopped chan struct{} // closed once Run is ending
 	fatal   chan error    // the first error of a store's own goroutines

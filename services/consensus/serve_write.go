@@ -15,8 +15,8 @@ import (
 // The command must not be changed any more, not even after Propose has returned.
 func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
 	command := req.GetCommand()
-	if m.overQuota() && growing(command) {
-		return nil, fmt.Errorf("propose: the state takes %d bytes of %d: %w", m.size.Load(), m.cfg.QuotaBytes, problem.ErrNoSpace)
+	if growing(command) && m.overQuota() {
+		return nil, fmt.Errorf("propose: the state takes %d bytes of %d: %w", m.inUse.Load(), m.cfg.QuotaBytes, problem.ErrNoSpace)
 	}
 	result, err := m.propose(ctx, command)
 	if err != nil {

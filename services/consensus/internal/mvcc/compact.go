@@ -198,9 +198,15 @@ func (s *Store) compactChunk(ctx context.Context, changes int) (err error) {
 		return err
 	}
 	s.compaction.progress = w.next
-	if w.ended {
-		s.compaction.finish(w.next.finished)
+	if !w.ended {
+		return nil
 	}
+	// What is removed before it was ever flushed leaves no trace on disk, and only a flush shows how little is left:
+	// who compacts to get below a quota must see that at once.
+	if err := s.Flush(); err != nil {
+		return err
+	}
+	s.compaction.finish(w.next.finished)
 	return nil
 }
 
