@@ -1,0 +1,445 @@
+package v3_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/v3"
+)
+
+// watching is a client's watch stream and the session behind it.
+type watching struct {
+	t       *testing.T
+	stream  etcdserverpb.Watch_WatchClient
+	session *fakeSession
+	cancel  context.CancelFunc
+}
+
+// startWatching opens a stream to services over a fake session.
+func startWatching(t *testing.T, consensus *fakeConsensus, change func(*v3.Config)) *watching {
+	t.Helper()
+	session := newFakeSession()
+	sessions := make(chan *fakeSession, 1)
+	sessions <- session
+	conn := dial(t, newServices(t, consensus, func(c *v3.Config) {
+		c.Watch = &fakeWatch{sessions: sessions}
+		if change != nil {
+			change(c)
+		}
+	}))
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	stream, err := etcdserverpb.NewWatchClient(conn).Watch(ctx)
+	require.NoError(t, err)
+	return &watching{t: t, stream: stream, session: session, cancel: cancel}
+}
+
+func encoded(c *v3.Config) { c.EncodedWatch = true }
+
+func (w *watching) create(r *etcdserverpb.WatchCreateRequest) {
+	w.t.Helper()
+	require.NoError(w.t, w.stream.Send(&etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{CreateRequest: r}}))
+}
+
+func (w *watching) cancelWatch(id int64) {
+	w.t.Helper()
+	require.NoError(w.t, w.stream.Send(&etcdserverpb.WatchRequest{
+		RequestUnion: &etcdserverpb.WatchRequest_CancelRequest{CancelRequest: &etcdserverpb.WatchCancelRequest{WatchId: id}},
+	}))
+}
+
+func (w *watching) askProgress() {
+	w.t.Helper()
+	require.NoError(w.t, w.stream.Send(&etcdserverpb.WatchRequest{
+		RequestUnion: &etcdserverpb.WatchRequest_ProgressRequest{ProgressRequest: &etcdserverpb.WatchProgressRequest{}},
+	}))
+}
+
+func (w *watching) expect(want *etcdserverpb.WatchResponse) {
+	w.t.Helper()
+	got, err := w.stream.Recv()
+	require.NoError(w.t, err)
+	equal(w.t, want, got)
+}
+
+// created creates a watch, takes the answer and returns the session's side of the watch.
+func (w *watching) created(r *etcdserverpb.WatchCreateRequest, id int64) *watchv1.Watch {
+	w.t.Helper()
+	w.create(r)
+	w.expect(&etcdserverpb.WatchResponse{Header: header(revision), WatchId: id, Created: true})
+	return <-w.session.added
+}
+
+// putOf makes a batch of one put for each revision.
+func putOf(revisions ...int64) *delivery.Batch {
+	batch := new(delivery.Batch)
+	for _, revision := range revisions {
+		batch.Events = append(batch.Events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}})
+	}
+	return batch
+}
+
+func putsOf(revisions ...int64) []*mvccpb.Event {
+	var events []*mvccpb.Event
+	for _, revision := range revisions {
+		events = append(events, &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: revision}})
+	}
+	return events
+}
+
+// TestWatchTellsTheSession checks what the watch service is asked for, for the plainest request and for one with
+// everything.
+func TestWatchTellsTheSession(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	equal(t, &watchv1.Watch{Id: 1, Key: []byte{0}, StartRevision: revision + 1}, w.created(&etcdserverpb.WatchCreateRequest{}, 0))
+	equal(t, &watchv1.Watch{
+		Id: 2, Key: []byte("a"), RangeEnd: []byte{0}, StartRevision: 7,
+		NoPut: true, NoDelete: true, PrevKv: true, ProgressNotify: true,
+	}, w.created(&etcdserverpb.WatchCreateRequest{
+		Key: []byte("a"), RangeEnd: []byte{0}, StartRevision: 7, PrevKv: true, ProgressNotify: true, Fragment: true, WatchId: 9,
+		Filters: []etcdserverpb.WatchCreateRequest_FilterType{etcdserverpb.WatchCreateRequest_NODELETE, etcdserverpb.WatchCreateRequest_NOPUT, 77},
+	}, 9))
+}
+
+// TestWatchIDs walks through who gets which id on one stream: the server's count from 0 and step over the client's.
+func TestWatchIDs(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	duplicate := &etcdserverpb.WatchResponse{
+		Header: header(revision), WatchId: -1, Created: true, Canceled: true,
+		CancelReason: "mvcc: duplicate watch ID provided on the WatchStream",
+	}
+	any := func(id int64) *etcdserverpb.WatchCreateRequest {
+		return &etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: id}
+	}
+	w.created(any(0), 0)
+	w.created(any(1), 1)
+	w.created(any(0), 2)
+	w.create(any(1))
+	w.expect(duplicate)
+	w.create(any(2))
+	w.expect(duplicate)
+	w.cancelWatch(1)
+	w.expect(&etcdserverpb.WatchResponse{Header: header(revision), WatchId: 1, Canceled: true})
+	require.Equal(t, int64(2), <-w.session.removed)
+	require.Equal(t, int64(4), w.created(any(1), 1).GetId(), "the session must not see an id twice")
+	w.created(any(-5), -5)
+}
+
+// TestWatchRefusals checks etcd's words for watches that cannot be, and that the stream goes on.
+func TestWatchRefusals(t *testing.T) {
+	cases := []struct {
+		name    string
+		request *etcdserverpb.WatchCreateRequest
+		reason  string
+	}{
+		{"start below zero", &etcdserverpb.WatchCreateRequest{Key: []byte("k"), StartRevision: -1}, "etcdserver: mvcc: required revision has been compacted"},
+		{"end before key", &etcdserverpb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("a")}, "mvcc: watcher range is empty"},
+		{"end at key", &etcdserverpb.WatchCreateRequest{Key: []byte("b"), RangeEnd: []byte("b")}, "mvcc: watcher range is empty"},
+	}
+	w := startWatching(t, &fakeConsensus{}, nil)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w.create(c.request)
+			w.expect(&etcdserverpb.WatchResponse{
+				Header: header(revision), WatchId: -1, Created: true, Canceled: true, CancelReason: c.reason,
+			})
+		})
+	}
+	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+	require.Empty(t, w.session.added, "a refused watch reached the session")
+}
+
+// TestWatchThatTheSessionRefuses checks that the client hears of the end of a watch that it was told is created.
+func TestWatchThatTheSessionRefuses(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	w.session.onAdd = func(*watchv1.Watch) error { return fmt.Errorf("add: %w", problem.ErrTooManyRequests) }
+	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 5}, 5)
+	w.expect(&etcdserverpb.WatchResponse{
+		Header: header(revision), WatchId: 5, Canceled: true, CancelReason: "etcdserver: too many requests",
+	})
+}
+
+// TestWatchCreatedPrecedesEvents lets the session deliver before it even returns from Add, many times.
+func TestWatchCreatedPrecedesEvents(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, encoded)
+	w.session.onAdd = func(added *watchv1.Watch) error {
+		w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
+		return nil
+	}
+	for id := range int64(50) {
+		w.create(&etcdserverpb.WatchCreateRequest{Key: []byte("k")})
+		w.expect(&etcdserverpb.WatchResponse{Header: header(revision), WatchId: id, Created: true})
+		w.expect(&etcdserverpb.WatchResponse{Header: header(50), WatchId: id, Events: putsOf(50)})
+		<-w.session.added
+	}
+}
+
+// TestWatchEventsArriveWhole delivers events with every field, encoded for all and converted for one.
+func TestWatchEventsArriveWhole(t *testing.T) {
+	kv := &consensusv1.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
+	batch := &delivery.Batch{Events: []*consensusv1.Event{
+		{Type: consensusv1.Event_PUT, Kv: kv, PrevKv: kv},
+		{Type: consensusv1.Event_DELETE, Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: 9}},
+	}}
+	want := &mvccpb.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
+	for name, change := range map[string]func(*v3.Config){"encoded": encoded, "converted": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := startWatching(t, &fakeConsensus{}, change)
+			for id := range int64(2) {
+				added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, id)
+				w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: batch, Revision: 60}
+				w.expect(&etcdserverpb.WatchResponse{Header: header(60), WatchId: id, Events: []*mvccpb.Event{
+					{Type: mvccpb.Event_PUT, Kv: want, PrevKv: want},
+					{Type: mvccpb.Event_DELETE, Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: 9}},
+				}})
+			}
+		})
+	}
+}
+
+// TestWatchFragments delivers more than fits a message to a watch that wants fragments and to one that does not, and
+// checks that every fragment is as large as it may be.
+func TestWatchFragments(t *testing.T) {
+	const requestMax = 1000
+	const limit = requestMax + 512<<10
+	batch := new(delivery.Batch)
+	var want []*mvccpb.Event
+	for i, size := range []int{200 << 10, 200 << 10, 200 << 10, 1, 600 << 10, 1, 1} {
+		kv := &consensusv1.KeyValue{Key: []byte{byte(i)}, Value: make([]byte, size)}
+		batch.Events = append(batch.Events, &consensusv1.Event{Kv: kv})
+		want = append(want, &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: kv.GetKey(), Value: kv.GetValue()}})
+	}
+	for name, change := range map[string]func(*v3.Config){"encoded": encoded, "converted": func(*v3.Config) {}} {
+		t.Run(name, func(t *testing.T) {
+			w := startWatching(t, &fakeConsensus{}, func(c *v3.Config) { change(c); c.MaxRequestBytes = requestMax })
+			added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), Fragment: true}, 0)
+			w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: batch, Revision: 60}
+			var counts []int
+			all := &etcdserverpb.WatchResponse{Header: header(60)}
+			for {
+				fragment, err := w.stream.Recv()
+				require.NoError(t, err)
+				equal(t, header(60), fragment.GetHeader())
+				next := len(all.GetEvents()) + len(fragment.GetEvents())
+				require.True(t, proto.Size(fragment) < limit || len(fragment.GetEvents()) == 1)
+				counts = append(counts, len(fragment.GetEvents()))
+				all.Events = append(all.Events, fragment.GetEvents()...)
+				if !fragment.GetFragment() {
+					break
+				}
+				fragment.Events = append(fragment.Events, want[next])
+				require.GreaterOrEqual(t, proto.Size(fragment), limit, "the next event would have fitted")
+			}
+			equal(t, &etcdserverpb.WatchResponse{Header: header(60), Events: want}, all)
+			require.Equal(t, []int{2, 2, 1, 2}, counts)
+
+			small := &delivery.Delivery{ID: added.GetId(), Batch: putOf(61, 62), Revision: 62}
+			w.session.deliveries <- small
+			w.expect(&etcdserverpb.WatchResponse{Header: header(62), Events: putsOf(61, 62)})
+
+			whole := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 1)
+			w.session.deliveries <- &delivery.Delivery{ID: whole.GetId(), Batch: batch, Revision: 60}
+			w.expect(&etcdserverpb.WatchResponse{Header: header(60), WatchId: 1, Events: want})
+		})
+	}
+}
+
+// TestWatchCancelEndsEvents delivers to a watch that was cancelled and whose id has a new owner: nobody gets it.
+func TestWatchCancelEndsEvents(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	old := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
+	w.cancelWatch(77) // unknown: no answer
+	w.cancelWatch(3)
+	w.expect(&etcdserverpb.WatchResponse{Header: header(revision), WatchId: 3, Canceled: true})
+	next := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
+	w.session.deliveries <- &delivery.Delivery{ID: old.GetId(), Batch: putOf(50), Revision: 50}
+	w.session.deliveries <- &delivery.Delivery{ID: next.GetId(), Batch: putOf(51), Revision: 51}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(51), WatchId: 3, Events: putsOf(51)})
+}
+
+// TestWatchCompacted checks the end of a watch whose revisions are gone, and that its id is free again.
+func TestWatchCompacted(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3, StartRevision: 2}, 3)
+	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), CompactedRevision: 10}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(0), WatchId: 3, Canceled: true, CompactRevision: 10})
+	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
+	w.cancelWatch(3) // the client's cancel may have crossed the end: no second answer
+	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
+}
+
+// TestWatchProgress asks for progress on a stream without watches, with one that may be told, and with one that starts
+// in the future.
+func TestWatchProgress(t *testing.T) {
+	consensus := &fakeConsensus{readIndex: func(context.Context) (*consensusv1.ReadIndexResponse, error) {
+		return &consensusv1.ReadIndexResponse{Revision: 55}, nil
+	}}
+	w := startWatching(t, consensus, nil)
+	w.askProgress() // nobody is told anything
+	first := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+	require.Empty(t, w.session.progress)
+
+	w.askProgress()
+	require.Equal(t, int64(55), <-w.session.progress, "older than what was committed when the client asked")
+	w.session.deliveries <- &delivery.Delivery{All: true, Revision: 56}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(56), WatchId: -1})
+
+	// A watch's own progress, at the revision before its start too if that was left to the server.
+	w.session.deliveries <- &delivery.Delivery{ID: first.GetId(), Revision: revision}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(revision)})
+
+	future := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), StartRevision: 100}, 1)
+	w.session.deliveries <- &delivery.Delivery{All: true, Revision: 99}
+	w.session.deliveries <- &delivery.Delivery{ID: future.GetId(), Revision: 99}
+	w.session.deliveries <- &delivery.Delivery{All: true, Revision: 100}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(100), WatchId: -1})
+}
+
+// TestWatchProgressWithoutLeader checks that the member's own position serves where nobody confirms a newer one.
+func TestWatchProgressWithoutLeader(t *testing.T) {
+	consensus := &fakeConsensus{readIndex: func(context.Context) (*consensusv1.ReadIndexResponse, error) {
+		return nil, problem.ErrNoLeader
+	}}
+	w := startWatching(t, consensus, nil)
+	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+	w.askProgress()
+	require.Equal(t, int64(revision), <-w.session.progress)
+}
+
+// TestWatchGoesOnAfterHalfClose closes the client's side of the stream and still receives.
+func TestWatchGoesOnAfterHalfClose(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+	require.NoError(t, w.stream.CloseSend())
+	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(50), Events: putsOf(50)})
+}
+
+// TestWatchEnds ends the stream from the client's side, the watch service's, and for want of a position.
+func TestWatchEnds(t *testing.T) {
+	t.Run("client", func(t *testing.T) {
+		w := startWatching(t, &fakeConsensus{}, nil)
+		w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+		w.cancel()
+		<-w.session.closed
+	})
+	t.Run("service", func(t *testing.T) {
+		w := startWatching(t, &fakeConsensus{}, nil)
+		w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+		w.session.Close()
+		_, err := w.stream.Recv()
+		require.Equal(t, codes.Unavailable, status.Code(err))
+		require.Equal(t, "etcdserver: server stopped", status.Convert(err).Message())
+	})
+	t.Run("service, when a watch is added", func(t *testing.T) {
+		w := startWatching(t, &fakeConsensus{}, nil)
+		w.session.onAdd = func(*watchv1.Watch) error { return problem.ErrStopped }
+		w.create(&etcdserverpb.WatchCreateRequest{Key: []byte("k")})
+		_, err := w.stream.Recv()
+		if err == nil { // the created answer was faster
+			_, err = w.stream.Recv()
+		}
+		require.Equal(t, codes.Unavailable, status.Code(err))
+	})
+	t.Run("store", func(t *testing.T) {
+		w := startWatching(t, &fakeConsensus{position: func(context.Context) (*consensusv1.PositionResponse, error) {
+			return nil, errors.New("no idea")
+		}}, nil)
+		_, err := w.stream.Recv()
+		require.Equal(t, codes.Unknown, status.Code(err))
+		require.Equal(t, "no idea", status.Convert(err).Message())
+	})
+}
+
+// fakeStream is a stream of a transport other than grpc-go's.
+type fakeStream struct {
+	grpc.ServerStream
+	ctx      context.Context
+	requests chan *etcdserverpb.WatchRequest
+	send     func(*etcdserverpb.WatchResponse) error
+}
+
+func (s *fakeStream) Context() context.Context                 { return s.ctx }
+func (s *fakeStream) Send(r *etcdserverpb.WatchResponse) error { return s.send(r) }
+func (s *fakeStream) request(r *etcdserverpb.WatchCreateRequest) {
+	s.requests <- &etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{CreateRequest: r}}
+}
+
+func (s *fakeStream) Recv() (*etcdserverpb.WatchRequest, error) {
+	select {
+	case r := <-s.requests:
+		return r, nil
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+}
+
+// TestWatchOfAStuckClientIsBounded creates watches for a client that takes no answer: the reader stops when the queue
+// of answers is full, and everything ends with the client, the reader too (or synctest would not let the test end).
+func TestWatchOfAStuckClientIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session := newFakeSession()
+		watch := watchServerOver(t, session, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		stream := &fakeStream{ctx: ctx, requests: make(chan *etcdserverpb.WatchRequest, 100)}
+		stream.send = func(*etcdserverpb.WatchResponse) error { <-ctx.Done(); return ctx.Err() }
+		for range 60 {
+			stream.request(&etcdserverpb.WatchCreateRequest{Key: []byte("k")})
+		}
+		ended := make(chan error)
+		go func() { ended <- watch.Watch(stream) }()
+		synctest.Wait()
+		require.Len(t, session.added, 17, "one answer in the sender's hands and 16 in the queue")
+		cancel()
+		require.Equal(t, rpctypes.ErrGRPCWatchCanceled, <-ended)
+		<-session.closed
+	})
+}
+
+// TestWatchConvertsForOtherTransports checks that a stream that is not grpc-go's gets messages, never bytes.
+func TestWatchConvertsForOtherTransports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session := newFakeSession()
+		watch := watchServerOver(t, session, encoded)
+		ctx, cancel := context.WithCancel(t.Context())
+		sent := make(chan *etcdserverpb.WatchResponse, 10)
+		stream := &fakeStream{ctx: ctx, requests: make(chan *etcdserverpb.WatchRequest, 10)}
+		stream.send = func(r *etcdserverpb.WatchResponse) error { sent <- r; return nil }
+		ended := make(chan error)
+		go func() { ended <- watch.Watch(stream) }()
+		stream.request(&etcdserverpb.WatchCreateRequest{Key: []byte("k")})
+		equal(t, &etcdserverpb.WatchResponse{Header: header(revision), Created: true}, <-sent)
+		session.deliveries <- &delivery.Delivery{ID: 1, Batch: putOf(50), Revision: 50}
+		equal(t, &etcdserverpb.WatchResponse{Header: header(50), Events: putsOf(50)}, <-sent)
+		cancel()
+		<-ended
+	})
+}
+
+func watchServerOver(t *testing.T, session *fakeSession, change func(*v3.Config)) *v3.WatchServer {
+	t.Helper()
+	return newServices(t, &fakeConsensus{}, func(c *v3.Config) {
+		sessions := make(chan *fakeSession, 1)
+		sessions <- session
+		c.Watch = &fakeWatch{sessions: sessions}
+		if change != nil {
+			change(c)
+		}
+	}).Watch
+}
