@@ -7,6 +7,8 @@ const (
 	// proposalsWaitingMax bounds the commands that wait to be put into a log entry. etcd refuses at 5000 unapplied
 	// entries; ours hold many commands each, and a waiting command costs its own bytes only.
 	proposalsWaitingMax = 16384
+	// proposalBytesMax bounds what the waiting commands hold together, from their call to their answer.
+	proposalBytesMax = 512 << 20
 	// entryBytesMax ends the batch that goes into one log entry, so that a follower never has to take a huge message.
 	// A command larger than this travels alone.
 	entryBytesMax = 1 << 20

@@ -34,11 +34,13 @@ type Member struct {
 	appender *appender
 	applier  *applier
 
-	gate    gate
-	inUse   atomic.Int64  // what the state needs on disk, as last looked up; bytes
-	ready   chan struct{} // closed once the member serves
-	stopped chan struct{} // closed once Run is ending
-	fatal   chan error    // the first error of a store's own goroutines
+	gate  gate
+	inUse atomic.Int64 // what the state needs on disk, as last looked up; bytes
+	// waitingBytes is the encoded size of the commands that callers wait for.
+	waitingBytes atomic.Int64
+	ready        chan struct{} // closed once the member serves
+	stopped      chan struct{} // closed once Run is ending
+	fatal        chan error    // the first error of a store's own goroutines
 
 	closing  sync.Once
 	closeErr error

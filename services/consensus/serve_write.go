@@ -35,6 +35,11 @@ func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*co
 		return nil, fmt.Errorf("propose: %w", problem.ErrStopped)
 	default:
 	}
+	size := int64(len(p.encoded))
+	defer m.waitingBytes.Add(-size)
+	if waiting := m.waitingBytes.Add(size); waiting > proposalBytesMax {
+		return nil, fmt.Errorf("propose: commands of %d bytes are waiting: %w", waiting, problem.ErrTooManyRequests)
+	}
 	select {
 	case m.replica.proposals <- p:
 	default:
