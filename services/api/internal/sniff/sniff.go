@@ -142,8 +142,8 @@ func (f *frames) firstRequest() (protocol, error) {
 		}
 		switch frame := frame.(type) {
 		case *http2.PingFrame:
-			f.kept = f.kept[:begin]
 			if !frame.IsAck() {
+				f.kept = f.kept[:begin]
 				if err := f.framer.WritePing(true, frame.Data); err != nil {
 					return protocolHTTP, err
 				}
