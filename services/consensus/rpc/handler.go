@@ -1,0 +1,38 @@
+package rpc
+
+import (
+	"context"
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"github.com/quoratedb/quorate/pkg/edge"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+)
+
+// NewHandler makes the handler, and names the path below which it belongs.
+func NewHandler(s Service) (path string, handler http.Handler) {
+	return consensusv1connect.NewConsensusServiceHandler(server{s}, edge.HandlerOptions()...)
+}
+
+// server gives streams the form that Connect calls; everything else is the service's own.
+type server struct{ Service }
+
+func (s server) RangeStream(
+	ctx context.Context, req *consensusv1.RangeStreamRequest, out *connect.ServerStream[consensusv1.RangeStreamResponse],
+) error {
+	return s.Service.RangeStream(ctx, req, out.Send)
+}
+
+func (s server) Tail(
+	ctx context.Context, req *consensusv1.TailRequest, out *connect.ServerStream[consensusv1.TailResponse],
+) error {
+	return s.Service.Tail(ctx, req, out.Send)
+}
+
+func (s server) Snapshot(
+	ctx context.Context, req *consensusv1.SnapshotRequest, out *connect.ServerStream[consensusv1.SnapshotResponse],
+) error {
+	return s.Service.Snapshot(ctx, req, out.Send)
+}

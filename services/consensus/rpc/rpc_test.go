@@ -1,0 +1,114 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// A caller must not be able to tell the client from the service. Make each call on both, when it succeeds and when it
+// is refused, at once or after a part of the answer.
+func TestClientIsLikeTheService(t *testing.T) {
+	f := &fake{}
+	client := serve(t, f)
+	for name, call := range calls {
+		f.err = nil
+		want, err := call(t.Context(), f)
+		require.NoError(t, err)
+		require.NotEmpty(t, want)
+		got, err := call(t.Context(), client)
+		require.NoError(t, err, name)
+		require.Len(t, got, len(want), name)
+		for i := range want {
+			require.True(t, proto.Equal(want[i], got[i]), "%s: want %v, got %v", name, want[i], got[i])
+		}
+		for _, sentinel := range []error{
+			problem.ErrCompacted, problem.ErrFutureRevision, problem.ErrKeyNotFound, problem.ErrLeaseNotFound,
+			problem.ErrStaleEpoch, problem.ErrNoSpace, problem.ErrCorrupt, problem.ErrNoLeader, problem.ErrTimeout,
+			problem.ErrTooManyRequests, problem.ErrTooLarge, problem.ErrStopped,
+		} {
+			f.err = fmt.Errorf("refused: %w", sentinel)
+			want, _ = call(t.Context(), f)
+			got, err = call(t.Context(), client)
+			require.ErrorIs(t, err, sentinel, name)
+			require.Len(t, got, len(want), "%s: what came before the error", name)
+		}
+	}
+}
+
+// What breaks the rules in proto/ must be refused before the service sees it, in streams too. A call of each kind.
+func TestInvalidMessages(t *testing.T) {
+	client := serve(t, &fake{})
+	_, err := client.Propose(t.Context(), &v1.ProposeRequest{})
+	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), err)
+	_, err = client.Range(t.Context(), &v1.RangeRequest{Range: &v1.RangeOp{}})
+	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), err)
+	err = client.Tail(t.Context(), &v1.TailRequest{}, func(*v1.TailResponse) error { return nil })
+	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), err)
+}
+
+// An endless stream must end on both sides when its caller cancels or refuses a message, or when it is left by a dead
+// caller. Tail three times, and wait for the service's side each time.
+func TestEndlessStreamEnds(t *testing.T) {
+	f := &fake{ended: make(chan error)}
+	client := serve(t, f)
+	tail := &v1.TailRequest{FromRevision: 1}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	err := client.Tail(ctx, tail, func(*v1.TailResponse) error {
+		if n++; n == 3 {
+			cancel()
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Error(t, <-f.ended)
+
+	full := errors.New("my disk is full")
+	began := time.Now()
+	err = client.Tail(t.Context(), tail, func(*v1.TailResponse) error { return full })
+	require.ErrorIs(t, err, full)
+	require.Less(t, time.Since(began), 5*time.Second, "the stream is given up, not read to its end")
+	require.Error(t, <-f.ended)
+
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = client.Tail(ctx, tail, func(*v1.TailResponse) error { return nil })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Error(t, <-f.ended)
+}
+
+// A service that cannot be reached must look like one that lost its leader: the caller may try again elsewhere, and
+// cannot know what took effect. Call a closed server.
+func TestUnreachable(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	client := NewClient(server.Client(), server.URL)
+	for name, call := range calls {
+		_, err := call(t.Context(), client)
+		require.ErrorIs(t, err, problem.ErrLeaderChanged, name)
+	}
+}
+
+func serve(t *testing.T, s Service) Service {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle(NewHandler(s))
+	server := httptest.NewUnstartedServer(mux)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return NewClient(server.Client(), server.URL)
+}
