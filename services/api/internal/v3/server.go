@@ -37,8 +37,9 @@ type Config struct {
 	// StorageVersion is the etcd storage version that Status and Snapshot report, such as "3.7.0".
 	StorageVersion string
 
-	// EncodedWatch says that the gRPC server that serves Watch has wire.Codec for its codec. Watch events then go out in
-	// bytes that equal watches share. Streams that are not grpc-go's own are not affected.
+	// EncodedWatch says that SendMsg of every grpc.GenericServerStream that Watch is given takes a *wire.Encoded, as it
+	// does where wire.Codec is the gRPC server's codec. Events then go out in bytes that equal watches share. A stream of
+	// any other type gets responses.
 	EncodedWatch bool
 }
 

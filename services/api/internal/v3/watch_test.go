@@ -277,7 +277,7 @@ func TestWatchCancelEndsEvents(t *testing.T) {
 func TestWatchCompacted(t *testing.T) {
 	w := startWatching(t, &fakeConsensus{}, nil)
 	added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3, StartRevision: 2}, 3)
-	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), CompactedRevision: 10}
+	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Revision: 1, CompactedRevision: 10}
 	w.expect(&etcdserverpb.WatchResponse{Header: header(0), WatchId: 3, Canceled: true, CompactRevision: 10})
 	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
 	w.cancelWatch(3) // the client's cancel may have crossed the end: no second answer
@@ -367,7 +367,7 @@ func TestWatchEnds(t *testing.T) {
 	})
 }
 
-// fakeStream is a stream of a transport other than grpc-go's.
+// fakeStream is a stream whose type is not grpc-go's.
 type fakeStream struct {
 	grpc.ServerStream
 	ctx      context.Context
@@ -412,8 +412,8 @@ func TestWatchOfAStuckClientIsBounded(t *testing.T) {
 	})
 }
 
-// TestWatchConvertsForOtherTransports checks that a stream that is not grpc-go's gets messages, never bytes.
-func TestWatchConvertsForOtherTransports(t *testing.T) {
+// TestWatchConvertsForOtherStreams checks that a stream of a type of its own gets messages, never bytes.
+func TestWatchConvertsForOtherStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		session := newFakeSession()
 		watch := watchServerOver(t, session, encoded)

@@ -31,7 +31,7 @@ func newWatchSender(
 	ids *watchIDs,
 	queue *controlQueue,
 ) *watchSender {
-	// Only grpc-go's own stream passes messages to the server's codec; another transport's adapter wants the response.
+	// Any other stream takes responses only.
 	_, isGRPC := stream.(*grpc.GenericServerStream[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse])
 	return &watchSender{
 		server:  server,
@@ -125,12 +125,13 @@ func (s *watchSender) sendProgressOfAll(revision int64) error {
 	return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(revision), WatchId: everyWatch})
 }
 
-// sendCompacted ends a watch whose next revisions are gone. Like etcd it leaves the reason to the compacted revision.
+// sendCompacted ends a watch whose next revisions are gone. As in etcd the compacted revision is the reason, and the
+// header has no revision that the client could take for its progress.
 func (s *watchSender) sendCompacted(w *watch, d *delivery.Delivery) error {
 	delete(s.watches, w.session)
 	s.ids.ended(w)
 	return s.stream.Send(&etcdserverpb.WatchResponse{
-		Header:          s.header(d.Revision),
+		Header:          s.header(0),
 		WatchId:         w.id,
 		Canceled:        true,
 		CompactRevision: d.CompactedRevision,
