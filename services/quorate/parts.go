@@ -20,6 +20,8 @@ import (
 
 // parts are what a store is made of, open but not running.
 type parts struct {
+	name     string
+	dataDir  string
 	log      *slog.Logger
 	closeLog func() error
 	metrics  *prometheus.Registry
@@ -36,7 +38,7 @@ type parts struct {
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
 // listeners, then data. If one fails, what was opened is closed.
 func open(config Config) (*parts, error) {
-	p := &parts{}
+	p := &parts{name: config.Name, dataDir: config.dataDir()}
 	if err := p.open(config); err != nil {
 		return nil, errors.Join(err, p.close())
 	}

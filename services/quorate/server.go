@@ -7,10 +7,13 @@ import (
 	"strings"
 )
 
+// errClosed is the cause of a stop by Close.
+var errClosed = errors.New("closed")
+
 // Server is a running store. Its methods may be called concurrently.
 type Server struct {
 	parts *parts
-	stop  context.CancelFunc
+	stop  func()
 	ready chan struct{} // closed once clients are served
 	done  chan struct{} // closed once everything has ended
 	err   error         // why it ended, set when done is closed
@@ -25,11 +28,15 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
 	parts, err := open(config)
 	if err != nil {
 		return nil, err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() { cancel(errClosed) }
 	s := &Server{parts: parts, stop: stop, ready: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -39,8 +46,13 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	case <-s.ready:
 		return s, nil
 	case <-s.done:
+	}
+	select {
+	case <-s.ready: // it was up, and stopped at once
+		return s, nil
+	default:
 		stop()
-		return nil, errors.Join(s.err, context.Cause(ctx))
+		return nil, s.err
 	}
 }
 
@@ -54,7 +66,7 @@ func (s *Server) run(ctx context.Context) error {
 		close(s.ready)
 		select {
 		case <-ctx.Done():
-			p.log.Info("stopping")
+			p.log.Info("stopping", "cause", context.Cause(ctx))
 		case err = <-services.failed:
 			p.log.Error("a service failed, stopping", "error", err)
 		}
@@ -72,6 +84,11 @@ const servicesCount = 4
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
 	p := s.parts
+	p.log.Info("starting",
+		"local-member-id", fmt.Sprintf("%x", p.member.MemberID()),
+		"cluster-id", fmt.Sprintf("%x", p.member.ClusterID()),
+		"name", p.name,
+		"data-dir", p.dataDir)
 	services.start("consensus", p.member.Run)
 	select {
 	case <-p.member.Ready():

@@ -212,7 +212,7 @@ func TestStartFails(t *testing.T) {
 			c.ClientTLS.CertFile, c.ClientTLS.KeyFile = file, file
 		}, []string{"--cert-file=" + file}},
 		"no peer's certificate": {func(c *quorate.Config) { c.PeerTLS.CertFile, c.PeerTLS.KeyFile = file, file }, []string{"--peer-cert-file=" + file}},
-		"log in no directory":   {func(c *quorate.Config) { c.Log = nil; c.LogOutputs = []string{filepath.Join(file, "log")} }, []string{"--log-outputs=" + file}},
+		"log in no directory":   {func(c *quorate.Config) { c.Log = nil; c.LogOutputs = []string{filepath.Join(file, "log")} }, []string{"--log-outputs", file}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

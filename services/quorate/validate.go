@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -224,12 +223,7 @@ func (c Config) checkLogging(found *problems) {
 	if c.Log != nil {
 		return // it decides for itself
 	}
-	check := func(flag, value string, of ...string) {
-		if !slices.Contains(of, value) {
-			found.add(flag, value, "is one of %s", strings.Join(of, ", "))
-		}
+	if err := c.logging().Validate(); err != nil {
+		*found = append(*found, err)
 	}
-	check("log-level", c.LogLevel, "debug", "info", "warn", "error", "panic", "fatal")
-	check("log-format", c.LogFormat, "json", "console")
-	check("logger", c.Logger, "zap")
 }

@@ -57,8 +57,8 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		"--cert-file=: is needed, with --key-file, to serve https://127.0.0.1:1",
 		"--peer-cert-file=p.crt: certificate and key are needed, both",
 		`--tls-min-version=SSL3 --tls-max-version= --cipher-suites=: unknown TLS version "SSL3"`,
-		"--log-level=loud",
-		"--logger=capnslog",
+		`--log-level="loud"`,
+		`--logger="capnslog"`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -107,7 +107,7 @@ func (s *settings) loggingFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Log this level and above: debug, info, warn, error, panic or fatal.")
 	fs.StringVar(&c.Logger, "logger", c.Logger, "Only 'zap': structured lines with zap's field names.")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console.")
-	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, default (stderr) or files.")
+	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, default (stderr) or files. /dev/null discards it.")
 }
 
 // choice is a flag.Value that takes one of a few texts.

@@ -80,7 +80,6 @@ func serve(config quorate.Config, log *slog.Logger) error {
 	select {
 	case <-ctx.Done():
 		restore() // a second signal does what it does to any program
-		log.Info("stopping on a signal")
 		tellManager(log, "STOPPING=1")
 	case <-server.Done():
 	}
