@@ -162,7 +162,7 @@ func (g *generator) command() *consensusv1.Command {
 		op := &consensusv1.LeaseRevokeOp{Epoch: g.epoch()}
 		for i := range 5 {
 			if g.one(3) {
-				op.Ids = append(op.Ids, int64(i+1))
+				op.Ids = append(op.Ids, g.lease(), int64(i+1))
 			}
 		}
 		return &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{LeaseRevoke: op}}

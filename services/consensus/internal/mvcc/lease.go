@@ -148,7 +148,12 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 // finds expired may have been revoked meanwhile.
 func (b *Batch) revocable(op *consensusv1.LeaseRevokeOp) ([]int64, error) {
 	ids := make([]int64, 0, len(op.GetIds()))
+	named := make(map[int64]bool, len(op.GetIds()))
 	for _, id := range op.GetIds() {
+		if named[id] {
+			continue
+		}
+		named[id] = true
 		l, err := b.lease(id)
 		if err != nil {
 			return nil, err
@@ -160,12 +165,7 @@ func (b *Batch) revocable(op *consensusv1.LeaseRevokeOp) ([]int64, error) {
 			ids = append(ids, id)
 		}
 	}
-	unique := slices.Clone(ids)
-	slices.Sort(unique)
-	if len(slices.Compact(unique)) == len(ids) {
-		return ids, nil
-	}
-	return slices.Compact(unique), nil
+	return ids, nil
 }
 
 // attached appends the keys that are attached to a lease.
