@@ -91,20 +91,7 @@ func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCre
 	if err := r.queue.put(control{answer: created, begins: w}); err != nil {
 		return err
 	}
-	start := w.startRevision
-	if start == 0 {
-		start = header.GetRevision() + 1
-	}
-	err = r.session.Add(&watchv1.Watch{
-		Id:             w.session,
-		Key:            key,
-		RangeEnd:       request.GetRangeEnd(),
-		StartRevision:  start,
-		NoPut:          slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NOPUT),
-		NoDelete:       slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NODELETE),
-		PrevKv:         request.GetPrevKv(),
-		ProgressNotify: request.GetProgressNotify(),
-	})
+	err = r.session.Add(sessionWatch(w, key, request, header.GetRevision()))
 	switch {
 	case err == nil:
 		return nil
@@ -117,6 +104,24 @@ func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCre
 		answer: &etcdserverpb.WatchResponse{Header: header, WatchId: w.id, Canceled: true, CancelReason: reason},
 		ends:   w,
 	})
+}
+
+// sessionWatch says what the watch service is to look for, with the store at revision now.
+func sessionWatch(w *watch, key []byte, request *etcdserverpb.WatchCreateRequest, now int64) *watchv1.Watch {
+	start := w.startRevision
+	if start == 0 {
+		start = now + 1
+	}
+	return &watchv1.Watch{
+		Id:             w.session,
+		Key:            key,
+		RangeEnd:       request.GetRangeEnd(),
+		StartRevision:  start,
+		NoPut:          slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NOPUT),
+		NoDelete:       slices.Contains(request.GetFilters(), etcdserverpb.WatchCreateRequest_NODELETE),
+		PrevKv:         request.GetPrevKv(),
+		ProgressNotify: request.GetProgressNotify(),
+	}
 }
 
 // isEmptyRange tells that no key lies in a watch's range. An end of one zero byte means every key from key on.
