@@ -38,6 +38,14 @@ type running struct {
 
 func start(t testing.TB, cfg Config) *running {
 	t.Helper()
+	r := launch(t, cfg)
+	r.awaitReady(t)
+	return r
+}
+
+// launch starts a member and waits for nothing.
+func launch(t testing.TB, cfg Config) *running {
+	t.Helper()
 	m, err := New(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -47,12 +55,16 @@ func start(t testing.TB, cfg Config) *running {
 		r.err = m.Run(ctx)
 	}()
 	t.Cleanup(func() { _ = r.halt() })
+	return r
+}
+
+func (r *running) awaitReady(t testing.TB) {
+	t.Helper()
 	select {
-	case <-m.Ready():
+	case <-r.Ready():
 	case <-r.ended:
 		t.Fatalf("the member ended before it was ready: %v", r.err)
 	}
-	return r
 }
 
 // halt stops the member and returns what Run returned.

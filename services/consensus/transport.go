@@ -12,3 +12,8 @@ type Transport interface {
 type noPeers struct{}
 
 func (noPeers) Send([]*raftpb.Message) {}
+
+// Step takes a message of another member. It does not wait for it to be handled, and may be called at any time.
+func (m *Member) Step(message *raftpb.Message) {
+	m.replica.inbox.Put(message)
+}
