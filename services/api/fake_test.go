@@ -153,7 +153,7 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	metrics := prometheus.NewRegistry()
 	cfg := Config{
 		Consensus:  &fakeStore{status: &consensusv1.StatusResponse{LeaderId: 1}},
-		Logger:     slog.New(slog.DiscardHandler),
+		Logger:     quiet(),
 		Registerer: metrics, Gatherer: metrics,
 		Listeners: []net.Listener{listener},
 	}
@@ -184,3 +184,5 @@ func (s *serving) waitStopped(t *testing.T, limit time.Duration) {
 		t.Fatal("the server did not stop in time")
 	}
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -40,6 +40,8 @@ func bidiStream[Req, Res any](
 	inner := &grpcStream{ctx: ctx, conn: stream.Conn(), response: newOf[Res]}
 	defer inner.endReceiving()
 	return toConnect(watched.RunStream(watched.Method(stream.Conn().Spec().Procedure), inner, func(counted grpc.ServerStream) error {
+		// A method that waits for its client learns in this way that the server stops.
+		defer context.AfterFunc(counted.Context(), inner.stopReading)()
 		return handle(&grpc.GenericServerStream[Req, Res]{ServerStream: counted})
 	}))
 }
@@ -77,11 +79,16 @@ func (s *grpcStream) RecvMsg(message any) error {
 	return fromConnect(s.conn.Receive(message))
 }
 
-// endReceiving makes RecvMsg fail and returns when nobody is in it.
-func (s *grpcStream) endReceiving() {
+// stopReading makes RecvMsg fail, now and later.
+func (s *grpcStream) stopReading() {
 	if stop, ok := s.ctx.Value(stopReadingKey{}).(func()); ok {
 		stop()
 	}
+}
+
+// endReceiving makes RecvMsg fail and returns when nobody is in it.
+func (s *grpcStream) endReceiving() {
+	s.stopReading()
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
 	s.ended = true

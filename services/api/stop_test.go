@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
+)
+
+// slowPut is a put that begins when the test is told so and ends when the test lets it.
+type slowPut struct{ began, finish chan struct{} }
+
+func newSlowPut() slowPut { return slowPut{make(chan struct{}, 2), make(chan struct{})} }
+
+func (s slowPut) Put(ctx context.Context, _ *etcdserverpb.PutRequest) (*etcdserverpb.PutResponse, error) {
+	s.began <- struct{}{}
+	select {
+	case <-s.finish:
+		return &etcdserverpb.PutResponse{}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Goal: a stop lets calls under way finish, over gRPC and over Connect. Method: stop with one of each in its handler,
+// see that the port is closed, then let them finish.
+func TestStopLetsCallsFinish(t *testing.T) {
+	services, slow := fakeServices(), newSlowPut()
+	services.KV = fakeKV{put: slow.Put}
+	s := serve(t, services, nil)
+	results := make(chan error, 2)
+	byGRPC := etcdserverpb.NewKVClient(dial(t, s.address))
+	byConnect := etcdserverpbconnect.NewKVClient(h2(t), "http://"+s.address)
+	go func() {
+		_, err := byGRPC.Put(within(t), &etcdserverpb.PutRequest{})
+		results <- err
+	}()
+	go func() {
+		_, err := byConnect.Put(within(t), &etcdserverpb.PutRequest{})
+		results <- err
+	}()
+	<-slow.began
+	<-slow.began
+	s.stop()
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", s.address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	}, testTime, time.Millisecond)
+	require.Empty(t, results)
+	close(slow.finish)
+	require.NoError(t, <-results)
+	require.NoError(t, <-results)
+}
+
+// Goal: a call that does not finish cannot hold up a stop for ever. Method: a put that only ends with its context.
+func TestStopIsBounded(t *testing.T) {
+	services, slow := fakeServices(), newSlowPut()
+	services.KV = fakeKV{put: slow.Put}
+	s := serve(t, services, func(cfg *Config) { cfg.DrainTimeout = 50 * time.Millisecond })
+	results := make(chan error, 2)
+	byGRPC := etcdserverpb.NewKVClient(dial(t, s.address))
+	byConnect := etcdserverpbconnect.NewKVClient(h1(t), "http://"+s.address)
+	go func() {
+		_, err := byGRPC.Put(within(t), &etcdserverpb.PutRequest{})
+		results <- err
+	}()
+	go func() {
+		_, err := byConnect.Put(within(t), &etcdserverpb.PutRequest{})
+		results <- err
+	}()
+	<-slow.began
+	<-slow.began
+	s.stop()
+	require.Error(t, <-results)
+	require.Error(t, <-results)
+	s.waitStopped(t, testTime)
+}
+
+// Goal: streams do not hold up a stop, and their clients are told to go elsewhere: any other code than Unavailable would
+// end a clientv3 watch for good. Method: stop with a watch and a keep-alive open over each protocol.
+func TestStopEndsStreams(t *testing.T) {
+	s := serve(t, fakeServices(), nil)
+	conn, url := dial(t, s.address), "http://"+s.address
+	watch, err := etcdserverpb.NewWatchClient(conn).Watch(within(t))
+	require.NoError(t, err)
+	require.NoError(t, watch.Send(create(1)))
+	_, err = watch.Recv()
+	require.NoError(t, err)
+	alive, err := etcdserverpb.NewLeaseClient(conn).LeaseKeepAlive(within(t))
+	require.NoError(t, err)
+	require.NoError(t, alive.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: 1}))
+	_, err = alive.Recv()
+	require.NoError(t, err)
+	watch2, err := etcdserverpbconnect.NewWatchClient(h2(t), url).Watch(within(t))
+	require.NoError(t, err)
+	require.NoError(t, watch2.Send(create(1)))
+	_, err = watch2.Receive()
+	require.NoError(t, err)
+	alive2, err := etcdserverpbconnect.NewLeaseClient(h2(t), url).LeaseKeepAlive(within(t))
+	require.NoError(t, err)
+	require.NoError(t, alive2.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: 1}))
+	_, err = alive2.Receive()
+	require.NoError(t, err)
+
+	begin := time.Now()
+	s.stop()
+	_, err = watch.Recv()
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	_, err = alive.Recv()
+	require.Equal(t, codes.Unavailable, status.Code(err))
+	_, err = watch2.Receive()
+	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+	_, err = alive2.Receive()
+	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
+	s.waitStopped(t, testTime)
+	require.Less(t, time.Since(begin), DefaultDrainTimeout, "streams must not use up the time that calls have")
+	for _, stream := range []interface{ CloseResponse() error }{watch2, alive2} {
+		_ = stream.CloseResponse()
+	}
+}
+
+// Goal: a listener that breaks ends Run with the reason, and everything else with it. Method: close it behind its back.
+func TestBrokenListenerEndsRun(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}}
+	server := newServer(cfg.withDefaults(), fakeServices())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(context.Background()) }()
+	answer, err := h1(t).Get("http://" + listener.Addr().String() + "/version")
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, answer.Body)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.NoError(t, listener.Close())
+	require.ErrorIs(t, <-ended, net.ErrClosed)
+}
