@@ -26,7 +26,8 @@ type Options struct {
 	// MemTableBytes is how much is written in memory before it goes to disk, 0 for MemTableBytesDefault. After a crash
 	// the log is replayed from the last such flush.
 	MemTableBytes uint64
-	// OnFlush is called each time that writes have become durable; it must not block. DurableApplied then tells how far.
+	// OnFlush is called each time that writes have become durable. It must neither block nor call the store; once it has
+	// returned, DurableApplied tells how far.
 	OnFlush func()
 	// OnFatal is called once, when the store can no longer do its work: the disk is full or fails, or a file is damaged.
 	// It must neither block nor call the store. Every further commit is refused, and one that is waiting for the disk just
