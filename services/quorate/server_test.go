@@ -143,12 +143,13 @@ func TestServicesAreWired(t *testing.T) {
 	require.Equal(t, []string{"PUT", "DELETE"}, events)
 }
 
-// Goal: TLS with a certificate of the store's own making works on gRPC and HTTP, beside a plain metrics URL.
-// Method: trust the file it made, put through gRPC, and fetch the version and the health over HTTP.
+// Goal: TLS with a certificate of the store's own making works on gRPC and HTTP, for clients and metrics, beside plain
+// URLs. Method: trust the file it made, then put through gRPC and fetch over HTTP on each URL; plain text on the port
+// of an https URL must get nothing.
 func TestAutoTLS(t *testing.T) {
 	c := config(t)
-	c.ListenClientURLs = []string{"https://127.0.0.1:0"}
-	c.ListenMetricsURLs = []string{"http://127.0.0.1:0"}
+	c.ListenClientURLs = []string{"https://127.0.0.1:0", "http://127.0.0.1:0"}
+	c.ListenMetricsURLs = []string{"http://127.0.0.1:0", "https://127.0.0.1:0"}
 	c.ClientAutoTLS = true
 	server := start(t, c)
 	pem, err := os.ReadFile(filepath.Join(c.DataDir, "fixtures", "client", "cert.pem"))
@@ -156,11 +157,21 @@ func TestAutoTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	require.True(t, roots.AppendCertsFromPEM(pem))
 	put(t, dial(t, server.ClientURLs()[0], roots), "a", "1")
+	require.Equal(t, "1", get(t, dial(t, server.ClientURLs()[1], nil), "a"))
 
 	secure := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	require.Contains(t, fetch(t, secure, server.ClientURLs()[0]+"/version"), "etcdserver")
+	defer secure.CloseIdleConnections()
+	require.Contains(t, fetch(t, secure, server.MetricsURLs()[1]+"/health"), "true")
 	require.Contains(t, fetch(t, http.DefaultClient, server.MetricsURLs()[0]+"/health"), "true")
 	require.Contains(t, fetch(t, http.DefaultClient, server.MetricsURLs()[0]+"/metrics"), "process_start_time_seconds")
+	for _, url := range []string{server.ClientURLs()[0], server.MetricsURLs()[1]} {
+		answer, err := http.Get(strings.Replace(url, "https", "http", 1) + "/health")
+		if err == nil { // net/http tells the client in plain text that TLS is wanted
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, http.StatusBadRequest, answer.StatusCode)
+		}
+	}
 }
 
 func fetch(t *testing.T, client *http.Client, url string) string {
