@@ -242,9 +242,15 @@ func (s *stores) stateIdentity() (stateIdentity, error) {
 type raftStorage struct {
 	*logstore.Store
 	confState *raftpb.ConfState
+	applied   uint64
 }
 
+// InitialState returns a commit index that is no lower than what is applied: the log stores a new commit index with the
+// next entries only, so that a flush of the state may have overtaken it before a crash. What was applied was committed.
 func (s raftStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	hardState, _, err := s.Store.InitialState()
+	if err == nil && hardState != nil && hardState.GetCommit() < s.applied {
+		hardState = &raftpb.HardState{Term: hardState.Term, Vote: hardState.Vote, Commit: &s.applied}
+	}
 	return hardState, s.confState, err
 }

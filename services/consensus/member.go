@@ -76,12 +76,12 @@ func New(cfg Config) (*Member, error) {
 
 // assemble connects the owners to each other.
 func (m *Member) assemble() error {
-	storage := raftStorage{m.stores.log, m.stores.confState}
+	applied, term := m.store.Applied()
+	storage := raftStorage{m.stores.log, m.stores.confState, applied}
 	hardState, _, err := storage.InitialState()
 	if err != nil {
 		return fmt.Errorf("read raft's state: %w", err)
 	}
-	applied, term := m.store.Applied()
 	node, err := raft.NewRawNode(&raft.Config{
 		ID:                       m.cfg.MemberID,
 		ElectionTick:             m.cfg.ElectionTicks,
