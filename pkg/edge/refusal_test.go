@@ -39,7 +39,8 @@ func TestEverySentinelIsKnown(t *testing.T) {
 }
 
 func snake(name string) string {
-	return strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(strings.Replace(name, "TTL", "Ttl", 1), "${1}_$2"))
+	name = regexp.MustCompile(`([A-Z]+)([A-Z][a-z])`).ReplaceAllString(name, "${1}_$2")
+	return strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_$2"))
 }
 
 // What a service returns must be matched by what its caller gets, and by no other sentinel. Send each through both
