@@ -181,7 +181,7 @@ func TestClientThatWaits(t *testing.T) {
 				send(sent.Bytes()[before:])
 				sent.Truncate(before)
 				for range 3 {
-					time.Sleep(24 * time.Hour)
+					<-time.After(24 * time.Hour)
 					sent.add(ping)
 					send(sent.Bytes()[before:])
 					sent.Truncate(before)
