@@ -77,15 +77,20 @@ func (s *MaintenanceServer) Hash(ctx context.Context, _ *etcdserverpb.HashReques
 }
 
 // HashKV hashes what is visible at a revision, 0 for the newest, as etcd does. It takes as long as it takes.
+// The compacted revision of a store that was never compacted is -1, and clients compare it between members.
 func (s *MaintenanceServer) HashKV(ctx context.Context, r *etcdserverpb.HashKVRequest) (*etcdserverpb.HashKVResponse, error) {
 	hashed, header, err := s.hash(ctx, r.GetRevision())
 	if err != nil {
 		return nil, err
 	}
+	compacted := hashed.GetCompactedRevision()
+	if compacted == 0 {
+		compacted = -1
+	}
 	return &etcdserverpb.HashKVResponse{
 		Header:          header,
 		Hash:            hashed.GetHash(),
-		CompactRevision: hashed.GetCompactedRevision(),
+		CompactRevision: compacted,
 		HashRevision:    hashed.GetHashRevision(),
 	}, nil
 }
