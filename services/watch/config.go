@@ -21,8 +21,8 @@ type Config struct {
 	// ProgressInterval is how long a watch that asked for progress may hear nothing before it is told so; it takes up
 	// to twice as long. Default: 10 minutes.
 	ProgressInterval time.Duration
-	// HeartbeatInterval is how long the ingester is silent at most while anybody watches, which is how long a lost
-	// batch may go unnoticed. Default: 200 milliseconds.
+	// HeartbeatInterval is how often the ingester says where it is while anybody watches and nothing happens. A lost
+	// batch goes unnoticed for twice as long at most. Default: 200 milliseconds.
 	HeartbeatInterval time.Duration
 
 	// PayloadBytesMax is the largest message that NATS carries; a batch over it is read from history. Default: 1 MiB,

@@ -9,12 +9,8 @@ import (
 	"github.com/quoratedb/quorate/pkg/problem"
 )
 
-// fakeFeed is consensus in memory. Its first revision is 2, as in a new store. The hooks, if set, run before a call
-// and may fail it.
+// fakeFeed is consensus in memory. Its first revision is 2, as in a new store.
 type fakeFeed struct {
-	onTail    func(from int64) error
-	onHistory func(req *consensusv1.HistoryRequest) error
-
 	mu struct {
 		sync.Mutex
 		commits   []*consensusv1.Commit
@@ -63,6 +59,11 @@ func (f *fakeFeed) commit(changes ...change) int64 {
 	return commit.Revision
 }
 
+func (f *fakeFeed) compact(revision int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.compacted = revision
+}
 
 func (f *fakeFeed) revision() int64 {
 	f.mu.Lock()
@@ -84,11 +85,6 @@ func (f *fakeFeed) from(revision int64) ([]*consensusv1.Commit, <-chan struct{},
 }
 
 func (f *fakeFeed) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
-	if f.onTail != nil {
-		if err := f.onTail(req.FromRevision); err != nil {
-			return err
-		}
-	}
 	for next := req.FromRevision; ; {
 		commits, grown, err := f.from(next)
 		if err != nil {
@@ -109,11 +105,6 @@ func (f *fakeFeed) Tail(ctx context.Context, req *consensusv1.TailRequest, send 
 }
 
 func (f *fakeFeed) History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
-	if f.onHistory != nil {
-		if err := f.onHistory(req); err != nil {
-			return nil, err
-		}
-	}
 	commits, _, err := f.from(req.FromRevision)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,6 +91,8 @@ type told struct {
 	watch    *watchv1.Watch
 	events   []*consensusv1.Event
 	revision int64
+	// compacted is set when the watch ended for that reason.
+	compacted int64
 }
 
 // check fails if the events are not exactly those of the history that the watch is to see up to a revision.
@@ -97,6 +100,9 @@ func (w *told) check(t *testing.T, history []*consensusv1.Commit, through int64)
 	t.Helper()
 	var want []string
 	for _, commit := range history {
+		if w.compacted != 0 && commit.Revision > w.revision {
+			break
+		}
 		if commit.Revision < w.watch.StartRevision || commit.Revision > through {
 			continue
 		}
@@ -153,9 +159,15 @@ func (c *client) accept(t *testing.T, d *delivery.Delivery, err error) bool {
 		return true
 	}
 	w := c.watches[d.ID]
-	if w == nil || d.CompactedRevision != 0 {
+	if w == nil || w.compacted != 0 || d.Revision < w.revision || (d.Batch == nil) != (d.CompactedRevision != 0) {
 		t.Errorf("unexpected %v", d)
 		return false
+	}
+	if d.CompactedRevision != 0 {
+		if w.revision, w.compacted = d.Revision, d.CompactedRevision; w.revision+1 >= w.compacted {
+			t.Errorf("watch %d was told everything up to %d, and ended at compacted revision %d", d.ID, w.revision, w.compacted)
+		}
+		return true
 	}
 	for _, event := range d.Batch.Events {
 		if event.Kv.ModRevision <= w.revision || event.Kv.ModRevision > d.Revision {
@@ -204,27 +216,39 @@ func randomKey(random *rand.Rand) []byte {
 	return fmt.Appendf(nil, "key%d", random.IntN(20))
 }
 
+// trouble is what a model test has its watches live with.
+type trouble struct {
+	lossy      bool // the broadcast loses, doubles and delays
+	compacting bool // history is compacted close behind the newest revision
+}
+
 // Goal: every watch is told exactly its part of history, in order, once, each revision whole, whatever the broadcast
-// loses, doubles and delays and however slowly clients read. Method: random commits beside random watches in many
-// sessions, under limits so tight that all paths are taken; a progress answer says when to compare with the history.
+// loses, doubles and delays and however slowly clients read; only where history is compacted it may end before its
+// time, and says so. Method: random commits beside random watches in many sessions, under limits so tight that all
+// paths are taken; a progress answer says when to compare with the history.
 func TestWatchesAreToldExactlyTheirHistory(t *testing.T) {
-	for round := range 4 {
-		t.Run(fmt.Sprint(round), func(t *testing.T) {
+	for name, trouble := range map[string]trouble{
+		"calm":             {},
+		"lossy":            {lossy: true},
+		"compacting":       {compacting: true},
+		"lossy compacting": {lossy: true, compacting: true},
+	} {
+		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			checkModel(t, seed, round%2 == 1)
+			checkModel(t, seed, trouble)
 		})
 	}
 }
 
-func checkModel(t *testing.T, seed uint64, lossy bool) {
+func checkModel(t *testing.T, seed uint64, trouble trouble) {
 	const revisions, sessions, watches = 600, 20, 6
 	feed := newFakeFeed()
 	for range 50 {
 		feed.commit(change{"key1", "before"})
 	}
 	var source func(match.Source) match.Source
-	if lossy {
+	if trouble.lossy {
 		source = func(s match.Source) match.Source {
 			return &unreliable{Source: s, random: rand.New(rand.NewPCG(seed, 0))}
 		}
@@ -236,17 +260,30 @@ func checkModel(t *testing.T, seed uint64, lossy bool) {
 	// Half of the commits come while watches are added, the others when all are there: so some of each kind are read
 	// live, whatever the machine's speed.
 	var wait, added sync.WaitGroup
+	var ended atomic.Int64
 	added.Add(sessions)
 	written := make(chan struct{})
 	wait.Go(func() {
 		defer close(written)
 		random := rand.New(rand.NewPCG(seed, 1))
+		pace := service.Open() // keeps the writer from leaving the service far behind
+		defer pace.Close()
+		assert.NoError(t, pace.Add(&watchv1.Watch{Key: []byte("key1"), StartRevision: feed.revision() + 1}))
 		for feed.revision() < revisions {
 			if feed.revision() == revisions/2 {
 				added.Wait()
 				feed.commit(change{"key7", string(make([]byte, 2*service.cfg.PayloadBytesMax))})
 			}
-			feed.commit(randomChanges(random)...)
+			revision := feed.commit(randomChanges(random)...)
+			if revision%20 == 0 {
+				pace.Progress(revision)
+				for d, err := pace.Next(t.Context()); err == nil && !d.All; {
+					d, err = pace.Next(t.Context())
+				}
+			}
+			if trouble.compacting && random.IntN(20) == 0 {
+				feed.compact(max(1, revision-100))
+			}
 		}
 	})
 	for n := range sessions {
@@ -254,16 +291,14 @@ func checkModel(t *testing.T, seed uint64, lossy bool) {
 			random := rand.New(rand.NewPCG(seed, uint64(2+n)))
 			c := &client{session: service.Open(), watches: make(map[int64]*told)}
 			defer c.session.Close()
-			slow := random.IntN(3) == 0
+			slow := n%3 == 0
 			for id := range int64(watches) {
 				w := randomWatch(random, id, revisions)
 				c.watches[id] = &told{watch: w, revision: w.StartRevision - 1}
 				assert.NoError(t, c.session.Add(w))
-				if !slow {
-					now := feed.revision()
-					c.session.Progress(now)
-					c.read(t, now)
-				}
+				now := feed.revision()
+				c.session.Progress(now)
+				c.read(t, now)
 			}
 			added.Done()
 			if slow {
@@ -272,6 +307,9 @@ func checkModel(t *testing.T, seed uint64, lossy bool) {
 			c.session.Progress(revisions)
 			through := c.read(t, revisions)
 			for _, w := range c.watches {
+				if w.compacted != 0 {
+					ended.Add(1)
+				}
 				w.check(t, feed.history(), through)
 			}
 		})
@@ -283,7 +321,7 @@ func checkModel(t *testing.T, seed uint64, lossy bool) {
 	require.Positive(t, metric(t, registry, "quorate_watch_history_reads_total"))
 	require.Positive(t, metric(t, registry, "quorate_watch_published_commits_total"))
 	require.Positive(t, metric(t, registry, "quorate_watch_published_notices_total"))
-	if lossy {
+	if trouble.lossy {
 		require.Positive(t, metric(t, registry, "quorate_watch_gaps_total"))
 	}
 	for _, name := range []string{

@@ -41,7 +41,7 @@ type Config struct {
 	Feed      Feed
 	Publisher Publisher
 	Metrics   *Metrics
-	// HeartbeatInterval is how long the ingester is silent at most while anybody listens.
+	// HeartbeatInterval is how often the ingester says where it is while anybody listens and there was nothing else to say.
 	HeartbeatInterval time.Duration
 	// BatchBytesMax is where a batch is full, as estimated; one commit may exceed it.
 	BatchBytesMax int

@@ -1,0 +1,228 @@
+package match
+
+import (
+	"errors"
+	"testing"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/stretchr/testify/require"
+)
+
+// collect takes deliveries until every revision up to one is told, and returns those of the events.
+func (h *harness) collect(s *Session, through int64) []int64 {
+	h.Helper()
+	var found []int64
+	for told := int64(0); told < through; {
+		d := h.next(s)
+		found = append(found, revisions(d)...)
+		told = d.Revision
+	}
+	return found
+}
+
+// span returns the numbers from one to another.
+func span(from, to int64) []int64 {
+	var all []int64
+	for ; from <= to; from++ {
+		all = append(all, from)
+	}
+	return all
+}
+
+// Goal: a client that takes nothing holds no more than its queue, slows nobody, and still gets everything when it
+// takes again, first from memory alone. Method: a stuck and a quick session on one key, more commits than the queue holds.
+func TestStuckSessionIsBoundedAndCatchesUp(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		stuck, quick := h.open(watchOf(1, "k", 2)), h.open(watchOf(1, "k", 2))
+		for revision := int64(2); revision <= 50; revision++ {
+			h.put("k")
+			require.Equal(h, []int64{revision}, revisions(h.next(quick)))
+		}
+		require.Equal(h, h.node.cfg.SessionDeliveriesMax, stuck.mu.queue.length)
+		require.EqualValues(h, 1, h.node.counts.behind.Load())
+		require.Equal(h, span(2, 50), h.collect(stuck, 50))
+		require.Empty(h, h.history.requests, "the ring holds it all")
+		require.Zero(h, h.node.counts.behind.Load())
+		h.put("k")
+		require.Equal(h, []int64{51}, revisions(h.next(stuck)))
+	})
+}
+
+// Goal: the bytes that a stuck session holds are bounded too, but one large delivery fits. Method: a limit below one event.
+func TestSessionBytesAreBounded(t *testing.T) {
+	bubble(t, 1, func(c *Config) { c.SessionBytesMax = 10 }, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2))
+		h.put("k")
+		h.put("k")
+		require.Equal(h, 1, s.mu.queue.length)
+		require.Equal(h, span(2, 3), h.collect(s, 3))
+	})
+}
+
+// Goal: what a slow watch missed and the ring no longer holds comes from history. Method: a ring of a few commits.
+func TestSlowWatchReadsHistory(t *testing.T) {
+	bubble(t, 1, func(c *Config) { c.RingBytesMax = 2000 }, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2))
+		for range 100 {
+			h.put("k")
+		}
+		require.Equal(h, span(2, 101), h.collect(s, 101))
+		require.NotEmpty(h, h.history.requests)
+	})
+}
+
+// Goal: a watch that fell behind and finds its revisions compacted is told so and ends, and the others of the session
+// go on. Method: a stuck session, a small ring, a compaction.
+func TestSlowWatchBehindCompaction(t *testing.T) {
+	bubble(t, 1, func(c *Config) { c.RingBytesMax = 2000 }, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2), watchOf(2, "other", 2))
+		for range 100 {
+			h.put("k")
+		}
+		h.history.compacted = 90
+		for range h.node.cfg.SessionDeliveriesMax {
+			require.Len(h, h.next(s).Batch.Events, 1)
+		}
+		d := h.next(s)
+		require.EqualValues(h, 1, d.ID)
+		require.EqualValues(h, 90, d.CompactedRevision)
+		require.Nil(h, d.Batch)
+		require.NoError(h, s.Add(watchOf(1, "k", 102)), "the id is free again")
+		h.put("k", "other")
+		require.Len(h, h.next(s).Batch.Events, 1)
+		require.Len(h, h.next(s).Batch.Events, 1)
+	})
+}
+
+// Goal: a watch that asks for compacted revisions is told so even if they are still in memory; the compacted revision
+// itself may be asked for. Method: commits in the ring, a compaction, watches from below and at it.
+func TestStartBelowCompaction(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		keep := h.open(watchOf(1, "k", 2))
+		for range 3 {
+			h.put("k")
+		}
+		h.collect(keep, 4)
+		h.history.compacted = 3
+		d := h.next(h.open(watchOf(1, "k", 2)))
+		require.EqualValues(h, 3, d.CompactedRevision)
+		require.Equal(h, span(3, 4), h.collect(h.open(watchOf(1, "k", 3)), 4))
+	})
+}
+
+// Goal: history that cannot be read for a while delays a watch and loses nothing. Method: two failures, then success.
+func TestHistoryFailsForAWhile(t *testing.T) {
+	bubble(t, 5, nil, func(h *harness) {
+		failures := 2
+		h.history.fail = func() error {
+			if failures--; failures >= 0 {
+				return errors.New("disk on fire")
+			}
+			return nil
+		}
+		require.Equal(h, span(1, 5), h.collect(h.open(watchOf(1, "a", 1)), 5))
+		require.Negative(h, failures)
+	})
+}
+
+// Goal: what the broadcast lost is read from history: a lost batch is noticed at the next one, a lost tail at the next
+// heartbeat, and a batch that came without its commits at once. Method: messages left out by hand.
+func TestGapsAreFilled(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2))
+		h.append("k") // lost
+		h.put("k")
+		require.Equal(h, span(2, 3), h.collect(s, 3))
+		h.append("k") // lost
+		h.send(&broadcast.Message{Follows: 4, Through: 4})
+		require.Equal(h, span(4, 4), h.collect(s, 4))
+		h.append("k")
+		h.append("k")
+		h.send(&broadcast.Message{Follows: 4, Through: 6})
+		require.Equal(h, span(5, 6), h.collect(s, 6))
+		h.send(&broadcast.Message{Follows: 2, Through: 3, Commits: h.history.commits[2:3]}) // late
+		h.send(&broadcast.Message{Follows: 3, Through: 6, Commits: h.history.commits[3:6]}) // doubled
+		h.nothing(s)
+	})
+}
+
+// Goal: a gap that nobody wants to know of costs no read, and one that begins before a watch's start only the rest.
+// Method: a heartbeat far ahead, without watches and with one that starts near its end.
+func TestGapsThatNobodyWantsAreSkipped(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		for range 100 {
+			h.append("k")
+		}
+		h.send(&broadcast.Message{Follows: 50, Through: 50})
+		require.EqualValues(h, 50, h.node.Position())
+		require.Empty(h, h.history.requests)
+		s := h.open(watchOf(1, "k", 99))
+		h.send(&broadcast.Message{Follows: 101, Through: 101})
+		require.Equal(h, span(99, 101), h.collect(s, 101))
+		require.Len(h, h.history.requests, 1)
+		require.EqualValues(h, 99, h.history.requests[0].FromRevision)
+	})
+}
+
+// Goal: over a long gap each watch reads its own part, and over a compacted one each learns for itself what it lost.
+// Method: a gap over the limit; then one below it whose begin is compacted; a watch of the past and one of the future.
+func TestLongAndCompactedGaps(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2))
+		for range gapRevisionsMax + 1 {
+			h.append("k")
+		}
+		last := int64(len(h.history.commits))
+		h.send(&broadcast.Message{Follows: last, Through: last})
+		require.Equal(h, last, h.node.Position())
+		require.Empty(h, h.history.requests)
+		require.Equal(h, span(2, last), h.collect(s, last))
+		require.Equal(h, "k", string(h.history.requests[0].Key))
+
+		later := h.open(watchOf(1, "k", last+50))
+		for range 49 {
+			h.append("k")
+		}
+		h.history.compacted = last + 40
+		h.send(&broadcast.Message{Follows: last + 49, Through: last + 49})
+		require.Equal(h, last+40, h.next(s).CompactedRevision)
+		h.put("k")
+		require.Equal(h, []int64{last + 50}, revisions(h.next(later)))
+	})
+}
+
+// Goal: a session opened and watching before the node runs is served once it does. Method: Add on a new node, then Run.
+func TestWatchBeforeRun(t *testing.T) {
+	bubble(t, 3, nil, func(h *harness) {
+		early := New(h.node.cfg)
+		s := early.Open()
+		require.NoError(h, s.Add(watchOf(1, "a", 2)))
+		h.nothing(s)
+		early.start(3)
+		require.Equal(h, span(2, 3), h.collect(s, 3))
+		early.Stop()
+		_, err := s.Next(h.Context())
+		require.ErrorIs(h, err, problem.ErrStopped)
+	})
+}
+
+// Goal: a revision that does not fit the ring is not half kept. Method: a commit over the ring's limit, then a slow
+// watch that needs it.
+func TestRingHoldsWholeCommitsOrNone(t *testing.T) {
+	r := ring{bytesMax: 1000}
+	r.reset(4)
+	for revision := int64(5); revision < 40; revision++ {
+		r.add(&consensusv1.Commit{Revision: revision})
+		require.LessOrEqual(t, r.bytes, r.bytesMax)
+		require.Equal(t, revision, r.floor+int64(r.length))
+		require.Equal(t, 0, r.search(0))
+		require.Equal(t, r.length-1, r.search(revision))
+		require.Equal(t, r.length, r.search(revision+1))
+	}
+	r.add(&consensusv1.Commit{Revision: 40, Events: []*consensusv1.Event{{Kv: &consensusv1.KeyValue{Value: make([]byte, 1000)}}}})
+	require.Zero(t, r.length)
+	require.Zero(t, r.bytes)
+	require.EqualValues(t, 40, r.floor)
+}
