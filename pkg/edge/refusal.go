@@ -37,6 +37,16 @@ var known = []refusal{
 	{problem.ErrTimeout, "timeout", connect.CodeUnavailable},
 	{problem.ErrTooManyRequests, "too_many_requests", connect.CodeResourceExhausted},
 	{problem.ErrTooLarge, "too_large", connect.CodeInvalidArgument},
+	{problem.ErrMemberNotFound, "member_not_found", connect.CodeNotFound},
+	{problem.ErrMemberExists, "member_exists", connect.CodeAlreadyExists},
+	{problem.ErrPeerInUse, "peer_in_use", connect.CodeAlreadyExists},
+	{problem.ErrTooManyLearners, "too_many_learners", connect.CodeFailedPrecondition},
+	{problem.ErrNotLearner, "not_learner", connect.CodeFailedPrecondition},
+	{problem.ErrLearnerNotReady, "learner_not_ready", connect.CodeFailedPrecondition},
+	{problem.ErrNotEnoughStarted, "not_enough_started", connect.CodeFailedPrecondition},
+	{problem.ErrUnhealthy, "unhealthy", connect.CodeUnavailable},
+	{problem.ErrNotLeader, "not_leader", connect.CodeFailedPrecondition},
+	{problem.ErrBadTransferee, "bad_transferee", connect.CodeFailedPrecondition},
 	{problem.ErrStopped, "stopped", connect.CodeUnavailable},
 }
 

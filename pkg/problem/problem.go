@@ -34,6 +34,26 @@ var (
 	ErrTooManyRequests = errors.New("too many requests")
 	// ErrTooLarge is returned by a proposal that does not fit a log entry.
 	ErrTooLarge = errors.New("request is too large")
+	// ErrMemberNotFound is returned by a change of a member that does not belong to the cluster.
+	ErrMemberNotFound = errors.New("member not found")
+	// ErrMemberExists is returned by an addition whose id is, or ever was, taken.
+	ErrMemberExists = errors.New("member already exists")
+	// ErrPeerInUse is returned by a change that would give two members the same peer URL.
+	ErrPeerInUse = errors.New("peer URL is in use")
+	// ErrTooManyLearners is returned by the addition of a learner beyond the limit.
+	ErrTooManyLearners = errors.New("too many learners")
+	// ErrNotLearner is returned by a promotion of a member that votes already.
+	ErrNotLearner = errors.New("member is not a learner")
+	// ErrLearnerNotReady is returned by a promotion of a learner that is far behind the leader.
+	ErrLearnerNotReady = errors.New("learner is not in sync with the leader")
+	// ErrNotEnoughStarted is returned by a change of members that could cost the quorum.
+	ErrNotEnoughStarted = errors.New("not enough started members")
+	// ErrUnhealthy is returned by a change of members while this member is not connected to all others.
+	ErrUnhealthy = errors.New("cluster is unhealthy")
+	// ErrNotLeader is returned by what only the leader can do. Nothing was done.
+	ErrNotLeader = errors.New("member is not the leader")
+	// ErrBadTransferee is returned by a move of leadership to a member that cannot lead.
+	ErrBadTransferee = errors.New("member cannot take leadership")
 	// ErrStopped is returned once the service has stopped or is stopping.
 	ErrStopped = errors.New("service stopped")
 )

@@ -26,6 +26,8 @@ type applier struct {
 	inbox       *mailbox.Mailbox[*raftpb.Message]
 	deliver     func([]*raftpb.Message)
 	confChanges chan<- confChange
+	changes     *changeWaiters
+	finished    []finishedChange // of the batch that is being applied
 
 	// current is closed once an entry is applied whose term began after the member was opened (at termAtOpen): all
 	// that was acknowledged before the restart is then in the state.
@@ -104,6 +106,10 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 	for _, answer := range answers {
 		answer.to.done <- answer.outcome
 	}
+	for _, change := range a.finished {
+		a.changes.finish(change.id, change.err)
+	}
+	a.finished = a.finished[:0]
 	// An entry of a newer term stands where theirs would: they are lost, unless a leader still finds them in its inbox.
 	answerAll(lost, fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderChanged))
 	a.deliver(responses)
@@ -168,21 +174,35 @@ func (a *applier) applyCommand(batch *mvcc.Batch, command *consensusv1.Command) 
 	return batch.Apply(command)
 }
 
-// applyConfChange lets raft and the membership follow a committed change.
+// applyConfChange lets raft and the membership follow a committed change. A refused one is an empty one to raft.
 func (a *applier) applyConfChange(ctx context.Context, batch *mvcc.Batch, entry *raftpb.Entry) error {
 	change, err := decodeConfChange(entry)
 	if err != nil {
 		return err
 	}
-	if err := a.members.change(change); err != nil {
-		return err
+	refused := a.members.change(change)
+	if refused != nil && !refusal(refused) {
+		return refused
 	}
 	request := confChange{change: change, reply: make(chan *raftpb.ConfState, 1)}
+	if refused != nil {
+		request.change = emptyChange()
+	}
 	select {
 	case a.confChanges <- request:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	// The replica answers a request that it has taken before it can end.
-	return a.members.store(batch, <-request.reply)
+	if err := a.members.store(batch, <-request.reply); err != nil {
+		return err
+	}
+	a.finished = append(a.finished, finishedChange{change.GetId(), refused})
+	return nil
+}
+
+// finishedChange is a membership change whose caller is told once the batch that holds it is visible.
+type finishedChange struct {
+	id  uint64
+	err error
 }

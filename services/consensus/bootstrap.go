@@ -81,7 +81,7 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err := s.identify(cfg, log); err != nil {
 		return nil, err
 	}
-	s.members, s.confState, err = loadMembership(s.state)
+	s.members, s.confState, err = loadMembership(s.state, cfg.Transport)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,16 @@ func (n *network) Send(messages []*raftpb.Message) {
 	}
 }
 
+// SetPeers implements Transport: everybody knows everybody.
+func (n *network) SetPeers([]*consensusv1.Member, []uint64) {}
+
+// ActiveSince implements Transport.
+func (n *network) ActiveSince(id uint64) (time.Time, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Time{}, n.mu.members[id] != nil
+}
+
 func (n *network) add(id uint64, m *running) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -35,6 +35,9 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	ElectionTicks     int
 
+	// LaxReconfiguration lets members be added and removed where that could cost the quorum.
+	LaxReconfiguration bool
+
 	// SnapshotCount is how many applied entries the log keeps for members that are behind.
 	SnapshotCount uint64
 	// QuotaBytes bounds what the state may take on disk before writes are refused, 0 for no bound.

@@ -39,6 +39,10 @@ const (
 	// readRetryTicks is after how many ticks an unanswered read index is asked again: raft drops it in silence when
 	// there is no leader.
 	readRetryTicks = 3
+	// learnersMax bounds how many members may be fed by the leader without helping it. etcd allows one.
+	learnersMax = 16
+	// healthyAfter is how long a member must have been reachable to count as connected, as with etcd.
+	healthyAfter = 5 * time.Second
 	// logEntriesKeptMin is the least number of applied entries that stay in the log of a member that has peers, for
 	// those that are a little behind.
 	logEntriesKeptMin = 100

@@ -42,6 +42,10 @@ type Member struct {
 	stopped      chan struct{} // closed once Run is ending
 	fatal        chan error    // the first error of a store's own goroutines
 
+	changes *changeWaiters
+	// reconfiguring is held by the one membership change that this member has under way.
+	reconfiguring chan struct{}
+
 	closing  sync.Once
 	closeErr error
 }
@@ -62,6 +66,9 @@ func New(cfg Config) (*Member, error) {
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		fatal:   make(chan error, 1),
+		changes: newChangeWaiters(),
+
+		reconfiguring: make(chan struct{}, 1),
 	}
 	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
 	if err != nil {
@@ -102,6 +109,7 @@ func (m *Member) assemble() error {
 	m.feed = feed.New(m.store.Revision(), feedBytesMax)
 	m.reads = newReadIndexes(applied)
 	m.replica = newReplica(node, m.cfg, m.log)
+	m.replica.stopped = m.stopped
 	m.appender = newAppender(m.stores.log)
 	m.applier = &applier{
 		store:       m.store,
@@ -112,6 +120,7 @@ func (m *Member) assemble() error {
 		inbox:       mailbox.New[*raftpb.Message](),
 		deliver:     m.replica.deliver,
 		confChanges: m.replica.confChanges,
+		changes:     m.changes,
 		termAtOpen:  hardState.GetTerm(),
 		current:     make(chan struct{}),
 	}
@@ -206,12 +215,8 @@ func (m *Member) join(ctx context.Context) error {
 }
 
 func (m *Member) published() bool {
-	for _, member := range m.members.list() {
-		if member.GetId() == m.cfg.MemberID {
-			return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs)
-		}
-	}
-	return false
+	member := m.members.find(m.cfg.MemberID)
+	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs)
 }
 
 // reportFatal takes an error of a store's own goroutines; the first one ends Run.

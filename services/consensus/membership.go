@@ -6,10 +6,12 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -19,14 +21,15 @@ const (
 	metaConfState = "confstate"
 )
 
-// membership is who belongs to the cluster. It is part of the replicated state: the applier changes it, everyone may
-// read the newest list.
+// membership is who belongs to the cluster, and who did. It is part of the replicated state: the applier changes it,
+// everyone may read the newest version.
 type membership struct {
-	members atomic.Pointer[[]*consensusv1.Member] // ascending by id; immutable
+	newest    atomic.Pointer[consensusv1.MembersResponse] // members ascending by id; immutable
+	transport Transport
 }
 
 // loadMembership reads the members and raft's configuration at the state's applied index.
-func loadMembership(store *mvcc.Store) (*membership, *raftpb.ConfState, error) {
+func loadMembership(store *mvcc.Store, transport Transport) (*membership, *raftpb.ConfState, error) {
 	stored := &consensusv1.MembersResponse{}
 	confState := &raftpb.ConfState{}
 	for name, message := range map[string]proto.Message{metaMembers: stored, metaConfState: confState} {
@@ -38,51 +41,160 @@ func loadMembership(store *mvcc.Store) (*membership, *raftpb.ConfState, error) {
 			return nil, nil, fmt.Errorf("decode %s: %w", name, err)
 		}
 	}
-	m := &membership{}
-	members := stored.GetMembers()
-	m.members.Store(&members)
+	m := &membership{transport: transport}
+	m.set(stored)
 	return m, confState, nil
 }
 
+// set makes a version the newest one.
+func (m *membership) set(version *consensusv1.MembersResponse) {
+	m.newest.Store(version)
+	m.transport.SetPeers(version.GetMembers(), version.GetRemovedIds())
+}
+
 // list returns the members, ascending by id. They must not be changed.
-func (m *membership) list() []*consensusv1.Member {
-	return *m.members.Load()
+func (m *membership) list() []*consensusv1.Member { return m.newest.Load().GetMembers() }
+
+// find returns a member, nil if it does not belong to the cluster.
+func (m *membership) find(id uint64) *consensusv1.Member {
+	for _, member := range m.list() {
+		if member.GetId() == id {
+			return member
+		}
+	}
+	return nil
 }
 
 // publish records a member's name and client URLs. A member that was removed meanwhile is passed over.
 func (m *membership) publish(batch *mvcc.Batch, op *consensusv1.PublishOp) error {
-	old := m.list()
-	i := slices.IndexFunc(old, func(member *consensusv1.Member) bool { return member.GetId() == op.GetMemberId() })
-	if i < 0 {
+	old := m.find(op.GetMemberId())
+	if old == nil {
 		return nil
 	}
-	updated := proto.CloneOf(old[i])
+	updated := proto.CloneOf(old)
 	updated.Name, updated.ClientUrls = op.GetName(), op.GetClientUrls()
-	members := slices.Clone(old)
-	members[i] = updated
-	m.members.Store(&members)
+	m.set(m.with(updated))
 	return m.write(batch)
 }
 
-// change applies a committed membership change; store must follow in the same batch.
+// with returns the newest version with a member added or replaced.
+func (m *membership) with(member *consensusv1.Member) *consensusv1.MembersResponse {
+	version := m.without(member.GetId())
+	version.Members = append(version.Members, member)
+	slices.SortFunc(version.Members, func(a, b *consensusv1.Member) int { return cmp.Compare(a.GetId(), b.GetId()) })
+	return version
+}
+
+// without returns the newest version with a member left out.
+func (m *membership) without(id uint64) *consensusv1.MembersResponse {
+	newest := m.newest.Load()
+	return &consensusv1.MembersResponse{
+		Members: slices.DeleteFunc(slices.Clone(newest.GetMembers()), func(member *consensusv1.Member) bool {
+			return member.GetId() == id
+		}),
+		RemovedIds: slices.Clone(newest.GetRemovedIds()),
+	}
+}
+
+// change applies a committed membership change, or returns a refusal of problem and changes nothing: then raft must be
+// given an empty change in its place. Every member decides alike. store must follow in the same batch.
 func (m *membership) change(change *raftpb.ConfChange) error {
-	members := slices.DeleteFunc(slices.Clone(m.list()), func(member *consensusv1.Member) bool {
-		return member.GetId() == change.GetNodeId()
-	})
-	switch change.GetType() {
-	case raftpb.ConfChangeRemoveNode:
-	case raftpb.ConfChangeAddNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeUpdateNode:
-		member := &consensusv1.Member{}
+	var member *consensusv1.Member
+	if change.GetType() != raftpb.ConfChangeRemoveNode {
+		member = &consensusv1.Member{}
 		if err := proto.Unmarshal(change.GetContext(), member); err != nil {
 			return fmt.Errorf("decode the member of a membership change: %w", err)
 		}
 		member.Id = change.GetNodeId()
 		member.IsLearner = change.GetType() == raftpb.ConfChangeAddLearnerNode
-		members = append(members, member)
 	}
-	slices.SortFunc(members, func(a, b *consensusv1.Member) int { return cmp.Compare(a.GetId(), b.GetId()) })
-	m.members.Store(&members)
+	if err := m.check(change, member); err != nil {
+		return fmt.Errorf("membership change of %s: %w", memberID(change.GetNodeId()), err)
+	}
+	id := change.GetNodeId()
+	old := m.find(id)
+	switch change.GetType() {
+	case raftpb.ConfChangeRemoveNode:
+		version := m.without(id)
+		version.RemovedIds = append(version.RemovedIds, id)
+		m.set(version)
+	case raftpb.ConfChangeUpdateNode:
+		updated := proto.CloneOf(old)
+		updated.PeerUrls = member.GetPeerUrls()
+		m.set(m.with(updated))
+	default:
+		if old != nil { // a promotion
+			member = proto.CloneOf(old)
+			member.IsLearner = false
+		}
+		m.set(m.with(member))
+	}
 	return nil
+}
+
+// check returns why a change is refused, or nil.
+func (m *membership) check(change *raftpb.ConfChange, member *consensusv1.Member) error {
+	id := change.GetNodeId()
+	old := m.find(id)
+	if slices.Contains(m.newest.Load().GetRemovedIds(), id) {
+		return problem.ErrMemberNotFound
+	}
+	switch change.GetType() {
+	case raftpb.ConfChangeRemoveNode:
+		if old == nil {
+			return problem.ErrMemberNotFound
+		}
+		return nil
+	case raftpb.ConfChangeUpdateNode:
+		if old == nil {
+			return problem.ErrMemberNotFound
+		}
+		return m.checkURLs(id, member.GetPeerUrls())
+	case raftpb.ConfChangeAddLearnerNode:
+		if learners(m.list()) >= learnersMax {
+			return problem.ErrTooManyLearners
+		}
+	case raftpb.ConfChangeAddNode:
+		// A member that is there already is promoted by being added as a voter.
+		if old != nil && len(member.GetPeerUrls()) == 0 {
+			if !old.GetIsLearner() {
+				return problem.ErrNotLearner
+			}
+			return nil
+		}
+		if old == nil && len(member.GetPeerUrls()) == 0 {
+			return problem.ErrMemberNotFound
+		}
+	}
+	if old != nil {
+		return problem.ErrMemberExists
+	}
+	return m.checkURLs(id, member.GetPeerUrls())
+}
+
+// checkURLs refuses peer URLs that another member has.
+func (m *membership) checkURLs(id uint64, urls []string) error {
+	for _, member := range m.list() {
+		if member.GetId() == id {
+			continue
+		}
+		for _, url := range member.GetPeerUrls() {
+			if slices.Contains(urls, url) {
+				return problem.ErrPeerInUse
+			}
+		}
+	}
+	return nil
+}
+
+func learners(members []*consensusv1.Member) int {
+	n := 0
+	for _, member := range members {
+		if member.GetIsLearner() {
+			n++
+		}
+	}
+	return n
 }
 
 // store writes the members and the configuration that raft derived from them.
@@ -96,7 +208,7 @@ func (m *membership) store(batch *mvcc.Batch, confState *raftpb.ConfState) error
 }
 
 func (m *membership) write(batch *mvcc.Batch) error {
-	encoded, err := proto.Marshal(&consensusv1.MembersResponse{Members: m.list()})
+	encoded, err := proto.Marshal(m.newest.Load())
 	if err != nil {
 		return fmt.Errorf("encode the members: %w", err)
 	}
@@ -113,6 +225,11 @@ func decodeConfChange(entry *raftpb.Entry) (*raftpb.ConfChange, error) {
 		return nil, fmt.Errorf("decode a membership change: %w", err)
 	}
 	return change, nil
+}
+
+// emptyChange leaves raft's configuration as it is.
+func emptyChange() *raftpb.ConfChange {
+	return &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(raft.None)}
 }
 
 // memberID prints an id as etcd's tools do.

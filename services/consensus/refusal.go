@@ -18,6 +18,11 @@ var refusals = []error{
 	problem.ErrStaleEpoch,
 	problem.ErrNoSpace,
 	problem.ErrCorrupt,
+	problem.ErrMemberNotFound,
+	problem.ErrMemberExists,
+	problem.ErrPeerInUse,
+	problem.ErrTooManyLearners,
+	problem.ErrNotLearner,
 }
 
 func refusal(err error) bool {

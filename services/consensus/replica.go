@@ -29,6 +29,8 @@ type replica struct {
 	reads       *readIndexes
 	inbox       *mailbox.Mailbox[*raftpb.Message] // from the appender, the applier and the other members
 	confChanges chan confChange
+	calls       chan func(*raft.RawNode)
+	stopped     <-chan struct{} // see Member.stopped
 	appender    *appender
 	applier     *applier
 
@@ -62,6 +64,7 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		pending:     newPending(),
 		inbox:       mailbox.New[*raftpb.Message](),
 		confChanges: make(chan confChange),
+		calls:       make(chan func(*raft.RawNode)),
 	}
 	r.publish()
 	return r
@@ -94,11 +97,27 @@ func (r *replica) run(ctx context.Context) error {
 			if id := r.reads.start(); id != nil {
 				r.node.ReadIndex(id)
 			}
+		case fn := <-r.calls:
+			fn(r.node)
 		case cc := <-r.confChanges:
 			cc.reply <- r.node.ApplyConfChange(cc.change)
 		case <-ticker.C():
 			r.tick()
 		}
+	}
+}
+
+// call runs fn on the replica's goroutine and waits for it.
+func (r *replica) call(ctx context.Context, fn func(*raft.RawNode)) error {
+	done := make(chan struct{})
+	select {
+	case r.calls <- func(node *raft.RawNode) { fn(node); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reach the replica: %w", context.Cause(ctx))
+	case <-r.stopped:
+		return fmt.Errorf("reach the replica: %w", problem.ErrStopped)
 	}
 }
 

@@ -62,11 +62,7 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		LeaseEpoch:        m.store.LeaseEpoch(),
 		FeedRevision:      m.feed.Oldest(),
 	}
-	for _, member := range m.members.list() {
-		if member.GetId() == m.cfg.MemberID {
-			resp.IsLearner = member.GetIsLearner()
-		}
-	}
+	resp.IsLearner = m.members.find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {
 		resp.Errors = append(resp.Errors, problem.ErrNoLeader.Error())
 	}
@@ -93,7 +89,7 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 			return nil, err
 		}
 	}
-	return &consensusv1.MembersResponse{Members: m.members.list()}, nil
+	return m.members.newest.Load(), nil
 }
 
 // Alarms lists the raised alarms.

@@ -55,6 +55,26 @@ var calls = map[string]func(context.Context, Service) ([]proto.Message, error){
 		resp, err := s.Members(ctx, &v1.MembersRequest{})
 		return []proto.Message{resp}, err
 	},
+	"AddMember": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.AddMember(ctx, &v1.AddMemberRequest{PeerUrls: []string{"u"}})
+		return []proto.Message{resp}, err
+	},
+	"RemoveMember": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.RemoveMember(ctx, &v1.RemoveMemberRequest{Id: 4})
+		return []proto.Message{resp}, err
+	},
+	"UpdateMember": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.UpdateMember(ctx, &v1.UpdateMemberRequest{Id: 4, PeerUrls: []string{"u"}})
+		return []proto.Message{resp}, err
+	},
+	"PromoteMember": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.PromoteMember(ctx, &v1.PromoteMemberRequest{Id: 4})
+		return []proto.Message{resp}, err
+	},
+	"MoveLeader": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.MoveLeader(ctx, &v1.MoveLeaderRequest{Id: 4})
+		return []proto.Message{resp}, err
+	},
 	"Alarms": func(ctx context.Context, s Service) ([]proto.Message, error) {
 		resp, err := s.Alarms(ctx, &v1.AlarmsRequest{})
 		return []proto.Message{resp}, err
@@ -135,6 +155,26 @@ func (f *fake) Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, e
 
 func (f *fake) Members(context.Context, *v1.MembersRequest) (*v1.MembersResponse, error) {
 	return &v1.MembersResponse{Members: []*v1.Member{{Name: "a"}}}, f.err
+}
+
+func (f *fake) AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error) {
+	return &v1.AddMemberResponse{Member: &v1.Member{Id: 11}}, f.err
+}
+
+func (f *fake) RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error) {
+	return &v1.RemoveMemberResponse{Members: []*v1.Member{{Id: 12}}}, f.err
+}
+
+func (f *fake) UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error) {
+	return &v1.UpdateMemberResponse{Members: []*v1.Member{{Id: 13}}}, f.err
+}
+
+func (f *fake) PromoteMember(context.Context, *v1.PromoteMemberRequest) (*v1.PromoteMemberResponse, error) {
+	return &v1.PromoteMemberResponse{Members: []*v1.Member{{Id: 14}}}, f.err
+}
+
+func (f *fake) MoveLeader(context.Context, *v1.MoveLeaderRequest) (*v1.MoveLeaderResponse, error) {
+	return &v1.MoveLeaderResponse{}, f.err
 }
 
 func (f *fake) Alarms(context.Context, *v1.AlarmsRequest) (*v1.AlarmsResponse, error) {

@@ -41,6 +41,16 @@ var refusals = map[string]struct {
 	"ErrTimeout":          {problem.ErrTimeout, codes.Unavailable, "etcdserver: request timed out"},
 	"ErrTooManyRequests":  {problem.ErrTooManyRequests, codes.ResourceExhausted, "etcdserver: too many requests"},
 	"ErrTooLarge":         {problem.ErrTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
+	"ErrMemberNotFound":   {problem.ErrMemberNotFound, codes.NotFound, "etcdserver: member not found"},
+	"ErrMemberExists":     {problem.ErrMemberExists, codes.FailedPrecondition, "etcdserver: member ID already exist"},
+	"ErrPeerInUse":        {problem.ErrPeerInUse, codes.FailedPrecondition, "etcdserver: Peer URLs already exists"},
+	"ErrTooManyLearners":  {problem.ErrTooManyLearners, codes.FailedPrecondition, "etcdserver: too many learner members in cluster"},
+	"ErrNotLearner":       {problem.ErrNotLearner, codes.FailedPrecondition, "etcdserver: can only promote a learner member"},
+	"ErrLearnerNotReady":  {problem.ErrLearnerNotReady, codes.FailedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader"},
+	"ErrNotEnoughStarted": {problem.ErrNotEnoughStarted, codes.FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members"},
+	"ErrUnhealthy":        {problem.ErrUnhealthy, codes.Unavailable, "etcdserver: unhealthy cluster"},
+	"ErrNotLeader":        {problem.ErrNotLeader, codes.FailedPrecondition, "etcdserver: not leader"},
+	"ErrBadTransferee":    {problem.ErrBadTransferee, codes.FailedPrecondition, "etcdserver: bad leader transferee"},
 	"ErrStopped":          {problem.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
 }
 

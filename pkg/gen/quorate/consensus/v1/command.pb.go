@@ -247,6 +247,7 @@ type Command struct {
 	//	*Command_LeaseCheckpoint
 	//	*Command_Alarm
 	//	*Command_Publish
+	//	*Command_Tree
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -379,6 +380,15 @@ func (x *Command) GetPublish() *PublishOp {
 	return nil
 }
 
+func (x *Command) GetTree() *TreeOp {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Tree); ok {
+			return x.Tree
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -423,6 +433,10 @@ type Command_Publish struct {
 	Publish *PublishOp `protobuf:"bytes,10,opt,name=publish,proto3,oneof"`
 }
 
+type Command_Tree struct {
+	Tree *TreeOp `protobuf:"bytes,11,opt,name=tree,proto3,oneof"`
+}
+
 func (*Command_Put) isCommand_Command() {}
 
 func (*Command_DeleteRange) isCommand_Command() {}
@@ -443,6 +457,8 @@ func (*Command_Alarm) isCommand_Command() {}
 
 func (*Command_Publish) isCommand_Command() {}
 
+func (*Command_Tree) isCommand_Command() {}
+
 // Result answers a Command. Refusals (unknown lease, compacted revision, ...) travel as errors, not here.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -460,6 +476,7 @@ type Result struct {
 	//	*Result_LeaseCheckpoint
 	//	*Result_Alarm
 	//	*Result_Publish
+	//	*Result_Tree
 	Result isResult_Result `protobuf_oneof:"result"`
 	// The raft term and index that the command was applied at.
 	RaftTerm      uint64 `protobuf:"varint,14,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
@@ -602,6 +619,15 @@ func (x *Result) GetPublish() *PublishResult {
 	return nil
 }
 
+func (x *Result) GetTree() *TreeResult {
+	if x != nil {
+		if x, ok := x.Result.(*Result_Tree); ok {
+			return x.Tree
+		}
+	}
+	return nil
+}
+
 func (x *Result) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
@@ -660,6 +686,10 @@ type Result_Publish struct {
 	Publish *PublishResult `protobuf:"bytes,11,opt,name=publish,proto3,oneof"`
 }
 
+type Result_Tree struct {
+	Tree *TreeResult `protobuf:"bytes,12,opt,name=tree,proto3,oneof"`
+}
+
 func (*Result_Put) isResult_Result() {}
 
 func (*Result_DeleteRange) isResult_Result() {}
@@ -679,6 +709,8 @@ func (*Result_LeaseCheckpoint) isResult_Result() {}
 func (*Result_Alarm) isResult_Result() {}
 
 func (*Result_Publish) isResult_Result() {}
+
+func (*Result_Tree) isResult_Result() {}
 
 type PutOp struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2372,7 +2404,7 @@ var File_quorate_consensus_v1_command_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\xac\x05\n" +
+	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xe0\x05\n" +
 	"\aCommand\x12/\n" +
 	"\x03put\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.PutOpH\x00R\x03put\x12H\n" +
 	"\fdelete_range\x18\x02 \x01(\v2#.quorate.consensus.v1.DeleteRangeOpH\x00R\vdeleteRange\x12/\n" +
@@ -2385,8 +2417,9 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x10lease_checkpoint\x18\b \x01(\v2'.quorate.consensus.v1.LeaseCheckpointOpH\x00R\x0fleaseCheckpoint\x125\n" +
 	"\x05alarm\x18\t \x01(\v2\x1d.quorate.consensus.v1.AlarmOpH\x00R\x05alarm\x12;\n" +
 	"\apublish\x18\n" +
-	" \x01(\v2\x1f.quorate.consensus.v1.PublishOpH\x00R\apublishB\x10\n" +
-	"\acommand\x12\x05\xbaH\x02\b\x01\"\xa3\x06\n" +
+	" \x01(\v2\x1f.quorate.consensus.v1.PublishOpH\x00R\apublish\x122\n" +
+	"\x04tree\x18\v \x01(\v2\x1c.quorate.consensus.v1.TreeOpH\x00R\x04treeB\x10\n" +
+	"\acommand\x12\x05\xbaH\x02\b\x01\"\xdb\x06\n" +
 	"\x06Result\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
 	"\x03put\x18\x02 \x01(\v2\x1f.quorate.consensus.v1.PutResultH\x00R\x03put\x12L\n" +
@@ -2400,7 +2433,8 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x10lease_checkpoint\x18\t \x01(\v2+.quorate.consensus.v1.LeaseCheckpointResultH\x00R\x0fleaseCheckpoint\x129\n" +
 	"\x05alarm\x18\n" +
 	" \x01(\v2!.quorate.consensus.v1.AlarmResultH\x00R\x05alarm\x12?\n" +
-	"\apublish\x18\v \x01(\v2#.quorate.consensus.v1.PublishResultH\x00R\apublish\x12\x1b\n" +
+	"\apublish\x18\v \x01(\v2#.quorate.consensus.v1.PublishResultH\x00R\apublish\x126\n" +
+	"\x04tree\x18\f \x01(\v2 .quorate.consensus.v1.TreeResultH\x00R\x04tree\x12\x1b\n" +
 	"\traft_term\x18\x0e \x01(\x04R\braftTerm\x12\x1d\n" +
 	"\n" +
 	"raft_index\x18\x0f \x01(\x04R\traftIndexB\b\n" +
@@ -2580,7 +2614,9 @@ var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(*PublishOp)(nil),                   // 30: quorate.consensus.v1.PublishOp
 	(*PublishResult)(nil),               // 31: quorate.consensus.v1.PublishResult
 	(*LeaseCheckpointOp_Remaining)(nil), // 32: quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	(*KeyValue)(nil),                    // 33: quorate.consensus.v1.KeyValue
+	(*TreeOp)(nil),                      // 33: quorate.consensus.v1.TreeOp
+	(*TreeResult)(nil),                  // 34: quorate.consensus.v1.TreeResult
+	(*KeyValue)(nil),                    // 35: quorate.consensus.v1.KeyValue
 }
 var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	6,  // 0: quorate.consensus.v1.Command.put:type_name -> quorate.consensus.v1.PutOp
@@ -2593,43 +2629,45 @@ var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	25, // 7: quorate.consensus.v1.Command.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointOp
 	28, // 8: quorate.consensus.v1.Command.alarm:type_name -> quorate.consensus.v1.AlarmOp
 	30, // 9: quorate.consensus.v1.Command.publish:type_name -> quorate.consensus.v1.PublishOp
-	7,  // 10: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 11: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 12: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
-	18, // 13: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
-	20, // 14: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
-	22, // 15: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
-	24, // 16: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
-	26, // 17: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
-	29, // 18: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
-	31, // 19: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
-	33, // 20: quorate.consensus.v1.PutResult.prev_kv:type_name -> quorate.consensus.v1.KeyValue
-	33, // 21: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> quorate.consensus.v1.KeyValue
-	0,  // 22: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
-	1,  // 23: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
-	33, // 24: quorate.consensus.v1.RangeResult.kvs:type_name -> quorate.consensus.v1.KeyValue
-	2,  // 25: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
-	10, // 26: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
-	6,  // 27: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
-	8,  // 28: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
-	14, // 29: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
-	12, // 30: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
-	13, // 31: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
-	13, // 32: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
-	11, // 33: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
-	7,  // 34: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 35: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 36: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
-	15, // 37: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
-	32, // 38: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	3,  // 39: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
-	27, // 40: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
-	27, // 41: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	33, // 10: quorate.consensus.v1.Command.tree:type_name -> quorate.consensus.v1.TreeOp
+	7,  // 11: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 12: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 13: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
+	18, // 14: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
+	20, // 15: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
+	22, // 16: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
+	24, // 17: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
+	26, // 18: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
+	29, // 19: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
+	31, // 20: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
+	34, // 21: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
+	35, // 22: quorate.consensus.v1.PutResult.prev_kv:type_name -> quorate.consensus.v1.KeyValue
+	35, // 23: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> quorate.consensus.v1.KeyValue
+	0,  // 24: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
+	1,  // 25: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
+	35, // 26: quorate.consensus.v1.RangeResult.kvs:type_name -> quorate.consensus.v1.KeyValue
+	2,  // 27: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
+	10, // 28: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
+	6,  // 29: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
+	8,  // 30: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
+	14, // 31: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
+	12, // 32: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
+	13, // 33: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
+	13, // 34: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
+	11, // 35: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
+	7,  // 36: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 37: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 38: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
+	15, // 39: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
+	32, // 40: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
+	3,  // 41: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
+	27, // 42: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
+	27, // 43: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_command_proto_init() }
@@ -2638,6 +2676,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		return
 	}
 	file_quorate_consensus_v1_kv_proto_init()
+	file_quorate_consensus_v1_tree_proto_init()
 	file_quorate_consensus_v1_command_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_Put)(nil),
 		(*Command_DeleteRange)(nil),
@@ -2649,6 +2688,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Command_LeaseCheckpoint)(nil),
 		(*Command_Alarm)(nil),
 		(*Command_Publish)(nil),
+		(*Command_Tree)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[1].OneofWrappers = []any{
 		(*Result_Put)(nil),
@@ -2661,6 +2701,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Result_LeaseCheckpoint)(nil),
 		(*Result_Alarm)(nil),
 		(*Result_Publish)(nil),
+		(*Result_Tree)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[8].OneofWrappers = []any{
 		(*Compare_Version)(nil),

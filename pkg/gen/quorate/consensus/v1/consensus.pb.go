@@ -580,7 +580,9 @@ type PositionResponse struct {
 	MemberId  uint64                 `protobuf:"varint,2,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	RaftTerm  uint64                 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	// The newest revision that is applied here.
-	Revision      int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision int64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The newest raft index that is applied here.
+	RaftIndex     uint64 `protobuf:"varint,5,opt,name=raft_index,json=raftIndex,proto3" json:"raft_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -639,6 +641,13 @@ func (x *PositionResponse) GetRaftTerm() uint64 {
 func (x *PositionResponse) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *PositionResponse) GetRaftIndex() uint64 {
+	if x != nil {
+		return x.RaftIndex
 	}
 	return 0
 }
@@ -1430,8 +1439,10 @@ func (x *MembersRequest) GetSerializable() bool {
 }
 
 type MembersResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Members []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	// The ids of members that were removed and may never come back.
+	RemovedIds    []uint64 `protobuf:"varint,2,rep,packed,name=removed_ids,json=removedIds,proto3" json:"removed_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1473,6 +1484,469 @@ func (x *MembersResponse) GetMembers() []*Member {
 	return nil
 }
 
+func (x *MembersResponse) GetRemovedIds() []uint64 {
+	if x != nil {
+		return x.RemovedIds
+	}
+	return nil
+}
+
+type AddMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PeerUrls      []string               `protobuf:"bytes,1,rep,name=peer_urls,json=peerUrls,proto3" json:"peer_urls,omitempty"`
+	IsLearner     bool                   `protobuf:"varint,2,opt,name=is_learner,json=isLearner,proto3" json:"is_learner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddMemberRequest) Reset() {
+	*x = AddMemberRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddMemberRequest) ProtoMessage() {}
+
+func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddMemberRequest.ProtoReflect.Descriptor instead.
+func (*AddMemberRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AddMemberRequest) GetPeerUrls() []string {
+	if x != nil {
+		return x.PeerUrls
+	}
+	return nil
+}
+
+func (x *AddMemberRequest) GetIsLearner() bool {
+	if x != nil {
+		return x.IsLearner
+	}
+	return false
+}
+
+type AddMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        *Member                `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Members       []*Member              `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddMemberResponse) Reset() {
+	*x = AddMemberResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddMemberResponse) ProtoMessage() {}
+
+func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddMemberResponse.ProtoReflect.Descriptor instead.
+func (*AddMemberResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *AddMemberResponse) GetMember() *Member {
+	if x != nil {
+		return x.Member
+	}
+	return nil
+}
+
+func (x *AddMemberResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type RemoveMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveMemberRequest) Reset() {
+	*x = RemoveMemberRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveMemberRequest) ProtoMessage() {}
+
+func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
+func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RemoveMemberRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type RemoveMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveMemberResponse) Reset() {
+	*x = RemoveMemberResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveMemberResponse) ProtoMessage() {}
+
+func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
+func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RemoveMemberResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type UpdateMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	PeerUrls      []string               `protobuf:"bytes,2,rep,name=peer_urls,json=peerUrls,proto3" json:"peer_urls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMemberRequest) Reset() {
+	*x = UpdateMemberRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMemberRequest) ProtoMessage() {}
+
+func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMemberRequest.ProtoReflect.Descriptor instead.
+func (*UpdateMemberRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *UpdateMemberRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *UpdateMemberRequest) GetPeerUrls() []string {
+	if x != nil {
+		return x.PeerUrls
+	}
+	return nil
+}
+
+type UpdateMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateMemberResponse) Reset() {
+	*x = UpdateMemberResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateMemberResponse) ProtoMessage() {}
+
+func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateMemberResponse.ProtoReflect.Descriptor instead.
+func (*UpdateMemberResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpdateMemberResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type PromoteMemberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteMemberRequest) Reset() {
+	*x = PromoteMemberRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteMemberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteMemberRequest) ProtoMessage() {}
+
+func (x *PromoteMemberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteMemberRequest.ProtoReflect.Descriptor instead.
+func (*PromoteMemberRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PromoteMemberRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type PromoteMemberResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Members       []*Member              `protobuf:"bytes,1,rep,name=members,proto3" json:"members,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromoteMemberResponse) Reset() {
+	*x = PromoteMemberResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromoteMemberResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromoteMemberResponse) ProtoMessage() {}
+
+func (x *PromoteMemberResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromoteMemberResponse.ProtoReflect.Descriptor instead.
+func (*PromoteMemberResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *PromoteMemberResponse) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+type MoveLeaderRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveLeaderRequest) Reset() {
+	*x = MoveLeaderRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveLeaderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveLeaderRequest) ProtoMessage() {}
+
+func (x *MoveLeaderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveLeaderRequest.ProtoReflect.Descriptor instead.
+func (*MoveLeaderRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *MoveLeaderRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type MoveLeaderResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveLeaderResponse) Reset() {
+	*x = MoveLeaderResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveLeaderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveLeaderResponse) ProtoMessage() {}
+
+func (x *MoveLeaderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveLeaderResponse.ProtoReflect.Descriptor instead.
+func (*MoveLeaderResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{35}
+}
+
 type AlarmsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1481,7 +1955,7 @@ type AlarmsRequest struct {
 
 func (x *AlarmsRequest) Reset() {
 	*x = AlarmsRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1967,7 @@ func (x *AlarmsRequest) String() string {
 func (*AlarmsRequest) ProtoMessage() {}
 
 func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1980,7 @@ func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
 func (*AlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{36}
 }
 
 type AlarmsResponse struct {
@@ -1518,7 +1992,7 @@ type AlarmsResponse struct {
 
 func (x *AlarmsResponse) Reset() {
 	*x = AlarmsResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +2004,7 @@ func (x *AlarmsResponse) String() string {
 func (*AlarmsResponse) ProtoMessage() {}
 
 func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +2017,7 @@ func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
 func (*AlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AlarmsResponse) GetAlarms() []*Alarm {
@@ -1563,7 +2037,7 @@ type HashKVRequest struct {
 
 func (x *HashKVRequest) Reset() {
 	*x = HashKVRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +2049,7 @@ func (x *HashKVRequest) String() string {
 func (*HashKVRequest) ProtoMessage() {}
 
 func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +2062,7 @@ func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVRequest.ProtoReflect.Descriptor instead.
 func (*HashKVRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *HashKVRequest) GetRevision() int64 {
@@ -1610,7 +2084,7 @@ type HashKVResponse struct {
 
 func (x *HashKVResponse) Reset() {
 	*x = HashKVResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1622,7 +2096,7 @@ func (x *HashKVResponse) String() string {
 func (*HashKVResponse) ProtoMessage() {}
 
 func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1635,7 +2109,7 @@ func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVResponse.ProtoReflect.Descriptor instead.
 func (*HashKVResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HashKVResponse) GetHash() uint32 {
@@ -1674,7 +2148,7 @@ type WaitCompactedRequest struct {
 
 func (x *WaitCompactedRequest) Reset() {
 	*x = WaitCompactedRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +2160,7 @@ func (x *WaitCompactedRequest) String() string {
 func (*WaitCompactedRequest) ProtoMessage() {}
 
 func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +2173,7 @@ func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedRequest.ProtoReflect.Descriptor instead.
 func (*WaitCompactedRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{40}
 }
 
 type WaitCompactedResponse struct {
@@ -1710,7 +2184,7 @@ type WaitCompactedResponse struct {
 
 func (x *WaitCompactedResponse) Reset() {
 	*x = WaitCompactedResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +2196,7 @@ func (x *WaitCompactedResponse) String() string {
 func (*WaitCompactedResponse) ProtoMessage() {}
 
 func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +2209,7 @@ func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedResponse.ProtoReflect.Descriptor instead.
 func (*WaitCompactedResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
 }
 
 type SnapshotRequest struct {
@@ -1746,7 +2220,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +2232,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +2245,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
 }
 
 type SnapshotResponse struct {
@@ -1785,7 +2259,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +2271,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +2284,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *SnapshotResponse) GetBlob() []byte {
@@ -1861,13 +2335,15 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"\x11\n" +
-	"\x0fPositionRequest\"\x87\x01\n" +
+	"\x0fPositionRequest\"\xa6\x01\n" +
 	"\x10PositionResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
 	"\tmember_id\x18\x02 \x01(\x04R\bmemberId\x12\x1b\n" +
 	"\traft_term\x18\x03 \x01(\x04R\braftTerm\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\";\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1d\n" +
+	"\n" +
+	"raft_index\x18\x05 \x01(\x04R\traftIndex\";\n" +
 	"\vTailRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\"Z\n" +
 	"\fTailResponse\x126\n" +
@@ -1927,9 +2403,34 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\n" +
 	"is_learner\x18\x05 \x01(\bR\tisLearner\"4\n" +
 	"\x0eMembersRequest\x12\"\n" +
-	"\fserializable\x18\x01 \x01(\bR\fserializable\"I\n" +
+	"\fserializable\x18\x01 \x01(\bR\fserializable\"j\n" +
 	"\x0fMembersResponse\x126\n" +
-	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"\x0f\n" +
+	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\x12\x1f\n" +
+	"\vremoved_ids\x18\x02 \x03(\x04R\n" +
+	"removedIds\"X\n" +
+	"\x10AddMemberRequest\x12%\n" +
+	"\tpeer_urls\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\b\x01R\bpeerUrls\x12\x1d\n" +
+	"\n" +
+	"is_learner\x18\x02 \x01(\bR\tisLearner\"\x81\x01\n" +
+	"\x11AddMemberResponse\x124\n" +
+	"\x06member\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.MemberR\x06member\x126\n" +
+	"\amembers\x18\x02 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"%\n" +
+	"\x13RemoveMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"N\n" +
+	"\x14RemoveMemberResponse\x126\n" +
+	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"L\n" +
+	"\x13UpdateMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12%\n" +
+	"\tpeer_urls\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\b\x01R\bpeerUrls\"N\n" +
+	"\x14UpdateMemberResponse\x126\n" +
+	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"&\n" +
+	"\x14PromoteMemberRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"O\n" +
+	"\x15PromoteMemberResponse\x126\n" +
+	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"#\n" +
+	"\x11MoveLeaderRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"\x14\n" +
+	"\x12MoveLeaderResponse\"\x0f\n" +
 	"\rAlarmsRequest\"E\n" +
 	"\x0eAlarmsResponse\x123\n" +
 	"\x06alarms\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\x06alarms\"+\n" +
@@ -1945,7 +2446,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0fSnapshotRequest\"O\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12'\n" +
-	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes2\xad\v\n" +
+	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes2\xa4\x0f\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +
@@ -1958,7 +2459,13 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06Leases\x12#.quorate.consensus.v1.LeasesRequest\x1a$.quorate.consensus.v1.LeasesResponse\x12\\\n" +
 	"\tLeaseKeys\x12&.quorate.consensus.v1.LeaseKeysRequest\x1a'.quorate.consensus.v1.LeaseKeysResponse\x12S\n" +
 	"\x06Status\x12#.quorate.consensus.v1.StatusRequest\x1a$.quorate.consensus.v1.StatusResponse\x12V\n" +
-	"\aMembers\x12$.quorate.consensus.v1.MembersRequest\x1a%.quorate.consensus.v1.MembersResponse\x12S\n" +
+	"\aMembers\x12$.quorate.consensus.v1.MembersRequest\x1a%.quorate.consensus.v1.MembersResponse\x12\\\n" +
+	"\tAddMember\x12&.quorate.consensus.v1.AddMemberRequest\x1a'.quorate.consensus.v1.AddMemberResponse\x12e\n" +
+	"\fRemoveMember\x12).quorate.consensus.v1.RemoveMemberRequest\x1a*.quorate.consensus.v1.RemoveMemberResponse\x12e\n" +
+	"\fUpdateMember\x12).quorate.consensus.v1.UpdateMemberRequest\x1a*.quorate.consensus.v1.UpdateMemberResponse\x12h\n" +
+	"\rPromoteMember\x12*.quorate.consensus.v1.PromoteMemberRequest\x1a+.quorate.consensus.v1.PromoteMemberResponse\x12_\n" +
+	"\n" +
+	"MoveLeader\x12'.quorate.consensus.v1.MoveLeaderRequest\x1a(.quorate.consensus.v1.MoveLeaderResponse\x12S\n" +
 	"\x06Alarms\x12#.quorate.consensus.v1.AlarmsRequest\x1a$.quorate.consensus.v1.AlarmsResponse\x12S\n" +
 	"\x06HashKV\x12#.quorate.consensus.v1.HashKVRequest\x1a$.quorate.consensus.v1.HashKVResponse\x12h\n" +
 	"\rWaitCompacted\x12*.quorate.consensus.v1.WaitCompactedRequest\x1a+.quorate.consensus.v1.WaitCompactedResponse\x12[\n" +
@@ -1977,7 +2484,7 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
@@ -2005,74 +2512,99 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*Member)(nil),                // 23: quorate.consensus.v1.Member
 	(*MembersRequest)(nil),        // 24: quorate.consensus.v1.MembersRequest
 	(*MembersResponse)(nil),       // 25: quorate.consensus.v1.MembersResponse
-	(*AlarmsRequest)(nil),         // 26: quorate.consensus.v1.AlarmsRequest
-	(*AlarmsResponse)(nil),        // 27: quorate.consensus.v1.AlarmsResponse
-	(*HashKVRequest)(nil),         // 28: quorate.consensus.v1.HashKVRequest
-	(*HashKVResponse)(nil),        // 29: quorate.consensus.v1.HashKVResponse
-	(*WaitCompactedRequest)(nil),  // 30: quorate.consensus.v1.WaitCompactedRequest
-	(*WaitCompactedResponse)(nil), // 31: quorate.consensus.v1.WaitCompactedResponse
-	(*SnapshotRequest)(nil),       // 32: quorate.consensus.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),      // 33: quorate.consensus.v1.SnapshotResponse
-	(*Command)(nil),               // 34: quorate.consensus.v1.Command
-	(*Result)(nil),                // 35: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 36: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 37: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 38: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 39: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 40: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 41: quorate.consensus.v1.Alarm
+	(*AddMemberRequest)(nil),      // 26: quorate.consensus.v1.AddMemberRequest
+	(*AddMemberResponse)(nil),     // 27: quorate.consensus.v1.AddMemberResponse
+	(*RemoveMemberRequest)(nil),   // 28: quorate.consensus.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),  // 29: quorate.consensus.v1.RemoveMemberResponse
+	(*UpdateMemberRequest)(nil),   // 30: quorate.consensus.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),  // 31: quorate.consensus.v1.UpdateMemberResponse
+	(*PromoteMemberRequest)(nil),  // 32: quorate.consensus.v1.PromoteMemberRequest
+	(*PromoteMemberResponse)(nil), // 33: quorate.consensus.v1.PromoteMemberResponse
+	(*MoveLeaderRequest)(nil),     // 34: quorate.consensus.v1.MoveLeaderRequest
+	(*MoveLeaderResponse)(nil),    // 35: quorate.consensus.v1.MoveLeaderResponse
+	(*AlarmsRequest)(nil),         // 36: quorate.consensus.v1.AlarmsRequest
+	(*AlarmsResponse)(nil),        // 37: quorate.consensus.v1.AlarmsResponse
+	(*HashKVRequest)(nil),         // 38: quorate.consensus.v1.HashKVRequest
+	(*HashKVResponse)(nil),        // 39: quorate.consensus.v1.HashKVResponse
+	(*WaitCompactedRequest)(nil),  // 40: quorate.consensus.v1.WaitCompactedRequest
+	(*WaitCompactedResponse)(nil), // 41: quorate.consensus.v1.WaitCompactedResponse
+	(*SnapshotRequest)(nil),       // 42: quorate.consensus.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),      // 43: quorate.consensus.v1.SnapshotResponse
+	(*Command)(nil),               // 44: quorate.consensus.v1.Command
+	(*Result)(nil),                // 45: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 46: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 47: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 48: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 49: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 50: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 51: quorate.consensus.v1.Alarm
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	34, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	35, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	36, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	37, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	36, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	37, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	38, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	39, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	40, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	40, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	44, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	45, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	46, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	47, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	46, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	47, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	48, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	49, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	50, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	50, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
 	18, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
 	23, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
-	41, // 12: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	0,  // 13: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
-	2,  // 14: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
-	4,  // 15: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
-	6,  // 16: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
-	8,  // 17: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	10, // 18: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
-	12, // 19: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	14, // 20: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	16, // 21: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	19, // 22: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	21, // 23: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	24, // 24: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	26, // 25: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	28, // 26: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	30, // 27: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	32, // 28: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 29: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 30: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 31: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 32: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 33: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 34: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	13, // 35: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	15, // 36: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	17, // 37: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	20, // 38: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	22, // 39: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	25, // 40: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	27, // 41: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	29, // 42: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	31, // 43: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	33, // 44: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	29, // [29:45] is the sub-list for method output_type
-	13, // [13:29] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	23, // 12: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
+	23, // 13: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 14: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 15: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 16: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	51, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	0,  // 18: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
+	2,  // 19: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
+	4,  // 20: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
+	6,  // 21: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
+	8,  // 22: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
+	10, // 23: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	12, // 24: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	14, // 25: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	16, // 26: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	19, // 27: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	21, // 28: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	24, // 29: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	26, // 30: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
+	28, // 31: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
+	30, // 32: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
+	32, // 33: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
+	34, // 34: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
+	36, // 35: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	38, // 36: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	40, // 37: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	42, // 38: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 39: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	3,  // 40: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	5,  // 41: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	7,  // 42: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	9,  // 43: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	11, // 44: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	13, // 45: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	15, // 46: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	17, // 47: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	20, // 48: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	22, // 49: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	25, // 50: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	27, // 51: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	29, // 52: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	31, // 53: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	33, // 54: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	35, // 55: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	37, // 56: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	39, // 57: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	41, // 58: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	43, // 59: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	39, // [39:60] is the sub-list for method output_type
+	18, // [18:39] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_consensus_proto_init() }
@@ -2088,7 +2620,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,6 +32,9 @@ const (
 	Event_PUT Event_Type = 0
 	// buf:lint:ignore ENUM_VALUE_PREFIX
 	Event_DELETE Event_Type = 1
+	// Not a change of a key: only watches of the tree get it, before the revision's other events.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	Event_TREE Event_Type = 2
 )
 
 // Enum value maps for Event_Type.
@@ -39,10 +42,12 @@ var (
 	Event_Type_name = map[int32]string{
 		0: "PUT",
 		1: "DELETE",
+		2: "TREE",
 	}
 	Event_Type_value = map[string]int32{
 		"PUT":    0,
 		"DELETE": 1,
+		"TREE":   2,
 	}
 )
 
@@ -168,7 +173,9 @@ type Event struct {
 	// For DELETE only key and mod_revision are set.
 	Kv *KeyValue `protobuf:"bytes,2,opt,name=kv,proto3" json:"kv,omitempty"`
 	// The version that this event replaced, unset where the key did not exist or that version is compacted.
-	PrevKv        *KeyValue `protobuf:"bytes,3,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
+	PrevKv *KeyValue `protobuf:"bytes,3,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
+	// For TREE, which has of kv the mod_revision alone.
+	Tree          *TreeChange `protobuf:"bytes,16,opt,name=tree,proto3" json:"tree,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -224,11 +231,21 @@ func (x *Event) GetPrevKv() *KeyValue {
 	return nil
 }
 
+func (x *Event) GetTree() *TreeChange {
+	if x != nil {
+		return x.Tree
+	}
+	return nil
+}
+
 // Commit is everything that one revision changed, in the order of sub-revisions. It is never split.
 type Commit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	Events        []*Event               `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// None if only the tree changed.
+	Events []*Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	// What else there is to say to watchers of the tree.
+	Tree          *TreeChange `protobuf:"bytes,3,opt,name=tree,proto3" json:"tree,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,29 +294,39 @@ func (x *Commit) GetEvents() []*Event {
 	return nil
 }
 
+func (x *Commit) GetTree() *TreeChange {
+	if x != nil {
+		return x.Tree
+	}
+	return nil
+}
+
 var File_quorate_consensus_v1_kv_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_kv_proto_rawDesc = "" +
 	"\n" +
-	"\x1dquorate/consensus/v1/kv.proto\x12\x14quorate.consensus.v1\"\xae\x01\n" +
+	"\x1dquorate/consensus/v1/kv.proto\x12\x14quorate.consensus.v1\x1a\x1fquorate/consensus/v1/tree.proto\"\xae\x01\n" +
 	"\bKeyValue\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12'\n" +
 	"\x0fcreate_revision\x18\x02 \x01(\x03R\x0ecreateRevision\x12!\n" +
 	"\fmod_revision\x18\x03 \x01(\x03R\vmodRevision\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x14\n" +
 	"\x05value\x18\x05 \x01(\fR\x05value\x12\x14\n" +
-	"\x05lease\x18\x06 \x01(\x03R\x05lease\"\xc3\x01\n" +
+	"\x05lease\x18\x06 \x01(\x03R\x05lease\"\x83\x02\n" +
 	"\x05Event\x124\n" +
 	"\x04type\x18\x01 \x01(\x0e2 .quorate.consensus.v1.Event.TypeR\x04type\x12.\n" +
 	"\x02kv\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.KeyValueR\x02kv\x127\n" +
-	"\aprev_kv\x18\x03 \x01(\v2\x1e.quorate.consensus.v1.KeyValueR\x06prevKv\"\x1b\n" +
+	"\aprev_kv\x18\x03 \x01(\v2\x1e.quorate.consensus.v1.KeyValueR\x06prevKv\x124\n" +
+	"\x04tree\x18\x10 \x01(\v2 .quorate.consensus.v1.TreeChangeR\x04tree\"%\n" +
 	"\x04Type\x12\a\n" +
 	"\x03PUT\x10\x00\x12\n" +
 	"\n" +
-	"\x06DELETE\x10\x01\"Y\n" +
+	"\x06DELETE\x10\x01\x12\b\n" +
+	"\x04TREE\x10\x02\"\x8f\x01\n" +
 	"\x06Commit\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
-	"\x06events\x18\x02 \x03(\v2\x1b.quorate.consensus.v1.EventR\x06eventsB\xdc\x01\n" +
+	"\x06events\x18\x02 \x03(\v2\x1b.quorate.consensus.v1.EventR\x06events\x124\n" +
+	"\x04tree\x18\x03 \x01(\v2 .quorate.consensus.v1.TreeChangeR\x04treeB\xdc\x01\n" +
 	"\x18com.quorate.consensus.v1B\aKvProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
 var (
@@ -317,21 +344,24 @@ func file_quorate_consensus_v1_kv_proto_rawDescGZIP() []byte {
 var file_quorate_consensus_v1_kv_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_quorate_consensus_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_quorate_consensus_v1_kv_proto_goTypes = []any{
-	(Event_Type)(0),  // 0: quorate.consensus.v1.Event.Type
-	(*KeyValue)(nil), // 1: quorate.consensus.v1.KeyValue
-	(*Event)(nil),    // 2: quorate.consensus.v1.Event
-	(*Commit)(nil),   // 3: quorate.consensus.v1.Commit
+	(Event_Type)(0),    // 0: quorate.consensus.v1.Event.Type
+	(*KeyValue)(nil),   // 1: quorate.consensus.v1.KeyValue
+	(*Event)(nil),      // 2: quorate.consensus.v1.Event
+	(*Commit)(nil),     // 3: quorate.consensus.v1.Commit
+	(*TreeChange)(nil), // 4: quorate.consensus.v1.TreeChange
 }
 var file_quorate_consensus_v1_kv_proto_depIdxs = []int32{
 	0, // 0: quorate.consensus.v1.Event.type:type_name -> quorate.consensus.v1.Event.Type
 	1, // 1: quorate.consensus.v1.Event.kv:type_name -> quorate.consensus.v1.KeyValue
 	1, // 2: quorate.consensus.v1.Event.prev_kv:type_name -> quorate.consensus.v1.KeyValue
-	2, // 3: quorate.consensus.v1.Commit.events:type_name -> quorate.consensus.v1.Event
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 3: quorate.consensus.v1.Event.tree:type_name -> quorate.consensus.v1.TreeChange
+	2, // 4: quorate.consensus.v1.Commit.events:type_name -> quorate.consensus.v1.Event
+	4, // 5: quorate.consensus.v1.Commit.tree:type_name -> quorate.consensus.v1.TreeChange
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_kv_proto_init() }
@@ -339,6 +369,7 @@ func file_quorate_consensus_v1_kv_proto_init() {
 	if File_quorate_consensus_v1_kv_proto != nil {
 		return
 	}
+	file_quorate_consensus_v1_tree_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -67,6 +67,21 @@ const (
 	// ConsensusServiceMembersProcedure is the fully-qualified name of the ConsensusService's Members
 	// RPC.
 	ConsensusServiceMembersProcedure = "/quorate.consensus.v1.ConsensusService/Members"
+	// ConsensusServiceAddMemberProcedure is the fully-qualified name of the ConsensusService's
+	// AddMember RPC.
+	ConsensusServiceAddMemberProcedure = "/quorate.consensus.v1.ConsensusService/AddMember"
+	// ConsensusServiceRemoveMemberProcedure is the fully-qualified name of the ConsensusService's
+	// RemoveMember RPC.
+	ConsensusServiceRemoveMemberProcedure = "/quorate.consensus.v1.ConsensusService/RemoveMember"
+	// ConsensusServiceUpdateMemberProcedure is the fully-qualified name of the ConsensusService's
+	// UpdateMember RPC.
+	ConsensusServiceUpdateMemberProcedure = "/quorate.consensus.v1.ConsensusService/UpdateMember"
+	// ConsensusServicePromoteMemberProcedure is the fully-qualified name of the ConsensusService's
+	// PromoteMember RPC.
+	ConsensusServicePromoteMemberProcedure = "/quorate.consensus.v1.ConsensusService/PromoteMember"
+	// ConsensusServiceMoveLeaderProcedure is the fully-qualified name of the ConsensusService's
+	// MoveLeader RPC.
+	ConsensusServiceMoveLeaderProcedure = "/quorate.consensus.v1.ConsensusService/MoveLeader"
 	// ConsensusServiceAlarmsProcedure is the fully-qualified name of the ConsensusService's Alarms RPC.
 	ConsensusServiceAlarmsProcedure = "/quorate.consensus.v1.ConsensusService/Alarms"
 	// ConsensusServiceHashKVProcedure is the fully-qualified name of the ConsensusService's HashKV RPC.
@@ -105,6 +120,16 @@ type ConsensusServiceClient interface {
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
 	// Members lists the cluster's members.
 	Members(context.Context, *v1.MembersRequest) (*v1.MembersResponse, error)
+	// AddMember adds a voter or a learner and answers once that is applied here.
+	AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error)
+	// RemoveMember removes a member, which may be the leader or this one.
+	RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error)
+	// UpdateMember changes a member's peer URLs.
+	UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error)
+	// PromoteMember makes a voter of a learner that has caught up. Only the leader can tell: others refuse.
+	PromoteMember(context.Context, *v1.PromoteMemberRequest) (*v1.PromoteMemberResponse, error)
+	// MoveLeader hands leadership to a member and answers once that leads. Only the leader can.
+	MoveLeader(context.Context, *v1.MoveLeaderRequest) (*v1.MoveLeaderResponse, error)
 	// Alarms lists the raised alarms.
 	Alarms(context.Context, *v1.AlarmsRequest) (*v1.AlarmsResponse, error)
 	// HashKV hashes all versions that are visible between the compacted and the given revision.
@@ -198,6 +223,36 @@ func NewConsensusServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(consensusServiceMethods.ByName("Members")),
 			connect.WithClientOptions(opts...),
 		),
+		addMember: connect.NewClient[v1.AddMemberRequest, v1.AddMemberResponse](
+			httpClient,
+			baseURL+ConsensusServiceAddMemberProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("AddMember")),
+			connect.WithClientOptions(opts...),
+		),
+		removeMember: connect.NewClient[v1.RemoveMemberRequest, v1.RemoveMemberResponse](
+			httpClient,
+			baseURL+ConsensusServiceRemoveMemberProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("RemoveMember")),
+			connect.WithClientOptions(opts...),
+		),
+		updateMember: connect.NewClient[v1.UpdateMemberRequest, v1.UpdateMemberResponse](
+			httpClient,
+			baseURL+ConsensusServiceUpdateMemberProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("UpdateMember")),
+			connect.WithClientOptions(opts...),
+		),
+		promoteMember: connect.NewClient[v1.PromoteMemberRequest, v1.PromoteMemberResponse](
+			httpClient,
+			baseURL+ConsensusServicePromoteMemberProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("PromoteMember")),
+			connect.WithClientOptions(opts...),
+		),
+		moveLeader: connect.NewClient[v1.MoveLeaderRequest, v1.MoveLeaderResponse](
+			httpClient,
+			baseURL+ConsensusServiceMoveLeaderProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("MoveLeader")),
+			connect.WithClientOptions(opts...),
+		),
 		alarms: connect.NewClient[v1.AlarmsRequest, v1.AlarmsResponse](
 			httpClient,
 			baseURL+ConsensusServiceAlarmsProcedure,
@@ -239,6 +294,11 @@ type consensusServiceClient struct {
 	leaseKeys     *connect.Client[v1.LeaseKeysRequest, v1.LeaseKeysResponse]
 	status        *connect.Client[v1.StatusRequest, v1.StatusResponse]
 	members       *connect.Client[v1.MembersRequest, v1.MembersResponse]
+	addMember     *connect.Client[v1.AddMemberRequest, v1.AddMemberResponse]
+	removeMember  *connect.Client[v1.RemoveMemberRequest, v1.RemoveMemberResponse]
+	updateMember  *connect.Client[v1.UpdateMemberRequest, v1.UpdateMemberResponse]
+	promoteMember *connect.Client[v1.PromoteMemberRequest, v1.PromoteMemberResponse]
+	moveLeader    *connect.Client[v1.MoveLeaderRequest, v1.MoveLeaderResponse]
 	alarms        *connect.Client[v1.AlarmsRequest, v1.AlarmsResponse]
 	hashKV        *connect.Client[v1.HashKVRequest, v1.HashKVResponse]
 	waitCompacted *connect.Client[v1.WaitCompactedRequest, v1.WaitCompactedResponse]
@@ -345,6 +405,51 @@ func (c *consensusServiceClient) Members(ctx context.Context, req *v1.MembersReq
 	return nil, err
 }
 
+// AddMember calls quorate.consensus.v1.ConsensusService.AddMember.
+func (c *consensusServiceClient) AddMember(ctx context.Context, req *v1.AddMemberRequest) (*v1.AddMemberResponse, error) {
+	response, err := c.addMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// RemoveMember calls quorate.consensus.v1.ConsensusService.RemoveMember.
+func (c *consensusServiceClient) RemoveMember(ctx context.Context, req *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error) {
+	response, err := c.removeMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// UpdateMember calls quorate.consensus.v1.ConsensusService.UpdateMember.
+func (c *consensusServiceClient) UpdateMember(ctx context.Context, req *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error) {
+	response, err := c.updateMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// PromoteMember calls quorate.consensus.v1.ConsensusService.PromoteMember.
+func (c *consensusServiceClient) PromoteMember(ctx context.Context, req *v1.PromoteMemberRequest) (*v1.PromoteMemberResponse, error) {
+	response, err := c.promoteMember.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// MoveLeader calls quorate.consensus.v1.ConsensusService.MoveLeader.
+func (c *consensusServiceClient) MoveLeader(ctx context.Context, req *v1.MoveLeaderRequest) (*v1.MoveLeaderResponse, error) {
+	response, err := c.moveLeader.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // Alarms calls quorate.consensus.v1.ConsensusService.Alarms.
 func (c *consensusServiceClient) Alarms(ctx context.Context, req *v1.AlarmsRequest) (*v1.AlarmsResponse, error) {
 	response, err := c.alarms.CallUnary(ctx, connect.NewRequest(req))
@@ -404,6 +509,16 @@ type ConsensusServiceHandler interface {
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
 	// Members lists the cluster's members.
 	Members(context.Context, *v1.MembersRequest) (*v1.MembersResponse, error)
+	// AddMember adds a voter or a learner and answers once that is applied here.
+	AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error)
+	// RemoveMember removes a member, which may be the leader or this one.
+	RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error)
+	// UpdateMember changes a member's peer URLs.
+	UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error)
+	// PromoteMember makes a voter of a learner that has caught up. Only the leader can tell: others refuse.
+	PromoteMember(context.Context, *v1.PromoteMemberRequest) (*v1.PromoteMemberResponse, error)
+	// MoveLeader hands leadership to a member and answers once that leads. Only the leader can.
+	MoveLeader(context.Context, *v1.MoveLeaderRequest) (*v1.MoveLeaderResponse, error)
 	// Alarms lists the raised alarms.
 	Alarms(context.Context, *v1.AlarmsRequest) (*v1.AlarmsResponse, error)
 	// HashKV hashes all versions that are visible between the compacted and the given revision.
@@ -493,6 +608,36 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 		connect.WithSchema(consensusServiceMethods.ByName("Members")),
 		connect.WithHandlerOptions(opts...),
 	)
+	consensusServiceAddMemberHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceAddMemberProcedure,
+		svc.AddMember,
+		connect.WithSchema(consensusServiceMethods.ByName("AddMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServiceRemoveMemberHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceRemoveMemberProcedure,
+		svc.RemoveMember,
+		connect.WithSchema(consensusServiceMethods.ByName("RemoveMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServiceUpdateMemberHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceUpdateMemberProcedure,
+		svc.UpdateMember,
+		connect.WithSchema(consensusServiceMethods.ByName("UpdateMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServicePromoteMemberHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServicePromoteMemberProcedure,
+		svc.PromoteMember,
+		connect.WithSchema(consensusServiceMethods.ByName("PromoteMember")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServiceMoveLeaderHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceMoveLeaderProcedure,
+		svc.MoveLeader,
+		connect.WithSchema(consensusServiceMethods.ByName("MoveLeader")),
+		connect.WithHandlerOptions(opts...),
+	)
 	consensusServiceAlarmsHandler := connect.NewUnaryHandlerSimple(
 		ConsensusServiceAlarmsProcedure,
 		svc.Alarms,
@@ -543,6 +688,16 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 			consensusServiceStatusHandler.ServeHTTP(w, r)
 		case ConsensusServiceMembersProcedure:
 			consensusServiceMembersHandler.ServeHTTP(w, r)
+		case ConsensusServiceAddMemberProcedure:
+			consensusServiceAddMemberHandler.ServeHTTP(w, r)
+		case ConsensusServiceRemoveMemberProcedure:
+			consensusServiceRemoveMemberHandler.ServeHTTP(w, r)
+		case ConsensusServiceUpdateMemberProcedure:
+			consensusServiceUpdateMemberHandler.ServeHTTP(w, r)
+		case ConsensusServicePromoteMemberProcedure:
+			consensusServicePromoteMemberHandler.ServeHTTP(w, r)
+		case ConsensusServiceMoveLeaderProcedure:
+			consensusServiceMoveLeaderHandler.ServeHTTP(w, r)
 		case ConsensusServiceAlarmsProcedure:
 			consensusServiceAlarmsHandler.ServeHTTP(w, r)
 		case ConsensusServiceHashKVProcedure:
@@ -606,6 +761,26 @@ func (UnimplementedConsensusServiceHandler) Status(context.Context, *v1.StatusRe
 
 func (UnimplementedConsensusServiceHandler) Members(context.Context, *v1.MembersRequest) (*v1.MembersResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.Members is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.AddMember is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.RemoveMember is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) UpdateMember(context.Context, *v1.UpdateMemberRequest) (*v1.UpdateMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.UpdateMember is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) PromoteMember(context.Context, *v1.PromoteMemberRequest) (*v1.PromoteMemberResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.PromoteMember is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) MoveLeader(context.Context, *v1.MoveLeaderRequest) (*v1.MoveLeaderResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.MoveLeader is not implemented"))
 }
 
 func (UnimplementedConsensusServiceHandler) Alarms(context.Context, *v1.AlarmsRequest) (*v1.AlarmsResponse, error) {

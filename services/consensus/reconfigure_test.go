@@ -1,0 +1,92 @@
+package consensus
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Changes of members are refused with the reason that etcd gives, and change nothing: each refusal is provoked on a
+// cluster of three.
+func TestMembershipChangesAreRefused(t *testing.T) {
+	_, members := cluster(t, 3)
+	m := members[0]
+	_, err := m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 2, PeerUrls: []string{"http://two"}})
+	require.NoError(t, err)
+	before := m.members.list()
+
+	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://two"}})
+	require.ErrorIs(t, err, problem.ErrPeerInUse)
+	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: 77})
+	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 77, PeerUrls: []string{"http://x"}})
+	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 3, PeerUrls: []string{"http://two"}})
+	require.ErrorIs(t, err, problem.ErrPeerInUse)
+	leader := leaderOf(t, members)
+	_, err = leader.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: leader.MemberID()})
+	require.ErrorIs(t, err, problem.ErrNotLearner)
+	_, err = leader.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 77})
+	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	for _, follower := range members {
+		if follower != leader {
+			_, err = follower.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 77})
+			require.ErrorIs(t, err, problem.ErrNotLeader)
+		}
+	}
+	require.Equal(t, before, m.members.list())
+	m.mustPut(t, "key", "the refused changes left raft working")
+}
+
+// Growing while members are missing is refused where it would cost the quorum, and allowed without the strict check:
+// an added voter that never starts is counted.
+func TestStrictReconfigurationKeepsTheQuorum(t *testing.T) {
+	_, members := cluster(t, 1)
+	m := members[0]
+	added, err := m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://learner"}, IsLearner: true})
+	require.NoError(t, err)
+	require.True(t, added.GetMember().GetIsLearner())
+	require.Len(t, added.GetMembers(), 2)
+	_, err = m.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: added.GetMember().GetId()})
+	require.ErrorIs(t, err, problem.ErrLearnerNotReady)
+	m.mustPut(t, "key", "a learner does not count")
+	removed, err := m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: added.GetMember().GetId()})
+	require.NoError(t, err)
+	require.Len(t, removed.GetMembers(), 1)
+	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: m.MemberID()})
+	require.ErrorIs(t, err, problem.ErrNotEnoughStarted, "the last voter stays")
+
+	// One member may become two, but no more until the second has started.
+	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://second"}})
+	require.NoError(t, err)
+	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://third"}})
+	require.ErrorIs(t, err, problem.ErrNotEnoughStarted)
+}
+
+// Leadership goes where it is asked to go, and writes go on.
+func TestMoveLeader(t *testing.T) {
+	_, members := cluster(t, 3)
+	leader := leaderOf(t, members)
+	var target *running
+	for _, m := range members {
+		if m != leader {
+			target = m
+		}
+	}
+	_, err := target.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: target.MemberID()})
+	require.ErrorIs(t, err, problem.ErrNotLeader)
+	_, err = leader.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: 99})
+	require.ErrorIs(t, err, problem.ErrBadTransferee)
+	_, err = leader.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: target.MemberID()})
+	require.NoError(t, err)
+	require.Equal(t, target.MemberID(), leader.replica.position.leader.Load())
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err = target.Propose(ctx, &consensusv1.ProposeRequest{Command: put("key", "value")})
+	require.NoError(t, err)
+}
