@@ -162,7 +162,8 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &serving{address: listener.Addr().String(), stop: cancel, stopped: make(chan struct{})}
-	server := newServer(cfg.withDefaults(), services)
+	server, err := newServer(cfg.withDefaults(), services)
+	require.NoError(t, err)
 	go func() {
 		defer close(s.stopped)
 		if err := server.Run(ctx); err != nil {

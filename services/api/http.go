@@ -17,6 +17,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
+	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 )
@@ -36,8 +37,12 @@ const (
 )
 
 // newClientHandler routes everything that is not gRPC.
-func newClientHandler(cfg Config, services connectserver.Services, watched *calls.Calls, wellness *health.Handler) http.Handler {
+func newClientHandler(
+	cfg Config, services connectserver.Services, watched *calls.Calls, wellness *health.Handler, json http.Handler,
+) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(gateway.Prefix, json)
+	mux.Handle(gateway.OldPrefix, json)
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	addOperations(mux, cfg.Gatherer, wellness)

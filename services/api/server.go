@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
+	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
 	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
@@ -28,6 +29,7 @@ type Server struct {
 	calls   *calls.Calls
 	mux     *sniff.Mux
 	grpc    *grpcserver.Server
+	inside  *inside
 	http    *http.Server
 	metrics *http.Server
 	// requests are those that net/http has handed to our handlers.
@@ -52,11 +54,11 @@ func New(cfg Config) (*Server, error) {
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: etcdserverpb.UnimplementedAuthServer{},
-	}), nil
+	})
 }
 
 // newServer puts the wires around services.
-func newServer(cfg Config, services connectserver.Services) *Server {
+func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 	watched := calls.New(cfg.Registerer)
 	wellness := health.New(cfg.Consensus, cfg.Logger, cfg.Registerer)
 	s := &Server{
@@ -64,10 +66,15 @@ func newServer(cfg Config, services connectserver.Services) *Server {
 		calls:    watched,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		grpc:     grpcserver.New(cfg.grpc(), watched),
+		inside:   newInside(),
 		metrics:  newHTTPServer(newMetricsHandler(cfg, wellness), cfg),
 		requests: newGate(),
 	}
-	s.http = newHTTPServer(s.requests.guard(newClientHandler(cfg, services, watched, wellness)), cfg)
+	json, err := gateway.New(s.inside)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	s.http = newHTTPServer(s.requests.guard(newClientHandler(cfg, services, watched, wellness, json)), cfg)
 	etcdserverpb.RegisterKVServer(s.grpc, services.KV)
 	etcdserverpb.RegisterWatchServer(s.grpc, services.Watch)
 	etcdserverpb.RegisterLeaseServer(s.grpc, services.Lease)
@@ -76,13 +83,16 @@ func newServer(cfg Config, services connectserver.Services) *Server {
 	etcdserverpb.RegisterAuthServer(s.grpc, services.Auth)
 	s.grpc.Ready()
 	watched.Register(s.grpc.GetServiceInfo())
-	return s
+	return s, nil
 }
 
 // Run serves until ctx ends or a listener fails, then stops and returns when everything it started has ended: nil in
 // the first case.
 func (s *Server) Run(ctx context.Context) error {
-	failed := make(chan error, 3+len(s.cfg.MetricsListeners))
+	if err := s.inside.open(); err != nil {
+		return err
+	}
+	failed := make(chan error, 4+len(s.cfg.MetricsListeners))
 	var running sync.WaitGroup
 	start := func(serve func() error) {
 		running.Go(func() {
@@ -95,6 +105,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopAccepting()
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
 	start(func() error { return s.grpc.Serve(s.mux.GRPC()) })
+	start(func() error { return s.grpc.Serve(s.inside.listener) })
 	start(func() error { return s.http.Serve(s.mux.HTTP()) })
 	for _, listener := range s.cfg.MetricsListeners {
 		start(func() error { return s.metrics.Serve(listener) })
@@ -158,5 +169,6 @@ func (s *Server) stop(stopAccepting func()) {
 	_ = s.http.Close()
 	<-drained
 	s.requests.close()
+	s.inside.close()
 	_ = s.metrics.Close()
 }

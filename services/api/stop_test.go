@@ -137,7 +137,8 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}}
-	server := newServer(cfg.withDefaults(), fakeServices())
+	server, err := newServer(cfg.withDefaults(), fakeServices())
+	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(context.Background()) }()
 	answer, err := h1(t).Get("http://" + listener.Addr().String() + "/version")

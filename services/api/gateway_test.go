@@ -1,0 +1,58 @@
+package api
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Goal: etcd's JSON paths answer as etcd's do. Method: the requests of its documentation; the bodies are what etcd 3.7
+// sends for the same messages.
+func TestGateway(t *testing.T) {
+	url := "http://" + serve(t, fakeServices(), nil).address
+	for name, c := range map[string]struct {
+		path, sent string
+		code       int
+		body       string
+	}{
+		"range":           {"/v3/kv/range", `{"key":"Zm9v"}`, 200, `{"kvs":[{"key":"Zm9v","value":"dmFsdWU="}],"count":"1"}`},
+		"former path":     {"/v3beta/kv/range", `{"key":"Zm9v"}`, 200, `{"kvs":[{"key":"Zm9v","value":"dmFsdWU="}],"count":"1"}`},
+		"unknown field":   {"/v3/kv/range", `{"key":"Zm9v","colour":1}`, 200, `{"kvs":[{"key":"Zm9v","value":"dmFsdWU="}],"count":"1"}`},
+		"refusal":         {"/v3/kv/range", `{}`, 400, `{"code":3,"message":"etcdserver: key is not provided"}`},
+		"not implemented": {"/v3/auth/status", `{}`, 501, `{"code":12,"message":"method AuthStatus not implemented"}`},
+		"no such path":    {"/v3/kv/nothing", `{}`, 404, `{"code":5,"message":"Not Found"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, err := h1(t).Post(url+c.path, "application/json", strings.NewReader(c.sent))
+			require.NoError(t, err)
+			body, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, c.code, answer.StatusCode, string(body))
+			require.JSONEq(t, c.body, string(body))
+		})
+	}
+}
+
+// Goal: a watch over JSON streams, and does not hold up a stop. Method: read its first line, then stop.
+func TestGatewayWatch(t *testing.T) {
+	s := serve(t, fakeServices(), nil)
+	// The request goes on after its first message, as long as the test does.
+	rest, end := io.Pipe()
+	defer end.Close()
+	body := io.MultiReader(strings.NewReader(`{"create_request":{"key":"Zm9v","watch_id":"9"}}`), rest)
+	answer, err := h2(t).Post("http://"+s.address+"/v3/watch", "application/json", body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	line, err := bufio.NewReader(answer.Body).ReadString('\n')
+	require.NoError(t, err)
+	require.JSONEq(t, `{"result":{"watch_id":"9","created":true}}`, line)
+	s.stop()
+	s.waitStopped(t, testTime)
+	require.NoError(t, end.Close())
+	require.NoError(t, answer.Body.Close())
+}

@@ -1,0 +1,59 @@
+// Package gateway serves etcd's JSON paths (POST /v3/kv/range and so on) by turning each request into a gRPC call, with
+// grpc-gateway and the routes that etcd publishes. It does not upgrade to WebSockets, and has no routes for locks and
+// elections.
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/etcdserverpb/gw"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+const (
+	// Prefix is what all paths begin with.
+	Prefix = "/v3/"
+	// OldPrefix is what they began with before etcd 3.4; it stands for Prefix.
+	OldPrefix = "/v3beta/"
+)
+
+// New returns a handler of the paths below Prefix and OldPrefix. The calls go through conn.
+func New(conn grpc.ClientConnInterface) (http.Handler, error) {
+	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{
+		Marshaler: &runtime.JSONPb{
+			MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
+			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+		},
+	}))
+	// The routes hold on to no more than the context's values: nothing is started.
+	ctx := context.Background()
+	for service, err := range map[string]error{
+		"KV":          gw.RegisterKVHandlerClient(ctx, mux, etcdserverpb.NewKVClient(conn)),
+		"Watch":       gw.RegisterWatchHandlerClient(ctx, mux, etcdserverpb.NewWatchClient(conn)),
+		"Lease":       gw.RegisterLeaseHandlerClient(ctx, mux, etcdserverpb.NewLeaseClient(conn)),
+		"Cluster":     gw.RegisterClusterHandlerClient(ctx, mux, etcdserverpb.NewClusterClient(conn)),
+		"Maintenance": gw.RegisterMaintenanceHandlerClient(ctx, mux, etcdserverpb.NewMaintenanceClient(conn)),
+		"Auth":        gw.RegisterAuthHandlerClient(ctx, mux, etcdserverpb.NewAuthClient(conn)),
+	} {
+		if err != nil {
+			return nil, fmt.Errorf("JSON routes of %s: %w", service, err)
+		}
+	}
+	return renamed(mux), nil
+}
+
+func renamed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, old := strings.CutPrefix(r.URL.Path, OldPrefix); old {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = Prefix+rest, ""
+		}
+		next.ServeHTTP(w, r)
+	})
+}
