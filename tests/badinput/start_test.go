@@ -1,0 +1,166 @@
+package badinput
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+// refuses starts a server that must end by itself, and returns its exit code and what it printed.
+func refuses(t *testing.T, s *harness.Server) (int, string) {
+	t.Helper()
+	require.NoError(t, s.Launch())
+	code, err := s.Wait(20 * time.Second)
+	require.NoError(t, err, "%s", s.Output())
+	require.NotZero(t, code)
+	require.NotContains(t, s.Output(), "goroutine ", "a panic is no message")
+	return code, s.Output()
+}
+
+func newServer(t *testing.T, dir string, args ...string) *harness.Server {
+	t.Helper()
+	binary, err := harness.Binary()
+	require.NoError(t, err)
+	if harness.IsPeer() {
+		t.Skip("how a server words its refusals is its own")
+	}
+	return harness.New(harness.Config{Binary: binary, DataDir: dir, Args: args})
+}
+
+// Goal: settings that cannot be are refused before anything is opened, by name and value. Method: one wrong flag at a time; no data directory
+// appears.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "none.yaml")
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	require.NoError(t, os.WriteFile(broken, []byte("name: ["), 0o600))
+	unknown := filepath.Join(t.TempDir(), "unknown.yaml")
+	require.NoError(t, os.WriteFile(unknown, []byte("name: one\nnonsense: 1\n"), 0o600))
+	for name, c := range map[string]struct {
+		arg  string
+		code int
+		text []string
+	}{
+		"unknown flag":       {"--nonsense", 2, []string{"-nonsense", "quorate --help"}},
+		"not a number":       {"--snapshot-count=few", 2, []string{`"few"`, "-snapshot-count"}},
+		"not a flag":         {"nonsense", 1, []string{`"nonsense"`}},
+		"cluster state":      {"--initial-cluster-state=odd", 2, []string{`"odd"`, "-initial-cluster-state", "existing"}},
+		"client URL":         {"--listen-client-urls=nonsense", 1, []string{"--listen-client-urls=nonsense"}},
+		"election timeout":   {"--election-timeout=50", 1, []string{"--election-timeout=50", "--heartbeat-interval"}},
+		"compaction mode":    {"--auto-compaction-mode=odd", 1, []string{"--auto-compaction-mode=odd", "periodic", "revision"}},
+		"compaction history": {"--auto-compaction-retention=odd", 1, []string{"--auto-compaction-retention=odd"}},
+		"cluster without us": {"--initial-cluster=two=http://127.0.0.1:1", 1, []string{"--initial-cluster=two=", "--name=one"}},
+		"log level":          {"--log-level=odd", 1, []string{"--log-level", "odd"}},
+		"no such file":       {"--config-file=" + missing, 1, []string{"--config-file", missing, "no such file"}},
+		"file is not YAML":   {"--config-file=" + broken, 1, []string{"--config-file", broken, "line 1"}},
+		"unknown key":        {"--config-file=" + unknown, 1, []string{"--config-file", unknown, `"nonsense"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			code, output := refuses(t, newServer(t, dir, c.arg))
+			require.Equal(t, c.code, code, output)
+			for _, text := range c.text {
+				require.Contains(t, output, text)
+			}
+			require.NoDirExists(t, dir)
+		})
+	}
+}
+
+// Goal: a data directory that cannot be one is refused by name. Method: a file in its place, a file above it, a place where none can be made.
+// (Permissions are no test where tests run as root.)
+func TestDataDirectoryThatCannotBe(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("not a directory"), 0o600))
+	for _, dir := range []string{file, filepath.Join(file, "below"), "/proc/none"} {
+		code, output := refuses(t, newServer(t, dir))
+		require.Equal(t, 1, code, output)
+		require.Contains(t, output, "--data-dir="+dir)
+	}
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "not a directory", string(content))
+}
+
+// Goal: a data directory serves one member at a time. Method: start a second on that of a first, which goes on.
+func TestDataDirectoryInUse(t *testing.T) {
+	t.Parallel()
+	first := harness.Run(t)
+	code, output := refuses(t, newServer(t, first.DataDir()))
+	require.Equal(t, 1, code)
+	require.Contains(t, output, "in use")
+	require.Contains(t, output, first.DataDir())
+	_, err := harness.Client(t, first).Put(harness.Context(t), "a", "v")
+	require.NoError(t, err)
+}
+
+// Goal: a port that is taken is refused by its flag, before the data directory is touched. Method: start a second server on the port of a first.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	first := harness.Run(t)
+	for _, flag := range []string{"--listen-client-urls=", "--listen-metrics-urls="} {
+		code, output := refuses(t, newServer(t, dir, flag+first.URL()))
+		require.Equal(t, 1, code)
+		require.Contains(t, output, flag+first.URL())
+		require.Contains(t, output, "address already in use")
+	}
+	_, err := harness.Client(t, first).Put(harness.Context(t), "a", "v")
+	require.NoError(t, err)
+}
+
+// Goal: a data directory of another cluster is not taken over. Method: start on it with another token; then with the right one, and it is all there.
+func TestDataDirectoryOfAnotherCluster(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, filepath.Join(t.TempDir(), "data"))
+	require.NoError(t, s.Start(harness.Context(t)))
+	_, err := harness.Client(t, s).Put(harness.Context(t), "a", "v")
+	require.NoError(t, err)
+	code, err := s.Stop(syscall.SIGTERM)
+	require.NoError(t, err)
+	require.Zero(t, code, s.Output())
+
+	code, output := refuses(t, newServer(t, s.DataDir(), "--initial-cluster-token=another"))
+	require.Equal(t, 1, code)
+	require.Contains(t, output, s.DataDir())
+	require.Contains(t, output, `\"another\"`)
+
+	require.NoError(t, s.Start(harness.Context(t)))
+	defer s.Kill()
+	resp, err := harness.Client(t, s).Get(harness.Context(t), "a")
+	require.NoError(t, err)
+	require.Len(t, resp.Kvs, 1)
+}
+
+// Goal: both signals stop a server in order, and lose nothing. Method: write, stop, start, read.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, filepath.Join(t.TempDir(), "data"))
+	for i, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		require.NoError(t, s.Start(harness.Context(t)))
+		client := harness.Client(t, s)
+		_, err := client.Put(harness.Context(t), signal.String(), "v")
+		require.NoError(t, err)
+		// An open watch does not hold the server up.
+		created := <-client.Watch(harness.Context(t), "a", clientv3.WithCreatedNotify())
+		require.True(t, created.Created)
+		code, err := s.Stop(signal)
+		require.NoError(t, err)
+		require.Zero(t, code, s.Output())
+		require.NotContains(t, s.Output(), `"level":"error"`)
+		require.NoError(t, s.Start(harness.Context(t)))
+		resp, err := client.Get(harness.Context(t), "", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		require.NoError(t, err)
+		require.EqualValues(t, i+1, resp.Count)
+		_, err = s.Stop(signal)
+		require.NoError(t, err)
+	}
+}
