@@ -182,7 +182,7 @@ type fakeWatch struct{ sessions chan *fakeSession }
 func (f *fakeWatch) Open() delivery.Session { return <-f.sessions }
 
 // newServices returns services over fakes, with limits of Config's defaults unless change sets others.
-func newServices(t testing.TB, consensus *fakeConsensus, change func(*v3.Config)) *v3.Services {
+func newServices(t testing.TB, consensus port.Consensus, change func(*v3.Config)) *v3.Services {
 	t.Helper()
 	config := v3.Config{
 		Consensus:      consensus,

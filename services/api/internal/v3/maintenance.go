@@ -11,7 +11,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// MaintenanceServer is etcd's Maintenance service. Downgrade is for later, and so is MoveLeader to another member.
+// MaintenanceServer is etcd's Maintenance service. Downgrade is for later.
 type MaintenanceServer struct {
 	etcdserverpb.UnimplementedMaintenanceServer
 	*backend
@@ -121,27 +121,11 @@ func (s *MaintenanceServer) Snapshot(_ *etcdserverpb.SnapshotRequest, stream grp
 	return s.failure(ctx, err)
 }
 
-// MoveLeader leaves the leadership where it is when that is where it is asked to go, and refuses members that cannot
-// lead.
+// MoveLeader hands leadership to another voter. Only the leader can.
 func (s *MaintenanceServer) MoveLeader(ctx context.Context, r *etcdserverpb.MoveLeaderRequest) (*etcdserverpb.MoveLeaderResponse, error) {
-	found, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	_, header, err := change(ctx, s.backend, s.consensus.MoveLeader, &consensusv1.MoveLeaderRequest{Id: r.GetTargetID()})
 	if err != nil {
-		return nil, s.failure(ctx, err)
+		return nil, err
 	}
-	if found.GetLeaderId() != found.GetMemberId() {
-		return nil, rpctypes.ErrGRPCNotLeader
-	}
-	if r.GetTargetID() == found.GetLeaderId() {
-		return &etcdserverpb.MoveLeaderResponse{}, nil
-	}
-	listed, err := s.consensus.Members(ctx, &consensusv1.MembersRequest{Serializable: true})
-	if err != nil {
-		return nil, s.failure(ctx, err)
-	}
-	for _, member := range listed.GetMembers() {
-		if member.GetId() == r.GetTargetID() && !member.GetIsLearner() {
-			return s.UnimplementedMaintenanceServer.MoveLeader(ctx, r)
-		}
-	}
-	return nil, rpctypes.ErrGRPCBadLeaderTransferee
+	return &etcdserverpb.MoveLeaderResponse{Header: header}, nil
 }

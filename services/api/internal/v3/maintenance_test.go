@@ -39,14 +39,8 @@ func TestMemberList(t *testing.T) {
 func TestUnbuiltMethods(t *testing.T) {
 	services := newServices(t, &fakeConsensus{}, nil)
 	ctx := t.Context()
-	_, add := services.Cluster.MemberAdd(ctx, &etcdserverpb.MemberAddRequest{})
-	_, remove := services.Cluster.MemberRemove(ctx, &etcdserverpb.MemberRemoveRequest{})
-	_, update := services.Cluster.MemberUpdate(ctx, &etcdserverpb.MemberUpdateRequest{})
-	_, promote := services.Cluster.MemberPromote(ctx, &etcdserverpb.MemberPromoteRequest{})
 	_, downgrade := services.Maintenance.Downgrade(ctx, &etcdserverpb.DowngradeRequest{})
-	for _, err := range []error{add, remove, update, promote, downgrade} {
-		require.Equal(t, codes.Unimplemented, status.Code(err))
-	}
+	require.Equal(t, codes.Unimplemented, status.Code(downgrade))
 }
 
 // TestStatus checks every field, and how a member without leader and with an alarm says so.
@@ -192,29 +186,6 @@ func TestSnapshot(t *testing.T) {
 	_, err = receive()
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Equal(t, "etcdserver: server stopped", status.Convert(err).Message())
-}
-
-// TestMoveLeader walks through whom the leadership can be given to.
-func TestMoveLeader(t *testing.T) {
-	leader := uint64(memberID)
-	server := newServices(t, &fakeConsensus{
-		status: func() (*consensusv1.StatusResponse, error) {
-			return &consensusv1.StatusResponse{MemberId: memberID, LeaderId: leader}, nil
-		},
-		members: func(*consensusv1.MembersRequest) (*consensusv1.MembersResponse, error) {
-			return &consensusv1.MembersResponse{Members: []*consensusv1.Member{{Id: memberID}, {Id: 5}, {Id: 6, IsLearner: true}}}, nil
-		},
-	}, nil).Maintenance
-	move := func(target uint64) error {
-		_, err := server.MoveLeader(t.Context(), &etcdserverpb.MoveLeaderRequest{TargetID: target})
-		return err
-	}
-	require.NoError(t, move(memberID))
-	require.Equal(t, rpctypes.ErrGRPCBadLeaderTransferee, move(4))
-	require.Equal(t, rpctypes.ErrGRPCBadLeaderTransferee, move(6))
-	require.Equal(t, codes.Unimplemented, status.Code(move(5)))
-	leader = 5
-	require.Equal(t, rpctypes.ErrGRPCNotLeader, move(memberID))
 }
 
 // TestNewNeedsItsPorts checks that a forgotten port is found at the start.
