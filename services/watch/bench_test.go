@@ -91,11 +91,11 @@ func BenchmarkFanOut(b *testing.B) {
 				feed.commits <- commits
 				sent += int64(run * 10)
 				for sent-a.events.Load() > 20_000 { // as much as a store's clients may have in flight
-					time.Sleep(20 * time.Microsecond)
+					<-time.After(20 * time.Microsecond)
 				}
 			}
 			for a.events.Load() < sent {
-				time.Sleep(20 * time.Microsecond)
+				<-time.After(20 * time.Microsecond)
 			}
 			b.ReportMetric(float64(sent)/b.Elapsed().Seconds(), "deliveries/s")
 		})

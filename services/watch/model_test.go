@@ -241,11 +241,25 @@ func TestWatchesAreToldExactlyTheirHistory(t *testing.T) {
 	}
 }
 
+// Half of a model's commits come while watches are added, the others when all are there: so some of each kind are
+// read live, whatever the machine's speed.
+const modelRevisions, modelSessions, modelWatches = 600, 20, 6
+
+// model is a service with the history that it is checked against.
+type model struct {
+	trouble trouble
+	seed    uint64
+	feed    *fakeFeed
+	service *Service
+	added   sync.WaitGroup // sessions that have yet to add their watches
+	written chan struct{}  // closed when all commits are
+	ended   atomic.Int64   // watches that ended because of compaction
+}
+
 func checkModel(t *testing.T, seed uint64, trouble trouble) {
-	const revisions, sessions, watches = 600, 20, 6
-	feed := newFakeFeed()
+	m := &model{trouble: trouble, seed: seed, feed: newFakeFeed(), written: make(chan struct{})}
 	for range 50 {
-		feed.commit(change{"key1", "before"})
+		m.feed.commit(change{"key1", "before"})
 	}
 	var source func(match.Source) match.Source
 	if trouble.lossy {
@@ -253,66 +267,16 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 			return &unreliable{Source: s, random: rand.New(rand.NewPCG(seed, 0))}
 		}
 	}
-	cfg := tightConfig(feed)
+	cfg := tightConfig(m.feed)
 	registry := prometheus.NewRegistry()
 	cfg.Registerer = registry
-	service := start(t, cfg, source)
-	// Half of the commits come while watches are added, the others when all are there: so some of each kind are read
-	// live, whatever the machine's speed.
-	var wait, added sync.WaitGroup
-	var ended atomic.Int64
-	added.Add(sessions)
-	written := make(chan struct{})
-	wait.Go(func() {
-		defer close(written)
-		random := rand.New(rand.NewPCG(seed, 1))
-		pace := service.Open() // keeps the writer from leaving the service far behind
-		defer pace.Close()
-		assert.NoError(t, pace.Add(&watchv1.Watch{Key: []byte("key1"), StartRevision: feed.revision() + 1}))
-		for feed.revision() < revisions {
-			if feed.revision() == revisions/2 {
-				added.Wait()
-				feed.commit(change{"key7", string(make([]byte, 2*service.cfg.PayloadBytesMax))})
-			}
-			revision := feed.commit(randomChanges(random)...)
-			if revision%20 == 0 {
-				pace.Progress(revision)
-				for d, err := pace.Next(t.Context()); err == nil && !d.All; {
-					d, err = pace.Next(t.Context())
-				}
-			}
-			if trouble.compacting && random.IntN(20) == 0 {
-				feed.compact(max(1, revision-100))
-			}
-		}
-	})
-	for n := range sessions {
-		wait.Go(func() {
-			random := rand.New(rand.NewPCG(seed, uint64(2+n)))
-			c := &client{session: service.Open(), watches: make(map[int64]*told)}
-			defer c.session.Close()
-			slow := n%3 == 0
-			for id := range int64(watches) {
-				w := randomWatch(random, id, revisions)
-				c.watches[id] = &told{watch: w, revision: w.StartRevision - 1}
-				assert.NoError(t, c.session.Add(w))
-				now := feed.revision()
-				c.session.Progress(now)
-				c.read(t, now)
-			}
-			added.Done()
-			if slow {
-				<-written
-			}
-			c.session.Progress(revisions)
-			through := c.read(t, revisions)
-			for _, w := range c.watches {
-				if w.compacted != 0 {
-					ended.Add(1)
-				}
-				w.check(t, feed.history(), through)
-			}
-		})
+	m.service = start(t, cfg, source)
+
+	m.added.Add(modelSessions)
+	var wait sync.WaitGroup
+	wait.Go(func() { m.write(t) })
+	for n := range modelSessions {
+		wait.Go(func() { m.follow(t, n) })
 	}
 	wait.Wait()
 
@@ -324,11 +288,64 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 	if trouble.lossy {
 		require.Positive(t, metric(t, registry, "quorate_watch_gaps_total"))
 	}
+	require.Equal(t, trouble.compacting, m.ended.Load() > 0)
 	for _, name := range []string{
 		"etcd_debugging_mvcc_watcher_total", "etcd_debugging_mvcc_watch_stream_total",
 		"etcd_debugging_mvcc_slow_watcher_total", "etcd_debugging_mvcc_pending_events_total",
 	} {
 		require.Zero(t, metric(t, registry, name), name)
+	}
+}
+
+// write makes the history.
+func (m *model) write(t *testing.T) {
+	defer close(m.written)
+	random := rand.New(rand.NewPCG(m.seed, 1))
+	pace := m.service.Open() // keeps the service from being left far behind
+	defer pace.Close()
+	assert.NoError(t, pace.Add(&watchv1.Watch{Key: []byte("key1"), StartRevision: m.feed.revision() + 1}))
+	for m.feed.revision() < modelRevisions {
+		if m.feed.revision() == modelRevisions/2 {
+			m.added.Wait()
+			m.feed.commit(change{"key7", string(make([]byte, 2*m.service.cfg.PayloadBytesMax))})
+		}
+		revision := m.feed.commit(randomChanges(random)...)
+		if revision%20 == 0 {
+			pace.Progress(revision)
+			for d, err := pace.Next(t.Context()); err == nil && !d.All; {
+				d, err = pace.Next(t.Context())
+			}
+		}
+		if m.trouble.compacting && random.IntN(20) == 0 {
+			m.feed.compact(max(1, revision-100))
+		}
+	}
+}
+
+// follow watches it in one session, every third of which takes nothing while the second half is written.
+func (m *model) follow(t *testing.T, n int) {
+	random := rand.New(rand.NewPCG(m.seed, uint64(2+n)))
+	c := &client{session: m.service.Open(), watches: make(map[int64]*told)}
+	defer c.session.Close()
+	for id := range int64(modelWatches) {
+		w := randomWatch(random, id, modelRevisions)
+		c.watches[id] = &told{watch: w, revision: w.StartRevision - 1}
+		assert.NoError(t, c.session.Add(w))
+		now := m.feed.revision()
+		c.session.Progress(now)
+		c.read(t, now)
+	}
+	m.added.Done()
+	if n%3 == 0 {
+		<-m.written
+	}
+	c.session.Progress(modelRevisions)
+	through := c.read(t, modelRevisions)
+	for _, w := range c.watches {
+		if w.compacted != 0 {
+			m.ended.Add(1)
+		}
+		w.check(t, m.feed.history(), through)
 	}
 }
 

@@ -159,7 +159,7 @@ func TestBatchesFormBehindPublish(t *testing.T) {
 func TestNothingIsPublishedForNobody(t *testing.T) {
 	bubble(t, func(_ *feed, p *publisher) { p.deaf.Store(true) }, func(t *testing.T, f *feed, p *publisher) {
 		f.commits <- commitsAt(5, 90, 10)
-		time.Sleep(10*time.Second + 500*time.Millisecond)
+		<-time.After(10*time.Second + 500*time.Millisecond)
 		require.Empty(t, p.steps())
 		p.deaf.Store(false)
 		p.changed <- struct{}{}
@@ -174,9 +174,9 @@ func TestNothingIsPublishedForNobody(t *testing.T) {
 // Goal: heartbeats come when nothing else did. Method: made-up time, with a commit in one interval.
 func TestHeartbeats(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *feed, p *publisher) {
-		time.Sleep(1500 * time.Millisecond)
+		<-time.After(1500 * time.Millisecond)
 		f.commits <- commitsAt(5, 5, 10)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		require.Equal(t, [][3]int64{{4, 4, 0}, {4, 5, 1}, {5, 5, 0}}, p.steps())
 	})
 }

@@ -2,6 +2,8 @@ package match
 
 import (
 	"context"
+	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -136,7 +138,7 @@ func TestProgressNotify(t *testing.T) {
 		require.LessOrEqual(h, time.Since(took), 2*time.Minute)
 
 		for range 10 {
-			time.Sleep(30 * time.Second)
+			<-time.After(30 * time.Second)
 			h.put("k")
 			require.NotNil(h, h.next(s).Batch)
 			require.NotNil(h, h.next(s).Batch)
@@ -153,20 +155,61 @@ func TestAnnouncements(t *testing.T) {
 		ctx, cancel := context.WithCancel(h.Context())
 		heard := &announcements{}
 		go func() { _ = h.node.Pace(ctx, heard) }()
-		time.Sleep(10*time.Second + time.Millisecond)
+		<-time.After(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		require.Empty(h, heard.said())
 		s := h.open(watchOf(1, "k", 2))
 		synctest.Wait()
 		require.Equal(h, []bool{true}, heard.said())
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		require.Equal(h, []bool{true, true}, heard.said())
 		s.Close()
-		time.Sleep(10*time.Second + time.Millisecond)
+		<-time.After(10*time.Second + time.Millisecond)
 		synctest.Wait()
 		require.Equal(h, []bool{false}, heard.said())
 		cancel()
 		synctest.Wait()
 	})
+}
+
+// Goal: a progress request is never left unanswered because the position moved just as Next looked. (It was: Next read
+// the position before it took the session's lock.) Method: the race, many times over, in real time, for a lock that is hard to get.
+func TestProgressIsNotMissedInRace(t *testing.T) {
+	const rounds = 20_000
+	n := New(Config{
+		Log: slog.New(slog.DiscardHandler), History: &history{}, ProgressInterval: time.Minute, RingBytesMax: 1 << 10,
+		SessionDeliveriesMax: 1, SessionBytesMax: 1, DeliveryBytesMax: 1, ReadsMax: 1,
+	})
+	n.start(0)
+	s := n.Open()
+	require.NoError(t, s.Add(watchOf(1, "k", rounds+1)))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	next := make(chan int64)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for revision := range next {
+			n.match(nil, revision)
+		}
+	})
+	wait.Go(func() {
+		for s.life.Err() == nil {
+			s.live() // so that the session's lock is seldom to be had at once
+		}
+	})
+	defer wait.Wait()
+	defer s.Close()
+	defer close(next)
+	spins := 0
+	for revision := int64(1); revision <= rounds; revision++ {
+		s.Progress(revision)
+		next <- revision
+		for range rand.IntN(3000) {
+			spins++ // as good a moment as any
+		}
+		d, err := s.Next(ctx)
+		require.NoError(t, err, "round %d", revision)
+		require.Equal(t, revision, d.Revision)
+	}
 }

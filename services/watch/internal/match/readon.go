@@ -158,8 +158,11 @@ func (n *Node) found(w *watch, events []*consensusv1.Event, through int64) *deli
 // compacted ends a watch whose next revision is gone.
 func (n *Node) compacted(ctx context.Context, w *watch) (*delivery.Delivery, error) {
 	status, err := n.cfg.History.Status(ctx, &consensusv1.StatusRequest{})
-	if err != nil || status.CompactedRevision <= w.next {
-		return nil, n.retry(ctx, w, fmt.Errorf("compacted revision is not known: %w", err))
+	if err == nil && status.CompactedRevision <= w.next {
+		err = fmt.Errorf("compacted at %d, says its status", status.CompactedRevision)
+	}
+	if err != nil {
+		return nil, n.retry(ctx, w, err)
 	}
 	s := w.session
 	n.mu.Lock()
