@@ -1,0 +1,105 @@
+package calls
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
+
+func newCalls(t testing.TB) *Calls {
+	t.Helper()
+	c := New(prometheus.NewRegistry())
+	c.Register(map[string]grpc.ServiceInfo{
+		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}}},
+		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
+	})
+	return c
+}
+
+// Goal: counting costs a unary call no allocation. Method: count them around a handler that makes none.
+func TestUnaryAllocatesNothing(t *testing.T) {
+	c := newCalls(t)
+	handle := func(context.Context, any) (any, error) { return nil, nil }
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Unary(t.Context(), nil, put, handle) }))
+}
+
+// Goal: a call counts under the code it ends with, codes that gRPC does not have as Unknown. Method: end calls with
+// some.
+func TestHandledByCode(t *testing.T) {
+	c := newCalls(t)
+	for _, err := range []error{nil, status.Error(codes.NotFound, ""), errors.New("plain"), status.Error(codes.Code(99), "")} {
+		_, got := c.Unary(t.Context(), nil, put, func(context.Context, any) (any, error) { return nil, err })
+		require.Equal(t, err, got)
+	}
+	for code, want := range map[codes.Code]float64{codes.OK: 1, codes.NotFound: 1, codes.Unknown: 2, codes.Internal: 0} {
+		require.InDelta(t, want, testutil.ToFloat64(c.Method(put.FullMethod).handled[code]), 0, code.String())
+	}
+}
+
+// Goal: waiting ends when the last call does, or with its context. Method: two calls under way, in a bubble that knows
+// when everybody waits.
+func TestWaitUnary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, finish := newCalls(t), make(chan struct{})
+		for range 2 {
+			go func() {
+				_, _ = c.Unary(t.Context(), nil, put, func(context.Context, any) (any, error) {
+					<-finish
+					return nil, nil
+				})
+			}()
+		}
+		synctest.Wait()
+		c.End()
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, c.WaitUnary(ended), context.Canceled)
+
+		waited := make(chan error, 1)
+		go func() { waited <- c.WaitUnary(t.Context()) }()
+		finish <- struct{}{}
+		synctest.Wait()
+		require.Empty(t, waited)
+		finish <- struct{}{}
+		require.NoError(t, <-waited)
+	})
+}
+
+// stream is one of whose methods only the context matters.
+type stream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s stream) Context() context.Context { return s.ctx }
+
+// Goal: the server's end reaches streams and is what their clients hear, whatever the method returns; a client's own
+// end, or the method's, is not mistaken for it. Method: one stream each.
+func TestEndOfStreams(t *testing.T) {
+	c, info := newCalls(t), &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Watch/Watch"}
+	wait := func(_ any, s grpc.ServerStream) error {
+		<-s.Context().Done()
+		return s.Context().Err()
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	require.ErrorIs(t, c.Stream(nil, stream{ctx: left}, info, wait), context.Canceled)
+	own := status.Error(codes.InvalidArgument, "no")
+	require.Equal(t, own, c.Stream(nil, stream{ctx: t.Context()}, info, func(any, grpc.ServerStream) error { return own }))
+
+	ended := make(chan error, 1)
+	go func() { ended <- c.Stream(nil, stream{ctx: t.Context()}, info, wait) }()
+	c.End()
+	require.Equal(t, codes.Unavailable, status.Code(<-ended))
+	require.Equal(t, codes.Unavailable, status.Code(c.Stream(nil, stream{ctx: t.Context()}, info, wait)), "a stream that begins late")
+}
