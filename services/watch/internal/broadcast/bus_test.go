@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 	"time"
@@ -68,6 +69,30 @@ func TestPublishRefusesTooLarge(t *testing.T) {
 	got, err := bus.Receive(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.Through)
+}
+
+// Goal: a server that throws its client out, as it does with slow ones, costs messages but not the broadcast. Method:
+// disconnect from the server's side, then publish until something is received.
+func TestReconnect(t *testing.T) {
+	bus := openBus(t, 1<<20)
+	id, err := bus.conn.GetClientID()
+	require.NoError(t, err)
+	require.NoError(t, bus.server.DisconnectClientByID(id))
+	for through := int64(1); ; through++ {
+		_, err := bus.Publish(&Message{Through: through})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		got, err := bus.Receive(ctx)
+		cancel()
+		if err == nil {
+			require.LessOrEqual(t, got.Through, through)
+			break
+		}
+		require.Less(t, through, int64(100), "%v", err)
+	}
+	again, err := bus.conn.GetClientID()
+	require.NoError(t, err)
+	require.NotEqual(t, id, again)
 }
 
 // Goal: an announcement wakes the ingester and is forgotten when withdrawn. Method: through the real bus, waiting for
