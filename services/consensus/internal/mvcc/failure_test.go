@@ -6,12 +6,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
@@ -54,53 +56,65 @@ func TestOpenRefusesADirectoryItCannotWrite(t *testing.T) {
 	require.ErrorContains(t, err, "state")
 }
 
-// Damage is found and named, not served: each file of a store in turn is cut short or has a byte turned over, and the store
-// either does not open, or fails reads with an error that names the file, or (where what is damaged is not needed) agrees
-// with what was written.
+// Damage is found and named, not served: each file of a store in turn is cut short, has a byte turned over or is deleted,
+// and the store either does not open, or fails reads with an error that names the file, or (where what is damaged is not
+// needed) agrees with what was written.
 func TestDamagedFilesAreNamed(t *testing.T) {
-	intact := t.TempDir()
-	s, err := Open(Options{Dir: intact})
-	require.NoError(t, err)
-	var commands []*consensusv1.Command
-	for i := range 500 {
-		commands = append(commands, putCommand(fmt.Sprintf("key%04d", i), strings.Repeat("v", i)))
-	}
-	applyAll(t, s, 1, commands...)
-	want := keysAt(t, s, 0)
-	require.NoError(t, s.Close())
+	intact, want := writtenStore(t)
 	files, err := os.ReadDir(intact)
 	require.NoError(t, err)
-	refused := 0
+	refused := map[string]int{}
 	for _, f := range files {
-		for _, cut := range []bool{true, false} {
+		for i, damage := range []func([]byte) []byte{
+			func(b []byte) []byte { return b[:len(b)/2] },
+			func(b []byte) []byte { b[len(b)/2] ^= 0x40; return b },
+			func(b []byte) []byte { b[len(b)/4] ^= 0x40; return b },
+			func([]byte) []byte { return nil },
+		} {
 			dir := t.TempDir()
 			require.NoError(t, os.CopyFS(dir, os.DirFS(intact)))
 			path := filepath.Join(dir, f.Name())
 			b, err := os.ReadFile(path)
 			require.NoError(t, err)
-			if len(b) == 0 {
-				continue
+			if len(b) == 0 && i < 3 {
+				continue // there is nothing to damage, but the file itself may be needed
 			}
-			if cut {
-				b = b[:len(b)/2]
-			} else {
-				b[len(b)/2] ^= 0x40
+			require.NoError(t, os.Remove(path))
+			if b = damage(b); b != nil {
+				require.NoError(t, os.WriteFile(path, b, 0o600))
 			}
-			require.NoError(t, os.WriteFile(path, b, 0o600))
 			if err := readDamaged(t, dir, want); err != nil {
-				refused++
+				kind, _, _ := strings.Cut(f.Name(), "-")
+				refused[strings.TrimLeft(kind, "0123456789")]++
 				require.ErrorContains(t, err, dir, "damaged %s", f.Name())
-				if strings.HasSuffix(f.Name(), ".sst") {
-					require.ErrorContains(t, err, strings.TrimSuffix(f.Name(), ".sst"), "damaged %s", f.Name())
-				}
 			}
 		}
 	}
-	require.GreaterOrEqual(t, refused, 3)
+	require.GreaterOrEqual(t, refused[".sst"], 3, "%v", refused)
+	require.Equal(t, 4, refused["MANIFEST"], "%v", refused)
+	require.Equal(t, 1, refused["marker.manifest.000001.MANIFEST"], "%v", refused)
 }
 
-// readDamaged returns the error of opening and reading the store. Without one, it must hold what is wanted, or be one that
-// knows that it has applied nothing.
+// writtenStore returns the directory of a store that was closed, and what it holds.
+func writtenStore(t *testing.T) (dir string, want map[string]string) {
+	t.Helper()
+	dir = t.TempDir()
+	s, err := Open(Options{Dir: dir})
+	require.NoError(t, err)
+	for i := range 3 {
+		var commands []*consensusv1.Command
+		for j := range 200 {
+			commands = append(commands, putCommand(fmt.Sprintf("key%d%04d", i, j), strings.Repeat("v", j)))
+		}
+		applyAll(t, s, uint64(i+1), commands...)
+		require.NoError(t, s.Flush())
+	}
+	want = keysAt(t, s, 0)
+	require.NoError(t, s.Close())
+	return dir, want
+}
+
+// readDamaged returns the error of opening and reading the store. Without one, it must hold what is wanted.
 func readDamaged(t *testing.T, dir string, want map[string]string) error {
 	t.Helper()
 	fatal := make(chan error, 1)
@@ -113,10 +127,45 @@ func readDamaged(t *testing.T, dir string, want map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("%w; reported: %w", err, <-fatal)
 	}
-	if index, _ := s.Applied(); index > 0 {
-		require.Equal(t, want, keysAt(t, s, 0))
-	}
+	require.Equal(t, want, keysAt(t, s, 0))
 	return nil
+}
+
+// A manifest whose end was being written when the power went is repaired; one with damage before intact records is
+// refused, although nothing recorded how long it was.
+func TestManifestAfterAPowerCut(t *testing.T) {
+	intact, want := writtenStore(t)
+	require.NoError(t, os.Remove(filepath.Join(intact, cleanName)))
+	desc, err := pebble.Peek(intact, vfs.Default)
+	require.NoError(t, err)
+	manifest := filepath.Base(desc.ManifestFilename)
+	b, err := os.ReadFile(filepath.Join(intact, manifest))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		bytes   []byte
+		refused bool
+	}{
+		"torn":           {append(slices.Clone(b), b[:20]...), false},
+		"torn in header": {append(slices.Clone(b), b[:5]...), false},
+		"zeroes":         {append(slices.Clone(b), make([]byte, 100)...), false},
+		"first record":   {slices.Concat(b[:9], []byte{b[9] ^ 1}, b[10:]), true},
+		"middle":         {slices.Concat(b[:len(b)/2], []byte{b[len(b)/2] ^ 1}, b[len(b)/2+1:]), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(intact)))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, manifest), c.bytes, 0o600))
+			for range 2 {
+				err := readDamaged(t, dir, want)
+				if !c.refused {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, ErrCorrupt)
+				require.ErrorContains(t, err, manifest)
+			}
+		})
+	}
 }
 
 // A full disk is reported once, refuses further commits, and loses nothing that was durable: the disk fills up, and later

@@ -49,14 +49,13 @@ const (
 	filterBitsPerKey = 10
 	// blockBytes is larger than Pebble's 4 KiB: ranges are read more often than cold single keys, and it compresses better.
 	blockBytes      = 16 << 10
-	indexBlockBytes = 128 << 10
+	indexBlockBytes = 32 << 10
 	// memTablesMax bounds the memtables that wait for the disk before writers do.
 	memTablesMax = 4
 	// l0StopWritesSublevels is far above where compaction starts (l0CompactionSublevels), so that a burst does not stop writers.
 	l0StopWritesSublevels = 24
 	l0CompactionSublevels = 4
 	levelBaseBytes        = 64 << 20
-	targetFileBytes       = 8 << 20
 	openFilesMax          = 1000
 	compactionsMax        = 2
 )
@@ -121,7 +120,6 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		},
 	}
 	o.Experimental.EnableValueBlocks = func() bool { return true }
-	o.TargetFileSizes[0] = targetFileBytes
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockBytes
 		o.Levels[i].IndexBlockSize = indexBlockBytes

@@ -7,14 +7,16 @@ import consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 type slab struct {
 	bytes []byte
 	kvs   []consensusv1.KeyValue
-	// chunk is the size of the newest chunk of bytes.
-	chunk int
+	// bytesChunk and kvsChunk are the sizes of the newest chunks, which grow: most answers are small.
+	bytesChunk, kvsChunk int
 }
 
 const (
 	slabBytesMin = 1 << 10
 	slabBytesMax = 256 << 10
-	slabKVs      = 64
+	slabKVsMax   = 64
+	// slabReservedMax bounds what is allocated for an answer before anything of it is known.
+	slabReservedMax = 1024
 )
 
 // copy returns a copy of b, nil if b is empty.
@@ -23,8 +25,14 @@ func (s *slab) copy(b []byte) []byte {
 		return nil
 	}
 	if cap(s.bytes)-len(s.bytes) < len(b) {
-		s.chunk = min(max(2*s.chunk, slabBytesMin), slabBytesMax)
-		s.bytes = make([]byte, 0, max(s.chunk, len(b)))
+		s.bytesChunk = min(max(2*s.bytesChunk, slabBytesMin), slabBytesMax)
+		if 4*len(b) > s.bytesChunk {
+			// What is large goes alone, so that it neither wastes a chunk nor is kept by its neighbours.
+			c := make([]byte, len(b))
+			copy(c, b)
+			return c
+		}
+		s.bytes = make([]byte, 0, s.bytesChunk)
 	}
 	n := len(s.bytes)
 	s.bytes = append(s.bytes, b...)
@@ -34,7 +42,8 @@ func (s *slab) copy(b []byte) []byte {
 
 func (s *slab) keyValue() *consensusv1.KeyValue {
 	if len(s.kvs) == 0 {
-		s.kvs = make([]consensusv1.KeyValue, slabKVs)
+		s.kvsChunk = min(max(2*s.kvsChunk, 1), slabKVsMax)
+		s.kvs = make([]consensusv1.KeyValue, s.kvsChunk)
 	}
 	kv := &s.kvs[0]
 	s.kvs = s.kvs[1:]
@@ -43,7 +52,7 @@ func (s *slab) keyValue() *consensusv1.KeyValue {
 
 // reserve makes room for n key-values, so far as that is sensible.
 func (s *slab) reserve(n int) {
-	if n = min(n, slabKVs*16); n > len(s.kvs) {
+	if n = min(n, slabReservedMax); n > len(s.kvs) {
 		s.kvs = make([]consensusv1.KeyValue, n)
 	}
 }

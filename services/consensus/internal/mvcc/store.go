@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,8 +14,12 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
-// ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
-var ErrInUse = errors.New("directory is in use by another process")
+var (
+	// ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
+	ErrInUse = errors.New("directory is in use by another process")
+	// ErrCorrupt is returned by Open when files are not as they were written, or missing.
+	ErrCorrupt = errors.New("state is corrupt")
+)
 
 // firstRevision is where a store starts: the first change makes revision 2, as in etcd.
 const firstRevision = 1
@@ -64,8 +67,8 @@ type state struct {
 	counts *count.Index
 }
 
-// Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, or with an error that
-// names the directory or file that could not be used.
+// Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, ErrCorrupt, or
+// with an error that names the directory or file that could not be used.
 func Open(o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opts: o, log: o.Logger}
@@ -85,17 +88,12 @@ func Open(o Options) (*Store, error) {
 }
 
 func (s *Store) openPebble() error {
-	if err := s.opts.FS.MkdirAll(s.opts.Dir, 0o700); err != nil {
+	lock, err := takeDir(s.opts.FS, s.opts.Dir)
+	if err != nil {
 		return err
 	}
-	lock, err := pebble.LockDirectory(s.opts.Dir, s.opts.FS)
-	if err != nil {
-		// Another process makes the system refuse the lock; that this one has it is known without asking the system.
-		var errno syscall.Errno
-		if errors.Is(err, syscall.EAGAIN) || !errors.As(err, &errno) {
-			return fmt.Errorf("%w: %w", ErrInUse, err)
-		}
-		return fmt.Errorf("lock: %w", err)
+	if err := checkDir(s.opts.FS, s.opts.Dir); err != nil {
+		return errors.Join(err, lock.Close())
 	}
 	po := s.pebbleOptions()
 	po.Lock = lock
@@ -192,7 +190,11 @@ func (s *Store) Close() error {
 		if s.failed() == nil {
 			flush = s.db.Flush()
 		}
-		s.close.err = errors.Join(flush, s.db.Close(), s.lock.Close())
+		s.close.err = errors.Join(flush, s.db.Close())
+		if s.close.err == nil && s.failed() == nil {
+			s.close.err = leaveClean(s.opts.FS, s.opts.Dir)
+		}
+		s.close.err = errors.Join(s.close.err, s.lock.Close())
 	})
 	return s.close.err
 }
