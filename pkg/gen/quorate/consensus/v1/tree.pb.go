@@ -151,7 +151,214 @@ func (x TreeFailure_Code) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use TreeFailure_Code.Descriptor instead.
 func (TreeFailure_Code) EnumDescriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{5, 0}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{8, 0}
+}
+
+type TreeStatisticsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TreeStatisticsRequest) Reset() {
+	*x = TreeStatisticsRequest{}
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TreeStatisticsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TreeStatisticsRequest) ProtoMessage() {}
+
+func (x *TreeStatisticsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TreeStatisticsRequest.ProtoReflect.Descriptor instead.
+func (*TreeStatisticsRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{0}
+}
+
+type TreeStatisticsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of reads on this member.
+	Gets *TreeCount `protobuf:"bytes,1,opt,name=gets,proto3" json:"gets,omitempty"`
+	// Of changes that this member has applied, whoever proposed them. creates are those in order too.
+	Sets            *TreeCount `protobuf:"bytes,2,opt,name=sets,proto3" json:"sets,omitempty"`
+	Creates         *TreeCount `protobuf:"bytes,3,opt,name=creates,proto3" json:"creates,omitempty"`
+	Updates         *TreeCount `protobuf:"bytes,4,opt,name=updates,proto3" json:"updates,omitempty"`
+	Swaps           *TreeCount `protobuf:"bytes,5,opt,name=swaps,proto3" json:"swaps,omitempty"`
+	Deletes         *TreeCount `protobuf:"bytes,6,opt,name=deletes,proto3" json:"deletes,omitempty"`
+	ComparedDeletes *TreeCount `protobuf:"bytes,7,opt,name=compared_deletes,json=comparedDeletes,proto3" json:"compared_deletes,omitempty"`
+	Expired         uint64     `protobuf:"varint,8,opt,name=expired,proto3" json:"expired,omitempty"`
+	// In nanoseconds since 1970 UTC: when the member was started, and when it last saw the leader change.
+	Started       int64 `protobuf:"varint,9,opt,name=started,proto3" json:"started,omitempty"`
+	LeaderSince   int64 `protobuf:"varint,10,opt,name=leader_since,json=leaderSince,proto3" json:"leader_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TreeStatisticsResponse) Reset() {
+	*x = TreeStatisticsResponse{}
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TreeStatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TreeStatisticsResponse) ProtoMessage() {}
+
+func (x *TreeStatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TreeStatisticsResponse.ProtoReflect.Descriptor instead.
+func (*TreeStatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *TreeStatisticsResponse) GetGets() *TreeCount {
+	if x != nil {
+		return x.Gets
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetSets() *TreeCount {
+	if x != nil {
+		return x.Sets
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetCreates() *TreeCount {
+	if x != nil {
+		return x.Creates
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetUpdates() *TreeCount {
+	if x != nil {
+		return x.Updates
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetSwaps() *TreeCount {
+	if x != nil {
+		return x.Swaps
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetDeletes() *TreeCount {
+	if x != nil {
+		return x.Deletes
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetComparedDeletes() *TreeCount {
+	if x != nil {
+		return x.ComparedDeletes
+	}
+	return nil
+}
+
+func (x *TreeStatisticsResponse) GetExpired() uint64 {
+	if x != nil {
+		return x.Expired
+	}
+	return 0
+}
+
+func (x *TreeStatisticsResponse) GetStarted() int64 {
+	if x != nil {
+		return x.Started
+	}
+	return 0
+}
+
+func (x *TreeStatisticsResponse) GetLeaderSince() int64 {
+	if x != nil {
+		return x.LeaderSince
+	}
+	return 0
+}
+
+type TreeCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Done          uint64                 `protobuf:"varint,1,opt,name=done,proto3" json:"done,omitempty"`
+	Declined      uint64                 `protobuf:"varint,2,opt,name=declined,proto3" json:"declined,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TreeCount) Reset() {
+	*x = TreeCount{}
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TreeCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TreeCount) ProtoMessage() {}
+
+func (x *TreeCount) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TreeCount.ProtoReflect.Descriptor instead.
+func (*TreeCount) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TreeCount) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *TreeCount) GetDeclined() uint64 {
+	if x != nil {
+		return x.Declined
+	}
+	return 0
 }
 
 type ReadTreeRequest struct {
@@ -168,7 +375,7 @@ type ReadTreeRequest struct {
 
 func (x *ReadTreeRequest) Reset() {
 	*x = ReadTreeRequest{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[0]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -180,7 +387,7 @@ func (x *ReadTreeRequest) String() string {
 func (*ReadTreeRequest) ProtoMessage() {}
 
 func (x *ReadTreeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[0]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -193,7 +400,7 @@ func (x *ReadTreeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadTreeRequest.ProtoReflect.Descriptor instead.
 func (*ReadTreeRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{0}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ReadTreeRequest) GetPath() []byte {
@@ -231,7 +438,7 @@ type ReadTreeResponse struct {
 
 func (x *ReadTreeResponse) Reset() {
 	*x = ReadTreeResponse{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[1]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +450,7 @@ func (x *ReadTreeResponse) String() string {
 func (*ReadTreeResponse) ProtoMessage() {}
 
 func (x *ReadTreeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[1]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +463,7 @@ func (x *ReadTreeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadTreeResponse.ProtoReflect.Descriptor instead.
 func (*ReadTreeResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{1}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ReadTreeResponse) GetNode() *TreeNode {
@@ -313,7 +520,7 @@ type TreeNode struct {
 
 func (x *TreeNode) Reset() {
 	*x = TreeNode{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[2]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -325,7 +532,7 @@ func (x *TreeNode) String() string {
 func (*TreeNode) ProtoMessage() {}
 
 func (x *TreeNode) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[2]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -338,7 +545,7 @@ func (x *TreeNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeNode.ProtoReflect.Descriptor instead.
 func (*TreeNode) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{2}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TreeNode) GetPath() []byte {
@@ -418,7 +625,7 @@ type TreeOp struct {
 
 func (x *TreeOp) Reset() {
 	*x = TreeOp{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[3]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +637,7 @@ func (x *TreeOp) String() string {
 func (*TreeOp) ProtoMessage() {}
 
 func (x *TreeOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[3]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +650,7 @@ func (x *TreeOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeOp.ProtoReflect.Descriptor instead.
 func (*TreeOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{3}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TreeOp) GetAction() TreeAction {
@@ -529,7 +736,7 @@ type TreeResult struct {
 
 func (x *TreeResult) Reset() {
 	*x = TreeResult{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[4]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +748,7 @@ func (x *TreeResult) String() string {
 func (*TreeResult) ProtoMessage() {}
 
 func (x *TreeResult) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[4]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +761,7 @@ func (x *TreeResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeResult.ProtoReflect.Descriptor instead.
 func (*TreeResult) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{4}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TreeResult) GetFailure() *TreeFailure {
@@ -590,7 +797,7 @@ type TreeFailure struct {
 
 func (x *TreeFailure) Reset() {
 	*x = TreeFailure{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[5]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -602,7 +809,7 @@ func (x *TreeFailure) String() string {
 func (*TreeFailure) ProtoMessage() {}
 
 func (x *TreeFailure) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[5]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -615,7 +822,7 @@ func (x *TreeFailure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeFailure.ProtoReflect.Descriptor instead.
 func (*TreeFailure) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{5}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TreeFailure) GetCode() TreeFailure_Code {
@@ -650,7 +857,7 @@ type TreeChange struct {
 
 func (x *TreeChange) Reset() {
 	*x = TreeChange{}
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +869,7 @@ func (x *TreeChange) String() string {
 func (*TreeChange) ProtoMessage() {}
 
 func (x *TreeChange) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_tree_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +882,7 @@ func (x *TreeChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TreeChange.ProtoReflect.Descriptor instead.
 func (*TreeChange) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{6}
+	return file_quorate_consensus_v1_tree_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TreeChange) GetAction() TreeAction {
@@ -717,7 +924,23 @@ var File_quorate_consensus_v1_tree_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	"\n" +
-	"\x1fquorate/consensus/v1/tree.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"q\n" +
+	"\x1fquorate/consensus/v1/tree.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\x17\n" +
+	"\x15TreeStatisticsRequest\"\x8d\x04\n" +
+	"\x16TreeStatisticsResponse\x123\n" +
+	"\x04gets\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\x04gets\x123\n" +
+	"\x04sets\x18\x02 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\x04sets\x129\n" +
+	"\acreates\x18\x03 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\acreates\x129\n" +
+	"\aupdates\x18\x04 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\aupdates\x125\n" +
+	"\x05swaps\x18\x05 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\x05swaps\x129\n" +
+	"\adeletes\x18\x06 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\adeletes\x12J\n" +
+	"\x10compared_deletes\x18\a \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\x0fcomparedDeletes\x12\x18\n" +
+	"\aexpired\x18\b \x01(\x04R\aexpired\x12\x18\n" +
+	"\astarted\x18\t \x01(\x03R\astarted\x12!\n" +
+	"\fleader_since\x18\n" +
+	" \x01(\x03R\vleaderSince\";\n" +
+	"\tTreeCount\x12\x12\n" +
+	"\x04done\x18\x01 \x01(\x04R\x04done\x12\x1a\n" +
+	"\bdeclined\x18\x02 \x01(\x04R\bdeclined\"q\n" +
 	"\x0fReadTreeRequest\x12\x1c\n" +
 	"\x04path\x18\x01 \x01(\fB\b\xbaH\x05z\x03*\x01/R\x04path\x12\x1c\n" +
 	"\trecursive\x18\x02 \x01(\bR\trecursive\x12\"\n" +
@@ -789,9 +1012,10 @@ const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	"\x1cTREE_ACTION_COMPARE_AND_SWAP\x10\x04\x12\x16\n" +
 	"\x12TREE_ACTION_DELETE\x10\x05\x12\"\n" +
 	"\x1eTREE_ACTION_COMPARE_AND_DELETE\x10\x06\x12\x16\n" +
-	"\x12TREE_ACTION_EXPIRE\x10\a2h\n" +
+	"\x12TREE_ACTION_EXPIRE\x10\a2\xd5\x01\n" +
 	"\vTreeService\x12Y\n" +
-	"\bReadTree\x12%.quorate.consensus.v1.ReadTreeRequest\x1a&.quorate.consensus.v1.ReadTreeResponseB\xde\x01\n" +
+	"\bReadTree\x12%.quorate.consensus.v1.ReadTreeRequest\x1a&.quorate.consensus.v1.ReadTreeResponse\x12k\n" +
+	"\x0eTreeStatistics\x12+.quorate.consensus.v1.TreeStatisticsRequest\x1a,.quorate.consensus.v1.TreeStatisticsResponseB\xde\x01\n" +
 	"\x18com.quorate.consensus.v1B\tTreeProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
 var (
@@ -807,37 +1031,49 @@ func file_quorate_consensus_v1_tree_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_consensus_v1_tree_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorate_consensus_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_quorate_consensus_v1_tree_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_quorate_consensus_v1_tree_proto_goTypes = []any{
-	(TreeAction)(0),          // 0: quorate.consensus.v1.TreeAction
-	(TreeFailure_Code)(0),    // 1: quorate.consensus.v1.TreeFailure.Code
-	(*ReadTreeRequest)(nil),  // 2: quorate.consensus.v1.ReadTreeRequest
-	(*ReadTreeResponse)(nil), // 3: quorate.consensus.v1.ReadTreeResponse
-	(*TreeNode)(nil),         // 4: quorate.consensus.v1.TreeNode
-	(*TreeOp)(nil),           // 5: quorate.consensus.v1.TreeOp
-	(*TreeResult)(nil),       // 6: quorate.consensus.v1.TreeResult
-	(*TreeFailure)(nil),      // 7: quorate.consensus.v1.TreeFailure
-	(*TreeChange)(nil),       // 8: quorate.consensus.v1.TreeChange
+	(TreeAction)(0),                // 0: quorate.consensus.v1.TreeAction
+	(TreeFailure_Code)(0),          // 1: quorate.consensus.v1.TreeFailure.Code
+	(*TreeStatisticsRequest)(nil),  // 2: quorate.consensus.v1.TreeStatisticsRequest
+	(*TreeStatisticsResponse)(nil), // 3: quorate.consensus.v1.TreeStatisticsResponse
+	(*TreeCount)(nil),              // 4: quorate.consensus.v1.TreeCount
+	(*ReadTreeRequest)(nil),        // 5: quorate.consensus.v1.ReadTreeRequest
+	(*ReadTreeResponse)(nil),       // 6: quorate.consensus.v1.ReadTreeResponse
+	(*TreeNode)(nil),               // 7: quorate.consensus.v1.TreeNode
+	(*TreeOp)(nil),                 // 8: quorate.consensus.v1.TreeOp
+	(*TreeResult)(nil),             // 9: quorate.consensus.v1.TreeResult
+	(*TreeFailure)(nil),            // 10: quorate.consensus.v1.TreeFailure
+	(*TreeChange)(nil),             // 11: quorate.consensus.v1.TreeChange
 }
 var file_quorate_consensus_v1_tree_proto_depIdxs = []int32{
-	4,  // 0: quorate.consensus.v1.ReadTreeResponse.node:type_name -> quorate.consensus.v1.TreeNode
-	7,  // 1: quorate.consensus.v1.ReadTreeResponse.failure:type_name -> quorate.consensus.v1.TreeFailure
-	4,  // 2: quorate.consensus.v1.TreeNode.nodes:type_name -> quorate.consensus.v1.TreeNode
-	0,  // 3: quorate.consensus.v1.TreeOp.action:type_name -> quorate.consensus.v1.TreeAction
-	7,  // 4: quorate.consensus.v1.TreeResult.failure:type_name -> quorate.consensus.v1.TreeFailure
-	4,  // 5: quorate.consensus.v1.TreeResult.node:type_name -> quorate.consensus.v1.TreeNode
-	4,  // 6: quorate.consensus.v1.TreeResult.prev_node:type_name -> quorate.consensus.v1.TreeNode
-	1,  // 7: quorate.consensus.v1.TreeFailure.code:type_name -> quorate.consensus.v1.TreeFailure.Code
-	0,  // 8: quorate.consensus.v1.TreeChange.action:type_name -> quorate.consensus.v1.TreeAction
-	4,  // 9: quorate.consensus.v1.TreeChange.node:type_name -> quorate.consensus.v1.TreeNode
-	4,  // 10: quorate.consensus.v1.TreeChange.prev_node:type_name -> quorate.consensus.v1.TreeNode
-	2,  // 11: quorate.consensus.v1.TreeService.ReadTree:input_type -> quorate.consensus.v1.ReadTreeRequest
-	3,  // 12: quorate.consensus.v1.TreeService.ReadTree:output_type -> quorate.consensus.v1.ReadTreeResponse
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 0: quorate.consensus.v1.TreeStatisticsResponse.gets:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 1: quorate.consensus.v1.TreeStatisticsResponse.sets:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 2: quorate.consensus.v1.TreeStatisticsResponse.creates:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 3: quorate.consensus.v1.TreeStatisticsResponse.updates:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 4: quorate.consensus.v1.TreeStatisticsResponse.swaps:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 5: quorate.consensus.v1.TreeStatisticsResponse.deletes:type_name -> quorate.consensus.v1.TreeCount
+	4,  // 6: quorate.consensus.v1.TreeStatisticsResponse.compared_deletes:type_name -> quorate.consensus.v1.TreeCount
+	7,  // 7: quorate.consensus.v1.ReadTreeResponse.node:type_name -> quorate.consensus.v1.TreeNode
+	10, // 8: quorate.consensus.v1.ReadTreeResponse.failure:type_name -> quorate.consensus.v1.TreeFailure
+	7,  // 9: quorate.consensus.v1.TreeNode.nodes:type_name -> quorate.consensus.v1.TreeNode
+	0,  // 10: quorate.consensus.v1.TreeOp.action:type_name -> quorate.consensus.v1.TreeAction
+	10, // 11: quorate.consensus.v1.TreeResult.failure:type_name -> quorate.consensus.v1.TreeFailure
+	7,  // 12: quorate.consensus.v1.TreeResult.node:type_name -> quorate.consensus.v1.TreeNode
+	7,  // 13: quorate.consensus.v1.TreeResult.prev_node:type_name -> quorate.consensus.v1.TreeNode
+	1,  // 14: quorate.consensus.v1.TreeFailure.code:type_name -> quorate.consensus.v1.TreeFailure.Code
+	0,  // 15: quorate.consensus.v1.TreeChange.action:type_name -> quorate.consensus.v1.TreeAction
+	7,  // 16: quorate.consensus.v1.TreeChange.node:type_name -> quorate.consensus.v1.TreeNode
+	7,  // 17: quorate.consensus.v1.TreeChange.prev_node:type_name -> quorate.consensus.v1.TreeNode
+	5,  // 18: quorate.consensus.v1.TreeService.ReadTree:input_type -> quorate.consensus.v1.ReadTreeRequest
+	2,  // 19: quorate.consensus.v1.TreeService.TreeStatistics:input_type -> quorate.consensus.v1.TreeStatisticsRequest
+	6,  // 20: quorate.consensus.v1.TreeService.ReadTree:output_type -> quorate.consensus.v1.ReadTreeResponse
+	3,  // 21: quorate.consensus.v1.TreeService.TreeStatistics:output_type -> quorate.consensus.v1.TreeStatisticsResponse
+	20, // [20:22] is the sub-list for method output_type
+	18, // [18:20] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_tree_proto_init() }
@@ -851,7 +1087,7 @@ func file_quorate_consensus_v1_tree_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_tree_proto_rawDesc), len(file_quorate_consensus_v1_tree_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

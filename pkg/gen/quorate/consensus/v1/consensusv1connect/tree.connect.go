@@ -37,12 +37,17 @@ const (
 const (
 	// TreeServiceReadTreeProcedure is the fully-qualified name of the TreeService's ReadTree RPC.
 	TreeServiceReadTreeProcedure = "/quorate.consensus.v1.TreeService/ReadTree"
+	// TreeServiceTreeStatisticsProcedure is the fully-qualified name of the TreeService's
+	// TreeStatistics RPC.
+	TreeServiceTreeStatisticsProcedure = "/quorate.consensus.v1.TreeService/TreeStatistics"
 )
 
 // TreeServiceClient is a client for the quorate.consensus.v1.TreeService service.
 type TreeServiceClient interface {
 	// ReadTree reads a file or a directory at the newest revision.
 	ReadTree(context.Context, *v1.ReadTreeRequest) (*v1.ReadTreeResponse, error)
+	// TreeStatistics tells what the member has done since it started, as far as the v2 API shows it.
+	TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.TreeStatisticsResponse, error)
 }
 
 // NewTreeServiceClient constructs a client for the quorate.consensus.v1.TreeService service. By
@@ -62,12 +67,19 @@ func NewTreeServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(treeServiceMethods.ByName("ReadTree")),
 			connect.WithClientOptions(opts...),
 		),
+		treeStatistics: connect.NewClient[v1.TreeStatisticsRequest, v1.TreeStatisticsResponse](
+			httpClient,
+			baseURL+TreeServiceTreeStatisticsProcedure,
+			connect.WithSchema(treeServiceMethods.ByName("TreeStatistics")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // treeServiceClient implements TreeServiceClient.
 type treeServiceClient struct {
-	readTree *connect.Client[v1.ReadTreeRequest, v1.ReadTreeResponse]
+	readTree       *connect.Client[v1.ReadTreeRequest, v1.ReadTreeResponse]
+	treeStatistics *connect.Client[v1.TreeStatisticsRequest, v1.TreeStatisticsResponse]
 }
 
 // ReadTree calls quorate.consensus.v1.TreeService.ReadTree.
@@ -79,10 +91,21 @@ func (c *treeServiceClient) ReadTree(ctx context.Context, req *v1.ReadTreeReques
 	return nil, err
 }
 
+// TreeStatistics calls quorate.consensus.v1.TreeService.TreeStatistics.
+func (c *treeServiceClient) TreeStatistics(ctx context.Context, req *v1.TreeStatisticsRequest) (*v1.TreeStatisticsResponse, error) {
+	response, err := c.treeStatistics.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TreeServiceHandler is an implementation of the quorate.consensus.v1.TreeService service.
 type TreeServiceHandler interface {
 	// ReadTree reads a file or a directory at the newest revision.
 	ReadTree(context.Context, *v1.ReadTreeRequest) (*v1.ReadTreeResponse, error)
+	// TreeStatistics tells what the member has done since it started, as far as the v2 API shows it.
+	TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.TreeStatisticsResponse, error)
 }
 
 // NewTreeServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -98,10 +121,18 @@ func NewTreeServiceHandler(svc TreeServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(treeServiceMethods.ByName("ReadTree")),
 		connect.WithHandlerOptions(opts...),
 	)
+	treeServiceTreeStatisticsHandler := connect.NewUnaryHandlerSimple(
+		TreeServiceTreeStatisticsProcedure,
+		svc.TreeStatistics,
+		connect.WithSchema(treeServiceMethods.ByName("TreeStatistics")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.consensus.v1.TreeService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TreeServiceReadTreeProcedure:
 			treeServiceReadTreeHandler.ServeHTTP(w, r)
+		case TreeServiceTreeStatisticsProcedure:
+			treeServiceTreeStatisticsHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -113,4 +144,8 @@ type UnimplementedTreeServiceHandler struct{}
 
 func (UnimplementedTreeServiceHandler) ReadTree(context.Context, *v1.ReadTreeRequest) (*v1.ReadTreeResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.TreeService.ReadTree is not implemented"))
+}
+
+func (UnimplementedTreeServiceHandler) TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.TreeStatisticsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.TreeService.TreeStatistics is not implemented"))
 }
