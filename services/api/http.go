@@ -10,10 +10,8 @@ import (
 	"net/http"
 	"time"
 
-	connectcors "connectrpc.com/cors"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/rs/cors"
 
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
@@ -46,7 +44,7 @@ func newClientHandler(
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	addOperations(mux, cfg.Gatherer, wellness)
-	return withTLSState(crossOrigin(cfg.CORS).Handler(mux))
+	return withTLSState(crossOrigin(cfg.CORS, mux))
 }
 
 // newMetricsHandler routes what the metrics listeners serve.
@@ -102,17 +100,6 @@ func withTLSState(next http.Handler) http.Handler {
 			r.TLS = state
 		}
 		next.ServeHTTP(w, r)
-	})
-}
-
-// crossOrigin lets scripts of other origins call. Nothing depends on cookies, so that "*" gives nothing away.
-func crossOrigin(origins []string) *cors.Cors {
-	return cors.New(cors.Options{
-		AllowedOrigins:       origins,
-		AllowedMethods:       append(connectcors.AllowedMethods(), http.MethodPut, http.MethodDelete, http.MethodOptions),
-		AllowedHeaders:       append(connectcors.AllowedHeaders(), "Accept", "Authorization"),
-		ExposedHeaders:       connectcors.ExposedHeaders(),
-		OptionsSuccessStatus: http.StatusOK,
 	})
 }
 

@@ -160,6 +160,7 @@ func TestCORS(t *testing.T) {
 		origin  string
 		want    string
 	}{
+		"unsaid":    {nil, "", "*"},
 		"everybody": {nil, "https://console.example", "*"},
 		"one":       {[]string{"https://console.example"}, "https://console.example", "https://console.example"},
 		"another":   {[]string{"https://console.example"}, "https://evil.example", ""},
@@ -171,6 +172,12 @@ func TestCORS(t *testing.T) {
 				"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "connect-protocol-version,content-type")
 			require.Equal(t, http.StatusOK, answer.StatusCode)
 			require.Equal(t, c.want, answer.Header.Get("Access-Control-Allow-Origin"))
+			if c.want != "" {
+				require.Equal(t, "POST, GET, OPTIONS, PUT, DELETE", answer.Header.Get("Access-Control-Allow-Methods"))
+				for _, header := range []string{"accept", "authorization", "content-type", "connect-protocol-version", "x-grpc-web"} {
+					require.Contains(t, answer.Header.Get("Access-Control-Allow-Headers"), header)
+				}
+			}
 			answer, _ = ask(t, h1(t), http.MethodPost, url, "Origin", c.origin, "Content-Type", "application/grpc-web+proto")
 			require.Equal(t, c.want, answer.Header.Get("Access-Control-Allow-Origin"))
 		})

@@ -25,13 +25,13 @@ const streamGrace = 500 * time.Millisecond
 
 // Server serves clients. Create it with New and Run it once.
 type Server struct {
-	cfg     Config
-	calls   *calls.Calls
-	mux     *sniff.Mux
-	grpc    *grpcserver.Server
-	inside  *inside
-	http    *http.Server
-	metrics *http.Server
+	cfg      Config
+	services connectserver.Services
+	calls    *calls.Calls
+	mux      *sniff.Mux
+	inside   *inside
+	http     *http.Server
+	metrics  *http.Server
 	// requests are those that net/http has handed to our handlers.
 	requests *gate
 }
@@ -65,7 +65,7 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		cfg:      cfg,
 		calls:    watched,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
-		grpc:     grpcserver.New(cfg.grpc(), watched),
+		services: services,
 		inside:   newInside(),
 		metrics:  newHTTPServer(newMetricsHandler(cfg, wellness), cfg),
 		requests: newGate(),
@@ -75,15 +75,21 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	s.http = newHTTPServer(s.requests.guard(newClientHandler(cfg, services, watched, wellness, json)), cfg)
-	etcdserverpb.RegisterKVServer(s.grpc, services.KV)
-	etcdserverpb.RegisterWatchServer(s.grpc, services.Watch)
-	etcdserverpb.RegisterLeaseServer(s.grpc, services.Lease)
-	etcdserverpb.RegisterClusterServer(s.grpc, services.Cluster)
-	etcdserverpb.RegisterMaintenanceServer(s.grpc, services.Maintenance)
-	etcdserverpb.RegisterAuthServer(s.grpc, services.Auth)
-	s.grpc.Ready()
-	watched.Register(s.grpc.GetServiceInfo())
 	return s, nil
+}
+
+// newGRPC is for Run alone, because grpc-go starts goroutines as soon as there is a server.
+func (s *Server) newGRPC() *grpcserver.Server {
+	server := grpcserver.New(s.cfg.grpc(), s.calls)
+	etcdserverpb.RegisterKVServer(server, s.services.KV)
+	etcdserverpb.RegisterWatchServer(server, s.services.Watch)
+	etcdserverpb.RegisterLeaseServer(server, s.services.Lease)
+	etcdserverpb.RegisterClusterServer(server, s.services.Cluster)
+	etcdserverpb.RegisterMaintenanceServer(server, s.services.Maintenance)
+	etcdserverpb.RegisterAuthServer(server, s.services.Auth)
+	server.Ready()
+	s.calls.Register(server.GetServiceInfo())
+	return server
 }
 
 // Run serves until ctx ends or a listener fails, then stops and returns when everything it started has ended: nil in
@@ -92,6 +98,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.inside.open(); err != nil {
 		return err
 	}
+	grpc := s.newGRPC()
 	failed := make(chan error, 4+len(s.cfg.MetricsListeners))
 	var running sync.WaitGroup
 	start := func(serve func() error) {
@@ -104,8 +111,8 @@ func (s *Server) Run(ctx context.Context) error {
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
-	start(func() error { return s.grpc.Serve(s.mux.GRPC()) })
-	start(func() error { return s.grpc.Serve(s.inside.listener) })
+	start(func() error { return grpc.Serve(s.mux.GRPC()) })
+	start(func() error { return grpc.Serve(s.inside.listener) })
 	start(func() error { return s.http.Serve(s.mux.HTTP()) })
 	for _, listener := range s.cfg.MetricsListeners {
 		start(func() error { return s.metrics.Serve(listener) })
@@ -116,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.stop(stopAccepting)
+	s.stop(grpc, stopAccepting)
 	running.Wait()
 	return err
 }
@@ -140,15 +147,15 @@ func (s *Server) listeners() []sniff.Listener {
 //  4. Calls under way finish, in no more than the drain timeout. Clients are told to send no others here.
 //  5. What is left, streams that did not notice, is cut off with its connection.
 //  6. The metrics listeners close last, so that the above can be observed.
-func (s *Server) stop(stopAccepting func()) {
-	s.grpc.Leave()
+func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
+	grpc.Leave()
 	stopAccepting()
 	s.calls.End()
 
 	draining, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
 	var graceful sync.WaitGroup
-	graceful.Go(s.grpc.GracefulStop)
+	graceful.Go(grpc.GracefulStop)
 	graceful.Go(func() { _ = s.http.Shutdown(draining) })
 	drained := make(chan struct{})
 	go func() {
@@ -165,7 +172,7 @@ func (s *Server) stop(stopAccepting func()) {
 		s.cfg.Logger.Warn("calls were still under way when the time to finish them ran out", "timeout", s.cfg.DrainTimeout)
 	}
 	cancel()
-	s.grpc.Stop()
+	grpc.Stop()
 	_ = s.http.Close()
 	<-drained
 	s.requests.close()

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -149,4 +150,23 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.NoError(t, listener.Close())
 	require.ErrorIs(t, <-ended, net.ErrClosed)
+}
+
+// Goal: a server that is made and never run leaves nothing behind, for its owner may fail before. Method: make one;
+// goleak looks after the tests.
+func TestNewStartsNothing(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}}.withDefaults(), fakeServices())
+	require.NoError(t, err)
+}
+
+// Goal: every mistake of a configuration is reported at once. Method: an empty one, and one with too large a limit.
+func TestConfigMistakes(t *testing.T) {
+	_, err := New(Config{TLSListeners: []net.Listener{nil}, MaxRequestBytes: 1 << 40})
+	require.Error(t, err)
+	for _, said := range []string{"a port is missing", "no logger", "no TLS settings", "--max-request-bytes"} {
+		require.Contains(t, err.Error(), said)
+	}
+	_, err = New(Config{})
+	require.ErrorContains(t, err, "no listener")
 }
