@@ -1,0 +1,88 @@
+package peer
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says how a member talks to the others.
+type Config struct {
+	// AdvertiseURLs are where the others reach this member. They are told to members that do not know this one yet.
+	AdvertiseURLs []string
+	// ServerVersion is this program's version. It is for people to read: what members can say to each other is the
+	// protocol's version.
+	ServerVersion string
+	// EtcdVersion is the version of etcd that GET /version answers.
+	EtcdVersion string
+	// ElectionTimeout is about how long a stream may be silent before it is taken for broken, though never below
+	// silenceMin. 0 is for the default, one second.
+	ElectionTimeout time.Duration
+
+	// TLS is for connections to URLs with the scheme https; nil has them verified against the system's authorities.
+	TLS *tls.Config
+
+	// SnapshotDir is where snapshots arrive. It belongs to the transport alone, and is emptied by Run. Empty refuses
+	// snapshots.
+	SnapshotDir string
+	// SnapshotBytesPerSecond bounds what is sent of snapshots to all members together, 0 for
+	// SnapshotBytesPerSecondDefault, negative for no bound.
+	SnapshotBytesPerSecond int64
+	FS                     vfs.FS // nil for the machine's
+
+	Logger     *slog.Logger          // nil for none
+	Registerer prometheus.Registerer // nil for no metrics
+}
+
+func (c Config) withDefaults() Config {
+	if c.ElectionTimeout == 0 {
+		c.ElectionTimeout = time.Second
+	}
+	if c.SnapshotBytesPerSecond == 0 {
+		c.SnapshotBytesPerSecond = SnapshotBytesPerSecondDefault
+	}
+	if c.FS == nil {
+		c.FS = vfs.Default
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate reports everything that is wrong with the configuration, at once.
+func (c Config) Validate() error {
+	var problems []error
+	if c.ElectionTimeout < 0 {
+		problems = append(problems, fmt.Errorf("election timeout %s is negative", c.ElectionTimeout))
+	}
+	for _, text := range c.AdvertiseURLs {
+		if _, err := parseURL(text); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// silence is how long a stream may be without a sign of life.
+func (c Config) silence() time.Duration {
+	return max(c.ElectionTimeout, silenceMin)
+}
+
+// parseURL accepts the URLs that a member can be reached at.
+func parseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("peer URL: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
+		return nil, fmt.Errorf("peer URL %q is not of the form http://host:port or https://host:port", text)
+	}
+	return u, nil
+}

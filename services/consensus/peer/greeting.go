@@ -1,0 +1,149 @@
+package peer
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Versions of what members say to each other: the headers, frames and files of this package. A member speaks
+// protocolVersion and everything down to protocolVersionMin; two members use the highest version that both speak. A
+// change that older members cannot pass over needs a new version.
+const (
+	protocolVersion    = 1
+	protocolVersionMin = 1
+)
+
+// Headers of every request between members.
+const (
+	headerCluster     = "X-Etcd-Cluster-Id" // as in etcd's answers
+	headerFrom        = "Quorate-From"
+	headerTo          = "Quorate-To"
+	headerProtocol    = "Quorate-Protocol"     // highest version spoken; in an answer, the one to use
+	headerProtocolMin = "Quorate-Protocol-Min" // lowest version spoken
+	headerServer      = "Quorate-Server-Version"
+	headerURLs        = "Quorate-Peer-Urls" // of the sender, separated by commas
+	headerRefusal     = "Quorate-Refusal"   // in an answer: why there is none
+)
+
+// RefusalReason says why a member does not talk to another.
+type RefusalReason string
+
+// What a member may be refused for. They are part of the protocol.
+const (
+	RefusedCluster  RefusalReason = "other-cluster"
+	RefusedMember   RefusalReason = "other-member"
+	RefusedRemoved  RefusalReason = "removed"
+	RefusedProtocol RefusalReason = "protocol"
+	RefusedRequest  RefusalReason = "bad-request"
+	RefusedNotNow   RefusalReason = "not-now"
+)
+
+// Refusal is the error of a request that the other side understood and refused.
+type Refusal struct {
+	Reason RefusalReason
+	Text   string
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("refused (%s): %s", r.Reason, r.Text) }
+
+// status is the HTTP status that a refusal has; those of removal and of a foreign cluster are etcd's.
+func (r *Refusal) status() int {
+	switch r.Reason {
+	case RefusedCluster, RefusedProtocol:
+		return http.StatusPreconditionFailed
+	case RefusedRemoved:
+		return http.StatusGone
+	case RefusedMember:
+		return http.StatusMisdirectedRequest
+	case RefusedRequest:
+		return http.StatusBadRequest
+	default:
+		return http.StatusServiceUnavailable
+	}
+}
+
+func (r *Refusal) write(w http.ResponseWriter) {
+	w.Header().Set(headerRefusal, string(r.Reason))
+	http.Error(w, r.Text, r.status())
+}
+
+func refuse(reason RefusalReason, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Text: fmt.Sprintf(format, args...)}
+}
+
+// greeting is what a member says of itself at the start of each request.
+type greeting struct {
+	cluster, from, to     uint64
+	protocol, protocolMin int
+	server                string
+	urls                  []string
+}
+
+func (g greeting) write(h http.Header) {
+	h.Set(headerCluster, hex(g.cluster))
+	h.Set(headerFrom, hex(g.from))
+	if g.to != 0 {
+		h.Set(headerTo, hex(g.to))
+	}
+	h.Set(headerProtocol, strconv.Itoa(g.protocol))
+	h.Set(headerProtocolMin, strconv.Itoa(g.protocolMin))
+	h.Set(headerServer, g.server)
+	if len(g.urls) > 0 {
+		h.Set(headerURLs, strings.Join(g.urls, ","))
+	}
+}
+
+// readGreeting refuses what is not complete.
+func readGreeting(h http.Header) (greeting, *Refusal) {
+	g := greeting{server: h.Get(headerServer)}
+	for name, field := range map[string]*uint64{headerCluster: &g.cluster, headerFrom: &g.from} {
+		id, err := strconv.ParseUint(h.Get(name), 16, 64)
+		if err != nil || id == 0 {
+			return g, refuse(RefusedRequest, "header %s is %q and not an id: only members of the cluster are served here", name, h.Get(name))
+		}
+		*field = id
+	}
+	for name, field := range map[string]*int{headerProtocol: &g.protocol, headerProtocolMin: &g.protocolMin} {
+		version, err := strconv.Atoi(h.Get(name))
+		if err != nil || version <= 0 {
+			return g, refuse(RefusedRequest, "header %s is %q and not a version", name, h.Get(name))
+		}
+		*field = version
+	}
+	if text := h.Get(headerTo); text != "" {
+		id, err := strconv.ParseUint(text, 16, 64)
+		if err != nil {
+			return g, refuse(RefusedRequest, "header %s is %q and not an id", headerTo, text)
+		}
+		g.to = id
+	}
+	for text := range strings.SplitSeq(h.Get(headerURLs), ",") {
+		if _, err := parseURL(text); err == nil && !slices.Contains(g.urls, text) {
+			g.urls = append(g.urls, text)
+		}
+	}
+	return g, nil
+}
+
+// check refuses whoever this member does not talk to.
+func (g greeting) check(cluster, self uint64, removed bool) *Refusal {
+	switch {
+	case g.protocol < protocolVersionMin || g.protocolMin > protocolVersion:
+		return refuse(RefusedProtocol, "member %x (version %s) speaks versions %d to %d of the members' protocol and this one %d to %d: upgrade one version after the other",
+			g.from, g.server, g.protocolMin, g.protocol, protocolVersionMin, protocolVersion)
+	case g.cluster != cluster:
+		return refuse(RefusedCluster, "member %x is of cluster %x and this one of cluster %x: their URLs are mixed up, or one has the data of another cluster", g.from, g.cluster, cluster)
+	case g.to != 0 && g.to != self:
+		return refuse(RefusedMember, "member %x looks for member %x and this is member %x: their URLs are mixed up, or a member lost its data", g.from, g.to, self)
+	case g.from == self:
+		return refuse(RefusedMember, "member %x talks to itself, or to another with the same id", self)
+	case removed:
+		return refuse(RefusedRemoved, "member %x was removed from the cluster", g.from)
+	}
+	return nil
+}
+
+func hex(id uint64) string { return strconv.FormatUint(id, 16) }

@@ -1,0 +1,104 @@
+package peer
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+)
+
+// Handler serves what other members ask for: messages, snapshots, who the members are, and what was mounted. It may be
+// served before Run and after it; it refuses then.
+func (t *Transport) Handler() http.Handler { return t.mux }
+
+func (t *Transport) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+pathStream, t.serveStream)
+	mux.HandleFunc("GET "+pathMembers, t.serveMembers)
+	mux.HandleFunc("GET "+pathVersion, t.serveVersion)
+	mux.HandleFunc("GET "+pathSnapshot+"{id}", t.guarded(serveManifest))
+	mux.HandleFunc("GET "+pathSnapshot+"{id}/{file}", t.guarded(serveFile))
+	mux.HandleFunc("POST "+pathSnapshot+"{id}/result", t.guarded(serveResult))
+	return mux
+}
+
+// Mount has handler serve the requests of other members under pattern, a pattern of http.ServeMux. Requests must carry
+// the headers that HTTPClient sets: those of another cluster, of a removed member or for another member are refused. It
+// must be called before Handler is served.
+func (t *Transport) Mount(pattern string, handler http.Handler) {
+	t.mux.HandleFunc(pattern, t.guarded(func(_ *run, _ greeting, w http.ResponseWriter, req *http.Request) {
+		handler.ServeHTTP(w, req)
+	}))
+}
+
+// guarded lets only members of the cluster in.
+func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		r, leave, ok := t.enter()
+		if !ok {
+			refuse(RefusedNotNow, "this member is starting or stopping").write(w)
+			return
+		}
+		defer leave()
+		g, refusal := t.admit(r, req)
+		if refusal != nil {
+			refusal.write(w)
+			return
+		}
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		stop := context.AfterFunc(r.ctx, cancel)
+		defer stop()
+		serve(r, g, w, req.WithContext(ctx))
+	}
+}
+
+// greeting is what this member says of itself to another, 0 for whoever it may be.
+func (t *Transport) greeting(r *run, to uint64) greeting {
+	return greeting{
+		cluster: r.cluster, from: r.self, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin,
+		server: t.cfg.ServerVersion, urls: t.cfg.AdvertiseURLs,
+	}
+}
+
+// Serve serves Handler on listener, with TLS unless config is nil, until ctx ends. It closes the listener, and returns
+// once no request is being served. End Run's context first, or with it: streams do not end by themselves.
+func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
+	server := &http.Server{
+		Handler:           t.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),
+		Protocols:         new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.WithoutCancel(ctx)) })
+	var err error
+	if config == nil {
+		err = server.Serve(listener)
+	} else {
+		server.TLSConfig = config.Clone()
+		err = server.ServeTLS(listener, "", "")
+	}
+	if stop() {
+		return errors.Join(fmt.Errorf("serve members on %s: %w", listener.Addr(), err), server.Close())
+	}
+	return <-stopped
+}
+
+func writeJSON(w http.ResponseWriter, value any) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(encoded, '\n')) // whoever asked has gone
+}

@@ -1,0 +1,204 @@
+package peer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// inbound is a stream from a peer, owned by the goroutine that serves the request.
+type inbound struct {
+	t       *Transport
+	r       *run
+	from    uint64
+	control *http.ResponseController
+	w       http.ResponseWriter
+	body    io.Reader
+	silence time.Duration
+	bytes   prometheus.Counter
+
+	answer  frameWriter
+	renewed time.Time // when the deadlines were last put off and a sign of life was given
+}
+
+// stop ends the stream from outside: its next read fails.
+func (in *inbound) stop() { _ = in.control.SetReadDeadline(time.Unix(1, 0)) }
+
+// serveStream takes the messages of one peer, until the stream breaks, a newer one of the same peer takes its place, or
+// the transport stops.
+func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
+	r, leave, ok := t.enter()
+	if !ok {
+		refuse(RefusedNotNow, "this member is starting or stopping").write(w)
+		return
+	}
+	defer leave()
+	g, refusal := t.admit(r, req)
+	if refusal != nil {
+		refusal.write(w)
+		return
+	}
+	in := &inbound{
+		t: t, r: r, from: g.from, w: w, body: req.Body,
+		control: http.NewResponseController(w), silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
+	}
+	t.greeting(r, g.from).write(w.Header())
+	w.Header().Set(headerProtocol, fmt.Sprint(min(protocolVersion, g.protocol)))
+	if err := in.accept(); err != nil {
+		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
+		return
+	}
+	t.welcome(in, g)
+	defer t.farewell(in)
+	stop := context.AfterFunc(r.ctx, in.stop)
+	defer stop()
+	if err := in.serve(); err != nil && r.ctx.Err() == nil {
+		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
+		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
+	}
+}
+
+// admit checks who asks. A refusal is logged here as well: the operator may look at either end.
+func (t *Transport) admit(r *run, req *http.Request) (greeting, *Refusal) {
+	g, refusal := readGreeting(req.Header)
+	if refusal == nil {
+		refusal = g.check(r.cluster, r.self, t.isRemoved(g.from))
+	}
+	if refusal != nil {
+		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
+		t.notices.warn(g.from, "a request of a member is refused", "path", req.URL.Path, "address", req.RemoteAddr, "reason", refusal.Reason, "error", refusal.Text)
+	}
+	return g, refusal
+}
+
+// accept answers that the stream is welcome, while its body goes on.
+func (in *inbound) accept() error {
+	if err := in.control.EnableFullDuplex(); err != nil {
+		return err
+	}
+	if err := in.renew(); err != nil {
+		return err
+	}
+	in.w.WriteHeader(http.StatusOK)
+	return in.control.Flush()
+}
+
+// welcome makes in the stream of its peer. The peer is there: if this member waits to try it again, it need not.
+func (t *Transport) welcome(in *inbound, g greeting) {
+	t.welcomeGuest(g.from, g.urls)
+	t.mu.Lock()
+	older := t.mu.inbound[g.from]
+	t.mu.inbound[g.from] = in
+	t.mu.Unlock()
+	if older != nil {
+		older.stop()
+	}
+	if l := (*t.links.Load())[g.from]; l != nil {
+		l.tryNow()
+	}
+	t.log.Info("a peer has connected", "peer", hex(g.from), "version", g.server)
+}
+
+func (t *Transport) farewell(in *inbound) {
+	t.mu.Lock()
+	current := t.mu.inbound[in.from] == in
+	if current {
+		delete(t.mu.inbound, in.from)
+	}
+	t.mu.Unlock()
+	if current {
+		t.dismissGuest(in.from)
+	}
+}
+
+// serve handles frames until the stream ends; nil when the peer ended it.
+func (in *inbound) serve() error {
+	frames := frameReader{r: in}
+	for {
+		kind, payload, err := frames.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case isTimeout(err):
+			return fmt.Errorf("no sign of life for %s, or a newer stream took over", in.silence)
+		case err == nil:
+			err = in.handle(kind, payload)
+		}
+		if errors.Is(err, errBadFrame) {
+			return errors.Join(err, in.send(frameRefusal, []byte(err.Error())))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// handle takes one frame. Kinds that it does not know are of a newer version, and may be passed over by design.
+func (in *inbound) handle(kind frameKind, payload []byte) error {
+	switch kind {
+	case frameMessages:
+		return eachMessage(payload, in.step)
+	case framePing:
+		return in.send(frameAlive, payload)
+	case frameOffer:
+		var offer offer
+		if err := json.Unmarshal(payload, &offer); err != nil {
+			return fmt.Errorf("%w: offer of a snapshot: %w", errBadFrame, err)
+		}
+		in.r.snapshots.consider(in.from, offer)
+	}
+	return nil
+}
+
+// step passes on what another member may say. A message that pretends to be the member's own storage, or is for
+// another, would corrupt raft's state.
+func (in *inbound) step(m *raftpb.Message) error {
+	local := raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom())
+	if local || m.GetTo() != in.r.self || m.GetType() == raftpb.MsgSnap {
+		return fmt.Errorf("%w: %s from %x to %x", errBadFrame, m.GetType(), m.GetFrom(), m.GetTo())
+	}
+	in.r.receiver.Step(m)
+	return nil
+}
+
+// Read reads the body. While bytes come in, the stream lives, however long its frames are, and the sender is told so.
+func (in *inbound) Read(p []byte) (int, error) {
+	due := time.Since(in.renewed) > in.silence/progressPerSilence
+	if due && in.r.ctx.Err() == nil {
+		if err := in.renew(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := in.body.Read(p)
+	in.bytes.Add(float64(n))
+	if due && n > 0 {
+		if err := in.send(frameAlive, nil); err != nil {
+			return n, err
+		}
+	}
+	return n, err
+}
+
+// renew puts the deadlines off.
+func (in *inbound) renew() error {
+	in.renewed = time.Now()
+	deadline := in.renewed.Add(in.silence)
+	return errors.Join(in.control.SetReadDeadline(deadline), in.control.SetWriteDeadline(deadline))
+}
+
+// send writes a frame of the answer.
+func (in *inbound) send(kind frameKind, payload []byte) error {
+	in.answer.reset()
+	if _, err := in.w.Write(in.answer.frame(kind, payload)); err != nil {
+		return err
+	}
+	return in.control.Flush()
+}

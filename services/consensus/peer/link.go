@@ -1,0 +1,215 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// link is the way to one peer: a queue, and a goroutine that keeps a stream to the peer and writes the queue to it.
+type link struct {
+	t     *Transport
+	id    uint64
+	queue *queue
+	urls  atomic.Pointer[[]string]
+
+	cancel context.CancelFunc // ends run, nil until there is one; under the transport's lock
+	// kick ends a pause: the peer gave a sign of life, or has other URLs.
+	kick chan struct{}
+	// full is set from when the queue refused an append until it is read again, so that raft is told once.
+	full atomic.Bool
+
+	count linkMetrics
+
+	mu struct {
+		sync.Mutex
+		url   string    // of the last stream
+		since time.Time // zero while there is no stream
+		rtt   time.Duration
+	}
+}
+
+// linkMetrics are the metrics of one peer, looked up once.
+type linkMetrics struct {
+	sentBytes, sent, dropped, failures, disconnected prometheus.Counter
+	roundTrip                                        prometheus.Observer
+}
+
+// errOtherURLs ends a stream whose peer has moved.
+var errOtherURLs = errors.New("the peer has other URLs now")
+
+func newLink(t *Transport, id uint64, urls []string) *link {
+	l := &link{t: t, id: id, queue: newQueue(), kick: make(chan struct{}, 1)}
+	l.urls.Store(&urls)
+	label := hex(id)
+	l.count = linkMetrics{
+		sentBytes:    t.metrics.sentBytes.WithLabelValues(label),
+		sent:         t.metrics.messages.WithLabelValues(label),
+		dropped:      t.metrics.dropped.WithLabelValues(label),
+		failures:     t.metrics.sentFailures.WithLabelValues(label),
+		disconnected: t.metrics.disconnected.WithLabelValues(label),
+		roundTrip:    t.metrics.roundTrip.WithLabelValues(label),
+	}
+	return l
+}
+
+// start runs the link as part of r; a link to the member itself has nothing to do. The caller holds the transport's
+// lock.
+func (l *link) start(r *run) {
+	if l.id == r.self {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	l.cancel = cancel
+	r.working.Go(func() {
+		defer cancel()
+		l.run(ctx, r)
+	})
+}
+
+// put queues i or drops it.
+func (l *link) put(i item) {
+	if l.queue.put(i) {
+		return
+	}
+	l.count.dropped.Inc()
+	l.t.notices.warn(l.id, "messages to a peer are dropped: it does not take them fast enough")
+	l.t.abandon(i.message)
+	if i.message.GetType() == raftpb.MsgApp && l.full.CompareAndSwap(false, true) {
+		l.reportUnreachable()
+	}
+}
+
+func (l *link) reportUnreachable() {
+	if r, leave, ok := l.t.enter(); ok {
+		defer leave()
+		r.receiver.ReportUnreachable(l.id)
+	}
+}
+
+// setURLs takes effect at once if the stream is to a URL that is gone.
+func (l *link) setURLs(urls []string) {
+	if slices.Equal(*l.urls.Load(), urls) {
+		return
+	}
+	l.urls.Store(&urls)
+	l.tryNow()
+}
+
+// bestURL is the URL of the last stream while the peer has it, and else its first.
+func (l *link) bestURL() (string, bool) {
+	urls := *l.urls.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slices.Contains(urls, l.mu.url) {
+		return l.mu.url, true
+	}
+	return slices.Concat(urls, []string{""})[0], len(urls) > 0
+}
+
+// tryNow ends a pause between attempts.
+func (l *link) tryNow() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run keeps a stream to the peer until ctx ends.
+func (l *link) run(ctx context.Context, r *run) {
+	pause := backoffMin
+	for attempt := 0; ; attempt++ {
+		urls := *l.urls.Load()
+		if len(urls) > 0 {
+			url := urls[attempt%len(urls)]
+			if l.attempt(ctx, r, url) {
+				pause = backoffMin
+				attempt-- // this URL works
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			if !l.lastURL(attempt, len(urls)) {
+				continue
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.kick:
+			pause = backoffMin
+		case <-time.After(pause/2 + rand.N(pause/2)):
+			pause = min(2*pause, backoffMax)
+		}
+	}
+}
+
+// lastURL tells whether all URLs have been tried, so that it is time for a pause.
+func (l *link) lastURL(attempt, urls int) bool { return (attempt+1)%urls == 0 }
+
+// attempt makes a stream to url and uses it as long as it lasts. It returns whether that was long enough to call the
+// URL a good one.
+func (l *link) attempt(ctx context.Context, r *run, url string) bool {
+	s, err := l.connect(ctx, r, url)
+	if err != nil {
+		l.lost(ctx, r, url, err)
+		return false
+	}
+	since := time.Now()
+	l.established(r, url, since)
+	err = s.serve(ctx)
+	l.count.disconnected.Inc()
+	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(0)
+	l.setActive(url, time.Time{})
+	l.lost(ctx, r, url, err)
+	return time.Since(since) > backoffMax
+}
+
+func (l *link) established(r *run, url string, since time.Time) {
+	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(1)
+	l.setActive(url, since)
+	l.t.notices.settled(l.id)
+	l.t.log.Info("connected to a peer", "peer", hex(l.id), "url", url)
+}
+
+func (l *link) setActive(url string, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.url, l.mu.since = url, since
+	if since.IsZero() {
+		l.mu.rtt = 0
+	}
+}
+
+// lost says that the peer cannot be reached, and drops what waited for it: most of it raft will say anew, and old
+// messages only make a peer that comes back busy.
+func (l *link) lost(ctx context.Context, r *run, url string, err error) {
+	if ctx.Err() != nil || errors.Is(err, errOtherURLs) {
+		return
+	}
+	l.count.failures.Inc()
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		l.t.notices.warn(l.id, "a peer refuses this member", "url", url, "reason", refusal.Reason, "error", refusal.Text)
+		if refusal.Reason == RefusedRemoved {
+			r.receiver.ReportRemoved(l.id)
+		}
+	} else {
+		l.t.notices.warn(l.id, "a peer cannot be reached", "url", url, "error", err)
+	}
+	for _, i := range l.queue.drop() {
+		l.count.dropped.Inc()
+		if i.message.GetType() == raftpb.MsgSnap {
+			r.receiver.ReportSnapshot(l.id, false)
+		}
+	}
+	l.full.Store(false)
+	r.receiver.ReportUnreachable(l.id)
+}

@@ -1,0 +1,77 @@
+package peer
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// notices logs the same trouble with the same member only now and then: a peer that is down is tried many times a
+// second.
+type notices struct {
+	log *slog.Logger
+	mu  struct {
+		sync.Mutex
+		at map[notice]*noticed
+	}
+}
+
+type notice struct {
+	member uint64
+	what   string
+}
+
+type noticed struct {
+	last    time.Time
+	skipped int
+}
+
+func newNotices(log *slog.Logger) *notices {
+	n := &notices{log: log}
+	n.mu.at = make(map[notice]*noticed)
+	return n
+}
+
+// warn logs what happened with member unless that was logged a short time ago.
+func (n *notices) warn(member uint64, what string, args ...any) {
+	skipped, due := n.due(notice{member, what}, time.Now())
+	if !due {
+		return
+	}
+	if skipped > 0 {
+		args = append(args, "again", skipped)
+	}
+	n.log.Log(context.Background(), slog.LevelWarn, what, append([]any{"peer", hex(member)}, args...)...)
+}
+
+func (n *notices) due(of notice, now time.Time) (skipped int, due bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	seen := n.mu.at[of]
+	if seen == nil {
+		if len(n.mu.at) >= noticesMax {
+			clear(n.mu.at)
+		}
+		n.mu.at[of] = &noticed{last: now}
+		return 0, true
+	}
+	if now.Sub(seen.last) < noticeInterval {
+		seen.skipped++
+		return 0, false
+	}
+	skipped = seen.skipped
+	seen.last, seen.skipped = now, 0
+	return skipped, true
+}
+
+// settled forgets what was logged about member: the next trouble is news.
+func (n *notices) settled(member uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for of := range n.mu.at {
+		if of.member == member {
+			delete(n.mu.at, of)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package peer
+
+import (
+	"context"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// Receiver is the member that a Transport works for. Its methods are called from many goroutines, from the start of Run
+// until Run returns. Those without a context must return soon once the member stops.
+type Receiver interface {
+	// ClusterID and MemberID never change.
+	ClusterID() uint64
+	MemberID() uint64
+
+	// Step takes a message of another member, which is the receiver's to keep. It may wait while the member has too much
+	// to handle; the stream that the message came on waits with it, and through it the sender. It should not wait longer
+	// than an election timeout: the sender takes the stream for broken then.
+	Step(message *raftpb.Message)
+	// ReportUnreachable says that messages to a member were lost. It must not wait.
+	ReportUnreachable(id uint64)
+	// ReportSnapshot says how the snapshot ended that a MsgSnap told a member to take. It must not wait.
+	ReportSnapshot(id uint64, ok bool)
+	// ReportRemoved says that the member with id by refuses this member because it was removed from the cluster. It
+	// must not wait. It is called again each time that happens.
+	ReportRemoved(by uint64)
+	// InstallSnapshot makes the files of s the member's state. They are complete, verified and synced. It may move them,
+	// or remove s.Dir; what is left there is removed when it returns. An error is reported to the sender.
+	InstallSnapshot(ctx context.Context, s ReceivedSnapshot) error
+}
+
+// ReceivedSnapshot is a snapshot as it arrived.
+type ReceivedSnapshot struct {
+	// Dir holds the files of the sender's checkpoint and nothing else.
+	Dir string
+	// From is the member that sent it.
+	From uint64
+	// Index and Term say which log entry was the last one applied in it. It may be newer than what Message asks for.
+	Index, Term uint64
+	// Message is the MsgSnap that raft sent. It was not stepped.
+	Message *raftpb.Message
+}
+
+// SnapshotSource makes the snapshots that other members catch up from.
+type SnapshotSource interface {
+	// Checkpoint makes a copy of the state as it is now, or later, in a directory of its own, flat and unchanging until
+	// release is called. index and term say which log entry was the last one applied in it.
+	Checkpoint(ctx context.Context) (dir string, index, term uint64, release func(), err error)
+	// Continues tells whether the log still goes on from the entry after index: whoever starts from a snapshot at index
+	// can catch up by appends. It must not wait.
+	Continues(index uint64) bool
+}

@@ -1,0 +1,275 @@
+package peer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// pathStream is where messages are posted to.
+const pathStream = "/raft/stream"
+
+// stream is a connection to a peer that has accepted it: one POST whose body goes on until either side ends it, and
+// whose answer, which comes in meanwhile, carries signs of life. It is plain HTTP/1.1, spoken here without net/http's
+// client, because that copies a body through a pipe and a goroutine of its own and has no deadlines for writes.
+type stream struct {
+	l        *link
+	url      string
+	conn     net.Conn
+	response *http.Response
+	silence  time.Duration
+
+	batch []item
+	out   frameWriter
+	start time.Time // pings carry the time since then
+}
+
+// connect opens a stream to one of the peer's URLs.
+func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error) {
+	u, err := parseURL(text)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dial(ctx, u, l.t.cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	response, err := l.greet(conn, u, r)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, closeQuietly(conn))
+	}
+	return &stream{l: l, url: text, conn: conn, response: response, silence: l.t.cfg.silence(), start: time.Now()}, nil
+}
+
+// dial connects to u's host, with TLS if u says so.
+func dial(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
+	if err != nil || u.Scheme == "http" {
+		return conn, err
+	}
+	secure := &tls.Config{}
+	if config != nil {
+		secure = config.Clone()
+	}
+	secure.NextProtos = []string{"http/1.1"}
+	if secure.ServerName == "" {
+		secure.ServerName = u.Hostname()
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	wrapped := tls.Client(conn, secure)
+	if err := wrapped.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("TLS: %w", err), closeQuietly(conn))
+	}
+	return wrapped, nil
+}
+
+// greet sends the request's head and waits for the answer's. The peer's refusal is returned as a *Refusal.
+func (l *link) greet(conn net.Conn, u *url.URL, r *run) (*http.Response, error) {
+	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+		return nil, err
+	}
+	header := make(http.Header)
+	l.t.greeting(r, l.id).write(header)
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n", strings.TrimSuffix(u.Path, "/")+pathStream, u.Host)
+	if err := header.Write(&head); err != nil {
+		return nil, err
+	}
+	head.WriteString("\r\n")
+	if _, err := conn.Write(head.Bytes()); err != nil {
+		return nil, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodPost})
+	if err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if err := refusalOf(response); err != nil {
+		return nil, err
+	}
+	return response, conn.SetDeadline(time.Time{})
+}
+
+// refusalOf returns nil for an answer that is none.
+func refusalOf(response *http.Response) error {
+	if response.StatusCode/100 == 2 {
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, refusalBytesMax))
+	if err != nil {
+		return fmt.Errorf("%s, and then: %w", response.Status, err)
+	}
+	reason := RefusalReason(response.Header.Get(headerRefusal))
+	if reason == "" {
+		return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	return &Refusal{Reason: reason, Text: strings.TrimSpace(string(text))}
+}
+
+// serve writes the link's queue until the stream breaks or ctx ends, and closes the stream. The error says why it broke.
+func (s *stream) serve(ctx context.Context) error {
+	answers := make(chan error, 1)
+	go func() {
+		err := s.readAnswers()
+		_ = s.conn.Close() // ends a write that the peer does not take
+		answers <- err
+	}()
+	// A write that is under way when ctx ends may take as long as it takes to flush, and no longer.
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(flushMax)) })
+	err := s.writeQueue(ctx, answers)
+	stop()
+	if err == nil {
+		// Closing while signs of life are still coming in would make the kernel throw away what the peer has not read.
+		select {
+		case answer := <-answers:
+			answers <- answer
+		case <-time.After(flushMax):
+		}
+	}
+	_ = s.conn.Close()
+	// Why the peer ended it says more than that writing failed.
+	if answer := <-answers; answer != nil && !errors.Is(answer, net.ErrClosed) {
+		return answer
+	}
+	return err
+}
+
+// writeQueue returns nil after ctx ended and the queue was written.
+func (s *stream) writeQueue(ctx context.Context, answers chan error) error {
+	ping := time.NewTicker(s.silence / pingsPerSilence)
+	defer ping.Stop()
+	for {
+		if wrote, err := s.writeBatch(); err != nil {
+			return err
+		} else if wrote {
+			select {
+			case <-ping.C: // a busy stream needs its signs of life as well
+				if err := s.writePing(); err != nil {
+					return err
+				}
+			default:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			_, err := io.WriteString(s.conn, lastChunk)
+			return err
+		case err := <-answers:
+			answers <- err
+			return io.ErrUnexpectedEOF
+		case <-s.l.kick:
+			if !slices.Contains(*s.l.urls.Load(), s.url) {
+				return errOtherURLs
+			}
+		case <-s.l.queue.ready:
+		case <-ping.C:
+			if err := s.writePing(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// writeBatch writes what has queued, up to a frame of messages and the offers among them, in one go.
+func (s *stream) writeBatch() (wrote bool, err error) {
+	s.batch = s.l.queue.take(s.batch[:0], batchBytes)
+	if len(s.batch) == 0 {
+		return false, nil
+	}
+	s.l.full.Store(false)
+	s.out.reset()
+	s.out.open(frameMessages)
+	for _, i := range s.batch {
+		if i.message.GetType() == raftpb.MsgSnap {
+			continue
+		}
+		if err := s.out.message(i.message); err != nil {
+			return false, err
+		}
+	}
+	s.out.close()
+	for _, i := range s.batch {
+		if i.offer != nil {
+			s.out.frame(frameOffer, i.offer)
+		}
+	}
+	s.l.count.sent.Add(float64(len(s.batch)))
+	clear(s.batch)
+	return true, s.write()
+}
+
+func (s *stream) writePing() error {
+	s.out.reset()
+	s.out.frame(framePing, binary.BigEndian.AppendUint64(nil, uint64(time.Since(s.start))))
+	return s.write()
+}
+
+func (s *stream) write() error {
+	n, err := s.conn.Write(s.out.buf)
+	s.l.count.sentBytes.Add(float64(n))
+	return err
+}
+
+// readAnswers returns when the peer ends the stream, or is silent for too long.
+func (s *stream) readAnswers() error {
+	frames := frameReader{r: s.response.Body}
+	for {
+		if err := s.conn.SetReadDeadline(time.Now().Add(s.silence)); err != nil {
+			return err
+		}
+		kind, payload, err := frames.next()
+		switch {
+		case isTimeout(err):
+			return fmt.Errorf("no sign of life for %s", s.silence)
+		case errors.Is(err, io.EOF):
+			return errors.New("the peer has ended the stream")
+		case err != nil:
+			return err
+		}
+		switch kind {
+		case frameAlive:
+			if len(payload) == 8 {
+				s.l.measured(time.Since(s.start) - time.Duration(binary.BigEndian.Uint64(payload)))
+			}
+		case frameRefusal:
+			return refuse(RefusedRequest, "%s", payload)
+		}
+	}
+}
+
+func (l *link) measured(rtt time.Duration) {
+	l.count.roundTrip.Observe(rtt.Seconds())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.rtt = rtt
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// closeQuietly closes what is given up for another reason.
+func closeQuietly(c io.Closer) error {
+	_ = c.Close()
+	return nil
+}

@@ -1,0 +1,287 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Transport carries what members of a cluster say to each other. New starts nothing, Run makes it work; its other
+// methods may be called concurrently from New on, by anyone, and none of them waits for the network.
+type Transport struct {
+	cfg     Config
+	log     *slog.Logger
+	notices *notices
+	metrics *metrics
+	mux     *http.ServeMux
+	// requests makes all requests but the streams.
+	requests *http.Transport
+
+	// links are the peers, by id. The map is replaced, never changed, so that Send takes no lock.
+	links atomic.Pointer[map[uint64]*link]
+
+	mu struct {
+		sync.Mutex
+		members []*consensusv1.Member // as last set, this member too
+		removed map[uint64]bool
+		guests  map[uint64]bool     // peers that are not members, as far as this member knows yet
+		inbound map[uint64]*inbound // the newest stream of each peer
+		running *run
+		ran     bool
+	}
+}
+
+// run is what exists while Run does.
+type run struct {
+	ctx       context.Context
+	receiver  Receiver
+	cluster   uint64
+	self      uint64
+	snapshots *snapshots
+	// working counts the goroutines of links and the requests that are being served.
+	working sync.WaitGroup
+}
+
+// New checks the configuration. It opens nothing.
+func New(cfg Config) (*Transport, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
+	}
+	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(cfg.Registerer), requests: newHTTPTransport(cfg.TLS)}
+	t.links.Store(&map[uint64]*link{})
+	t.mu.removed = make(map[uint64]bool)
+	t.mu.guests = make(map[uint64]bool)
+	t.mu.inbound = make(map[uint64]*inbound)
+	t.mux = t.routes()
+	return t, nil
+}
+
+// Run talks to the peers for receiver until ctx ends. source may be nil: members that are far behind get no snapshot
+// from this one then. When Run returns, receiver is not called any more. It can run once.
+//
+// It stops in this order: requests of others are refused and their streams end, so that nothing comes in; what is
+// queued for the peers goes out, for a short time; the streams close.
+func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotSource) error {
+	r := &run{ctx: ctx, receiver: receiver, cluster: receiver.ClusterID(), self: receiver.MemberID()}
+	r.snapshots = newSnapshots(t, r, source)
+	if err := r.snapshots.removeLeftovers(); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	if t.mu.ran {
+		t.mu.Unlock()
+		return errors.New("a transport runs once")
+	}
+	t.mu.ran, t.mu.running = true, r
+	r.working.Add(1) // so that the count is not zero before the end
+	for _, l := range *t.links.Load() {
+		l.start(r)
+	}
+	t.mu.Unlock()
+
+	<-ctx.Done()
+	t.mu.Lock()
+	t.mu.running = nil
+	t.mu.Unlock()
+	r.working.Done()
+	r.working.Wait()
+	t.requests.CloseIdleConnections()
+	return r.snapshots.close()
+}
+
+// enter returns the run that a request is served by, which lasts until leave is called.
+func (t *Transport) enter() (r *run, leave func(), ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.running == nil {
+		return nil, nil, false
+	}
+	r = t.mu.running
+	r.working.Add(1)
+	return r, r.working.Done, true
+}
+
+// Send queues messages for the members they are to. It never waits: what has no room, or no known receiver, is dropped
+// and counted, and raft is told when appends are among it. The messages are read until they are written, and must not
+// be changed.
+func (t *Transport) Send(messages []*raftpb.Message) {
+	links := *t.links.Load()
+	for _, m := range messages {
+		l := links[m.GetTo()]
+		switch {
+		case l == nil:
+			t.metrics.dropped.WithLabelValues(hex(m.GetTo())).Inc()
+			t.abandon(m)
+		case m.GetType() == raftpb.MsgSnap:
+			t.sendSnapshot(l, m)
+		default:
+			l.put(item{message: m})
+		}
+	}
+	for _, m := range messages {
+		if l := links[m.GetTo()]; l != nil {
+			l.queue.wake()
+		}
+	}
+}
+
+// sendSnapshot has an offer made of a MsgSnap.
+func (t *Transport) sendSnapshot(l *link, m *raftpb.Message) {
+	r, leave, ok := t.enter()
+	if !ok {
+		return
+	}
+	go func() {
+		defer leave()
+		r.snapshots.offer(l, m)
+	}()
+}
+
+// abandon tells raft that a snapshot will not be taken: it sends nothing else to that member meanwhile.
+func (t *Transport) abandon(m *raftpb.Message) {
+	if m.GetType() != raftpb.MsgSnap {
+		return
+	}
+	if r, leave, ok := t.enter(); ok {
+		defer leave()
+		r.receiver.ReportSnapshot(m.GetTo(), false)
+	}
+}
+
+// SetPeers says who the members are. It adds, updates and removes peers; the member itself may be among them. Whoever
+// was a member before and is none now has been removed, and is refused from now on.
+func (t *Transport) SetPeers(members []*consensusv1.Member) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	wanted := make(map[uint64]*consensusv1.Member, len(members))
+	for _, m := range members {
+		wanted[m.GetId()] = m
+		delete(t.mu.removed, m.GetId())
+		delete(t.mu.guests, m.GetId())
+	}
+	for _, old := range t.mu.members {
+		if wanted[old.GetId()] == nil {
+			t.mu.removed[old.GetId()] = true
+		}
+	}
+	t.mu.members = make([]*consensusv1.Member, len(members))
+	for i, m := range members {
+		t.mu.members[i] = proto.CloneOf(m)
+	}
+	links := maps.Clone(*t.links.Load())
+	for id := range links {
+		if wanted[id] == nil && !t.mu.guests[id] {
+			t.unlinkLocked(links, id)
+		}
+	}
+	for id, m := range wanted {
+		t.linkLocked(links, id, m.GetPeerUrls())
+	}
+	t.links.Store(&links)
+}
+
+// SetRemoved says which members were removed from the cluster, of those that SetPeers did not see go. They are refused.
+func (t *Transport) SetRemoved(ids []uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	links := maps.Clone(*t.links.Load())
+	for _, id := range ids {
+		if slices.ContainsFunc(t.mu.members, func(m *consensusv1.Member) bool { return m.GetId() == id }) {
+			continue
+		}
+		t.mu.removed[id] = true
+		delete(t.mu.guests, id)
+		t.unlinkLocked(links, id)
+	}
+	t.links.Store(&links)
+}
+
+// linkLocked adds a peer to links, or updates its URLs.
+func (t *Transport) linkLocked(links map[uint64]*link, id uint64, urls []string) {
+	if l := links[id]; l != nil {
+		l.setURLs(urls)
+		return
+	}
+	l := newLink(t, id, urls)
+	links[id] = l
+	if t.mu.running != nil {
+		l.start(t.mu.running)
+	}
+}
+
+func (t *Transport) unlinkLocked(links map[uint64]*link, id uint64) {
+	if l := links[id]; l != nil {
+		if l.cancel != nil {
+			l.cancel()
+		}
+		delete(links, id)
+	}
+}
+
+// welcomeGuest makes it possible to answer a member that this one has not heard of: a member that was cut off learns of
+// new ones only by the appends that it must answer. It is a guest until it is a member, or until its stream ends.
+func (t *Transport) welcomeGuest(id uint64, urls []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	links := *t.links.Load()
+	if len(urls) == 0 || links[id] != nil && !t.mu.guests[id] || t.mu.removed[id] {
+		return
+	}
+	t.mu.guests[id] = true
+	links = maps.Clone(links)
+	t.linkLocked(links, id, urls)
+	t.links.Store(&links)
+}
+
+func (t *Transport) dismissGuest(id uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.mu.guests[id] {
+		return
+	}
+	delete(t.mu.guests, id)
+	links := maps.Clone(*t.links.Load())
+	t.unlinkLocked(links, id)
+	t.links.Store(&links)
+}
+
+func (t *Transport) isRemoved(id uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.removed[id]
+}
+
+// ActiveSince returns since when messages have been reaching a peer without interruption; false when they do not.
+func (t *Transport) ActiveSince(id uint64) (time.Time, bool) {
+	l := (*t.links.Load())[id]
+	if l == nil {
+		return time.Time{}, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.since, !l.mu.since.IsZero()
+}
+
+// RTT returns how long the last sign of life of a peer took, with what was queued before it; false when there is none.
+func (t *Transport) RTT(id uint64) (time.Duration, bool) {
+	l := (*t.links.Load())[id]
+	if l == nil {
+		return 0, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.rtt, l.mu.rtt > 0
+}
