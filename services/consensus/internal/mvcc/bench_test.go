@@ -181,3 +181,44 @@ func BenchmarkCreate(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen opens a store of a million keys, up to the first answer.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s, err := Open(Options{Dir: dir})
+	require.NoError(b, err)
+	fill(b, s, 1_000_000, 64)
+	require.NoError(b, s.Close())
+	measure(b)
+	for b.Loop() {
+		s, err := Open(Options{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		res, _, err := s.Range(context.Background(), &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}, Limit: 1})
+		if err != nil || res.GetCount() != 1_000_000 {
+			b.Fatal(res.GetCount(), err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCompaction removes the old versions of a hundred thousand keys that were put twice; ns/op is for all of them.
+func BenchmarkCompaction(b *testing.B) {
+	s := openBench(b)
+	fill(b, s, 100_000, 256)
+	for b.Loop() {
+		b.StopTimer()
+		fill(b, s, 100_000, 256)
+		batch := s.Begin()
+		_, _, err := batch.Apply(compactCommand(s.Revision()))
+		require.NoError(b, err)
+		require.NoError(b, batch.Commit())
+		b.StartTimer()
+		for s.compaction.progress.finished < s.CompactedRevision() {
+			require.NoError(b, s.compactChunk(context.Background(), compactionChunkChanges))
+		}
+	}
+}

@@ -33,6 +33,11 @@ func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consen
 		n, err := rd.count(ctx, q.span, q.revision)
 		return &consensusv1.RangeResult{Count: n}, err
 	}
+	if v, ok := rd.(*view); ok {
+		if res, err := v.lastKeys(ctx, q); res != nil || err != nil {
+			return res, err
+		}
+	}
 	if q.fetch > 0 {
 		q.slab.reserve(int(min(q.fetch, 1<<20)))
 	}

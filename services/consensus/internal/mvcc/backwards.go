@@ -1,0 +1,68 @@
+package mvcc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// keysPerStepBack is about how many keys are read in the time that one step backwards takes: it needs two seeks, since the
+// versions of a key begin with the newest.
+const keysPerStepBack = 8
+
+// lastKeys answers a request for the last few of many keys, from the end. It returns nil if that is not what q asks for.
+func (v *view) lastKeys(ctx context.Context, q *query) (*consensusv1.RangeResult, error) {
+	limit := q.op.GetLimit()
+	if !q.byKey() || !q.descending() || q.filters() || limit <= 0 || q.span.single {
+		return nil, nil
+	}
+	n, err := v.count(ctx, q.span, q.revision)
+	if err != nil || limit > n/keysPerStepBack {
+		return nil, err
+	}
+	res := &consensusv1.RangeResult{Count: n, More: true}
+	err = v.scanBack(ctx, q.span, q.revision, func(r *row) bool {
+		res.Kvs = append(res.Kvs, q.slab.toKeyValue(r, q.values))
+		return int64(len(res.Kvs)) < limit
+	})
+	return res, err
+}
+
+// scanBack calls fn with the span's keys that exist at the revision, the last one first, until fn wants no more.
+func (v *view) scanBack(ctx context.Context, s span, revision int64, fn func(*row) (more bool)) (err error) {
+	lower, upper := s.bounds()
+	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var (
+		r           row
+		key, target []byte
+	)
+	for ok := it.Last(); ok; ok = it.SeekLT(target) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		found, _, err := splitVersionKey(it.Key())
+		if err != nil {
+			return err
+		}
+		key = append(key[:0], found...)
+		target = appendVersionKey(target[:0], key, min(revision, v.revision))
+		if it.SeekGE(target) {
+			if err := readRow(it, &r); err != nil {
+				return err
+			}
+			if bytes.Equal(r.key, key) && !r.tombstone && !fn(&r) {
+				return nil
+			}
+		}
+		target = appendVersionPrefix(target[:0], key)
+	}
+	return it.Error()
+}
