@@ -40,8 +40,12 @@ type Batch struct {
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
 
-	// events of the command at hand.
+	// dirs are the records of directories that the batch has changed.
+	dirs dirOverlay
+
+	// events of the command at hand, and what it did to the tree.
 	events []*consensusv1.Event
+	tree   *consensusv1.TreeChange
 	// slab is where copies of keys and values that events and results carry are cut from.
 	slab slab
 
@@ -69,15 +73,15 @@ func (s *Store) Begin() *Batch {
 //
 // The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
 func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
-	b.events = nil
+	b.events, b.tree = nil, nil
 	res, err := b.apply(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
 	var commit *consensusv1.Commit
-	if len(b.events) > 0 {
+	if len(b.events) > 0 || b.tree != nil {
 		b.now.revision++
-		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events}
+		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
 	}
 	res.Revision = b.now.revision
 	return res, commit, nil
@@ -107,6 +111,8 @@ func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return b.applyLeaseAcquire(c.LeaseAcquire)
 	case *consensusv1.Command_LeaseCheckpoint:
 		return b.applyLeaseCheckpoint(c.LeaseCheckpoint)
+	case *consensusv1.Command_Tree:
+		return b.applyTree(c.Tree)
 	}
 	return nil, fmt.Errorf("apply: unknown command %T", cmd.GetCommand())
 }
@@ -161,8 +167,9 @@ func (b *Batch) Close() error {
 		err = errors.Join(err, b.base.close())
 	}
 	b.pb, b.base, b.begun, b.now, b.found = nil, nil, nil, state{}, row{}
-	b.events, b.slab, b.compacts = nil, slab{}, false
+	b.events, b.tree, b.slab, b.compacts = nil, nil, slab{}, false
 	b.overlay.reset()
+	b.dirs.reset()
 	clear(b.leases)
 	return err
 }

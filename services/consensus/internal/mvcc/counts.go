@@ -133,7 +133,7 @@ func (v *view) addedSince(ctx context.Context, s span, revision, most int64) (n 
 			return errEnough
 		}
 		switch {
-		case !s.contains(c.key):
+		case c.tree != nil || !s.contains(c.key):
 		case c.tombstone && c.previous != 0:
 			n--
 		case !c.tombstone && c.previous == 0:

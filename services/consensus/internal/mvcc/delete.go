@@ -17,15 +17,19 @@ func (b *Batch) applyDeleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.Re
 func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteRangeResult, error) {
 	b.s.counters.deletes.Add(1)
 	var prevs []*consensusv1.KeyValue
+	expirations := make(map[int]int64)
 	err := b.scan(context.Background(), newSpan(op.GetKey(), op.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
+		if r.expiration != 0 {
+			expirations[len(prevs)] = r.expiration
+		}
 		prevs = append(prevs, b.slab.toKeyValue(r, true))
 		return true, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, prev := range prevs {
-		b.deleteKey(prev)
+	for i, prev := range prevs {
+		b.deleteKey(prev, expirations[i])
 	}
 	res := &consensusv1.DeleteRangeResult{Deleted: int64(len(prevs))}
 	if op.GetPrevKv() {
@@ -34,9 +38,10 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 	return res, nil
 }
 
-// deleteKey writes the tombstone of a key whose newest version is prev.
-func (b *Batch) deleteKey(prev *consensusv1.KeyValue) {
+// deleteKey writes the tombstone of a key whose newest version is prev, which had an expiration or 0.
+func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
 	b.moveAttachment(prev.GetKey(), prev.GetLease(), 0)
+	b.moveExpiry(prev.GetKey(), expiration, 0)
 	cell := &struct {
 		event consensusv1.Event
 		kv    consensusv1.KeyValue

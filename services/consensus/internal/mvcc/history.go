@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -88,6 +91,9 @@ func (h *historian) take(revision, _ int64, c *change) error {
 		h.through = revision - 1
 		return errEnough
 	}
+	if c.tree != nil {
+		return h.takeTree(revision, c.tree, current)
+	}
 	if !h.span.contains(c.key) {
 		return nil
 	}
@@ -101,6 +107,26 @@ func (h *historian) take(revision, _ int64, c *change) error {
 	}
 	h.commits[n-1].Events = append(h.commits[n-1].Events, event)
 	h.left -= int64(eventBytes + 2*len(c.key) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue()))
+	return nil
+}
+
+// takeTree adds what a revision did to the tree, at the end of it, if it has an event that is wanted or concerns a path
+// that is.
+func (h *historian) takeTree(revision int64, encoded []byte, current bool) error {
+	tree := &consensusv1.TreeChange{}
+	if err := proto.Unmarshal(encoded, tree); err != nil {
+		return fmt.Errorf("history of the tree at revision %d: %w: %w", revision, errBadRecord, err)
+	}
+	wanted := current || tree.GetNode() != nil && h.span.contains(tree.GetNode().GetPath()) ||
+		slices.ContainsFunc(tree.GetRemoved(), h.span.contains)
+	if !wanted {
+		return nil
+	}
+	if !current {
+		h.commits = append(h.commits, &consensusv1.Commit{Revision: revision})
+	}
+	h.commits[len(h.commits)-1].Tree = tree
+	h.left -= int64(eventBytes + len(encoded))
 	return nil
 }
 

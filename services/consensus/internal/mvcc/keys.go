@@ -17,6 +17,8 @@ import (
 //	k [lease 8 bytes] foo 00          foo is attached to the lease
 //	n [member 8 bytes] [type] 00      a raised alarm
 //	m name 00                         one of a kind: positions, and what the member keeps under a name
+//	d /a/b 00                         the record of the directory /a/b of the tree
+//	e [time 8 bytes] [kind] /a/b 00   when the directory (kind 1) or file (kind 0) /a/b of the tree ends
 //
 // All numbers are big-endian, so that bytes order as numbers do. The trailing zero byte is what lets keys hold any bytes
 // and still be told from their suffix: see cockroachkvs, whose comparer and column layout this is. A key changes at most
@@ -25,6 +27,8 @@ type space byte
 
 const (
 	spaceCount      space = 'c'
+	spaceDir        space = 'd'
+	spaceExpiry     space = 'e'
 	spaceHistory    space = 'h'
 	spaceAttachment space = 'k'
 	spaceLease      space = 'l'

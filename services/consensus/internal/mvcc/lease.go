@@ -133,7 +133,12 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 			return nil, err
 		}
 		if live {
-			b.deleteKey(b.slab.toKeyValue(&r, true))
+			b.deleteKey(b.slab.toKeyValue(&r, true), r.expiration)
+		}
+	}
+	if op.GetEpoch() != 0 && len(b.events) > 0 {
+		if err := b.changeTree(&consensusv1.TreeChange{Action: consensusv1.TreeAction_TREE_ACTION_EXPIRE}); err != nil {
+			return nil, err
 		}
 	}
 	for _, id := range ids {

@@ -10,6 +10,7 @@ import (
 // counters count what the store was asked to do.
 type counters struct {
 	puts, deletes, txns, ranges atomic.Uint64
+	tree                        treeCounters
 }
 
 // reading is what one scrape sees.

@@ -19,9 +19,10 @@ type model struct {
 	states  []map[string]*consensusv1.KeyValue
 	commits []*consensusv1.Commit
 
-	// draft is the state that the command at hand makes, drafted its events.
+	// draft is the state that the command at hand makes, drafted its events, and tree what it means to the tree.
 	draft   map[string]*consensusv1.KeyValue
 	drafted []*consensusv1.Event
+	tree    *consensusv1.TreeChange
 }
 
 // modelState is what commands change besides keys.
@@ -73,14 +74,14 @@ func (m *model) keys(state map[string]*consensusv1.KeyValue, key, end []byte) []
 }
 
 func (m *model) apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
-	m.draft, m.drafted = maps.Clone(m.states[m.revision()]), nil
+	m.draft, m.drafted, m.tree = maps.Clone(m.states[m.revision()]), nil, nil
 	res, err := m.command(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
 	var commit *consensusv1.Commit
 	if len(m.drafted) > 0 {
-		commit = &consensusv1.Commit{Revision: m.revision() + 1, Events: m.drafted}
+		commit = &consensusv1.Commit{Revision: m.revision() + 1, Events: m.drafted, Tree: m.tree}
 		m.states, m.commits = append(m.states, m.draft), append(m.commits, commit)
 	}
 	res.Revision = m.revision()
@@ -227,6 +228,9 @@ func (m *model) revoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Result, erro
 		if revoked[m.draft[key].GetLease()] {
 			m.remove(key)
 		}
+	}
+	if op.GetEpoch() != 0 {
+		m.tree = &consensusv1.TreeChange{Action: consensusv1.TreeAction_TREE_ACTION_EXPIRE}
 	}
 	res := &consensusv1.LeaseRevokeResult{}
 	for _, id := range op.GetIds() {
@@ -452,6 +456,7 @@ func (m *model) history(from, to int64, key, end []byte) []*consensusv1.Commit {
 			c.Events = append(c.Events, e)
 		}
 		if len(c.Events) > 0 {
+			c.Tree = m.commits[revision].GetTree()
 			commits = append(commits, c)
 		}
 	}

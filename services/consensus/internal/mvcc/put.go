@@ -63,6 +63,7 @@ func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv
 			r.lease = prev.lease
 		}
 		b.moveAttachment(r.key, prev.lease, r.lease)
+		b.moveExpiry(r.key, prev.expiration, 0)
 	} else {
 		b.moveAttachment(r.key, 0, r.lease)
 	}

@@ -19,13 +19,16 @@ var errBadRecord = errors.New("malformed record")
 //	01            version
 //	...           the value
 //
-// All numbers are varints. The lease follows the version if the flag says so. A tombstone ends after its sub-revision.
+// All numbers are varints. The lease, and then the expiration, follow the version if the flags say so. A tombstone ends
+// after its sub-revision.
 type record struct {
-	sub       int64
-	create    int64
-	version   int64
-	lease     int64
-	tombstone bool
+	sub     int64
+	create  int64
+	version int64
+	lease   int64
+	// expiration is when the key ends as a file of the tree, in nanoseconds since 1970; 0 for never.
+	expiration int64
+	tombstone  bool
 	// value aliases the bytes that the record was read from.
 	value []byte
 }
@@ -33,7 +36,10 @@ type record struct {
 const (
 	flagTombstone = 1 << iota
 	flagLeased
-	flagsKnown = flagTombstone | flagLeased
+	flagExpires
+	flagsKnown = flagTombstone | flagLeased | flagExpires
+	// flagTree marks, in the history, what a revision did to the tree.
+	flagTree = 1 << 7
 )
 
 func appendRecord(dst []byte, r *record) []byte {
@@ -44,12 +50,18 @@ func appendRecord(dst []byte, r *record) []byte {
 	if r.lease != 0 {
 		flags |= flagLeased
 	}
+	if r.expiration != 0 {
+		flags |= flagExpires
+	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(r.sub))
 	dst = binary.AppendUvarint(dst, uint64(r.create))
 	dst = binary.AppendUvarint(dst, uint64(r.version))
 	if r.lease != 0 {
 		dst = binary.AppendUvarint(dst, uint64(r.lease))
+	}
+	if r.expiration != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.expiration))
 	}
 	return append(dst, r.value...)
 }
@@ -65,6 +77,9 @@ func decodeRecord(b []byte, r *record) error {
 		if b[0]&flagLeased != 0 {
 			r.lease = d.int64()
 		}
+		if b[0]&flagExpires != 0 {
+			r.expiration = d.int64()
+		}
 	}
 	if d.failed {
 		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
@@ -73,15 +88,20 @@ func decodeRecord(b []byte, r *record) error {
 	return nil
 }
 
-// change is one entry of the history: what a revision did to a key.
+// change is one entry of the history: what a revision did to a key, or, at the end of a revision, to the tree.
 type change struct {
 	tombstone bool
 	// previous is the revision of the version that this one replaced, 0 if the key did not exist.
 	previous int64
 	key      []byte
+	// tree is an encoded TreeChange, and nil in the entry of a key. It stands alone.
+	tree []byte
 }
 
 func appendChange(dst []byte, c *change) []byte {
+	if c.tree != nil {
+		return append(append(dst, flagTree), c.tree...)
+	}
 	var flags byte
 	if c.tombstone {
 		flags |= flagTombstone
@@ -91,6 +111,10 @@ func appendChange(dst []byte, c *change) []byte {
 }
 
 func decodeChange(b []byte, c *change) error {
+	if len(b) > 0 && b[0] == flagTree {
+		*c = change{tree: b[1:]}
+		return nil
+	}
 	if len(b) < 2 || b[0]&^flagTombstone != 0 {
 		return fmt.Errorf("history record %.16x: %w", b, errBadRecord)
 	}

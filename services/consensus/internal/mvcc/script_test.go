@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -52,6 +53,26 @@ func TestScripts(t *testing.T) {
 					}
 					fmt.Fprintf(&out, "through %d\n", through)
 				})
+			case "tree": // one ReadTreeRequest a line
+				for line := range strings.Lines(d.Input) {
+					r := &consensusv1.ReadTreeRequest{}
+					require.NoError(t, prototext.Unmarshal([]byte(line), r))
+					got, err := s.ReadTree(context.Background(), r.GetPath(), r.GetRecursive())
+					require.NoError(t, err)
+					if got.Failure != nil {
+						fmt.Fprintln(&out, failureText(got.Failure))
+						continue
+					}
+					fmt.Fprintf(&out, "%s at %d\n", nodeText(got.Node), got.Revision)
+				}
+			case "due":
+				var at int64
+				d.ScanArgs(t, "at", &at)
+				due, err := s.Due(at, 100)
+				require.NoError(t, err)
+				for _, op := range due {
+					fmt.Fprintf(&out, "%s directory=%t at %d\n", op.GetPath(), op.GetDir(), op.GetExpiration())
+				}
 			case "rows": // what Pebble holds
 				require.NoError(t, s.each([]byte{0}, []byte{0xff, 0}, func(k, v []byte) error {
 					if space(k[0]) != spaceMeta {
@@ -127,6 +148,46 @@ func rangeText(r *consensusv1.RangeResult) string {
 	return s
 }
 
+func treeChangeText(c *consensusv1.TreeChange) string {
+	s := " tree " + strings.ToLower(strings.TrimPrefix(c.GetAction().String(), "TREE_ACTION_"))
+	if c.GetNode() != nil {
+		s += " " + nodeText(c.GetNode())
+	}
+	if c.GetPrevNode() != nil {
+		s += " was " + nodeText(c.GetPrevNode())
+	}
+	if len(c.GetRemoved()) > 0 {
+		s += fmt.Sprintf(" with %q", c.GetRemoved())
+	}
+	if c.GetSilent() {
+		s += " silent"
+	}
+	return s
+}
+
+func nodeText(n *consensusv1.TreeNode) string {
+	s := string(n.GetPath())
+	if n.GetDir() {
+		s += " dir"
+	}
+	if len(n.GetValue()) > 0 {
+		s += fmt.Sprintf(" =%s", n.GetValue())
+	}
+	s += fmt.Sprintf("(create %d mod %d", n.GetCreateRevision(), n.GetModRevision())
+	if n.GetExpiration() != 0 {
+		s += fmt.Sprintf(" until %d", n.GetExpiration())
+	}
+	s += ")"
+	if len(n.GetNodes()) > 0 {
+		s += " {"
+		for _, child := range n.GetNodes() {
+			s += " " + nodeText(child)
+		}
+		s += " }"
+	}
+	return s
+}
+
 func commitText(c *consensusv1.Commit) string {
 	s := fmt.Sprintf("revision %d:", c.GetRevision())
 	for _, e := range c.GetEvents() {
@@ -138,6 +199,9 @@ func commitText(c *consensusv1.Commit) string {
 		if e.GetPrevKv() != nil {
 			s += " was " + kvText(e.GetPrevKv())
 		}
+	}
+	if c.GetTree() != nil {
+		s += treeChangeText(c.GetTree())
 	}
 	return s
 }
@@ -151,6 +215,8 @@ func resultText(r *consensusv1.Result) string {
 		s = deleteText(x.DeleteRange)
 	case *consensusv1.Result_Txn:
 		s = txnText(x.Txn)
+	case *consensusv1.Result_Tree:
+		s = treeText(x.Tree)
 	case *consensusv1.Result_LeaseRevoke:
 		s = fmt.Sprintf("revoked %v", x.LeaseRevoke.GetRevoked())
 	case *consensusv1.Result_LeaseAcquire:
@@ -171,6 +237,21 @@ func putText(r *consensusv1.PutResult) string {
 		return "put, was " + kvText(r.GetPrevKv())
 	}
 	return "put"
+}
+
+func treeText(r *consensusv1.TreeResult) string {
+	if f := r.GetFailure(); f != nil {
+		return failureText(f)
+	}
+	s := "now " + nodeText(r.GetNode())
+	if r.GetPrevNode() != nil {
+		s += ", was " + nodeText(r.GetPrevNode())
+	}
+	return s
+}
+
+func failureText(f *consensusv1.TreeFailure) string {
+	return fmt.Sprintf("declined, %s: %s", strings.ToLower(strings.TrimPrefix(f.GetCode().String(), "CODE_")), f.GetCause())
 }
 
 func deleteText(r *consensusv1.DeleteRangeResult) string {
@@ -212,12 +293,31 @@ func rowText(t *testing.T, k, v []byte) string {
 		if r.tombstone {
 			return fmt.Sprintf("version %s@%d.%d tombstone", key, revision, r.sub)
 		}
-		return fmt.Sprintf("version %s@%d.%d =%s create %d version %d lease %d", key, revision, r.sub, r.value, r.create, r.version, r.lease)
+		s := fmt.Sprintf("version %s@%d.%d =%s create %d version %d lease %d", key, revision, r.sub, r.value, r.create, r.version, r.lease)
+		if r.expiration != 0 {
+			s += fmt.Sprintf(" until %d", r.expiration)
+		}
+		return s
+	case spaceDir:
+		path, err := splitDirKey(k)
+		require.NoError(t, err)
+		d, err := decodeDir(v)
+		require.NoError(t, err)
+		return fmt.Sprintf("directory %s create %d mod %d until %d", path, d.Create, d.Mod, d.Expiration)
+	case spaceExpiry:
+		at, kind, path, err := splitExpiryKey(k)
+		require.NoError(t, err)
+		return fmt.Sprintf("expiry %d directory=%t %s", at, kind == expiryDir, path)
 	case spaceHistory:
 		revision, sub, err := splitHistoryKey(k)
 		require.NoError(t, err)
 		var c change
 		require.NoError(t, decodeChange(v, &c))
+		if c.tree != nil {
+			done := &consensusv1.TreeChange{}
+			require.NoError(t, proto.Unmarshal(c.tree, done))
+			return fmt.Sprintf("history %d.tree%s", revision, treeChangeText(done))
+		}
 		return fmt.Sprintf("history %d.%d %s tombstone=%t previous %d", revision, sub, c.key, c.tombstone, c.previous)
 	case spaceLease:
 		id, err := splitLeaseKey(k)

@@ -1,0 +1,187 @@
+package mvcc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/tree"
+)
+
+// The records of directories, and the times at which files and directories end, stand beside the keys: no range, watch,
+// hash or lease of keys meets them. They have one version, the newest.
+
+func appendDirKey(dst, path []byte) []byte {
+	dst = append(dst, byte(spaceDir))
+	dst = append(dst, path...)
+	return append(dst, 0)
+}
+
+func splitDirKey(k []byte) ([]byte, error) {
+	if len(k) < 3 || k[0] != byte(spaceDir) || k[len(k)-1] != 0 {
+		return nil, fmt.Errorf("directory %x: %w", k, errBadKey)
+	}
+	return k[1 : len(k)-1], nil
+}
+
+func appendDir(dst []byte, d *tree.Dir) []byte {
+	dst = binary.AppendUvarint(dst, uint64(d.Create))
+	dst = binary.AppendUvarint(dst, uint64(d.Mod))
+	return binary.AppendUvarint(dst, uint64(d.Expiration))
+}
+
+func decodeDir(b []byte) (*tree.Dir, error) {
+	d := decoder{b: b}
+	dir := &tree.Dir{Create: d.int64(), Mod: d.int64(), Expiration: d.int64()}
+	if d.failed || len(d.b) != 0 {
+		return nil, fmt.Errorf("directory record %.16x: %w", b, errBadRecord)
+	}
+	return dir, nil
+}
+
+// seekDir reads a record, nil if there is none.
+func seekDir(it *pebble.Iterator, path []byte) (*tree.Dir, error) {
+	if !it.SeekPrefixGE(appendDirKey(nil, path)) {
+		return nil, it.Error()
+	}
+	b, err := it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	return decodeDir(b)
+}
+
+// scanDirs calls fn with the records of [low, high) that base sees, in order, until it wants no more.
+func scanDirs(base *pebble.Iterator, low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
+	o := &pebble.IterOptions{LowerBound: appendDirKey(nil, low), UpperBound: appendDirKey(nil, high)}
+	it, err := base.Clone(pebble.CloneOptions{IterOptions: o})
+	if err != nil {
+		return err
+	}
+	err = eachRow(it, func(k, v []byte) error {
+		path, err := splitDirKey(k)
+		if err != nil {
+			return err
+		}
+		dir, err := decodeDir(v)
+		if err != nil {
+			return err
+		}
+		more, err := fn(path, dir)
+		if err == nil && !more {
+			err = errEnough
+		}
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// dirOverlay holds the records that the batch at hand has changed, in front of what is committed.
+type dirOverlay struct {
+	// records are nil where they were deleted.
+	records map[string]*tree.Dir
+	// paths are those of records, in order.
+	paths []string
+}
+
+func (o *dirOverlay) reset() {
+	clear(o.records)
+	o.paths = o.paths[:0]
+}
+
+func (o *dirOverlay) set(path []byte, dir *tree.Dir) {
+	if o.records == nil {
+		o.records = make(map[string]*tree.Dir)
+	}
+	key := string(path)
+	if _, known := o.records[key]; !known {
+		i, _ := slices.BinarySearch(o.paths, key)
+		o.paths = slices.Insert(o.paths, i, key)
+	}
+	o.records[key] = dir
+}
+
+// within returns the changed paths of [low, high).
+func (o *dirOverlay) within(low, high []byte) []string {
+	from, _ := slices.BinarySearch(o.paths, string(low))
+	to, _ := slices.BinarySearch(o.paths, string(high))
+	return o.paths[from:max(from, to)]
+}
+
+// dirMerge lays changed records over a scan of what is committed.
+type dirMerge struct {
+	o       *dirOverlay
+	changed []string
+	fn      func([]byte, *tree.Dir) (bool, error)
+	done    bool
+}
+
+// base takes the next committed record.
+func (m *dirMerge) base(path []byte, dir *tree.Dir) (bool, error) {
+	if err := m.before(path); err != nil || m.done {
+		return false, err
+	}
+	if len(m.changed) > 0 && m.changed[0] == string(path) {
+		return true, nil // the overlay knows better, and comes with the next
+	}
+	return m.emit(path, dir)
+}
+
+// before emits the changed records below limit, all if it is nil.
+func (m *dirMerge) before(limit []byte) error {
+	for len(m.changed) > 0 && !m.done && (limit == nil || m.changed[0] < string(limit)) {
+		path := m.changed[0]
+		m.changed = m.changed[1:]
+		if dir := m.o.records[path]; dir != nil {
+			if _, err := m.emit([]byte(path), dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *dirMerge) emit(path []byte, dir *tree.Dir) (bool, error) {
+	more, err := m.fn(path, dir)
+	m.done = !more
+	return more, err
+}
+
+// Kinds in the keys of expiries. At the same time, a file goes before a directory.
+const (
+	expiryFile byte = iota
+	expiryDir
+)
+
+func appendExpiryKey(dst []byte, at int64, kind byte, path []byte) []byte {
+	dst = append(dst, byte(spaceExpiry))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(at))
+	dst = append(dst, kind)
+	dst = append(dst, path...)
+	return append(dst, 0)
+}
+
+func splitExpiryKey(k []byte) (at int64, kind byte, path []byte, err error) {
+	if len(k) < 1+8+1+2 || k[0] != byte(spaceExpiry) || k[len(k)-1] != 0 {
+		return 0, 0, nil, fmt.Errorf("expiry %x: %w", k, errBadKey)
+	}
+	return int64(binary.BigEndian.Uint64(k[1:])), k[9], bytes.Clone(k[10 : len(k)-1]), nil
+}
+
+// expiryBounds returns the stretch of expiries up to and including a time.
+func expiryBounds(until int64) (lower, upper []byte) {
+	lower, upper = spaceExpiry.bounds()
+	if until < math.MaxInt64 {
+		upper = binary.BigEndian.AppendUint64([]byte{byte(spaceExpiry)}, uint64(until+1))
+		upper = append(upper, 0)
+	}
+	return lower, upper
+}
