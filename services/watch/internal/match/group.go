@@ -12,8 +12,9 @@ type group struct {
 	members []*watch
 	// pending gathers the events of the commits that are being matched. It is handed on, never reused.
 	pending []*consensusv1.Event
-	bytes   int  // the weight of pending
-	touched bool // listed as having had pending events since the last batch
+	bytes   int   // the weight of pending
+	touched bool  // listed as having had pending events since the last batch
+	treeAt  int64 // the revision of the newest pending event of the tree
 }
 
 func (g *group) join(w *watch) {

@@ -1,9 +1,6 @@
 package match
 
-import (
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/watch/internal/interval"
-)
+import "github.com/quoratedb/quorate/services/watch/internal/interval"
 
 // index finds the groups that an event concerns: by key for watches of one key, by interval for the others.
 type index struct {
@@ -13,7 +10,7 @@ type index struct {
 	found []*slot
 }
 
-// slot holds the groups of one key or interval, which differ in their filters: eight at most.
+// slot holds the groups of one key or interval, which differ in their filters: sixteen at most.
 type slot struct{ groups []*group }
 
 func newIndex() index { return index{points: make(map[string]*slot)} }
@@ -68,12 +65,12 @@ func (x *index) drop(g *group) {
 	}
 }
 
-// match returns the slots whose key or interval holds the event's key. The result is good until the next call.
-func (x *index) match(event *consensusv1.Event) []*slot {
+// match returns the slots whose key or interval holds a key. The result is good until the next call.
+func (x *index) match(key []byte) []*slot {
 	x.found = x.found[:0]
-	if s, ok := x.points[string(event.Kv.Key)]; ok {
+	if s, ok := x.points[string(key)]; ok {
 		x.found = append(x.found, s)
 	}
-	x.found = x.spans.Stab(event.Kv.Key, x.found)
+	x.found = x.spans.Stab(key, x.found)
 	return x.found
 }

@@ -23,6 +23,9 @@ func (n *Node) match(commits []*consensusv1.Commit, through int64) {
 			continue
 		}
 		n.mu.ring.add(commit)
+		if commit.Tree != nil {
+			n.matchTreeLocked(commit)
+		}
 		for _, event := range commit.Events {
 			n.matchLocked(event)
 		}
@@ -44,7 +47,7 @@ func (n *Node) match(commits []*consensusv1.Commit, through int64) {
 // matchLocked adds an event to the groups that want it.
 func (n *Node) matchLocked(event *consensusv1.Event) {
 	var stripped *consensusv1.Event // made once for all groups that do not ask for the previous version
-	for _, s := range n.mu.index.match(event) {
+	for _, s := range n.mu.index.match(event.Kv.Key) {
 		for _, g := range s.groups {
 			if !g.sel.wantsType(event.Type) {
 				continue
@@ -56,14 +59,44 @@ func (n *Node) matchLocked(event *consensusv1.Event) {
 				}
 				shown = stripped
 			}
-			g.pending = append(g.pending, shown)
-			g.bytes += weight.Event(shown)
-			n.mu.full = n.mu.full || g.bytes >= n.cfg.DeliveryBytesMax
-			if !g.touched {
-				g.touched = true
-				n.mu.touched = append(n.mu.touched, g)
+			n.addLocked(g, shown)
+		}
+	}
+}
+
+// addLocked adds an event to what is pending for a group.
+func (n *Node) addLocked(g *group, shown *consensusv1.Event) {
+	g.pending = append(g.pending, shown)
+	g.bytes += weight.Event(shown)
+	n.mu.full = n.mu.full || g.bytes >= n.cfg.DeliveryBytesMax
+	if !g.touched {
+		g.touched = true
+		n.mu.touched = append(n.mu.touched, g)
+	}
+}
+
+// matchTreeLocked adds what a commit means to the tree to the groups that want it, each once, before its events.
+func (n *Node) matchTreeLocked(commit *consensusv1.Commit) {
+	var event *consensusv1.Event // made once for all
+	tell := func(key []byte, t consensusv1.Event_Type) {
+		for _, s := range n.mu.index.match(key) {
+			for _, g := range s.groups {
+				if !g.sel.tree || g.treeAt == commit.Revision || t != consensusv1.Event_TREE && !g.sel.wantsType(t) {
+					continue
+				}
+				if event == nil {
+					event = treeEvent(commit)
+				}
+				g.treeAt = commit.Revision
+				n.addLocked(g, event)
 			}
 		}
+	}
+	for _, path := range treePaths(commit.Tree) {
+		tell(path, consensusv1.Event_TREE)
+	}
+	for _, event := range commit.Events {
+		tell(event.Kv.Key, event.Type)
 	}
 }
 

@@ -76,11 +76,10 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 	var events []*consensusv1.Event
 	bytes, looked := 0, 0
 	for looked < ringCommitsMax && first+looked < r.length && bytes < n.cfg.DeliveryBytesMax {
-		for _, event := range r.at(first + looked).Events {
-			if w.sel.wants(event) {
-				events = append(events, w.sel.shown(event))
-				bytes += weight.Event(event)
-			}
+		had := len(events)
+		events = w.sel.selected(events, r.at(first+looked))
+		for _, event := range events[had:] {
+			bytes += weight.Event(event)
 		}
 		looked++
 	}
@@ -133,11 +132,7 @@ func (n *Node) readHistory(ctx context.Context, w *watch, to int64) (*delivery.D
 	}
 	var events []*consensusv1.Event
 	for _, commit := range resp.Commits {
-		for _, event := range commit.Events {
-			if w.sel.wants(event) {
-				events = append(events, w.sel.shown(event))
-			}
-		}
+		events = w.sel.selected(events, commit)
 	}
 	w.vetted = true
 	if !w.session.lineUp(w, resp.ThroughRevision+1) {

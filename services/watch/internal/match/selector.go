@@ -1,6 +1,8 @@
 package match
 
 import (
+	"slices"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/interval"
@@ -13,11 +15,12 @@ type selector struct {
 	noPut    bool
 	noDelete bool
 	prevKV   bool
+	tree     bool // what a revision means to the tree, too
 }
 
 // selectorOf reads a watch's request: an empty range end means the key alone, a single zero byte everything from it on.
 func selectorOf(w *watchv1.Watch) selector {
-	s := selector{noPut: w.NoPut, noDelete: w.NoDelete, prevKV: w.PrevKv}
+	s := selector{noPut: w.NoPut, noDelete: w.NoDelete, prevKV: w.PrevKv, tree: w.Tree}
 	switch end := string(w.RangeEnd); end {
 	case "":
 		s.point = true
@@ -55,10 +58,52 @@ func (s selector) wants(event *consensusv1.Event) bool {
 	if !s.wantsType(event.Type) {
 		return false
 	}
+	return s.spans(event.Kv.Key)
+}
+
+// spans tells whether a key is one that the selector watches.
+func (s selector) spans(key []byte) bool {
 	if s.point {
-		return string(event.Kv.Key) == s.span.From
+		return string(key) == s.span.From
 	}
-	return s.span.Contains(event.Kv.Key)
+	return s.span.Contains(key)
+}
+
+// wantsTree tells whether the selector selects what a commit means to the tree: if one of its events is wanted, or a path
+// is watched that changed without an event.
+func (s selector) wantsTree(commit *consensusv1.Commit) bool {
+	if !s.tree || commit.Tree == nil {
+		return false
+	}
+	return slices.ContainsFunc(commit.Events, s.wants) || slices.ContainsFunc(treePaths(commit.Tree), s.spans)
+}
+
+// selected appends what the selector's watches are to see of a commit.
+func (s selector) selected(events []*consensusv1.Event, commit *consensusv1.Commit) []*consensusv1.Event {
+	if s.wantsTree(commit) {
+		events = append(events, treeEvent(commit))
+	}
+	for _, event := range commit.Events {
+		if s.wants(event) {
+			events = append(events, s.shown(event))
+		}
+	}
+	return events
+}
+
+// treePaths returns the paths that a change of the tree concerns, beside those that its revision's events are for.
+func treePaths(tree *consensusv1.TreeChange) [][]byte {
+	if tree.Node == nil {
+		return nil
+	}
+	return append([][]byte{tree.Node.Path}, tree.Removed...)
+}
+
+// treeEvent makes an event of what a commit means to the tree.
+func treeEvent(commit *consensusv1.Commit) *consensusv1.Event {
+	return &consensusv1.Event{
+		Type: consensusv1.Event_TREE, Kv: &consensusv1.KeyValue{ModRevision: commit.Revision}, Tree: commit.Tree,
+	}
 }
 
 // shown returns an event as the selector's watches are to see it. It does not change event, which others share.

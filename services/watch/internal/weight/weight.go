@@ -17,12 +17,23 @@ func Commit(commit *consensusv1.Commit) int {
 	for _, event := range commit.Events {
 		bytes += Event(event)
 	}
-	return bytes
+	return bytes + treeChange(commit.Tree)
 }
 
 // Event returns the weight of an event with its values.
 func Event(event *consensusv1.Event) int {
-	return eventBytes + keyValue(event.Kv) + keyValue(event.PrevKv)
+	return eventBytes + keyValue(event.Kv) + keyValue(event.PrevKv) + treeChange(event.Tree)
+}
+
+func treeChange(tree *consensusv1.TreeChange) int {
+	if tree == nil {
+		return 0
+	}
+	bytes := keyValueBytes + len(tree.Node.GetPath()) + len(tree.PrevNode.GetPath())
+	for _, path := range tree.Removed {
+		bytes += eventBytes + len(path)
+	}
+	return bytes
 }
 
 func keyValue(kv *consensusv1.KeyValue) int {
