@@ -87,7 +87,7 @@ SCALE ?= 1
 
 .PHONY: conformance
 conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
-	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(RUN)'
+	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(value RUN)'
 SERVER ?= bin/quorate
 RUN ?=
 

@@ -1,0 +1,35 @@
+package main
+
+// benchCase is one line of the table.
+type benchCase struct {
+	name, title string
+	// unit is what value counts, the higher the better unless lowerIsBetter.
+	unit          string
+	lowerIsBetter bool
+	// long cases run only when they are named.
+	long bool
+	args []string
+	// run loads a fresh server and measures it.
+	run func(*trial) error
+}
+
+// unlimited lifts the limit on size that etcd has by default.
+var unlimited = []string{"--quota-backend-bytes=17179869184"}
+
+var cases = []benchCase{
+	{name: "put-1", title: "put, 1 client", unit: "put/s", run: putWith(1, 1, 3_000)},
+	{name: "put-100", title: "put, 100 clients", unit: "put/s", run: putWith(100, 100, 60_000)},
+	{name: "put-1000", title: "put, 1000 clients on 100 connections", unit: "put/s", run: putWith(1000, 100, 100_000)},
+	{name: "range-linearizable", title: "linearizable range of one key, 1000 clients", unit: "range/s", run: rangeOne("l")},
+	{name: "range-serializable", title: "serializable range of one key, 1000 clients", unit: "range/s", run: rangeOne("s")},
+	{name: "range-many", title: "range of 1,000 keys of 1 KB, 16 clients", unit: "range/s", run: rangeMany},
+	{name: "list", title: "list of 100,000 keys of 1 KB in pages of 500 with counts, 4 clients", unit: "keys/s", run: list},
+	{name: "txn", title: "txn: compare mod revision, put or get, 100 clients", unit: "txn/s", run: transact},
+	{name: "watch", title: "1,000 watchers of 100 ranges; p99 from put to event", unit: "events/s", run: watch},
+	{name: "keepalive", title: "lease keep-alive, 100 clients", unit: "keep-alive/s", run: keepAlive},
+	{name: "grant", title: "lease grant, 100 clients", unit: "grant/s", run: grant},
+	{name: "expire", title: "100,000 leases with a key each that expire at once", unit: "lease/s", args: unlimited, run: expire},
+	{name: "compact", title: "put during compaction of 200,000 revisions, 100 clients", unit: "put/s", args: unlimited, run: compact},
+	{name: "million-load", title: "load 1,000,000 keys of 1 KB, 1000 clients", unit: "put/s", long: true, args: unlimited, run: million(false)},
+	{name: "million-restart", title: "start with 1,000,000 keys of 1 KB until it serves", unit: "s", lowerIsBetter: true, long: true, args: unlimited, run: million(true)},
+}

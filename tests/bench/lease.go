@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+const (
+	// expireTTLSeconds is longer than it takes to grant all leases that expire at once.
+	expireTTLSeconds = 60
+	// expireWithin bounds the wait for the last of them.
+	expireWithin = 5 * time.Minute
+	// expirePoll is how often the leases that are left are counted.
+	expirePoll = 100 * time.Millisecond
+)
+
+func grant(t *trial) error {
+	l, err := newLoad(t, 100)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	ops := t.times(30_000)
+	return t.measure(ops, func() error {
+		took, err := l.run(ops, 100, func(_, client int) error {
+			_, err := l.lease(client).LeaseGrant(l.ctx, &pb.LeaseGrantRequest{TTL: 3600})
+			return err
+		})
+		t.latencies(took)
+		return err
+	})
+}
+
+// expire grants leases with a key each, freezes the server until all are overdue, and measures how fast they go once it runs again: so they expire
+// in one moment, however long the grants took.
+func expire(t *trial) error {
+	l, err := newLoad(t, 100)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	leases := t.times(100_000)
+	begin := time.Now()
+	if _, err := l.run(leases, 500, func(op, client int) error {
+		id := int64(op + 1)
+		if _, err := l.lease(client).LeaseGrant(l.ctx, &pb.LeaseGrantRequest{ID: id, TTL: expireTTLSeconds}); err != nil {
+			return err
+		}
+		_, err := l.kv(client).Put(l.ctx, &pb.PutRequest{Key: []byte(fillKey("leased", op)), Lease: id})
+		return err
+	}); err != nil {
+		return err
+	}
+	granted := time.Since(begin)
+	left, err := l.leasesLeft()
+	if err != nil {
+		return err
+	}
+	if left != leases {
+		return fmt.Errorf("granting took %v, too long: %d of %d leases are left", granted, left, leases)
+	}
+	if err := t.server.Pause(); err != nil {
+		return err
+	}
+	waited := pause(l, (expireTTLSeconds+2)*time.Second)
+	if err := t.server.Resume(); err != nil {
+		return err
+	}
+	if waited != nil {
+		return waited
+	}
+	return t.measure(leases, func() error {
+		for deadline := time.Now().Add(expireWithin); ; {
+			left, err := l.leasesLeft()
+			if err != nil || left == 0 {
+				return err
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%d leases are left after %v", left, expireWithin)
+			}
+			if err := pause(l, expirePoll); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// leasesLeft counts by the keys, which is cheap for both systems.
+func (l *load) leasesLeft() (int, error) {
+	resp, err := l.kv(0).Range(l.ctx, &pb.RangeRequest{Key: []byte("leased/"), RangeEnd: keyEnd("leased"), CountOnly: true})
+	return int(resp.GetCount()), err
+}

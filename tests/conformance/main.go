@@ -1,0 +1,134 @@
+// Command conformance runs etcd's own cross-implementation suite (the package common of go.etcd.io/etcd/tests/v3, its e2e half) against a
+// server that takes etcd's flags, and says what passed, failed and was skipped. The suite comes as a Go module; nothing of it is copied.
+//
+// The file passing.txt beside it lists what must pass. The command fails when one of these does not, and names what passes beyond them. It is
+// run by make conformance; E2E_TEST_MINIMAL=true makes the suite itself leave out a part of its clusters.
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+const suite = "go.etcd.io/etcd/tests/v3"
+
+//go:embed passing.txt
+var passing string
+
+func main() {
+	server := flag.String("server", "", "binary to test")
+	run := flag.String("run", "", "regular expression of the tests to run, all if empty")
+	timeout := flag.Duration("timeout", time.Hour, "time for all tests")
+	list := flag.Bool("list", false, "print the names of what passed, in the form of passing.txt, and nothing else")
+	flag.Parse()
+	r, err := conduct(*server, *run, *timeout, !*list)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(2)
+	}
+	if *list {
+		fmt.Println(strings.Join(r.named("PASS"), "\n"))
+		return
+	}
+	if !r.report(os.Stdout, required(*run)) {
+		os.Exit(1)
+	}
+}
+
+// required are the tests of passing.txt that a run of all tests, or of those that match, includes.
+func required(run string) []string {
+	var names []string
+	for line := range strings.Lines(passing) {
+		name := strings.TrimSpace(line)
+		if name != "" && !strings.HasPrefix(name, "#") && selected(run, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// selected follows the rules of go test: each part between slashes is matched by the part of the expression at its place.
+func selected(run, name string) bool {
+	parts := strings.Split(name, "/")
+	for i, expression := range strings.Split(run, "/") {
+		matched := false
+		if i < len(parts) {
+			matched, _ = regexp.MatchString(expression, parts[i])
+		}
+		if !matched && expression != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// conduct builds the suite and runs it, with its output on ours if loud.
+func conduct(server, run string, timeout time.Duration, loud bool) (*results, error) {
+	root := harness.Root()
+	binary := filepath.Join(root, "bin", "peers", "common.test")
+	if err := goTool("test", "-tags=e2e", "-c", "-o", binary, suite+"/common").Run(); err != nil {
+		return nil, fmt.Errorf("build the suite: %w", err)
+	}
+	var where bytes.Buffer
+	list := goTool("list", "-m", "-f={{.Dir}}", suite)
+	list.Stdout = &where
+	if err := list.Run(); err != nil {
+		return nil, fmt.Errorf("find the suite: %w", err)
+	}
+	dir, err := programs(server)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.Command(binary, "-test.v", "-test.timeout="+timeout.String(), "-test.run="+run, "-bin-dir="+dir)
+	// Some tests read files beside themselves.
+	cmd.Dir = filepath.Join(strings.TrimSpace(where.String()), "common")
+	r := &results{outcome: map[string]string{}, loud: loud}
+	cmd.Stdout, cmd.Stderr = r, r
+	var failed *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &failed) {
+		return nil, fmt.Errorf("run the suite: %w", err)
+	}
+	r.ended = strings.TrimSpace(cmd.ProcessState.String())
+	return r, nil
+}
+
+// programs makes a folder with the programs that the suite calls, under etcd's names.
+func programs(server string) (string, error) {
+	dir, err := os.MkdirTemp("", "quorate-conformance-")
+	if err != nil {
+		return "", err
+	}
+	links := map[string]string{"etcd": server}
+	for _, tool := range []string{"etcdctl", "etcdutl"} {
+		if links[tool], err = harness.Peer(tool); err != nil {
+			return "", err
+		}
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// goTool runs the go command in the module that pins the suite.
+func goTool(args ...string) *exec.Cmd {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = filepath.Join(harness.Root(), "tests")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	return cmd
+}
