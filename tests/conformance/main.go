@@ -58,16 +58,14 @@ func required(run string) []string {
 	return names
 }
 
-// selected follows the rules of go test: each part between slashes is matched by the part of the expression at its place.
+// selected follows the rules of go test: each part of a name between slashes is matched by the part of the expression at its place, if there is one.
 func selected(run, name string) bool {
-	parts := strings.Split(name, "/")
-	for i, expression := range strings.Split(run, "/") {
-		matched := false
-		if i < len(parts) {
-			matched, _ = regexp.MatchString(expression, parts[i])
-		}
-		if !matched && expression != "" {
-			return false
+	expressions := strings.Split(run, "/")
+	for i, part := range strings.Split(name, "/") {
+		if i < len(expressions) {
+			if matched, err := regexp.MatchString(expressions[i], part); err != nil || !matched {
+				return false
+			}
 		}
 	}
 	return true
