@@ -16,6 +16,8 @@ type appender struct {
 	log     *logstore.Store
 	inbox   *mailbox.Mailbox[*raftpb.Message]
 	deliver func([]*raftpb.Message)
+	// install has the state replaced by the one that was received; the applier does it.
+	install func(ctx context.Context) error
 	// truncate takes indexes up to which the log may be dropped; only the newest counts.
 	truncate chan uint64
 	// appended counts the finished appends that had entries. The replica compares it with those it has sent.
@@ -40,7 +42,7 @@ func (a *appender) run(ctx context.Context) error {
 			}
 		case <-a.inbox.Ready():
 			messages = a.inbox.Take(messages)
-			if err := a.append(messages); err != nil {
+			if err := a.append(ctx, messages); err != nil {
 				return fmt.Errorf("append to the log: %w", err)
 			}
 		}
@@ -49,10 +51,10 @@ func (a *appender) run(ctx context.Context) error {
 
 // append writes messages with as few syncs as they allow: one, unless a later message overwrites entries of an
 // earlier one.
-func (a *appender) append(messages []*raftpb.Message) error {
+func (a *appender) append(ctx context.Context, messages []*raftpb.Message) error {
 	for len(messages) > 0 {
 		n := mergeable(messages)
-		if err := a.appendMerged(messages[:n]); err != nil {
+		if err := a.appendMerged(ctx, messages[:n]); err != nil {
 			return err
 		}
 		messages = messages[n:]
@@ -60,10 +62,13 @@ func (a *appender) append(messages []*raftpb.Message) error {
 	return nil
 }
 
-// mergeable returns how many of the messages have entries that follow each other.
+// mergeable returns how many of the messages have entries that follow each other. A snapshot goes alone.
 func mergeable(messages []*raftpb.Message) int {
 	var last uint64
 	for i, m := range messages {
+		if m.GetSnapshot() != nil {
+			return max(i, 1)
+		}
 		entries := m.GetEntries()
 		if len(entries) == 0 {
 			continue
@@ -76,7 +81,7 @@ func mergeable(messages []*raftpb.Message) int {
 	return len(messages)
 }
 
-func (a *appender) appendMerged(messages []*raftpb.Message) error {
+func (a *appender) appendMerged(ctx context.Context, messages []*raftpb.Message) error {
 	var (
 		entries   []*raftpb.Entry
 		hardState *raftpb.HardState
@@ -93,6 +98,11 @@ func (a *appender) appendMerged(messages []*raftpb.Message) error {
 		}
 		responses = append(responses, m.GetResponses()...)
 	}
+	if snapshot := messages[0].GetSnapshot(); snapshot != nil {
+		if err := a.installSnapshot(ctx, snapshot.GetMetadata()); err != nil {
+			return fmt.Errorf("install a snapshot: %w", err)
+		}
+	}
 	// Without responses nobody relies on the write (a commit index, usually): it rides on the next sync.
 	if err := a.log.Append(entries, hardState, len(responses) > 0); err != nil {
 		return err
@@ -100,4 +110,18 @@ func (a *appender) appendMerged(messages []*raftpb.Message) error {
 	a.appended.Add(appends)
 	a.deliver(responses)
 	return nil
+}
+
+// installSnapshot replaces the state and lets the log begin behind it. See install.go for what a crash leaves.
+func (a *appender) installSnapshot(ctx context.Context, metadata *raftpb.SnapshotMetadata) error {
+	if err := noteInstall(a.log, metadata.GetIndex()); err != nil {
+		return err
+	}
+	if err := a.install(ctx); err != nil {
+		return err
+	}
+	if err := a.log.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState()); err != nil {
+		return err
+	}
+	return forgetInstall(a.log)
 }

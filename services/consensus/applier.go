@@ -18,7 +18,7 @@ import (
 // applier owns the write side of the state store: committed entries become one batch, and once that is visible the
 // waiting callers are answered and the feed is told.
 type applier struct {
-	store       *mvcc.Store
+	state       *atomic.Pointer[mvcc.Store]
 	feed        *feed.Feed
 	members     *membership
 	pending     *pending
@@ -27,7 +27,14 @@ type applier struct {
 	deliver     func([]*raftpb.Message)
 	confChanges chan<- confChange
 	changes     *changeWaiters
-	finished    []finishedChange // of the batch that is being applied
+	// finished and confState are what the batch that is being applied did to the membership.
+	finished  []finishedChange
+	confState *raftpb.ConfState
+
+	// installs takes requests to replace the state, replace does it.
+	installs chan chan<- error
+	replace  func(context.Context) error
+	point    *snapshotPoint
 
 	// current is closed once an entry is applied whose term began after the member was opened (at termAtOpen): all
 	// that was acknowledged before the restart is then in the state.
@@ -37,6 +44,8 @@ type applier struct {
 	// applied is the newest index that is visible to readers, and term its term.
 	applied, term atomic.Uint64
 }
+
+func (a *applier) store() *mvcc.Store { return a.state.Load() }
 
 // answer is what a caller will be told once the batch that holds its command is visible.
 type answer struct {
@@ -56,13 +65,49 @@ func (a *applier) run(ctx context.Context) error {
 			if err := a.apply(ctx, messages); err != nil {
 				return fmt.Errorf("apply: %w", err)
 			}
+		case reply := <-a.installs:
+			err := a.replaceState(ctx)
+			reply <- err
+			if err != nil {
+				return fmt.Errorf("replace the state: %w", err)
+			}
 		}
+	}
+}
+
+// install is what the appender calls: it has the state replaced on the applier's goroutine.
+func (a *applier) install(ctx context.Context) error {
+	reply := make(chan error, 1)
+	select {
+	case a.installs <- reply:
+		return <-reply
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// replaceState goes on from another member's state. Entries up to its index may still come; apply passes them over.
+func (a *applier) replaceState(ctx context.Context) error {
+	if err := a.replace(ctx); err != nil {
+		return err
+	}
+	index, term := a.store().Applied()
+	a.applied.Store(index)
+	a.reached(term)
+	a.reads.advance(index)
+	return nil
+}
+
+// reached notes the term of what is applied.
+func (a *applier) reached(term uint64) {
+	if a.term.Swap(term) <= a.termAtOpen && term > a.termAtOpen {
+		close(a.current)
 	}
 }
 
 // apply brings the entries of all messages into the state with one batch.
 func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
-	batch := a.store.Begin()
+	batch := a.store().Begin()
 	defer batch.Close()
 	var (
 		answers   []answer
@@ -72,6 +117,9 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 	)
 	for _, m := range messages {
 		for _, entry := range m.GetEntries() {
+			if entry.GetIndex() <= a.applied.Load() {
+				continue // a snapshot held it
+			}
 			var err error
 			switch entry.GetType() {
 			case raftpb.EntryNormal:
@@ -96,9 +144,9 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 			return fmt.Errorf("write the state of entry %d: %w", last.GetIndex(), err)
 		}
 		a.applied.Store(last.GetIndex())
-		if a.term.Swap(last.GetTerm()) <= a.termAtOpen && last.GetTerm() > a.termAtOpen {
-			close(a.current)
-		}
+		a.reached(last.GetTerm())
+		a.point.set(last.GetIndex(), last.GetTerm(), a.confState)
+		a.confState = nil
 		a.reads.advance(last.GetIndex())
 	}
 	// Announce before answering: whoever has its answer finds its revision in the feed.
@@ -167,7 +215,7 @@ func (a *applier) applyCommand(batch *mvcc.Batch, command *consensusv1.Command) 
 			return nil, nil, err
 		}
 		return &consensusv1.Result{
-			Revision: a.store.Revision(),
+			Revision: a.store().Revision(),
 			Result:   &consensusv1.Result_Publish{Publish: &consensusv1.PublishResult{}},
 		}, nil, nil
 	}
@@ -194,7 +242,8 @@ func (a *applier) applyConfChange(ctx context.Context, batch *mvcc.Batch, entry 
 		return context.Cause(ctx)
 	}
 	// The replica answers a request that it has taken before it can end.
-	if err := a.members.store(batch, <-request.reply); err != nil {
+	a.confState = <-request.reply
+	if err := a.members.store(batch, a.confState); err != nil {
 		return err
 	}
 	a.finished = append(a.finished, finishedChange{change.GetId(), refused})

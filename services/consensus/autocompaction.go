@@ -25,7 +25,7 @@ func (m *Member) compactHistory(ctx context.Context) error {
 // autoCompaction is what the compactor needs of a member.
 type autoCompaction struct{ *Member }
 
-func (m autoCompaction) Revision() int64 { return m.store.Revision() }
+func (m autoCompaction) Revision() int64 { return m.store().Revision() }
 
 func (m autoCompaction) Leading() bool { return m.replica.position.leader.Load() == m.cfg.MemberID }
 

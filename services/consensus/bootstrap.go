@@ -44,9 +44,12 @@ type stores struct {
 // openStores opens or creates both stores and checks that they belong together. It sets the ids in cfg to those of
 // the directory.
 func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, err error) {
-	memberDir := cfg.FS.PathJoin(cfg.DataDir, "member")
-	for _, dir := range []string{"log", "state"} {
-		if err := makeDirDurable(cfg.FS, cfg.FS.PathJoin(memberDir, dir)); err != nil {
+	if err := recoverDirs(*cfg); err != nil {
+		return nil, fmt.Errorf("tidy up after an installation: %w", err)
+	}
+	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
+	for _, dir := range []string{logDir, stateDir} {
+		if err := makeDirDurable(cfg.FS, path(dir)); err != nil {
 			return nil, fmt.Errorf("create the data directory: %w", err)
 		}
 	}
@@ -57,7 +60,7 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 		}
 	}()
 	s.log, err = logstore.Open(logstore.Options{
-		Dir:        cfg.FS.PathJoin(memberDir, "log"),
+		Dir:        path(logDir),
 		FS:         cfg.FS,
 		Logger:     log.With("store", "log"),
 		Registerer: cfg.Registerer,
@@ -66,8 +69,26 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err != nil {
 		return nil, fmt.Errorf("open the raft log: %w", err)
 	}
-	s.state, err = mvcc.Open(mvcc.Options{
-		Dir:           cfg.FS.PathJoin(memberDir, "state"),
+	s.state, err = openState(*cfg, log, fatal)
+	if err != nil {
+		return nil, fmt.Errorf("open the state: %w", err)
+	}
+	if err := s.recoverInstall(); err != nil {
+		return nil, err
+	}
+	if err := s.identify(cfg, log); err != nil {
+		return nil, err
+	}
+	s.members, s.confState, err = loadMembership(s.state, cfg.Transport, cfg.MemberID)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.checkIndexes()
+}
+
+func openState(cfg Config, log *slog.Logger, fatal func(error)) (*mvcc.Store, error) {
+	return mvcc.Open(mvcc.Options{
+		Dir:           cfg.FS.PathJoin(cfg.DataDir, "member", stateDir),
 		FS:            cfg.FS,
 		Logger:        log.With("store", "state"),
 		CacheBytes:    cfg.CacheBytes,
@@ -75,23 +96,12 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 		Registerer:    cfg.Registerer,
 		OnFatal:       fatal,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open the state: %w", err)
-	}
-	if err := s.identify(cfg, log); err != nil {
-		return nil, err
-	}
-	s.members, s.confState, err = loadMembership(s.state, cfg.Transport)
-	if err != nil {
-		return nil, err
-	}
-	return s, s.checkIndexes()
 }
 
 // identify finds out whose data this is, or makes it the configured member's if it is nobody's.
 func (s *stores) identify(cfg *Config, log *slog.Logger) error {
 	identity, known := s.log.Identity()
-	stateIdentity, err := s.stateIdentity()
+	stateIdentity, err := readIdentity(s.state)
 	if err != nil {
 		return err
 	}
@@ -111,8 +121,7 @@ func (s *stores) identify(cfg *Config, log *slog.Logger) error {
 	}
 	cfg.ClusterID, cfg.MemberID = identity.ClusterID, identity.MemberID
 	if applied == 0 {
-		// The first start ended before its state was on disk.
-		return s.bootstrapState(identity)
+		return s.resumeBootstrap(cfg, identity)
 	}
 	if stateIdentity.ClusterID != identity.ClusterID || stateIdentity.MemberID != identity.MemberID {
 		return fmt.Errorf("%w: %s/member/log belongs to member %x of cluster %x, and %s/member/state to member %x of cluster %x: the two must be of one member", ErrForeignData,
@@ -131,8 +140,10 @@ func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("encode the members: %w", err)
 	}
-	if err := s.log.Reset(bootstrapIndex, bootstrapTerm, voters(cfg.Members)); err != nil {
-		return fmt.Errorf("start the raft log: %w", err)
+	if !cfg.Join {
+		if err := s.log.Reset(bootstrapIndex, bootstrapTerm, voters(cfg.Members)); err != nil {
+			return fmt.Errorf("start the raft log: %w", err)
+		}
 	}
 	if err := s.log.SetBlob(blobMembers, members); err != nil {
 		return fmt.Errorf("write the cluster's members: %w", err)
@@ -144,19 +155,55 @@ func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
 	if err := s.log.SetIdentity(identity); err != nil {
 		return fmt.Errorf("write the member's identity: %w", err)
 	}
+	if cfg.Join {
+		log.Info("joining a cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
+		cfg.Transport.SetPeers(cfg.Members, nil)
+		return nil
+	}
 	log.Info("started a new cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
 	return s.bootstrapState(identity)
 }
 
-// bootstrapState writes the state at the bootstrap index, durably.
-func (s *stores) bootstrapState(identity logstore.Identity) error {
+// resumeBootstrap goes on where a first start ended before there was a state: a founder makes it, a member that joins
+// waits for another's.
+func (s *stores) resumeBootstrap(cfg *Config, identity logstore.Identity) error {
+	last, err := s.log.LastIndex()
+	if err != nil {
+		return err
+	}
+	if last >= bootstrapIndex {
+		return s.bootstrapState(identity)
+	}
+	members, err := s.foundingMembers()
+	if err != nil {
+		return err
+	}
+	cfg.Transport.SetPeers(members.GetMembers(), nil)
+	return nil
+}
+
+// foundingMembers are the members that the configuration named at the first start.
+func (s *stores) foundingMembers() (*consensusv1.MembersResponse, error) {
 	encoded, _, err := s.log.Blob(blobMembers)
 	if err != nil {
-		return fmt.Errorf("read the members that the cluster began with: %w", err)
+		return nil, fmt.Errorf("read the members of the first start: %w", err)
 	}
-	var members consensusv1.MembersResponse
-	if err := proto.Unmarshal(encoded, &members); err != nil {
-		return fmt.Errorf("decode the members that the cluster began with: %w", err)
+	members := &consensusv1.MembersResponse{}
+	if err := proto.Unmarshal(encoded, members); err != nil {
+		return nil, fmt.Errorf("decode the members of the first start: %w", err)
+	}
+	return members, nil
+}
+
+// bootstrapState writes the state at the bootstrap index, durably.
+func (s *stores) bootstrapState(identity logstore.Identity) error {
+	members, err := s.foundingMembers()
+	if err != nil {
+		return err
+	}
+	encoded, err := proto.Marshal(members)
+	if err != nil {
+		return fmt.Errorf("encode the members: %w", err)
 	}
 	confState, err := proto.Marshal(voters(members.GetMembers()))
 	if err != nil {
@@ -226,8 +273,8 @@ func (i stateIdentity) encode() []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, i.ClusterID), i.MemberID)
 }
 
-func (s *stores) stateIdentity() (stateIdentity, error) {
-	b, err := s.state.Meta(metaIdentity)
+func readIdentity(store *mvcc.Store) (stateIdentity, error) {
+	b, err := store.Meta(metaIdentity)
 	if err != nil {
 		return stateIdentity{}, fmt.Errorf("read the state's identity: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
 // network delivers raft messages between members of one process, unless their link is cut.
@@ -40,10 +41,36 @@ func (n *network) Send(messages []*raftpb.Message) {
 			to = nil
 		}
 		n.mu.Unlock()
-		if to != nil {
+		switch {
+		case to == nil:
+		case m.GetType() == raftpb.MsgSnap:
+			go n.ship(m, to)
+		default:
 			to.Step(proto.CloneOf(m))
 		}
 	}
+}
+
+// ship copies a checkpoint of the sender's to the receiver and has it installed.
+func (n *network) ship(m *raftpb.Message, to *running) {
+	n.mu.Lock()
+	from := n.mu.members[m.GetFrom()]
+	n.mu.Unlock()
+	err := func() error {
+		dir, index, term, release, err := from.Checkpoint(context.Background())
+		if err != nil {
+			return err
+		}
+		defer release()
+		received := to.cfg.FS.PathJoin(to.cfg.DataDir, "member", "received")
+		if _, err := vfs.Clone(from.cfg.FS, to.cfg.FS, dir, received); err != nil {
+			return err
+		}
+		return to.InstallSnapshot(context.Background(), peer.ReceivedSnapshot{
+			Dir: received, From: m.GetFrom(), Index: index, Term: term, Message: proto.CloneOf(m),
+		})
+	}()
+	from.ReportSnapshot(m.GetTo(), err == nil)
 }
 
 // SetPeers implements Transport: everybody knows everybody.
@@ -144,16 +171,68 @@ func TestIsolatedLeaderIsReplaced(t *testing.T) {
 	_, err = old.Range(deadline, &consensusv1.RangeRequest{Range: &consensusv1.RangeOp{Key: []byte("key")}})
 	require.Error(t, err)
 
-	for {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := others[0].Propose(ctx, &consensusv1.ProposeRequest{Command: put("key", "after")})
-		cancel()
-		if err == nil {
-			break
-		}
-		require.NoError(t, t.Context().Err())
-	}
+	writeUntilAcknowledged(t, others[0], "key", "after")
 	require.Equal(t, "after", others[1].get(t, "key"))
 	net.isolate(old.MemberID(), false)
 	require.Equal(t, "after", old.get(t, "key"))
+}
+
+// A member that joins gets the state from the leader, votes once it is promoted, and serves what was written before it
+// came; a removed member stops by itself and the rest goes on. The cluster grows from one to three and shrinks again.
+func TestMembersJoinAndLeave(t *testing.T) {
+	net, members := cluster(t, 1)
+	first := members[0]
+	for i := range 50 {
+		first.mustPut(t, fmt.Sprintf("key%d", i), "before they came")
+	}
+	join := func(name string, learner bool) *running {
+		added, err := first.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://" + name}, IsLearner: learner})
+		require.NoError(t, err)
+		cfg := testConfig(vfs.NewMem())
+		cfg.MemberID, cfg.Name, cfg.Transport = added.GetMember().GetId(), name, net
+		cfg.Join, cfg.Members = true, added.GetMembers()
+		m := launch(t, cfg)
+		net.add(cfg.MemberID, m)
+		m.awaitReady(t)
+		require.Equal(t, "before they came", m.get(t, "key7"))
+		return m
+	}
+	second := join("second", false)
+	third := join("third", true)
+	second.mustPut(t, "key", "through the second")
+	third.mustPut(t, "key", "through a learner")
+	require.Equal(t, "through a learner", first.get(t, "key"))
+	_, err := leaderOf(t, []*running{first, second, third}).PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: third.MemberID()})
+	require.NoError(t, err)
+
+	net.isolate(first.MemberID(), true)
+	writeUntilAcknowledged(t, second, "key", "two of three are a quorum")
+	require.Equal(t, "two of three are a quorum", third.get(t, "key"))
+	net.isolate(first.MemberID(), false)
+	require.Equal(t, "two of three are a quorum", first.get(t, "key"))
+
+	leader := leaderOf(t, []*running{first, second, third})
+	_, err = leader.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: leader.MemberID()})
+	require.NoError(t, err)
+	<-leader.ended
+	require.ErrorIs(t, leader.err, ErrRemoved)
+	for _, m := range []*running{first, second, third} {
+		if m != leader {
+			writeUntilAcknowledged(t, m, "key", "after the leader left")
+		}
+	}
+}
+
+// writeUntilAcknowledged tries again while leadership moves.
+func writeUntilAcknowledged(t *testing.T, m *running, key, value string) {
+	t.Helper()
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err := m.Propose(ctx, &consensusv1.ProposeRequest{Command: put(key, value)})
+		cancel()
+		if err == nil {
+			return
+		}
+		require.NoError(t, t.Context().Err())
+	}
 }

@@ -30,6 +30,10 @@ type Config struct {
 	ClusterToken string
 	Members      []*consensusv1.Member
 
+	// Join says that the cluster exists already: Members are its members, this one among them, and the state comes from
+	// one of them.
+	Join bool
+
 	// HeartbeatInterval is how long a tick of raft's clock is, ElectionTicks how many of them a follower waits for
 	// its leader.
 	HeartbeatInterval time.Duration

@@ -25,9 +25,24 @@ func makeDirDurable(filesystem vfs.FS, dir string) error {
 	if err := filesystem.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	handle, err := filesystem.OpenDir(parent)
+	return syncDir(filesystem, parent)
+}
+
+// replaceDir renames a directory, over another one if there is one, durably.
+func replaceDir(filesystem vfs.FS, from, to string) error {
+	if err := filesystem.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := filesystem.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filesystem, filesystem.PathDir(to))
+}
+
+func syncDir(filesystem vfs.FS, dir string) error {
+	handle, err := filesystem.OpenDir(dir)
 	if err != nil {
-		return fmt.Errorf("open %s to sync it: %w", parent, err)
+		return fmt.Errorf("open %s to sync it: %w", dir, err)
 	}
 	return errors.Join(handle.Sync(), handle.Close())
 }

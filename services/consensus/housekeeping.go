@@ -14,13 +14,12 @@ func (m *Member) keepHouse(ctx context.Context) error {
 	defer ticker.Stop()
 	var truncated uint64
 	for {
-		m.measure()
-		if m.overQuota() {
-			m.raiseNoSpace(ctx)
-		}
-		index, err := m.truncatable()
+		index, err := m.look()
 		if err != nil {
 			return fmt.Errorf("find out what the log may forget: %w", err)
+		}
+		if m.overQuota() {
+			m.raiseNoSpace(ctx)
 		}
 		if index > truncated {
 			select {
@@ -37,10 +36,20 @@ func (m *Member) keepHouse(ctx context.Context) error {
 	}
 }
 
+// look measures the state and returns what truncatable does.
+func (m *Member) look() (uint64, error) {
+	if !m.gate.enter() {
+		return 0, nil
+	}
+	defer m.gate.leave()
+	m.measure()
+	return m.truncatable()
+}
+
 // truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
 // memory, and members that are a little behind do not ask for it.
 func (m *Member) truncatable() (uint64, error) {
-	durable, err := m.store.DurableApplied()
+	durable, err := m.store().DurableApplied()
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +66,7 @@ func (m *Member) truncatable() (uint64, error) {
 // measure looks up how much of the disk the state has in use. What is deleted and only waits for the storage engine to
 // give it back does not count: no defragmentation is needed to get below a quota.
 func (m *Member) measure() {
-	_, inUse := m.store.Size()
+	_, inUse := m.store().Size()
 	m.inUse.Store(inUse)
 }
 
@@ -76,7 +85,7 @@ func (m *Member) overQuota() bool {
 
 // raiseNoSpace makes the cluster refuse writes that need space. It is tried again at the next look if it fails.
 func (m *Member) raiseNoSpace(ctx context.Context) {
-	for _, alarm := range m.store.Alarms() {
+	for _, alarm := range m.store().Alarms() {
 		if alarm.GetMemberId() == m.cfg.MemberID && alarm.GetType() == consensusv1.Alarm_TYPE_NOSPACE {
 			return
 		}

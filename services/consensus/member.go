@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -25,7 +26,7 @@ type Member struct {
 	cfg     Config
 	log     *slog.Logger
 	stores  *stores
-	store   *mvcc.Store
+	state   atomic.Pointer[mvcc.Store]
 	members *membership
 	feed    *feed.Feed
 	reads   *readIndexes
@@ -34,7 +35,7 @@ type Member struct {
 	appender *appender
 	applier  *applier
 
-	gate  gate
+	gate  *gate
 	inUse atomic.Int64 // what the state needs on disk, as last looked up; bytes
 	// waitingBytes is the encoded size of the commands that callers wait for.
 	waitingBytes atomic.Int64
@@ -45,6 +46,10 @@ type Member struct {
 	changes *changeWaiters
 	// reconfiguring is held by the one membership change that this member has under way.
 	reconfiguring chan struct{}
+	// installing is held by the one snapshot that is being installed; swaps asks for its place.
+	installing  chan struct{}
+	swaps       chan swapRequest
+	checkpoints atomic.Uint64
 
 	closing  sync.Once
 	closeErr error
@@ -69,12 +74,16 @@ func New(cfg Config) (*Member, error) {
 		changes: newChangeWaiters(),
 
 		reconfiguring: make(chan struct{}, 1),
+		installing:    make(chan struct{}, 1),
+		swaps:         make(chan swapRequest),
+		gate:          newGate(),
 	}
 	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
 	if err != nil {
 		return nil, err
 	}
-	m.stores, m.store, m.members = stores, stores.state, stores.members
+	m.stores, m.members = stores, stores.members
+	m.state.Store(stores.state)
 	if err := m.assemble(); err != nil {
 		return nil, errors.Join(err, stores.close())
 	}
@@ -83,7 +92,7 @@ func New(cfg Config) (*Member, error) {
 
 // assemble connects the owners to each other.
 func (m *Member) assemble() error {
-	applied, term := m.store.Applied()
+	applied, term := m.store().Applied()
 	storage := raftStorage{m.stores.log, m.stores.confState, applied}
 	hardState, _, err := storage.InitialState()
 	if err != nil {
@@ -106,13 +115,16 @@ func (m *Member) assemble() error {
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
-	m.feed = feed.New(m.store.Revision(), feedBytesMax)
+	m.feed = feed.New(m.store().Revision(), feedBytesMax)
 	m.reads = newReadIndexes(applied)
 	m.replica = newReplica(node, m.cfg, m.log)
 	m.replica.stopped = m.stopped
 	m.appender = newAppender(m.stores.log)
 	m.applier = &applier{
-		store:       m.store,
+		state:       &m.state,
+		installs:    make(chan chan<- error),
+		replace:     m.replaceState,
+		point:       &snapshotPoint{},
 		feed:        m.feed,
 		members:     m.members,
 		pending:     m.replica.pending,
@@ -126,7 +138,10 @@ func (m *Member) assemble() error {
 	}
 	m.applier.applied.Store(applied)
 	m.applier.term.Store(term)
+	m.applier.point.set(applied, term, m.stores.confState)
+	m.stores.log.SetSnapshotFunc(m.applier.point.snapshot)
 	m.appender.deliver = m.replica.deliver
+	m.appender.install = m.applier.install
 	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
 	return registerMetrics(m, m.cfg.Registerer)
 }
@@ -147,10 +162,12 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.replica.run(ctx) })
 	group.Go(func() error { return m.appender.run(ctx) })
 	group.Go(func() error { return m.applier.run(ctx) })
-	group.Go(func() error { return ended(ctx, m.store.RunCompaction(ctx)) })
+	group.Go(func() error { return m.compactState(ctx) })
 	group.Go(func() error { return m.keepHouse(ctx) })
 	group.Go(func() error { return m.join(ctx) })
 	group.Go(func() error { return m.compactHistory(ctx) })
+	group.Go(func() error { return m.expireTree(ctx) })
+	group.Go(func() error { return m.leave(ctx) })
 	group.Go(func() error {
 		select {
 		case err := <-m.fatal:
@@ -181,6 +198,7 @@ func (m *Member) Close() error {
 	m.closing.Do(func() {
 		m.replica.stop()
 		m.gate.close()
+		m.stores.state = m.store()
 		m.closeErr = m.stores.close()
 	})
 	return m.closeErr
@@ -214,10 +232,30 @@ func (m *Member) join(ctx context.Context) error {
 	return nil
 }
 
+// leave ends the member some time after it was removed: until then it helps the others to learn of it, all the more if
+// it led them.
+func (m *Member) leave(ctx context.Context) error {
+	select {
+	case <-m.members.removed:
+	case <-ctx.Done():
+		return nil
+	}
+	ticker := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval * time.Duration(m.cfg.ElectionTicks))
+	defer ticker.Stop()
+	select {
+	case <-ticker.C():
+		return ErrRemoved
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 func (m *Member) published() bool {
 	member := m.members.find(m.cfg.MemberID)
 	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs)
 }
+
+func (m *Member) store() *mvcc.Store { return m.state.Load() }
 
 // reportFatal takes an error of a store's own goroutines; the first one ends Run.
 func (m *Member) reportFatal(err error) {

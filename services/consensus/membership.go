@@ -26,30 +26,59 @@ const (
 type membership struct {
 	newest    atomic.Pointer[consensusv1.MembersResponse] // members ascending by id; immutable
 	transport Transport
+	self      uint64
+	// removed is closed once the member itself is removed.
+	removed chan struct{}
 }
 
-// loadMembership reads the members and raft's configuration at the state's applied index.
-func loadMembership(store *mvcc.Store, transport Transport) (*membership, *raftpb.ConfState, error) {
-	stored := &consensusv1.MembersResponse{}
-	confState := &raftpb.ConfState{}
-	for name, message := range map[string]proto.Message{metaMembers: stored, metaConfState: confState} {
-		encoded, err := store.Meta(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		if err := proto.Unmarshal(encoded, message); err != nil {
-			return nil, nil, fmt.Errorf("decode %s: %w", name, err)
-		}
+// loadMembership reads the members and raft's configuration at the state's applied index. Both are empty in a member
+// that has not received a state yet.
+func loadMembership(store *mvcc.Store, transport Transport, self uint64) (*membership, *raftpb.ConfState, error) {
+	version, confState, err := readMembership(store)
+	if err != nil {
+		return nil, nil, err
 	}
-	m := &membership{transport: transport}
-	m.set(stored)
+	m := &membership{transport: transport, self: self, removed: make(chan struct{})}
+	if len(version.GetMembers()) == 0 {
+		m.newest.Store(version)
+	} else {
+		m.set(version)
+	}
 	return m, confState, nil
+}
+
+func readMembership(store *mvcc.Store) (*consensusv1.MembersResponse, *raftpb.ConfState, error) {
+	version := &consensusv1.MembersResponse{}
+	if err := readMeta(store, metaMembers, version); err != nil {
+		return nil, nil, err
+	}
+	confState, err := readConfState(store)
+	return version, confState, err
+}
+
+func readConfState(store *mvcc.Store) (*raftpb.ConfState, error) {
+	confState := &raftpb.ConfState{}
+	return confState, readMeta(store, metaConfState, confState)
+}
+
+func readMeta(store *mvcc.Store, name string, message proto.Message) error {
+	encoded, err := store.Meta(name)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if err := proto.Unmarshal(encoded, message); err != nil {
+		return fmt.Errorf("decode %s: %w", name, err)
+	}
+	return nil
 }
 
 // set makes a version the newest one.
 func (m *membership) set(version *consensusv1.MembersResponse) {
-	m.newest.Store(version)
+	before := m.newest.Swap(version)
 	m.transport.SetPeers(version.GetMembers(), version.GetRemovedIds())
+	if gone := slices.Contains(version.GetRemovedIds(), m.self); gone && !slices.Contains(before.GetRemovedIds(), m.self) {
+		close(m.removed)
+	}
 }
 
 // list returns the members, ascending by id. They must not be changed.

@@ -137,6 +137,22 @@ func (r *readIndexes) advance(applied uint64) {
 	r.mu.waiting = kept
 }
 
+// reached is closed once the state includes everything up to index, or never if stop comes first.
+func (r *readIndexes) reached(index uint64) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	group := &readGroup{done: make(chan struct{})}
+	if r.mu.stopped != nil {
+		return group.done
+	}
+	if index <= r.mu.applied {
+		close(group.done)
+	} else {
+		r.mu.waiting = append(r.mu.waiting, indexWait{index, group})
+	}
+	return group.done
+}
+
 // stop fails every read that waits and all to come.
 func (r *readIndexes) stop() {
 	err := fmt.Errorf("wait for a read index: %w", problem.ErrStopped)

@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -126,23 +125,21 @@ func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, me
 	id, done := m.changes.add()
 	defer m.changes.forget(id)
 	change := &raftpb.ConfChange{Id: new(id), Type: kind.Enum(), NodeId: new(member.GetId()), Context: encoded}
-	var proposed error
-	if err := m.replica.call(ctx, func(node *raft.RawNode) { proposed = node.ProposeConfChange(change) }); err != nil {
-		return err
-	}
-	if errors.Is(proposed, raft.ErrProposalDropped) {
-		return fmt.Errorf("change members: %w", problem.ErrNoLeader)
-	}
-	if proposed != nil {
-		return fmt.Errorf("change members: %w", proposed)
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("change members: %w", context.Cause(ctx))
-	case <-m.stopped:
-		return fmt.Errorf("change members: %w", problem.ErrStopped)
+	// Raft drops a change in silence while there is no leader or an earlier change is not applied yet, so it is proposed
+	// until it has come back. If it comes back twice, the second finds nothing to do.
+	again := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval * time.Duration(m.cfg.ElectionTicks))
+	defer again.Stop()
+	for {
+		m.replica.tasks.Put(func(node *raft.RawNode) { _ = node.ProposeConfChange(change) })
+		select {
+		case err := <-done:
+			return err
+		case <-again.C():
+		case <-ctx.Done():
+			return fmt.Errorf("change members: %w", context.Cause(ctx))
+		case <-m.stopped:
+			return fmt.Errorf("change members: %w", problem.ErrStopped)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -29,14 +30,16 @@ type replica struct {
 	reads       *readIndexes
 	inbox       *mailbox.Mailbox[*raftpb.Message] // from the appender, the applier and the other members
 	confChanges chan confChange
-	calls       chan func(*raft.RawNode)
+	tasks       *mailbox.Mailbox[func(*raft.RawNode)]
 	stopped     <-chan struct{} // see Member.stopped
 	appender    *appender
 	applier     *applier
 
 	// appendsSent counts the appends with entries given to the appender; see appender.appended.
 	appendsSent uint64
-	ticks       int
+	// snapshotAccepted is the newest snapshot that raft has decided to install.
+	snapshotAccepted uint64
+	ticks            int
 
 	position raftPosition
 }
@@ -44,6 +47,8 @@ type replica struct {
 // raftPosition is what others may know of raft without asking its owner.
 type raftPosition struct {
 	term, leader, committed atomic.Uint64
+	// opened is when the process began with raft, leaderSince when it last saw the leader change: nanoseconds since 1970.
+	opened, leaderSince atomic.Int64
 }
 
 // confChange asks the replica to apply a committed membership change; the applier waits for the answer.
@@ -64,8 +69,9 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		pending:     newPending(),
 		inbox:       mailbox.New[*raftpb.Message](),
 		confChanges: make(chan confChange),
-		calls:       make(chan func(*raft.RawNode)),
+		tasks:       mailbox.New[func(*raft.RawNode)](),
 	}
+	r.position.opened.Store(time.Now().UnixNano())
 	r.publish()
 	return r
 }
@@ -97,8 +103,11 @@ func (r *replica) run(ctx context.Context) error {
 			if id := r.reads.start(); id != nil {
 				r.node.ReadIndex(id)
 			}
-		case fn := <-r.calls:
-			fn(r.node)
+		case <-r.tasks.Ready():
+			for _, task := range r.tasks.Take(nil) {
+				task(r.node)
+				r.dispatch() // a task sees what the one before it brought about
+			}
 		case cc := <-r.confChanges:
 			cc.reply <- r.node.ApplyConfChange(cc.change)
 		case <-ticker.C():
@@ -110,9 +119,9 @@ func (r *replica) run(ctx context.Context) error {
 // call runs fn on the replica's goroutine and waits for it.
 func (r *replica) call(ctx context.Context, fn func(*raft.RawNode)) error {
 	done := make(chan struct{})
+	r.tasks.Put(func(node *raft.RawNode) { fn(node); close(done) })
 	select {
-	case r.calls <- func(node *raft.RawNode) { fn(node); close(done) }:
-		<-done
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("reach the replica: %w", context.Cause(ctx))
@@ -181,6 +190,9 @@ func (r *replica) dispatch() {
 				if len(m.GetEntries()) > 0 {
 					r.appendsSent++
 				}
+				if m.GetSnapshot() != nil {
+					r.snapshotAccepted = m.GetSnapshot().GetMetadata().GetIndex()
+				}
 				r.appender.inbox.Put(m)
 			case raft.LocalApplyThread:
 				r.applier.inbox.Put(m)
@@ -217,6 +229,7 @@ func (r *replica) publish() {
 	r.position.term.Store(status.HardState.GetTerm())
 	r.position.committed.Store(status.HardState.GetCommit())
 	if old != status.Lead {
+		r.position.leaderSince.Store(time.Now().UnixNano())
 		r.log.Info("raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", status.HardState.GetTerm())
 	}
 }

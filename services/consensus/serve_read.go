@@ -57,7 +57,7 @@ func (m *Member) read(ctx context.Context, serializable bool, fn func() error) e
 // readData is read for what clients stored: it is refused while the CORRUPT alarm is raised.
 func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
 	return m.read(ctx, serializable, func() error {
-		for _, alarm := range m.store.Alarms() {
+		for _, alarm := range m.store().Alarms() {
 			if alarm.GetType() == consensusv1.Alarm_TYPE_CORRUPT {
 				return fmt.Errorf("read: %w", problem.ErrCorrupt)
 			}
@@ -71,7 +71,7 @@ func (m *Member) readData(ctx context.Context, serializable bool, fn func() erro
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.term()}
 	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
-		resp.Result, resp.Revision, err = m.store.Range(ctx, req.GetRange())
+		resp.Result, resp.Revision, err = m.store().Range(ctx, req.GetRange())
 		return err
 	})
 	if err != nil {
@@ -85,8 +85,8 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 	return m.readData(ctx, req.GetSerializable(), func() error {
 		ctx, cancel := m.untilStopped(ctx)
 		defer cancel()
-		revision := m.store.Revision()
-		_, err := m.store.RangeStream(ctx, req.GetRange(), rangeChunkBytes, func(result *consensusv1.RangeResult) error {
+		revision := m.store().Revision()
+		_, err := m.store().RangeStream(ctx, req.GetRange(), rangeChunkBytes, func(result *consensusv1.RangeResult) error {
 			return send(&consensusv1.RangeStreamResponse{Result: result, Revision: revision, RaftTerm: m.term()})
 		})
 		return err
@@ -97,7 +97,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
 	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
-		resp.Result, resp.Revision, err = m.store.ReadTxn(ctx, req.GetTxn())
+		resp.Result, resp.Revision, err = m.store().ReadTxn(ctx, req.GetTxn())
 		return err
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest)
 	if err := m.linearize(ctx); err != nil {
 		return nil, err
 	}
-	return &consensusv1.ReadIndexResponse{Revision: m.store.Revision(), RaftTerm: m.term()}, nil
+	return &consensusv1.ReadIndexResponse{Revision: m.store().Revision(), RaftTerm: m.term()}, nil
 }
 
 // Position tells where this member is, without waiting for anything.
@@ -120,7 +120,10 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 		ClusterId: m.cfg.ClusterID,
 		MemberId:  m.cfg.MemberID,
 		RaftTerm:  m.term(),
-		Revision:  m.store.Revision(),
+		Revision:  m.store().Revision(),
+		RaftIndex: m.applier.applied.Load(),
+
+		CompactedRevision: m.store().CompactedRevision(),
 	}, nil
 }
 
@@ -162,7 +165,7 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 // historyForTail reads commits that the feed no longer holds.
 func (m *Member) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
 	err = m.read(ctx, true, func() error {
-		commits, _, err = m.store.History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
+		commits, _, err = m.store().History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
 		return err
 	})
 	return commits, err
@@ -177,10 +180,10 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	}
 	err := m.read(ctx, true, func() (err error) {
 		to := req.GetToRevision()
-		if head := m.store.Revision(); to <= 0 || to > head {
+		if head := m.store().Revision(); to <= 0 || to > head {
 			to = head
 		}
-		resp.Commits, resp.ThroughRevision, err = m.store.History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
+		resp.Commits, resp.ThroughRevision, err = m.store().History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
 		return err
 	})
 	if err != nil {
@@ -191,15 +194,19 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 
 func (m *Member) term() uint64 { return m.replica.position.term.Load() }
 
-// untilStopped returns a context that also ends when the member stops, for calls that may last.
+// untilStopped returns a context that also ends when the member stops or its state is replaced, for calls that may
+// last.
 func (m *Member) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
+	hurry := m.gate.hurry()
 	go func() {
 		defer close(done)
 		select {
 		case <-m.stopped:
 			cancel(problem.ErrStopped)
+		case <-hurry:
+			cancel(problem.ErrLeaderChanged)
 		case <-ctx.Done():
 		}
 	}()

@@ -34,7 +34,7 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 
 // buildSnapshot writes the file from a snapshot of the state, which it holds no longer than that takes.
 func (m *Member) buildSnapshot(ctx context.Context) (_ *snapshotfile.File, err error) {
-	snapshot, err := m.store.Snapshot(ctx)
+	snapshot, err := m.store().Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
 	err := m.read(ctx, req.GetSerializable(), func() (err error) {
-		resp.Leases, err = m.store.Leases()
+		resp.Leases, err = m.store().Leases()
 		return err
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
 	err := m.read(ctx, false, func() error {
-		keys, exists, err := m.store.LeaseKeys(req.GetId())
+		keys, exists, err := m.store().LeaseKeys(req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
 		}
@@ -46,7 +46,7 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		return nil, fmt.Errorf("status: %w", problem.ErrStopped)
 	}
 	defer m.gate.leave()
-	disk, inUse := m.store.Size()
+	disk, inUse := m.store().Size()
 	resp := &consensusv1.StatusResponse{
 		ClusterId:         m.cfg.ClusterID,
 		MemberId:          m.cfg.MemberID,
@@ -54,19 +54,19 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		RaftTerm:          m.term(),
 		RaftIndex:         max(m.replica.position.committed.Load(), m.applier.applied.Load()),
 		RaftAppliedIndex:  m.applier.applied.Load(),
-		Revision:          m.store.Revision(),
-		CompactedRevision: m.store.CompactedRevision(),
+		Revision:          m.store().Revision(),
+		CompactedRevision: m.store().CompactedRevision(),
 		DbSize:            disk,
 		DbSizeInUse:       inUse,
 		DbSizeQuota:       m.cfg.QuotaBytes,
-		LeaseEpoch:        m.store.LeaseEpoch(),
+		LeaseEpoch:        m.store().LeaseEpoch(),
 		FeedRevision:      m.feed.Oldest(),
 	}
 	resp.IsLearner = m.members.find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {
 		resp.Errors = append(resp.Errors, problem.ErrNoLeader.Error())
 	}
-	for _, alarm := range m.store.Alarms() {
+	for _, alarm := range m.store().Alarms() {
 		resp.Errors = append(resp.Errors, fmt.Sprintf("memberID:%d alarm:%s ", alarm.GetMemberId(), alarmName(alarm)))
 	}
 	return resp, nil
@@ -94,15 +94,15 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 
 // Alarms lists the raised alarms.
 func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
-	return &consensusv1.AlarmsResponse{Alarms: m.store.Alarms()}, nil
+	return &consensusv1.AlarmsResponse{Alarms: m.store().Alarms()}, nil
 }
 
 // HashKV hashes what is visible between the compacted and the given revision of this member.
 func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
 	resp := &consensusv1.HashKVResponse{}
 	err := m.read(ctx, true, func() (err error) {
-		resp.Revision = m.store.Revision()
-		resp.Hash, resp.CompactedRevision, resp.HashRevision, err = m.store.HashKV(req.GetRevision())
+		resp.Revision = m.store().Revision()
+		resp.Hash, resp.CompactedRevision, resp.HashRevision, err = m.store().HashKV(req.GetRevision())
 		return err
 	})
 	if err != nil {
@@ -115,7 +115,7 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
 	ctx, cancel := m.untilStopped(ctx)
 	defer cancel()
-	if err := m.store.WaitCompacted(ctx); err != nil {
+	if err := m.store().WaitCompacted(ctx); err != nil {
 		return nil, fmt.Errorf("wait for compaction: %w", err)
 	}
 	return &consensusv1.WaitCompactedResponse{}, nil

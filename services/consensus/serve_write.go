@@ -26,6 +26,15 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 }
 
 func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*consensusv1.Result, error) {
+	p, err := m.submit(command)
+	if err != nil {
+		return nil, err
+	}
+	return p.wait(ctx, m.stopped)
+}
+
+// submit puts a command in line to be proposed.
+func (m *Member) submit(command *consensusv1.Command) (*proposal, error) {
 	p, err := newProposal(command)
 	if err != nil {
 		return nil, err
@@ -42,16 +51,23 @@ func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*co
 	}
 	select {
 	case m.replica.proposals <- p:
+		return p, nil
 	default:
 		return nil, fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
 	}
-	return p.wait(ctx, m.stopped)
 }
 
 // growing tells whether a command may make the state larger.
 func growing(command *consensusv1.Command) bool {
 	switch c := command.GetCommand().(type) {
 	case *consensusv1.Command_Put, *consensusv1.Command_LeaseGrant:
+		return true
+	case *consensusv1.Command_Tree:
+		switch c.Tree.GetAction() {
+		case consensusv1.TreeAction_TREE_ACTION_DELETE, consensusv1.TreeAction_TREE_ACTION_COMPARE_AND_DELETE,
+			consensusv1.TreeAction_TREE_ACTION_EXPIRE:
+			return false
+		}
 		return true
 	case *consensusv1.Command_Txn:
 		return growingOps(c.Txn.GetSuccess()) || growingOps(c.Txn.GetFailure())

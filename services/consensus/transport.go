@@ -1,12 +1,18 @@
 package consensus
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
+
+// ErrRemoved is returned by Run when the member does not belong to the cluster any more.
+var ErrRemoved = errors.New("the member was removed from the cluster")
 
 // Transport carries raft messages to other members. A lost message costs time, never correctness. No method may block.
 type Transport interface {
@@ -28,4 +34,24 @@ func (noPeers) ActiveSince(uint64) (time.Time, bool)     { return time.Time{}, f
 // Step takes a message of another member. It does not wait for it to be handled, and may be called at any time.
 func (m *Member) Step(message *raftpb.Message) {
 	m.replica.inbox.Put(message)
+}
+
+// ReportUnreachable tells raft that messages to a member were lost. It does not wait.
+func (m *Member) ReportUnreachable(id uint64) {
+	m.replica.tasks.Put(func(node *raft.RawNode) { node.ReportUnreachable(id) })
+}
+
+// ReportSnapshot tells raft whether a member has taken the snapshot that it was told to take. It does not wait.
+func (m *Member) ReportSnapshot(id uint64, ok bool) {
+	status := raft.SnapshotFailure
+	if ok {
+		status = raft.SnapshotFinish
+	}
+	m.replica.tasks.Put(func(node *raft.RawNode) { node.ReportSnapshot(id, status) })
+}
+
+// ReportRemoved takes another member's word that this one was removed from the cluster, and stops it: nobody answers
+// it any more, so that it could never learn it from the log.
+func (m *Member) ReportRemoved(by uint64) {
+	m.reportFatal(fmt.Errorf("%w, says member %s: remove its data directory, and add it as a new member if it shall come back", ErrRemoved, memberID(by)))
 }

@@ -53,10 +53,22 @@ func (f *Feed) Announce(commits []*consensusv1.Commit) {
 		drop++
 	}
 	f.mu.commits = f.mu.commits[drop:]
+	f.wakeLocked()
+}
+
+func (f *Feed) wakeLocked() {
 	if f.mu.changed != nil {
 		close(f.mu.changed)
 		f.mu.changed = nil
 	}
+}
+
+// Reset lets the feed go on after revision head, as if all up to there had been announced and dropped again.
+func (f *Feed) Reset(head int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.commits, f.mu.bytes, f.mu.head = nil, 0, head
+	f.wakeLocked()
 }
 
 // Head returns the newest announced revision.
