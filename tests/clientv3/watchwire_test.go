@@ -89,7 +89,8 @@ func TestWatchCancelByID(t *testing.T) {
 	require.Len(t, resp.Events, 1)
 }
 
-// Goal: the wire's own rules. Method: an empty key is the first key, a negative start is refused, a client that ends its side ends the stream.
+// Goal: the wire's own rules. Method: a negative start is refused, an empty key is the first key, an empty
+// range is refused.
 func TestWatchWireRules(t *testing.T) {
 	k := open(t)
 	s := k.stream()
