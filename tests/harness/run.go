@@ -60,10 +60,10 @@ func Main(m *testing.M, use func(*Server), args ...string) int {
 	return code
 }
 
-// Dial connects a client of its own to an endpoint.
-func Dial(endpoint string) (*clientv3.Client, error) {
+// Dial connects a client of its own to one endpoint, or to several that it uses in turn.
+func Dial(endpoints ...string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
-		Endpoints:   []string{endpoint},
+		Endpoints:   endpoints,
 		DialTimeout: 10 * time.Second,
 		// A restarted server is to be found again at once.
 		BackoffWaitBetween: 20 * time.Millisecond,

@@ -1,0 +1,29 @@
+package check
+
+import "fmt"
+
+// shownMax bounds how many violations a verdict spells out.
+const shownMax = 8
+
+// Verdict is what a check has found.
+type Verdict struct {
+	Name string
+	// Checked is how many things were looked at, in the unit What.
+	Checked int
+	What    string
+	// Violations spells out the first violations of Violated in all.
+	Violations []string
+	Violated   int
+	// Undecided says why there is no verdict, if so; it counts as a failure.
+	Undecided string
+}
+
+// Failed reports whether the history is not shown to be right.
+func (v *Verdict) Failed() bool { return v.Violated > 0 || v.Undecided != "" }
+
+func (v *Verdict) violation(format string, args ...any) {
+	v.Violated++
+	if len(v.Violations) < shownMax {
+		v.Violations = append(v.Violations, fmt.Sprintf(format, args...))
+	}
+}

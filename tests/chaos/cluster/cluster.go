@@ -1,0 +1,195 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quoratedb/quorate/tests/chaos/network"
+	"github.com/quoratedb/quorate/tests/chaos/sandbox"
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+const (
+	// askWithin bounds one question to one member.
+	askWithin = time.Second
+	// askAgain is the time between two tries.
+	askAgain = 100 * time.Millisecond
+	// HealthyWithin is how long an undisturbed cluster may take until every member serves: a few elections, a
+	// snapshot, the client's way back to a member that was away, on a busy machine.
+	HealthyWithin = 40 * time.Second
+)
+
+// Config says what to run.
+type Config struct {
+	Binary string
+	// Args follow the ones that place a member.
+	Args []string
+	// Members is how many there are at first, on the first hosts of the network; the other hosts are spare.
+	Members int
+	Network *network.Network
+	// Dir keeps disks and logs.
+	Dir string
+}
+
+// Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Endpoints and Deaths.
+type Cluster struct {
+	// Members are all hosts, spare ones too.
+	Members []*Member
+	config  Config
+	mu      struct {
+		sync.Mutex
+		deaths []string
+	}
+}
+
+// New makes disks and clients. It starts no process.
+func New(config Config) (*Cluster, error) {
+	c := &Cluster{config: config}
+	var initial []string
+	for i, host := range config.Network.Hosts {
+		m := &Member{Index: i, Host: host, cluster: c, disk: filepath.Join(config.Dir, host.Name), state: "new"}
+		if err := os.MkdirAll(m.disk, 0o755); err != nil {
+			return nil, err
+		}
+		if err := sandbox.Tmpfs(m.disk, diskBytes); err != nil {
+			return nil, err
+		}
+		client, err := harness.Dial(m.Endpoint())
+		if err != nil {
+			return nil, err
+		}
+		m.Client = client
+		if m.joined = i < config.Members; m.joined {
+			initial = append(initial, m.Name()+"="+m.PeerURL())
+		}
+		c.Members = append(c.Members, m)
+	}
+	for _, m := range c.Members {
+		m.started = strings.Join(initial, ",")
+	}
+	return c, nil
+}
+
+// Start starts the first members and waits until all serve.
+func (c *Cluster) Start(ctx context.Context) error {
+	for _, m := range c.Joined() {
+		if err := m.Launch(); err != nil {
+			return err
+		}
+	}
+	return c.Healthy(ctx)
+}
+
+// Close kills what still runs.
+func (c *Cluster) Close() {
+	for _, m := range c.Members {
+		_ = m.Kill()
+		m.Client.Close()
+	}
+}
+
+// Joined are the members that belong to the cluster.
+func (c *Cluster) Joined() []*Member {
+	var joined []*Member
+	for _, m := range c.Members {
+		if m.joined {
+			joined = append(joined, m)
+		}
+	}
+	return joined
+}
+
+// Endpoints are the first members' client addresses.
+func (c *Cluster) Endpoints() []string {
+	var endpoints []string
+	for _, m := range c.Members[:c.config.Members] {
+		endpoints = append(endpoints, m.Endpoint())
+	}
+	return endpoints
+}
+
+// Healthy waits until every member that belongs to the cluster answers a linearizable read.
+func (c *Cluster) Healthy(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
+	defer cancel()
+	for _, m := range c.Joined() {
+		err := again(ctx, func(ctx context.Context) error {
+			_, err := m.Client.Get(ctx, "health")
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s does not serve: %w", m.Name(), err)
+		}
+	}
+	return nil
+}
+
+// ErrNoLeader is returned by Leader when no running member knows one.
+var ErrNoLeader = errors.New("no member knows a leader")
+
+// Leader waits for the leader that the newest term has, as running members tell.
+func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
+	defer cancel()
+	var leader *Member
+	err := again(ctx, func(ctx context.Context) error {
+		var term, id uint64
+		ids := map[uint64]*Member{}
+		for _, m := range c.Joined() {
+			if !m.Running() {
+				continue
+			}
+			status, err := m.status(ctx)
+			if err != nil {
+				continue
+			}
+			ids[status.Header.MemberId] = m
+			if status.RaftTerm >= term && status.Leader != 0 {
+				term, id = status.RaftTerm, status.Leader
+			}
+		}
+		if leader = ids[id]; leader == nil {
+			return ErrNoLeader
+		}
+		return nil
+	})
+	return leader, err
+}
+
+// Deaths are the processes that ended although nobody had them end.
+func (c *Cluster) Deaths() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.mu.deaths...)
+}
+
+func (c *Cluster) died(m *Member, state string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.deaths = append(c.mu.deaths, fmt.Sprintf("%s ended by itself: %s, see its log", m.Name(), state))
+}
+
+func (c *Cluster) logFile(m *Member) string { return filepath.Join(c.config.Dir, m.Name()+".log") }
+
+// again asks until the answer is not an error, each time within askWithin. It returns the last error when the time is over.
+func again(ctx context.Context, ask func(context.Context) error) error {
+	for {
+		one, cancel := context.WithTimeout(ctx, askWithin)
+		err := ask(one)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askAgain):
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/chaos/network"
+	"github.com/quoratedb/quorate/tests/chaos/sandbox"
+)
+
+const (
+	// diskBytes is the size of a member's file system, which a run of minutes does not fill.
+	diskBytes = 2 << 30
+	// roomBytes is what a full disk has left: the system counts in pages.
+	roomBytes = 64 << 10
+	// stopWithin is how long a member that is asked to stop may take.
+	stopWithin = 30 * time.Second
+)
+
+// Member is one host with its disk, and the process on it if there is one. Only one goroutine may change a member at a time.
+type Member struct {
+	Index int
+	Host  network.Host
+	// Client talks to this member alone.
+	Client *clientv3.Client
+
+	cluster *Cluster
+	disk    string
+	joined  bool // it is, or is being made, a member of the cluster
+	paused  bool
+	started string // the value of its initial-cluster flag
+	state   string // new or existing
+	process *process
+}
+
+// Name is the member's name in the cluster.
+func (m *Member) Name() string { return m.Host.Name }
+
+// Endpoint is where clients find the member.
+func (m *Member) Endpoint() string { return m.Host.Client + ":2379" }
+
+// PeerURL is where the other members find it.
+func (m *Member) PeerURL() string { return "http://" + m.Host.Peer + ":2380" }
+
+// PID is the id of its process.
+func (m *Member) PID() int { return m.process.cmd.Process.Pid }
+
+// Running reports whether its process runs and is not frozen.
+func (m *Member) Running() bool { return m.process != nil && m.process.running() && !m.paused }
+
+// Joined reports whether it belongs to the cluster.
+func (m *Member) Joined() bool { return m.joined }
+
+func (m *Member) args() []string {
+	client := "http://" + m.Endpoint()
+	return append([]string{
+		"--name=" + m.Name(),
+		"--data-dir=" + filepath.Join(m.disk, "data"),
+		"--listen-client-urls=" + client,
+		"--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + m.PeerURL(),
+		"--initial-advertise-peer-urls=" + m.PeerURL(),
+		"--initial-cluster=" + m.started,
+		"--initial-cluster-state=" + m.state,
+		"--initial-cluster-token=chaos",
+	}, m.cluster.config.Args...)
+}
+
+// Launch starts the process as it was started before, and does not wait until it serves.
+func (m *Member) Launch() error {
+	if m.process != nil && m.process.running() {
+		return fmt.Errorf("%s runs already", m.Name())
+	}
+	m.paused = false
+	p, err := launch(m.Host.Name, m.cluster.logFile(m), m.cluster.config.Binary, m.args(), func(state string) {
+		m.cluster.died(m, state)
+	})
+	m.process = p
+	return err
+}
+
+// Kill ends the process as a crash does, if it runs.
+func (m *Member) Kill() error {
+	if m.process == nil {
+		return nil
+	}
+	m.process.tolerated.Store(true)
+	if err := m.process.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	<-m.process.ended
+	m.paused = false
+	return nil
+}
+
+// Stop asks the process to end and waits for that.
+func (m *Member) Stop() error {
+	m.process.tolerated.Store(true)
+	if err := m.process.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	timer := time.NewTimer(stopWithin)
+	defer timer.Stop()
+	select {
+	case <-m.process.ended:
+		return nil
+	case <-timer.C:
+		return errors.Join(fmt.Errorf("%s does not stop within %v", m.Name(), stopWithin), m.Kill())
+	}
+}
+
+// Pause freezes the process until Resume.
+func (m *Member) Pause() error {
+	m.paused = true
+	return m.process.signal(syscall.SIGSTOP)
+}
+
+// Resume lets a frozen process go on.
+func (m *Member) Resume() error {
+	m.paused = false
+	return m.process.signal(syscall.SIGCONT)
+}
+
+// FillDisk leaves the member next to no room on its disk until FreeDisk. The process may end because of that.
+func (m *Member) FillDisk() error {
+	m.process.tolerated.Store(true)
+	used, err := sandbox.Used(m.disk)
+	if err != nil {
+		return err
+	}
+	return sandbox.Resize(m.disk, used+roomBytes)
+}
+
+// FreeDisk gives the room back, and reports whether the process has ended meanwhile.
+func (m *Member) FreeDisk() (ended bool, err error) {
+	if err := sandbox.Resize(m.disk, diskBytes); err != nil {
+		return false, err
+	}
+	if !m.process.running() {
+		return true, nil
+	}
+	m.process.tolerated.Store(false)
+	return false, nil
+}
+
+// Wipe deletes what the member has stored. Its process must have ended.
+func (m *Member) Wipe() error { return os.RemoveAll(filepath.Join(m.disk, "data")) }
+
+// ID is the member's id as it says itself.
+func (m *Member) ID(ctx context.Context) (uint64, error) {
+	status, err := m.status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return status.Header.MemberId, nil
+}
+
+func (m *Member) status(ctx context.Context) (*clientv3.StatusResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	return m.Client.Status(ctx, m.Endpoint())
+}

@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Remove takes a member out of the cluster through the other members, then ends its process and wipes its disk. It repeats until the
+// members' list says so, because an answer may be lost.
+func (c *Cluster) Remove(ctx context.Context, m *Member) error {
+	if m.process != nil {
+		// A member that learns of its removal ends by itself.
+		m.process.tolerated.Store(true)
+	}
+	err := c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
+		known := find(members, m)
+		if known == nil {
+			return nil
+		}
+		_, err := client.MemberRemove(ctx, known.ID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", m.Name(), err)
+	}
+	m.joined = false
+	if err := m.Kill(); err != nil {
+		return err
+	}
+	return m.Wipe()
+}
+
+// Add makes a host that stores nothing a learner, starts it, and makes it a voter once it has caught up.
+func (c *Cluster) Add(ctx context.Context, m *Member) error {
+	err := c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
+		if find(members, m) == nil {
+			added, err := client.MemberAddAsLearner(ctx, []string{m.PeerURL()})
+			if err != nil {
+				return err
+			}
+			members = added.Members
+		}
+		var initial []string
+		for _, member := range members {
+			name := member.Name
+			if slices.Contains(member.PeerURLs, m.PeerURL()) {
+				name = m.Name()
+			}
+			// A member that was added but has not started yet has no name, and cannot be listed.
+			if name != "" {
+				initial = append(initial, name+"="+member.PeerURLs[0])
+			}
+		}
+		m.started, m.state = strings.Join(initial, ","), "existing"
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("add %s: %w", m.Name(), err)
+	}
+	m.joined = true
+	if err := m.Launch(); err != nil {
+		return err
+	}
+	err = c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
+		known := find(members, m)
+		if known == nil {
+			return errors.New("an added member is not in the list")
+		}
+		if !known.IsLearner {
+			return nil
+		}
+		_, err := client.MemberPromote(ctx, known.ID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("promote %s: %w", m.Name(), err)
+	}
+	return nil
+}
+
+// change tries a change of the membership through each other member in turn until one says that it is done. The change is
+// given the list of members, and must be harmless to repeat.
+func (c *Cluster) change(ctx context.Context, except *Member, do func(context.Context, *clientv3.Client, []*etcdserverpb.Member) error) error {
+	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
+	defer cancel()
+	turn := 0
+	return again(ctx, func(ctx context.Context) error {
+		var via []*Member
+		for _, m := range c.Joined() {
+			if m != except && m.Running() {
+				via = append(via, m)
+			}
+		}
+		if len(via) == 0 {
+			return errors.New("no other member runs")
+		}
+		m := via[turn%len(via)]
+		turn++
+		list, err := m.Client.MemberList(ctx)
+		if err != nil {
+			return err
+		}
+		return do(ctx, m.Client, list.Members)
+	})
+}
+
+func find(members []*etcdserverpb.Member, m *Member) *etcdserverpb.Member {
+	for _, member := range members {
+		if slices.Contains(member.PeerURLs, m.PeerURL()) {
+			return member
+		}
+	}
+	return nil
+}

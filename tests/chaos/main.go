@@ -1,0 +1,93 @@
+// Chaos runs a cluster of real servers on test hosts, breaks it while clients use it, and judges what they were shown.
+//
+//	make chaos SEED=1 DURATION=3m MEMBERS=3
+//
+// It needs Linux, root and ip (iproute2), and leaves nothing behind but the logs of a run that failed: hosts, disks and processes are in
+// namespaces of their own, which end with it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/quoratedb/quorate/tests/chaos/sandbox"
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+// options are the command line.
+type options struct {
+	server   string
+	members  string
+	seed     uint64
+	duration time.Duration
+	dir      string
+	only     string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.server, "server", "bin/quorate", "the server to run, from the repository's root")
+	flag.StringVar(&o.members, "members", "3,5", "how many members, a run for each number")
+	flag.Uint64Var(&o.seed, "seed", 0, "what chooses faults and operations; 0 takes a new one")
+	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long each run injects faults")
+	flag.StringVar(&o.dir, "dir", "bin/chaos", "where the logs of members go")
+	flag.StringVar(&o.only, "only", "", "inject only faults whose name holds this")
+	flag.Parse()
+	if o.seed == 0 {
+		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
+	code, err := run(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func run(o options) (int, error) {
+	if sandbox.Inside() {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		if err := sandbox.Prepare(); err != nil {
+			return 1, err
+		}
+		return inside(ctx, o)
+	}
+	o.server, o.dir = fromRoot(o.server), fromRoot(o.dir)
+	if _, err := os.Stat(o.server); err != nil {
+		return 1, err
+	}
+	worst := 0
+	for _, members := range strings.Split(o.members, ",") {
+		o.members = strings.TrimSpace(members)
+		code, err := sandbox.Run(o.args()...)
+		if err != nil {
+			return 1, err
+		}
+		worst = max(worst, code)
+	}
+	return worst, nil
+}
+
+// args are the options as a command line.
+func (o options) args() []string {
+	return []string{
+		"-server=" + o.server, "-members=" + o.members, "-seed=" + strconv.FormatUint(o.seed, 10),
+		"-duration=" + o.duration.String(), "-dir=" + o.dir, "-only=" + o.only,
+	}
+}
+
+func fromRoot(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(harness.Root(), path)
+}

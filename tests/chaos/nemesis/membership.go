@@ -1,0 +1,133 @@
+package nemesis
+
+import (
+	"context"
+	"errors"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/chaos/cluster"
+)
+
+// Membership are the changes of the membership, which are no faults but happen amid them.
+func Membership() []Fault {
+	return []Fault{
+		{Name: "wipe a follower and add it anew", strike: onFollowerOf(replace)},
+		{Name: "wipe the leader and add it anew", strike: onLeaderOf(replace)},
+		{Name: "add a member, kill the leader, remove it again", strike: grow},
+		{Name: "add a member, remove the leader, undo both", strike: swapLeader},
+		{Name: "move the leader", strike: moveLeader},
+	}
+}
+
+type strikeMember func(context.Context, *Scene, *cluster.Member) (string, heal, error)
+
+func onFollowerOf(do strikeMember) func(context.Context, *Scene) (string, heal, error) {
+	return func(ctx context.Context, s *Scene) (string, heal, error) {
+		return onFollower(func(m *cluster.Member) (string, heal, error) { return do(ctx, s, m) })(ctx, s)
+	}
+}
+
+func onLeaderOf(do strikeMember) func(context.Context, *Scene) (string, heal, error) {
+	return func(ctx context.Context, s *Scene) (string, heal, error) {
+		return onLeader(func(m *cluster.Member) (string, heal, error) { return do(ctx, s, m) })(ctx, s)
+	}
+}
+
+// replace is what one does about a member whose disk is lost: it gets a new id.
+func replace(ctx context.Context, s *Scene, m *cluster.Member) (string, heal, error) {
+	if err := m.Kill(); err != nil {
+		return m.Name(), nil, err
+	}
+	if err := m.Wipe(); err != nil {
+		return m.Name(), nil, err
+	}
+	return m.Name(), func(ctx context.Context) error {
+		if err := s.Cluster.Remove(ctx, m); err != nil {
+			return err
+		}
+		return s.Cluster.Add(ctx, m)
+	}, nil
+}
+
+func (s *Scene) spare() (*cluster.Member, error) {
+	for _, m := range s.Cluster.Members {
+		if !m.Joined() {
+			return m, nil
+		}
+	}
+	return nil, errors.New("there is no spare host")
+}
+
+// grow adds a member and has the leader die with that on its mind.
+func grow(ctx context.Context, s *Scene) (string, heal, error) {
+	spare, err := s.spare()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := s.Cluster.Add(ctx, spare); err != nil {
+		return spare.Name(), nil, err
+	}
+	leader, err := s.Cluster.Leader(ctx)
+	if err != nil {
+		return spare.Name(), nil, err
+	}
+	if err := leader.Kill(); err != nil {
+		return spare.Name(), nil, err
+	}
+	return spare.Name() + ", leader " + leader.Name(), func(ctx context.Context) error {
+		if err := leader.Launch(); err != nil {
+			return err
+		}
+		return s.Cluster.Remove(ctx, spare)
+	}, nil
+}
+
+func swapLeader(ctx context.Context, s *Scene) (string, heal, error) {
+	spare, err := s.spare()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := s.Cluster.Add(ctx, spare); err != nil {
+		return spare.Name(), nil, err
+	}
+	leader, err := s.Cluster.Leader(ctx)
+	if err != nil {
+		return spare.Name(), nil, err
+	}
+	if leader == spare {
+		return spare.Name() + ", which leads now", func(ctx context.Context) error { return s.Cluster.Remove(ctx, spare) }, nil
+	}
+	if err := s.Cluster.Remove(ctx, leader); err != nil {
+		return spare.Name(), nil, err
+	}
+	return spare.Name() + ", leader " + leader.Name(), func(ctx context.Context) error {
+		if err := s.Cluster.Add(ctx, leader); err != nil {
+			return err
+		}
+		return s.Cluster.Remove(ctx, spare)
+	}, nil
+}
+
+// moveLeader asks the leader to hand over. That it says no, or too late, is no failure: it may not be the leader any more.
+func moveLeader(ctx context.Context, s *Scene) (string, heal, error) {
+	leader, err := s.Cluster.Leader(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	follower, err := s.follower(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	id, err := follower.ID(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	detail := leader.Name() + " to " + follower.Name()
+	ctx, cancel := context.WithTimeout(ctx, cluster.HealthyWithin)
+	defer cancel()
+	if _, err := clientv3.NewMaintenance(leader.Client).MoveLeader(ctx, id); err != nil {
+		detail += ": " + err.Error()
+	}
+	return detail, nil, nil
+}

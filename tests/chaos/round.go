@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quoratedb/quorate/tests/chaos/check"
+	"github.com/quoratedb/quorate/tests/chaos/cluster"
+	"github.com/quoratedb/quorate/tests/chaos/history"
+	"github.com/quoratedb/quorate/tests/chaos/nemesis"
+	"github.com/quoratedb/quorate/tests/chaos/network"
+	"github.com/quoratedb/quorate/tests/chaos/workload"
+)
+
+const (
+	// spareHosts is how many members can be added beyond the first.
+	spareHosts = 1
+	// leasesWithin is how long the leases of the last moments may take to go: the longest life that a store gives, and the allowance.
+	leasesWithin = 5*time.Second + check.ExpiryAllowance
+	// searchWithin bounds porcupine's search.
+	searchWithin = time.Minute
+)
+
+// round is one run against one cluster.
+type round struct {
+	options
+	members int
+	begin   time.Time
+	cluster *cluster.Cluster
+	network *network.Network
+	faults  *nemesis.Report
+	record  *workload.Record
+	states  []history.MemberState
+	calm    []history.Calm
+}
+
+// inside runs a round in the sandbox and reports. It returns the exit code.
+func inside(ctx context.Context, o options) (int, error) {
+	members, err := strconv.Atoi(o.members)
+	if err != nil {
+		return 1, fmt.Errorf("members: %w", err)
+	}
+	r := &round{options: o, members: members}
+	r.dir = filepath.Join(o.dir, fmt.Sprintf("%d-members-seed-%d", members, o.seed))
+	if err := errors.Join(os.RemoveAll(r.dir), os.MkdirAll(r.dir, 0o755)); err != nil {
+		return 1, err
+	}
+	if err := r.build(); err != nil {
+		return 1, err
+	}
+	defer r.network.Close()
+	defer r.cluster.Close()
+	failure := r.run(ctx)
+	verdicts := r.judge(failure)
+	if r.print(os.Stdout, verdicts, failure) {
+		return 0, nil
+	}
+	return 1, nil
+}
+
+func (r *round) build() (err error) {
+	if r.network, err = network.New(r.members+spareHosts, r.seed); err != nil {
+		return err
+	}
+	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Members: r.members, Network: r.network, Dir: r.dir})
+	return err
+}
+
+// run starts the cluster, has it used and broken, and reads what is left. An error says what the cluster failed to do.
+func (r *round) run(ctx context.Context) error {
+	if err := r.cluster.Start(ctx); err != nil {
+		return err
+	}
+	r.begin = time.Now()
+	work, err := workload.New(r.cluster.Endpoints(), r.seed, r.begin)
+	if err != nil {
+		return err
+	}
+	work.Start()
+	scene := &nemesis.Scene{Cluster: r.cluster, Network: r.network, Random: rand.New(rand.NewPCG(r.seed, 0))}
+	r.faults, err = nemesis.Run(ctx, scene, r.chosen(), r.begin, r.duration)
+	if err != nil {
+		work.Abort()
+		return err
+	}
+	quiet := time.Since(r.begin)
+	work.Quiet()
+	select {
+	case <-ctx.Done():
+		work.Abort()
+		return ctx.Err()
+	case <-time.After(leasesWithin):
+	}
+	var end int64
+	if r.record, end, err = work.Finish(ctx); err != nil {
+		return err
+	}
+	r.calm = append(r.faults.Calm, history.Calm{Begin: quiet, End: time.Since(r.begin)})
+	for _, m := range r.cluster.Joined() {
+		state, err := workload.ReadState(ctx, m.Client, m.Name(), end)
+		if err != nil {
+			return err
+		}
+		r.states = append(r.states, state)
+	}
+	return nil
+}
+
+func (r *round) chosen() []nemesis.Fault {
+	var chosen []nemesis.Fault
+	for _, faults := range [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership()} {
+		for _, fault := range faults {
+			if strings.Contains(fault.Name, r.only) {
+				chosen = append(chosen, fault)
+			}
+		}
+	}
+	return chosen
+}
+
+// judge runs all checks, if there is something to judge.
+func (r *round) judge(failure error) []check.Verdict {
+	if failure != nil || len(r.states) == 0 {
+		return nil
+	}
+	stored := r.states[0].Stored
+	operations, placed := check.Operations(stored, r.record.Operations)
+	return []check.Verdict{
+		check.History(r.states),
+		operations,
+		check.Order(r.record.Operations, placed),
+		check.Linearizable(r.record.Operations, placed, searchWithin),
+		check.Watches(stored, r.record.Watchers),
+		check.Leases(r.record.Leases, r.record.Watchers, r.calm),
+		check.NoLeases(r.states),
+	}
+}

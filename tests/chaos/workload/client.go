@@ -1,0 +1,123 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/chaos/history"
+)
+
+const (
+	// answerWithin is how long a client waits before an operation counts as unanswered.
+	answerWithin = 2 * time.Second
+	// pauseMax bounds the random time between two operations of a client.
+	pauseMax = 40 * time.Millisecond
+	// pauseAfterError keeps a client of a dead member from spinning.
+	pauseAfterError = 50 * time.Millisecond
+	// keysAtOnce is how many keys are in use: few, so that clients meet.
+	keysAtOnce = 6
+	// epochLength is how long they are: after it come new ones, so that the history of one key stays short enough to search.
+	epochLength = 8 * time.Second
+)
+
+// client makes one operation after the other.
+type client struct {
+	id       int
+	endpoint string
+	etcd     *clientv3.Client
+	random   *rand.Rand
+	begin    time.Time
+	values   int
+	// latest are the revisions at which it has last seen keys modified.
+	latest map[string]int64
+	made   []history.Operation
+}
+
+func (c *client) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		op := c.choose(time.Since(c.begin) / epochLength)
+		pause := time.Duration(c.random.Int64N(int64(pauseMax)))
+		if !c.call(op) {
+			pause = pauseAfterError
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// call makes an operation and records it. It reports whether it was answered.
+func (c *client) call(op history.Operation) bool {
+	// The end of the run does not cut operations short: each that is cut would be one with an unknown outcome.
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	op.Client, op.Endpoint = c.id, c.endpoint
+	op.Call = time.Since(c.begin)
+	err := perform(ctx, c.etcd, &op)
+	op.Return = time.Since(c.begin)
+	if err != nil {
+		op.Outcome = history.Unknown
+		if op.Mutates() {
+			c.made = append(c.made, op)
+		}
+		return false
+	}
+	for _, result := range op.Results {
+		for _, entry := range result.Entries {
+			c.latest[entry.Key] = entry.Mod
+		}
+	}
+	for _, step := range op.Taken() {
+		if step.Kind == history.Put {
+			c.latest[step.Key] = op.Revision
+		}
+	}
+	c.made = append(c.made, op)
+	return true
+}
+
+// choose makes up the next operation.
+func (c *client) choose(epoch time.Duration) history.Operation {
+	prefix := fmt.Sprintf("%s%04d/", keyPrefix, epoch)
+	order := c.random.Perm(keysAtOnce)
+	key := func(i int) string { return fmt.Sprintf("%sk%d", prefix, order[i]) }
+	a, b, d := key(0), key(1), key(2)
+	switch p := c.random.IntN(100); {
+	case p < 22:
+		return history.Operation{Then: []history.Step{{Kind: history.Get, Key: a}}}
+	case p < 28:
+		return history.Operation{Then: []history.Step{{Kind: history.Get, Key: a}}, Serializable: true}
+	case p < 33:
+		return history.Operation{Then: []history.Step{{Kind: history.Get, Key: prefix, Prefix: true}}}
+	case p < 58:
+		return history.Operation{Then: []history.Step{c.put(a)}}
+	case p < 65:
+		return history.Operation{Then: []history.Step{{Kind: history.Delete, Key: a}}}
+	case p < 67:
+		return history.Operation{Then: []history.Step{{Kind: history.Delete, Key: prefix, Prefix: true}}}
+	case p < 84: // swap
+		return history.Operation{
+			Conditions: []history.Condition{{Key: a, Mod: c.latest[a]}},
+			Then:       []history.Step{c.put(a)},
+			Else:       []history.Step{{Kind: history.Get, Key: a}},
+		}
+	case p < 92: // move
+		return history.Operation{Then: []history.Step{c.put(a), {Kind: history.Delete, Key: b}, {Kind: history.Get, Key: d}}}
+	default: // both or neither
+		return history.Operation{
+			Conditions: []history.Condition{{Key: a, Mod: c.latest[a]}, {Key: b, Mod: c.latest[b]}},
+			Then:       []history.Step{c.put(a), c.put(b)},
+			Else:       []history.Step{{Kind: history.Get, Key: a}, {Kind: history.Get, Key: b}, c.put(d)},
+		}
+	}
+}
+
+func (c *client) put(key string) history.Step {
+	c.values++
+	return history.Step{Kind: history.Put, Key: key, Value: fmt.Sprintf("%d-%d", c.id, c.values)}
+}
