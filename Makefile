@@ -12,6 +12,7 @@ VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unkno
 TOOLS := bin/tools/.built
 PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl bin/peers/benchmark
 PROTOVALIDATE := bin/proto/buf/validate/validate.proto
+empty :=
 GENERATED := pkg/gen services/api/internal/etcdconnect
 # A module must stand by its own go.mod: what ships, and what lint looks at, is built without the workspace.
 ALONE := GOWORK=off
@@ -45,7 +46,7 @@ lint: lint-format lint-vet lint-staticcheck lint-proto lint-style lint-generated
 
 .PHONY: lint-format
 lint-format: $(TOOLS)
-	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | grep -v '^pkg/gen/' | xargs -r ls -d 2>/dev/null | xargs -r bin/tools/gofumpt -l); \
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | grep -vE '^($(subst $(empty) ,|,$(GENERATED)))/' | xargs -r ls -d 2>/dev/null | xargs -r bin/tools/gofumpt -l); \
 	if [ -n "$$unformatted" ]; then echo "gofumpt -w is needed for:"; echo "$$unformatted"; exit 1; fi
 
 .PHONY: lint-vet
