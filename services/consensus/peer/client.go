@@ -21,6 +21,7 @@ func newHTTPTransport(config *tls.Config) *http.Transport {
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: headerTimeout,
 		IdleConnTimeout:       idleTimeout,
+		DisableCompression:    true, // what is large here is compressed already
 		Protocols:             protocols,
 	}
 }

@@ -32,7 +32,7 @@ type Config struct {
 	// snapshots.
 	SnapshotDir string
 	// SnapshotBytesPerSecond bounds what is sent of snapshots to all members together, 0 for
-	// SnapshotBytesPerSecondDefault, negative for no bound.
+	// SnapshotBytesPerSecondDefault, negative for no bound. It is no less than SnapshotBytesPerSecondMin.
 	SnapshotBytesPerSecond int64
 	FS                     vfs.FS // nil for the machine's
 
@@ -61,6 +61,9 @@ func (c Config) Validate() error {
 	var problems []error
 	if c.ElectionTimeout < 0 {
 		problems = append(problems, fmt.Errorf("election timeout %s is negative", c.ElectionTimeout))
+	}
+	if c.SnapshotBytesPerSecond > 0 && c.SnapshotBytesPerSecond < SnapshotBytesPerSecondMin {
+		problems = append(problems, fmt.Errorf("%d bytes of snapshots a second are too few: receivers would take the sender for dead, allow at least %d", c.SnapshotBytesPerSecond, SnapshotBytesPerSecondMin))
 	}
 	for _, text := range c.AdvertiseURLs {
 		if _, err := parseURL(text); err != nil {

@@ -38,6 +38,7 @@ const (
 	RefusedRemoved  RefusalReason = "removed"
 	RefusedProtocol RefusalReason = "protocol"
 	RefusedRequest  RefusalReason = "bad-request"
+	RefusedSnapshot RefusalReason = "no-such-snapshot"
 	RefusedNotNow   RefusalReason = "not-now"
 )
 
@@ -58,6 +59,8 @@ func (r *Refusal) status() int {
 		return http.StatusGone
 	case RefusedMember:
 		return http.StatusMisdirectedRequest
+	case RefusedSnapshot:
+		return http.StatusNotFound
 	case RefusedRequest:
 		return http.StatusBadRequest
 	default:

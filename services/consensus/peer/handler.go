@@ -65,11 +65,12 @@ func (t *Transport) greeting(r *run, to uint64) greeting {
 	}
 }
 
-// Serve serves Handler on listener, with TLS unless config is nil, until ctx ends. It closes the listener, and returns
-// once no request is being served. End Run's context first, or with it: streams do not end by themselves.
+// Serve serves Handler on listener, with TLS unless config is nil, until ctx ends. It closes the listener then, ends the
+// streams, and returns once no request is being served. It may be called for several listeners, and before Run.
 func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := &http.Server{
 		Handler:           t.Handler(),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),

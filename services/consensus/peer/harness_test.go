@@ -177,6 +177,13 @@ func (n *node) run(source SnapshotSource) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx, n.receiver, source) }()
+	awaitTrue(n.t, func() bool {
+		_, leave, ok := n.enter()
+		if ok {
+			leave()
+		}
+		return ok
+	})
 	n.halt = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(n.t, <-ended)

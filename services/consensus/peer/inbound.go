@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,16 +26,29 @@ type inbound struct {
 	silence time.Duration
 	bytes   prometheus.Counter
 
-	answer  frameWriter
-	renewed time.Time // when the deadlines were last put off and a sign of life was given
+	answer   frameWriter
+	stopping atomic.Bool
+	renewed  time.Time // when the deadlines were last put off and a sign of life was given
 }
 
+// errStreamStopped ends a stream in whose place a newer one of the same peer has come, or whose listener closes.
+var errStreamStopped = errors.New("the stream was stopped")
+
 // stop ends the stream from outside: its next read fails.
-func (in *inbound) stop() { _ = in.control.SetReadDeadline(time.Unix(1, 0)) }
+func (in *inbound) stop() {
+	in.stopping.Store(true)
+	_ = in.control.SetReadDeadline(time.Unix(1, 0)) // of a connection that broke by itself, it fails
+}
 
 // serveStream takes the messages of one peer, until the stream breaks, a newer one of the same peer takes its place, or
 // the transport stops.
 func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
+	control := http.NewResponseController(w)
+	if err := control.EnableFullDuplex(); err != nil { // or net/http would wait for the end of the body first
+		refuse(RefusedRequest, "a stream needs a connection of HTTP/1.1: %v", err).write(w)
+		return
+	}
+	defer func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }() // or it would wait for it last
 	r, leave, ok := t.enter()
 	if !ok {
 		refuse(RefusedNotNow, "this member is starting or stopping").write(w)
@@ -48,7 +62,7 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 	}
 	in := &inbound{
 		t: t, r: r, from: g.from, w: w, body: req.Body,
-		control: http.NewResponseController(w), silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
+		control: control, silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
 	}
 	t.greeting(r, g.from).write(w.Header())
 	w.Header().Set(headerProtocol, fmt.Sprint(min(protocolVersion, g.protocol)))
@@ -58,9 +72,11 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 	}
 	t.welcome(in, g)
 	defer t.farewell(in)
-	stop := context.AfterFunc(r.ctx, in.stop)
-	defer stop()
-	if err := in.serve(); err != nil && r.ctx.Err() == nil {
+	for _, ctx := range []context.Context{r.ctx, req.Context()} {
+		stop := context.AfterFunc(ctx, in.stop)
+		defer stop()
+	}
+	if err := in.serve(); err != nil && !errors.Is(err, errStreamStopped) {
 		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
 		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
 	}
@@ -81,9 +97,6 @@ func (t *Transport) admit(r *run, req *http.Request) (greeting, *Refusal) {
 
 // accept answers that the stream is welcome, while its body goes on.
 func (in *inbound) accept() error {
-	if err := in.control.EnableFullDuplex(); err != nil {
-		return err
-	}
 	if err := in.renew(); err != nil {
 		return err
 	}
@@ -128,7 +141,10 @@ func (in *inbound) serve() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case isTimeout(err):
-			return fmt.Errorf("no sign of life for %s, or a newer stream took over", in.silence)
+			if in.stopping.Load() {
+				return errStreamStopped
+			}
+			return fmt.Errorf("no sign of life for %s", in.silence)
 		case err == nil:
 			err = in.handle(kind, payload)
 		}
@@ -153,7 +169,7 @@ func (in *inbound) handle(kind frameKind, payload []byte) error {
 		if err := json.Unmarshal(payload, &offer); err != nil {
 			return fmt.Errorf("%w: offer of a snapshot: %w", errBadFrame, err)
 		}
-		in.r.snapshots.consider(in.from, offer)
+		return in.r.snapshots.consider(in.from, offer)
 	}
 	return nil
 }
@@ -172,12 +188,12 @@ func (in *inbound) step(m *raftpb.Message) error {
 // Read reads the body. While bytes come in, the stream lives, however long its frames are, and the sender is told so.
 func (in *inbound) Read(p []byte) (int, error) {
 	due := time.Since(in.renewed) > in.silence/progressPerSilence
-	if due && in.r.ctx.Err() == nil {
+	if due {
 		if err := in.renew(); err != nil {
 			return 0, err
 		}
 	}
-	n, err := in.body.Read(p)
+	n, err := in.body.Read(p[:min(len(p), readBytes)])
 	in.bytes.Add(float64(n))
 	if due && n > 0 {
 		if err := in.send(frameAlive, nil); err != nil {
@@ -191,7 +207,11 @@ func (in *inbound) Read(p []byte) (int, error) {
 func (in *inbound) renew() error {
 	in.renewed = time.Now()
 	deadline := in.renewed.Add(in.silence)
-	return errors.Join(in.control.SetReadDeadline(deadline), in.control.SetWriteDeadline(deadline))
+	err := errors.Join(in.control.SetReadDeadline(deadline), in.control.SetWriteDeadline(deadline))
+	if in.stopping.Load() {
+		return errStreamStopped // and its deadline may just have been put off
+	}
+	return err
 }
 
 // send writes a frame of the answer.

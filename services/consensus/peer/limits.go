@@ -19,6 +19,9 @@ const (
 	frameBytesMax = 512 << 20
 	// frameReadStep is how much memory a frame's length alone can claim; more is claimed as bytes arrive.
 	frameReadStep = 1 << 20
+	// readBytes is the most that is read at once: net/http's decoder of chunks returns no less than it is asked for, and
+	// between reads the sender gets its signs of life. A link needs to carry this much within an election timeout.
+	readBytes = 32 << 10
 	// frameBufferKept is the largest buffer that is kept between frames.
 	frameBufferKept = 4 << 20
 
@@ -55,4 +58,34 @@ const (
 	membersBytesMax = 4 << 20
 	// fetchTimeout bounds asking one URL for its members.
 	fetchTimeout = 5 * time.Second
+)
+
+// Limits of snapshots.
+const (
+	// SnapshotBytesPerSecondDefault leaves most of a disk and of a gigabit link to the members' other work.
+	SnapshotBytesPerSecondDefault = 64 << 20
+	// SnapshotBytesPerSecondMin lets several receivers get their pieces within headerTimeout.
+	SnapshotBytesPerSecondMin = 4 << 20
+	// pieceBytes is how much of a file one request asks for: what is lost when a connection breaks, and the memory
+	// that either side needs.
+	pieceBytes = 4 << 20
+	// pieceTimeout bounds one request for a piece; pacing may take much of it.
+	pieceTimeout = time.Minute
+	// transferIdleMax is how long a receiver may be silent before the sender gives the transfer up. A receiver that is
+	// installing a snapshot gives a sign of life transferSigns times within it.
+	transferIdleMax = 15 * time.Second
+	transferSigns   = 4
+	// checkpointIdleMax is how long a checkpoint is kept after its last transfer. Until then it serves the next
+	// receiver, and a transfer that broke goes on where it was; it costs the space of what was compacted since.
+	checkpointIdleMax = 30 * time.Second
+	// partKeptMax is the same for what a receiver has got of a snapshot.
+	partKeptMax = 30 * time.Second
+	// attemptsMax is how many requests in a row may fail before a transfer is given up: about the time that the sender
+	// waits.
+	attemptsMax = 16
+	// diskReserveBytes must stay free beside a snapshot: a full disk would stop the member, a refused snapshot does not.
+	diskReserveBytes = 256 << 20
+	// manifestBytesMax and offerBytesMax bound the descriptions of a snapshot.
+	manifestBytesMax = 64 << 20
+	resultBytesMax   = 64 << 10
 )

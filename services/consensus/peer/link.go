@@ -81,9 +81,20 @@ func (l *link) put(i item) {
 	}
 	l.count.dropped.Inc()
 	l.t.notices.warn(l.id, "messages to a peer are dropped: it does not take them fast enough")
-	l.t.abandon(i.message)
+	l.abandon(i)
 	if i.message.GetType() == raftpb.MsgApp && l.full.CompareAndSwap(false, true) {
 		l.reportUnreachable()
+	}
+}
+
+// abandon ends the transfer whose offer is dropped.
+func (l *link) abandon(i item) {
+	if i.offer == nil {
+		return
+	}
+	if r, leave, ok := l.t.enter(); ok {
+		defer leave()
+		r.snapshots.abandoned(l.id, i.message)
 	}
 }
 
@@ -206,9 +217,7 @@ func (l *link) lost(ctx context.Context, r *run, url string, err error) {
 	}
 	for _, i := range l.queue.drop() {
 		l.count.dropped.Inc()
-		if i.message.GetType() == raftpb.MsgSnap {
-			r.receiver.ReportSnapshot(l.id, false)
-		}
+		l.abandon(i)
 	}
 	l.full.Store(false)
 	r.receiver.ReportUnreachable(l.id)

@@ -90,7 +90,7 @@ func (l *link) greet(conn net.Conn, u *url.URL, r *run) (*http.Response, error) 
 	header := make(http.Header)
 	l.t.greeting(r, l.id).write(header)
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\n", strings.TrimSuffix(u.Path, "/")+pathStream, u.Host)
+	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", strings.TrimSuffix(u.Path, "/")+pathStream, u.Host)
 	if err := header.Write(&head); err != nil {
 		return nil, err
 	}

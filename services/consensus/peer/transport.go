@@ -123,8 +123,7 @@ func (t *Transport) Send(messages []*raftpb.Message) {
 		l := links[m.GetTo()]
 		switch {
 		case l == nil:
-			t.metrics.dropped.WithLabelValues(hex(m.GetTo())).Inc()
-			t.abandon(m)
+			t.dropUnaddressed(m)
 		case m.GetType() == raftpb.MsgSnap:
 			t.sendSnapshot(l, m)
 		default:
@@ -146,12 +145,14 @@ func (t *Transport) sendSnapshot(l *link, m *raftpb.Message) {
 	}
 	go func() {
 		defer leave()
-		r.snapshots.offer(l, m)
+		r.snapshots.send(l, m)
 	}()
 }
 
-// abandon tells raft that a snapshot will not be taken: it sends nothing else to that member meanwhile.
-func (t *Transport) abandon(m *raftpb.Message) {
+// dropUnaddressed drops a message to a member that nobody has introduced. Raft sends nothing else to a member that it
+// sent a snapshot until it hears how that went.
+func (t *Transport) dropUnaddressed(m *raftpb.Message) {
+	t.metrics.dropped.WithLabelValues(hex(m.GetTo())).Inc()
 	if m.GetType() != raftpb.MsgSnap {
 		return
 	}
@@ -273,6 +274,17 @@ func (t *Transport) ActiveSince(id uint64) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.since, !l.mu.since.IsZero()
+}
+
+// OldestTransfer returns the lowest index of the snapshots that peers are taking from this member; false when there is
+// none. If the log keeps what follows it, those peers can go on from there.
+func (t *Transport) OldestTransfer() (index uint64, ok bool) {
+	r, leave, ok := t.enter()
+	if !ok {
+		return 0, false
+	}
+	defer leave()
+	return r.snapshots.oldest()
 }
 
 // RTT returns how long the last sign of life of a peer took, with what was queued before it; false when there is none.

@@ -1,11 +1,21 @@
 package peer
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // Goal: messages arrive whole and, within urgent and bulky ones, in the order they were sent, both ways. Method: two
@@ -41,4 +51,209 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	require.True(t, active)
 	_, active = a.ActiveSince(0xdead)
 	require.False(t, active)
+}
+
+// stuckPeer accepts every stream and then neither reads nor writes. It returns its URL.
+func stuckPeer(t *testing.T, id uint64) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	var conns []net.Conn
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conns = append(conns, conn)
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
+
+// Goal: a peer that takes nothing costs drops, is reported, and holds up neither the sender nor the other peers. Method:
+// send appends to one that never reads until one is dropped, with a message to a healthy peer in each batch.
+func TestStuckPeerBlocksNobody(t *testing.T) {
+	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	members := append(listed(a, b), &consensusv1.Member{Id: 0xc, PeerUrls: []string{stuckPeer(t, 0xc)}})
+	a.SetPeers(members)
+	b.SetPeers(members)
+	c := &node{receiver: newFakeReceiver(0xc)}
+	toStuck := appended(a, c, 1, 8<<20)
+	var index uint64
+	for reported := false; !reported; {
+		index++
+		a.Send([]*raftpb.Message{toStuck, heartbeat(a, b, index)})
+		select {
+		case id := <-a.receiver.unreachable:
+			reported = id == 0xc
+		case m := <-b.receiver.messages:
+			require.Equal(t, raftpb.MsgHeartbeat, m.GetType())
+		}
+	}
+	sendUntilReceived(t, a, b, heartbeat(a, b, index+1))
+}
+
+// Goal: a half-open connection is noticed from either end. Method: a peer that accepts and is silent; a sender that says
+// hello and is silent.
+func TestSilenceEndsAStream(t *testing.T) {
+	a := startNode(t, 0xa, nodeOptions{})
+	a.SetPeers([]*consensusv1.Member{{Id: 0xc, PeerUrls: []string{stuckPeer(t, 0xc)}}})
+	require.Equal(t, uint64(0xc), await(t, a.receiver.unreachable))
+	require.Contains(t, a.logged.String(), "no sign of life")
+
+	header := http.Header{}
+	hello(0xb, 0xa).write(header)
+	_, response := rawStream(t, a, header)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	_, err := io.ReadAll(response.Body)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the stream was not ended")
+}
+
+// Goal: a long frame does not pass for silence. Method: a sender by hand that needs three times the longest silence for
+// one frame, a few bytes at a time.
+func TestSlowFrameIsNotSilence(t *testing.T) {
+	b := startNode(t, 0xb, nodeOptions{})
+	a := &node{receiver: newFakeReceiver(0xa)}
+	header := http.Header{}
+	hello(0xa, 0xb).write(header)
+	conn, _ := rawStream(t, b, header)
+	var w frameWriter
+	w.open(frameMessages)
+	require.NoError(t, w.message(appended(a, b, 1, 20*readBytes)))
+	w.close()
+	ticker := time.NewTicker(3 * silenceMin / 20)
+	defer ticker.Stop()
+	for part := range slices.Chunk(w.buf, len(w.buf)/20+1) {
+		<-ticker.C
+		_, err := conn.Write(part)
+		require.NoError(t, err)
+	}
+	require.Equal(t, raftpb.MsgApp, await(t, b.receiver.messages).GetType())
+}
+
+// Goal: a peer that comes back is found again, in both directions, and ActiveSince tells. Method: restart its listener on
+// the same port; then its whole transport.
+func TestReconnectsToAPeerThatComesBack(t *testing.T) {
+	a, b := pair(t)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	before, active := a.ActiveSince(0xb)
+	require.True(t, active)
+	b.close()
+	require.Equal(t, uint64(0xb), await(t, a.receiver.unreachable))
+	b.serve(b.bind(b.address))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 2))
+	after, active := a.ActiveSince(0xb)
+	require.True(t, active)
+	require.True(t, after.After(before))
+
+	address := b.address
+	b.halt()
+	b.close()
+	b = startNode(t, 0xb, nodeOptions{address: address})
+	introduce(a, b)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 3))
+	sendUntilReceived(t, b, a, heartbeat(b, a, 4))
+}
+
+// Goal: a member with several URLs is reached by whichever works, and a change of URLs takes effect. Method: a dead URL
+// before the good one; then a move to another port.
+func TestURLsAreTriedInTurnAndMayChange(t *testing.T) {
+	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	member := func(urls ...string) []*consensusv1.Member { return []*consensusv1.Member{{Id: 0xb, PeerUrls: urls}} }
+	a.SetPeers(member("http://127.0.0.1:1", b.url()))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	url, known := a.URL(0xb)
+	require.True(t, known)
+	require.Equal(t, b.url(), url)
+
+	b.close()
+	b.serve(b.bind(""))
+	a.SetPeers(member(b.url()))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 2))
+
+	a.SetPeers(nil)
+	_, known = a.URL(0xb)
+	require.False(t, known)
+	_, known = a.ActiveSince(0xb)
+	require.False(t, known)
+}
+
+// Goal: a member that has not heard of a new one can answer it, as it must to learn of it. Method: only one of two is
+// introduced to the other; the guest is forgotten when it goes.
+func TestUnknownMemberIsAnswered(t *testing.T) {
+	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	a.SetPeers(listed(a, b))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	sendUntilReceived(t, b, a, heartbeat(b, a, 2))
+	a.halt()
+	awaitTrue(t, func() bool {
+		_, known := b.URL(0xa)
+		return !known
+	})
+}
+
+// Goal: what was queued when a member stops still arrives: it may be the message that hands leadership over. Method: stop
+// right after sending.
+func TestStopDeliversWhatIsQueued(t *testing.T) {
+	a, b := pair(t)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 0))
+	var batch []*raftpb.Message
+	for i := range uint64(200) {
+		batch = append(batch, appended(a, b, i+1, 10_000))
+	}
+	a.Send(batch)
+	a.halt()
+	for next := uint64(1); next <= 200; {
+		if m := await(t, b.receiver.messages); m.GetType() == raftpb.MsgApp {
+			require.Equal(t, next, m.GetIndex())
+			next++
+		}
+	}
+	require.NotContains(t, b.logged.String(), "broke")
+	a.Send(batch) // must not wait, nor panic
+}
+
+// Goal: a receiver that waits in Step is not flooded: the sender's queue fills, not the receiver's memory. Method: hold
+// Step and count how much the transport has read by then.
+func TestStepHoldsTheStreamBack(t *testing.T) {
+	hold := make(chan struct{})
+	steps := make(chan *raftpb.Message, 1<<10)
+	a := startNode(t, 0xa, nodeOptions{})
+	b := startNode(t, 0xb, nodeOptions{receiver: func(f *fakeReceiver) {
+		f.step = func(m *raftpb.Message) {
+			steps <- m
+			<-hold
+		}
+	}})
+	introduce(a, b)
+	release := sync.OnceFunc(func() { close(hold) })
+	defer release()
+	for index := uint64(1); len(steps) == 0; index++ {
+		a.Send([]*raftpb.Message{appended(a, b, index, 1<<20)})
+	}
+	for range 64 {
+		a.Send([]*raftpb.Message{appended(a, b, 1, 1<<20)})
+	}
+	require.Len(t, steps, 1)
+	release()
+	await(t, steps)
+	await(t, steps)
+}
+
+// awaitTrue waits until a condition that nothing announces holds.
+func awaitTrue(t *testing.T, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, eventWait, 5*time.Millisecond)
 }

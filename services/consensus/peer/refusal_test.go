@@ -1,0 +1,143 @@
+package peer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// rawStream opens a stream by hand with these headers and returns the answer; the connection stays open.
+func rawStream(t *testing.T, to *node, header http.Header) (net.Conn, *http.Response) {
+	t.Helper()
+	conn, err := net.Dial("tcp", to.address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(eventWait)))
+	var head strings.Builder
+	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", pathStream)
+	require.NoError(t, header.Write(&head))
+	_, err = io.WriteString(conn, head.String()+"\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	return conn, response
+}
+
+func hello(from, to uint64) greeting {
+	return greeting{cluster: testCluster, from: from, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin, server: "by hand"}
+}
+
+// Goal: each kind of stranger gets a status and a text that tell what is wrong, and the receiver logs it. Method: one
+// greeting for each mistake.
+func TestStrangersAreRefused(t *testing.T) {
+	b := startNode(t, 0xb, nodeOptions{})
+	b.SetRemoved([]uint64{0xdead})
+	tests := map[string]struct {
+		change func(*greeting)
+		header func(http.Header)
+		status int
+		text   string
+	}{
+		"other cluster":     {change: func(g *greeting) { g.cluster = 0xc2 }, status: http.StatusPreconditionFailed, text: "member a is of cluster c2 and this one of cluster c1"},
+		"other receiver":    {change: func(g *greeting) { g.to = 0xc }, status: http.StatusMisdirectedRequest, text: "looks for member c and this is member b"},
+		"itself":            {change: func(g *greeting) { g.from = 0xb }, status: http.StatusMisdirectedRequest, text: "talks to itself"},
+		"removed":           {change: func(g *greeting) { g.from = 0xdead }, status: http.StatusGone, text: "was removed"},
+		"too new":           {change: func(g *greeting) { g.protocol, g.protocolMin = 9, 8 }, status: http.StatusPreconditionFailed, text: "speaks versions 8 to 9"},
+		"no cluster":        {header: func(h http.Header) { h.Del(headerCluster) }, status: http.StatusBadRequest, text: headerCluster},
+		"garbage for an id": {header: func(h http.Header) { h.Set(headerFrom, "xyz") }, status: http.StatusBadRequest, text: "xyz"},
+		"no version":        {header: func(h http.Header) { h.Del(headerProtocol) }, status: http.StatusBadRequest, text: headerProtocol},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := hello(0xa, 0xb)
+			if test.change != nil {
+				test.change(&g)
+			}
+			header := http.Header{}
+			g.write(header)
+			if test.header != nil {
+				test.header(header)
+			}
+			_, response := rawStream(t, b, header)
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, test.status, response.StatusCode)
+			require.NotEmpty(t, response.Header.Get(headerRefusal))
+			require.Contains(t, string(text), test.text)
+			require.Contains(t, b.logged.String(), "a request of a member is refused")
+		})
+	}
+}
+
+// Goal: a newer member and an older one meet at the version that both speak. Method: greet with a higher version that
+// goes down to ours.
+func TestHighestCommonVersionIsUsed(t *testing.T) {
+	b := startNode(t, 0xb, nodeOptions{})
+	g := hello(0xa, 0xb)
+	g.protocol = protocolVersion + 3
+	header := http.Header{}
+	g.write(header)
+	_, response := rawStream(t, b, header)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Equal(t, fmt.Sprint(protocolVersion), response.Header.Get(headerProtocol))
+}
+
+// Goal: a stream that carries what is no frame, or what only raft itself may say, ends with the reason on both sides.
+// Method: send each by hand.
+func TestBadFramesEndTheStream(t *testing.T) {
+	b := startNode(t, 0xb, nodeOptions{})
+	a := &node{receiver: newFakeReceiver(0xa)}
+	local := heartbeat(a, b, 1)
+	local.From = new(uint64(1<<64 - 2)) // raft's own append thread
+	messages := func(w *frameWriter) {
+		w.open(frameMessages)
+		require.NoError(t, w.message(local))
+		w.close()
+	}
+	for name, write := range map[string]func(*frameWriter){
+		"damaged":          func(w *frameWriter) { w.frame(framePing, []byte("x"))[0] ^= 1 },
+		"local":            messages,
+		"not a message":    func(w *frameWriter) { w.frame(frameMessages, []byte{200}) },
+		"not an offer":     func(w *frameWriter) { w.frame(frameOffer, []byte("nonsense")) },
+		"offer of nothing": func(w *frameWriter) { w.frame(frameOffer, []byte(`{"id":"../x"}`)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{}
+			hello(0xa, 0xb).write(header)
+			conn, response := rawStream(t, b, header)
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			var w frameWriter
+			write(&w)
+			_, err := conn.Write(w.buf)
+			require.NoError(t, err)
+			kind, payload, err := (&frameReader{r: response.Body}).next()
+			require.NoError(t, err)
+			require.Equal(t, frameRefusal, kind)
+			require.Contains(t, string(payload), "bad frame")
+		})
+	}
+	require.Empty(t, b.receiver.messages)
+}
+
+// Goal: a member that was removed is told so, and by whom, while the others go on. Method: remove one of three at run
+// time.
+func TestRemovedMemberIsTold(t *testing.T) {
+	a, b, c := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{}), startNode(t, 0xc, nodeOptions{})
+	introduce(a, b, c)
+	sendUntilReceived(t, c, a, heartbeat(c, a, 1))
+	a.SetPeers(listed(a, b))
+	b.SetPeers(listed(a, b))
+	// The stream that c has stays until it breaks; a restarted listener breaks it.
+	a.close()
+	a.serve(a.bind(a.address))
+	require.Equal(t, a.receiver.id, await(t, c.receiver.removedBy))
+	require.Contains(t, c.logged.String(), "member c was removed from the cluster")
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+}
