@@ -34,6 +34,8 @@ type run struct {
 	random  *rand.Rand
 	writers []*writer
 	history *history
+	// slowest is the longest that a restart took until it served.
+	slowest time.Duration
 }
 
 func begin(t *testing.T) *run {
@@ -85,7 +87,9 @@ func (r *run) kill(ctx context.Context) {
 	for _, w := range r.writers {
 		before = append(before, w.tried())
 	}
+	restart := time.Now()
 	require.NoError(r.t, r.server.Start(ctx))
+	r.slowest = max(r.slowest, time.Since(restart))
 	for i, attempts := range before {
 		r.check(ctx, i, attempts)
 	}
@@ -175,7 +179,7 @@ func (r *run) judge(changes []change) {
 	sort.Strings(strange)
 	require.Empty(r.t, strange, "nobody wrote this")
 	require.Greater(r.t, acked, 100, "too little load to tell anything")
-	r.t.Logf("%d writes acknowledged, %d not answered, %d revisions seen", acked, unanswered, len(changes))
+	r.t.Logf("%d writes acknowledged, %d not answered, %d revisions seen, the slowest restart took %v", acked, unanswered, len(changes), r.slowest)
 }
 
 func kills(t *testing.T) int {
