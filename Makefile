@@ -92,6 +92,23 @@ conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV
 SERVER ?= bin/quorate
 RUN ?=
 
+.PHONY: chaos
+chaos: build peers iproute2 ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5 ONLY=kill SERVER=...
+	go -C tests run ./chaos -server '$(SERVER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
+MEMBERS ?= 3,5
+SEED ?= 0
+DURATION ?= 3m
+ONLY ?=
+
+.PHONY: failover
+failover: build peers iproute2 ## Measure the time without a successful write when the leader is lost, beside etcd's (root); LOSSES=5
+	go -C tests run ./chaos -server bin/quorate,bin/peers/etcd -failover '$(LOSSES)'
+LOSSES ?= 5
+
+.PHONY: iproute2
+iproute2:
+	@command -v ip >/dev/null || { apt-get update && apt-get install -y --no-install-recommends iproute2; }
+
 .PHONY: tools
 tools: $(TOOLS)
 

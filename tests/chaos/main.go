@@ -30,6 +30,7 @@ type options struct {
 	duration time.Duration
 	dir      string
 	only     string
+	failover int
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long each run injects faults")
 	flag.StringVar(&o.dir, "dir", "bin/chaos", "where the logs of members go")
 	flag.StringVar(&o.only, "only", "", "inject only faults whose name holds this")
+	flag.IntVar(&o.failover, "failover", 0, "instead, lose the leader so many times in each way, of each -server in turn (a list), and measure")
 	flag.Parse()
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
@@ -59,11 +61,21 @@ func run(o options) (int, error) {
 		if err := sandbox.Prepare(); err != nil {
 			return 1, err
 		}
+		if o.failover > 0 {
+			return measure(ctx, o)
+		}
 		return inside(ctx, o)
 	}
-	o.server, o.dir = fromRoot(o.server), fromRoot(o.dir)
-	if _, err := os.Stat(o.server); err != nil {
-		return 1, err
+	var servers []string
+	for _, server := range strings.Split(o.server, ",") {
+		servers = append(servers, fromRoot(server))
+		if _, err := os.Stat(fromRoot(server)); err != nil {
+			return 1, err
+		}
+	}
+	o.server, o.dir = strings.Join(servers, ","), fromRoot(o.dir)
+	if o.failover > 0 {
+		return sandbox.Run(o.args()...)
 	}
 	worst := 0
 	for _, members := range strings.Split(o.members, ",") {
@@ -82,6 +94,7 @@ func (o options) args() []string {
 	return []string{
 		"-server=" + o.server, "-members=" + o.members, "-seed=" + strconv.FormatUint(o.seed, 10),
 		"-duration=" + o.duration.String(), "-dir=" + o.dir, "-only=" + o.only,
+		"-failover=" + strconv.Itoa(o.failover),
 	}
 }
 

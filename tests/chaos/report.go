@@ -17,6 +17,9 @@ const longGap = time.Second
 // print writes the report, deletes the members' logs unless something failed, and reports whether nothing did.
 func (r *round) print(out io.Writer, verdicts []check.Verdict, failure error) bool {
 	fmt.Fprintf(out, "\n%d members of %s, seed %d, %v\n", r.members, r.server, r.seed, r.duration)
+	for _, skipped := range r.skipped {
+		fmt.Fprintf(out, "  NOT DONE ON THIS MACHINE: %s\n", skipped)
+	}
 	if r.faults != nil {
 		r.printFaults(out)
 	}

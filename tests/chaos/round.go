@@ -39,6 +39,8 @@ type round struct {
 	record  *workload.Record
 	states  []history.MemberState
 	calm    []history.Calm
+	// skipped are the kinds of faults that this machine does not allow.
+	skipped []string
 }
 
 // inside runs a round in the sandbox and reports. It returns the exit code.
@@ -115,7 +117,11 @@ func (r *round) run(ctx context.Context) error {
 
 func (r *round) chosen() []nemesis.Fault {
 	var chosen []nemesis.Fault
-	for _, faults := range [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership()} {
+	clocks, err := nemesis.Clocks(r.cluster)
+	if err != nil {
+		r.skipped = append(r.skipped, fmt.Sprintf("clock jumps: %v", err))
+	}
+	for _, faults := range [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership(), clocks} {
 		for _, fault := range faults {
 			if strings.Contains(fault.Name, r.only) {
 				chosen = append(chosen, fault)
