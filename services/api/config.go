@@ -42,6 +42,8 @@ type Config struct {
 	Consensus port.Consensus
 	Lease     port.Lease
 	Watch     port.Watch
+	// Tree may be nil: then there is no v2 API.
+	Tree port.Tree
 
 	Logger *slog.Logger
 	// Registerer takes the metrics and Gatherer is what /metrics shows; without them there are none, or no /metrics.

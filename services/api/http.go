@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +19,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
+	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
 )
 
 // Limits of the HTTP servers. There is none on a whole request or answer, for a watch may last for months.
@@ -44,7 +46,19 @@ func newClientHandler(
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	addOperations(mux, cfg.Gatherer, wellness)
+	if cfg.Tree != nil {
+		mux.Handle(v2.Prefix, newV2(cfg, watched))
+		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
+	}
 	return withTLSState(crossOrigin(cfg.CORS, mux))
+}
+
+// newV2 returns what answers v2's paths.
+func newV2(cfg Config, watched *calls.Calls) http.Handler {
+	return v2.New(v2.Config{
+		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Logger: cfg.Logger,
+		Ending: watched.Ending(), RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
+	})
 }
 
 // newMetricsHandler routes what the metrics listeners serve.

@@ -21,6 +21,8 @@ type Config struct {
 	ListenClientURLs []string
 	// ListenClientHTTPURLs is served just like ListenClientURLs.
 	ListenClientHTTPURLs []string
+	// ListenLegacyURLs is served just like ListenClientURLs: what came before etcd 2.0 looks for it on port 4001.
+	ListenLegacyURLs []string
 	// AdvertiseClientURLs is where other hosts reach this member's clients' side, as the member list tells. Empty
 	// means ListenClientURLs, which must then name hosts that others can reach.
 	AdvertiseClientURLs []string
@@ -58,6 +60,8 @@ type Config struct {
 	GRPCKeepAliveMinTime  time.Duration
 	GRPCKeepAliveInterval time.Duration
 	GRPCKeepAliveTimeout  time.Duration
+	// EnableV2 serves the v2 API beside v3's.
+	EnableV2 bool
 	// CORS lists the origins whose pages may call this server from a browser, "*" for all.
 	CORS []string
 	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
@@ -119,6 +123,7 @@ func DefaultConfig() Config {
 		GRPCKeepAliveMinTime:        5 * time.Second,
 		GRPCKeepAliveInterval:       2 * time.Hour,
 		GRPCKeepAliveTimeout:        20 * time.Second,
+		EnableV2:                    true,
 		CORS:                        []string{"*"},
 		WatchProgressNotifyInterval: 10 * time.Minute,
 

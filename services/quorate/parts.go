@@ -67,6 +67,11 @@ func (p *parts) open(config Config) (err error) {
 	if err != nil {
 		return err
 	}
+	legacy, err := listen("listen-legacy-urls", config.ListenLegacyURLs)
+	p.clients = append(p.clients, legacy...)
+	if err != nil {
+		return err
+	}
 	if p.monitors, err = listen("listen-metrics-urls", config.ListenMetricsURLs); err != nil {
 		return err
 	}
@@ -124,6 +129,9 @@ func (p *parts) apiConfig(config Config, secrets *tls.Config) api.Config {
 		KeepAliveTimeout:     zeroIsOff(config.GRPCKeepAliveTimeout),
 		CORS:                 config.CORS,
 		Versions:             api.Versions{Server: version.Version},
+	}
+	if config.EnableV2 {
+		made.Tree = p.member
 	}
 	for _, client := range p.clients {
 		if secure(client.url) {

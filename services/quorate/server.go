@@ -103,7 +103,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
 	return nil
 }
 
-// ClientURLs is where clients are served: Config.ListenClientURLs and Config.ListenClientHTTPURLs, with the ports that
+// ClientURLs is where clients are served: Config.ListenClientURLs, ListenClientHTTPURLs and ListenLegacyURLs, with the ports that
 // are really used.
 func (s *Server) ClientURLs() []string { return urlTexts(s.parts.clients) }
 

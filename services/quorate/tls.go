@@ -42,7 +42,7 @@ func (c Config) checkPeerTLS() error {
 
 // clientURLs are all URLs that ClientTLS is for.
 func (c Config) clientURLs() []string {
-	return slices.Concat(c.ListenClientURLs, c.ListenClientHTTPURLs, c.ListenMetricsURLs)
+	return slices.Concat(c.ListenClientURLs, c.ListenClientHTTPURLs, c.ListenLegacyURLs, c.ListenMetricsURLs)
 }
 
 // certificateHosts are the hosts that a self-signed certificate must be valid for: where clients may come in.

@@ -65,6 +65,7 @@ func (c Config) checkURLs(found *problems) {
 	required("listen-peer-urls", c.ListenPeerURLs, checkBind)
 	required("initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, checkReachable)
 	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, checkBind)
+	eachURL(found, "listen-legacy-urls", c.ListenLegacyURLs, checkBind)
 	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
 	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
 	if len(c.AdvertiseClientURLs) == 0 {
@@ -90,6 +91,7 @@ func (c Config) checkAddresses(found *problems) {
 	}{
 		{"listen-client-urls", c.ListenClientURLs},
 		{"listen-client-http-urls", c.ListenClientHTTPURLs},
+		{"listen-legacy-urls", c.ListenLegacyURLs},
 		{"listen-metrics-urls", c.ListenMetricsURLs},
 	} {
 		for _, text := range each.urls {

@@ -31,6 +31,12 @@ type Consensus interface {
 	Snapshot(context.Context, *consensusv1.SnapshotRequest, func(*consensusv1.SnapshotResponse) error) error
 }
 
+// Tree is the part of the replicated store that the v2 API needs besides.
+type Tree interface {
+	ReadTree(context.Context, *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error)
+	TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error)
+}
+
 // Lease counts leases down.
 type Lease interface {
 	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)

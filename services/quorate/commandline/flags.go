@@ -48,6 +48,8 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+quorate.DataDirSuffix+" behind.")
 	fs.Var(flagset.ListOf(&c.ListenClientURLs), "listen-client-urls", "URLs to serve clients on.")
 	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
+	fs.Var(flagset.ListOf(&c.ListenLegacyURLs), "listen-legacy-urls", "More URLs to serve clients on, such as http://localhost:4001, where very old clients look.")
+	fs.BoolVar(&c.EnableV2, "enable-v2", c.EnableV2, "Serve the v2 HTTP API, below /v2, on all URLs for clients.")
 	fs.Var(flagset.ListOf(&c.ListenPeerURLs), "listen-peer-urls", "URLs to serve other members on. Checked only: this version runs one-member stores.")
 	fs.Uint64Var(&c.SnapshotCount, "snapshot-count", c.SnapshotCount, "How many applied entries the log keeps for members that are behind. 0 means the default.")
 	fs.Var(flagset.MillisecondsOf(&c.HeartbeatInterval), "heartbeat-interval", "Time between heartbeats, in milliseconds.")

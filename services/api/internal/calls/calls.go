@@ -57,6 +57,9 @@ func (c *Calls) Method(full string) *Method {
 	return unknown
 }
 
+// Ending ends when End is called, for what is like a stream but none of gRPC's.
+func (c *Calls) Ending() context.Context { return c.streams }
+
 // End makes the contexts of all streams, also of those to come, end.
 func (c *Calls) End() {
 	c.ending.Store(true)

@@ -68,7 +68,7 @@ func newListing(r Reader, dir *consensusv1.TreeNode, recursive bool) *listing {
 // files adds the files, and the directories that they imply.
 func (l *listing) files() error {
 	return walk(l, l.r.Files, func(f *File) []byte { return f.Path }, func(f *File) {
-		if !Clean(f.Path) {
+		if !Clean(f.Path) || isRoot(f.Path) {
 			return
 		}
 		name, deeper := child(f.Path[len(l.prefix):])

@@ -1,0 +1,89 @@
+package v2
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// code is the number of an error, as clients know it.
+type code int
+
+const (
+	codePrevValueRequired code = 201
+	codeTTLNotNumber      code = 202
+	codeIndexNotNumber    code = 203
+	codeInvalidField      code = 209
+	codeInvalidForm       code = 210
+	codeRefreshValue      code = 211
+	codeRefreshTTL        code = 212
+	codeRaftInternal      code = 300
+	codeHistoryCleared    code = 401
+)
+
+// meaning is how a code is sent.
+type meaning struct {
+	status  int
+	message string
+}
+
+var meanings = map[code]meaning{
+	code(consensusv1.TreeFailure_CODE_NOT_FOUND):           {http.StatusNotFound, "Key not found"},
+	code(consensusv1.TreeFailure_CODE_COMPARE_FAILED):      {http.StatusPreconditionFailed, "Compare failed"},
+	code(consensusv1.TreeFailure_CODE_NOT_FILE):            {http.StatusForbidden, "Not a file"},
+	code(consensusv1.TreeFailure_CODE_NOT_DIRECTORY):       {http.StatusBadRequest, "Not a directory"},
+	code(consensusv1.TreeFailure_CODE_EXISTS):              {http.StatusPreconditionFailed, "Key already exists"},
+	code(consensusv1.TreeFailure_CODE_ROOT_READ_ONLY):      {http.StatusBadRequest, "Root is read only"},
+	code(consensusv1.TreeFailure_CODE_DIRECTORY_NOT_EMPTY): {http.StatusForbidden, "Directory not empty"},
+
+	codePrevValueRequired: {http.StatusBadRequest, "PrevValue is Required in POST form"},
+	codeTTLNotNumber:      {http.StatusBadRequest, "The given TTL in POST form is not a number"},
+	codeIndexNotNumber:    {http.StatusBadRequest, "The given index in POST form is not a number"},
+	codeInvalidField:      {http.StatusBadRequest, "Invalid field"},
+	codeInvalidForm:       {http.StatusBadRequest, "Invalid POST form"},
+	codeRefreshValue:      {http.StatusBadRequest, "Value provided on refresh"},
+	codeRefreshTTL:        {http.StatusBadRequest, "A TTL must be provided on refresh"},
+	codeRaftInternal:      {http.StatusInternalServerError, "Raft Internal Error"},
+	codeHistoryCleared:    {http.StatusBadRequest, "The event in requested index is outdated and cleared"},
+}
+
+// failure is an answer of /v2/keys that is no success. Index is the store's where it declined, else 0.
+type failure struct {
+	Code    code   `json:"errorCode"`
+	Message string `json:"message"`
+	Cause   string `json:"cause,omitempty"`
+	Index   int64  `json:"index"`
+}
+
+func fail(c code, cause string) *failure {
+	return &failure{Code: c, Message: meanings[c].message, Cause: cause}
+}
+
+// declined is what the store's refusal becomes.
+func declined(f *consensusv1.TreeFailure, index int64) *failure {
+	made := fail(code(f.GetCode()), string(f.GetCause()))
+	made.Index = index
+	return made
+}
+
+// write sends the failure.
+func (f *failure) write(w http.ResponseWriter) {
+	w.Header().Set("X-Etcd-Index", strconv.FormatInt(f.Index, 10))
+	writeJSON(w, meanings[f.Code].status, f)
+}
+
+// writeJSON sends a whole answer.
+func writeJSON(w http.ResponseWriter, status int, message any) {
+	body, err := json.Marshal(message)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	body = append(body, '\n')
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that left does not miss it
+}

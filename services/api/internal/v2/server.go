@@ -1,0 +1,110 @@
+package v2
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/status"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+	"github.com/quoratedb/quorate/services/api/port"
+)
+
+// Prefix is where the API lies.
+const Prefix = "/v2/"
+
+// Config says what the API works with. All fields are required.
+type Config struct {
+	Consensus port.Consensus
+	Tree      port.Tree
+	Watch     port.Watch
+	Logger    *slog.Logger
+	// Ending ends when the server stops: waiting answers end with it.
+	Ending context.Context
+	// RequestTimeout bounds everything but waiting for events.
+	RequestTimeout time.Duration
+	// RequestBytesMax bounds a path and its value together.
+	RequestBytesMax int
+	// Now is the clock that TTLs are counted from.
+	Now func() time.Time
+}
+
+// Server answers requests. It is a http.Handler for everything below Prefix, and has no goroutines of its own.
+type Server struct {
+	Config
+	mux *http.ServeMux
+	// cluster is the cluster's id once it is known: it never changes.
+	cluster atomic.Uint64
+	// watchers counts the answers that wait.
+	watchers atomic.Int64
+}
+
+// New returns a server.
+func New(config Config) *Server {
+	s := &Server{Config: config, mux: http.NewServeMux()}
+	// The mux redirects paths that are not clean, as etcd's does: with 307, which keeps the method.
+	for path, handle := range map[string]http.HandlerFunc{
+		"/v2/keys":         s.keys,
+		"/v2/keys/":        s.keys,
+		"/v2/machines":     s.machines,
+		"/v2/members":      s.members,
+		"/v2/members/":     s.members,
+		"/v2/stats/self":   s.statsSelf,
+		"/v2/stats/leader": s.statsLeader,
+		"/v2/stats/store":  s.statsStore,
+		Prefix:             http.NotFound,
+	} {
+		s.mux.HandleFunc(path, handle)
+	}
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// allow refuses a request whose method is none of those given.
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	for _, m := range methods {
+		if r.Method == m {
+			return true
+		}
+	}
+	w.Header().Set("Allow", strings.Join(methods, ","))
+	http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+	return false
+}
+
+// bound gives a request's context the request timeout.
+func (s *Server) bound(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(r.Context(), s.RequestTimeout, problem.ErrTimeout)
+}
+
+// inClientsWords returns etcd's text for an error of a port.
+func (s *Server) inClientsWords(ctx context.Context, err error) string {
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), problem.ErrTimeout) {
+		err = problem.ErrTimeout
+	}
+	return status.Convert(etcderr.From(s.Logger, err)).Message()
+}
+
+// setCluster sets the header that names the cluster. That the store cannot tell yet shows in what is asked of it next.
+func (s *Server) setCluster(ctx context.Context, w http.ResponseWriter) {
+	id := s.cluster.Load()
+	if id == 0 {
+		position, err := s.Consensus.Position(ctx, &consensusv1.PositionRequest{})
+		if err != nil {
+			return
+		}
+		id = position.GetClusterId()
+		s.cluster.Store(id)
+	}
+	w.Header().Set("X-Etcd-Cluster-Id", strconv.FormatUint(id, 16))
+}

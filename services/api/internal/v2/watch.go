@@ -1,0 +1,110 @@
+package v2
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+)
+
+// watch answers with the first event at or after an index, or with all of them, as they happen.
+//
+// The headers go out before there is an event, so that a client knows from where it waits. A wait that has to end
+// without one, because the server stops or the history that it needs is compacted away meanwhile, ends with an empty
+// body: clients ask again.
+func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.Ending, cancel)()
+	position, err := s.Consensus.Position(ctx, &consensusv1.PositionRequest{})
+	if err != nil {
+		s.internal(ctx, w, err)
+		return
+	}
+	start := position.GetRevision() + 1
+	if q.waitIndex != 0 {
+		start = clampIndex(q.waitIndex)
+	}
+	// The compacted revision can still be read, but not what it replaced: its events would not be whole.
+	if first := position.GetCompactedRevision() + 1; start < first && first > 1 {
+		cleared := fail(codeHistoryCleared, fmt.Sprintf("the requested history has been cleared [%d/%d]", first, start))
+		cleared.Index = position.GetRevision()
+		cleared.write(w)
+		return
+	}
+	session := s.Watch.Open()
+	defer session.Close()
+	at := place{path: q.path, recursive: q.recursive}
+	key, end := at.keys()
+	err = session.Add(&watchv1.Watch{Id: 1, Key: key, RangeEnd: end, StartRevision: start, PrevKv: true, Tree: true})
+	if err != nil {
+		s.internal(ctx, w, err)
+		return
+	}
+	s.watchers.Add(1)
+	defer s.watchers.Add(-1)
+	setPosition(w, position.GetRevision(), position.GetRaftIndex(), position.GetRaftTerm())
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	out := http.NewResponseController(w)
+	if out.Flush() != nil {
+		return
+	}
+	t := teller{at: at, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
+	for {
+		next, err := session.Next(ctx)
+		if err != nil || next.CompactedRevision != 0 {
+			return
+		}
+		if done := t.tell(next); done || out.Flush() != nil {
+			return
+		}
+	}
+}
+
+// clampIndex turns an index into a revision to start from. No store comes to see the highest ones.
+func clampIndex(index uint64) int64 {
+	const highest = 1<<63 - 2
+	return int64(min(index, highest))
+}
+
+// teller writes events to a waiting client.
+type teller struct {
+	at      place
+	stream  bool
+	encoder *json.Encoder
+	now     func() time.Time
+}
+
+// tell writes what a delivery holds, and tells whether the answer is complete or its client gone.
+func (t *teller) tell(d *delivery.Delivery) (done bool) {
+	if d.Batch == nil {
+		return false
+	}
+	for events := d.Batch.Events; len(events) > 0; {
+		n := 1
+		for n < len(events) && events[n].GetKv().GetModRevision() == events[0].GetKv().GetModRevision() {
+			n++
+		}
+		made := t.at.of(events[:n], t.now())
+		events = events[n:]
+		if len(made) == 0 {
+			continue
+		}
+		if !t.stream {
+			_ = t.encoder.Encode(t.at.join(made)) // a client that left does not miss it
+			return true
+		}
+		for _, e := range made {
+			if t.encoder.Encode(e) != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
