@@ -1,0 +1,33 @@
+package consensus
+
+import (
+	"context"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// ReadTree reads a file or directory of the tree that the v2 API shows. Errors are those of Range; that there is no such
+// node is part of the answer.
+func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
+	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.term()}
+	err := m.readData(ctx, req.GetSerializable(), func() error {
+		r, err := m.store().ReadTree(ctx, req.GetPath(), req.GetRecursive())
+		if err != nil {
+			return err
+		}
+		resp.Node, resp.Failure, resp.Revision, resp.RaftIndex = r.Node, r.Failure, r.Revision, r.Index
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// TreeStatistics tells what this member has done since it was opened, as far as the v2 API shows it.
+func (m *Member) TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error) {
+	resp := m.store().TreeStatistics()
+	resp.Started = m.replica.position.opened.Load()
+	resp.LeaderSince = m.replica.position.leaderSince.Load()
+	return resp, nil
+}
