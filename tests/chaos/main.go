@@ -2,6 +2,8 @@
 //
 //	make chaos SEED=1 DURATION=3m MEMBERS=3
 //
+// A run with ONLY=sabotage must fail: it shows that the checks notice a store that forgets.
+//
 // It needs Linux, root and ip (iproute2), and leaves nothing behind but the logs of a run that failed: hosts, disks and processes are in
 // namespaces of their own, which end with it.
 package main
@@ -40,7 +42,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 0, "what chooses faults and operations; 0 takes a new one")
 	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long each run injects faults")
 	flag.StringVar(&o.dir, "dir", "bin/chaos", "where the logs of members go")
-	flag.StringVar(&o.only, "only", "", "inject only faults whose name holds this")
+	flag.StringVar(&o.only, "only", "", "inject only faults whose names match this regular expression")
 	flag.IntVar(&o.failover, "failover", 0, "instead, lose the leader so many times in each way, of each -server in turn (a list), and measure")
 	flag.Parse()
 	if o.seed == 0 {

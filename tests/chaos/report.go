@@ -55,7 +55,8 @@ func (r *round) print(out io.Writer, verdicts []check.Verdict, failure error) bo
 		os.RemoveAll(r.dir)
 		return true
 	}
-	fmt.Fprintf(out, "  logs of members: %s\n  again: make chaos SEED=%d DURATION=%v MEMBERS=%d\n", r.dir, r.seed, r.duration, r.members)
+	fmt.Fprintf(out, "  logs of members: %s\n  again: make chaos SEED=%d DURATION=%v MEMBERS=%d ONLY='%s' SERVER=%s\n",
+		r.dir, r.seed, r.duration, r.members, r.only, r.server)
 	return false
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -77,6 +78,10 @@ func (r *round) build() (err error) {
 
 // run starts the cluster, has it used and broken, and reads what is left. An error says what the cluster failed to do.
 func (r *round) run(ctx context.Context) error {
+	only, err := regexp.Compile(r.only)
+	if err != nil {
+		return fmt.Errorf("only: %w", err)
+	}
 	if err := r.cluster.Start(ctx); err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (r *round) run(ctx context.Context) error {
 	}
 	work.Start()
 	scene := &nemesis.Scene{Cluster: r.cluster, Network: r.network, Random: rand.New(rand.NewPCG(r.seed, 0))}
-	r.faults, err = nemesis.Run(ctx, scene, r.chosen(), r.begin, r.duration)
+	r.faults, err = nemesis.Run(ctx, scene, r.chosen(only), r.begin, r.duration)
 	if err != nil {
 		work.Abort()
 		return err
@@ -115,15 +120,19 @@ func (r *round) run(ctx context.Context) error {
 	return nil
 }
 
-func (r *round) chosen() []nemesis.Fault {
+func (r *round) chosen(only *regexp.Regexp) []nemesis.Fault {
 	var chosen []nemesis.Fault
 	clocks, err := nemesis.Clocks(r.cluster)
 	if err != nil {
 		r.skipped = append(r.skipped, fmt.Sprintf("clock jumps: %v", err))
 	}
-	for _, faults := range [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership(), clocks} {
+	catalogue := [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership(), clocks}
+	if strings.HasPrefix(r.only, "sabotage") {
+		catalogue = [][]nemesis.Fault{nemesis.Sabotage()}
+	}
+	for _, faults := range catalogue {
 		for _, fault := range faults {
-			if strings.Contains(fault.Name, r.only) {
+			if only.MatchString(fault.Name) {
 				chosen = append(chosen, fault)
 			}
 		}

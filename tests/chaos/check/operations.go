@@ -143,23 +143,24 @@ func (c *operations) maker(before model, revision history.Revision) *history.Ope
 	return nil
 }
 
-// byLease reports whether a revision is the end of a lease: it deletes all keys that one lease holds, and nothing else.
+// byLease reports whether a revision is the end of leases: it deletes all keys that they hold, and nothing else. That several
+// end at once is a store's own choice.
 func byLease(before model, revision history.Revision) bool {
-	lease := int64(0)
+	ended, deleted := map[int64]bool{}, 0
 	for _, e := range revision.Events {
 		held := before[e.Key].Lease
-		if !e.Delete || held == 0 || lease != 0 && held != lease {
+		if !e.Delete || held == 0 {
 			return false
 		}
-		lease = held
+		ended[held] = true
+		deleted++
 	}
-	attached := 0
 	for _, entry := range before {
-		if entry.Lease == lease {
-			attached++
+		if ended[entry.Lease] {
+			deleted--
 		}
 	}
-	return attached == len(revision.Events)
+	return deleted == 0
 }
 
 // read checks the answers that changed nothing against the state at their revision.

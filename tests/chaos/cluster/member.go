@@ -167,3 +167,21 @@ func (m *Member) status(ctx context.Context) (*clientv3.StatusResponse, error) {
 	defer cancel()
 	return m.Client.Status(ctx, m.Endpoint())
 }
+
+// Save keeps a copy of what the member has stored, for Restore. Its process must have ended.
+func (m *Member) Save() error {
+	if err := os.RemoveAll(m.saved()); err != nil {
+		return err
+	}
+	return os.CopyFS(m.saved(), os.DirFS(filepath.Join(m.disk, "data")))
+}
+
+// Restore puts the copy of the last Save in the place of what the member has stored since. Its process must have ended.
+func (m *Member) Restore() error {
+	if err := m.Wipe(); err != nil {
+		return err
+	}
+	return os.Rename(m.saved(), filepath.Join(m.disk, "data"))
+}
+
+func (m *Member) saved() string { return filepath.Join(m.disk, "saved") }
