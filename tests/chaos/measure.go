@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/tests/chaos/cluster"
 	"github.com/quoratedb/quorate/tests/chaos/failover"
 	"github.com/quoratedb/quorate/tests/chaos/network"
+	"github.com/quoratedb/quorate/tests/chaos/sandbox"
 )
 
 // measureMembers is the size of the clusters that lose their leaders.
@@ -55,7 +57,10 @@ func measure(ctx context.Context, o options) (int, error) {
 
 // measureTurn loses the leader once in each way.
 func measureTurn(ctx context.Context, server string, hosts *network.Network, dir string) (map[string]time.Duration, error) {
-	c, err := cluster.New(cluster.Config{Binary: server, Members: measureMembers, Network: hosts, Dir: dir})
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return nil, err
+	}
+	c, err := cluster.New(cluster.Config{Binary: server, Members: measureMembers, Network: hosts, Logs: dir, Disks: sandbox.Disks})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quoratedb/quorate/tests/chaos/history"
 	"github.com/quoratedb/quorate/tests/chaos/nemesis"
 	"github.com/quoratedb/quorate/tests/chaos/network"
+	"github.com/quoratedb/quorate/tests/chaos/sandbox"
 	"github.com/quoratedb/quorate/tests/chaos/workload"
 )
 
@@ -72,7 +73,7 @@ func (r *round) build() (err error) {
 	if r.network, err = network.New(r.members+spareHosts, r.seed); err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Members: r.members, Network: r.network, Dir: r.dir})
+	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Members: r.members, Network: r.network, Logs: r.dir, Disks: sandbox.Disks})
 	return err
 }
 

@@ -33,8 +33,8 @@ type Config struct {
 	// Members is how many there are at first, on the first hosts of the network; the other hosts are spare.
 	Members int
 	Network *network.Network
-	// Dir keeps disks and logs.
-	Dir string
+	// Logs is an existing folder that keeps what members print, Disks one whose mounts are the sandbox's own.
+	Logs, Disks string
 }
 
 // Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Endpoints and Deaths.
@@ -53,7 +53,7 @@ func New(config Config) (*Cluster, error) {
 	c := &Cluster{config: config}
 	var initial []string
 	for i, host := range config.Network.Hosts {
-		m := &Member{Index: i, Host: host, cluster: c, disk: filepath.Join(config.Dir, host.Name), state: "new"}
+		m := &Member{Index: i, Host: host, cluster: c, disk: filepath.Join(config.Disks, host.Name), state: "new"}
 		if err := os.MkdirAll(m.disk, 0o755); err != nil {
 			return nil, err
 		}
@@ -86,11 +86,12 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return c.Healthy(ctx)
 }
 
-// Close kills what still runs.
+// Close kills what still runs, and gives the disks back.
 func (c *Cluster) Close() {
 	for _, m := range c.Members {
 		_ = m.Kill()
 		m.Client.Close()
+		_ = sandbox.Unmount(m.disk)
 	}
 }
 
@@ -175,7 +176,7 @@ func (c *Cluster) died(m *Member, state string) {
 	c.mu.deaths = append(c.mu.deaths, fmt.Sprintf("%s ended by itself: %s, see its log", m.Name(), state))
 }
 
-func (c *Cluster) logFile(m *Member) string { return filepath.Join(c.config.Dir, m.Name()+".log") }
+func (c *Cluster) logFile(m *Member) string { return filepath.Join(c.config.Logs, m.Name()+".log") }
 
 // again asks until the answer is not an error, each time within askWithin. It returns the last error when the time is over.
 func again(ctx context.Context, ask func(context.Context) error) error {

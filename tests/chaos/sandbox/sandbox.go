@@ -56,6 +56,9 @@ func Run(args ...string) (int, error) {
 	}
 }
 
+// Disks is a folder for mounts, which nobody outside sees.
+const Disks = "/run/disks"
+
 // Prepare makes the mounts of a process inside the sandbox private, and gives it its own /proc and an empty /run, where ip
 // keeps the names of network namespaces.
 func Prepare() error {
@@ -78,6 +81,9 @@ func Tmpfs(path string, bytes int64) error {
 	}
 	return nil
 }
+
+// Unmount undoes Tmpfs.
+func Unmount(path string) error { return unix.Unmount(path, 0) }
 
 // Resize changes the size of a file system that Tmpfs mounted. It cannot become smaller than what it holds.
 func Resize(path string, bytes int64) error {
