@@ -30,6 +30,9 @@ const (
 	searchWithin = time.Minute
 )
 
+// serverArgs make logs so short that a member which was away for seconds may need a snapshot.
+var serverArgs = []string{"--snapshot-count=200", "--snapshot-catchup-entries=100"}
+
 // round is one run against one cluster.
 type round struct {
 	options
@@ -73,7 +76,7 @@ func (r *round) build() (err error) {
 	if r.network, err = network.New(r.members+spareHosts, r.seed); err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Members: r.members, Network: r.network, Logs: r.dir, Disks: sandbox.Disks})
+	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Args: serverArgs, Members: r.members, Network: r.network, Logs: r.dir, Disks: sandbox.Disks})
 	return err
 }
 
