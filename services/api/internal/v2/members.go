@@ -67,6 +67,10 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 	s.setCluster(ctx, w)
 	id := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v2/members"), "/")
 	status, answer, err := s.member(ctx, r, id)
+	if errors.Is(err, errNoID) {
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+		return
+	}
 	if f := (*memberFailure)(nil); errors.As(err, &f) {
 		writeJSON(w, f.status, f)
 		return
@@ -171,9 +175,12 @@ func (s *Server) removeMember(ctx context.Context, text string) error {
 	return memberProblem(err, text)
 }
 
+// errNoID refuses a request that would be one for a member, if it named one.
+var errNoID = errors.New("no member id")
+
 func parseID(text string) (uint64, error) {
 	if text == "" {
-		return 0, refuse(http.StatusMethodNotAllowed, "Method Not Allowed")
+		return 0, errNoID
 	}
 	id, err := strconv.ParseUint(text, 16, 64)
 	if err != nil {
