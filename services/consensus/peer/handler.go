@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
+	"strings"
 )
 
 // Handler serves what other members ask for: messages, snapshots, who the members are, and what was mounted. It may be
@@ -73,7 +74,7 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(serverLog{t.notices}, "", 0),
 		Protocols:         new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
@@ -102,4 +103,12 @@ func writeJSON(w http.ResponseWriter, value any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(encoded, '\n')) // whoever asked has gone
+}
+
+// serverLog takes what net/http has to say: that a handshake of TLS failed, mostly. Whoever connects can cause it.
+type serverLog struct{ notices *notices }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	l.notices.warn(0, "a connection of another member failed", "error", strings.TrimSpace(string(p)))
+	return len(p), nil
 }

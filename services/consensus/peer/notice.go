@@ -33,7 +33,7 @@ func newNotices(log *slog.Logger) *notices {
 	return n
 }
 
-// warn logs what happened with member unless that was logged a short time ago.
+// warn logs what happened with member, 0 for who is unknown, unless that was logged a short time ago.
 func (n *notices) warn(member uint64, what string, args ...any) {
 	skipped, due := n.due(notice{member, what}, time.Now())
 	if !due {
@@ -42,7 +42,10 @@ func (n *notices) warn(member uint64, what string, args ...any) {
 	if skipped > 0 {
 		args = append(args, "again", skipped)
 	}
-	n.log.Log(context.Background(), slog.LevelWarn, what, append([]any{"peer", hex(member)}, args...)...)
+	if member != 0 {
+		args = append([]any{"peer", hex(member)}, args...)
+	}
+	n.log.Log(context.Background(), slog.LevelWarn, what, args...)
 }
 
 func (n *notices) due(of notice, now time.Time) (skipped int, due bool) {
