@@ -157,7 +157,7 @@ func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
 	}
 	if cfg.Join {
 		log.Info("joining a cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
-		cfg.Transport.SetPeers(cfg.Members, nil)
+		cfg.Transport.SetPeers(cfg.Members)
 		return nil
 	}
 	log.Info("started a new cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
@@ -178,7 +178,7 @@ func (s *stores) resumeBootstrap(cfg *Config, identity logstore.Identity) error 
 	if err != nil {
 		return err
 	}
-	cfg.Transport.SetPeers(members.GetMembers(), nil)
+	cfg.Transport.SetPeers(members.GetMembers())
 	return nil
 }
 

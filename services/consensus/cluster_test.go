@@ -74,7 +74,10 @@ func (n *network) ship(m *raftpb.Message, to *running) {
 }
 
 // SetPeers implements Transport: everybody knows everybody.
-func (n *network) SetPeers([]*consensusv1.Member, []uint64) {}
+func (n *network) SetPeers([]*consensusv1.Member) {}
+
+// SetRemoved implements Transport.
+func (n *network) SetRemoved([]uint64) {}
 
 // ActiveSince implements Transport.
 func (n *network) ActiveSince(id uint64) (time.Time, bool) {

@@ -75,7 +75,8 @@ func readMeta(store *mvcc.Store, name string, message proto.Message) error {
 // set makes a version the newest one.
 func (m *membership) set(version *consensusv1.MembersResponse) {
 	before := m.newest.Swap(version)
-	m.transport.SetPeers(version.GetMembers(), version.GetRemovedIds())
+	m.transport.SetPeers(version.GetMembers())
+	m.transport.SetRemoved(version.GetRemovedIds())
 	if gone := slices.Contains(version.GetRemovedIds(), m.self); gone && !slices.Contains(before.GetRemovedIds(), m.self) {
 		close(m.removed)
 	}

@@ -41,7 +41,8 @@ type replica struct {
 	snapshotAccepted uint64
 	ticks            int
 
-	position raftPosition
+	position   raftPosition
+	leadership *leadership
 }
 
 // raftPosition is what others may know of raft without asking its owner.
@@ -70,6 +71,7 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		inbox:       mailbox.New[*raftpb.Message](),
 		confChanges: make(chan confChange),
 		tasks:       mailbox.New[func(*raft.RawNode)](),
+		leadership:  newLeadership(),
 	}
 	r.position.opened.Store(time.Now().UnixNano())
 	r.publish()
@@ -229,6 +231,7 @@ func (r *replica) publish() {
 	r.position.term.Store(status.HardState.GetTerm())
 	r.position.committed.Store(status.HardState.GetCommit())
 	if old != status.Lead {
+		r.leadership.set(status.Lead)
 		r.position.leaderSince.Store(time.Now().UnixNano())
 		r.log.Info("raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", status.HardState.GetTerm())
 	}

@@ -16,6 +16,7 @@ type founding struct {
 	clusterID uint64
 	memberID  uint64 // this member's
 	members   []*consensusv1.Member
+	join      bool // the cluster exists and has a state to give
 }
 
 // founders works out ids from InitialCluster, the same on every member.
@@ -23,9 +24,6 @@ func (c Config) founders() (founding, error) {
 	urls, err := c.initialCluster()
 	if err != nil {
 		return founding{}, err
-	}
-	if len(urls) > 1 {
-		return founding{}, fmt.Errorf("names %d members, but this version runs one-member stores only", len(urls))
 	}
 	own, known := urls[c.Name]
 	if !known {

@@ -28,7 +28,7 @@ type Config struct {
 	AdvertiseClientURLs []string
 	// ListenMetricsURLs serve health and metrics only; those with https use ClientTLS.
 	ListenMetricsURLs []string
-	// ListenPeerURLs is checked but not listened on: a one-member store has no peers.
+	// ListenPeerURLs are where other members come in.
 	ListenPeerURLs []string
 
 	// InitialAdvertisePeerURLs, with InitialClusterToken, give the member its id.
@@ -36,6 +36,8 @@ type Config struct {
 	// InitialCluster is name=url,name=url,... of all founding members. Empty means this member alone.
 	InitialCluster      string
 	InitialClusterState string // ClusterNew or ClusterExisting
+	// StrictReconfigCheck refuses changes of members that could cost the quorum.
+	StrictReconfigCheck bool
 	InitialClusterToken string
 
 	// HeartbeatInterval is raft's tick, ElectionTimeout how long followers wait for a leader.
@@ -72,7 +74,8 @@ type Config struct {
 	ClientTLS              tlsconfig.Server
 	ClientAutoTLS          bool
 	SelfSignedCertValidity uint
-	// PeerTLS and PeerAutoTLS are checked but not used: a one-member store has no peers.
+	// PeerTLS is for connections between members, in both directions. PeerAutoTLS makes a certificate that nobody vouches
+	// for: what members say is private then, but anybody can be one.
 	PeerTLS     tlsconfig.Server
 	PeerAutoTLS bool
 	TLSPolicy   tlsconfig.Policy
@@ -109,6 +112,7 @@ func DefaultConfig() Config {
 		ListenPeerURLs:           []string{"http://localhost:2380"},
 		InitialAdvertisePeerURLs: []string{"http://localhost:2380"},
 		InitialClusterState:      ClusterNew,
+		StrictReconfigCheck:      true,
 		InitialClusterToken:      "etcd-cluster", // etcd's: the ids of members and cluster depend on it
 
 		HeartbeatInterval:       100 * time.Millisecond,

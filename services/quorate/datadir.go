@@ -36,9 +36,6 @@ func (c Config) checkDataDir() error {
 			return fmt.Errorf("--data-dir=%s: %w, which is kept differently here. Choose another directory; the data moves over as a snapshot: etcdctl snapshot save from the running etcd, quorateutl snapshot restore into the new directory", dir, ErrEtcdData)
 		}
 	}
-	if c.InitialClusterState == ClusterExisting && !exists(filepath.Join(dir, "member")) {
-		return fmt.Errorf("--initial-cluster-state=%s: --data-dir=%s is empty and there is no other member to join: use %q to found a cluster", ClusterExisting, dir, ClusterNew)
-	}
 	return nil
 }
 

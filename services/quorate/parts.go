@@ -1,11 +1,13 @@
 package quorate
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +31,7 @@ type parts struct {
 	clients  []*endpoint
 	monitors []*endpoint
 
+	peers  *peers
 	member *consensus.Member
 	watch  *watch.Service
 	lease  *lease.Service
@@ -56,9 +59,6 @@ func (p *parts) open(config Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := config.checkPeerTLS(); err != nil {
-		return err
-	}
 	if p.clients, err = listen("listen-client-urls", config.ListenClientURLs); err != nil {
 		return err
 	}
@@ -80,6 +80,9 @@ func (p *parts) open(config Config) (err error) {
 		p.metrics = prometheus.NewRegistry()
 		p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
+	if p.peers, err = openPeers(config, p); err != nil {
+		return err
+	}
 	return p.assemble(config, secrets)
 }
 
@@ -100,6 +103,7 @@ func (p *parts) assemble(config Config, secrets *tls.Config) (err error) {
 	p.lease, err = lease.New(lease.Config{
 		Consensus:  p.member,
 		Holder:     fmt.Sprintf("%x", p.member.MemberID()),
+		Standby:    true, // until this member leads
 		MinTTL:     lease.MinTTL(config.ElectionTimeout, config.HeartbeatInterval),
 		Logger:     p.log,
 		Registerer: p.metrics,
@@ -107,14 +111,16 @@ func (p *parts) assemble(config Config, secrets *tls.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	p.mount()
 	p.api, err = api.New(p.apiConfig(config, secrets))
 	return err
 }
 
 func (p *parts) apiConfig(config Config, secrets *tls.Config) api.Config {
+	leader := leading{p.member, p.peers.transport}
 	made := api.Config{
-		Consensus:            p.member,
-		Lease:                p.lease,
+		Consensus:            promoting{p.member, leader},
+		Lease:                leadersLeases{leader, p.lease},
 		Watch:                p.watch,
 		Logger:               p.log,
 		Registerer:           p.metrics,
@@ -166,10 +172,26 @@ func zeroIsOff(d time.Duration) time.Duration {
 	return d
 }
 
-func (p *parts) newMember(config Config) (*consensus.Member, error) {
+// founding is the cluster as the configuration describes it, or as its members do where it exists and this one is new.
+func (p *parts) founding(config Config) (founding, error) {
+	if config.InitialClusterState == ClusterExisting && !exists(filepath.Join(config.dataDir(), "member", "log")) {
+		_, client, err := config.peerTLS()
+		if err != nil {
+			return founding{}, err
+		}
+		return config.joining(context.Background(), client)
+	}
 	founders, err := config.founders()
 	if err != nil {
-		return nil, fmt.Errorf("--initial-cluster=%s: %w", config.InitialCluster, err)
+		return founding{}, fmt.Errorf("--initial-cluster=%s: %w", config.InitialCluster, err)
+	}
+	return founders, nil
+}
+
+func (p *parts) newMember(config Config) (*consensus.Member, error) {
+	founders, err := p.founding(config)
+	if err != nil {
+		return nil, err
 	}
 	age, revisions, err := config.retention()
 	if err != nil {
@@ -184,20 +206,23 @@ func (p *parts) newMember(config Config) (*consensus.Member, error) {
 		advertised = urlTexts(p.clients)
 	}
 	member, err := consensus.New(consensus.Config{
-		DataDir:           config.dataDir(),
-		Name:              config.Name,
-		ClientURLs:        advertised,
-		ClusterID:         founders.clusterID,
-		MemberID:          founders.memberID,
-		ClusterToken:      token,
-		Members:           founders.members,
-		HeartbeatInterval: config.HeartbeatInterval,
-		ElectionTicks:     int(config.ElectionTimeout / config.HeartbeatInterval),
-		SnapshotCount:     orDefault(config.SnapshotCount, DefaultConfig().SnapshotCount),
-		QuotaBytes:        max(config.QuotaBackendBytes, 0),
-		AutoCompaction:    consensus.AutoCompaction{Retention: age, Revisions: revisions},
-		Logger:            p.log,
-		Registerer:        p.metrics,
+		DataDir:            config.dataDir(),
+		Name:               config.Name,
+		ClientURLs:         advertised,
+		ClusterID:          founders.clusterID,
+		MemberID:           founders.memberID,
+		ClusterToken:       token,
+		Members:            founders.members,
+		Join:               founders.join,
+		Transport:          p.peers.transport,
+		LaxReconfiguration: !config.StrictReconfigCheck,
+		HeartbeatInterval:  config.HeartbeatInterval,
+		ElectionTicks:      int(config.ElectionTimeout / config.HeartbeatInterval),
+		SnapshotCount:      orDefault(config.SnapshotCount, DefaultConfig().SnapshotCount),
+		QuotaBytes:         max(config.QuotaBackendBytes, 0),
+		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
+		Logger:             p.log,
+		Registerer:         p.metrics,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir=%s: %w", config.dataDir(), err)
@@ -210,6 +235,9 @@ func (p *parts) close() error {
 	var problems []error
 	closeAll(p.clients)
 	closeAll(p.monitors)
+	if p.peers != nil {
+		closeAll(p.peers.endpoints)
+	}
 	if p.member != nil {
 		problems = append(problems, p.member.Close())
 	}

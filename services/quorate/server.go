@@ -79,7 +79,7 @@ func (s *Server) run(ctx context.Context) error {
 }
 
 // servicesCount is how many services bringUp starts.
-const servicesCount = 4
+const servicesCount = 7
 
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
@@ -89,6 +89,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
 		"cluster-id", fmt.Sprintf("%x", p.member.ClusterID()),
 		"name", p.name,
 		"data-dir", p.dataDir)
+	services.start("peers", p.runPeers)
 	services.start("consensus", p.member.Run)
 	select {
 	case <-p.member.Ready():
@@ -97,8 +98,10 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
 	}
+	services.start("hand-over", p.handOver)
 	services.start("watch", p.watch.Run)
 	services.start("lease", p.lease.Run)
+	services.start("leadership", p.followLeadership)
 	services.start("api", p.api.Run)
 	return nil
 }

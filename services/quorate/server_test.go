@@ -31,6 +31,7 @@ func config(t *testing.T) quorate.Config {
 	c := quorate.DefaultConfig()
 	c.DataDir = filepath.Join(t.TempDir(), "data")
 	c.ListenClientURLs = []string{"http://127.0.0.1:0"}
+	c.ListenPeerURLs = []string{"http://127.0.0.1:0"}
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	return c
 }

@@ -29,26 +29,18 @@ func (c Config) clientTLS() (*tls.Config, error) {
 	return made, nil
 }
 
-// checkPeerTLS finds now what would be found when the first peer connects.
-func (c Config) checkPeerTLS() error {
-	if c.PeerTLS.CertFile == "" && c.PeerTLS.KeyFile == "" {
-		return nil // none, or self-signed
-	}
-	if _, err := c.PeerTLS.Config(c.TLSPolicy); err != nil {
-		return fmt.Errorf("--peer-cert-file=%s --peer-key-file=%s: %w", c.PeerTLS.CertFile, c.PeerTLS.KeyFile, err)
-	}
-	return nil
-}
-
 // clientURLs are all URLs that ClientTLS is for.
 func (c Config) clientURLs() []string {
 	return slices.Concat(c.ListenClientURLs, c.ListenClientHTTPURLs, c.ListenLegacyURLs, c.ListenMetricsURLs)
 }
 
 // certificateHosts are the hosts that a self-signed certificate must be valid for: where clients may come in.
-func (c Config) certificateHosts() []string {
+func (c Config) certificateHosts() []string { return hostsOf(c.clientURLs(), c.AdvertiseClientURLs) }
+
+// hostsOf are the hosts in URLs that name one.
+func hostsOf(urls ...[]string) []string {
 	var hosts []string
-	for _, text := range slices.Concat(c.clientURLs(), c.AdvertiseClientURLs) {
+	for _, text := range slices.Concat(urls...) {
 		u, err := parseURL(text)
 		if err != nil || isSocket(u) || listensEverywhere(u) || slices.Contains(hosts, u.Hostname()) {
 			continue

@@ -93,6 +93,7 @@ func (c Config) checkAddresses(found *problems) {
 		{"listen-client-http-urls", c.ListenClientHTTPURLs},
 		{"listen-legacy-urls", c.ListenLegacyURLs},
 		{"listen-metrics-urls", c.ListenMetricsURLs},
+		{"listen-peer-urls", c.ListenPeerURLs},
 	} {
 		for _, text := range each.urls {
 			u, err := parseURL(text)

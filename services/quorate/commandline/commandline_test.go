@@ -84,7 +84,7 @@ func TestCommandLinesInUse(t *testing.T) {
 				require.Equal(t, 100*time.Millisecond, c.WatchProgressNotifyInterval)
 				require.True(t, c.PeerAutoTLS)
 			},
-			warnings: []string{"--feature-gates", "--compaction-batch-limit", "TLS between members"},
+			warnings: []string{"--feature-gates", "--compaction-batch-limit"},
 		},
 		"kubeadm": {
 			args: []string{
@@ -101,7 +101,7 @@ func TestCommandLinesInUse(t *testing.T) {
 				require.Equal(t, "p.crt", c.PeerTLS.CertFile)
 				require.Len(t, c.ListenClientURLs, 2)
 			},
-			warnings: []string{"--experimental-initial-corrupt-check", "TLS between members"},
+			warnings: []string{"--experimental-initial-corrupt-check"},
 		},
 	}
 	for name, test := range tests {

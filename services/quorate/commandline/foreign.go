@@ -28,7 +28,6 @@ type foreign struct {
 }
 
 const (
-	noPeers     = "this version runs one-member stores, which have no peers"
 	noDiscovery = "clusters are described by --initial-cluster only"
 	noAuth      = "users and roles do not exist yet"
 	noBolt      = "it tunes a database that is not used here"
@@ -54,16 +53,15 @@ var foreignFlags = []foreign{
 	{name: "socket-reuse-address", kind: boolean, reason: "it is always on"},
 	{name: "enable-grpc-gateway", kind: boolean, reason: "JSON is always served, at the methods' own paths"},
 
-	{name: "initial-election-tick-advance", kind: boolean, reason: noPeers},
-	{name: "raft-read-timeout", kind: duration, reason: noPeers},
-	{name: "raft-write-timeout", kind: duration, reason: noPeers},
-	{name: "strict-reconfig-check", kind: boolean, reason: noPeers},
-	{name: "pre-vote", kind: boolean, reason: noPeers},
-	{name: "max-learners", kind: number, reason: noPeers},
-	{name: "force-new-cluster", kind: boolean, reason: noPeers},
-	{name: "peer-client-cert-file", reason: noPeers},
-	{name: "peer-client-key-file", reason: noPeers},
-	{name: "peer-skip-client-san-verification", kind: boolean, reason: noPeers},
+	{name: "initial-election-tick-advance", kind: boolean, reason: "elections are quick without it"},
+	{name: "raft-read-timeout", kind: duration, reason: "a silent stream between members ends after an election timeout"},
+	{name: "raft-write-timeout", kind: duration, reason: "a stuck stream between members ends after an election timeout"},
+	{name: "pre-vote", kind: boolean, reason: "it is always on"},
+	{name: "max-learners", kind: number, reason: "up to 16 learners are allowed"},
+	{name: "force-new-cluster", kind: boolean, harmless: []string{"false"}, reason: "a cluster cannot be forced yet: restore a snapshot"},
+	{name: "peer-client-cert-file", harmless: []string{""}, reason: "members show --peer-cert-file to each other"},
+	{name: "peer-client-key-file", harmless: []string{""}, reason: "members show --peer-cert-file to each other"},
+	{name: "peer-skip-client-san-verification", kind: boolean, reason: "certificates are not compared with addresses"},
 
 	{name: "discovery", harmless: []string{""}, reason: noDiscovery},
 	{name: "discovery-token", harmless: []string{""}, reason: noDiscovery},
@@ -140,7 +138,7 @@ var foreignFlags = []foreign{
 	{name: "experimental-enable-lease-checkpoint-persist", kind: boolean, reason: noGates},
 	{name: "experimental-txn-mode-write-with-shared-buffer", kind: boolean, reason: noGates},
 	{name: "experimental-stop-grpc-service-on-defrag", kind: boolean, reason: "nothing needs defragmentation"},
-	{name: "experimental-set-member-localaddr", kind: boolean, reason: noPeers},
+	{name: "experimental-set-member-localaddr", kind: boolean, reason: "members are told apart by id, not by address"},
 }
 
 // foreignFlag is the flag.Value of a foreign flag.

@@ -122,9 +122,6 @@ func (i *Invocation) finish(given *settings, err error) (*Invocation, error) {
 	warnings, refused := given.foreignGiven()
 	i.Warnings = append(i.Warnings, warnings...)
 	i.Config = given.config
-	if !i.Config.PeerTLS.Empty() || i.Config.PeerAutoTLS {
-		i.warn("TLS between members is checked but not used: %s", noPeers)
-	}
 	if err := errors.Join(err, refused, i.Config.Validate()); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,67 @@
+package consensus
+
+import (
+	"context"
+	"sync"
+
+	"go.etcd.io/raft/v3"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// leadership tells who leads, and wakes those who wait for it to change. The replica moves it.
+type leadership struct {
+	mu struct {
+		sync.Mutex
+		leader  uint64
+		changed chan struct{}
+	}
+}
+
+func newLeadership() *leadership {
+	l := &leadership{}
+	l.mu.changed = make(chan struct{})
+	return l
+}
+
+func (l *leadership) set(leader uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.leader == leader {
+		return
+	}
+	l.mu.leader = leader
+	close(l.mu.changed)
+	l.mu.changed = make(chan struct{})
+}
+
+// Leader returns who leads, 0 for nobody, and a channel that is closed when that changes.
+func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
+	l := m.replica.leadership
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.leader, l.mu.changed
+}
+
+// HandOver gives leadership to the voter that is furthest along, if this member leads, so that the cluster need not
+// wait for an election when it stops. It returns once another member leads, or with why none does.
+func (m *Member) HandOver(ctx context.Context) error {
+	var status raft.Status
+	if err := m.replica.call(ctx, func(node *raft.RawNode) { status = node.Status() }); err != nil {
+		return err
+	}
+	if status.RaftState != raft.StateLeader {
+		return nil
+	}
+	var best, match uint64
+	for id, progress := range status.Progress {
+		if id != m.cfg.MemberID && !progress.IsLearner && progress.RecentActive && (best == 0 || progress.Match > match) {
+			best, match = id, progress.Match
+		}
+	}
+	if best == 0 {
+		return nil // nobody is there to take it
+	}
+	_, err := m.MoveLeader(ctx, &consensusv1.MoveLeaderRequest{Id: best})
+	return err
+}
