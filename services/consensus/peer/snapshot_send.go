@@ -59,7 +59,7 @@ func newSending(t *Transport, r *run, source SnapshotSource) *sending {
 // send offers a snapshot to a peer in place of m, a MsgSnap, and returns when it was taken or that has failed, and the
 // checkpoint was kept for others long enough.
 func (s *sending) send(l *link, m *raftpb.Message) {
-	c, err := s.acquire(s.r.ctx)
+	c, err := s.acquire(s.r.ctx, m.GetSnapshot().GetMetadata().GetIndex())
 	if err != nil {
 		s.conclude(l, fmt.Errorf("make a checkpoint: %w", err))
 		return
@@ -82,8 +82,9 @@ func (s *sending) send(l *link, m *raftpb.Message) {
 	}
 }
 
-// acquire returns the newest checkpoint if its receiver will be able to go on from the log, and makes one otherwise.
-func (s *sending) acquire(ctx context.Context) (*checkpoint, error) {
+// acquire returns the newest checkpoint if it is no older than what raft wants to send, and its receiver will be able to go on from
+// the log; it makes one otherwise. An older one may not know the receiver as a member, who would refuse it for ever.
+func (s *sending) acquire(ctx context.Context, least uint64) (*checkpoint, error) {
 	if s.source == nil {
 		return nil, errors.New("this member has no snapshots to give")
 	}
@@ -93,7 +94,7 @@ func (s *sending) acquire(ctx context.Context) (*checkpoint, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if c := s.share(); c != nil {
+	if c := s.share(least); c != nil {
 		return c, nil
 	}
 	dir, index, term, release, err := s.source.Checkpoint(ctx)
@@ -112,11 +113,11 @@ func (s *sending) acquire(ctx context.Context) (*checkpoint, error) {
 	return c, nil
 }
 
-func (s *sending) share() *checkpoint {
+func (s *sending) share(least uint64) *checkpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.mu.newest
-	if c == nil || !s.source.Continues(c.index) {
+	if c == nil || c.index < least || !s.source.Continues(c.index) {
 		return nil
 	}
 	c.users++

@@ -245,7 +245,7 @@ func TestTransferGoesOnWhereItBroke(t *testing.T) {
 	r, leave, ok := a.enter()
 	require.True(t, ok)
 	defer leave()
-	c, err := r.snapshots.acquire(t.Context())
+	c, err := r.snapshots.acquire(t.Context(), 0)
 	require.NoError(t, err)
 	defer r.snapshots.drop(c)
 	// The offer itself is not sent, or b would take it by itself.
@@ -286,6 +286,24 @@ func TestReceiversShareACheckpoint(t *testing.T) {
 	require.Equal(t, int32(2), source.made.Load())
 	a.halt()
 	require.Equal(t, int32(2), source.released.Load())
+}
+
+// Goal: a member that raft tells to take a newer snapshot than the one kept gets a newer one, and not for ever the old one,
+// which may not know it as a member. Method: offer a snapshot, then one of an index beyond it.
+func TestKeptCheckpointIsTooOldForRaft(t *testing.T) {
+	source := newFakeSource(vfs.NewMem(), 1000)
+	a := giver(t, 0xa, source)
+	b, arrived := taker(t, 0xb, vfs.NewMem())
+	introduce(a, b)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	a.Send([]*raftpb.Message{msgSnap(a, b, 7)})
+	require.Equal(t, uint64(100), await(t, arrived).Index)
+	await(t, a.receiver.snapshots)
+
+	newer := msgSnap(a, b, 7)
+	newer.Snapshot.Metadata.Index = new(uint64(150))
+	a.Send([]*raftpb.Message{newer})
+	require.Equal(t, uint64(200), await(t, arrived).Index)
 }
 
 // Goal: of two senders the one with the newer term prevails, whichever comes first, and a newer snapshot of the same
