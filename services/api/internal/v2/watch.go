@@ -41,7 +41,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	defer session.Close()
 	at := place{path: q.path, recursive: q.recursive}
 	key, end := at.keys()
-	err = session.Add(&watchv1.Watch{Id: 1, Key: key, RangeEnd: end, StartRevision: start, PrevKv: true, Tree: true})
+	err = session.Add(&watchv1.Watch{
+		Id: 1, Key: key, RangeEnd: end, StartRevision: start, PrevKv: true, Tree: true, Once: !q.stream,
+	})
 	if err != nil {
 		s.internal(ctx, w, err)
 		return

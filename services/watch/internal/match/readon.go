@@ -75,7 +75,7 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 	first := r.search(w.next)
 	var events []*consensusv1.Event
 	bytes, looked := 0, 0
-	for looked < ringCommitsMax && first+looked < r.length && bytes < n.cfg.DeliveryBytesMax {
+	for looked < ringCommitsMax && first+looked < r.length && bytes < n.bytesMax(w) {
 		had := len(events)
 		events = w.sel.selected(events, r.at(first+looked))
 		for _, event := range events[had:] {
@@ -92,6 +92,14 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 		n.joinLocked(w)
 	}
 	return n.found(w, events, through), 0, true
+}
+
+// bytesMax is where a delivery to a watch that reads on ends, at the end of a revision.
+func (n *Node) bytesMax(w *watch) int {
+	if w.once {
+		return 1
+	}
+	return n.cfg.DeliveryBytesMax
 }
 
 // joinLocked turns a watch that has reached the position live.
@@ -114,7 +122,7 @@ func (n *Node) readHistory(ctx context.Context, w *watch, to int64) (*delivery.D
 		ToRevision:   to,
 		Key:          key,
 		RangeEnd:     rangeEnd,
-		MaxBytes:     int64(n.cfg.DeliveryBytesMax),
+		MaxBytes:     int64(n.bytesMax(w)),
 	})
 	<-n.reads
 	n.counts.reads.Add(1)

@@ -53,6 +53,7 @@ func (s *Session) Add(request *watchv1.Watch) error {
 		sel:     selectorOf(request),
 		session: s,
 		notify:  request.ProgressNotify,
+		once:    request.Once,
 		next:    request.StartRevision,
 	}
 	if w.next <= 0 {

@@ -8,7 +8,7 @@ package match
 // node's position and turns live. An ended watch is nowhere, but deliveries of it may be queued.
 //
 // Who may touch what:
-//   - id, sel, session, notify never change.
+//   - id, sel, session, notify, once never change.
 //   - group, place, quiet: under the node's lock. group is nil unless the watch is live.
 //   - ended: written under the node's and the session's lock, read under either.
 //   - next: written under both locks, except that Next's goroutine owns it while it reads on for the watch.
@@ -18,6 +18,7 @@ type watch struct {
 	sel     selector
 	session *Session
 	notify  bool
+	once    bool // the first revision is enough
 
 	group *group
 	place int

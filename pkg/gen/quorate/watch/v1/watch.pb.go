@@ -141,7 +141,10 @@ type Watch struct {
 	ProgressNotify bool `protobuf:"varint,8,opt,name=progress_notify,json=progressNotify,proto3" json:"progress_notify,omitempty"`
 	// Show changes of the tree too, where the path of a changed directory or file is taken for its key. Each revision
 	// that concerns the watch and has a TreeChange begins with an event of type TREE.
-	Tree          bool `protobuf:"varint,9,opt,name=tree,proto3" json:"tree,omitempty"`
+	Tree bool `protobuf:"varint,9,opt,name=tree,proto3" json:"tree,omitempty"`
+	// Only the first revision that concerns the watch is wanted: where it lies in the past, nothing behind it is read. More
+	// may be delivered all the same.
+	Once          bool `protobuf:"varint,10,opt,name=once,proto3" json:"once,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +242,13 @@ func (x *Watch) GetTree() bool {
 	return false
 }
 
+func (x *Watch) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
 // WatchResponse is one delivery: events, progress, or the end of a watch.
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -331,7 +341,7 @@ const file_quorate_watch_v1_watch_proto_rawDesc = "" +
 	"\x06remove\x18\x02 \x01(\x03H\x00R\x06remove\x12!\n" +
 	"\vprogress_at\x18\x03 \x01(\x03H\x00R\n" +
 	"progressAtB\x10\n" +
-	"\arequest\x12\x05\xbaH\x02\b\x01\"\x80\x02\n" +
+	"\arequest\x12\x05\xbaH\x02\b\x01\"\x94\x02\n" +
 	"\x05Watch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1b\n" +
@@ -341,7 +351,9 @@ const file_quorate_watch_v1_watch_proto_rawDesc = "" +
 	"\tno_delete\x18\x06 \x01(\bR\bnoDelete\x12\x17\n" +
 	"\aprev_kv\x18\a \x01(\bR\x06prevKv\x12'\n" +
 	"\x0fprogress_notify\x18\b \x01(\bR\x0eprogressNotify\x12\x12\n" +
-	"\x04tree\x18\t \x01(\bR\x04tree\"\xb1\x01\n" +
+	"\x04tree\x18\t \x01(\bR\x04tree\x12\x12\n" +
+	"\x04once\x18\n" +
+	" \x01(\bR\x04once\"\xb1\x01\n" +
 	"\rWatchResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x123\n" +
 	"\x06events\x18\x02 \x03(\v2\x1b.quorate.consensus.v1.EventR\x06events\x12\x1a\n" +
