@@ -31,8 +31,7 @@ func pair(t *testing.T) (certFile, keyFile string) {
 // handshake connects a client to a server and returns what the server made of it.
 func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
-	near, far := net.Pipe()
-	t.Cleanup(func() { near.Close(); far.Close() })
+	near, far := connected(t)
 	clientDone := make(chan struct{})
 	go func() {
 		defer close(clientDone)
@@ -46,6 +45,21 @@ func handshake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, e
 	near.Close()
 	<-clientDone
 	return conn.ConnectionState(), err
+}
+
+// connected returns the two ends of a connection. It is a real one: both sides may speak at once when one refuses the
+// other, and on a pipe without a buffer they would wait for each other for ever.
+func connected(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	far, err = net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	near, err = listener.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
 }
 
 // trusting is a client that trusts one certificate.
