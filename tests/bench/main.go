@@ -57,6 +57,7 @@ func compare(ctx context.Context, rounds int, scale float64, names, etcd, quorat
 		var results [2][]result
 		for round := range rounds {
 			for i, s := range systems {
+				s, c := c.on(i, s, systems[1])
 				r, err := try(ctx, s, c, scale)
 				if err != nil {
 					return fmt.Errorf("%s, %s, round %d: %w", c.name, s.name, round+1, err)
@@ -68,6 +69,17 @@ func compare(ctx context.Context, rounds int, scale float64, names, etcd, quorat
 		fmt.Println(row(c, median(results[0]), median(results[1])))
 	}
 	return nil
+}
+
+// on returns the system and the case for a column.
+func (c benchCase) on(column int, s, ours system) (system, benchCase) {
+	if c.before == nil {
+		return s, c
+	}
+	if column == 0 {
+		c.run = c.before
+	}
+	return ours, c
 }
 
 // choose returns the cases whose names begin with one of the names.
