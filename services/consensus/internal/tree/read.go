@@ -67,16 +67,21 @@ func newListing(r Reader, dir *consensusv1.TreeNode, recursive bool) *listing {
 
 // files adds the files, and the directories that they imply.
 func (l *listing) files() error {
-	return walk(l, l.r.Files, func(f *File) []byte { return f.Path }, func(f *File) {
+	return walk(l, l.r.Files, func(f *File) []byte { return f.Path }, func(f *File, concealed []byte) {
 		if !Clean(f.Path) || isRoot(f.Path) {
 			return
 		}
-		name, deeper := child(f.Path[len(l.prefix):])
+		shown := f.Path
+		if concealed != nil {
+			shown = concealed
+		}
+		name, deeper := child(shown[len(l.prefix):])
 		if deeper && !l.recursive {
 			l.imply(f.Path[:len(l.prefix)+len(name)], f.Create)
 			return
 		}
-		if above := l.imply(parent(f.Path), f.Create); above != nil {
+		// A directory is there although all that is in it is hidden.
+		if above := l.imply(parent(shown), f.Create); above != nil && concealed == nil {
 			l.add(above, f.withValue())
 		}
 	})
@@ -93,8 +98,8 @@ func (l *listing) dirs() error {
 	scan := func(low, high []byte, fn func(record) (bool, error)) error {
 		return l.r.Dirs(low, high, func(path []byte, dir *Dir) (bool, error) { return fn(record{path, dir}) })
 	}
-	return walk(l, scan, func(d record) []byte { return d.path }, func(d record) {
-		if _, deeper := child(d.path[len(l.prefix):]); deeper && !l.recursive {
+	return walk(l, scan, func(d record) []byte { return d.path }, func(d record, concealed []byte) {
+		if _, deeper := child(d.path[len(l.prefix):]); concealed != nil || deeper && !l.recursive {
 			return
 		}
 		// Above it all have records, and were here before.
@@ -104,9 +109,11 @@ func (l *listing) dirs() error {
 	})
 }
 
-// walk calls take with the rows of the directory. It leaves out what is hidden, and of each subdirectory, unless the
-// listing is recursive, all but some of the first rows: it goes on behind it.
-func walk[T any](l *listing, scan func(low, high []byte, fn func(T) (bool, error)) error, path func(T) []byte, take func(T)) error {
+// walk calls take with the rows of the directory, and the hidden node that a row is or lies below. Of what is hidden, and,
+// unless the listing is recursive, of each subdirectory, it leaves out all but the first rows: it goes on behind.
+func walk[T any](
+	l *listing, scan func(low, high []byte, fn func(T) (bool, error)) error, path func(T) []byte, take func(row T, concealed []byte),
+) error {
 	for from := l.prefix; from != nil; {
 		low := from
 		from = nil
@@ -114,11 +121,8 @@ func walk[T any](l *listing, scan func(low, high []byte, fn func(T) (bool, error
 		steps := 0
 		err := scan(low, l.end, func(row T) (bool, error) {
 			p := path(row)
-			concealed := l.concealed(p)
-			if concealed == nil {
-				take(row)
-			}
-			over := concealed
+			over := l.concealed(p)
+			take(row, over)
 			if name, deeper := child(p[len(l.prefix):]); over == nil && deeper && !l.recursive {
 				over = p[:len(l.prefix)+len(name)]
 			}
