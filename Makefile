@@ -10,7 +10,7 @@ PRODUCT := pkg services/consensus services/lease services/watch services/api ser
 MODULES := $(PRODUCT) tests
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := bin/tools/.built
-PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl bin/peers/benchmark
+PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl
 PROTOVALIDATE := bin/proto/buf/validate/validate.proto
 empty :=
 GENERATED := pkg/gen services/api/internal/etcdconnect
@@ -80,7 +80,7 @@ generate: $(TOOLS) $(PROTOVALIDATE) ## Regenerate pkg/gen and the Connect handle
 	PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
 
 .PHONY: bench
-bench: build peers ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter
+bench: build peers bin/peers/benchmark ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter
 	go -C tests run ./bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)'
 ROUNDS ?= 3
 CASES ?= default
@@ -126,7 +126,7 @@ bin/peers/etcd: PEER := go.etcd.io/etcd/server/v3
 bin/peers/etcdctl: PEER := go.etcd.io/etcd/etcdctl/v3
 bin/peers/etcdutl: PEER := go.etcd.io/etcd/etcdutl/v3
 bin/peers/benchmark: PEER := go.etcd.io/etcd/v3/tools/benchmark
-$(PEERS): tests/go.mod
+$(PEERS) bin/peers/benchmark: tests/go.mod
 	$(ALONE) CGO_ENABLED=0 go -C tests build -o $(CURDIR)/$@ $(PEER)
 	@touch $@
 
