@@ -34,6 +34,8 @@ const (
 	snapshotBlobBytes = 64 << 10
 	// tailHeartbeat is how often a silent feed tells its head.
 	tailHeartbeat = time.Second
+	// stuckTimeout is how long a store that has failed may take to stop.
+	stuckTimeout = 3 * time.Second
 	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.
 	housekeepingInterval = 500 * time.Millisecond
 	// readRetryTicks is after how many ticks an unanswered read index is asked again: raft drops it in silence when

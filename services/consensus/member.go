@@ -41,7 +41,9 @@ type Member struct {
 	waitingBytes atomic.Int64
 	ready        chan struct{} // closed once the member serves
 	stopped      chan struct{} // closed once Run is ending
-	fatal        chan error    // the first error of a store's own goroutines
+	broken       chan struct{} // closed by the first error of a store's own goroutines
+	fatal        sync.Once
+	fatalErr     error // set when broken is closed
 
 	changes *changeWaiters
 	// reconfiguring is held by the one membership change that this member has under way.
@@ -70,7 +72,7 @@ func New(cfg Config) (*Member, error) {
 		log:     cfg.Logger,
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
-		fatal:   make(chan error, 1),
+		broken:  make(chan struct{}),
 		changes: newChangeWaiters(),
 
 		reconfiguring: make(chan struct{}, 1),
@@ -170,8 +172,8 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.leave(ctx) })
 	group.Go(func() error {
 		select {
-		case err := <-m.fatal:
-			return err
+		case <-m.broken:
+			return m.failure()
 		case <-ctx.Done():
 			return nil
 		}
@@ -181,8 +183,26 @@ func (m *Member) Run(ctx context.Context) error {
 		close(m.stopped)
 		return nil
 	})
-	err := group.Wait()
+	err := m.await(group)
 	return errors.Join(err, m.Close())
+}
+
+// await waits for what Run started. Where a store has failed, its engine may hold a writer for ever (a full disk does
+// that): then there is no order to stop in, and the process must end instead.
+func (m *Member) await(group *errgroup.Group) error {
+	done := make(chan error, 1)
+	go func() { done <- group.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-m.broken:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(stuckTimeout):
+		return fmt.Errorf("%w; the storage engine does not stop", m.failure())
+	}
 }
 
 // ended turns the error of an owner that stopped because ctx did into nil.
@@ -197,9 +217,22 @@ func ended(ctx context.Context, err error) error {
 func (m *Member) Close() error {
 	m.closing.Do(func() {
 		m.replica.stop()
-		m.gate.close()
-		m.stores.state = m.store()
-		m.closeErr = m.stores.close()
+		done := make(chan error, 1)
+		go func() {
+			m.gate.close()
+			m.stores.state = m.store()
+			done <- m.stores.close()
+		}()
+		select {
+		case m.closeErr = <-done:
+			return
+		case <-m.broken:
+		}
+		select {
+		case m.closeErr = <-done:
+		case <-time.After(stuckTimeout):
+			m.closeErr = errors.New("a failed store could not be closed")
+		}
 	})
 	return m.closeErr
 }
@@ -259,8 +292,14 @@ func (m *Member) store() *mvcc.Store { return m.state.Load() }
 
 // reportFatal takes an error of a store's own goroutines; the first one ends Run.
 func (m *Member) reportFatal(err error) {
-	select {
-	case m.fatal <- err:
-	default:
-	}
+	m.fatal.Do(func() {
+		m.fatalErr = err
+		close(m.broken)
+	})
+}
+
+// failure is the error that broken stands for.
+func (m *Member) failure() error {
+	<-m.broken
+	return m.fatalErr
 }
