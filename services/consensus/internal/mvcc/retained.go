@@ -18,6 +18,11 @@ import (
 //
 // Versions come by key, the newest first. The row is fn's until it returns.
 func (v *view) retained(ctx context.Context, revision int64, fn func(*row) error) error {
+	return v.retainedAbove(ctx, v.floor, revision, fn)
+}
+
+// retainedAbove is retained as if floor were the compacted revision.
+func (v *view) retainedAbove(ctx context.Context, floor, revision int64, fn func(*row) error) error {
 	lower, upper := spaceVersion.bounds()
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
@@ -41,13 +46,13 @@ func (v *view) retained(ctx context.Context, revision int64, fn func(*row) error
 		switch {
 		case r.revision > revision:
 			return nil
-		case r.revision > v.floor:
+		case r.revision > floor:
 			return fn(&r)
 		case settled != nil && string(settled) == string(r.key):
 			return nil
 		}
 		settled = append(settled[:0], r.key...)
-		if r.tombstone && r.revision < v.floor {
+		if r.tombstone && r.revision < floor {
 			return nil
 		}
 		return fn(&r)
@@ -56,8 +61,10 @@ func (v *view) retained(ctx context.Context, revision int64, fn func(*row) error
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// HashKV hashes the versions that are retained at a revision, 0 for the newest. It returns with the hash the compacted
-// and the hashed revision: where both are equal on two members, so are the hashes. Its refusals are Range's.
+// HashKV hashes what was current at a revision, 0 for the newest: each key that was alive then, with its whole record.
+// It returns with the hash the compacted and the hashed revision. Members that are equal have equal hashes at every
+// revision that both can read, whatever each has compacted: a compaction changes no hash, as etcd's does not while it
+// remembers the one it made before. Its refusals are Range's.
 func (s *Store) HashKV(revision int64) (hash uint32, compacted, hashed int64, err error) {
 	ctx := context.Background()
 	v, err := s.view(ctx)
@@ -72,7 +79,10 @@ func (s *Store) HashKV(revision int64) (hash uint32, compacted, hashed int64, er
 		revision = v.revision
 	}
 	var buf []byte
-	err = v.retained(ctx, revision, func(r *row) error {
+	err = v.retainedAbove(ctx, revision, revision, func(r *row) error {
+		if r.tombstone {
+			return nil
+		}
 		buf = appendVersionKey(buf[:0], r.key, r.revision)
 		buf = appendRecord(buf, &r.record)
 		hash = crc32.Update(hash, castagnoli, buf)
