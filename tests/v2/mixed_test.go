@@ -93,10 +93,12 @@ func TestWatchersSeeEachOther(t *testing.T) {
 	require.Equal(t, &node{Key: s.key("k"), Value: new("1"), Modified: put.Header.Revision, Created: put.Header.Revision}, e.Node)
 	require.Nil(t, e.Prev)
 
-	put, err = v3.Put(ctx, s.key("k"), "2")
+	again, err := v3.Put(ctx, s.key("k"), "2")
 	require.NoError(t, err)
 	e = w.next()
 	require.Equal(t, "set", e.Action)
+	require.Equal(t, again.Header.Revision, e.Node.Modified)
+	require.Equal(t, put.Header.Revision, e.Node.Created)
 	require.Equal(t, "1", e.Prev.value())
 
 	gone, err := v3.Delete(ctx, s.key("k"))

@@ -136,14 +136,7 @@ func (m *treeModel) apply(op *consensusv1.TreeOp) (node, prev *consensusv1.TreeN
 		if dir != nil {
 			return nil, nil, notFile
 		}
-		var wrong []string
-		if v := op.GetPrevValue(); len(v) > 0 && !bytes.Equal(v, file.GetValue()) {
-			wrong = append(wrong, fmt.Sprintf("[%s != %s]", v, file.GetValue()))
-		}
-		if i := op.GetPrevIndex(); i > 0 && int64(i) != file.GetModRevision() {
-			wrong = append(wrong, fmt.Sprintf("[%d != %d]", i, file.GetModRevision()))
-		}
-		if len(wrong) > 0 {
+		if wrong := differences(op, file); len(wrong) > 0 {
 			return nil, nil, &no{consensusv1.TreeFailure_CODE_COMPARE_FAILED, strings.Join(wrong, " ")}
 		}
 		if op.GetAction() == consensusv1.TreeAction_TREE_ACTION_COMPARE_AND_SWAP {
@@ -161,6 +154,17 @@ func (m *treeModel) apply(op *consensusv1.TreeOp) (node, prev *consensusv1.TreeN
 		return nil, nil, &no{consensusv1.TreeFailure_CODE_DIRECTORY_NOT_EMPTY, path}
 	}
 	return m.removeDir(dir, next), dir, nil
+}
+
+// differences says what of the file is not as the operation wants it.
+func differences(op *consensusv1.TreeOp, file *consensusv1.TreeNode) (wrong []string) {
+	if v := op.GetPrevValue(); len(v) > 0 && !bytes.Equal(v, file.GetValue()) {
+		wrong = append(wrong, fmt.Sprintf("[%s != %s]", v, file.GetValue()))
+	}
+	if i := op.GetPrevIndex(); i > 0 && int64(i) != file.GetModRevision() {
+		wrong = append(wrong, fmt.Sprintf("[%d != %d]", i, file.GetModRevision()))
+	}
+	return wrong
 }
 
 func (m *treeModel) expire(op *consensusv1.TreeOp) (node, prev *consensusv1.TreeNode, refused *no) {
