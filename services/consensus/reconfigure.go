@@ -59,8 +59,8 @@ func (w *changeWaiters) forget(id uint64) {
 // AddMember adds a voter or a learner under a new id, and answers once that is applied here: problem.ErrPeerInUse,
 // ErrTooManyLearners, and with the strict check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
-	if !m.cfg.LaxReconfiguration && !req.GetIsLearner() {
-		if err := m.mayAddVoter(); err != nil {
+	if !m.cfg.LaxReconfiguration {
+		if err := m.mayAdd(req.GetIsLearner()); err != nil {
 			return nil, fmt.Errorf("add a member: %w", err)
 		}
 	}
@@ -143,11 +143,11 @@ func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, me
 	}
 }
 
-// mayAddVoter refuses a voter where its absence could cost the quorum: it counts as soon as it is added, and is not
-// started yet. A single member may always become two, as there is no other way to grow.
-func (m *Member) mayAddVoter() error {
+// mayAdd refuses a voter where its absence could cost the quorum: it counts as soon as it is added, and is not started
+// yet. A single member may always become two, as there is no other way to grow. Nobody is added while a voter is away.
+func (m *Member) mayAdd(learner bool) error {
 	voters, started := countVoters(m.members.list(), raft.None)
-	if (voters != 1 || started != 1) && started < quorum(voters+1) {
+	if !learner && (voters != 1 || started != 1) && started < quorum(voters+1) {
 		return problem.ErrNotEnoughStarted
 	}
 	if m.connected(m.members.list()) < voters {
