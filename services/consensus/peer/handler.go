@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Handler serves what other members ask for: messages, snapshots, who the members are, and what was mounted. It may be
@@ -52,8 +53,14 @@ func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *htt
 		}
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
-		stop := context.AfterFunc(r.ctx, cancel)
-		defer stop()
+		for _, ending := range []context.Context{r.ctx, req.Context()} {
+			stop := context.AfterFunc(ending, func() {
+				cancel()
+				// Whoever does not take its answer must not hold up the end.
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(flushMax))
+			})
+			defer stop()
+		}
 		serve(r, g, w, req.WithContext(ctx))
 	}
 }

@@ -110,7 +110,12 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	t.mu.Lock()
 	older := t.mu.inbound[g.from]
 	t.mu.inbound[g.from] = in
+	removed := t.mu.removed[g.from]
 	t.mu.Unlock()
+	if removed { // since it was let in
+		in.stop()
+		return
+	}
 	if older != nil {
 		older.stop()
 	}

@@ -25,13 +25,14 @@ const (
 	// frameBufferKept is the largest buffer that is kept between frames.
 	frameBufferKept = 4 << 20
 
-	// dialTimeout bounds making a connection, handshakeTimeout everything from there to the peer's acceptance.
-	dialTimeout      = 2 * time.Second
+	// dialTimeout bounds making a connection, handshakeTimeout everything from there to the peer's acceptance. A lost
+	// packet of a dial is sent again after a second, and after three: a new dial finds a healed network sooner.
+	dialTimeout      = time.Second
 	handshakeTimeout = 3 * time.Second
 	// backoffMin and backoffMax bound the pause before a peer is tried again. It doubles with each failure, and a
 	// random half of it is left out. A stream from the peer ends the pause: it is there again.
 	backoffMin = 20 * time.Millisecond
-	backoffMax = time.Second
+	backoffMax = 500 * time.Millisecond
 	// silenceMin is the shortest election timeout that is taken as the longest silence on a stream: below it, a busy
 	// machine would pass for a broken connection.
 	silenceMin = 500 * time.Millisecond

@@ -1,6 +1,10 @@
 package peer
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are etcd's where they mean the same.
 type metrics struct {
@@ -14,7 +18,7 @@ type metrics struct {
 	snapshotBytes                  *prometheus.CounterVec
 }
 
-func newMetrics(registerer prometheus.Registerer) *metrics {
+func newMetrics() *metrics {
 	counter := func(namespace, name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
 	}
@@ -37,9 +41,35 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}, []string{"To"}),
 	}
-	if registerer != nil {
-		registerer.MustRegister(m.sentBytes, m.receivedBytes, m.sentFailures, m.receivedFailures, m.disconnected, m.dropped,
-			m.messages, m.snapshotsSent, m.snapshotsFailed, m.snapshotBytes, m.active, m.roundTrip)
-	}
 	return m
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.sentBytes, m.receivedBytes, m.sentFailures, m.receivedFailures, m.disconnected, m.dropped, m.messages,
+		m.snapshotsSent, m.snapshotsFailed, m.snapshotBytes, m.active, m.roundTrip,
+	}
+}
+
+// register makes the metrics known until unregister is called; nil for nowhere.
+func (m *metrics) register(registerer prometheus.Registerer) error {
+	if registerer == nil {
+		return nil
+	}
+	for _, c := range m.all() {
+		if err := registerer.Register(c); err != nil {
+			m.unregister(registerer)
+			return fmt.Errorf("register the metrics of the members' transport: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) unregister(registerer prometheus.Registerer) {
+	if registerer == nil {
+		return
+	}
+	for _, c := range m.all() {
+		registerer.Unregister(c)
+	}
 }

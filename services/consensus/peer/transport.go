@@ -60,7 +60,7 @@ func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(cfg.Registerer), requests: newHTTPTransport(cfg.TLS)}
+	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(), requests: newHTTPTransport(cfg.TLS)}
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)
 	t.mu.guests = make(map[uint64]bool)
@@ -80,17 +80,10 @@ func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotS
 	if err := r.snapshots.removeLeftovers(); err != nil {
 		return err
 	}
-	t.mu.Lock()
-	if t.mu.ran {
-		t.mu.Unlock()
-		return errors.New("a transport runs once")
+	if err := t.begin(r); err != nil {
+		return err
 	}
-	t.mu.ran, t.mu.running = true, r
-	r.working.Add(1) // so that the count is not zero before the end
-	for _, l := range *t.links.Load() {
-		l.start(r)
-	}
-	t.mu.Unlock()
+	defer t.metrics.unregister(t.cfg.Registerer)
 
 	<-ctx.Done()
 	t.mu.Lock()
@@ -100,6 +93,24 @@ func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotS
 	r.working.Wait()
 	t.requests.CloseIdleConnections()
 	return r.snapshots.close()
+}
+
+// begin lets requests in and starts the links.
+func (t *Transport) begin(r *run) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.ran {
+		return errors.New("a transport runs once")
+	}
+	if err := t.metrics.register(t.cfg.Registerer); err != nil {
+		return err
+	}
+	t.mu.ran, t.mu.running = true, r
+	r.working.Add(1) // so that the count is not zero before the end
+	for _, l := range *t.links.Load() {
+		l.start(r)
+	}
+	return nil
 }
 
 // enter returns the run that a request is served by, which lasts until leave is called.
@@ -163,8 +174,10 @@ func (t *Transport) dropUnaddressed(m *raftpb.Message) {
 }
 
 // SetPeers says who the members are. It adds, updates and removes peers; the member itself may be among them. Whoever
-// was a member before and is none now has been removed, and is refused from now on.
+// was a member before and is none now has been removed, and is refused from now on: its stream ends, so that it learns of
+// that when it makes the next.
 func (t *Transport) SetPeers(members []*consensusv1.Member) {
+	defer t.stopRemoved()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	wanted := make(map[uint64]*consensusv1.Member, len(members))
@@ -196,6 +209,7 @@ func (t *Transport) SetPeers(members []*consensusv1.Member) {
 
 // SetRemoved says which members were removed from the cluster, of those that SetPeers did not see go. They are refused.
 func (t *Transport) SetRemoved(ids []uint64) {
+	defer t.stopRemoved()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	links := maps.Clone(*t.links.Load())
@@ -208,6 +222,21 @@ func (t *Transport) SetRemoved(ids []uint64) {
 		t.unlinkLocked(links, id)
 	}
 	t.links.Store(&links)
+}
+
+// stopRemoved ends the streams of members that were removed.
+func (t *Transport) stopRemoved() {
+	var removed []*inbound
+	t.mu.Lock()
+	for from, in := range t.mu.inbound {
+		if t.mu.removed[from] {
+			removed = append(removed, in)
+		}
+	}
+	t.mu.Unlock()
+	for _, in := range removed {
+		in.stop()
+	}
 }
 
 // linkLocked adds a peer to links, or updates its URLs.

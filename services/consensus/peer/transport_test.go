@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -250,6 +251,34 @@ func TestStepHoldsTheStreamBack(t *testing.T) {
 	release()
 	await(t, steps)
 	await(t, steps)
+}
+
+// Goal: one registry serves one transport after the other, and shows who is reached. Method: two in turn, and a second
+// Run, which is refused.
+func TestMetricsComeAndGo(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	config := func(c *Config) { c.Registerer = registry }
+	b := startNode(t, 0xb, nodeOptions{})
+	for range 2 {
+		a := startNode(t, 0xa, nodeOptions{config: config})
+		introduce(a, b)
+		sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		active := false
+		for _, family := range families {
+			if family.GetName() == "etcd_network_active_peers" {
+				active = family.GetMetric()[0].GetGauge().GetValue() == 1
+			}
+		}
+		require.True(t, active)
+		a.halt()
+		a.close()
+		families, err = registry.Gather()
+		require.NoError(t, err)
+		require.Empty(t, families)
+		require.Error(t, a.Run(t.Context(), a.receiver, nil))
+	}
 }
 
 // awaitTrue waits until a condition that nothing announces holds.
