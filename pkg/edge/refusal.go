@@ -38,6 +38,7 @@ var known = []refusal{
 	{problem.ErrTooManyRequests, "too_many_requests", connect.CodeResourceExhausted},
 	{problem.ErrTooLarge, "too_large", connect.CodeInvalidArgument},
 	{problem.ErrMemberNotFound, "member_not_found", connect.CodeNotFound},
+	{problem.ErrMemberRemoved, "member_removed", connect.CodeNotFound},
 	{problem.ErrMemberExists, "member_exists", connect.CodeAlreadyExists},
 	{problem.ErrPeerInUse, "peer_in_use", connect.CodeAlreadyExists},
 	{problem.ErrTooManyLearners, "too_many_learners", connect.CodeFailedPrecondition},

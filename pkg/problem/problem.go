@@ -36,6 +36,8 @@ var (
 	ErrTooLarge = errors.New("request is too large")
 	// ErrMemberNotFound is returned by a change of a member that does not belong to the cluster.
 	ErrMemberNotFound = errors.New("member not found")
+	// ErrMemberRemoved is returned by a change of a member that was removed.
+	ErrMemberRemoved = errors.New("member was removed")
 	// ErrMemberExists is returned by an addition whose id is, or ever was, taken.
 	ErrMemberExists = errors.New("member already exists")
 	// ErrPeerInUse is returned by a change that would give two members the same peer URL.

@@ -79,6 +79,9 @@ func (n *network) SetPeers([]*consensusv1.Member) {}
 // SetRemoved implements Transport.
 func (n *network) SetRemoved([]uint64) {}
 
+// OldestTransfer implements Transport.
+func (n *network) OldestTransfer() (uint64, bool) { return 0, false }
+
 // ActiveSince implements Transport.
 func (n *network) ActiveSince(id uint64) (time.Time, bool) {
 	n.mu.Lock()

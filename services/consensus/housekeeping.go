@@ -60,6 +60,9 @@ func (m *Member) truncatable() (uint64, error) {
 	if durable <= keep {
 		return 0, nil
 	}
+	if index, sending := m.cfg.Transport.OldestTransfer(); sending {
+		return min(durable-keep, index), nil
+	}
 	return durable - keep, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"go.etcd.io/raft/v3"
@@ -80,6 +81,22 @@ func (m *Member) Checkpoint(context.Context) (dir string, index, term uint64, re
 }
 
 const checkpointPrefix = "checkpoint-"
+
+// removeCheckpoints deletes the copies that a crash left behind.
+func (m *Member) removeCheckpoints() error {
+	names, err := m.cfg.FS.List(m.memberPath(""))
+	if err != nil {
+		return fmt.Errorf("look for old checkpoints: %w", err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, checkpointPrefix) {
+			if err := m.cfg.FS.RemoveAll(m.memberPath(name)); err != nil {
+				return fmt.Errorf("remove an old checkpoint: %w", err)
+			}
+		}
+	}
+	return nil
+}
 
 // InstallSnapshot makes the files of another member's state this member's, if raft finds that they help. It returns
 // once the state is replaced.

@@ -17,9 +17,11 @@ const (
 	// appendsInFlightMax is how many log appends may be queued before proposals wait and are batched. One being
 	// synced and none behind it makes batches as large as the disk is slow.
 	appendsInFlightMax = 1
-	// messageBytesMax and inflightMessagesMax bound what raft sends to one follower ahead of its answers.
+	// messageBytesMax, inflightMessagesMax and inflightBytesMax bound what raft sends to one follower ahead of its
+	// answers, and with it what waits in that follower's inbox. The transport has room for more than that.
 	messageBytesMax     = 1 << 20
 	inflightMessagesMax = 256
+	inflightBytesMax    = 64 << 20
 	// applyingBytesMax bounds the committed entries that are handed to the applier and not yet applied.
 	applyingBytesMax = 64 << 20
 	// feedBytesMax bounds the commits kept in memory for the feed's readers.

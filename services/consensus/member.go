@@ -110,6 +110,7 @@ func (m *Member) assemble() error {
 		MaxSizePerMsg:            messageBytesMax,
 		MaxCommittedSizePerReady: applyingBytesMax,
 		MaxInflightMsgs:          inflightMessagesMax,
+		MaxInflightBytes:         inflightBytesMax,
 		CheckQuorum:              true,
 		PreVote:                  true,
 		Logger:                   raftLogger{m.log.With("raft", memberID(m.cfg.MemberID))},
@@ -151,7 +152,7 @@ func (m *Member) assemble() error {
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
 func (m *Member) Run(ctx context.Context) error {
-	if err := m.removeLeftovers(); err != nil {
+	if err := errors.Join(m.removeLeftovers(), m.removeCheckpoints()); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -95,6 +95,11 @@ func (m *membership) find(id uint64) *consensusv1.Member {
 	return nil
 }
 
+// wasRemoved tells whether an id was a member's and can never be again.
+func (m *membership) wasRemoved(id uint64) bool {
+	return slices.Contains(m.newest.Load().GetRemovedIds(), id)
+}
+
 // publish records a member's name and client URLs. A member that was removed meanwhile is passed over.
 func (m *membership) publish(batch *mvcc.Batch, op *consensusv1.PublishOp) error {
 	old := m.find(op.GetMemberId())
@@ -166,8 +171,8 @@ func (m *membership) change(change *raftpb.ConfChange) error {
 func (m *membership) check(change *raftpb.ConfChange, member *consensusv1.Member) error {
 	id := change.GetNodeId()
 	old := m.find(id)
-	if slices.Contains(m.newest.Load().GetRemovedIds(), id) {
-		return problem.ErrMemberNotFound
+	if m.wasRemoved(id) {
+		return problem.ErrMemberRemoved
 	}
 	switch change.GetType() {
 	case raftpb.ConfChangeRemoveNode:

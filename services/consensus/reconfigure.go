@@ -75,7 +75,7 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 	return &consensusv1.AddMemberResponse{Member: member, Members: m.members.list()}, nil
 }
 
-// RemoveMember removes a member, which may be the leader or this one: problem.ErrMemberNotFound, and with the strict
+// RemoveMember removes a member, which may be the leader or this one: problem.ErrMemberNotFound, ErrMemberRemoved, and with the strict
 // check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
@@ -158,6 +158,9 @@ func (m *Member) mayAdd(learner bool) error {
 
 // mayRemove refuses to remove a member where those that remain could have no quorum.
 func (m *Member) mayRemove(id uint64) error {
+	if m.members.wasRemoved(id) {
+		return problem.ErrMemberRemoved
+	}
 	member := m.members.find(id)
 	if member == nil {
 		return problem.ErrMemberNotFound

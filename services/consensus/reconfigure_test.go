@@ -58,6 +58,10 @@ func TestStrictReconfigurationKeepsTheQuorum(t *testing.T) {
 	removed, err := m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: added.GetMember().GetId()})
 	require.NoError(t, err)
 	require.Len(t, removed.GetMembers(), 1)
+	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: added.GetMember().GetId()})
+	require.ErrorIs(t, err, problem.ErrMemberRemoved)
+	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: added.GetMember().GetId(), PeerUrls: []string{"http://x"}})
+	require.ErrorIs(t, err, problem.ErrMemberRemoved)
 	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: m.MemberID()})
 	require.ErrorIs(t, err, problem.ErrNotEnoughStarted, "the last voter stays")
 

@@ -19,6 +19,7 @@ var refusals = []error{
 	problem.ErrNoSpace,
 	problem.ErrCorrupt,
 	problem.ErrMemberNotFound,
+	problem.ErrMemberRemoved,
 	problem.ErrMemberExists,
 	problem.ErrPeerInUse,
 	problem.ErrTooManyLearners,

@@ -22,6 +22,9 @@ type Transport interface {
 	SetPeers(members []*consensusv1.Member)
 	// SetRemoved names those never to listen to again.
 	SetRemoved(ids []uint64)
+	// OldestTransfer returns the index of the oldest snapshot that is being sent, false if there is none: the log must
+	// go on from there when it has arrived.
+	OldestTransfer() (index uint64, ok bool)
 	// ActiveSince returns since when a member can be reached, false if it cannot.
 	ActiveSince(id uint64) (time.Time, bool)
 }
@@ -32,6 +35,7 @@ type noPeers struct{}
 func (noPeers) Send([]*raftpb.Message)               {}
 func (noPeers) SetPeers([]*consensusv1.Member)       {}
 func (noPeers) SetRemoved([]uint64)                  {}
+func (noPeers) OldestTransfer() (uint64, bool)       { return 0, false }
 func (noPeers) ActiveSince(uint64) (time.Time, bool) { return time.Time{}, false }
 
 // Step takes a message of another member. It does not wait for it to be handled, and may be called at any time.

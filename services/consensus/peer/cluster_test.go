@@ -36,6 +36,8 @@ func (r *replaceable) SetPeers(members []*consensusv1.Member) {
 	r.current.Load().SetPeers(members)
 }
 
+func (r *replaceable) OldestTransfer() (uint64, bool) { return r.current.Load().OldestTransfer() }
+
 func (r *replaceable) ActiveSince(id uint64) (time.Time, bool) {
 	return r.current.Load().ActiveSince(id)
 }

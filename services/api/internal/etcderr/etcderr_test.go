@@ -42,6 +42,7 @@ var refusals = map[string]struct {
 	"ErrTooManyRequests":  {problem.ErrTooManyRequests, codes.ResourceExhausted, "etcdserver: too many requests"},
 	"ErrTooLarge":         {problem.ErrTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
 	"ErrMemberNotFound":   {problem.ErrMemberNotFound, codes.NotFound, "etcdserver: member not found"},
+	"ErrMemberRemoved":    {problem.ErrMemberRemoved, codes.NotFound, "etcdserver: member not found"},
 	"ErrMemberExists":     {problem.ErrMemberExists, codes.FailedPrecondition, "etcdserver: member ID already exist"},
 	"ErrPeerInUse":        {problem.ErrPeerInUse, codes.FailedPrecondition, "etcdserver: Peer URLs already exists"},
 	"ErrTooManyLearners":  {problem.ErrTooManyLearners, codes.FailedPrecondition, "etcdserver: too many learner members in cluster"},

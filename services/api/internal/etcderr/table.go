@@ -31,6 +31,7 @@ var table = []row{
 	{problem.ErrTooManyRequests, rpctypes.ErrGRPCRequestTooManyRequests},
 	{problem.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},
 	{problem.ErrMemberNotFound, rpctypes.ErrGRPCMemberNotFound},
+	{problem.ErrMemberRemoved, rpctypes.ErrGRPCMemberNotFound},
 	{problem.ErrMemberExists, rpctypes.ErrGRPCMemberExist},
 	{problem.ErrPeerInUse, rpctypes.ErrGRPCPeerURLExist},
 	{problem.ErrTooManyLearners, rpctypes.ErrGRPCTooManyLearners},

@@ -172,6 +172,9 @@ func (s *Server) removeMember(ctx context.Context, text string) error {
 		return err
 	}
 	_, err = s.Consensus.RemoveMember(ctx, &consensusv1.RemoveMemberRequest{Id: id})
+	if errors.Is(err, problem.ErrMemberRemoved) {
+		return refuse(http.StatusGone, "Member permanently removed: %s", text)
+	}
 	return memberProblem(err, text)
 }
 

@@ -193,7 +193,9 @@ func TestMemberChanges(t *testing.T) {
 		{"POST", "", urls, problem.ErrUnhealthy, 500, `{"message":"Internal Server Error"}` + "\n"},
 		{"PUT", "/ab", urls, nil, 204, ""},
 		{"PUT", "/ab", urls, problem.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
+		{"PUT", "/ab", urls, problem.ErrMemberRemoved, 500, `{"message":"Internal Server Error"}` + "\n"},
 		{"DELETE", "/ab", "", nil, 204, ""},
+		{"DELETE", "/ab", "", problem.ErrMemberRemoved, 410, `{"message":"Member permanently removed: ab"}` + "\n"},
 		{"DELETE", "/ab", "", problem.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
 	} {
 		w := ask(t, newServer(&fakeStore{change: c.err}, nil, t.Context()), c.method, "/v2/members"+c.path, c.body)
