@@ -24,7 +24,7 @@ const (
 	stoppedWithin = 5 * time.Second
 	lookAgain     = time.Millisecond
 	// triesMax bounds how often a process is let go on because a thread stood where the code is to change.
-	triesMax = 100
+	triesMax = 1000
 )
 
 // code asks the kernel for the time and adds seconds to what the wall clock, number 0, says. It ends with those seconds' place:
