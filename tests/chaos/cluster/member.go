@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 	// diskBytes is the size of a member's file system, which a run of minutes does not fill.
 	diskBytes = 2 << 30
 	// roomBytes is what a full disk has left: the system counts in pages.
-	roomBytes = 64 << 10
+	roomBytes = 16 << 10
 	// stopWithin is how long a member that is asked to stop may take.
 	stopWithin = 30 * time.Second
 )
@@ -37,6 +38,8 @@ type Member struct {
 	paused  bool
 	started string // the value of its initial-cluster flag
 	state   string // new or existing
+	// full is set while the disk is: the process may end by itself then.
+	full    atomic.Bool
 	process *process
 }
 
@@ -80,7 +83,9 @@ func (m *Member) Launch() error {
 	}
 	m.paused = false
 	p, err := launch(m.Host.Name, m.cluster.logFile(m), m.cluster.config.Binary, m.args(), func(state string) {
-		m.cluster.died(m, state)
+		if !m.full.Load() {
+			m.cluster.died(m, state)
+		}
 	})
 	m.process = p
 	return err
@@ -130,7 +135,7 @@ func (m *Member) Resume() error {
 
 // FillDisk leaves the member next to no room on its disk until FreeDisk. The process may end because of that.
 func (m *Member) FillDisk() error {
-	m.process.tolerated.Store(true)
+	m.full.Store(true)
 	used, err := sandbox.Used(m.disk)
 	if err != nil {
 		return err
@@ -138,16 +143,23 @@ func (m *Member) FillDisk() error {
 	return sandbox.Resize(m.disk, used+roomBytes)
 }
 
-// FreeDisk gives the room back, and reports whether the process has ended meanwhile.
-func (m *Member) FreeDisk() (ended bool, err error) {
+// FreeDisk gives the room back, and waits until the member serves. One that has given up, or does so now, is started again.
+func (m *Member) FreeDisk(ctx context.Context) error {
 	if err := sandbox.Resize(m.disk, diskBytes); err != nil {
-		return false, err
+		return err
 	}
-	if !m.process.running() {
-		return true, nil
-	}
-	m.process.tolerated.Store(false)
-	return false, nil
+	defer m.full.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
+	defer cancel()
+	return again(ctx, func(ctx context.Context) error {
+		if !m.process.running() {
+			if err := m.Launch(); err != nil {
+				return err
+			}
+		}
+		_, err := m.Client.Get(ctx, "health")
+		return err
+	})
 }
 
 // Wipe deletes what the member has stored. Its process must have ended.

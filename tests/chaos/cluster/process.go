@@ -12,7 +12,7 @@ import (
 type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed after its end
-	// tolerated is set before its end is brought about, or while it may rightly give up.
+	// tolerated is set before its end is brought about.
 	tolerated atomic.Bool
 }
 

@@ -16,7 +16,7 @@ func Processes() []Fault {
 		{Name: "freeze the leader", strike: onLeader(freeze)},
 		{Name: "freeze a follower", strike: onFollower(freeze)},
 		{Name: "fill the leader's disk", strike: onLeader(fillDisk)},
-		{Name: "fill a follower's disk", strike: onFollower(fillDisk)},
+		{Name: "fill a follower's disk and kill it", strike: onFollower(fillDiskAndRestart)},
 		{Name: "stop and start one by one", strike: rollingRestart},
 	}
 }
@@ -85,13 +85,20 @@ func freeze(m *cluster.Member) (string, heal, error) {
 }
 
 func fillDisk(m *cluster.Member) (string, heal, error) {
-	return m.Name(), func(context.Context) error {
-		ended, err := m.FreeDisk()
-		if err != nil || !ended {
-			return err
-		}
-		return m.Launch()
-	}, m.FillDisk()
+	return m.Name(), m.FreeDisk, m.FillDisk()
+}
+
+// fillDiskAndRestart has a member find its disk full when it starts: files that exist already have room reserved, those that a start makes
+// have none.
+func fillDiskAndRestart(m *cluster.Member) (string, heal, error) {
+	detail, undo, err := fillDisk(m)
+	if err == nil {
+		err = m.Kill()
+	}
+	if err == nil {
+		err = m.Launch()
+	}
+	return detail, undo, err
 }
 
 func rollingRestart(ctx context.Context, s *Scene) (string, heal, error) {

@@ -62,6 +62,10 @@ const Disks = "/run/disks"
 // Prepare makes the mounts of a process inside the sandbox private, and gives it its own /proc and an empty /run, where ip
 // keeps the names of network namespaces.
 func Prepare() error {
+	// Members take a variable that they do not know for a mistake.
+	if err := os.Unsetenv(insideEnv); err != nil {
+		return err
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
