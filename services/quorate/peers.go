@@ -3,9 +3,11 @@ package quorate
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/version"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +16,12 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
+)
+
+const (
+	// joinTimeout is how long a member that joins waits for the others to know it, joinRetry how often it asks.
+	joinTimeout = 10 * time.Second
+	joinRetry   = 250 * time.Millisecond
 )
 
 // peers is the members' side of a member: what it listens on for them, and how it reaches them.
@@ -104,15 +112,42 @@ func (c Config) joining(ctx context.Context, client *tls.Config) (founding, erro
 			others = append(others, of...)
 		}
 	}
-	clusterID, members, err := peer.FetchMembers(ctx, others, client)
-	if err != nil {
-		return founding{}, fmt.Errorf("--initial-cluster-state=%s: %w", ClusterExisting, err)
+	if len(others) == 0 {
+		return founding{}, fmt.Errorf("--initial-cluster-state=%s: --initial-cluster=%s names no other member to join", ClusterExisting, c.InitialCluster)
 	}
-	for _, member := range members {
-		if equalSets(member.GetPeerUrls(), c.InitialAdvertisePeerURLs) {
-			return founding{clusterID: clusterID, memberID: member.GetId(), members: members, join: true}, nil
+	// A member that has not heard of the addition yet may be the one that answers: ask the others too, and again.
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	for {
+		found, err := c.askWhoIsThere(ctx, others, client)
+		if err == nil {
+			return found, nil
+		}
+		timer := time.NewTimer(joinRetry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return founding{}, fmt.Errorf("--initial-cluster-state=%s: %w", ClusterExisting, err)
 		}
 	}
-	return founding{}, fmt.Errorf("--initial-cluster-state=%s: the cluster has no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)",
-		ClusterExisting, strings.Join(c.InitialAdvertisePeerURLs, ","))
+}
+
+// askWhoIsThere asks each of the others in turn, until one knows this member.
+func (c Config) askWhoIsThere(ctx context.Context, others []string, client *tls.Config) (founding, error) {
+	var answers []error
+	for _, url := range others {
+		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, client)
+		if err != nil {
+			answers = append(answers, err)
+			continue
+		}
+		for _, member := range members {
+			if equalSets(member.GetPeerUrls(), c.InitialAdvertisePeerURLs) {
+				return founding{clusterID: clusterID, memberID: member.GetId(), members: members, join: true}, nil
+			}
+		}
+		answers = append(answers, fmt.Errorf("%s knows no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)", url, strings.Join(c.InitialAdvertisePeerURLs, ",")))
+	}
+	return founding{}, errors.Join(answers...)
 }
