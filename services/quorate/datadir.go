@@ -33,7 +33,7 @@ func (c Config) checkDataDir() error {
 	}
 	for _, kept := range []string{"wal", filepath.Join("snap", "db")} {
 		if exists(filepath.Join(dir, "member", kept)) {
-			return fmt.Errorf("--data-dir=%s: %w, which is kept differently here. Choose another directory; the data moves over as a snapshot: etcdctl snapshot save from the running etcd, quorateutl snapshot restore into the new directory", dir, ErrEtcdData)
+			return fmt.Errorf("--data-dir=%s: %w, which is kept differently here. Choose another directory, and copy the keys from the running etcd with etcdctl make-mirror", dir, ErrEtcdData)
 		}
 	}
 	return nil

@@ -217,7 +217,7 @@ func TestStartFails(t *testing.T) {
 		},
 		"directory is a file": {func(c *quorate.Config) { c.DataDir = file }, []string{"--data-dir=" + file + ": is not a directory"}},
 		"directory in a file": {func(c *quorate.Config) { c.DataDir = filepath.Join(file, "data") }, []string{"--data-dir=" + file}},
-		"directory of etcd":   {func(c *quorate.Config) { c.DataDir = foreign }, []string{"--data-dir=" + foreign, "snapshot save", "snapshot restore"}},
+		"directory of etcd":   {func(c *quorate.Config) { c.DataDir = foreign }, []string{"--data-dir=" + foreign, "etcdctl make-mirror"}},
 		"nothing to join":     {func(c *quorate.Config) { c.InitialClusterState = quorate.ClusterExisting }, []string{"--initial-cluster-state=existing"}},
 		"no such certificate": {func(c *quorate.Config) {
 			c.ListenClientURLs = []string{"https://127.0.0.1:0"}
