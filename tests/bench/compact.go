@@ -30,10 +30,12 @@ func compact(t *trial) error {
 	}
 	p := l.put(100, keys)
 	defer p.end()
-	before, _, err := p.during(func() error { return pause(l, compactWindow) })
+	before, tookBefore, err := p.during(func() error { return pause(l, compactWindow) })
 	if err != nil {
 		return err
 	}
+	t.latencies(tookBefore)
+	p99Before := t.result.p99
 	resp, err := l.kv(0).Range(l.ctx, &pb.RangeRequest{Key: []byte("none")})
 	if err != nil {
 		return err
@@ -53,7 +55,8 @@ func compact(t *trial) error {
 	}
 	t.result.value = during
 	t.latencies(took)
-	t.result.note = fmt.Sprintf("%.0f%% of before, compacted in %.1f s", 100*during/before, compacting.Seconds())
+	t.result.note = fmt.Sprintf("%.0f%% of before, p99 %.1f times, compacted in %.1f s",
+		100*during/before, t.result.p99.Seconds()/p99Before.Seconds(), compacting.Seconds())
 	return p.end()
 }
 

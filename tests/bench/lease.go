@@ -61,11 +61,11 @@ func expire(t *trial) error {
 	if left != leases {
 		return fmt.Errorf("granting took %v, too long: %d of %d leases are left", granted, left, leases)
 	}
-	if err := t.server.Pause(); err != nil {
+	if err := t.only().Pause(); err != nil {
 		return err
 	}
 	waited := pause(l, (expireTTLSeconds+2)*time.Second)
-	if err := t.server.Resume(); err != nil {
+	if err := t.only().Resume(); err != nil {
 		return err
 	}
 	if waited != nil {

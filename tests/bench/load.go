@@ -27,10 +27,11 @@ type load struct {
 	conns []*grpc.ClientConn
 }
 
+// newLoad has connections to the members in turn.
 func newLoad(t *trial, conns int) (*load, error) {
 	l := &load{ctx: t.ctx}
-	for range conns {
-		conn, err := grpc.NewClient(t.server.Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+	for i := range conns {
+		conn, err := grpc.NewClient(t.members[i%len(t.members)].Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytesMax)))
 		if err != nil {
 			l.close()

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/quoratedb/quorate/tests/harness"
@@ -21,8 +22,12 @@ func (t *trial) benchmark(ops, clients, conns int, args ...string) error {
 	if err != nil {
 		return err
 	}
+	var endpoints []string
+	for _, member := range t.members {
+		endpoints = append(endpoints, member.Endpoint())
+	}
 	args = append([]string{
-		"--endpoints=" + t.server.Endpoint(), fmt.Sprintf("--clients=%d", clients), fmt.Sprintf("--conns=%d", conns), "--precise",
+		"--endpoints=" + strings.Join(endpoints, ","), fmt.Sprintf("--clients=%d", clients), fmt.Sprintf("--conns=%d", conns), "--precise",
 	}, args...)
 	var out []byte
 	if err := t.measure(ops, func() error {

@@ -19,8 +19,8 @@ const clockTicks = 100
 type result struct {
 	value     float64       // in the case's unit
 	p99       time.Duration // 0 if the case has none
-	cpuPerOp  time.Duration // of the server
-	peakBytes int64         // the server's largest resident set
+	cpuPerOp  time.Duration // of all members
+	peakBytes int64         // the members' largest resident sets, added up
 	note      string
 }
 
@@ -30,13 +30,13 @@ func (r result) String() string {
 
 // trial is one run of a case.
 type trial struct {
-	ctx    context.Context
-	server *harness.Server
-	scale  float64
-	result result
+	ctx     context.Context
+	members harness.Cluster
+	scale   float64
+	result  result
 }
 
-// try runs a case on a fresh server of a system.
+// try runs a case on a fresh cluster of a system.
 func try(ctx context.Context, s system, c benchCase, scale float64) (result, error) {
 	dir, err := os.MkdirTemp("", "quorate-bench-")
 	if err != nil {
@@ -45,25 +45,34 @@ func try(ctx context.Context, s system, c benchCase, scale float64) (result, err
 	defer os.RemoveAll(dir)
 	t := &trial{
 		ctx: ctx, scale: scale,
-		server: harness.New(harness.Config{Binary: s.binary, DataDir: filepath.Join(dir, "data"), Args: c.args}),
+		members: harness.NewCluster(harness.Config{Binary: s.binary, DataDir: filepath.Join(dir, "data"), Args: c.args}, max(1, c.members)),
 	}
-	if err := t.server.Start(ctx); err != nil {
+	if err := t.members.Start(ctx); err != nil {
 		return result{}, err
 	}
-	defer t.server.Kill()
+	defer t.members.Kill()
 	if err := c.run(t); err != nil {
 		return result{}, err
 	}
-	t.result.peakBytes, err = peak(t.server.PID())
-	return t.result, err
+	for _, member := range t.members {
+		bytes, err := peak(member.PID())
+		if err != nil {
+			return result{}, err
+		}
+		t.result.peakBytes += bytes
+	}
+	return t.result, nil
 }
+
+// only is the member of a case that has one.
+func (t *trial) only() *harness.Server { return t.members[0] }
 
 // times scales a number of operations.
 func (t *trial) times(n int) int { return max(1, int(float64(n)*t.scale)) }
 
-// measure runs ops operations and notes how many there were a second, and the server's CPU time for each.
+// measure runs ops operations and notes how many there were a second, and the members' CPU time for each.
 func (t *trial) measure(ops int, run func() error) error {
-	before, err := cpu(t.server.PID())
+	before, err := t.cpu()
 	if err != nil {
 		return err
 	}
@@ -72,7 +81,7 @@ func (t *trial) measure(ops int, run func() error) error {
 		return err
 	}
 	elapsed := time.Since(begin)
-	after, err := cpu(t.server.PID())
+	after, err := t.cpu()
 	if err != nil {
 		return err
 	}
@@ -87,6 +96,19 @@ func (t *trial) latencies(all []time.Duration) {
 		slices.Sort(all)
 		t.result.p99 = all[len(all)*99/100]
 	}
+}
+
+// cpu is the CPU time that the members have used together.
+func (t *trial) cpu() (time.Duration, error) {
+	var sum time.Duration
+	for _, member := range t.members {
+		used, err := cpu(member.PID())
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
 }
 
 // cpu is the CPU time that a process has used.

@@ -215,7 +215,7 @@ type v2Conn struct {
 }
 
 func dialV2(t *trial) (*v2Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(t.ctx, "tcp", t.server.Endpoint())
+	conn, err := (&net.Dialer{}).DialContext(t.ctx, "tcp", t.only().Endpoint())
 	if err != nil {
 		return nil, err
 	}

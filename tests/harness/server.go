@@ -39,16 +39,28 @@ type Config struct {
 // Server is one member as a process. It keeps its ports and its data directory over restarts.
 // Its methods may be called by one goroutine at a time, except Output and Endpoint.
 type Server struct {
-	config  Config
-	client  int // port
-	peer    int // port
-	process *process
+	config Config
+	name   string
+	client int // port
+	peer   int // port
+	// founders are the members that a new cluster has, as the flag takes them.
+	founders string
+	process  *process
 }
 
-// New places a server on free loopback ports. It starts nothing.
+// New places a server on free loopback ports, a cluster of its own. It starts nothing.
 func New(config Config) *Server {
-	return &Server{config: config, client: FreePort(), peer: FreePort()}
+	s := place(config, "one")
+	s.founders = s.founder()
+	return s
 }
+
+func place(config Config, name string) *Server {
+	return &Server{config: config, name: name, client: FreePort(), peer: FreePort()}
+}
+
+// founder names the server as one of its cluster's founders.
+func (s *Server) founder() string { return s.name + "=" + s.peerURL() }
 
 // FreePort returns a loopback port that nobody listens on. It lies below the range that outgoing connections take their
 // ports from: a client that dials a dead server there could otherwise connect to itself.
@@ -70,6 +82,8 @@ func (s *Server) Endpoint() string { return fmt.Sprintf("127.0.0.1:%d", s.client
 // URL is Endpoint with its scheme.
 func (s *Server) URL() string { return "http://" + s.Endpoint() }
 
+func (s *Server) peerURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.peer) }
+
 // DataDir is the server's data directory.
 func (s *Server) DataDir() string { return s.config.DataDir }
 
@@ -78,15 +92,14 @@ func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
 // Args is the whole command line after the program's name.
 func (s *Server) Args() []string {
-	peer := fmt.Sprintf("http://127.0.0.1:%d", s.peer)
 	return append([]string{
-		"--name=one",
+		"--name=" + s.name,
 		"--data-dir=" + s.config.DataDir,
 		"--listen-client-urls=" + s.URL(),
 		"--advertise-client-urls=" + s.URL(),
-		"--listen-peer-urls=" + peer,
-		"--initial-advertise-peer-urls=" + peer,
-		"--initial-cluster=one=" + peer,
+		"--listen-peer-urls=" + s.peerURL(),
+		"--initial-advertise-peer-urls=" + s.peerURL(),
+		"--initial-cluster=" + s.founders,
 	}, s.config.Args...)
 }
 
@@ -106,6 +119,11 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.Launch(); err != nil {
 		return err
 	}
+	return s.AwaitReady(ctx)
+}
+
+// AwaitReady waits until a server that was launched serves. If it does not, nothing of it is left running.
+func (s *Server) AwaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	select {
