@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/services/quorate/stack/front"
+)
+
+// headerWithin bounds how long a caller of the health page may take to ask.
+const headerWithin = 5 * time.Second
+
+func runFront(ctx context.Context, args []string, _ io.Writer) error {
+	flags := flag.NewFlagSet("front", flag.ContinueOnError)
+	nodes := flags.String("nodes", "", "")
+	ports := flags.String("ports", "", "")
+	readyPort := flags.Int("ready-port", 9090, "")
+	host := flags.String("listen-host", "", "")
+	healthAddress := flags.String("listen-health", "127.0.0.1:9090", "")
+	level := flags.String("log-level", "info", "")
+	if err := parse(flags, args, "nodes", "ports"); err != nil {
+		return err
+	}
+	log, closeLog, err := logging.Open(logging.Config{Level: *level})
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	listeners, err := listen(*host, strings.Split(*ports, ","))
+	if err != nil {
+		return err
+	}
+	f, err := front.New(front.Config{
+		Host: *nodes, Listeners: listeners, ReadyPort: *readyPort, Log: log,
+		Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	healthListener, err := net.Listen("tcp", *healthAddress)
+	if err != nil {
+		return fmt.Errorf("--listen-health=%s: %w", *healthAddress, err)
+	}
+	log.Info("passing connections on", "nodes", *nodes, "ports", *ports)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.Run(ctx) })
+	group.Go(func() error { return serveHealth(ctx, healthListener, f) })
+	return errors.Join(group.Wait(), closeLog())
+}
+
+// listen opens each of the ports.
+func listen(host string, ports []string) (map[int]*net.TCPListener, error) {
+	listeners := map[int]*net.TCPListener{}
+	for _, text := range ports {
+		port, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: --ports: %q is no port", errUsage, text)
+		}
+		address, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(host, text))
+		if err != nil {
+			return nil, fmt.Errorf("--listen-host=%s: %w", host, err)
+		}
+		if listeners[port], err = net.ListenTCP("tcp", address); err != nil {
+			return nil, fmt.Errorf("--ports=%s: cannot listen: %w", text, err)
+		}
+	}
+	return listeners, nil
+}
+
+// serveHealth answers whether connections lead somewhere, until ctx ends.
+func serveHealth(ctx context.Context, listener net.Listener, f *front.Front) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !f.Usable() {
+			http.Error(w, "no node answers", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerWithin}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
