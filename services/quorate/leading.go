@@ -17,12 +17,8 @@ import (
 	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
 )
 
-const (
-	// leaderRetry is how soon what only the leader can do is tried again while leadership moves.
-	leaderRetry = 100 * time.Millisecond
-	// handOverTimeout bounds how long a stopping leader waits for another to take over.
-	handOverTimeout = 3 * time.Second
-)
+// leaderRetry is how soon what only the leader can do is tried again while leadership moves.
+const leaderRetry = 100 * time.Millisecond
 
 // followLeadership lets the leases be counted down where the leader is: a member that becomes leader takes them over,
 // and the epoch keeps the one before from expiring any.
@@ -40,15 +36,12 @@ func (p *parts) followLeadership(ctx context.Context) error {
 	}
 }
 
-// handOver waits for the stop and then gives leadership away.
-func (p *parts) handOver(ctx context.Context) error {
-	<-ctx.Done()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTimeout)
-	defer cancel()
-	if err := p.member.HandOver(ctx); err != nil && !errors.Is(err, problem.ErrStopped) {
-		p.log.Warn("could not hand leadership over before stopping", "error", err)
-	}
-	return nil
+// mount offers the other members what only this one may be able to do.
+func (p *parts) mount() {
+	path, handler := consensusrpc.NewHandler(p.member)
+	p.peers.Mount(path, handler)
+	path, handler = leaserpc.NewHandler(p.lease)
+	p.peers.Mount(path, handler)
 }
 
 // leading has what only the leader's process can do done there: leases are counted down beside the leader.

@@ -1,13 +1,11 @@
 package quorate
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +15,8 @@ import (
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/lease"
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/member"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
@@ -28,10 +28,10 @@ type parts struct {
 	closeLog func() error
 	metrics  *prometheus.Registry
 
-	clients  []*endpoint
-	monitors []*endpoint
+	clients  []*config.Endpoint
+	monitors []*config.Endpoint
 
-	peers  *peers
+	peers  *member.Peers
 	member *consensus.Member
 	watch  *watch.Service
 	lease  *lease.Service
@@ -40,60 +40,64 @@ type parts struct {
 
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
 // listeners, then data. If one fails, what was opened is closed.
-func open(config Config) (*parts, error) {
-	p := &parts{name: config.Name, dataDir: config.dataDir()}
-	if err := p.open(config); err != nil {
+func open(c Config) (*parts, error) {
+	p := &parts{name: c.Name, dataDir: c.Directory()}
+	if err := p.open(c); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open(config Config) (err error) {
-	if p.log, p.closeLog, err = config.OpenLog(); err != nil {
+func (p *parts) open(c Config) (err error) {
+	if p.log, p.closeLog, err = c.OpenLog(); err != nil {
 		return err
 	}
-	if err := config.checkDataDir(); err != nil {
+	if err := c.CheckDirectory(); err != nil {
 		return err
 	}
-	secrets, err := config.clientTLS()
+	secrets, err := c.TLSForClients()
 	if err != nil {
 		return err
 	}
-	if p.clients, err = listen("listen-client-urls", config.ListenClientURLs); err != nil {
+	if p.clients, err = config.Listen("listen-client-urls", c.ListenClientURLs); err != nil {
 		return err
 	}
-	more, err := listen("listen-client-http-urls", config.ListenClientHTTPURLs)
+	more, err := config.Listen("listen-client-http-urls", c.ListenClientHTTPURLs)
 	p.clients = append(p.clients, more...)
 	if err != nil {
 		return err
 	}
-	legacy, err := listen("listen-legacy-urls", config.ListenLegacyURLs)
+	legacy, err := config.Listen("listen-legacy-urls", c.ListenLegacyURLs)
 	p.clients = append(p.clients, legacy...)
 	if err != nil {
 		return err
 	}
-	if p.monitors, err = listen("listen-metrics-urls", config.ListenMetricsURLs); err != nil {
+	if p.monitors, err = config.Listen("listen-metrics-urls", c.ListenMetricsURLs); err != nil {
 		return err
 	}
-	p.metrics = config.Metrics
+	p.metrics = c.Metrics
 	if p.metrics == nil {
 		p.metrics = prometheus.NewRegistry()
 		p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	if p.peers, err = openPeers(config, p); err != nil {
+	if p.peers, err = member.OpenPeers(c, p.log, p.metrics); err != nil {
 		return err
 	}
-	return p.assemble(config, secrets)
+	return p.assemble(c, secrets)
 }
 
 // assemble makes the services and wires them to each other by direct calls.
-func (p *parts) assemble(config Config, secrets *tls.Config) (err error) {
-	if p.member, err = p.newMember(config); err != nil {
+func (p *parts) assemble(c Config, secrets *tls.Config) (err error) {
+	advertised := c.AdvertiseClientURLs
+	if len(advertised) == 0 {
+		advertised = config.URLTexts(p.clients)
+	}
+	if p.member, err = member.New(c, advertised, p.peers, p.log, p.metrics); err != nil {
 		return err
 	}
 	p.watch, err = watch.New(watch.Config{
 		Feed:             p.member,
-		ProgressInterval: config.WatchProgressNotifyInterval,
+		ProgressInterval: c.WatchProgressNotifyInterval,
 		Logger:           p.log,
 		Registerer:       p.metrics,
 	})
@@ -104,7 +108,7 @@ func (p *parts) assemble(config Config, secrets *tls.Config) (err error) {
 		Consensus:  p.member,
 		Holder:     fmt.Sprintf("%x", p.member.MemberID()),
 		Standby:    true, // until this member leads
-		MinTTL:     lease.MinTTL(config.ElectionTimeout, config.HeartbeatInterval),
+		MinTTL:     lease.MinTTL(c.ElectionTimeout, c.HeartbeatInterval),
 		Logger:     p.log,
 		Registerer: p.metrics,
 	})
@@ -112,12 +116,12 @@ func (p *parts) assemble(config Config, secrets *tls.Config) (err error) {
 		return err
 	}
 	p.mount()
-	p.api, err = api.New(p.apiConfig(config, secrets))
+	p.api, err = api.New(p.apiConfig(c, secrets))
 	return err
 }
 
-func (p *parts) apiConfig(config Config, secrets *tls.Config) api.Config {
-	leader := leading{p.member, p.peers.transport}
+func (p *parts) apiConfig(c Config, secrets *tls.Config) api.Config {
+	leader := leading{p.member, p.peers.Transport}
 	made := api.Config{
 		Consensus:            promoting{p.member, leader},
 		Lease:                leadersLeases{leader, p.lease},
@@ -126,21 +130,21 @@ func (p *parts) apiConfig(config Config, secrets *tls.Config) api.Config {
 		Registerer:           p.metrics,
 		Gatherer:             p.metrics,
 		TLS:                  secrets,
-		MaxRequestBytes:      config.MaxRequestBytes,
-		MaxTxnOps:            config.MaxTxnOps,
-		MaxConcurrentStreams: config.MaxConcurrentStreams,
-		RequestTimeout:       requestTimeoutBase + 2*config.ElectionTimeout,
-		KeepAliveMinTime:     zeroIsOff(config.GRPCKeepAliveMinTime),
-		KeepAliveInterval:    zeroIsOff(config.GRPCKeepAliveInterval),
-		KeepAliveTimeout:     zeroIsOff(config.GRPCKeepAliveTimeout),
-		CORS:                 config.CORS,
+		MaxRequestBytes:      c.MaxRequestBytes,
+		MaxTxnOps:            c.MaxTxnOps,
+		MaxConcurrentStreams: c.MaxConcurrentStreams,
+		RequestTimeout:       requestTimeoutBase + 2*c.ElectionTimeout,
+		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
+		KeepAliveInterval:    zeroIsOff(c.GRPCKeepAliveInterval),
+		KeepAliveTimeout:     zeroIsOff(c.GRPCKeepAliveTimeout),
+		CORS:                 c.CORS,
 		Versions:             api.Versions{Server: version.Version},
 	}
-	if config.EnableV2 {
+	if c.EnableV2 {
 		made.Tree = p.member
 	}
 	for _, client := range p.clients {
-		if secure(client.url) {
+		if config.Secure(client.URL) {
 			made.TLSListeners = append(made.TLSListeners, client)
 		} else {
 			made.Listeners = append(made.Listeners, client)
@@ -156,8 +160,8 @@ func (p *parts) apiConfig(config Config, secrets *tls.Config) api.Config {
 const requestTimeoutBase = 5 * time.Second
 
 // monitorListener speaks TLS by itself where its URL wants that. Health checks and scrapes need no HTTP/2.
-func monitorListener(monitor *endpoint, secrets *tls.Config) net.Listener {
-	if !secure(monitor.url) {
+func monitorListener(monitor *config.Endpoint, secrets *tls.Config) net.Listener {
+	if !config.Secure(monitor.URL) {
 		return monitor
 	}
 	secrets = secrets.Clone()
@@ -172,71 +176,13 @@ func zeroIsOff(d time.Duration) time.Duration {
 	return d
 }
 
-// founding is the cluster as the configuration describes it, or as its members do where it exists and this one is new.
-func (p *parts) founding(config Config) (founding, error) {
-	if config.InitialClusterState == ClusterExisting && !exists(filepath.Join(config.dataDir(), "member", "log")) {
-		_, client, err := config.peerTLS()
-		if err != nil {
-			return founding{}, err
-		}
-		return config.joining(context.Background(), client)
-	}
-	founders, err := config.founders()
-	if err != nil {
-		return founding{}, fmt.Errorf("--initial-cluster=%s: %w", config.InitialCluster, err)
-	}
-	return founders, nil
-}
-
-func (p *parts) newMember(config Config) (*consensus.Member, error) {
-	founders, err := p.founding(config)
-	if err != nil {
-		return nil, err
-	}
-	age, revisions, err := config.retention()
-	if err != nil {
-		return nil, err
-	}
-	token := config.InitialClusterToken
-	if token == consensus.DefaultClusterToken {
-		token = "" // probably not said at all: a directory of any cluster is fine then
-	}
-	advertised := config.AdvertiseClientURLs
-	if len(advertised) == 0 {
-		advertised = urlTexts(p.clients)
-	}
-	member, err := consensus.New(consensus.Config{
-		DataDir:            config.dataDir(),
-		Name:               config.Name,
-		ClientURLs:         advertised,
-		ClusterID:          founders.clusterID,
-		MemberID:           founders.memberID,
-		ClusterToken:       token,
-		Members:            founders.members,
-		Join:               founders.join,
-		Transport:          p.peers.transport,
-		LaxReconfiguration: !config.StrictReconfigCheck,
-		HeartbeatInterval:  config.HeartbeatInterval,
-		ElectionTicks:      int(config.ElectionTimeout / config.HeartbeatInterval),
-		SnapshotCount:      orDefault(config.SnapshotCount, DefaultConfig().SnapshotCount),
-		QuotaBytes:         max(config.QuotaBackendBytes, 0),
-		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
-		Logger:             p.log,
-		Registerer:         p.metrics,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("--data-dir=%s: %w", config.dataDir(), err)
-	}
-	return member, nil
-}
-
 // close closes what is open. Services that ran have closed theirs already, which does no harm.
 func (p *parts) close() error {
 	var problems []error
-	closeAll(p.clients)
-	closeAll(p.monitors)
+	config.CloseAll(p.clients)
+	config.CloseAll(p.monitors)
 	if p.peers != nil {
-		closeAll(p.peers.endpoints)
+		p.peers.Close()
 	}
 	if p.member != nil {
 		problems = append(problems, p.member.Close())
@@ -245,12 +191,4 @@ func (p *parts) close() error {
 		problems = append(problems, p.closeLog())
 	}
 	return errors.Join(problems...)
-}
-
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

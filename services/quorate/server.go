@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/member"
+	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
 )
 
 // errClosed is the cause of a stop by Close.
@@ -24,14 +28,14 @@ type Server struct {
 //
 // Errors are those of Config.Validate, ErrEtcdData, those of opening listeners and data (consensus.ErrForeignData among
 // them), and the cause of ctx. Nothing is left running or open then.
-func Start(ctx context.Context, config Config) (*Server, error) {
-	if err := config.Validate(); err != nil {
+func Start(ctx context.Context, c Config) (*Server, error) {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := open(config)
+	parts, err := open(c)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 // run owns everything that runs. See DESIGN.md for why the order is what it is.
 func (s *Server) run(ctx context.Context) error {
 	p := s.parts
-	services := newSupervisor(servicesCount)
+	services := supervisor.New(servicesCount)
 	err := s.bringUp(ctx, services)
 	if err == nil {
 		p.log.Info("ready to serve client requests", "addresses", strings.Join(s.ClientURLs(), ","))
@@ -67,11 +71,11 @@ func (s *Server) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.log.Info("stopping", "cause", context.Cause(ctx))
-		case err = <-services.failed:
+		case err = <-services.Failed:
 			p.log.Error("a service failed, stopping", "error", err)
 		}
 	}
-	err = errors.Join(err, services.stop(), p.close())
+	err = errors.Join(err, services.Stop(), p.close())
 	if err == nil {
 		p.log.Info("stopped")
 	}
@@ -82,36 +86,36 @@ func (s *Server) run(ctx context.Context) error {
 const servicesCount = 7
 
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
-func (s *Server) bringUp(ctx context.Context, services *supervisor) error {
+func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
 	p := s.parts
 	p.log.Info("starting",
 		"local-member-id", fmt.Sprintf("%x", p.member.MemberID()),
 		"cluster-id", fmt.Sprintf("%x", p.member.ClusterID()),
 		"name", p.name,
 		"data-dir", p.dataDir)
-	services.start("peers", p.runPeers)
-	services.start("consensus", p.member.Run)
+	services.Start("peers", func(ctx context.Context) error { return p.peers.Run(ctx, p.member) })
+	services.Start("consensus", p.member.Run)
 	select {
 	case <-p.member.Ready():
-	case err := <-services.failed:
+	case err := <-services.Failed:
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
 	}
-	services.start("hand-over", p.handOver)
-	services.start("watch", p.watch.Run)
-	services.start("lease", p.lease.Run)
-	services.start("leadership", p.followLeadership)
-	services.start("api", p.api.Run)
+	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
+	services.Start("watch", p.watch.Run)
+	services.Start("lease", p.lease.Run)
+	services.Start("leadership", p.followLeadership)
+	services.Start("api", p.api.Run)
 	return nil
 }
 
 // ClientURLs is where clients are served: Config.ListenClientURLs, ListenClientHTTPURLs and ListenLegacyURLs, with the ports that
 // are really used.
-func (s *Server) ClientURLs() []string { return urlTexts(s.parts.clients) }
+func (s *Server) ClientURLs() []string { return config.URLTexts(s.parts.clients) }
 
 // MetricsURLs is Config.ListenMetricsURLs with the ports that are really used.
-func (s *Server) MetricsURLs() []string { return urlTexts(s.parts.monitors) }
+func (s *Server) MetricsURLs() []string { return config.URLTexts(s.parts.monitors) }
 
 // Done is closed once the store has ended, for whatever reason.
 func (s *Server) Done() <-chan struct{} { return s.done }

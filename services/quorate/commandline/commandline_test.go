@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/services/quorate"
+	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
 // Goal: what starts etcd starts this program. Method: give every flag that etcd has, one at a time, its own default,
@@ -60,12 +60,12 @@ func TestCommandLinesInUse(t *testing.T) {
 	dir := t.TempDir()
 	tests := map[string]struct {
 		args, environ []string
-		check         func(t *testing.T, c quorate.Config)
+		check         func(t *testing.T, c config.Config)
 		warnings      []string
 	}{
 		"systemd": {
 			environ: []string{"ETCD_DATA_DIR=/var/lib/etcd", "ETCD_NAME=host1", "ETCD_UNSUPPORTED_ARCH=arm"},
-			check: func(t *testing.T, c quorate.Config) {
+			check: func(t *testing.T, c config.Config) {
 				require.Equal(t, "/var/lib/etcd", c.DataDir)
 				require.Equal(t, "host1", c.Name)
 			},
@@ -78,7 +78,7 @@ func TestCommandLinesInUse(t *testing.T) {
 				"--peer-auto-tls", "--initial-cluster=TestX-test-0=http://localhost:20001", "--initial-cluster-state=new",
 				"--watch-progress-notify-interval=100ms", "--feature-gates=InitialCorruptCheck=true", "--compaction-batch-limit=10",
 			},
-			check: func(t *testing.T, c quorate.Config) {
+			check: func(t *testing.T, c config.Config) {
 				require.Equal(t, []string{"http://localhost:20000"}, c.AdvertiseClientURLs)
 				require.Equal(t, int64(131072), c.QuotaBackendBytes)
 				require.Equal(t, 100*time.Millisecond, c.WatchProgressNotifyInterval)
@@ -95,7 +95,7 @@ func TestCommandLinesInUse(t *testing.T) {
 				"--listen-peer-urls=https://10.0.0.5:2380", "--name=n1", "--peer-cert-file=p.crt", "--peer-client-cert-auth=true",
 				"--peer-key-file=p.key", "--peer-trusted-ca-file=ca.crt", "--snapshot-count=10000", "--trusted-ca-file=ca.crt",
 			},
-			check: func(t *testing.T, c quorate.Config) {
+			check: func(t *testing.T, c config.Config) {
 				require.Equal(t, 5*time.Second, c.WatchProgressNotifyInterval)
 				require.Equal(t, "ca.crt", c.ClientTLS.TrustedCAFile)
 				require.Equal(t, "p.crt", c.PeerTLS.CertFile)

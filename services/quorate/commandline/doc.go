@@ -1,4 +1,4 @@
-// Package commandline makes a quorate.Config of what an operator wrote: etcd's flags, ETCD_* and QUORATE_* variables,
+// Package commandline makes a config.Config of what an operator wrote: etcd's flags, ETCD_* and QUORATE_* variables,
 // or etcd's YAML file. It starts nothing and opens nothing but the file.
 //
 // Precedence is etcd's, except for what is said about prefixes. With --config-file (or its variable) the file alone

@@ -6,7 +6,7 @@ import (
 	"io"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
-	"github.com/quoratedb/quorate/services/quorate"
+	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
 // settings are the flags and what they write to.
@@ -15,13 +15,13 @@ type settings struct {
 	groups  []flagset.Group
 	foreign []*foreignFlag
 
-	config     quorate.Config
+	config     config.Config
 	configFile string
 	version    bool
 }
 
 func newSettings() *settings {
-	s := &settings{flags: flag.NewFlagSet("quorate", flag.ContinueOnError), config: quorate.DefaultConfig()}
+	s := &settings{flags: flag.NewFlagSet("quorate", flag.ContinueOnError), config: config.Default()}
 	s.flags.SetOutput(io.Discard) // Parse returns what is wrong; who prints it is the caller's business
 	for _, group := range []struct {
 		title    string
@@ -45,7 +45,7 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.StringVar(&s.configFile, "config-file", "", "YAML file with the settings. It alone counts then.")
 	fs.BoolVar(&s.version, "version", false, "Show the version and exit.")
 	fs.StringVar(&c.Name, "name", c.Name, "Human-readable name of this member.")
-	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+quorate.DataDirSuffix+" behind.")
+	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+config.DataDirSuffix+" behind.")
 	fs.Var(flagset.ListOf(&c.ListenClientURLs), "listen-client-urls", "URLs to serve clients on.")
 	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
 	fs.Var(flagset.ListOf(&c.ListenLegacyURLs), "listen-legacy-urls", "More URLs to serve clients on, such as http://localhost:4001, where very old clients look.")
@@ -70,7 +70,7 @@ func (s *settings) clusterFlags(fs *flag.FlagSet) {
 	c := &s.config
 	fs.Var(flagset.ListOf(&c.InitialAdvertisePeerURLs), "initial-advertise-peer-urls", "Where other members reach this one. The member's id depends on it.")
 	fs.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "Founding members as name=url,... Empty means this member alone.")
-	fs.Var(&choice{&c.InitialClusterState, []string{quorate.ClusterNew, quorate.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
+	fs.Var(&choice{&c.InitialClusterState, []string{config.ClusterNew, config.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
 	fs.BoolVar(&c.StrictReconfigCheck, "strict-reconfig-check", c.StrictReconfigCheck, "Refuse changes of members that could cost the quorum.")
 	fs.StringVar(&c.InitialClusterToken, "initial-cluster-token", c.InitialClusterToken, "Tells clusters with the same addresses apart. The ids of members and cluster depend on it.")
 	fs.Var(flagset.ListOf(&c.AdvertiseClientURLs), "advertise-client-urls", "Where clients on other hosts reach this member. Empty means --listen-client-urls.")

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
-	"github.com/quoratedb/quorate/services/quorate"
+	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
 // prefixes of variables, the winning one first.
@@ -27,7 +27,7 @@ var ErrUsage = errors.New("the command line cannot be read")
 type Invocation struct {
 	Help    bool
 	Version bool
-	Config  quorate.Config
+	Config  config.Config
 	// Warnings say what was given and has no effect, and why.
 	Warnings []string
 }

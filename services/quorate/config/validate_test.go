@@ -1,4 +1,4 @@
-package quorate
+package config
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ import (
 // Goal: every problem is reported at once, under its flag and with its value. Method: a configuration in which almost
 // everything is wrong.
 func TestValidateReportsEveryProblem(t *testing.T) {
-	c := DefaultConfig()
+	c := Default()
 	c.Name = ""
 	c.ListenClientURLs = []string{"http://example.com:2379", "https://127.0.0.1:1", "ftp://127.0.0.1:2"}
 	c.AdvertiseClientURLs = []string{"http://:2379"}
@@ -62,7 +62,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	require.NoError(t, DefaultConfig().Validate())
+	require.NoError(t, Default().Validate())
 }
 
 // Goal: rules between settings hold. Method: one change to the default for each, with what it must be answered by.
@@ -92,7 +92,7 @@ func TestValidateRelations(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := DefaultConfig()
+			c := Default()
 			test.change(&c)
 			err := c.Validate()
 			if test.want == "" {
@@ -126,9 +126,9 @@ func TestRetention(t *testing.T) {
 		{"sometimes", "1", 0, 0, "--auto-compaction-mode=sometimes"},
 	}
 	for _, test := range tests {
-		c := DefaultConfig()
+		c := Default()
 		c.AutoCompactionMode, c.AutoCompactionRetention = test.mode, test.text
-		age, revisions, err := c.retention()
+		age, revisions, err := c.Retention()
 		if test.want != "" {
 			require.ErrorContains(t, err, test.want, test)
 			continue
@@ -141,10 +141,10 @@ func TestRetention(t *testing.T) {
 
 // Goal: the ids are those that etcd gives the same flags. Method: what etcd 3.7.1 logs without flags.
 func TestFounders(t *testing.T) {
-	founders, err := DefaultConfig().founders()
+	founders, err := Default().Founders()
 	require.NoError(t, err)
-	require.Equal(t, uint64(0x8e9e05c52164694d), founders.memberID)
-	require.Equal(t, uint64(0xcdf818194e3a8c32), founders.clusterID)
-	require.Equal(t, "default", founders.members[0].GetName())
-	require.Equal(t, []string{"http://localhost:2380"}, founders.members[0].GetPeerUrls())
+	require.Equal(t, uint64(0x8e9e05c52164694d), founders.MemberID)
+	require.Equal(t, uint64(0xcdf818194e3a8c32), founders.ClusterID)
+	require.Equal(t, "default", founders.Members[0].GetName())
+	require.Equal(t, []string{"http://localhost:2380"}, founders.Members[0].GetPeerUrls())
 }

@@ -1,4 +1,4 @@
-package quorate
+package config
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"net/url"
 )
 
-// parseURL reads an address to listen on or to be reached at. It accepts what etcd accepts.
-func parseURL(text string) (*url.URL, error) {
+// ParseURL reads an address to listen on or to be reached at. It accepts what etcd accepts.
+func ParseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("is not a URL")
@@ -34,7 +34,7 @@ func parseURL(text string) (*url.URL, error) {
 // eachURL reports the URLs that do not parse or that check objects to.
 func eachURL(found *problems, flag string, texts []string, check func(*url.URL) error) {
 	for _, text := range texts {
-		u, err := parseURL(text)
+		u, err := ParseURL(text)
 		if err == nil {
 			err = check(u)
 		}
@@ -63,11 +63,13 @@ func listensEverywhere(u *url.URL) bool {
 	return !isSocket(u) && (u.Hostname() == "" || ip != nil && ip.IsUnspecified())
 }
 
-func secure(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }
+// Secure tells whether a URL means TLS.
+func Secure(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs" }
 
-func anySecure(texts []string) bool {
+// AnySecure tells whether one of them does.
+func AnySecure(texts []string) bool {
 	for _, text := range texts {
-		if u, err := parseURL(text); err == nil && secure(u) {
+		if u, err := ParseURL(text); err == nil && Secure(u) {
 			return true
 		}
 	}

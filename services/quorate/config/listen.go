@@ -1,4 +1,4 @@
-package quorate
+package config
 
 import (
 	"errors"
@@ -9,18 +9,18 @@ import (
 	"syscall"
 )
 
-// endpoint is an open listener and what it is called.
-type endpoint struct {
+// Endpoint is an open listener and what it is called.
+type Endpoint struct {
 	net.Listener
-	url *url.URL // with the port that is really used
+	URL *url.URL // with the port that is really used
 }
 
-// listen opens a listener for each of the URLs, which Validate has accepted. Port 0 takes a free port. What was opened
+// Listen opens a listener for each of the URLs, which Validate has accepted. Port 0 takes a free port. What was opened
 // is returned with an error too.
-func listen(flag string, texts []string) ([]*endpoint, error) {
-	var opened []*endpoint
+func Listen(flag string, texts []string) ([]*Endpoint, error) {
+	var opened []*Endpoint
 	for _, text := range texts {
-		u, err := parseURL(text)
+		u, err := ParseURL(text)
 		if err != nil {
 			return opened, fmt.Errorf("--%s=%s: %w", flag, text, err)
 		}
@@ -31,7 +31,7 @@ func listen(flag string, texts []string) ([]*endpoint, error) {
 		if bound, ok := listener.Addr().(*net.TCPAddr); ok {
 			u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(bound.Port))
 		}
-		opened = append(opened, &endpoint{listener, u})
+		opened = append(opened, &Endpoint{listener, u})
 	}
 	return opened, nil
 }
@@ -50,16 +50,18 @@ func advice(err error) string {
 	}
 }
 
-func closeAll(endpoints []*endpoint) {
+// CloseAll closes listeners.
+func CloseAll(endpoints []*Endpoint) {
 	for _, e := range endpoints {
 		_ = e.Close() // nothing was sent or kept
 	}
 }
 
-func urlTexts(endpoints []*endpoint) []string {
+// URLTexts are the URLs of listeners, with the ports that are really used.
+func URLTexts(endpoints []*Endpoint) []string {
 	texts := make([]string, 0, len(endpoints))
 	for _, e := range endpoints {
-		texts = append(texts, e.url.String())
+		texts = append(texts, e.URL.String())
 	}
 	return texts
 }

@@ -1,4 +1,4 @@
-package quorate
+package config
 
 import (
 	"log/slog"

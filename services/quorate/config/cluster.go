@@ -1,4 +1,4 @@
-package quorate
+package config
 
 import (
 	"errors"
@@ -11,46 +11,46 @@ import (
 	"github.com/quoratedb/quorate/pkg/identity"
 )
 
-// founding is the cluster as its first members describe it.
-type founding struct {
-	clusterID uint64
-	memberID  uint64 // this member's
-	members   []*consensusv1.Member
-	join      bool // the cluster exists and has a state to give
+// Founding is the cluster as its first members describe it.
+type Founding struct {
+	ClusterID uint64
+	MemberID  uint64 // this member's
+	Members   []*consensusv1.Member
+	Join      bool // the cluster exists and has a state to give
 }
 
-// founders works out ids from InitialCluster, the same on every member.
-func (c Config) founders() (founding, error) {
-	urls, err := c.initialCluster()
+// Founders works out ids from InitialCluster, the same on every member.
+func (c Config) Founders() (Founding, error) {
+	urls, err := c.InitialMembers()
 	if err != nil {
-		return founding{}, err
+		return Founding{}, err
 	}
 	own, known := urls[c.Name]
 	if !known {
-		return founding{}, fmt.Errorf("does not hold --name=%s", c.Name)
+		return Founding{}, fmt.Errorf("does not hold --name=%s", c.Name)
 	}
-	if !equalSets(own, c.InitialAdvertisePeerURLs) {
-		return founding{}, fmt.Errorf("has %s for this member, but --initial-advertise-peer-urls=%s", strings.Join(own, ","), strings.Join(c.InitialAdvertisePeerURLs, ","))
+	if !SameURLs(own, c.InitialAdvertisePeerURLs) {
+		return Founding{}, fmt.Errorf("has %s for this member, but --initial-advertise-peer-urls=%s", strings.Join(own, ","), strings.Join(c.InitialAdvertisePeerURLs, ","))
 	}
-	var made founding
+	var made Founding
 	var ids []uint64
 	for _, name := range slices.Sorted(maps.Keys(urls)) {
 		id := identity.MemberID(urls[name], c.InitialClusterToken)
 		if slices.Contains(ids, id) {
-			return founding{}, fmt.Errorf("two members have the id %x: change --initial-cluster-token", id)
+			return Founding{}, fmt.Errorf("two members have the id %x: change --initial-cluster-token", id)
 		}
 		ids = append(ids, id)
-		made.members = append(made.members, &consensusv1.Member{Id: id, Name: name, PeerUrls: urls[name]})
+		made.Members = append(made.Members, &consensusv1.Member{Id: id, Name: name, PeerUrls: urls[name]})
 		if name == c.Name {
-			made.memberID = id
+			made.MemberID = id
 		}
 	}
-	made.clusterID = identity.ClusterID(ids)
+	made.ClusterID = identity.ClusterID(ids)
 	return made, nil
 }
 
-// initialCluster is InitialCluster taken apart: the peer URLs, sorted, of each member's name.
-func (c Config) initialCluster() (map[string][]string, error) {
+// InitialMembers is InitialCluster taken apart: the peer URLs, sorted, of each member's name.
+func (c Config) InitialMembers() (map[string][]string, error) {
 	if c.InitialCluster == "" {
 		return map[string][]string{c.Name: slices.Sorted(slices.Values(c.InitialAdvertisePeerURLs))}, nil
 	}
@@ -59,7 +59,7 @@ func (c Config) initialCluster() (map[string][]string, error) {
 	var wrong []error
 	for entry := range strings.SplitSeq(c.InitialCluster, ",") {
 		name, text, _ := strings.Cut(strings.TrimSpace(entry), "=")
-		u, err := parseURL(text)
+		u, err := ParseURL(text)
 		switch {
 		case entry == "": // a comma too many
 		case name == "" || err != nil:
@@ -77,6 +77,7 @@ func (c Config) initialCluster() (map[string][]string, error) {
 	return urls, errors.Join(wrong...)
 }
 
-func equalSets(a, b []string) bool {
+// SameURLs tells whether two lists hold the same URLs.
+func SameURLs(a, b []string) bool {
 	return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
 }

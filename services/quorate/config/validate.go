@@ -1,10 +1,11 @@
-package quorate
+package config
 
 import (
 	"errors"
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,40 +42,80 @@ func (p *problems) addError(flag string, value any, err error) {
 // that sets it and with its value. It looks at nothing but c: no file is opened and no address looked up.
 func (c Config) Validate() error {
 	var found problems
-	if c.Name == "" {
-		found.add("name", "", "a member needs a name")
-	}
-	c.checkURLs(&found)
-	c.checkAddresses(&found)
+	c.checkName(&found)
+	c.checkClientURLs(&found)
+	c.checkAdvertised(&found)
+	c.checkPeerURLs(&found)
+	c.checkAddresses(&found, slices.Concat(c.clientAddresses(), c.memberAddresses()))
 	c.checkCluster(&found)
 	c.checkTiming(&found)
 	c.checkLimits(&found)
-	c.checkTLS(&found)
+	c.checkTLS(&found, "", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
+	c.checkTLS(&found, "peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
+	c.checkTLSIsUsed(&found)
+	c.checkPolicy(&found)
 	c.checkLogging(&found)
 	return errors.Join(found...)
 }
 
-func (c Config) checkURLs(found *problems) {
-	required := func(flag string, texts []string, check func(*url.URL) error) {
-		if len(texts) == 0 {
-			found.add(flag, "", "at least one URL is needed")
-		}
-		eachURL(found, flag, texts, check)
+// ValidateMember is Validate for a member that has no clients' side: only what concerns the member is looked at.
+func (c Config) ValidateMember() error {
+	var found problems
+	c.checkName(&found)
+	eachURL(&found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
+	c.checkPeerURLs(&found)
+	c.checkAddresses(&found, c.memberAddresses())
+	c.checkCluster(&found)
+	c.checkTiming(&found)
+	c.checkTLS(&found, "peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
+	c.checkPolicy(&found)
+	c.checkLogging(&found)
+	return errors.Join(found...)
+}
+
+// ValidateClients is Validate for a clients' side that has no member: only what concerns clients is looked at.
+func (c Config) ValidateClients() error {
+	var found problems
+	c.checkName(&found)
+	c.checkClientURLs(&found)
+	c.checkAddresses(&found, c.clientAddresses())
+	c.checkKeepAlives(&found)
+	c.checkLimits(&found)
+	c.checkTLS(&found, "", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
+	c.checkTLSIsUsed(&found)
+	c.checkPolicy(&found)
+	c.checkLogging(&found)
+	return errors.Join(found...)
+}
+
+// ValidateNode is Validate for a node that has neither: its name, log and metrics.
+func (c Config) ValidateNode() error {
+	var found problems
+	c.checkName(&found)
+	eachURL(&found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
+	c.checkPolicy(&found)
+	c.checkLogging(&found)
+	return errors.Join(found...)
+}
+
+func (c Config) checkName(found *problems) {
+	if c.Name == "" {
+		found.add("name", "", "a member needs a name")
 	}
-	required("listen-client-urls", c.ListenClientURLs, checkBind)
-	required("listen-peer-urls", c.ListenPeerURLs, checkBind)
-	required("initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, checkReachable)
+}
+
+func requireURLs(found *problems, flag string, texts []string, check func(*url.URL) error) {
+	if len(texts) == 0 {
+		found.add(flag, "", "at least one URL is needed")
+	}
+	eachURL(found, flag, texts, check)
+}
+
+func (c Config) checkClientURLs(found *problems) {
+	requireURLs(found, "listen-client-urls", c.ListenClientURLs, checkBind)
 	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, checkBind)
 	eachURL(found, "listen-legacy-urls", c.ListenLegacyURLs, checkBind)
 	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
-	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
-	if len(c.AdvertiseClientURLs) == 0 {
-		for _, text := range c.ListenClientURLs {
-			if u, err := parseURL(text); err == nil && listensEverywhere(u) {
-				found.add("advertise-client-urls", "", "is needed, because --listen-client-urls=%s does not say where others reach it", text)
-			}
-		}
-	}
 	for _, origin := range c.CORS {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			found.add("cors", origin, `an origin is scheme://host, or "*" for all`)
@@ -82,30 +123,57 @@ func (c Config) checkURLs(found *problems) {
 	}
 }
 
-// checkAddresses wants each address to be listened on once, which excludes http and https on the same port.
-func (c Config) checkAddresses(found *problems) {
-	listened := map[string]string{}
-	for _, each := range []struct {
-		flag string
-		urls []string
-	}{
+func (c Config) checkAdvertised(found *problems) {
+	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
+	if len(c.AdvertiseClientURLs) > 0 {
+		return
+	}
+	for _, text := range c.ListenClientURLs {
+		if u, err := ParseURL(text); err == nil && listensEverywhere(u) {
+			found.add("advertise-client-urls", "", "is needed, because --listen-client-urls=%s does not say where others reach it", text)
+		}
+	}
+}
+
+func (c Config) checkPeerURLs(found *problems) {
+	requireURLs(found, "listen-peer-urls", c.ListenPeerURLs, checkBind)
+	requireURLs(found, "initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, checkReachable)
+}
+
+// listened is what one flag has listened on.
+type listened struct {
+	flag string
+	urls []string
+}
+
+func (c Config) clientAddresses() []listened {
+	return []listened{
 		{"listen-client-urls", c.ListenClientURLs},
 		{"listen-client-http-urls", c.ListenClientHTTPURLs},
 		{"listen-legacy-urls", c.ListenLegacyURLs},
 		{"listen-metrics-urls", c.ListenMetricsURLs},
-		{"listen-peer-urls", c.ListenPeerURLs},
-	} {
+	}
+}
+
+func (c Config) memberAddresses() []listened {
+	return []listened{{"listen-peer-urls", c.ListenPeerURLs}}
+}
+
+// checkAddresses wants each address to be listened on once, which excludes http and https on the same port.
+func (c Config) checkAddresses(found *problems, all []listened) {
+	taken := map[string]string{}
+	for _, each := range all {
 		for _, text := range each.urls {
-			u, err := parseURL(text)
+			u, err := ParseURL(text)
 			if err != nil || u.Port() == "0" {
 				continue // reported already, or another port each time
 			}
 			_, where := address(u)
-			if first := listened[where]; first != "" {
+			if first := taken[where]; first != "" {
 				found.add(each.flag, text, "its address is taken by %s", first)
 				continue
 			}
-			listened[where] = "--" + each.flag + "=" + text
+			taken[where] = "--" + each.flag + "=" + text
 		}
 	}
 }
@@ -114,7 +182,7 @@ func (c Config) checkCluster(found *problems) {
 	if c.InitialClusterState != ClusterNew && c.InitialClusterState != ClusterExisting {
 		found.add("initial-cluster-state", c.InitialClusterState, "is %q or %q", ClusterNew, ClusterExisting)
 	}
-	if _, err := c.founders(); err != nil {
+	if _, err := c.Founders(); err != nil {
 		found.addError("initial-cluster", c.InitialCluster, err)
 	}
 }
@@ -131,9 +199,13 @@ func (c Config) checkTiming(found *problems) {
 	case c.ElectionTimeout > electionTimeoutMax:
 		found.add("election-timeout", milliseconds(c.ElectionTimeout), "must be at most %s", milliseconds(electionTimeoutMax))
 	}
-	if _, _, err := c.retention(); err != nil {
+	if _, _, err := c.Retention(); err != nil {
 		*found = append(*found, err)
 	}
+	c.checkKeepAlives(found)
+}
+
+func (c Config) checkKeepAlives(found *problems) {
 	for _, each := range []struct {
 		flag  string
 		value time.Duration
@@ -161,36 +233,39 @@ func (c Config) checkLimits(found *problems) {
 	}
 }
 
-func (c Config) checkTLS(found *problems) {
-	check := func(prefix string, server tlsconfig.Server, auto bool, urls []string) {
-		automatic := auto && server.CertFile == "" && server.KeyFile == ""
-		switch {
-		case automatic && c.SelfSignedCertValidity == 0:
-			found.add("self-signed-cert-validity", c.SelfSignedCertValidity, "must be at least one year")
-		case automatic: // the pair is made later
-		case !server.Empty():
-			found.addError(prefix+"cert-file", server.CertFile, server.Validate())
-		default:
-			for _, text := range urls {
-				if u, err := parseURL(text); err == nil && secure(u) {
-					found.add(prefix+"cert-file", "", "is needed, with --%skey-file, to serve %s", prefix, text)
-				}
+// checkTLS looks at the TLS of one side, whose flags begin with prefix and whose URLs are given.
+func (c Config) checkTLS(found *problems, prefix string, server tlsconfig.Server, auto bool, urls []string) {
+	automatic := auto && server.CertFile == "" && server.KeyFile == ""
+	switch {
+	case automatic && c.SelfSignedCertValidity == 0:
+		found.add("self-signed-cert-validity", c.SelfSignedCertValidity, "must be at least one year")
+	case automatic: // the pair is made later
+	case !server.Empty():
+		found.addError(prefix+"cert-file", server.CertFile, server.Validate())
+	default:
+		for _, text := range urls {
+			if u, err := ParseURL(text); err == nil && Secure(u) {
+				found.add(prefix+"cert-file", "", "is needed, with --%skey-file, to serve %s", prefix, text)
 			}
 		}
 	}
-	check("", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
-	check("peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
-	if (!c.ClientTLS.Empty() || c.ClientAutoTLS) && !anySecure(c.clientURLs()) {
+}
+
+func (c Config) checkTLSIsUsed(found *problems) {
+	if (!c.ClientTLS.Empty() || c.ClientAutoTLS) && !AnySecure(c.clientURLs()) {
 		found.add("listen-client-urls", strings.Join(c.ListenClientURLs, ","), "TLS is set up but no URL uses it: write https instead of http, or leave the TLS flags out")
 	}
+}
+
+func (c Config) checkPolicy(found *problems) {
 	if err := c.TLSPolicy.Validate(); err != nil {
 		*found = append(*found, fmt.Errorf("--tls-min-version=%s --tls-max-version=%s --cipher-suites=%s: %w",
 			c.TLSPolicy.MinVersion, c.TLSPolicy.MaxVersion, strings.Join(c.TLSPolicy.CipherSuites, ","), err))
 	}
 }
 
-// retention says what auto-compaction keeps: what is younger than age, or so many revisions, or everything if both are 0.
-func (c Config) retention() (age time.Duration, revisions int64, err error) {
+// Retention says what auto-compaction keeps: what is younger than age, or so many revisions, or everything if both are 0.
+func (c Config) Retention() (age time.Duration, revisions int64, err error) {
 	text := c.AutoCompactionRetention
 	fail := func(why string) (time.Duration, int64, error) {
 		return 0, 0, fmt.Errorf("--auto-compaction-retention=%s: %s", text, why)

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
+)
+
+// Config is everything that can be set. Start from Default: the zero value is not valid. Lists of URLs hold
+// scheme://host:port with http or https, or unix://path and unixs://path.
+type Config struct {
+	// Name is this member's among those of InitialCluster.
+	Name string
+	// DataDir is created when missing. Empty means Name with DataDirSuffix behind, in the working directory.
+	DataDir string
+	// ListenClientURLs is where clients are served. Port 0 takes a free one, see Server.ClientURLs.
+	ListenClientURLs []string
+	// ListenClientHTTPURLs is served just like ListenClientURLs.
+	ListenClientHTTPURLs []string
+	// ListenLegacyURLs is served just like ListenClientURLs: what came before etcd 2.0 looks for it on port 4001.
+	ListenLegacyURLs []string
+	// AdvertiseClientURLs is where other hosts reach this member's clients' side, as the member list tells. Empty
+	// means ListenClientURLs, which must then name hosts that others can reach.
+	AdvertiseClientURLs []string
+	// ListenMetricsURLs serve health and metrics only; those with https use ClientTLS.
+	ListenMetricsURLs []string
+	// ListenPeerURLs are where other members come in.
+	ListenPeerURLs []string
+
+	// InitialAdvertisePeerURLs, with InitialClusterToken, give the member its id.
+	InitialAdvertisePeerURLs []string
+	// InitialCluster is name=url,name=url,... of all Founding members. Empty means this member alone.
+	InitialCluster      string
+	InitialClusterState string // ClusterNew or ClusterExisting
+	// StrictReconfigCheck refuses changes of members that could cost the quorum.
+	StrictReconfigCheck bool
+	InitialClusterToken string
+
+	// HeartbeatInterval is raft's tick, ElectionTimeout how long followers wait for a leader.
+	HeartbeatInterval time.Duration
+	ElectionTimeout   time.Duration
+	// SnapshotCount is how many applied entries the log keeps for members that are behind, 0 for the default.
+	SnapshotCount uint64
+	// QuotaBackendBytes bounds the store on disk; 0 or less means no bound.
+	QuotaBackendBytes int64
+	// AutoCompactionMode is CompactPeriodic or CompactRevision. AutoCompactionRetention is, for the first, a duration
+	// or a number of hours, for the second a number of revisions; "0" keeps everything.
+	AutoCompactionMode      string
+	AutoCompactionRetention string
+
+	// MaxRequestBytes bounds one request, MaxTxnOps the operations of one transaction.
+	MaxRequestBytes uint
+	MaxTxnOps       uint
+	// MaxConcurrentStreams bounds the calls under way on one connection.
+	MaxConcurrentStreams uint32
+	// GRPCKeepAliveMinTime is how often a client may ping. The server pings a silent connection after
+	// GRPCKeepAliveInterval and drops it GRPCKeepAliveTimeout later; 0 for either switches that off.
+	GRPCKeepAliveMinTime  time.Duration
+	GRPCKeepAliveInterval time.Duration
+	GRPCKeepAliveTimeout  time.Duration
+	// EnableV2 serves the v2 API beside v3's.
+	EnableV2 bool
+	// CORS lists the origins whose pages may call this server from a browser, "*" for all.
+	CORS []string
+	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
+	WatchProgressNotifyInterval time.Duration
+
+	// ClientTLS is for https and unixs in the client and metrics URLs. ClientAutoTLS makes a self-signed certificate
+	// in the data directory, valid for SelfSignedCertValidity years, where ClientTLS names none.
+	ClientTLS              tlsconfig.Server
+	ClientAutoTLS          bool
+	SelfSignedCertValidity uint
+	// PeerTLS is for connections between members, in both directions. PeerAutoTLS makes a certificate that nobody vouches
+	// for: what members say is private then, but anybody can be one.
+	PeerTLS     tlsconfig.Server
+	PeerAutoTLS bool
+	TLSPolicy   tlsconfig.Policy
+
+	// LogLevel, Logger, LogFormat and LogOutputs say what is logged, and where, unless Log is set.
+	LogLevel   string
+	Logger     string
+	LogFormat  string
+	LogOutputs []string
+
+	// Log takes the log of an embedded store.
+	Log *slog.Logger
+	// Metrics takes the metrics, and is what the metrics Endpoint serves. Nil means a registry of the store's own. Two
+	// stores in one process need one each.
+	Metrics *prometheus.Registry
+}
+
+const (
+	// ClusterNew and ClusterExisting are the values of Config.InitialClusterState.
+	ClusterNew      = "new"
+	ClusterExisting = "existing"
+	// CompactPeriodic and CompactRevision are the values of Config.AutoCompactionMode.
+	CompactPeriodic = "periodic"
+	CompactRevision = "revision"
+	// DataDirSuffix makes a data directory of a member's name. It is not etcd's, so that neither finds the other's data.
+	DataDirSuffix = ".quorate"
+)
+
+// Default is what runs without a flag: one member that serves clients on localhost:2379.
+func Default() Config {
+	return Config{
+		Name:                     "default",
+		ListenClientURLs:         []string{"http://localhost:2379"},
+		ListenPeerURLs:           []string{"http://localhost:2380"},
+		InitialAdvertisePeerURLs: []string{"http://localhost:2380"},
+		InitialClusterState:      ClusterNew,
+		StrictReconfigCheck:      true,
+		InitialClusterToken:      "etcd-cluster", // etcd's: the ids of members and cluster depend on it
+
+		HeartbeatInterval:       100 * time.Millisecond,
+		ElectionTimeout:         time.Second,
+		SnapshotCount:           10_000,
+		AutoCompactionMode:      CompactPeriodic,
+		AutoCompactionRetention: "0",
+
+		MaxRequestBytes:             3 << 19, // 1.5 MiB
+		MaxTxnOps:                   128,
+		MaxConcurrentStreams:        math.MaxUint32,
+		GRPCKeepAliveMinTime:        5 * time.Second,
+		GRPCKeepAliveInterval:       2 * time.Hour,
+		GRPCKeepAliveTimeout:        20 * time.Second,
+		EnableV2:                    true,
+		CORS:                        []string{"*"},
+		WatchProgressNotifyInterval: 10 * time.Minute,
+
+		SelfSignedCertValidity: 1,
+		TLSPolicy:              tlsconfig.Policy{MinVersion: "TLS1.2"},
+
+		LogLevel:   "info",
+		Logger:     "zap",
+		LogFormat:  "json",
+		LogOutputs: []string{"default"},
+	}
+}

@@ -1,0 +1,71 @@
+// Package member opens a member of the store, with its side towards the other members, as a configuration describes it:
+// the same in a process that is a whole store and in one that is a member alone.
+package member
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus"
+	"github.com/quoratedb/quorate/services/quorate/config"
+)
+
+// handOverTimeout bounds how long a stopping leader waits for another to take over.
+const handOverTimeout = 3 * time.Second
+
+// New opens the member's data. clientURLs are where clients reach the member, as the member list tells.
+func New(c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
+	founders, err := founding(c)
+	if err != nil {
+		return nil, err
+	}
+	age, revisions, err := c.Retention()
+	if err != nil {
+		return nil, err
+	}
+	token := c.InitialClusterToken
+	if token == consensus.DefaultClusterToken {
+		token = "" // probably not said at all: a directory of any cluster is fine then
+	}
+	opened, err := consensus.New(consensus.Config{
+		DataDir:            c.Directory(),
+		Name:               c.Name,
+		ClientURLs:         clientURLs,
+		ClusterID:          founders.ClusterID,
+		MemberID:           founders.MemberID,
+		ClusterToken:       token,
+		Members:            founders.Members,
+		Join:               founders.Join,
+		Transport:          peers.Transport,
+		LaxReconfiguration: !c.StrictReconfigCheck,
+		HeartbeatInterval:  c.HeartbeatInterval,
+		ElectionTicks:      int(c.ElectionTimeout / c.HeartbeatInterval),
+		SnapshotCount:      cmp.Or(c.SnapshotCount, config.Default().SnapshotCount),
+		QuotaBytes:         max(c.QuotaBackendBytes, 0),
+		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
+		Logger:             log,
+		Registerer:         metrics,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--data-dir=%s: %w", c.Directory(), err)
+	}
+	return opened, nil
+}
+
+// HandOver waits for the end of ctx and then has m, if it leads, give leadership away.
+func HandOver(ctx context.Context, m *consensus.Member, log *slog.Logger) error {
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTimeout)
+	defer cancel()
+	if err := m.HandOver(ctx); err != nil && !errors.Is(err, problem.ErrStopped) {
+		log.Warn("could not hand leadership over before stopping", "error", err)
+	}
+	return nil
+}

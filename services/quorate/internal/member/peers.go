@@ -1,0 +1,64 @@
+package member
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/api/v3/version"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoratedb/quorate/services/consensus"
+	"github.com/quoratedb/quorate/services/consensus/peer"
+	"github.com/quoratedb/quorate/services/quorate/config"
+)
+
+// Peers is the members' side of a member: what it listens on for them, and how it reaches them.
+type Peers struct {
+	*peer.Transport
+	endpoints []*config.Endpoint
+	server    *tls.Config // nil where no peer URL uses TLS
+}
+
+// OpenPeers opens the listeners and makes the transport, which is idle until Run. With an error, what was opened is to be
+// closed all the same, unless it is nil.
+func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer) (*Peers, error) {
+	server, client, err := c.TLSForPeers()
+	if err != nil {
+		return nil, err
+	}
+	opened := &Peers{server: server}
+	if opened.endpoints, err = config.Listen("listen-peer-urls", c.ListenPeerURLs); err != nil {
+		return opened, err
+	}
+	opened.Transport, err = peer.New(peer.Config{
+		AdvertiseURLs:   c.InitialAdvertisePeerURLs,
+		ServerVersion:   version.Version,
+		EtcdVersion:     version.Version,
+		ElectionTimeout: c.ElectionTimeout,
+		TLS:             client,
+		SnapshotDir:     filepath.Join(c.Directory(), "member", "received"),
+		Logger:          log,
+		Registerer:      metrics,
+	})
+	return opened, err
+}
+
+// Run talks to the other members on behalf of m until ctx ends.
+func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Transport.Run(ctx, m, m) })
+	for _, e := range p.endpoints {
+		var secrets *tls.Config
+		if config.Secure(e.URL) {
+			secrets = p.server
+		}
+		group.Go(func() error { return p.Serve(ctx, e, secrets) })
+	}
+	return group.Wait()
+}
+
+// Close closes the listeners of peers that do not run (any more).
+func (p *Peers) Close() { config.CloseAll(p.endpoints) }
