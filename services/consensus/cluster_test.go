@@ -108,6 +108,12 @@ func (n *network) isolate(id uint64, cut bool) {
 // cluster starts members 1 to n on one network and waits until all serve.
 func cluster(t *testing.T, n int) (*network, []*running) {
 	t.Helper()
+	return clusterWith(t, n, func(*Config) {}, nil)
+}
+
+// clusterWith is cluster with settings of the test's own, and with what it does to the first member once all run.
+func clusterWith(t *testing.T, n int, configure func(*Config), begin func(first *running)) (*network, []*running) {
+	t.Helper()
 	net := newNetwork()
 	var founders []*consensusv1.Member
 	for id := range n {
@@ -117,8 +123,12 @@ func cluster(t *testing.T, n int) (*network, []*running) {
 	for i := range members {
 		cfg := testConfig(vfs.NewMem())
 		cfg.MemberID, cfg.Members, cfg.Name, cfg.Transport = uint64(i+1), founders, fmt.Sprintf("m%d", i+1), net
+		configure(&cfg)
 		members[i] = launch(t, cfg)
 		net.add(cfg.MemberID, members[i])
+	}
+	if begin != nil {
+		begin(members[0])
 	}
 	for _, m := range members {
 		m.awaitReady(t)

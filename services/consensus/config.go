@@ -72,11 +72,12 @@ type AutoCompaction struct {
 }
 
 type raftSettings struct {
-	tick time.Duration
+	tick          time.Duration
+	electionTicks int
 }
 
 func (c Config) raftSettings() raftSettings {
-	return raftSettings{tick: c.HeartbeatInterval}
+	return raftSettings{tick: c.HeartbeatInterval, electionTicks: c.ElectionTicks}
 }
 
 // withDefaults fills in what may be left out.

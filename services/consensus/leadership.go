@@ -53,15 +53,21 @@ func (m *Member) HandOver(ctx context.Context) error {
 	if status.RaftState != raft.StateLeader {
 		return nil
 	}
-	var best, match uint64
-	for id, progress := range status.Progress {
-		if id != m.cfg.MemberID && !progress.IsLearner && progress.RecentActive && (best == 0 || progress.Match > match) {
-			best, match = id, progress.Match
-		}
-	}
-	if best == 0 {
+	best := successor(status, m.cfg.MemberID)
+	if best == raft.None {
 		return nil // nobody is there to take it
 	}
 	_, err := m.MoveLeader(ctx, &consensusv1.MoveLeaderRequest{Id: best})
 	return err
+}
+
+// successor is the voter that is furthest along of those that have answered the leader lately, None if there is none.
+func successor(status raft.Status, leader uint64) uint64 {
+	var best, match uint64
+	for id, progress := range status.Progress {
+		if id != leader && !progress.IsLearner && progress.RecentActive && (best == raft.None || progress.Match > match) {
+			best, match = id, progress.Match
+		}
+	}
+	return best
 }

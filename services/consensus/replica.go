@@ -40,6 +40,8 @@ type replica struct {
 	// snapshotAccepted is the newest snapshot that raft has decided to install.
 	snapshotAccepted uint64
 	ticks            int
+	succession       succession
+	stall            stall
 
 	position   raftPosition
 	leadership *leadership
@@ -97,6 +99,9 @@ func (r *replica) run(ctx context.Context) error {
 		case <-r.inbox.Ready():
 			inbox = r.inbox.Take(inbox)
 			for _, m := range inbox {
+				if m.GetFrom() == r.position.leader.Load() {
+					r.succession.heard = r.ticks
+				}
 				if err := r.node.Step(m); err != nil && !droppable(err) {
 					return fmt.Errorf("step %s: %w", m.GetType(), err)
 				}
@@ -145,6 +150,8 @@ func (r *replica) tick() {
 			r.node.ReadIndex(id)
 		}
 	}
+	r.stand()
+	r.watchLog()
 }
 
 // mayPropose holds proposals back while there is no leader to take them, and while the log is busy: what waits
@@ -232,6 +239,9 @@ func (r *replica) publish() {
 	r.position.committed.Store(status.HardState.GetCommit())
 	if old != status.Lead {
 		r.leadership.set(status.Lead)
+		if status.Lead != raft.None {
+			r.succession.leaderHeard(r.ticks)
+		}
 		r.position.leaderSince.Store(time.Now().UnixNano())
 		r.log.Info("raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", status.HardState.GetTerm())
 	}

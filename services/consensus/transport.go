@@ -48,6 +48,11 @@ func (m *Member) ReportUnreachable(id uint64) {
 	m.replica.tasks.Put(func(node *raft.RawNode) { node.ReportUnreachable(id) })
 }
 
+// ReportDown says that a member's process has ended: if it led, another one is elected. It does not wait.
+func (m *Member) ReportDown(id uint64) {
+	m.replica.tasks.Put(func(node *raft.RawNode) { m.replica.replaceLeader(node, id) })
+}
+
 // ReportSnapshot tells raft whether a member has taken the snapshot that it was told to take. It does not wait.
 func (m *Member) ReportSnapshot(id uint64, ok bool) {
 	status := raft.SnapshotFailure

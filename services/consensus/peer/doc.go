@@ -22,7 +22,9 @@
 // sender asks for signs (a ping, answered with the same bytes, from which RTT comes); the receiver also gives them by
 // itself while a long frame is coming in, so that a slow link does not pass for a dead one. A dial, a handshake and a
 // write that hangs end by their limits. Then the next URL of the peer is tried, and after the last one there is a pause
-// that grows to backoffMax; a stream from the peer ends the pause, because it shows that the peer is there.
+// that grows to backoffMax; a stream from the peer ends the pause, because it shows that the peer is there. Where every
+// URL leads to a host on which nothing listens and nothing comes from the peer either, its process has ended, and the
+// member is told: if that was its leader, it need not wait for a timeout.
 //
 // # Who is let in
 //

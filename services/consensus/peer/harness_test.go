@@ -34,6 +34,7 @@ type fakeReceiver struct {
 	messages    chan *raftpb.Message
 	unreachable chan uint64
 	removedBy   chan uint64
+	down        chan uint64
 	snapshots   chan snapshotReport
 }
 
@@ -49,6 +50,7 @@ func newFakeReceiver(id uint64) *fakeReceiver {
 		messages:    make(chan *raftpb.Message, 1<<16),
 		unreachable: make(chan uint64, 1024),
 		removedBy:   make(chan uint64, 1024),
+		down:        make(chan uint64, 1024),
 		snapshots:   make(chan snapshotReport, 1024),
 	}
 }
@@ -73,6 +75,7 @@ func tell[T any](to chan T, value T) {
 }
 
 func (f *fakeReceiver) ReportUnreachable(id uint64) { tell(f.unreachable, id) }
+func (f *fakeReceiver) ReportDown(id uint64)        { tell(f.down, id) }
 func (f *fakeReceiver) ReportRemoved(by uint64)     { tell(f.removedBy, by) }
 func (f *fakeReceiver) ReportSnapshot(id uint64, ok bool) {
 	tell(f.snapshots, snapshotReport{id, ok})

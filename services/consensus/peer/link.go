@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,8 @@ type link struct {
 	cancel context.CancelFunc // ends run, nil until there is one; under the transport's lock
 	// kick ends a pause: the peer gave a sign of life, or has other URLs.
 	kick chan struct{}
+	// refused counts the attempts in a row that met a host where nothing listens; run's alone.
+	refused int
 	// full is set from when the queue refused an append until it is read again, so that raft is told once.
 	full atomic.Bool
 
@@ -171,8 +174,10 @@ func (l *link) attempt(ctx context.Context, r *run, url string) bool {
 	s, err := l.connect(ctx, r, url)
 	if err != nil {
 		l.lost(ctx, r, url, err)
+		l.noteRefused(r, err)
 		return false
 	}
+	l.refused = 0
 	since := time.Now()
 	l.established(r, url, since)
 	err = s.serve(ctx)
@@ -181,6 +186,19 @@ func (l *link) attempt(ctx context.Context, r *run, url string) bool {
 	l.setActive(url, time.Time{})
 	l.lost(ctx, r, url, err)
 	return time.Since(since) > backoffMax
+}
+
+// noteRefused says that the peer's process has ended once each of its URLs leads to a host where nothing listens, and
+// the peer does not send either.
+func (l *link) noteRefused(r *run, err error) {
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		l.refused = 0
+		return
+	}
+	l.refused++
+	if l.refused >= len(*l.urls.Load()) && !l.t.hears(l.id) {
+		r.receiver.ReportDown(l.id)
+	}
 }
 
 func (l *link) established(r *run, url string, since time.Time) {

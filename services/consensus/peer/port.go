@@ -19,6 +19,9 @@ type Receiver interface {
 	Step(message *raftpb.Message)
 	// ReportUnreachable says that messages to a member were lost. It must not wait.
 	ReportUnreachable(id uint64)
+	// ReportDown says that a member's process has ended: its streams are gone, and on its host nothing listens at any of
+	// its URLs. It must not wait. It is called again as long as that is so.
+	ReportDown(id uint64)
 	// ReportSnapshot says how the snapshot ended that a MsgSnap told a member to take. It must not wait.
 	ReportSnapshot(id uint64, ok bool)
 	// ReportRemoved says that the member with id by refuses this member because it was removed from the cluster. It

@@ -1,0 +1,154 @@
+package consensus
+
+import (
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// awaitOtherLeader returns the member that the others agree on once old does not lead any more.
+func awaitOtherLeader(t *testing.T, members []*running, old *running) *running {
+	t.Helper()
+	for _, m := range members {
+		if m == old {
+			continue
+		}
+		for {
+			leader, changed := m.Leader()
+			if leader != raft.None && leader != old.MemberID() {
+				for _, found := range members {
+					if found.MemberID() == leader {
+						return found
+					}
+				}
+			}
+			<-changed
+		}
+	}
+	return nil
+}
+
+// A leader whose process has ended is replaced although nobody's election timeout passes: with timeouts of half an hour,
+// the transport's word must be enough. The word of one follower alone changes nothing, since the other one refuses.
+func TestEndedLeaderIsReplacedAtOnce(t *testing.T) {
+	const never = 1 << 17 // ticks
+	net, members := clusterWith(t, 3, func(cfg *Config) { cfg.ElectionTicks = never }, func(first *running) {
+		require.NoError(t, first.replica.call(t.Context(), func(node *raft.RawNode) { _ = node.Campaign() }))
+	})
+	old := members[0]
+	require.Same(t, old, leaderOf(t, members))
+	old.mustPut(t, "key", "before")
+
+	members[1].ReportDown(old.MemberID())
+	members[1].mustPut(t, "key", "a false alarm") // goes through the old leader, which is found again
+	require.Same(t, old, leaderOf(t, members))
+
+	net.isolate(old.MemberID(), true)
+	for _, follower := range members[1:] {
+		follower.ReportDown(old.MemberID())
+	}
+	leader := awaitOtherLeader(t, members, old)
+	writeUntilAcknowledged(t, leader, "key", "after")
+	net.isolate(old.MemberID(), false)
+	require.Equal(t, "after", old.get(t, "key"))
+}
+
+// Followers of a leader that is silent stand in the order of their ids: each is given ticks without a message, and the one
+// at which it stands is told by raft's state. Raft's own timer is set to never.
+func TestFollowersStandInOrder(t *testing.T) {
+	const electionTicks = 10
+	for id, want := range map[uint64]int{2: electionTicks + 1, 3: electionTicks + 1 + standSpacing, 4: electionTicks + 1 + 2*standSpacing} {
+		storage := raft.NewMemoryStorage()
+		storage.SetHardState(&raftpb.HardState{Term: new(uint64(1)), Commit: new(uint64(1))})
+		require.NoError(t, storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
+			Index: new(uint64(1)), Term: new(uint64(1)), ConfState: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
+		}}))
+		node, err := raft.NewRawNode(&raft.Config{
+			ID: id, ElectionTick: 1 << 20, HeartbeatTick: 1, Storage: storage, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 8,
+			CheckQuorum: true, PreVote: true, Logger: raftLogger{testConfig(nil).withDefaults().Logger},
+		})
+		require.NoError(t, err)
+		cfg := testConfig(vfs.NewMem()).withDefaults()
+		cfg.MemberID, cfg.ElectionTicks = id, electionTicks
+		r := newReplica(node, cfg, cfg.Logger)
+		r.reads, r.appender = newReadIndexes(0), newAppender(nil)
+		require.NoError(t, node.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}))
+		r.publish()
+		ticks := 0
+		for node.BasicStatus().RaftState == raft.StateFollower {
+			r.tick()
+			ticks++
+			require.LessOrEqual(t, ticks, 10*electionTicks)
+		}
+		require.Equal(t, want, ticks, "member %d", id)
+	}
+}
+
+// A leader whose disk does not answer gives leadership away, although its heartbeats would keep the followers quiet for
+// ever; writes go on, and once the disk is back it has everything. The disk hangs in the filesystem below the member.
+func TestLeaderOnAStalledDiskGivesLeadershipUp(t *testing.T) {
+	disks := []*hangingDisk{newHangingDisk(), newHangingDisk(), newHangingDisk()}
+	t.Cleanup(func() {
+		for _, disk := range disks {
+			disk.answer()
+		}
+	})
+	_, members := clusterWith(t, 3, func(cfg *Config) {
+		cfg.FS = errorfs.Wrap(cfg.FS, disks[cfg.MemberID-1])
+	}, nil)
+	old := leaderOf(t, members)
+	old.mustPut(t, "key", "before")
+
+	disk := disks[old.MemberID()-1]
+	disk.hang()
+	waiting, err := old.submit(put("stuck", "waits for the disk"))
+	require.NoError(t, err)
+	leader := awaitOtherLeader(t, members, old)
+	writeUntilAcknowledged(t, leader, "key", "after")
+	disk.answer()
+	<-waiting.done // with whichever outcome: it does not hang
+	require.Equal(t, "after", old.get(t, "key"))
+}
+
+// hangingDisk makes writes and syncs wait while it hangs.
+type hangingDisk struct{ gate chan chan struct{} }
+
+func newHangingDisk() *hangingDisk {
+	d := &hangingDisk{gate: make(chan chan struct{}, 1)}
+	open := make(chan struct{})
+	close(open)
+	d.gate <- open
+	return d
+}
+
+func (d *hangingDisk) hang() {
+	<-d.gate
+	d.gate <- make(chan struct{})
+}
+
+func (d *hangingDisk) answer() {
+	gate := <-d.gate
+	select {
+	case <-gate:
+	default:
+		close(gate)
+	}
+	d.gate <- gate
+}
+
+// String implements errorfs.Injector.
+func (d *hangingDisk) String() string { return "(hanging disk)" }
+
+// MaybeError implements errorfs.Injector.
+func (d *hangingDisk) MaybeError(op errorfs.Op) error {
+	if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+		gate := <-d.gate
+		d.gate <- gate
+		<-gate
+	}
+	return nil
+}
