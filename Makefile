@@ -23,9 +23,9 @@ help: ## Describe the make targets
 	@grep -hE '^[a-z-]+:.*?## .*$$' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "}; {printf "%-14s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## Build bin/quorate
+build: ## Build bin/quorate, and the programs of services that run apart
 	@mkdir -p bin
-	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(CURDIR)/bin/ ./cmd/quorate
+	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(CURDIR)/bin/ ./cmd/...
 
 .PHONY: images
 images: ## Build a container image of each program, with its version and latest as tags (Docker)

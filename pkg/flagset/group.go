@@ -27,6 +27,13 @@ func NewGroup(title string, fs *flag.FlagSet, register func(*flag.FlagSet)) Grou
 	return group
 }
 
+// Names are the names of all flags, sorted.
+func Names(fs *flag.FlagSet) []string {
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
 // WriteUsage writes the flags of the groups, each with its default and its usage text.
 func WriteUsage(w io.Writer, fs *flag.FlagSet, groups ...Group) error {
 	var text strings.Builder

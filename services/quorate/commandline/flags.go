@@ -15,13 +15,12 @@ type settings struct {
 	groups  []flagset.Group
 	foreign []*foreignFlag
 
-	config     config.Config
-	configFile string
-	version    bool
+	config *config.Config
 }
 
-func newSettings() *settings {
-	s := &settings{flags: flag.NewFlagSet("quorate", flag.ContinueOnError), config: config.Default()}
+// newSettings are flags that write to c, whose values are their defaults.
+func newSettings(c *config.Config) *settings {
+	s := &settings{flags: flag.NewFlagSet("quorate", flag.ContinueOnError), config: c}
 	s.flags.SetOutput(io.Discard) // Parse returns what is wrong; who prints it is the caller's business
 	for _, group := range []struct {
 		title    string
@@ -40,10 +39,20 @@ func newSettings() *settings {
 	return s
 }
 
+// Register adds those of quorate's flags to fs that have one of the names: same texts, same effect. They write to c, whose
+// values are their defaults.
+func Register(fs *flag.FlagSet, c *config.Config, names ...string) {
+	all := newSettings(c)
+	for _, name := range names {
+		f := all.flags.Lookup(name)
+		fs.Var(f.Value, f.Name, f.Usage)
+	}
+}
+
 func (s *settings) memberFlags(fs *flag.FlagSet) {
-	c := &s.config
-	fs.StringVar(&s.configFile, "config-file", "", "YAML file with the settings. It alone counts then.")
-	fs.BoolVar(&s.version, "version", false, "Show the version and exit.")
+	c := s.config
+	fs.String("config-file", "", "YAML file with the settings. It alone counts then.")
+	fs.Bool("version", false, "Show the version and exit.")
 	fs.StringVar(&c.Name, "name", c.Name, "Human-readable name of this member.")
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+config.DataDirSuffix+" behind.")
 	fs.Var(flagset.ListOf(&c.ListenClientURLs), "listen-client-urls", "URLs to serve clients on.")
@@ -67,7 +76,7 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 }
 
 func (s *settings) clusterFlags(fs *flag.FlagSet) {
-	c := &s.config
+	c := s.config
 	fs.Var(flagset.ListOf(&c.InitialAdvertisePeerURLs), "initial-advertise-peer-urls", "Where other members reach this one. The member's id depends on it.")
 	fs.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "Founding members as name=url,... Empty means this member alone.")
 	fs.Var(&choice{&c.InitialClusterState, []string{config.ClusterNew, config.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
@@ -77,7 +86,7 @@ func (s *settings) clusterFlags(fs *flag.FlagSet) {
 }
 
 func (s *settings) securityFlags(fs *flag.FlagSet) {
-	c := &s.config
+	c := s.config
 	fs.StringVar(&c.ClientTLS.CertFile, "cert-file", "", "Certificate shown to clients, PEM.")
 	fs.StringVar(&c.ClientTLS.KeyFile, "key-file", "", "Key of --cert-file, PEM.")
 	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate.")
@@ -106,7 +115,7 @@ func (s *settings) monitoringFlags(fs *flag.FlagSet) {
 }
 
 func (s *settings) loggingFlags(fs *flag.FlagSet) {
-	c := &s.config
+	c := s.config
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Log this level and above: debug, info, warn, error, panic or fatal.")
 	fs.StringVar(&c.Logger, "logger", c.Logger, "Only 'zap': structured lines with zap's field names.")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console.")

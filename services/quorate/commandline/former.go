@@ -36,8 +36,8 @@ func (s *settings) formerFlags(fs *flag.FlagSet) {
 	}
 }
 
-// fileSections are the nested parts of etcd's YAML file.
-var fileSections = flagset.Sections{
+// FileSections are the nested parts of etcd's YAML file.
+var FileSections = flagset.Sections{
 	"client-transport-security": {
 		"cert-file":        "cert-file",
 		"key-file":         "key-file",

@@ -42,16 +42,17 @@ func eachURL(found *problems, flag string, texts []string, check func(*url.URL) 
 	}
 }
 
-// checkBind wants an address that is this host's without looking it up: a name may resolve to several, of which only
+// CheckBind wants an address that is this host's without looking it up: a name may resolve to several, of which only
 // one would be listened on.
-func checkBind(u *url.URL) error {
+func CheckBind(u *url.URL) error {
 	if isSocket(u) || u.Hostname() == "localhost" || net.ParseIP(u.Hostname()) != nil || u.Hostname() == "" {
 		return nil
 	}
 	return errors.New("an IP address or localhost is wanted, not a host name")
 }
 
-func checkReachable(u *url.URL) error {
+// CheckReachable wants a host that others can look up.
+func CheckReachable(u *url.URL) error {
 	if !isSocket(u) && u.Hostname() == "" {
 		return errors.New("names no host")
 	}

@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 func (c Config) ValidateMember() error {
 	var found problems
 	c.checkName(&found)
-	eachURL(&found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
+	eachURL(&found, "advertise-client-urls", c.AdvertiseClientURLs, CheckReachable)
 	c.checkPeerURLs(&found)
 	c.checkAddresses(&found, c.memberAddresses())
 	c.checkCluster(&found)
@@ -92,7 +92,7 @@ func (c Config) ValidateClients() error {
 func (c Config) ValidateNode() error {
 	var found problems
 	c.checkName(&found)
-	eachURL(&found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
+	eachURL(&found, "listen-metrics-urls", c.ListenMetricsURLs, CheckBind)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
 	return errors.Join(found...)
@@ -112,10 +112,10 @@ func requireURLs(found *problems, flag string, texts []string, check func(*url.U
 }
 
 func (c Config) checkClientURLs(found *problems) {
-	requireURLs(found, "listen-client-urls", c.ListenClientURLs, checkBind)
-	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, checkBind)
-	eachURL(found, "listen-legacy-urls", c.ListenLegacyURLs, checkBind)
-	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, checkBind)
+	requireURLs(found, "listen-client-urls", c.ListenClientURLs, CheckBind)
+	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, CheckBind)
+	eachURL(found, "listen-legacy-urls", c.ListenLegacyURLs, CheckBind)
+	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, CheckBind)
 	for _, origin := range c.CORS {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			found.add("cors", origin, `an origin is scheme://host, or "*" for all`)
@@ -124,7 +124,7 @@ func (c Config) checkClientURLs(found *problems) {
 }
 
 func (c Config) checkAdvertised(found *problems) {
-	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, checkReachable)
+	eachURL(found, "advertise-client-urls", c.AdvertiseClientURLs, CheckReachable)
 	if len(c.AdvertiseClientURLs) > 0 {
 		return
 	}
@@ -136,8 +136,8 @@ func (c Config) checkAdvertised(found *problems) {
 }
 
 func (c Config) checkPeerURLs(found *problems) {
-	requireURLs(found, "listen-peer-urls", c.ListenPeerURLs, checkBind)
-	requireURLs(found, "initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, checkReachable)
+	requireURLs(found, "listen-peer-urls", c.ListenPeerURLs, CheckBind)
+	requireURLs(found, "initial-advertise-peer-urls", c.InitialAdvertisePeerURLs, CheckReachable)
 }
 
 // listened is what one flag has listened on.

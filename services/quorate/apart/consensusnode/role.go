@@ -1,0 +1,85 @@
+// Package consensusnode is the role of a member that runs apart: the replicated store with its side towards the other
+// members, served to the other services. Clients come to the API's nodes.
+package consensusnode
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus"
+	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
+	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/commandline"
+	"github.com/quoratedb/quorate/services/quorate/internal/member"
+)
+
+// New makes the role.
+func New() node.Role { return &role{} }
+
+type role struct{}
+
+// Flags implements node.Role: quorate's, without those of the clients' side.
+func (*role) Flags(s *node.Settings) {
+	s.Group("Member", func(fs *flag.FlagSet) {
+		commandline.Register(fs, &s.Config,
+			"data-dir", "listen-peer-urls", "snapshot-count", "heartbeat-interval", "election-timeout",
+			"quota-backend-bytes", "auto-compaction-mode", "auto-compaction-retention")
+		s.Listen(fs)
+	})
+	s.Group("Clustering", func(fs *flag.FlagSet) {
+		commandline.Register(fs, &s.Config,
+			"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token",
+			"strict-reconfig-check")
+		commandline.Register(fs, &s.Config, "advertise-client-urls")
+		fs.Lookup("advertise-client-urls").Usage = "Where clients reach the API's nodes, as the member list tells them."
+	})
+	s.Group("Security between members", func(fs *flag.FlagSet) {
+		commandline.Register(fs, &s.Config,
+			"peer-cert-file", "peer-key-file", "peer-client-cert-auth", "peer-trusted-ca-file", "peer-crl-file",
+			"peer-cert-allowed-cn", "peer-cert-allowed-hostname", "peer-auto-tls", "self-signed-cert-validity",
+			"cipher-suites", "tls-min-version", "tls-max-version")
+	})
+}
+
+// Validate implements node.Role.
+func (*role) Validate(s *node.Settings) error { return s.Config.ValidateMember() }
+
+// Open implements node.Role.
+func (*role) Open(n *node.Node) error {
+	c := n.Settings.Config
+	if err := c.CheckDirectory(); err != nil {
+		return err
+	}
+	peers, err := member.OpenPeers(c, n.Log, n.Metrics)
+	if peers != nil {
+		n.OnClose(func() error { peers.Close(); return nil })
+	}
+	if err != nil {
+		return err
+	}
+	m, err := member.New(c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics)
+	if err != nil {
+		return err
+	}
+	n.OnClose(m.Close)
+	n.Log.Info("starting",
+		"local-member-id", fmt.Sprintf("%x", m.MemberID()), "cluster-id", fmt.Sprintf("%x", m.ClusterID()),
+		"name", c.Name, "data-dir", c.Directory())
+	n.Start("peers", func(ctx context.Context) error { return peers.Run(ctx, m) }, nil)
+	n.Start("consensus", m.Run, m.Ready())
+	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Log) }, nil)
+	n.Handle(consensusrpc.NewHandler(m))
+	n.Handle(consensusrpc.NewTreeHandler(m))
+	n.Check("linearizable_read", linearizable(m))
+	return nil
+}
+
+// linearizable tells whether the member can answer for the whole cluster.
+func linearizable(m *consensus.Member) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := m.ReadIndex(ctx, &consensusv1.ReadIndexRequest{})
+		return err
+	}
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// checkTimeout bounds all checks of one probe together: a probe gets an answer also when others give none.
+	checkTimeout = 5 * time.Second
+	// askTimeout bounds the health subcommand.
+	askTimeout = 10 * time.Second
+)
+
+var errStarting = errors.New("is starting or stopping")
+
+// wellness runs the checks and describes each in a line.
+func (n *Node) wellness(ctx context.Context) (lines string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	started := check{"started", func(context.Context) error {
+		if !n.ready.Load() {
+			return errStarting
+		}
+		return nil
+	}}
+	var b strings.Builder
+	var problems []error
+	for _, c := range append([]check{started}, n.checks...) {
+		if err := c.run(ctx); err != nil {
+			fmt.Fprintf(&b, "[-]%s failed: %v\n", c.name, err)
+			problems = append(problems, fmt.Errorf("%s: %w", c.name, err))
+			continue
+		}
+		fmt.Fprintf(&b, "[+]%s ok\n", c.name)
+	}
+	return b.String(), errors.Join(problems...)
+}
+
+// readyz answers whether the node should be used, in etcd's form.
+func (n *Node) readyz(w http.ResponseWriter, r *http.Request) {
+	lines, err := n.wellness(r.Context())
+	if err != nil {
+		http.Error(w, lines, http.StatusServiceUnavailable)
+		return
+	}
+	if _, verbose := r.URL.Query()["verbose"]; verbose {
+		_, _ = io.WriteString(w, lines)
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// health answers the same in the form of etcd's oldest question.
+func (n *Node) health(w http.ResponseWriter, r *http.Request) {
+	answer := struct {
+		Health string `json:"health"`
+		Reason string `json:"reason"`
+	}{Health: "true"}
+	_, wrong := n.wellness(r.Context())
+	if wrong != nil {
+		answer.Health, answer.Reason = "false", wrong.Error()
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if wrong != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_, _ = w.Write(body)
+}
+
+// askHealth is the health subcommand: it asks a URL and exits with 0 if the answer is that all is well.
+func askHealth(p Program, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet(p.Name+" health", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	url := flags.String("url", "", "What to ask, such as http://127.0.0.1:9090/readyz.")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	if *url == "" || flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "%s health: --url is needed, and nothing else\n", p.Name)
+		return exitUsage
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	if err := askURL(ctx, *url, stdout); err != nil {
+		p.complain(stderr, fmt.Errorf("health: %w", err))
+		return exitError
+	}
+	return exitOK
+}
+
+func askURL(ctx context.Context, url string, stdout io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil {
+		_, err = stdout.Write(body)
+	}
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return err
+}

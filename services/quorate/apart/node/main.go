@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/quoratedb/quorate/pkg/flagset"
+	"github.com/quoratedb/quorate/services/quorate/commandline"
+)
+
+// Program is one of the programs of services that run apart.
+type Program struct {
+	// Name is the program's, such as quorate-lease. About says in a sentence what it does.
+	Name, About string
+	// Version is the build's.
+	Version string
+	// New makes the role that the program plays, with its flags' values at their defaults.
+	New func() Role
+}
+
+// Role is what one kind of node is. Its methods are called in this order, each once.
+type Role interface {
+	// Flags adds the role's flags. Those that several roles have are in Settings.
+	Flags(*Settings)
+	// Validate reports everything that is wrong with the values, each under its flag. It opens nothing.
+	Validate(*Settings) error
+	// Open opens what the role needs and tells the node what to run, in which order, and what to serve. Nothing may run
+	// yet. What it opened is closed by what it told the node (Node.OnClose), also when Open fails.
+	Open(*Node) error
+}
+
+// What the programs exit with.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// Main runs the program until a signal ends it, and returns its exit code: 0 after a clean stop, 2 for a command line
+// that cannot be read, and 1 for everything else that is wrong.
+func Main(p Program) int { return run(p, os.Args[1:], os.Environ(), os.Stdout, os.Stderr) }
+
+func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "health" {
+		return askHealth(p, args[1:], stdout, stderr)
+	}
+	fresh := func() *Settings { return newSettings(p) }
+	settings, outcome, err := commandline.Read(fresh, args, environ)
+	switch {
+	case errors.Is(err, commandline.ErrUsage):
+		p.complain(stderr, err)
+		fmt.Fprintf(stderr, "%s --help lists all flags.\n", p.Name)
+		return exitUsage
+	case err != nil:
+		p.complain(stderr, err)
+		return exitError
+	case outcome.Help:
+		return exitCode(p.writeUsage(stdout, settings))
+	case outcome.Version:
+		_, err := fmt.Fprintf(stdout, "%s Version: %s\nGo Version: %s\nGo OS/Arch: %s/%s\n", p.Name, p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return exitCode(err)
+	}
+	log, closeLog, err := settings.Config.OpenLog()
+	if err != nil {
+		p.complain(stderr, err)
+		return exitError
+	}
+	settings.Config.Log = log
+	for _, warning := range outcome.Warnings {
+		log.Warn(warning)
+	}
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	stop := context.AfterFunc(ctx, restore) // a second signal does what it does to any program
+	err = Run(ctx, settings)
+	stop()
+	restore()
+	if err != nil {
+		log.Error("stopped by a failure", "error", err)
+	}
+	if closeErr := closeLog(); closeErr != nil {
+		p.complain(stderr, closeErr)
+		err = closeErr
+	}
+	return exitCode(err)
+}
+
+func (p Program) writeUsage(w io.Writer, s *Settings) error {
+	if _, err := fmt.Fprintf(w, usageHead, p.About, p.Name, p.Name, p.Name, p.Name); err != nil {
+		return err
+	}
+	return flagset.WriteUsage(w, s.flags, s.groups...)
+}
+
+const usageHead = `%s
+
+Usage:
+
+  %s [flags]
+    Start it.
+
+  %s health --url http://127.0.0.1:PORT/readyz
+    Ask a node (its --listen-metrics-urls) how it is: exit code 0 if it is well. For health checks where there is no curl.
+
+  %s --version
+    Show the version.
+
+  %s --config-file FILE
+    Start with the settings of a YAML file. Other flags and environment variables are then ignored.
+
+Each flag can be set by an environment variable too: --name by QUORATE_NAME or ETCD_NAME.
+`
+
+// complain prints every problem of an error on a line of its own.
+func (p Program) complain(w io.Writer, err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(w, p.Name+":", line)
+	}
+}
+
+func exitCode(err error) int {
+	if err != nil {
+		return exitError
+	}
+	return exitOK
+}

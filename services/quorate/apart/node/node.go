@@ -1,0 +1,175 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
+)
+
+// Node is a node while its role opens it. The role calls the methods from Open alone; the fields are to be read.
+type Node struct {
+	Settings *Settings
+	Log      *slog.Logger
+	Metrics  *prometheus.Registry
+	// ClientTLS is for calls to other services, nil for plain ones.
+	ClientTLS *tls.Config
+
+	serverTLS *tls.Config
+	internal  []*config.Endpoint
+	monitors  []*config.Endpoint
+	mux       *http.ServeMux
+	services  []service
+	checks    []check
+	closers   []func() error
+	readyLine string
+	ready     atomic.Bool // every service is started
+}
+
+// service is something that runs.
+type service struct {
+	name  string
+	run   func(context.Context) error
+	ready <-chan struct{} // what comes behind it waits for this, unless it is nil
+}
+
+// check fails with the reason why the node should not be used.
+type check struct {
+	name string
+	run  func(context.Context) error
+}
+
+// Handle offers a handler to other services, below a path.
+func (n *Node) Handle(path string, handler http.Handler) { n.mux.Handle(path, handler) }
+
+// Start has run run, behind what was named before: it is started when that is ready, and ended before that is. run
+// returns once its context has ended. ready, unless nil, is closed when the service is up.
+func (n *Node) Start(name string, run func(context.Context) error, ready <-chan struct{}) {
+	n.services = append(n.services, service{name, run, ready})
+}
+
+// Check adds a reason for /readyz to say no.
+func (n *Node) Check(name string, run func(context.Context) error) {
+	n.checks = append(n.checks, check{name, run})
+}
+
+// OnClose adds what is to be closed at the end, whether anything ran or not; the last added is closed first.
+func (n *Node) OnClose(do func() error) { n.closers = append(n.closers, do) }
+
+// TakeMetricsListeners gives the listeners for health and metrics to the role, which then serves and closes them.
+func (n *Node) TakeMetricsListeners() []*config.Endpoint {
+	taken := n.monitors
+	n.monitors = nil
+	return taken
+}
+
+// Ready replaces the line that the log says once the node serves; empty for none.
+func (n *Node) Ready(line string) { n.readyLine = line }
+
+// Run opens a node and runs it until ctx ends or a part of it fails: nil in the first case.
+//
+// Health and metrics are served first and longest, so that a start and a stop can be watched. Other services are served
+// last and stopped first: whatever they call is there.
+func Run(ctx context.Context, s *Settings) error {
+	n := &Node{
+		Settings: s, Log: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
+		readyLine: "ready to serve internal requests",
+	}
+	err := n.open()
+	if err == nil {
+		err = n.serve(ctx)
+	}
+	return errors.Join(err, n.close())
+}
+
+func (n *Node) open() (err error) {
+	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t := n.Settings.InternalTLS
+	if !t.Empty() {
+		if n.serverTLS, err = t.Config(n.Settings.Config.TLSPolicy); err == nil {
+			n.ClientTLS, err = t.ClientConfig(n.Settings.Config.TLSPolicy)
+		}
+		if err != nil {
+			return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s: %w", t.CertFile, t.KeyFile, err)
+		}
+	}
+	if n.internal, err = config.Listen("listen-internal-urls", n.Settings.ListenInternalURLs); err != nil {
+		return err
+	}
+	if n.monitors, err = config.Listen("listen-metrics-urls", n.Settings.Config.ListenMetricsURLs); err != nil {
+		return err
+	}
+	return n.Settings.role.Open(n)
+}
+
+// serve owns everything that runs.
+func (n *Node) serve(ctx context.Context) error {
+	running := supervisor.New(len(n.services) + len(n.internal) + len(n.monitors))
+	err := n.bringUp(ctx, running)
+	if err == nil {
+		n.ready.Store(true)
+		if n.readyLine != "" {
+			n.Log.Info(n.readyLine, "addresses", strings.Join(config.URLTexts(n.internal), ","))
+		}
+		select {
+		case <-ctx.Done():
+			n.Log.Info("stopping", "cause", context.Cause(ctx))
+		case err = <-running.Failed:
+			n.Log.Error("a service failed, stopping", "error", err)
+		}
+	} else if ctx.Err() != nil {
+		n.Log.Info("stopped by a signal before it was ready")
+		err = nil
+	}
+	n.ready.Store(false)
+	err = errors.Join(err, running.Stop())
+	if err == nil {
+		n.Log.Info("stopped")
+	}
+	return err
+}
+
+// bringUp starts everything, each once what it stands on is ready.
+func (n *Node) bringUp(ctx context.Context, running *supervisor.Supervisor) error {
+	for _, e := range n.monitors {
+		running.Start("health and metrics", func(ctx context.Context) error { return n.serveMonitors(ctx, e) })
+	}
+	for _, s := range n.services {
+		running.Start(s.name, s.run)
+		if s.ready == nil {
+			continue
+		}
+		select {
+		case <-s.ready:
+		case err := <-running.Failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
+		}
+	}
+	for _, e := range n.internal {
+		running.Start("internal listener", func(ctx context.Context) error { return n.serveInternal(ctx, e) })
+	}
+	return nil
+}
+
+// close closes what is open. What ran has closed its own already, which does no harm.
+func (n *Node) close() error {
+	config.CloseAll(n.internal)
+	config.CloseAll(n.monitors)
+	var problems []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		problems = append(problems, n.closers[i]())
+	}
+	return errors.Join(problems...)
+}
