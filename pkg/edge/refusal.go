@@ -34,6 +34,8 @@ var known = []refusal{
 	{problem.ErrCorrupt, "corrupt", connect.CodeDataLoss},
 	{problem.ErrNoLeader, "no_leader", connect.CodeUnavailable},
 	{problem.ErrLeaderChanged, "leader_changed", connect.CodeUnavailable},
+	{problem.ErrLeaderFailed, "leader_failed", connect.CodeUnavailable},
+	{problem.ErrConnectionLost, "connection_lost", connect.CodeUnavailable},
 	{problem.ErrTimeout, "timeout", connect.CodeUnavailable},
 	{problem.ErrTooManyRequests, "too_many_requests", connect.CodeResourceExhausted},
 	{problem.ErrTooLarge, "too_large", connect.CodeInvalidArgument},

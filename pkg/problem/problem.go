@@ -30,6 +30,10 @@ var (
 	ErrLeaderChanged = errors.New("leader changed")
 	// ErrTimeout is returned when a proposal or read was not confirmed in time. A proposal may still take effect.
 	ErrTimeout = errors.New("request timed out")
+	// ErrLeaderFailed and ErrConnectionLost are returned instead where that is the likely reason: there was no leader for
+	// some of the time, or no connection to it, or from it to the others.
+	ErrLeaderFailed   = errors.New("request timed out as there was no leader")
+	ErrConnectionLost = errors.New("request timed out as a connection was lost")
 	// ErrTooManyRequests is returned when the queue of proposals is full. The proposal has no effect.
 	ErrTooManyRequests = errors.New("too many requests")
 	// ErrTooLarge is returned by a proposal that does not fit a log entry.

@@ -25,6 +25,7 @@ const (
 	DefaultKeepAliveInterval    = 2 * time.Hour
 	DefaultKeepAliveTimeout     = 20 * time.Second
 	DefaultRequestTimeout       = 7 * time.Second
+	DefaultLeaderLossTime       = 3 * time.Second
 	DefaultDrainTimeout         = 7 * time.Second
 )
 
@@ -67,6 +68,9 @@ type Config struct {
 	MaxConcurrentStreams uint32
 	// RequestTimeout is how long a write, or the agreement on a read, may take.
 	RequestTimeout time.Duration
+	// LeaderLossTime is how long there may be no leader until streams end whose clients want one; three election timeouts
+	// with etcd.
+	LeaderLossTime time.Duration
 
 	// KeepAliveMinTime is how often a gRPC client may ping. KeepAliveInterval is how often the server pings an idle one,
 	// KeepAliveTimeout how long it waits for the answer. A negative value switches the rule off.
@@ -96,6 +100,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxTxnOps, DefaultMaxTxnOps)
 	set(&c.MaxConcurrentStreams, DefaultMaxConcurrentStreams)
 	set(&c.RequestTimeout, DefaultRequestTimeout)
+	set(&c.LeaderLossTime, DefaultLeaderLossTime)
 	set(&c.KeepAliveMinTime, DefaultKeepAliveMinTime)
 	set(&c.KeepAliveInterval, DefaultKeepAliveInterval)
 	set(&c.KeepAliveTimeout, DefaultKeepAliveTimeout)

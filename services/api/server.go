@@ -15,6 +15,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
 	"github.com/quoratedb/quorate/services/api/internal/health"
+	"github.com/quoratedb/quorate/services/api/internal/leader"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 	v3 "github.com/quoratedb/quorate/services/api/internal/v3"
 )
@@ -28,6 +29,7 @@ type Server struct {
 	cfg      Config
 	services connectserver.Services
 	calls    *calls.Calls
+	leader   *leader.Monitor
 	mux      *sniff.Mux
 	inside   *inside
 	http     *http.Server
@@ -59,11 +61,13 @@ func New(cfg Config) (*Server, error) {
 
 // newServer puts the wires around services.
 func newServer(cfg Config, services connectserver.Services) (*Server, error) {
-	watched := calls.New(cfg.Registerer)
+	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
+	watched := calls.New(cfg.Registerer, monitor)
 	wellness := health.New(cfg.Consensus, cfg.Logger, cfg.Registerer)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,
+		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		services: services,
 		inside:   newInside(),
@@ -110,6 +114,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
+	start(func() error { s.leader.Run(accepting); return nil })
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
 	start(func() error { return grpc.Serve(s.mux.GRPC()) })
 	start(func() error { return grpc.Serve(s.inside.listener) })

@@ -52,6 +52,8 @@ type raftPosition struct {
 	term, leader, committed atomic.Uint64
 	// opened is when the process began with raft, leaderSince when it last saw the leader change: nanoseconds since 1970.
 	opened, leaderSince atomic.Int64
+	// leaderElected is when it last saw a leader where there was none or another one.
+	leaderElected atomic.Int64
 }
 
 // confChange asks the replica to apply a committed membership change; the applier waits for the answer.
@@ -241,6 +243,7 @@ func (r *replica) publish() {
 		r.leadership.set(status.Lead)
 		if status.Lead != raft.None {
 			r.succession.leaderHeard(r.ticks)
+			r.position.leaderElected.Store(time.Now().UnixNano())
 		}
 		r.position.leaderSince.Store(time.Now().UnixNano())
 		r.log.Info("raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", status.HardState.GetTerm())

@@ -124,6 +124,7 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 		RaftIndex: m.applier.applied.Load(),
 
 		CompactedRevision: m.store().CompactedRevision(),
+		LeaderId:          m.replica.position.leader.Load(),
 	}, nil
 }
 

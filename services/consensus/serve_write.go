@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -10,7 +11,8 @@ import (
 
 // Propose replicates a command and answers once it is applied here. It returns the state machine's refusals
 // (problem.ErrCompacted, ErrLeaseNotFound, ErrNoSpace, ...), problem.ErrTooManyRequests when the command was not
-// taken, and problem.ErrLeaderChanged, ErrStopped or ctx's error when its outcome is unknown.
+// taken, and problem.ErrLeaderChanged, ErrLeaderFailed, ErrConnectionLost, ErrStopped or ctx's error when its outcome is
+// unknown.
 //
 // The command must not be changed any more, not even after Propose has returned.
 func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
@@ -30,7 +32,12 @@ func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*co
 	if err != nil {
 		return nil, err
 	}
-	return p.wait(ctx, m.stopped)
+	began := time.Now()
+	result, err := p.wait(ctx, m.stopped)
+	if err != nil {
+		err = m.late(ctx, began, err)
+	}
+	return result, err
 }
 
 // submit puts a command in line to be proposed.

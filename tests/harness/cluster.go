@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Cluster is the members of one cluster, each a process on this machine.
@@ -27,6 +30,23 @@ func NewCluster(config Config, n int) Cluster {
 		member.founders = strings.Join(founders, ",")
 	}
 	return cluster
+}
+
+// Join adds a member, by way of client, starts it and waits until it serves. It is no part of c.
+func (c Cluster) Join(ctx context.Context, client *clientv3.Client, name string, learner bool) (*Server, error) {
+	config := c[0].config
+	config.DataDir = filepath.Join(filepath.Dir(config.DataDir), name)
+	config.Args = append(slices.Clone(config.Args), "--initial-cluster-state=existing")
+	joining := place(config, name)
+	joining.founders = c[0].founders + "," + joining.founder()
+	add := client.MemberAdd
+	if learner {
+		add = client.MemberAddAsLearner
+	}
+	if _, err := add(ctx, []string{joining.peerURL()}); err != nil {
+		return nil, err
+	}
+	return joining, joining.Start(ctx)
 }
 
 // Start starts all members and waits until each serves. On failure nothing is left running.

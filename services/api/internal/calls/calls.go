@@ -8,10 +8,13 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
+
+	"github.com/quoratedb/quorate/services/api/internal/leader"
 )
 
 // Calls is shared by the servers of all protocols. Its interceptors may run concurrently once Register has been called.
 type Calls struct {
+	leader   *leader.Monitor
 	counters vectors
 	methods  map[string]*Method
 
@@ -25,9 +28,10 @@ type Calls struct {
 	endStreams context.CancelFunc
 }
 
-// New registers the metrics, where registerer is not nil.
-func New(registerer prometheus.Registerer) *Calls {
+// New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says.
+func New(registerer prometheus.Registerer, monitor *leader.Monitor) *Calls {
 	c := &Calls{
+		leader:   monitor,
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
 		idle:     make(chan struct{}, 1),
@@ -104,10 +108,17 @@ func (c *Calls) EndUnary(m *Method, err error) {
 func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	m := c.Method(info.FullMethod)
 	c.BeginUnary(m)
-	response, err := handle(ctx, request)
+	var response any
+	err := c.Admit(ctx)
+	if err == nil {
+		response, err = handle(ctx, request)
+	}
 	c.EndUnary(m, err)
 	return response, err
 }
+
+// Admit refuses a unary call that wants a leader while there is none.
+func (c *Calls) Admit(ctx context.Context) error { return c.leader.Require(ctx) }
 
 // Stream is the interceptor of streaming gRPC calls.
 func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
@@ -116,15 +127,20 @@ func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamSe
 }
 
 // RunStream runs the handler of a stream of any protocol on inner: counted, and with a context that ends with the server
-// too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere.
+// too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere. One
+// that wants a leader fails with "no leader" when there is none, or not any more.
 func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.ServerStream) error) error {
-	ctx, cancel := context.WithCancel(inner.Context())
-	defer cancel()
-	defer context.AfterFunc(c.streams, cancel)()
+	ctx, end := context.WithCancelCause(inner.Context())
+	defer end(nil)
+	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
+	defer c.leader.Follow(ctx, end)()
 	m.Started()
-	err := handle(&counted{ServerStream: inner, ctx: ctx, method: m})
-	if c.streams.Err() != nil && inner.Context().Err() == nil {
-		err = rpctypes.ErrGRPCStopped
+	err := c.leader.Require(ctx)
+	if err == nil {
+		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m})
+	}
+	if ctx.Err() != nil && inner.Context().Err() == nil {
+		err = context.Cause(ctx)
 	}
 	m.Handled(status.Code(err))
 	return err

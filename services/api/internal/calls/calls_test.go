@@ -12,13 +12,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/quoratedb/quorate/services/api/internal/leader"
 )
 
 var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry())
+	c := New(prometheus.NewRegistry(), leader.New(nil, 0))
 	c.Register(map[string]grpc.ServiceInfo{
 		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},

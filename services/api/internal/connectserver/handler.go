@@ -89,7 +89,11 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		method := i.watched.Method(request.Spec().Procedure)
 		i.watched.BeginUnary(method)
-		response, err := next(ctx, request)
+		var response connect.AnyResponse
+		err := i.watched.Admit(ctx)
+		if err == nil {
+			response, err = next(ctx, request)
+		}
 		i.watched.EndUnary(method, err)
 		return response, toConnect(err)
 	}

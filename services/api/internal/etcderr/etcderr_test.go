@@ -36,6 +36,8 @@ var refusals = map[string]struct {
 	"ErrStaleEpoch":       {problem.ErrStaleEpoch, codes.Unavailable, "etcdserver: leader changed"},
 	"ErrNoSpace":          {problem.ErrNoSpace, codes.ResourceExhausted, "etcdserver: mvcc: database space exceeded"},
 	"ErrCorrupt":          {problem.ErrCorrupt, codes.DataLoss, "etcdserver: corrupt cluster"},
+	"ErrLeaderFailed":     {problem.ErrLeaderFailed, codes.Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"},
+	"ErrConnectionLost":   {problem.ErrConnectionLost, codes.Unavailable, "etcdserver: request timed out, possibly due to connection lost"},
 	"ErrNoLeader":         {problem.ErrNoLeader, codes.Unavailable, "etcdserver: no leader"},
 	"ErrLeaderChanged":    {problem.ErrLeaderChanged, codes.Unavailable, "etcdserver: leader changed"},
 	"ErrTimeout":          {problem.ErrTimeout, codes.Unavailable, "etcdserver: request timed out"},

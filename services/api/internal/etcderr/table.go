@@ -27,6 +27,8 @@ var table = []row{
 	{problem.ErrCorrupt, rpctypes.ErrGRPCCorrupt},
 	{problem.ErrNoLeader, rpctypes.ErrGRPCNoLeader},
 	{problem.ErrLeaderChanged, rpctypes.ErrGRPCLeaderChanged},
+	{problem.ErrLeaderFailed, rpctypes.ErrGRPCTimeoutDueToLeaderFail},
+	{problem.ErrConnectionLost, rpctypes.ErrGRPCTimeoutDueToConnectionLost},
 	{problem.ErrTimeout, rpctypes.ErrGRPCTimeout},
 	{problem.ErrTooManyRequests, rpctypes.ErrGRPCRequestTooManyRequests},
 	{problem.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},

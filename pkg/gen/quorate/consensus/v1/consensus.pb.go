@@ -585,8 +585,10 @@ type PositionResponse struct {
 	RaftIndex uint64 `protobuf:"varint,5,opt,name=raft_index,json=raftIndex,proto3" json:"raft_index,omitempty"`
 	// The oldest revision that can be read, 0 for all.
 	CompactedRevision int64 `protobuf:"varint,6,opt,name=compacted_revision,json=compactedRevision,proto3" json:"compacted_revision,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Who leads as far as this member knows, 0 for nobody.
+	LeaderId      uint64 `protobuf:"varint,7,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PositionResponse) Reset() {
@@ -657,6 +659,13 @@ func (x *PositionResponse) GetRaftIndex() uint64 {
 func (x *PositionResponse) GetCompactedRevision() int64 {
 	if x != nil {
 		return x.CompactedRevision
+	}
+	return 0
+}
+
+func (x *PositionResponse) GetLeaderId() uint64 {
+	if x != nil {
+		return x.LeaderId
 	}
 	return 0
 }
@@ -2344,7 +2353,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"\x11\n" +
-	"\x0fPositionRequest\"\xd5\x01\n" +
+	"\x0fPositionRequest\"\xf2\x01\n" +
 	"\x10PositionResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
@@ -2353,7 +2362,8 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1d\n" +
 	"\n" +
 	"raft_index\x18\x05 \x01(\x04R\traftIndex\x12-\n" +
-	"\x12compacted_revision\x18\x06 \x01(\x03R\x11compactedRevision\";\n" +
+	"\x12compacted_revision\x18\x06 \x01(\x03R\x11compactedRevision\x12\x1b\n" +
+	"\tleader_id\x18\a \x01(\x04R\bleaderId\";\n" +
 	"\vTailRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\"Z\n" +
 	"\fTailResponse\x126\n" +
