@@ -1,13 +1,24 @@
 package watch
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 )
+
+// Routes are the connections between the NATS servers of watch nodes. RouteTLS makes their TLS.
+type Routes = broadcast.Routes
+
+// RouteTLS makes one configuration for both ends of a route, see broadcast.RouteTLS.
+func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
+	return broadcast.RouteTLS(asServer, asClient, peers)
+}
 
 // Config says what a Service works with. Feed is required; everything else has a default, taken where it is zero.
 type Config struct {
@@ -17,6 +28,10 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Feed is consensus.
 	Feed Feed
+
+	// Routes connect this watch node with others. Nil, the default, means that there are none. With routes Feed must be a
+	// ConfirmedFeed.
+	Routes *Routes
 
 	// ProgressInterval is how long a watch that asked for progress may hear nothing before it is told so; it takes up
 	// to twice as long. Default: 10 minutes.
@@ -82,6 +97,9 @@ func (c Config) validate() error {
 	}
 	if c.Feed == nil {
 		errs = append(errs, errors.New("Feed is missing"))
+	}
+	if _, confirmed := c.Feed.(ConfirmedFeed); c.Feed != nil && c.Routes != nil && !confirmed {
+		errs = append(errs, errors.New("Feed must confirm revisions where there are Routes"))
 	}
 	positive("ProgressInterval", int64(c.ProgressInterval))
 	positive("HeartbeatInterval", int64(c.HeartbeatInterval))

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/duty"
 	"github.com/quoratedb/quorate/services/watch/internal/ingest"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
 	"golang.org/x/sync/errgroup"
@@ -24,6 +26,11 @@ type Service struct {
 	node    *match.Node
 	metrics *ingest.Metrics
 	running atomic.Bool
+	// pulse is there with Routes only.
+	pulse     *pulse
+	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it
+	ingesting atomic.Bool
+	duties    atomic.Int64 // how often this node began to ingest
 	// source, set by tests, stands between the broadcast and the node.
 	source func(match.Source) match.Source
 }
@@ -49,6 +56,11 @@ func New(cfg Config) (*Service, error) {
 		metrics: ingest.NewMetrics(),
 		source:  func(s match.Source) match.Source { return s },
 	}
+	if cfg.Routes != nil {
+		s.pulse = &pulse{
+			log: cfg.Logger, feed: cfg.Feed.(ConfirmedFeed), position: s.node.Position, reach: s.node.Reach, start: time.Now(),
+		}
+	}
 	if err := s.register(); err != nil {
 		return nil, fmt.Errorf("watch service: %w", err)
 	}
@@ -59,7 +71,7 @@ func (s *Service) register() error {
 	if s.cfg.Registerer == nil {
 		return nil
 	}
-	for _, collector := range append(s.node.Collectors(), s.metrics.Collectors()...) {
+	for _, collector := range slices.Concat(s.node.Collectors(), s.metrics.Collectors(), s.collectors()) {
 		if err := s.cfg.Registerer.Register(collector); err != nil {
 			return fmt.Errorf("register metric: %w", err)
 		}
@@ -90,12 +102,38 @@ func (s *Service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bus, err := broadcast.Open(s.cfg.Logger, s.cfg.PayloadBytesMax)
+	bus, err := broadcast.Open(broadcast.Options{
+		Log:             s.cfg.Logger,
+		PayloadBytesMax: s.cfg.PayloadBytesMax,
+		Routes:          s.cfg.Routes,
+	})
 	if err != nil {
 		return err
 	}
 	defer bus.Close() // after all who use it have ended
-	ingester := ingest.New(ingest.Config{
+	s.bus.Store(bus)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.node.Run(ctx, s.source(bus), revision) })
+	group.Go(func() error { return s.node.Pace(ctx, bus) })
+	if s.cfg.Routes == nil {
+		group.Go(func() error { return s.newIngester(bus).Run(ctx, revision) })
+		return group.Wait()
+	}
+	group.Go(func() error { return bus.FollowRoutes(ctx) })
+	group.Go(func() error { return s.pulse.run(ctx) })
+	group.Go(func() error {
+		return duty.New(duty.Config{
+			Log:     s.cfg.Logger,
+			Channel: bus,
+			Able:    s.pulse.able,
+			Work:    func(ctx context.Context) { s.ingest(ctx, bus) },
+		}).Run(ctx)
+	})
+	return group.Wait()
+}
+
+func (s *Service) newIngester(bus *broadcast.Bus) *ingest.Ingester {
+	return ingest.New(ingest.Config{
 		Log:               s.cfg.Logger,
 		Feed:              s.cfg.Feed,
 		Publisher:         bus,
@@ -104,11 +142,19 @@ func (s *Service) run(ctx context.Context) error {
 		BatchBytesMax:     s.cfg.BatchBytesMax,
 		QueueBytesMax:     s.cfg.IngestBytesMax,
 	})
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ingester.Run(ctx, revision) })
-	group.Go(func() error { return s.node.Run(ctx, s.source(bus), revision) })
-	group.Go(func() error { return s.node.Pace(ctx, bus) })
-	return group.Wait()
+}
+
+// ingestBehindMax is how far back an ingester begins at most. Nodes that are further behind read for themselves.
+const ingestBehindMax = 10_000
+
+// ingest publishes from where this node is, which is about where the last ingester ended: what the others have heard
+// already they pass over.
+func (s *Service) ingest(ctx context.Context, bus *broadcast.Bus) {
+	after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
+	s.duties.Add(1)
+	s.ingesting.Store(true)
+	defer s.ingesting.Store(false)
+	_ = s.newIngester(bus).Run(ctx, after) // it ends with ctx
 }
 
 // position asks consensus for the newest revision until it knows.

@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 const (
 	batchSubject    = "quorate.watch.batch"
 	interestSubject = "quorate.watch.interest"
+	claimSubject    = "quorate.watch.claim"
 
 	// startTimeout bounds how long the embedded server may take until clients can connect.
 	startTimeout = 10 * time.Second
@@ -40,30 +42,39 @@ type Bus struct {
 	log             *slog.Logger
 	payloadBytesMax int
 	node            uint64
+	routes          *Routes
+	options         *server.Options // FollowRoutes changes them
 	server          *server.Server
 	conn            *nats.Conn
 	closed          chan struct{} // when the NATS client has ended
 	batches         *nats.Subscription
 	interest        *interest
+	claims          chan Claim
 	encoded         []byte // Publish's buffer
 
 	closing sync.Once
 }
 
 // Open starts the embedded NATS server and connects to it. Close must be called to end both.
-func Open(log *slog.Logger, payloadBytesMax int) (*Bus, error) {
+func Open(o Options) (*Bus, error) {
 	b := &Bus{
-		log:             log,
-		payloadBytesMax: payloadBytesMax,
+		log:             o.Log,
+		payloadBytesMax: o.PayloadBytesMax,
 		node:            rand.Uint64(),
+		routes:          o.Routes,
 		closed:          make(chan struct{}),
 		interest:        newInterest(),
+		claims:          make(chan Claim, claimsQueuedMax),
 	}
 	var err error
-	if b.server, err = startServer(log, payloadBytesMax); err != nil {
+	password := cryptorand.Text()
+	if b.options, err = o.serverOptions(password); err != nil {
 		return nil, err
 	}
-	if err := b.connect(); err != nil {
+	if b.server, err = startServer(b.log, b.options); err != nil {
+		return nil, err
+	}
+	if err := b.connect(password); err != nil {
 		b.server.Shutdown()
 		b.server.WaitForShutdown()
 		return nil, err
@@ -71,32 +82,14 @@ func Open(log *slog.Logger, payloadBytesMax int) (*Bus, error) {
 	return b, nil
 }
 
-func startServer(log *slog.Logger, payloadBytesMax int) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{
-		ServerName:      fmt.Sprintf("quorate-watch-%016x", rand.Uint64()),
-		DontListen:      true,
-		NoSigs:          true,
-		NoSystemAccount: true,
-		MaxPayload:      int32(payloadBytesMax),
-		MaxPending:      int64(4 * pendingPayloadsMax * payloadBytesMax),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("create NATS server: %w", err)
-	}
-	s.SetLoggerV2(serverLog{log}, false, false, false)
-	s.Start()
-	if !s.ReadyForConnections(startTimeout) {
-		s.Shutdown()
-		s.WaitForShutdown()
-		return nil, fmt.Errorf("NATS server is not ready after %v", startTimeout)
-	}
-	return s, nil
-}
+// Node is this node's number among watch nodes, drawn anew at every start.
+func (b *Bus) Node() uint64 { return b.node }
 
-func (b *Bus) connect() (err error) {
+func (b *Bus) connect(password string) (err error) {
 	b.conn, err = nats.Connect("",
 		nats.InProcessServer(b.server),
 		nats.Name("quorate-watch"),
+		nats.UserInfo(internalUser, password),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.SyncQueueLen(pendingMessagesMax),
@@ -127,6 +120,9 @@ func (b *Bus) connect() (err error) {
 	}
 	if _, err = b.conn.Subscribe(interestSubject, func(m *nats.Msg) { b.interest.heard(m.Data, time.Now()) }); err != nil {
 		return fmt.Errorf("subscribe to interest: %w", err)
+	}
+	if _, err = b.conn.Subscribe(claimSubject, func(m *nats.Msg) { b.heardClaim(m.Data) }); err != nil {
+		return fmt.Errorf("subscribe to claims: %w", err)
 	}
 	if err = b.conn.FlushTimeout(startTimeout); err != nil {
 		return fmt.Errorf("flush subscriptions: %w", err)

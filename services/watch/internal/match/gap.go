@@ -34,6 +34,16 @@ func (n *Node) bridge(ctx context.Context, to int64) error {
 	return n.fill(ctx, to)
 }
 
+// Reach brings the position to a revision, whatever the source brings meanwhile. It fails if ctx ends.
+func (n *Node) Reach(ctx context.Context, revision int64) error {
+	select {
+	case <-n.ready:
+		return n.bridge(ctx, revision)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // skip moves the position to a revision, or as near to it as it can without passing one that a live watch wants, with
 // no look at what lies between: watches that are behind read for themselves. It tells whether it got there.
 func (n *Node) skip(to int64) bool {
@@ -99,6 +109,9 @@ func (n *Node) strand(to int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	after := n.Position()
+	if to <= after {
+		return // it was reached another way meanwhile
+	}
 	for s := range n.mu.sessions {
 		for _, w := range s.live() {
 			if w.next <= to {

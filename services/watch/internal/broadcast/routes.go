@@ -1,0 +1,160 @@
+package broadcast
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+)
+
+const (
+	// lookUpInterval is how often the names of peers are looked up, and so about how long a node that appeared stays
+	// unknown to one that knows nobody else.
+	lookUpInterval = 3 * time.Second
+	// lookUpTimeout bounds one look.
+	lookUpTimeout = 2 * time.Second
+)
+
+// FollowRoutes keeps the routes at what the names of Routes.Peers stand for, until ctx ends. NATS would look a name up
+// once for a connection, take one of its addresses by chance, and be content if that was its own.
+func (b *Bus) FollowRoutes(ctx context.Context) error {
+	if b.routes == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	ticker := time.NewTicker(lookUpInterval)
+	defer ticker.Stop()
+	var known []string
+	for {
+		found := lookUp(ctx, b.log, b.routes.Peers, known)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !slices.Equal(found, known) {
+			if err := b.setRoutes(found); err != nil {
+				return err
+			}
+			known = found
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// setRoutes has the server connect to these addresses, and give up those that it was told before.
+func (b *Bus) setRoutes(addresses []string) error {
+	b.log.Debug("watch nodes looked up", "addresses", addresses)
+	options := b.options.Clone()
+	options.Routes = nil
+	for _, address := range addresses {
+		options.Routes = append(options.Routes, &url.URL{Scheme: "nats", Host: address})
+	}
+	if err := b.server.ReloadOptions(options); err != nil {
+		return fmt.Errorf("set routes to %v: %w", addresses, err)
+	}
+	b.options = options
+	return nil
+}
+
+// lookUp returns the addresses of peers, sorted. Where a name cannot be looked up, what was known stays.
+func lookUp(ctx context.Context, log *slog.Logger, peers, known []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
+	defer cancel()
+	var found []string
+	for _, peer := range peers {
+		host, port, err := net.SplitHostPort(peer)
+		if err != nil {
+			continue // Open has refused it
+		}
+		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+		if missing := new(net.DNSError); errors.As(err, &missing) && missing.IsNotFound {
+			continue // the node does not run, or not yet
+		}
+		if err != nil {
+			log.Debug("watch node not looked up", "peer", peer, "error", err)
+			return known
+		}
+		for _, address := range addresses {
+			found = append(found, net.JoinHostPort(address, port))
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// RouteTLS makes one configuration for both ends of routes from that of a server and that of a client, as NATS wants
+// it. Routes go to addresses, not names: so a node's certificate has to be valid for one of the peers' names or for
+// the address.
+func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
+	made := asServer.Clone()
+	made.NextProtos = nil
+	made.RootCAs = asClient.RootCAs
+	made.GetClientCertificate = asClient.GetClientCertificate
+	if made.Certificates == nil {
+		made.Certificates = asClient.Certificates
+	}
+	made.InsecureSkipVerify = true // of the name, which verify looks at
+	names := hosts(peers)
+	checkClient := asServer.VerifyConnection
+	made.VerifyConnection = func(state tls.ConnectionState) error {
+		if checkClient != nil {
+			if err := checkClient(state); err != nil {
+				return err
+			}
+		}
+		return verify(state, asClient.RootCAs, names)
+	}
+	return made
+}
+
+func hosts(peers []string) []string {
+	var names []string
+	for _, peer := range peers {
+		if host, _, err := net.SplitHostPort(peer); err == nil {
+			names = append(names, host)
+		}
+	}
+	return names
+}
+
+// verify checks that an authority vouches for the other end, and that it is a watch node by its certificate's names.
+func verify(state tls.ConnectionState, authorities *x509.CertPool, names []string) error {
+	if len(state.PeerCertificates) == 0 {
+		return errors.New("the other watch node shows no certificate")
+	}
+	leaf := state.PeerCertificates[0]
+	intermediates := x509.NewCertPool()
+	for _, certificate := range state.PeerCertificates[1:] {
+		intermediates.AddCert(certificate)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: authorities, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil }) {
+		return fmt.Errorf("the other watch node's certificate is valid for none of %v", names)
+	}
+	return nil
+}
+
+// RouteCount tells to how many other nodes there are routes.
+func (b *Bus) RouteCount() int { return b.server.NumRemotes() }
+
+// RouteAddress is where other nodes come in, nil without routes.
+func (b *Bus) RouteAddress() *net.TCPAddr {
+	if b.routes == nil {
+		return nil
+	}
+	return b.server.ClusterAddr()
+}

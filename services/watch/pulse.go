@@ -1,0 +1,92 @@
+package watch
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+const (
+	// pulseInterval is how often a watch node asks consensus for the newest revision.
+	pulseInterval = time.Second
+	// pulseTimeout bounds one question.
+	pulseTimeout = time.Second
+	// pulseTTL is how long after its last answer a node counts as well.
+	pulseTTL = 3 * time.Second
+	// lagBeatsMax is how many pulses in a row may find the broadcast behind before the ingester counts as unable.
+	lagBeatsMax = 3
+)
+
+// pulse keeps a watch node in touch with consensus, beside the broadcast. It asks for a revision that a quorum confirms,
+// and where the node has not reached, a pulse later, what it heard, the broadcast has failed it and the node reads the
+// rest. So nothing that NATS or other nodes do can hold up an event for longer than two pulses. It also tells whether
+// the node is of any use.
+type pulse struct {
+	log  *slog.Logger
+	feed ConfirmedFeed
+	// position is how far the node is, reach brings it to a revision.
+	position func() int64
+	reach    func(ctx context.Context, revision int64) error
+
+	newest  atomic.Int64
+	heardAt atomic.Int64 // nanoseconds since start
+	behind  atomic.Int64 // pulses in a row that found the broadcast behind
+	start   time.Time
+}
+
+// ConfirmedFeed is what a Feed can do besides where there are several watch nodes.
+type ConfirmedFeed interface {
+	Feed
+	// ReadIndex tells a revision that was the newest when it was asked, as a quorum confirms.
+	ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
+}
+
+// run asks until ctx ends; it fails for no other reason.
+func (p *pulse) run(ctx context.Context) error {
+	ticker := time.NewTicker(pulseInterval)
+	defer ticker.Stop()
+	for {
+		p.beat(ctx)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *pulse) beat(ctx context.Context) {
+	before := p.newest.Load()
+	asking, cancel := context.WithTimeout(ctx, pulseTimeout)
+	resp, err := p.feed.ReadIndex(asking, &consensusv1.ReadIndexRequest{})
+	cancel()
+	if err != nil {
+		if ctx.Err() == nil {
+			p.log.Warn("consensus does not confirm its revision", "error", err)
+		}
+		return
+	}
+	p.newest.Store(resp.GetRevision())
+	p.heardAt.Store(int64(time.Since(p.start)))
+	if p.position() >= before {
+		p.behind.Store(0)
+		return
+	}
+	p.behind.Add(1)
+	p.log.Debug("broadcast is behind, reading", "position", p.position(), "revision", before)
+	if err := p.reach(ctx, before); err != nil && ctx.Err() == nil {
+		p.log.Warn("cannot read what the broadcast did not bring", "error", err)
+	}
+}
+
+// well tells whether the node hears consensus.
+func (p *pulse) well() bool {
+	at := p.heardAt.Load()
+	return at > 0 && time.Since(p.start)-time.Duration(at) < pulseTTL
+}
+
+// able tells whether the node can ingest: it hears consensus, and its broadcast keeps up.
+func (p *pulse) able() bool { return p.well() && p.behind.Load() < lagBeatsMax }
