@@ -76,6 +76,7 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err := s.recoverInstall(); err != nil {
 		return nil, err
 	}
+	_, known := s.log.Identity()
 	if err := s.identify(cfg, log); err != nil {
 		return nil, err
 	}
@@ -83,7 +84,18 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err != nil {
 		return nil, err
 	}
-	return s, s.checkIndexes()
+	if err := s.checkIndexes(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !cfg.ForceNewCluster:
+		return s, s.forgetForced()
+	case known:
+		return s, s.force(*cfg, log)
+	default: // as with etcd, nothing is forced where there is no data
+		log.Warn("--force-new-cluster has no effect: there is no data to make a cluster of")
+		return s, nil
+	}
 }
 
 func openState(cfg Config, log *slog.Logger, fatal func(error)) (*mvcc.Store, error) {
@@ -110,6 +122,9 @@ func (s *stores) identify(cfg *Config, log *slog.Logger) error {
 	case !known && applied > 0:
 		return fmt.Errorf("%w: %s/member/state holds data and %s/member/log is empty: restore the log's directory, or the whole data directory from a snapshot", ErrForeignData, cfg.DataDir, cfg.DataDir)
 	case !known:
+		if err := cfg.found(); err != nil {
+			return err
+		}
 		return s.bootstrap(*cfg, log)
 	}
 	token, _, err := s.log.Blob(blobToken)

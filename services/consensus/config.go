@@ -34,6 +34,15 @@ type Config struct {
 	// one of them.
 	Join bool
 
+	// Found, unless nil, says at the first start what ClusterID, MemberID, ClusterToken, Members and Join say otherwise. It
+	// is not called where the data directory holds a member: what it costs to find out, and the mistakes that can be made
+	// with it, belong to the first start alone.
+	Found func() (Founding, error)
+
+	// ForceNewCluster makes the member the only one of its cluster, where its data directory holds one: the way back when
+	// most members are lost for good. It is done once; a later start with it does nothing until there was one without.
+	ForceNewCluster bool
+
 	// HeartbeatInterval is how long a tick of raft's clock is, ElectionTicks how many of them a follower waits for
 	// its leader.
 	HeartbeatInterval time.Duration
@@ -58,6 +67,15 @@ type Config struct {
 	Transport  Transport // nil where there are no other members
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil for no metrics
+}
+
+// Founding is what a member must be told once: see the fields of Config that have the same names.
+type Founding struct {
+	ClusterID    uint64
+	MemberID     uint64
+	ClusterToken string
+	Members      []*consensusv1.Member
+	Join         bool
 }
 
 // DefaultClusterToken is the token of a cluster that was given none.
@@ -97,6 +115,30 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// found lets Found say what it is there for.
+func (c *Config) found() error {
+	if c.Found == nil {
+		return nil
+	}
+	founding, err := c.Found()
+	if err != nil {
+		return err
+	}
+	c.ClusterID, c.MemberID, c.ClusterToken = founding.ClusterID, founding.MemberID, founding.ClusterToken
+	c.Members, c.Join = founding.Members, founding.Join
+	return c.checkIDs()
+}
+
+func (c Config) checkIDs() error {
+	switch {
+	case c.MemberID == raft.None || c.MemberID == raft.LocalAppendThread || c.MemberID == raft.LocalApplyThread:
+		return fmt.Errorf("member id %x is reserved", c.MemberID)
+	case c.ClusterID == 0:
+		return errors.New("the cluster id is not set")
+	}
+	return nil
+}
+
 // Validate reports everything that is wrong with the configuration, at once.
 func (c Config) Validate() error {
 	var problems []error
@@ -104,11 +146,8 @@ func (c Config) Validate() error {
 	if c.DataDir == "" {
 		complain("the data directory is not set")
 	}
-	if c.MemberID == raft.None || c.MemberID == raft.LocalAppendThread || c.MemberID == raft.LocalApplyThread {
-		complain("member id %x is reserved", c.MemberID)
-	}
-	if c.ClusterID == 0 {
-		complain("the cluster id is not set")
+	if c.Found == nil {
+		problems = append(problems, c.checkIDs())
 	}
 	if c.HeartbeatInterval <= 0 {
 		complain("heartbeat interval %s is not above zero", c.HeartbeatInterval)

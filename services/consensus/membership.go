@@ -27,6 +27,8 @@ type membership struct {
 	newest    atomic.Pointer[consensusv1.MembersResponse] // members ascending by id; immutable
 	transport Transport
 	self      uint64
+	// shunned are members that the log is about to remove, and who must not be listened to until it has. See stores.force.
+	shunned []uint64
 	// removed is closed once the member itself is removed.
 	removed chan struct{}
 }
@@ -75,11 +77,18 @@ func readMeta(store *mvcc.Store, name string, message proto.Message) error {
 // set makes a version the newest one.
 func (m *membership) set(version *consensusv1.MembersResponse) {
 	before := m.newest.Swap(version)
-	m.transport.SetPeers(version.GetMembers())
-	m.transport.SetRemoved(version.GetRemovedIds())
+	m.introduce(version)
 	if gone := slices.Contains(version.GetRemovedIds(), m.self); gone && !slices.Contains(before.GetRemovedIds(), m.self) {
 		close(m.removed)
 	}
+}
+
+// introduce tells the transport whom to talk to.
+func (m *membership) introduce(version *consensusv1.MembersResponse) {
+	m.transport.SetPeers(slices.DeleteFunc(slices.Clone(version.GetMembers()), func(member *consensusv1.Member) bool {
+		return slices.Contains(m.shunned, member.GetId())
+	}))
+	m.transport.SetRemoved(slices.Concat(version.GetRemovedIds(), m.shunned))
 }
 
 // list returns the members, ascending by id. They must not be changed.

@@ -1,6 +1,9 @@
 package quorate
 
-import "github.com/quoratedb/quorate/services/quorate/config"
+import (
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/member"
+)
 
 // Config is everything that can be set. Start from DefaultConfig: the zero value is not valid.
 type Config = config.Config
@@ -16,3 +19,6 @@ const (
 
 // ErrEtcdData is returned by Start when the data directory holds the data of etcd.
 var ErrEtcdData = config.ErrEtcdData
+
+// ErrBootstrapped is returned by Start when the other members know this one as started, but its data directory is empty.
+var ErrBootstrapped = member.ErrBootstrapped

@@ -1,6 +1,7 @@
 package quorate
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -40,15 +41,15 @@ type parts struct {
 
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
 // listeners, then data. If one fails, what was opened is closed.
-func open(c Config) (*parts, error) {
+func open(ctx context.Context, c Config) (*parts, error) {
 	p := &parts{name: c.Name, dataDir: c.Directory()}
-	if err := p.open(c); err != nil {
+	if err := p.open(ctx, c); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open(c Config) (err error) {
+func (p *parts) open(ctx context.Context, c Config) (err error) {
 	if p.log, p.closeLog, err = c.OpenLog(); err != nil {
 		return err
 	}
@@ -83,16 +84,16 @@ func (p *parts) open(c Config) (err error) {
 	if p.peers, err = member.OpenPeers(c, p.log, p.metrics); err != nil {
 		return err
 	}
-	return p.assemble(c, secrets)
+	return p.assemble(ctx, c, secrets)
 }
 
 // assemble makes the services and wires them to each other by direct calls.
-func (p *parts) assemble(c Config, secrets *tls.Config) (err error) {
+func (p *parts) assemble(ctx context.Context, c Config, secrets *tls.Config) (err error) {
 	advertised := c.AdvertiseClientURLs
 	if len(advertised) == 0 {
 		advertised = config.URLTexts(p.clients)
 	}
-	if p.member, err = member.New(c, advertised, p.peers, p.log, p.metrics); err != nil {
+	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics); err != nil {
 		return err
 	}
 	p.watch, err = watch.New(watch.Config{

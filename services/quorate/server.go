@@ -26,7 +26,7 @@ type Server struct {
 // Start checks the configuration, opens listeners and data, and runs the store until ctx ends, Close is called or a
 // part of it fails. It returns once clients are served.
 //
-// Errors are those of Config.Validate, ErrEtcdData, those of opening listeners and data (consensus.ErrForeignData among
+// Errors are those of Config.Validate, ErrEtcdData, ErrBootstrapped, those of opening listeners and data (consensus.ErrForeignData among
 // them), and the cause of ctx. Nothing is left running or open then.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
@@ -35,7 +35,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := open(c)
+	parts, err := open(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	// StrictReconfigCheck refuses changes of members that could cost the quorum.
 	StrictReconfigCheck bool
 	InitialClusterToken string
+	// ForceNewCluster makes the member the only one of its cluster, once, where DataDir holds one: the way back when most
+	// members are lost for good. Its data stays; the others must be added anew.
+	ForceNewCluster bool
 
 	// HeartbeatInterval is raft's tick, ElectionTimeout how long followers wait for a leader.
 	HeartbeatInterval time.Duration

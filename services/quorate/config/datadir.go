@@ -39,6 +39,23 @@ func (c Config) CheckDirectory() error {
 	return nil
 }
 
+// RememberDirectory returns what takes back that the directory was made for a member that did not come to be.
+func (c Config) RememberDirectory() (forget func() error) {
+	dir := c.Directory()
+	member := filepath.Join(dir, "member")
+	if Exists(member) {
+		return func() error { return nil }
+	}
+	hadDir := Exists(dir)
+	return func() error {
+		err := os.RemoveAll(member)
+		if !hadDir {
+			err = errors.Join(err, os.Remove(dir)) // its parents may have been made too, and do no harm
+		}
+		return err
+	}
+}
+
 // Exists tells whether there is such a file or directory.
 func Exists(path string) bool {
 	_, err := os.Stat(path)

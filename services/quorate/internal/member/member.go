@@ -20,12 +20,8 @@ import (
 // handOverTimeout bounds how long a stopping leader waits for another to take over.
 const handOverTimeout = 3 * time.Second
 
-// New opens the member's data. clientURLs are where clients reach the member, as the member list tells.
-func New(c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
-	founders, err := founding(c)
-	if err != nil {
-		return nil, err
-	}
+// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients reach the member, as the member list tells.
+func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
 	age, revisions, err := c.Retention()
 	if err != nil {
 		return nil, err
@@ -34,15 +30,14 @@ func New(c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, m
 	if token == consensus.DefaultClusterToken {
 		token = "" // probably not said at all: a directory of any cluster is fine then
 	}
+	var notFound error
+	forget := c.RememberDirectory()
 	opened, err := consensus.New(consensus.Config{
 		DataDir:            c.Directory(),
 		Name:               c.Name,
 		ClientURLs:         clientURLs,
-		ClusterID:          founders.ClusterID,
-		MemberID:           founders.MemberID,
 		ClusterToken:       token,
-		Members:            founders.Members,
-		Join:               founders.Join,
+		ForceNewCluster:    c.ForceNewCluster,
 		Transport:          peers.Transport,
 		LaxReconfiguration: !c.StrictReconfigCheck,
 		HeartbeatInterval:  c.HeartbeatInterval,
@@ -52,7 +47,14 @@ func New(c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, m
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
 		Logger:             log,
 		Registerer:         metrics,
+		Found: func() (found consensus.Founding, err error) {
+			found, notFound = finder{c, peers.client}.find(ctx)
+			return found, notFound
+		},
 	})
+	if notFound != nil {
+		return nil, errors.Join(notFound, forget())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir=%s: %w", c.Directory(), err)
 	}

@@ -20,6 +20,7 @@ type Peers struct {
 	*peer.Transport
 	endpoints []*config.Endpoint
 	server    *tls.Config // nil where no peer URL uses TLS
+	client    *tls.Config // nil likewise
 }
 
 // OpenPeers opens the listeners and makes the transport, which is idle until Run. With an error, what was opened is to be
@@ -29,7 +30,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	opened := &Peers{server: server}
+	opened := &Peers{server: server, client: client}
 	if opened.endpoints, err = config.Listen("listen-peer-urls", c.ListenPeerURLs); err != nil {
 		return opened, err
 	}

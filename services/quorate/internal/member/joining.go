@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,22 +17,6 @@ const (
 	joinTimeout = 10 * time.Second
 	joinRetry   = 250 * time.Millisecond
 )
-
-// founding is the cluster as the configuration describes it, or as its members do where it exists and this one is new.
-func founding(c config.Config) (config.Founding, error) {
-	if c.InitialClusterState == config.ClusterExisting && !config.Exists(filepath.Join(c.Directory(), "member", "log")) {
-		_, client, err := c.TLSForPeers()
-		if err != nil {
-			return config.Founding{}, err
-		}
-		return joining(context.Background(), c, client)
-	}
-	founders, err := c.Founders()
-	if err != nil {
-		return config.Founding{}, fmt.Errorf("--initial-cluster=%s: %w", c.InitialCluster, err)
-	}
-	return founders, nil
-}
 
 // joining asks the other members named in InitialCluster who belongs to the cluster, and finds this member among them.
 func joining(ctx context.Context, c config.Config, client *tls.Config) (config.Founding, error) {
@@ -55,8 +38,8 @@ func joining(ctx context.Context, c config.Config, client *tls.Config) (config.F
 	defer cancel()
 	for {
 		found, err := askWhoIsThere(ctx, c, others, client)
-		if err == nil {
-			return found, nil
+		if err == nil || errors.Is(err, ErrBootstrapped) {
+			return found, err
 		}
 		timer := time.NewTimer(joinRetry)
 		select {
@@ -79,6 +62,9 @@ func askWhoIsThere(ctx context.Context, c config.Config, others []string, client
 		}
 		for _, member := range members {
 			if config.SameURLs(member.GetPeerUrls(), c.InitialAdvertisePeerURLs) {
+				if len(member.GetClientUrls()) > 0 {
+					return config.Founding{}, bootstrapped(c, member.GetId(), url)
+				}
 				return config.Founding{ClusterID: clusterID, MemberID: member.GetId(), Members: members, Join: true}, nil
 			}
 		}
