@@ -102,6 +102,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	case <-ctx.Done():
 		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
 	}
+	p.peers.Await(ctx)
 	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
 	services.Start("watch", p.watch.Run)
 	services.Start("lease", p.lease.Run)

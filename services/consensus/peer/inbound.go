@@ -24,6 +24,7 @@ type inbound struct {
 	w       http.ResponseWriter
 	body    io.Reader
 	silence time.Duration
+	since   time.Time
 	bytes   prometheus.Counter
 
 	answer   frameWriter
@@ -61,7 +62,7 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	in := &inbound{
-		t: t, r: r, from: g.from, w: w, body: req.Body,
+		t: t, r: r, from: g.from, w: w, body: req.Body, since: time.Now(),
 		control: control, silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
 	}
 	t.greeting(r, g.from).write(w.Header())
@@ -106,7 +107,6 @@ func (in *inbound) accept() error {
 
 // welcome makes in the stream of its peer. The peer is there: if this member waits to try it again, it need not.
 func (t *Transport) welcome(in *inbound, g greeting) {
-	t.welcomeGuest(g.from, g.urls)
 	t.mu.Lock()
 	older := t.mu.inbound[g.from]
 	t.mu.inbound[g.from] = in
@@ -119,6 +119,7 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	if older != nil {
 		older.stop()
 	}
+	t.welcomeGuest(g.from, g.urls)
 	if l := (*t.links.Load())[g.from]; l != nil {
 		l.tryNow()
 	}

@@ -26,6 +26,9 @@ type link struct {
 	kick chan struct{}
 	// refused counts the attempts in a row that met a host where nothing listens; run's alone.
 	refused int
+	// tried is closed once the first attempt has come to something or nothing.
+	tried     chan struct{}
+	triedOnce sync.Once
 	// full is set from when the queue refused an append until it is read again, so that raft is told once.
 	full atomic.Bool
 
@@ -35,6 +38,7 @@ type link struct {
 		sync.Mutex
 		url   string    // of the last stream
 		since time.Time // zero while there is no stream
+		lost  time.Time // when the last one broke
 		rtt   time.Duration
 	}
 }
@@ -49,7 +53,7 @@ type linkMetrics struct {
 var errOtherURLs = errors.New("the peer has other URLs now")
 
 func newLink(t *Transport, id uint64, urls []string) *link {
-	l := &link{t: t, id: id, queue: newQueue(), kick: make(chan struct{}, 1)}
+	l := &link{t: t, id: id, queue: newQueue(), kick: make(chan struct{}, 1), tried: make(chan struct{})}
 	l.urls.Store(&urls)
 	label := hex(id)
 	l.count = linkMetrics{
@@ -67,6 +71,7 @@ func newLink(t *Transport, id uint64, urls []string) *link {
 // lock.
 func (l *link) start(r *run) {
 	if l.id == r.self {
+		l.triedOnce.Do(func() { close(l.tried) })
 		return
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
@@ -172,6 +177,10 @@ func (l *link) lastURL(attempt, urls int) bool { return (attempt+1)%urls == 0 }
 // URL a good one.
 func (l *link) attempt(ctx context.Context, r *run, url string) bool {
 	s, err := l.connect(ctx, r, url)
+	if err == nil {
+		l.established(r, url)
+	}
+	l.triedOnce.Do(func() { close(l.tried) })
 	if err != nil {
 		l.lost(ctx, r, url, err)
 		l.noteRefused(r, err)
@@ -179,11 +188,10 @@ func (l *link) attempt(ctx context.Context, r *run, url string) bool {
 	}
 	l.refused = 0
 	since := time.Now()
-	l.established(r, url, since)
 	err = s.serve(ctx)
 	l.count.disconnected.Inc()
 	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(0)
-	l.setActive(url, time.Time{})
+	l.setBroken(time.Now())
 	l.lost(ctx, r, url, err)
 	return time.Since(since) > backoffMax
 }
@@ -201,7 +209,13 @@ func (l *link) noteRefused(r *run, err error) {
 	}
 }
 
-func (l *link) established(r *run, url string, since time.Time) {
+// established notes that there is a stream to the peer. The peer counts as reached since its own stream came in, if that
+// was before: which of the two is made first says nothing of how well they reach each other.
+func (l *link) established(r *run, url string) {
+	since := time.Now()
+	if in, ok := l.t.inboundSince(l.id); ok && in.Before(since) {
+		since = in
+	}
 	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(1)
 	l.setActive(url, since)
 	l.t.notices.settled(l.id)
@@ -211,10 +225,16 @@ func (l *link) established(r *run, url string, since time.Time) {
 func (l *link) setActive(url string, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.url, l.mu.since = url, since
-	if since.IsZero() {
-		l.mu.rtt = 0
+	if since.Before(l.mu.lost) {
+		since = l.mu.lost
 	}
+	l.mu.url, l.mu.since = url, since
+}
+
+func (l *link) setBroken(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.since, l.mu.lost, l.mu.rtt = time.Time{}, at, 0
 }
 
 // lost says that the peer cannot be reached, and drops what waited for it: most of it raft will say anew, and old

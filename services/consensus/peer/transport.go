@@ -294,7 +294,30 @@ func (t *Transport) isRemoved(id uint64) bool {
 	return t.mu.removed[id]
 }
 
-// ActiveSince returns since when messages have been reaching a peer without interruption; false when they do not.
+// AwaitPeers waits until this member has tried to reach each peer, however that went, or until ctx ends. A member that
+// serves only then has a stream to all peers that were there before it.
+func (t *Transport) AwaitPeers(ctx context.Context) {
+	for _, l := range *t.links.Load() {
+		select {
+		case <-l.tried:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// inboundSince returns since when there has been a stream from a peer; false when there is none.
+func (t *Transport) inboundSince(id uint64) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if in := t.mu.inbound[id]; in != nil {
+		return in.since, true
+	}
+	return time.Time{}, false
+}
+
+// ActiveSince returns since when this member and a peer have been reaching each other without interruption; false when
+// there is no stream to it. As with etcd it begins with the first stream of either direction.
 func (t *Transport) ActiveSince(id uint64) (time.Time, bool) {
 	l := (*t.links.Load())[id]
 	if l == nil {

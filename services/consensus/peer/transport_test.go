@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -166,6 +167,38 @@ func TestReconnectsToAPeerThatComesBack(t *testing.T) {
 	introduce(a, b)
 	sendUntilReceived(t, a, b, heartbeat(a, b, 3))
 	sendUntilReceived(t, b, a, heartbeat(b, a, 4))
+}
+
+// Goal: a peer that was there all the time is not called unhealthy because the way back to it came up a moment later
+// ("etcdserver: unhealthy cluster" five seconds after a start). Method: a peer comes in before this member has a stream to it.
+func TestPeerIsActiveSinceItsFirstStream(t *testing.T) {
+	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	b.SetPeers(listed(a, b))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	in, connected := a.inboundSince(0xb)
+	require.True(t, connected)
+	since, active := a.ActiveSince(0xb)
+	require.True(t, active)
+	require.Equal(t, in, since)
+}
+
+// Goal: a member that serves has tried to reach its peers, and waits for none that does not answer. Method: one peer that is there,
+// one that refuses, and one that takes a connection and says nothing.
+func TestPeersAreAwaited(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	dead := &consensusv1.Member{Id: 0xdead, PeerUrls: []string{"http://127.0.0.1:1"}}
+	a.SetPeers(append(listed(a, b), dead))
+	a.AwaitPeers(t.Context())
+	_, active := a.ActiveSince(0xb)
+	require.True(t, active)
+
+	a.SetPeers(append(listed(a, b), &consensusv1.Member{Id: 0x51, PeerUrls: []string{"http://" + silent.Addr().String()}}))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a.AwaitPeers(ctx)
 }
 
 // Goal: a member with several URLs is reached by whichever works, and a change of URLs takes effect. Method: a dead URL

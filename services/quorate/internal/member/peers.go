@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
@@ -59,6 +60,18 @@ func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
 		group.Go(func() error { return p.Serve(ctx, e, secrets) })
 	}
 	return group.Wait()
+}
+
+// peersWait bounds what a member waits for its peers when it could serve. Connecting takes milliseconds, and happens while a
+// leader is elected; a peer whose host is gone should not hold up a restart.
+const peersWait = 500 * time.Millisecond
+
+// Await waits for the first streams to the other members, so that whoever uses a member that serves finds it connected
+// to those that were there before it. Members that are away hold it up for peersWait at most.
+func (p *Peers) Await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, peersWait)
+	defer cancel()
+	p.AwaitPeers(ctx)
 }
 
 // Close closes the listeners of peers that do not run (any more).
