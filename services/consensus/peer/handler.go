@@ -54,14 +54,26 @@ func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *htt
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
 		for _, ending := range []context.Context{r.ctx, req.Context()} {
-			stop := context.AfterFunc(ending, func() {
-				cancel()
-				// Whoever does not take its answer must not hold up the end.
-				_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(flushMax))
-			})
-			defer stop()
+			defer hurry(ending, w, cancel)()
 		}
 		serve(r, g, w, req.WithContext(ctx))
+	}
+}
+
+// hurry cancels a request when ending ends, and lets its answer take flushMax from then on: whoever does not take it must
+// not hold up the end. The function that it returns must be called before the handler returns, because there is no answer
+// any more then, and setting its deadline would crash the process.
+func hurry(ending context.Context, w http.ResponseWriter, cancel context.CancelFunc) func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ending, func() {
+		defer close(done)
+		cancel()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(flushMax))
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
 	}
 }
 
