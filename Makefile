@@ -114,13 +114,21 @@ conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV
 SERVER ?= bin/quorate
 RUN ?=
 
+# Members are swapped to the other build while they are used: of the same source by default, of a former commit with OTHER=.
+OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
+
 .PHONY: chaos
-chaos: build peers iproute2 ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5 ONLY=kill SERVER=...
-	go -C tests run ./chaos -server '$(SERVER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
-MEMBERS ?= 3,5
+chaos: build peers iproute2 $(filter bin/other/quorate,$(OTHER)) ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5tls ONLY=kill SERVER=... OTHER=...
+	go -C tests run ./chaos -server '$(SERVER)' -other '$(OTHER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
+MEMBERS ?= 3,5tls,7
 SEED ?= 0
 DURATION ?= 3m
 ONLY ?=
+
+.PHONY: bin/other/quorate
+bin/other/quorate:
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-X main.version=other' -o $(CURDIR)/$@ ./cmd/quorate
 
 .PHONY: failover
 failover: build peers iproute2 ## Measure the time without a successful write when the leader is lost, beside etcd's (root); LOSSES=5

@@ -12,6 +12,7 @@ tool (
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/cockroachdb/datadriven v1.0.3-0.20250407164829-2945557346d5
+	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/quoratedb/quorate/services/quorate v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.11.1
 	go.etcd.io/etcd/api/v3 v3.7.1

@@ -27,6 +27,7 @@ import (
 // options are the command line.
 type options struct {
 	server   string
+	other    string
 	members  string
 	seed     uint64
 	duration time.Duration
@@ -38,7 +39,8 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.server, "server", "bin/quorate", "the server to run, from the repository's root")
-	flag.StringVar(&o.members, "members", "3,5", "how many members, a run for each number")
+	flag.StringVar(&o.other, "other", "", "another build of the server, to which members are swapped")
+	flag.StringVar(&o.members, "members", "3,5", "how many members, a run for each number; with TLS where a number ends in tls")
 	flag.Uint64Var(&o.seed, "seed", 0, "what chooses faults and operations; 0 takes a new one")
 	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long each run injects faults")
 	flag.StringVar(&o.dir, "dir", "bin/chaos", "where the logs of members go")
@@ -76,6 +78,12 @@ func run(o options) (int, error) {
 		}
 	}
 	o.server, o.dir = strings.Join(servers, ","), fromRoot(o.dir)
+	if o.other != "" {
+		o.other = fromRoot(o.other)
+		if _, err := os.Stat(o.other); err != nil {
+			return 1, err
+		}
+	}
 	if o.failover > 0 {
 		return sandbox.Run(o.args()...)
 	}
@@ -94,7 +102,7 @@ func run(o options) (int, error) {
 // args are the options as a command line.
 func (o options) args() []string {
 	return []string{
-		"-server=" + o.server, "-members=" + o.members, "-seed=" + strconv.FormatUint(o.seed, 10),
+		"-server=" + o.server, "-other=" + o.other, "-members=" + o.members, "-seed=" + strconv.FormatUint(o.seed, 10),
 		"-duration=" + o.duration.String(), "-dir=" + o.dir, "-only=" + o.only,
 		"-failover=" + strconv.Itoa(o.failover),
 	}

@@ -16,9 +16,9 @@ const longGap = time.Second
 
 // print writes the report, deletes the members' logs unless something failed, and reports whether nothing did.
 func (r *round) print(out io.Writer, verdicts []check.Verdict, failure error) bool {
-	fmt.Fprintf(out, "\n%d members of %s, seed %d, %v\n", r.members, r.server, r.seed, r.duration)
+	fmt.Fprintf(out, "\n%s members of %s, seed %d, %v\n", r.options.members, r.server, r.seed, r.duration)
 	for _, skipped := range r.skipped {
-		fmt.Fprintf(out, "  NOT DONE ON THIS MACHINE: %s\n", skipped)
+		fmt.Fprintf(out, "  NOT DONE: %s\n", skipped)
 	}
 	if r.faults != nil {
 		r.printFaults(out)
@@ -55,8 +55,8 @@ func (r *round) print(out io.Writer, verdicts []check.Verdict, failure error) bo
 		os.RemoveAll(r.dir)
 		return true
 	}
-	fmt.Fprintf(out, "  logs of members: %s\n  again: make chaos SEED=%d DURATION=%v MEMBERS=%d ONLY='%s' SERVER=%s\n",
-		r.dir, r.seed, r.duration, r.members, r.only, r.server)
+	fmt.Fprintf(out, "  logs of members: %s\n  again: make chaos SEED=%d DURATION=%v MEMBERS=%s ONLY='%s' SERVER=%s OTHER=%s\n",
+		r.dir, r.seed, r.duration, r.options.members, r.only, r.server, r.other)
 	return false
 }
 
@@ -80,8 +80,8 @@ func (r *round) printUse(out io.Writer) {
 	for _, w := range r.record.Watchers {
 		events += len(w.Events)
 	}
-	fmt.Fprintf(out, "  %d operations, of them %d writes and %d without an answer; %d leases; %d events at %d watchers\n",
-		len(r.record.Operations), writes, unknown, len(r.record.Leases), events, len(r.record.Watchers))
+	fmt.Fprintf(out, "  %d operations, of them %d writes and %d without an answer; %d requests failed; %d leases; %d events at %d watchers\n",
+		len(r.record.Operations), writes, unknown, len(r.record.Failures), len(r.record.Leases), events, len(r.record.Watchers))
 	fmt.Fprintf(out, "  without a successful write for more than %v:", longGap)
 	gaps := gaps(r.record.Operations, time.Duration(0), r.calm[len(r.calm)-1].Begin)
 	for _, gap := range gaps {

@@ -26,6 +26,8 @@ const (
 	spareHosts = 1
 	// leasesWithin is how long the leases of the last moments may take to go: the longest life that a store gives, and the allowance.
 	leasesWithin = 5*time.Second + check.ExpiryAllowance
+	// tlsSuffix marks a number of members that talk TLS.
+	tlsSuffix = "tls"
 	// searchWithin bounds porcupine's search.
 	searchWithin = time.Minute
 )
@@ -37,6 +39,7 @@ var serverArgs = []string{"--snapshot-count=200", "--snapshot-catchup-entries=10
 type round struct {
 	options
 	members int
+	tls     bool
 	begin   time.Time
 	cluster *cluster.Cluster
 	network *network.Network
@@ -50,12 +53,12 @@ type round struct {
 
 // inside runs a round in the sandbox and reports. It returns the exit code.
 func inside(ctx context.Context, o options) (int, error) {
-	members, err := strconv.Atoi(o.members)
-	if err != nil {
+	r := &round{options: o, tls: strings.HasSuffix(o.members, tlsSuffix)}
+	var err error
+	if r.members, err = strconv.Atoi(strings.TrimSuffix(o.members, tlsSuffix)); err != nil {
 		return 1, fmt.Errorf("members: %w", err)
 	}
-	r := &round{options: o, members: members}
-	r.dir = filepath.Join(o.dir, fmt.Sprintf("%d-members-seed-%d", members, o.seed))
+	r.dir = filepath.Join(o.dir, fmt.Sprintf("%s-members-seed-%d", o.members, o.seed))
 	if err := errors.Join(os.RemoveAll(r.dir), os.MkdirAll(r.dir, 0o755)); err != nil {
 		return 1, err
 	}
@@ -76,7 +79,10 @@ func (r *round) build() (err error) {
 	if r.network, err = network.New(r.members+spareHosts, r.seed); err != nil {
 		return err
 	}
-	r.cluster, err = cluster.New(cluster.Config{Binary: r.server, Args: serverArgs, Members: r.members, Network: r.network, Logs: r.dir, Disks: sandbox.Disks})
+	r.cluster, err = cluster.New(cluster.Config{
+		Binary: r.server, Other: r.other, Args: serverArgs, Members: r.members, Network: r.network, TLS: r.tls, Held: true,
+		Logs: r.dir, Disks: sandbox.Disks,
+	})
 	return err
 }
 
@@ -90,7 +96,9 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	r.begin = time.Now()
-	work, err := workload.New(r.cluster.Endpoints(), r.seed, r.begin)
+	work, err := workload.New(workload.Config{
+		Dial: r.cluster.Dial, Endpoints: r.cluster.Endpoints(), Spare: r.cluster.SpareEndpoints(), Seed: r.seed, Begin: r.begin,
+	})
 	if err != nil {
 		return err
 	}
@@ -130,7 +138,11 @@ func (r *round) chosen(only *regexp.Regexp) []nemesis.Fault {
 	if err != nil {
 		r.skipped = append(r.skipped, fmt.Sprintf("clock jumps: %v", err))
 	}
-	catalogue := [][]nemesis.Fault{nemesis.Processes(), nemesis.Links(), nemesis.Membership(), clocks}
+	builds, err := nemesis.Builds(r.cluster)
+	if err != nil {
+		r.skipped = append(r.skipped, fmt.Sprintf("changes of the program: %v", err))
+	}
+	catalogue := [][]nemesis.Fault{nemesis.Processes(), nemesis.Disks(), nemesis.Links(), nemesis.Membership(), clocks, builds}
 	if strings.HasPrefix(r.only, "sabotage") {
 		catalogue = [][]nemesis.Fault{nemesis.Sabotage()}
 	}
@@ -159,5 +171,6 @@ func (r *round) judge(failure error) []check.Verdict {
 		check.Watches(stored, r.record.Watchers),
 		check.Leases(r.record.Leases, r.record.Watchers, r.calm),
 		check.NoLeases(r.states),
+		check.Failures(r.record.Failures, r.cluster.Outages(r.begin), len(r.record.Operations)+len(r.record.Failures)),
 	}
 }

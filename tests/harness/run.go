@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,9 +62,13 @@ func Main(m *testing.M, use func(*Server), args ...string) int {
 }
 
 // Dial connects a client of its own to one endpoint, or to several that it uses in turn.
-func Dial(endpoints ...string) (*clientv3.Client, error) {
+func Dial(endpoints ...string) (*clientv3.Client, error) { return DialTLS(nil, endpoints...) }
+
+// DialTLS is Dial with TLS, unless secrets is nil.
+func DialTLS(secrets *tls.Config, endpoints ...string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints:   endpoints,
+		TLS:         secrets,
 		DialTimeout: 10 * time.Second,
 		// A restarted server is to be found again at once.
 		BackoffWaitBetween: 20 * time.Millisecond,

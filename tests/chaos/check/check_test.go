@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/tests/chaos/history"
 )
@@ -207,4 +210,16 @@ func TestLeasesThatGoWrong(t *testing.T) {
 		v := r.judge()["leases"]
 		require.Empty(t, v.Violations, name)
 	}
+}
+
+// Goal: requests that hang, and errors that are none of etcd's, are found. Method: change how requests ended.
+func TestFailuresThatNoServerMayGive(t *testing.T) {
+	refuse(t, []broken{
+		{"no answer of a member that runs", func(r *run) { r.outages = nil }, "errors", "though the member ran"},
+		{"no answer after the outage", func(r *run) { r.outages[0].Begin, r.outages[0].End = 0, time.Second }, "errors", "though the member ran"},
+		{"no answer during the outage of another", func(r *run) { r.outages[0].Endpoint = "m1" }, "errors", "though the member ran"},
+		{"error that is nobody's", func(r *run) { r.failures[0].Error = status.Error(codes.Unknown, "reach the leader: EOF") }, "errors", "EOF"},
+		{"cancelled, but not by the client", func(r *run) { r.failures[0].Error = rpctypes.Error(rpctypes.ErrGRPCCanceled) }, "errors", "request canceled"},
+		{"error of another kind", func(r *run) { r.failures[0].Error = rpctypes.ErrEmptyKey }, "errors", "key is not provided"},
+	})
 }

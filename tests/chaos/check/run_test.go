@@ -1,7 +1,12 @@
 package check
 
 import (
+	"context"
 	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/tests/chaos/history"
 )
@@ -13,6 +18,8 @@ type run struct {
 	watchers []history.Watcher
 	leases   []history.Lease
 	calm     []history.Calm
+	failures []history.Failure
+	outages  []history.Outage
 }
 
 // Names of what the run writes.
@@ -81,6 +88,14 @@ func good() *run {
 			Renewals: []history.Renewal{{Call: leaseTime, Return: leaseTime, TTL: leaseTTL}},
 		}},
 		calm: []history.Calm{{End: time.Minute}},
+		failures: []history.Failure{
+			{Request: "get", Endpoint: "m1", Call: time.Second, Return: 9 * time.Second, Error: rpctypes.ErrTimeout},
+			{Request: "get", Endpoint: "m1", Call: time.Second, Return: 2 * time.Second, Error: status.Error(codes.Unavailable, "connection refused")},
+			{Request: "get", Endpoint: "m1", Call: time.Second, Return: 3 * time.Second, Error: context.DeadlineExceeded},
+			{Request: "get", Endpoint: "m2", Call: time.Second, Return: 16 * time.Second, Error: context.DeadlineExceeded, Abandoned: true},
+			{Request: "get", Call: time.Second, Return: 16 * time.Second, Error: context.DeadlineExceeded, Abandoned: true},
+		},
+		outages: []history.Outage{{Endpoint: "m2", Begin: 10 * time.Second, End: 20 * time.Second}},
 	}
 	w := history.Watcher{Name: "w", From: 1, Reached: 7}
 	for i, revision := range stored() {
@@ -110,5 +125,6 @@ func (r *run) judge() map[string]Verdict {
 		"watches":    Watches(all, r.watchers),
 		"leases":     Leases(r.leases, r.watchers, r.calm),
 		"end":        NoLeases(r.states),
+		"errors":     Failures(r.failures, r.outages, len(r.ops)+len(r.failures)),
 	}
 }

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/chaos/certs"
+	"github.com/quoratedb/quorate/tests/chaos/disk"
 	"github.com/quoratedb/quorate/tests/chaos/network"
-	"github.com/quoratedb/quorate/tests/chaos/sandbox"
 	"github.com/quoratedb/quorate/tests/harness"
 )
 
@@ -28,45 +30,54 @@ const (
 // Config says what to run.
 type Config struct {
 	Binary string
+	// Other is another build that a member can be swapped to; empty if there is none.
+	Other string
 	// Args follow the ones that place a member.
 	Args []string
 	// Members is how many there are at first, on the first hosts of the network; the other hosts are spare.
 	Members int
 	Network *network.Network
+	// TLS has members and clients prove to each other who they are.
+	TLS bool
+	// Held lets disks be slowed and stalled, which costs some time per write.
+	Held bool
 	// Logs is an existing folder that keeps what members print, Disks one whose mounts are the sandbox's own.
 	Logs, Disks string
 }
 
-// Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Endpoints and Deaths.
+// Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Dial, Endpoints, Deaths and Outages.
 type Cluster struct {
 	// Members are all hosts, spare ones too.
-	Members []*Member
-	config  Config
-	mu      struct {
+	Members   []*Member
+	config    Config
+	authority *certs.Authority // nil without TLS
+	mu        struct {
 		sync.Mutex
-		deaths []string
+		deaths  []string
+		outages []*outage
 	}
 }
 
 // New makes disks and clients. It starts no process.
 func New(config Config) (*Cluster, error) {
 	c := &Cluster{config: config}
-	var initial []string
-	for i, host := range config.Network.Hosts {
-		m := &Member{Index: i, Host: host, cluster: c, disk: filepath.Join(config.Disks, host.Name), state: "new"}
-		if err := os.MkdirAll(m.disk, 0o755); err != nil {
-			return nil, err
-		}
-		if err := sandbox.Tmpfs(m.disk, diskBytes); err != nil {
-			return nil, err
-		}
-		client, err := harness.Dial(m.Endpoint())
+	if config.TLS {
+		authority, err := certs.New(filepath.Join(config.Disks, "certs"))
 		if err != nil {
 			return nil, err
 		}
-		m.Client = client
+		c.authority = authority
+	}
+	var initial []string
+	for i, host := range config.Network.Hosts {
+		m, err := c.newMember(i, host)
+		if err != nil {
+			return nil, fmt.Errorf("host %s: %w", host.Name, err)
+		}
 		if m.joined = i < config.Members; m.joined {
 			initial = append(initial, m.Name()+"="+m.PeerURL())
+		} else {
+			c.down(m)
 		}
 		c.Members = append(c.Members, m)
 	}
@@ -74,6 +85,32 @@ func New(config Config) (*Cluster, error) {
 		m.started = strings.Join(initial, ",")
 	}
 	return c, nil
+}
+
+func (c *Cluster) newMember(index int, host network.Host) (m *Member, err error) {
+	m = &Member{Index: index, Host: host, cluster: c, binary: c.config.Binary, state: "new"}
+	if m.disk, err = disk.New(filepath.Join(c.config.Disks, host.Name), diskBytes, c.config.Held); err != nil {
+		return nil, err
+	}
+	if c.authority != nil {
+		if m.certificate, err = c.authority.Issue(host.Name, host.Client, host.Peer); err != nil {
+			return nil, err
+		}
+	}
+	m.Client, err = c.Dial(m.Endpoint())
+	return m, err
+}
+
+// Dial connects a client of its own to one endpoint, or to several that it uses in turn.
+func (c *Cluster) Dial(endpoints ...string) (*clientv3.Client, error) {
+	if c.authority == nil {
+		return harness.Dial(endpoints...)
+	}
+	secrets, err := c.authority.Client("client")
+	if err != nil {
+		return nil, err
+	}
+	return harness.DialTLS(secrets, endpoints...)
 }
 
 // Start starts the first members and waits until all serve.
@@ -91,7 +128,9 @@ func (c *Cluster) Close() {
 	for _, m := range c.Members {
 		_ = m.Kill()
 		m.Client.Close()
-		_ = sandbox.Unmount(m.disk)
+	}
+	for _, m := range c.Members {
+		_ = m.disk.Close()
 	}
 }
 
@@ -115,6 +154,15 @@ func (c *Cluster) Endpoints() []string {
 	return endpoints
 }
 
+// SpareEndpoints are those of the hosts that have no member at first.
+func (c *Cluster) SpareEndpoints() []string {
+	var endpoints []string
+	for _, m := range c.Members[c.config.Members:] {
+		endpoints = append(endpoints, m.Endpoint())
+	}
+	return endpoints
+}
+
 // Healthy waits until every member that belongs to the cluster answers a linearizable read.
 func (c *Cluster) Healthy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
@@ -127,6 +175,7 @@ func (c *Cluster) Healthy(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s does not serve: %w", m.Name(), err)
 		}
+		c.up(m)
 	}
 	return nil
 }
@@ -162,6 +211,24 @@ func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 	})
 	return leader, err
 }
+
+// LeaderOtherThan waits until a running member other than one leads.
+func (c *Cluster) LeaderOtherThan(ctx context.Context, old *Member) (*Member, error) {
+	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
+	defer cancel()
+	var leader *Member
+	err := again(ctx, func(ctx context.Context) error {
+		var err error
+		if leader, err = c.Leader(ctx); err == nil && leader == old {
+			err = fmt.Errorf("%s still leads", old.Name())
+		}
+		return err
+	})
+	return leader, err
+}
+
+// HasOther reports whether members can be swapped to another build.
+func (c *Cluster) HasOther() bool { return c.config.Other != "" }
 
 // Deaths are the processes that ended although nobody had them end.
 func (c *Cluster) Deaths() []string {

@@ -12,8 +12,9 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/quoratedb/quorate/tests/chaos/certs"
+	"github.com/quoratedb/quorate/tests/chaos/disk"
 	"github.com/quoratedb/quorate/tests/chaos/network"
-	"github.com/quoratedb/quorate/tests/chaos/sandbox"
 )
 
 const (
@@ -32,12 +33,14 @@ type Member struct {
 	// Client talks to this member alone.
 	Client *clientv3.Client
 
-	cluster *Cluster
-	disk    string
-	joined  bool // it is, or is being made, a member of the cluster
-	paused  bool
-	started string // the value of its initial-cluster flag
-	state   string // new or existing
+	cluster     *Cluster
+	binary      string
+	disk        *disk.Disk
+	certificate certs.Files // of no use without TLS
+	joined      bool        // it is, or is being made, a member of the cluster
+	paused      bool
+	started     string // the value of its initial-cluster flag
+	state       string // new or existing
 	// full is set while the disk is: the process may end by itself then.
 	full    atomic.Bool
 	process *process
@@ -50,7 +53,14 @@ func (m *Member) Name() string { return m.Host.Name }
 func (m *Member) Endpoint() string { return m.Host.Client + ":2379" }
 
 // PeerURL is where the other members find it.
-func (m *Member) PeerURL() string { return "http://" + m.Host.Peer + ":2380" }
+func (m *Member) PeerURL() string { return m.scheme() + m.Host.Peer + ":2380" }
+
+func (m *Member) scheme() string {
+	if m.cluster.authority != nil {
+		return "https://"
+	}
+	return "http://"
+}
 
 // PID is the id of its process.
 func (m *Member) PID() int { return m.process.cmd.Process.Pid }
@@ -62,10 +72,10 @@ func (m *Member) Running() bool { return m.process != nil && m.process.running()
 func (m *Member) Joined() bool { return m.joined }
 
 func (m *Member) args() []string {
-	client := "http://" + m.Endpoint()
-	return append([]string{
+	client := m.scheme() + m.Endpoint()
+	args := []string{
 		"--name=" + m.Name(),
-		"--data-dir=" + filepath.Join(m.disk, "data"),
+		"--data-dir=" + filepath.Join(m.disk.Path(), "data"),
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + m.PeerURL(),
@@ -73,7 +83,16 @@ func (m *Member) args() []string {
 		"--initial-cluster=" + m.started,
 		"--initial-cluster-state=" + m.state,
 		"--initial-cluster-token=chaos",
-	}, m.cluster.config.Args...)
+	}
+	if m.cluster.authority != nil {
+		for _, side := range []string{"", "peer-"} {
+			args = append(args,
+				"--"+side+"cert-file="+m.certificate.Cert, "--"+side+"key-file="+m.certificate.Key,
+				"--"+side+"trusted-ca-file="+m.cluster.authority.CA(), "--"+side+"client-cert-auth",
+			)
+		}
+	}
+	return append(args, m.cluster.config.Args...)
 }
 
 // Launch starts the process as it was started before, and does not wait until it serves.
@@ -82,7 +101,8 @@ func (m *Member) Launch() error {
 		return fmt.Errorf("%s runs already", m.Name())
 	}
 	m.paused = false
-	p, err := launch(m.Host.Name, m.cluster.logFile(m), m.cluster.config.Binary, m.args(), func(state string) {
+	p, err := launch(m.Host.Name, m.cluster.logFile(m), m.binary, m.args(), func(state string) {
+		m.cluster.down(m)
 		if !m.full.Load() {
 			m.cluster.died(m, state)
 		}
@@ -91,11 +111,21 @@ func (m *Member) Launch() error {
 	return err
 }
 
+// Swap has the member run the other build, or the first one again, from its next Launch on.
+func (m *Member) Swap() {
+	if m.binary == m.cluster.config.Binary {
+		m.binary = m.cluster.config.Other
+	} else {
+		m.binary = m.cluster.config.Binary
+	}
+}
+
 // Kill ends the process as a crash does, if it runs.
 func (m *Member) Kill() error {
 	if m.process == nil {
 		return nil
 	}
+	m.cluster.down(m)
 	m.process.tolerated.Store(true)
 	if err := m.process.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -107,6 +137,7 @@ func (m *Member) Kill() error {
 
 // Stop asks the process to end and waits for that.
 func (m *Member) Stop() error {
+	m.cluster.down(m)
 	m.process.tolerated.Store(true)
 	if err := m.process.signal(syscall.SIGTERM); err != nil {
 		return err
@@ -124,6 +155,7 @@ func (m *Member) Stop() error {
 // Pause freezes the process until Resume.
 func (m *Member) Pause() error {
 	m.paused = true
+	m.cluster.down(m)
 	return m.process.signal(syscall.SIGSTOP)
 }
 
@@ -133,19 +165,24 @@ func (m *Member) Resume() error {
 	return m.process.signal(syscall.SIGCONT)
 }
 
+// StallDisk has every write of the member wait until ResumeDisk.
+func (m *Member) StallDisk() { m.disk.Stall() }
+
+// SlowDisk has every write of the member take so much longer until ResumeDisk.
+func (m *Member) SlowDisk(by time.Duration) { m.disk.Slow(by) }
+
+// ResumeDisk undoes StallDisk and SlowDisk.
+func (m *Member) ResumeDisk() { m.disk.Resume() }
+
 // FillDisk leaves the member next to no room on its disk until FreeDisk. The process may end because of that.
 func (m *Member) FillDisk() error {
 	m.full.Store(true)
-	used, err := sandbox.Used(m.disk)
-	if err != nil {
-		return err
-	}
-	return sandbox.Resize(m.disk, used+roomBytes)
+	return m.disk.Fill(roomBytes)
 }
 
 // FreeDisk gives the room back, and waits until the member serves. One that has given up, or does so now, is started again.
 func (m *Member) FreeDisk(ctx context.Context) error {
-	if err := sandbox.Resize(m.disk, diskBytes); err != nil {
+	if err := m.disk.Free(); err != nil {
 		return err
 	}
 	defer m.full.Store(false)
@@ -163,7 +200,10 @@ func (m *Member) FreeDisk(ctx context.Context) error {
 }
 
 // Wipe deletes what the member has stored. Its process must have ended.
-func (m *Member) Wipe() error { return os.RemoveAll(filepath.Join(m.disk, "data")) }
+func (m *Member) Wipe() error { return os.RemoveAll(m.data()) }
+
+// data is where the member's data directory is to be changed; its process uses another path.
+func (m *Member) data() string { return filepath.Join(m.disk.Files(), "data") }
 
 // ID is the member's id as it says itself.
 func (m *Member) ID(ctx context.Context) (uint64, error) {
@@ -185,7 +225,7 @@ func (m *Member) Save() error {
 	if err := os.RemoveAll(m.saved()); err != nil {
 		return err
 	}
-	return os.CopyFS(m.saved(), os.DirFS(filepath.Join(m.disk, "data")))
+	return os.CopyFS(m.saved(), os.DirFS(m.data()))
 }
 
 // Restore puts the copy of the last Save in the place of what the member has stored since. Its process must have ended.
@@ -193,7 +233,7 @@ func (m *Member) Restore() error {
 	if err := m.Wipe(); err != nil {
 		return err
 	}
-	return os.Rename(m.saved(), filepath.Join(m.disk, "data"))
+	return os.Rename(m.saved(), m.data())
 }
 
-func (m *Member) saved() string { return filepath.Join(m.disk, "saved") }
+func (m *Member) saved() string { return filepath.Join(m.disk.Files(), "saved") }

@@ -38,6 +38,14 @@ func (c *Cluster) Remove(ctx context.Context, m *Member) error {
 
 // Add makes a host that stores nothing a learner, starts it, and makes it a voter once it has caught up.
 func (c *Cluster) Add(ctx context.Context, m *Member) error {
+	if err := c.AddLearner(ctx, m); err != nil {
+		return err
+	}
+	return c.Promote(ctx, m)
+}
+
+// AddLearner makes a host that stores nothing a learner, and starts it.
+func (c *Cluster) AddLearner(ctx context.Context, m *Member) error {
 	err := c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
 		if find(members, m) == nil {
 			added, err := client.MemberAddAsLearner(ctx, []string{m.PeerURL()})
@@ -64,10 +72,12 @@ func (c *Cluster) Add(ctx context.Context, m *Member) error {
 		return fmt.Errorf("add %s: %w", m.Name(), err)
 	}
 	m.joined = true
-	if err := m.Launch(); err != nil {
-		return err
-	}
-	err = c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
+	return m.Launch()
+}
+
+// Promote makes a learner a voter once it has caught up.
+func (c *Cluster) Promote(ctx context.Context, m *Member) error {
+	err := c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
 		known := find(members, m)
 		if known == nil {
 			return errors.New("an added member is not in the list")

@@ -48,12 +48,5 @@ func jumpAll(_ context.Context, s *Scene) (string, heal, error) {
 		details += detail + "; "
 		heals = append(heals, undo)
 	}
-	return details, func(ctx context.Context) error {
-		for _, undo := range heals {
-			if err := undo(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
+	return details, each(heals), nil
 }

@@ -16,6 +16,9 @@ func Membership() []Fault {
 		{Name: "wipe the leader and add it anew", strike: onLeaderOf(replace)},
 		{Name: "add a member, kill the leader, remove it again", strike: grow},
 		{Name: "add a member, remove the leader, undo both", strike: swapLeader},
+		{Name: "add a learner, kill the leader, promote it, remove it", strike: learn(onLeader(kill))},
+		{Name: "add a learner, freeze the leader, promote it, remove it", strike: learn(onLeader(freeze))},
+		{Name: "add a learner, kill it, promote it, remove it", strike: learn(onSpare(kill))},
 		{Name: "move the leader", strike: moveLeader},
 	}
 }
@@ -81,6 +84,37 @@ func grow(ctx context.Context, s *Scene) (string, heal, error) {
 		}
 		return s.Cluster.Remove(ctx, spare)
 	}, nil
+}
+
+// learn has something happen while there is a learner, which is made a voter after that.
+func learn(do func(context.Context, *Scene) (string, heal, error)) func(context.Context, *Scene) (string, heal, error) {
+	return func(ctx context.Context, s *Scene) (string, heal, error) {
+		learner, err := s.spare()
+		if err != nil {
+			return "", nil, err
+		}
+		if err := s.Cluster.AddLearner(ctx, learner); err != nil {
+			return learner.Name(), nil, err
+		}
+		detail, undo, err := do(ctx, s)
+		return learner.Name() + ", meanwhile " + detail, func(ctx context.Context) error {
+			if err := undo(ctx); err != nil {
+				return err
+			}
+			if err := s.Cluster.Promote(ctx, learner); err != nil {
+				return err
+			}
+			return s.Cluster.Remove(ctx, learner)
+		}, err
+	}
+}
+
+// onSpare does something to the member that was added last.
+func onSpare(do strikeOne) func(context.Context, *Scene) (string, heal, error) {
+	return func(_ context.Context, s *Scene) (string, heal, error) {
+		joined := s.Cluster.Joined()
+		return do(joined[len(joined)-1])
+	}
 }
 
 func swapLeader(ctx context.Context, s *Scene) (string, heal, error) {

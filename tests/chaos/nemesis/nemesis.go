@@ -16,12 +16,7 @@ const (
 	holdMin, holdSpread = 2 * time.Second, 3 * time.Second
 	// calmMin and calmSpread say how long all is well between two faults: some leases are to end in it.
 	calmMin, calmSpread = 3 * time.Second, 5 * time.Second
-	// roughOneIn is how many faults of members come with a rough network each.
-	roughOneIn = 3
 )
-
-// rough is a network that works, badly.
-var rough = network.Link{Delay: 5 * time.Millisecond, Jitter: 40 * time.Millisecond, Loss: 0.05, Repeat: 0.02}
 
 // Scene is what faults are done to.
 type Scene struct {
@@ -90,19 +85,17 @@ type run struct {
 
 func (r *run) inject(ctx context.Context, fault Fault) error {
 	done := Injected{Name: fault.Name, Begin: time.Since(r.begin)}
-	roughly := !fault.onNetwork && r.scene.Random.IntN(roughOneIn) == 0
-	if roughly {
-		r.scene.Network.SetAll(rough)
+	how, settle := "", r.scene.Network.Heal
+	if !fault.onNetwork {
+		how, settle = r.scene.disturb(ctx)
 	}
 	detail, undo, err := fault.strike(ctx, r.scene)
-	if done.Detail = detail; roughly {
-		done.Detail += ", on a rough network"
-	}
+	done.Detail = detail + how
 	if err == nil {
 		err = pause(ctx, holdMin, holdSpread, r.scene.Random)
 	}
 	done.Heal = time.Since(r.begin)
-	r.scene.Network.Heal()
+	settle()
 	if undo != nil && err == nil {
 		err = undo(ctx)
 	}

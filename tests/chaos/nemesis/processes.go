@@ -2,23 +2,40 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/quoratedb/quorate/tests/chaos/cluster"
 )
 
-// Processes are the faults of members' processes and disks.
+// Processes are the faults of members' processes.
 func Processes() []Fault {
 	return []Fault{
 		{Name: "kill the leader", strike: onLeader(kill)},
 		{Name: "kill a follower", strike: onFollower(kill)},
-		{Name: "kill all members", strike: killAll},
+		{Name: "kill a majority", strike: onSome(majority, kill)},
+		{Name: "kill all members", strike: onSome(everyone, kill)},
 		{Name: "freeze the leader", strike: onLeader(freeze)},
 		{Name: "freeze a follower", strike: onFollower(freeze)},
-		{Name: "fill the leader's disk", strike: onLeader(fillDisk)},
-		{Name: "fill a follower's disk and kill it", strike: onFollower(fillDiskAndRestart)},
-		{Name: "stop and start one by one", strike: rollingRestart},
+		{Name: "freeze a majority", strike: onSome(majority, freeze)},
+		{Name: "freeze all members", strike: onSome(everyone, freeze)},
+		{Name: "stop and start one by one", strike: oneByOne(func(*cluster.Member) error { return nil })},
 	}
+}
+
+// Builds are the changes of the members' program, which are no faults but are to lose nothing. The error says why there are none.
+func Builds(c *cluster.Cluster) ([]Fault, error) {
+	if !c.HasOther() {
+		return nil, errors.New("there is no other build")
+	}
+	swap := func(m *cluster.Member) error {
+		m.Swap()
+		return nil
+	}
+	return []Fault{
+		{Name: "swap the binary one by one", strike: oneByOne(swap)},
+		{Name: "kill a follower, and start it with the other binary", strike: onFollower(killAndSwap)},
+	}, nil
 }
 
 // strikeOne does something to one member.
@@ -63,56 +80,66 @@ func kill(m *cluster.Member) (string, heal, error) {
 	return m.Name(), func(context.Context) error { return m.Launch() }, m.Kill()
 }
 
-func killAll(_ context.Context, s *Scene) (string, heal, error) {
-	members := s.Cluster.Joined()
-	for _, m := range members {
-		if err := m.Kill(); err != nil {
-			return "", nil, err
+// everyone and majority say how many of so many members something is done to.
+func everyone(members int) int { return members }
+func majority(members int) int { return members/2 + 1 }
+
+// onSome does something to as many members at once, chosen at random.
+func onSome(many func(int) int, do strikeOne) func(context.Context, *Scene) (string, heal, error) {
+	return func(_ context.Context, s *Scene) (string, heal, error) {
+		members := s.Cluster.Joined()
+		var names []string
+		var heals []heal
+		for _, i := range s.Random.Perm(len(members))[:many(len(members))] {
+			name, undo, err := do(members[i])
+			if err != nil {
+				return name, nil, err
+			}
+			names, heals = append(names, name), append(heals, undo)
 		}
+		return fmt.Sprint(names), each(heals), nil
 	}
-	return fmt.Sprintf("%d members", len(members)), func(context.Context) error {
-		for _, m := range members {
-			if err := m.Launch(); err != nil {
+}
+
+// each undoes several faults.
+func each(heals []heal) heal {
+	return func(ctx context.Context) error {
+		for _, undo := range heals {
+			if err := undo(ctx); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, nil
+	}
+}
+
+func killAndSwap(m *cluster.Member) (string, heal, error) {
+	m.Swap()
+	return kill(m)
 }
 
 func freeze(m *cluster.Member) (string, heal, error) {
 	return m.Name(), func(context.Context) error { return m.Resume() }, m.Pause()
 }
 
-func fillDisk(m *cluster.Member) (string, heal, error) {
-	return m.Name(), m.FreeDisk, m.FillDisk()
-}
-
-// fillDiskAndRestart has a member find its disk full when it starts: files that exist already have room reserved, those that a start makes
-// have none.
-func fillDiskAndRestart(m *cluster.Member) (string, heal, error) {
-	detail, undo, err := fillDisk(m)
-	if err == nil {
-		err = m.Kill()
-	}
-	if err == nil {
-		err = m.Launch()
-	}
-	return detail, undo, err
-}
-
-func rollingRestart(ctx context.Context, s *Scene) (string, heal, error) {
-	members := s.Cluster.Joined()
-	for _, m := range members {
-		if err := m.Stop(); err != nil {
-			return m.Name(), nil, err
+// oneByOne stops one member after the other, does something to it, and starts it again once all serve.
+func oneByOne(do func(*cluster.Member) error) func(context.Context, *Scene) (string, heal, error) {
+	return func(ctx context.Context, s *Scene) (string, heal, error) {
+		members := s.Cluster.Joined()
+		for _, m := range members {
+			if err := m.Stop(); err != nil {
+				return m.Name(), nil, err
+			}
+			if err := do(m); err != nil {
+				return m.Name(), nil, err
+			}
+			if err := m.Launch(); err != nil {
+				return m.Name(), nil, err
+			}
+			if err := s.Cluster.Healthy(ctx); err != nil {
+				return m.Name(), nil, err
+			}
 		}
-		if err := m.Launch(); err != nil {
-			return m.Name(), nil, err
-		}
-		if err := s.Cluster.Healthy(ctx); err != nil {
-			return m.Name(), nil, err
-		}
+		return fmt.Sprintf("%d members", len(members)), nil, nil
 	}
-	return fmt.Sprintf("%d members", len(members)), nil, nil
 }

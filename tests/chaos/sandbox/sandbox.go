@@ -86,9 +86,6 @@ func Tmpfs(path string, bytes int64) error {
 	return nil
 }
 
-// Unmount undoes Tmpfs.
-func Unmount(path string) error { return unix.Unmount(path, 0) }
-
 // Resize changes the size of a file system that Tmpfs mounted. It cannot become smaller than what it holds.
 func Resize(path string, bytes int64) error {
 	if err := unix.Mount("tmpfs", path, "tmpfs", unix.MS_REMOUNT, fmt.Sprintf("size=%d", bytes)); err != nil {

@@ -14,6 +14,8 @@ import (
 const (
 	// answerWithin is how long a client waits before an operation counts as unanswered.
 	answerWithin = 2 * time.Second
+	// patientlyWithin is how long a patient client waits: longer than any server may take, which is 5 s and two elections, on a busy machine.
+	patientlyWithin = 15 * time.Second
 	// pauseMax bounds the random time between two operations of a client.
 	pauseMax = 40 * time.Millisecond
 	// pauseAfterError keeps a client of a dead member from spinning.
@@ -31,10 +33,12 @@ type client struct {
 	etcd     *clientv3.Client
 	random   *rand.Rand
 	begin    time.Time
+	patience time.Duration
 	values   int
 	// latest are the revisions at which it has last seen keys modified.
-	latest map[string]int64
-	made   []history.Operation
+	latest   map[string]int64
+	made     []history.Operation
+	failures []history.Failure
 }
 
 func (c *client) run(ctx context.Context) {
@@ -54,12 +58,13 @@ func (c *client) run(ctx context.Context) {
 // call makes an operation and records it. It reports whether it was answered.
 func (c *client) call(op history.Operation) bool {
 	// The end of the run does not cut operations short: each that is cut would be one with an unknown outcome.
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	op.Client, op.Endpoint = c.id, c.endpoint
 	op.Call = time.Since(c.begin)
 	err := perform(ctx, c.etcd, &op)
 	op.Return = time.Since(c.begin)
+	c.failed("operation", op.Call, err, ctx.Err() != nil)
 	if err != nil {
 		op.Outcome = history.Unknown
 		if op.Mutates() {
@@ -79,6 +84,22 @@ func (c *client) call(op history.Operation) bool {
 	}
 	c.made = append(c.made, op)
 	return true
+}
+
+// failed records that a request ended in an error, if it did. timeUp says that the client would wait no longer.
+func (c *client) failed(request string, call time.Duration, err error, timeUp bool) {
+	if err == nil {
+		return
+	}
+	// A server that was told how long the client waits may be the first to say so.
+	if timeUp = timeUp || time.Since(c.begin)-call >= c.patience; timeUp {
+		err = context.DeadlineExceeded // however the library puts it
+	}
+	failure := history.Failure{Request: request, Call: call, Return: time.Since(c.begin), Error: err, Abandoned: timeUp && c.patience == patientlyWithin}
+	if c.endpoint != all {
+		failure.Endpoint = c.endpoint
+	}
+	c.failures = append(c.failures, failure)
 }
 
 // choose makes up the next operation.

@@ -24,13 +24,15 @@ const (
 )
 
 // holder takes a lease, attaches keys to it, keeps it for a while and gives or leaves it up, again and again. Its attachments are recorded as
-// operations of its client.
+// operations of its client. A patient one keeps its leases on one stream as long as that lasts, the others make a call for each renewal.
 type holder struct {
 	client
+	stream *renewals // nil while there is none
 	leases []history.Lease
 }
 
 func (h *holder) run(ctx context.Context) {
+	defer h.endStream()
 	for ctx.Err() == nil {
 		lease, err := h.grant()
 		if err == nil {
@@ -45,10 +47,11 @@ func (h *holder) run(ctx context.Context) {
 }
 
 func (h *holder) grant() (*history.Lease, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	defer cancel()
 	call := time.Since(h.begin)
 	granted, err := h.etcd.Grant(ctx, ttlMin+h.random.Int64N(ttlSpread))
+	h.failed("grant", call, err, ctx.Err() != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -93,25 +96,39 @@ func (h *holder) hold(ctx context.Context, lease *history.Lease) {
 
 // renew reports whether the lease may still be there.
 func (h *holder) renew(lease *history.Lease) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
-	defer cancel()
 	call := time.Since(h.begin)
-	kept, err := h.etcd.KeepAliveOnce(ctx, clientv3.LeaseID(lease.ID))
+	ttl, err := h.keepAlive(lease.ID, call)
 	now := time.Since(h.begin)
 	switch {
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		lease.Gone = append(lease.Gone, now)
 		return false
 	case err == nil:
-		lease.Renewals = append(lease.Renewals, history.Renewal{Call: call, Return: now, TTL: time.Duration(kept.TTL) * time.Second})
+		lease.Renewals = append(lease.Renewals, history.Renewal{Call: call, Return: now, TTL: time.Duration(ttl) * time.Second})
 	}
 	return true
 }
 
+// keepAlive returns the time that a lease was given, in seconds.
+func (h *holder) keepAlive(lease int64, call time.Duration) (int64, error) {
+	if h.patience == patientlyWithin {
+		return h.keepAliveOnStream(lease, call)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
+	defer cancel()
+	kept, err := h.etcd.KeepAliveOnce(ctx, clientv3.LeaseID(lease))
+	if err != nil {
+		h.failed("keep-alive", call, err, ctx.Err() != nil)
+		return 0, err
+	}
+	return kept.TTL, nil
+}
+
 func (h *holder) revoke(lease *history.Lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	defer cancel()
 	lease.Revoked, lease.RevokeCall = true, time.Since(h.begin)
-	_, _ = h.etcd.Revoke(ctx, clientv3.LeaseID(lease.ID))
+	_, err := h.etcd.Revoke(ctx, clientv3.LeaseID(lease.ID))
+	h.failed("revoke", lease.RevokeCall, err, ctx.Err() != nil)
 	lease.Touched = time.Since(h.begin)
 }

@@ -22,8 +22,9 @@ const (
 // the client library to find its member again.
 type watcher struct {
 	history.Watcher
-	// clients are those it takes in turn, at random.
+	// clients are those it takes in turn, at random; spare are more, which may reach nobody.
 	clients  []*clientv3.Client
+	spare    []*clientv3.Client
 	moves    bool
 	random   *rand.Rand
 	begin    time.Time
@@ -45,15 +46,9 @@ func (w *watcher) run(ctx context.Context) {
 // session watches on one stream until that ends. It reports whether the watcher has got everything.
 func (w *watcher) session(ctx context.Context) bool {
 	w.Sessions++
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := w.sessionContext(ctx)
 	defer cancel()
-	var over <-chan time.Time
-	if w.moves {
-		// A member that has lost its leader ends the stream, so that the watcher goes to another.
-		ctx = clientv3.WithRequireLeader(ctx)
-		over = time.After(sessionMin + time.Duration(w.random.Int64N(int64(sessionSpread))))
-	}
-	etcd := w.clients[w.random.IntN(len(w.clients))]
+	etcd := w.choose()
 	// A watcher of the client that it shares would share its stream too.
 	watching := clientv3.NewWatcher(etcd)
 	defer watching.Close()
@@ -63,8 +58,6 @@ func (w *watcher) session(ctx context.Context) bool {
 	finish := w.finish
 	for {
 		select {
-		case <-over:
-			return false
 		case <-progress.C:
 			_ = watching.RequestProgress(ctx)
 		case <-finish:
@@ -82,6 +75,26 @@ func (w *watcher) session(ctx context.Context) bool {
 			}
 		}
 	}
+}
+
+// sessionContext ends, for a watcher that moves, when it is time to move. A member that has lost its leader ends the stream before, so that
+// the watcher goes to another.
+func (w *watcher) sessionContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !w.moves {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(clientv3.WithRequireLeader(ctx), sessionMin+time.Duration(w.random.Int64N(int64(sessionSpread))))
+}
+
+// choose takes a client for a session, in the end one of a member.
+func (w *watcher) choose() *clientv3.Client {
+	clients := w.clients
+	select {
+	case <-w.finish:
+	default:
+		clients = append(clients[:len(clients):len(clients)], w.spare...)
+	}
+	return clients[w.random.IntN(len(clients))]
 }
 
 // next is the revision from which a new session has to watch.

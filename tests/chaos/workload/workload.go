@@ -10,7 +10,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quoratedb/quorate/tests/chaos/history"
-	"github.com/quoratedb/quorate/tests/harness"
 )
 
 const (
@@ -18,6 +17,8 @@ const (
 	keyPrefix, leasePrefix = "key/", "lease/"
 	// endSuffix names the last key that is written under a prefix, which tells watchers that there is no more.
 	endSuffix = "~end"
+	// all is the label of clients that use all endpoints.
+	all = "all"
 	// clientsPerMember use one endpoint each, clientsOfAll use all.
 	clientsPerMember, clientsOfAll = 2, 2
 	// FinishWithin is how long watchers may take to get the last events from an undisturbed cluster.
@@ -29,12 +30,26 @@ type Record struct {
 	Operations []history.Operation
 	Watchers   []history.Watcher
 	Leases     []history.Lease
+	Failures   []history.Failure
+}
+
+// Config says what to use, and how.
+type Config struct {
+	// Dial connects a client to one endpoint or several.
+	Dial func(endpoints ...string) (*clientv3.Client, error)
+	// Endpoints are those of the first members, Spare those where a member may be at times.
+	Endpoints, Spare []string
+	// Seed makes the choices.
+	Seed uint64
+	// Begin is the moment from which times count.
+	Begin time.Time
 }
 
 // Workload is a set of clients. New, Start, Finish, and Close if not finished, are called once and in this order.
 type Workload struct {
 	begin    time.Time
-	etcds    []*clientv3.Client // one for each endpoint, then the one of all
+	seed     uint64
+	etcds    []*clientv3.Client
 	clients  []*client
 	holders  []*holder
 	watchers []*watcher
@@ -43,50 +58,82 @@ type Workload struct {
 	writing, watching         sync.WaitGroup
 }
 
-// New connects clients to endpoints. Their times count from begin; the seed makes their choices.
-func New(endpoints []string, seed uint64, begin time.Time) (*Workload, error) {
-	w := &Workload{begin: begin}
-	for i := range len(endpoints) + 1 {
-		one := endpoints
-		if i < len(endpoints) {
-			one = endpoints[i : i+1]
+// New connects clients to endpoints: one of all, and for each endpoint one that shows what this member alone does. Of those at one
+// endpoint some are patient, so that a request which never ends is noticed.
+func New(config Config) (*Workload, error) {
+	w := &Workload{begin: config.Begin, seed: config.Seed}
+	single, err := w.dial(config, append(append([]string(nil), config.Endpoints...), config.Spare...)...)
+	if err != nil {
+		return nil, err
+	}
+	every, err := config.Dial(config.Endpoints...)
+	if err != nil {
+		w.closeClients()
+		return nil, err
+	}
+	w.etcds = append(w.etcds, every)
+	for i, etcd := range single {
+		if i >= len(config.Endpoints) {
+			w.client(etcd, config.Spare[i-len(config.Endpoints)], patientlyWithin)
+			continue
 		}
-		etcd, err := harness.Dial(one...)
+		endpoint := config.Endpoints[i]
+		for range clientsPerMember {
+			w.client(etcd, endpoint, answerWithin)
+		}
+		w.client(etcd, endpoint, patientlyWithin)
+		w.holder(etcd, endpoint, answerWithin)
+		w.holder(etcd, endpoint, patientlyWithin)
+		w.watch("stays at "+endpoint, "", false, etcd)
+	}
+	for range clientsOfAll {
+		w.client(every, all, answerWithin)
+		w.holder(every, all, answerWithin)
+	}
+	members := len(config.Endpoints)
+	for _, prefix := range []string{keyPrefix, leasePrefix} {
+		w.watch("moves, "+prefix, prefix, true, single[:members]...)
+		w.watchers[len(w.watchers)-1].spare = single[members:]
+	}
+	w.watch("uses all", keyPrefix, false, every)
+	return w, nil
+}
+
+// dial makes a client of each endpoint.
+func (w *Workload) dial(config Config, endpoints ...string) ([]*clientv3.Client, error) {
+	for _, endpoint := range endpoints {
+		etcd, err := config.Dial(endpoint)
 		if err != nil {
 			w.closeClients()
 			return nil, err
 		}
 		w.etcds = append(w.etcds, etcd)
 	}
-	single, all := w.etcds[:len(endpoints)], w.etcds[len(endpoints)]
-	newClient := func(etcd *clientv3.Client, label string) client {
-		id := len(w.clients) + len(w.holders)
-		return client{id: id, endpoint: label, etcd: etcd, random: rand.New(rand.NewPCG(seed, uint64(id))), begin: begin, latest: map[string]int64{}}
-	}
-	for i, etcd := range single {
-		for range clientsPerMember {
-			c := newClient(etcd, endpoints[i])
-			w.clients = append(w.clients, &c)
-		}
-		w.holders = append(w.holders, &holder{client: newClient(etcd, endpoints[i])})
-		w.watch(seed, fmt.Sprintf("stays at %s", endpoints[i]), "", false, etcd)
-	}
-	for range clientsOfAll {
-		c := newClient(all, "all")
-		w.clients = append(w.clients, &c)
-		w.holders = append(w.holders, &holder{client: newClient(all, "all")})
-	}
-	w.watch(seed, "moves, keys", keyPrefix, true, single...)
-	w.watch(seed, "moves, leases", leasePrefix, true, single...)
-	w.watch(seed, "uses all", keyPrefix, false, all)
-	return w, nil
+	return w.etcds, nil
 }
 
-func (w *Workload) watch(seed uint64, name, prefix string, moves bool, clients ...*clientv3.Client) {
+func (w *Workload) newClient(etcd *clientv3.Client, label string, patience time.Duration) client {
+	id := len(w.clients) + len(w.holders)
+	return client{
+		id: id, endpoint: label, etcd: etcd, patience: patience,
+		random: rand.New(rand.NewPCG(w.seed, uint64(id))), begin: w.begin, latest: map[string]int64{},
+	}
+}
+
+func (w *Workload) client(etcd *clientv3.Client, label string, patience time.Duration) {
+	made := w.newClient(etcd, label, patience)
+	w.clients = append(w.clients, &made)
+}
+
+func (w *Workload) holder(etcd *clientv3.Client, label string, patience time.Duration) {
+	w.holders = append(w.holders, &holder{client: w.newClient(etcd, label, patience)})
+}
+
+func (w *Workload) watch(name, prefix string, moves bool, clients ...*clientv3.Client) {
 	w.watchers = append(w.watchers, &watcher{
 		Watcher: history.Watcher{Name: name, Prefix: prefix, From: 1},
 		clients: clients, moves: moves,
-		random: rand.New(rand.NewPCG(seed, uint64(1000+len(w.watchers)))),
+		random: rand.New(rand.NewPCG(w.seed, uint64(1000+len(w.watchers)))),
 		begin:  w.begin, finish: make(chan struct{}),
 	})
 }
@@ -135,10 +182,12 @@ func (w *Workload) Finish(ctx context.Context) (*Record, int64, error) {
 	record := &Record{}
 	for _, c := range w.clients {
 		record.Operations = append(record.Operations, c.made...)
+		record.Failures = append(record.Failures, c.failures...)
 	}
 	for _, h := range w.holders {
 		record.Operations = append(record.Operations, h.made...)
 		record.Leases = append(record.Leases, h.leases...)
+		record.Failures = append(record.Failures, h.failures...)
 	}
 	for _, c := range w.watchers {
 		record.Watchers = append(record.Watchers, c.Watcher)
