@@ -130,6 +130,7 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 			if err != nil {
 				return fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
 			}
+			batch.SetApplied(entry.GetIndex(), entry.GetTerm())
 			last = entry
 		}
 		responses = append(responses, m.GetResponses()...)
@@ -139,7 +140,6 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 		if last.GetTerm() > a.term.Load() {
 			lost = a.pending.dropBefore(last.GetTerm())
 		}
-		batch.SetApplied(last.GetIndex(), last.GetTerm())
 		if err := batch.Commit(); err != nil {
 			return fmt.Errorf("write the state of entry %d: %w", last.GetIndex(), err)
 		}
@@ -246,6 +246,7 @@ func (a *applier) applyConfChange(ctx context.Context, batch *mvcc.Batch, entry 
 	if err := a.members.store(batch, a.confState); err != nil {
 		return err
 	}
+	batch.Note(uint64(change.GetType()), change.GetNodeId(), uint64(len(a.members.list())))
 	a.finished = append(a.finished, finishedChange{change.GetId(), refused})
 	return nil
 }

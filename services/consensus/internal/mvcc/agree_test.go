@@ -183,12 +183,12 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					c := g.command()
 					index++
 					applyBoth(t, m, b, c)
+					b.SetApplied(index, 1)
 					ob := other.Begin()
 					_, _, _ = ob.Apply(c)
 					ob.SetApplied(index, 1)
 					require.NoError(t, ob.Commit())
 				}
-				b.SetApplied(index, 1)
 				require.NoError(t, b.Commit())
 				switch g.IntN(10) {
 				case 0:
@@ -207,6 +207,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					requireAgrees(t, g, m, s)
 					requireHashes(t, g, m, s, other)
 				}
+				requireSameDigests(t, s, other)
 			}
 			require.NoError(t, s.Close())
 			require.NoError(t, other.Close())

@@ -7,6 +7,14 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
+// corrupt tells whether the state of the whole cluster is given up. An alarm that names a member concerns that member
+// alone: the others apply what it cannot be trusted with.
+func (b *Batch) corrupt() bool {
+	return slices.ContainsFunc(b.now.alarms, func(a *consensusv1.Alarm) bool {
+		return a.GetType() == consensusv1.Alarm_TYPE_CORRUPT && a.GetMemberId() == 0
+	})
+}
+
 // applyAlarm raises or lowers alarms. It is the one command that a corrupt store still takes: it is the way out.
 func (b *Batch) applyAlarm(op *consensusv1.AlarmOp) (*consensusv1.Result, error) {
 	res := &consensusv1.AlarmResult{}
@@ -26,6 +34,7 @@ func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
 	}
 	// Readers hold the old slice.
 	b.now.alarms = slices.Insert(slices.Clone(b.now.alarms), i, alarm)
+	b.now.replace(0, hashAlarm(alarm))
 	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), nil)
 	return []*consensusv1.Alarm{alarm}
 }
@@ -40,10 +49,20 @@ func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
 			continue
 		}
 		lowered = append(lowered, a)
+		b.now.replace(hashAlarm(a), 0)
 		b.delete(appendAlarmKey(b.keyBuf[:0], a.GetMemberId(), int32(a.GetType())))
 	}
 	b.now.alarms = kept
 	return lowered
+}
+
+// alarmOf reads the alarm that a row stands for.
+func alarmOf(k []byte) (*consensusv1.Alarm, error) {
+	member, kind, err := splitAlarmKey(k)
+	if err != nil {
+		return nil, err
+	}
+	return &consensusv1.Alarm{MemberId: member, Type: consensusv1.Alarm_Type(kind)}, nil
 }
 
 func compareAlarms(a, b *consensusv1.Alarm) int {

@@ -39,6 +39,8 @@ type Batch struct {
 	leases map[int64]*consensusv1.Lease
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
+	// digests are those at the multiples of DigestInterval that the batch has passed.
+	digests []Digest
 
 	// dirs are the records of directories that the batch has changed.
 	dirs dirOverlay
@@ -62,6 +64,7 @@ func (s *Store) Begin() *Batch {
 	b := s.batch
 	b.begun = s.state.Load()
 	b.now = *b.begun
+	b.now.position = *s.withBase(b.now.position)
 	b.pb = s.db.NewBatch()
 	return b
 }
@@ -91,7 +94,7 @@ func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	if c, ok := cmd.GetCommand().(*consensusv1.Command_Alarm); ok {
 		return b.applyAlarm(c.Alarm)
 	}
-	if b.raised(consensusv1.Alarm_TYPE_CORRUPT) {
+	if b.corrupt() {
 		return nil, problem.ErrCorrupt
 	}
 	switch c := cmd.GetCommand().(type) {
@@ -117,8 +120,22 @@ func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	return nil, fmt.Errorf("apply: unknown command %T", cmd.GetCommand())
 }
 
-// SetApplied records the newest log entry whose commands are in the batch.
-func (b *Batch) SetApplied(index, term uint64) { b.now.index, b.now.term = index, term }
+// SetApplied records the newest log entry whose commands are in the batch. It must be called after the last command of
+// each entry, or the member's digests are not those of the others.
+func (b *Batch) SetApplied(index, term uint64) {
+	b.now.index, b.now.term = index, term
+	if index%DigestInterval == 0 {
+		b.digests = append(b.digests, b.now.digested())
+		b.now.chain, b.now.whole = 0, true
+	}
+}
+
+// Note folds what happened to the member beside the state, by the same entry of the log on every member, into the digest.
+func (b *Batch) Note(values ...uint64) {
+	for _, v := range values {
+		b.now.happened(v)
+	}
+}
 
 // SetMeta stores a value of the caller's, together with the batch.
 func (b *Batch) SetMeta(name string, value []byte) {
@@ -143,6 +160,9 @@ func (b *Batch) Commit() error {
 	b.s.unflushed.Add(size)
 	st := b.now
 	b.s.state.Store(&st)
+	if len(b.digests) > 0 {
+		b.s.digests.add(b.digests)
+	}
 	b.overlay.each(func(k *overlayKey) {
 		r := *k.newest()
 		if r.tombstone {
@@ -168,6 +188,7 @@ func (b *Batch) Close() error {
 	}
 	b.pb, b.base, b.begun, b.now, b.found = nil, nil, nil, state{}, row{}
 	b.events, b.tree, b.slab, b.compacts = nil, nil, slab{}, false
+	b.digests = b.digests[:0]
 	b.overlay.reset()
 	b.dirs.reset()
 	clear(b.leases)

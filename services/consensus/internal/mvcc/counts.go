@@ -35,14 +35,20 @@ func (s *Store) loadCounts() (*count.Index, error) {
 		if err != nil {
 			return err
 		}
-		d := decoder{b: v}
-		buckets = append(buckets, count.Bucket{Low: low, Keys: d.int64()})
-		if d.failed || len(d.b) != 0 {
-			return fmt.Errorf("bucket record %.16x: %w", v, errBadRecord)
-		}
-		return nil
+		keys, err := decodeCount(v)
+		buckets = append(buckets, count.Bucket{Low: low, Keys: keys})
+		return err
 	})
 	return count.New(buckets), err
+}
+
+func decodeCount(b []byte) (int64, error) {
+	d := decoder{b: b}
+	keys := d.int64()
+	if d.failed || len(d.b) != 0 {
+		return 0, fmt.Errorf("bucket record %.16x: %w", b, errBadRecord)
+	}
+	return keys, nil
 }
 
 // updateCounts brings the index up to the batch, and adds what changed in it to the batch.

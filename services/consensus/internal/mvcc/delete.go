@@ -49,5 +49,8 @@ func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
 	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.next()
 	cell.event.Type, cell.event.Kv, cell.event.PrevKv = consensusv1.Event_DELETE, &cell.kv, prev
 	r := row{key: prev.GetKey(), revision: b.next(), record: record{tombstone: true}}
-	b.write(&r, &row{revision: prev.GetModRevision()}, true, &cell.event)
+	b.write(&r, &row{key: prev.GetKey(), revision: prev.GetModRevision(), record: record{
+		create: prev.GetCreateRevision(), version: prev.GetVersion(), lease: prev.GetLease(),
+		expiration: expiration, value: prev.GetValue(),
+	}}, true, &cell.event)
 }

@@ -121,6 +121,7 @@ func FuzzDecoders(f *testing.F) {
 	f.Add(appendRecord(nil, &record{sub: 1, tombstone: true}))
 	f.Add(appendChange(nil, &change{previous: 5, key: []byte("k")}))
 	f.Add(appendPosition(nil, &position{index: 1, term: 2, revision: 3, compacted: 4, epoch: 5}))
+	f.Add(appendPosition(nil, &position{revision: 3, digest: digest{sum: 1, known: true, chain: 2, whole: true}}))
 	f.Add(appendProgress(nil, &progress{finished: 1, target: 2, revision: 3, sub: 4}))
 	f.Add(appendVersionKey(nil, []byte("k"), 7))
 	f.Add(appendAttachmentKey(nil, 7, []byte("k")))

@@ -80,8 +80,9 @@ func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
 	return l, err
 }
 
-// setLease stores a lease that the store may keep.
-func (b *Batch) setLease(l *consensusv1.Lease) {
+// setLease stores a lease that the store may keep, in place of old, which is nil if there was none.
+func (b *Batch) setLease(old, l *consensusv1.Lease) {
+	b.now.replace(hashLease(old), hashLease(l))
 	b.leases[l.GetId()] = l
 	b.valueBuf = appendLease(b.valueBuf[:0], l)
 	b.set(appendLeaseKey(b.keyBuf[:0], l.GetId()), b.valueBuf)
@@ -98,7 +99,7 @@ func (b *Batch) applyLeaseGrant(op *consensusv1.LeaseGrantOp) (*consensusv1.Resu
 	if l != nil {
 		return nil, fmt.Errorf("lease %d: %w", op.GetId(), problem.ErrLeaseExists)
 	}
-	b.setLease(&consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
+	b.setLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
 }
 
@@ -142,6 +143,7 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 		}
 	}
 	for _, id := range ids {
+		b.now.replace(hashLease(b.leases[id]), 0) // revocable has looked it up
 		b.leases[id] = nil
 		b.delete(appendLeaseKey(b.keyBuf[:0], id))
 	}
@@ -211,7 +213,7 @@ func (b *Batch) applyLeaseCheckpoint(op *consensusv1.LeaseCheckpointOp) (*consen
 			return nil, err
 		}
 		if l != nil {
-			b.setLease(&consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
+			b.setLease(l, &consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
 		}
 	}
 	res := &consensusv1.LeaseCheckpointResult{}

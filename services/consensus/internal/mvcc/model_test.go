@@ -96,7 +96,9 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	if c := cmd.GetAlarm(); c != nil {
 		return &consensusv1.Result{Result: &consensusv1.Result_Alarm{Alarm: m.alarm(c)}}, nil
 	}
-	if m.raised(consensusv1.Alarm_TYPE_CORRUPT) {
+	if slices.ContainsFunc(m.alarms, func(a *consensusv1.Alarm) bool {
+		return a.GetType() == consensusv1.Alarm_TYPE_CORRUPT && a.GetMemberId() == 0
+	}) {
 		return nil, problem.ErrCorrupt
 	}
 	switch c := cmd.GetCommand().(type) {

@@ -82,6 +82,9 @@ func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
 	previous := int64(0)
 	if live {
 		previous = prev.revision
+		b.now.changeVersion(prev, r)
+	} else {
+		b.now.changeVersion(nil, r)
 	}
 	if k := b.overlay.keys[string(r.key)]; k != nil && k.newest().revision == r.revision {
 		r.sub = k.newest().sub

@@ -151,6 +151,12 @@ type position struct {
 	compacted int64
 	// epoch of the newest lease service that may expire leases.
 	epoch uint64
+	digest
+}
+
+// freshPosition is that of an empty store.
+func freshPosition() position {
+	return position{revision: firstRevision, digest: digest{known: true, whole: true}}
 }
 
 func appendPosition(dst []byte, p *position) []byte {
@@ -158,13 +164,18 @@ func appendPosition(dst []byte, p *position) []byte {
 	dst = binary.AppendUvarint(dst, p.term)
 	dst = binary.AppendUvarint(dst, uint64(p.revision))
 	dst = binary.AppendUvarint(dst, uint64(p.compacted))
-	return binary.AppendUvarint(dst, p.epoch)
+	dst = binary.AppendUvarint(dst, p.epoch)
+	return appendDigest(dst, &p.digest)
 }
 
 func decodePosition(b []byte, p *position) error {
 	d := decoder{b: b}
 	*p = position{index: d.uint64(), term: d.uint64(), revision: d.int64(), compacted: d.int64(), epoch: d.uint64()}
-	if d.failed || len(d.b) != 0 {
+	ok := !d.failed
+	if ok {
+		p.digest, ok = decodeDigest(d.b)
+	}
+	if !ok {
 		return fmt.Errorf("position record %.16x: %w", b, errBadRecord)
 	}
 	return nil

@@ -45,8 +45,11 @@ type Store struct {
 	batch *Batch
 
 	compaction compaction
-	counters   counters
-	collector  *collector
+	digests    digests
+	// base is what Verify found that the digest's sum must be added to, nil while it has not or need not.
+	base      atomic.Pointer[uint64]
+	counters  counters
+	collector *collector
 
 	// unflushed is about how many bytes were committed and are not on disk yet.
 	unflushed atomic.Int64
@@ -108,13 +111,16 @@ func (s *Store) openPebble() error {
 // load reads what is kept in memory: the position, the alarms and the index of counts, whose size is to that of the keys
 // as one to some hundred.
 func (s *Store) load() error {
-	st := &state{position: position{revision: firstRevision}}
+	st := &state{position: freshPosition()}
 	b, err := s.get(appendMetaKey(nil, metaPosition))
 	if err != nil {
 		return err
 	}
 	if b != nil {
 		if err := decodePosition(b, &st.position); err != nil {
+			return err
+		}
+		if err := s.beginDigest(&st.position); err != nil {
 			return err
 		}
 	}
@@ -132,12 +138,9 @@ func (s *Store) loadAlarms() ([]*consensusv1.Alarm, error) {
 	var alarms []*consensusv1.Alarm
 	lower, upper := spaceAlarm.bounds()
 	err := s.each(lower, upper, func(k, _ []byte) error {
-		member, kind, err := splitAlarmKey(k)
-		if err != nil {
-			return err
-		}
-		alarms = append(alarms, &consensusv1.Alarm{MemberId: member, Type: consensusv1.Alarm_Type(kind)})
-		return nil
+		alarm, err := alarmOf(k)
+		alarms = append(alarms, alarm)
+		return err
 	})
 	return alarms, err
 }

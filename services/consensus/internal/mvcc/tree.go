@@ -52,6 +52,7 @@ func (b *Batch) changeTree(done *consensusv1.TreeChange) error {
 		return fmt.Errorf("encode a change of the tree: %w", err)
 	}
 	b.tree = done
+	b.now.happened(hashTreeChange(done))
 	b.valueBuf = appendChange(b.valueBuf[:0], &change{tree: encoded})
 	b.set(appendHistoryKey(b.keyBuf[:0], b.next(), treeSub), b.valueBuf)
 	return nil
@@ -176,6 +177,7 @@ func (t treeStore) SetDir(path []byte, dir tree.Dir) error {
 		before = old.Expiration
 	}
 	t.b.moveExpiryOf(expiryDir, path, before, dir.Expiration)
+	t.b.now.replace(hashDir(path, old), hashDir(path, &dir))
 	t.b.valueBuf = appendDir(t.b.valueBuf[:0], &dir)
 	t.b.set(appendDirKey(t.b.keyBuf[:0], path), t.b.valueBuf)
 	t.b.dirs.set(path, &dir)
@@ -188,6 +190,7 @@ func (t treeStore) DropDir(path []byte) error {
 		return err
 	}
 	t.b.moveExpiryOf(expiryDir, path, old.Expiration, 0)
+	t.b.now.replace(hashDir(path, old), 0)
 	t.b.delete(appendDirKey(t.b.keyBuf[:0], path))
 	t.b.dirs.set(path, nil)
 	return nil
@@ -214,7 +217,7 @@ func (s *Store) ReadTree(ctx context.Context, path []byte, recursive bool) (_ *T
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	p := position{revision: firstRevision}
+	p := freshPosition()
 	if it.SeekPrefixGE(appendMetaKey(nil, metaPosition)) {
 		b, err := it.ValueAndErr()
 		if err == nil {
