@@ -246,9 +246,22 @@ func (a *applier) applyConfChange(ctx context.Context, batch *mvcc.Batch, entry 
 	if err := a.members.store(batch, a.confState); err != nil {
 		return err
 	}
+	if refused == nil && change.GetType() == raftpb.ConfChangeRemoveNode {
+		if err := lowerCorrupt(batch, change.GetNodeId()); err != nil {
+			return err
+		}
+	}
 	batch.Note(uint64(change.GetType()), change.GetNodeId(), uint64(len(a.members.list())))
 	a.finished = append(a.finished, finishedChange{change.GetId(), refused})
 	return nil
+}
+
+// lowerCorrupt takes back what is held against a member that is gone.
+func lowerCorrupt(batch *mvcc.Batch, id uint64) error {
+	_, _, err := batch.Apply(&consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{
+		Alarm: &consensusv1.Alarm{MemberId: id, Type: consensusv1.Alarm_TYPE_CORRUPT}, Disarm: true,
+	}}})
+	return err
 }
 
 // finishedChange is a membership change whose caller is told once the batch that holds it is visible.

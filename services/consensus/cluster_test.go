@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
@@ -95,6 +96,26 @@ func (n *network) add(id uint64, m *running) {
 	n.mu.members[id] = m
 }
 
+// asking is the network as one member asks through it.
+type asking struct {
+	*network
+	from uint64
+}
+
+// Digests implements Auditor.
+func (a asking) Digests(ctx context.Context, id uint64, req *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error) {
+	a.mu.Lock()
+	to := a.mu.members[id]
+	if a.mu.cut[[2]uint64{a.from, id}] || a.mu.cut[[2]uint64{id, a.from}] {
+		to = nil
+	}
+	a.mu.Unlock()
+	if to == nil {
+		return nil, problem.ErrStopped
+	}
+	return to.Digests(ctx, req)
+}
+
 // isolate cuts a member off, both ways, or connects it again.
 func (n *network) isolate(id uint64, cut bool) {
 	n.mu.Lock()
@@ -123,6 +144,7 @@ func clusterWith(t *testing.T, n int, configure func(*Config), begin func(first 
 	for i := range members {
 		cfg := testConfig(vfs.NewMem())
 		cfg.MemberID, cfg.Members, cfg.Name, cfg.Transport = uint64(i+1), founders, fmt.Sprintf("m%d", i+1), net
+		cfg.Auditor = asking{net, cfg.MemberID}
 		configure(&cfg)
 		members[i] = launch(t, cfg)
 		net.add(cfg.MemberID, members[i])

@@ -62,6 +62,11 @@ type Config struct {
 	// AutoCompaction drops old revisions by itself.
 	AutoCompaction AutoCompaction
 
+	// StateCheck says when the state is read as a whole, to find damage that no checksum shows.
+	StateCheck StateCheck
+	// Auditor asks the other members what they have, nil where that is not to be compared.
+	Auditor Auditor
+
 	FS         vfs.FS    // nil for the machine's
 	Clock      Clock     // nil for the machine's
 	Transport  Transport // nil where there are no other members
@@ -80,6 +85,15 @@ type Founding struct {
 
 // DefaultClusterToken is the token of a cluster that was given none.
 const DefaultClusterToken = "etcd-cluster"
+
+// StateCheck is a matter of reading: what the members tell each other of their states costs next to nothing, and is always
+// compared.
+type StateCheck struct {
+	// Interval is how often the state is read, 0 for never.
+	Interval time.Duration
+	// SkipInitial lets the member serve without having compared or read its state first.
+	SkipInitial bool
+}
 
 // AutoCompaction says which history is dropped without being asked. The zero value keeps all.
 type AutoCompaction struct {
@@ -157,6 +171,9 @@ func (c Config) Validate() error {
 	}
 	if c.QuotaBytes < 0 {
 		complain("quota of %d bytes is negative", c.QuotaBytes)
+	}
+	if c.StateCheck.Interval < 0 {
+		complain("an interval of %s between checks of the state is negative", c.StateCheck.Interval)
 	}
 	if c.AutoCompaction.Retention < 0 || c.AutoCompaction.Revisions < 0 {
 		complain("auto-compaction retention %s, %d revisions is negative", c.AutoCompaction.Retention, c.AutoCompaction.Revisions)

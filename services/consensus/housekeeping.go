@@ -88,19 +88,26 @@ func (m *Member) overQuota() bool {
 
 // raiseNoSpace makes the cluster refuse writes that need space. It is tried again at the next look if it fails.
 func (m *Member) raiseNoSpace(ctx context.Context) {
-	for _, alarm := range m.store().Alarms() {
-		if alarm.GetMemberId() == m.cfg.MemberID && alarm.GetType() == consensusv1.Alarm_TYPE_NOSPACE {
-			return
-		}
+	if m.store().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE) {
+		return
 	}
 	m.log.Warn("the state has outgrown its quota, writes are refused until space is freed and the alarm is disarmed",
 		"size", m.inUse.Load(), "quota", m.cfg.QuotaBytes)
+	m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
+}
+
+// raiseAlarm raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again.
+func (m *Member) raiseAlarm(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
+	if m.store().Raised(member, kind) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{
-		Alarm: &consensusv1.Alarm{MemberId: m.cfg.MemberID, Type: consensusv1.Alarm_TYPE_NOSPACE},
-	}}})
+	alarm := &consensusv1.Alarm{MemberId: member, Type: kind}
+	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{Alarm: alarm}}})
 	if err != nil {
-		m.log.Warn("could not raise the NOSPACE alarm", "error", err)
+		m.log.Warn("could not raise an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(member), "error", err)
+		return
 	}
+	m.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", memberID(member))
 }

@@ -69,6 +69,9 @@ func (m *Member) Checkpoint(context.Context) (dir string, index, term uint64, re
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", problem.ErrStopped)
 	}
 	defer m.gate.leave()
+	if err := m.trusted(); err != nil {
+		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
+	}
 	index, term = m.store().Applied()
 	dir = m.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, m.checkpoints.Add(1)))
 	if err := m.cfg.FS.RemoveAll(dir); err != nil {
@@ -262,6 +265,7 @@ func (m *Member) replaceState(ctx context.Context) error {
 		index, term := store.Applied()
 		m.applier.point.set(index, term, confState)
 		m.feed.Reset(store.Revision())
+		m.audit.renew()
 		m.log.Info("replaced the state by another member's", "index", index, "revision", store.Revision())
 		return m.cfg.FS.RemoveAll(m.memberPath(replacedDir))
 	})

@@ -2,9 +2,11 @@ package consensus
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/tracker"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -44,7 +46,8 @@ func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
 }
 
 // HandOver gives leadership to the voter that is furthest along, if this member leads, so that the cluster need not
-// wait for an election when it stops. It returns once another member leads, or with why none does.
+// wait for an election when it stops. A member with a corrupt state does not get it. It returns once another member
+// leads, or with why none does.
 func (m *Member) HandOver(ctx context.Context) error {
 	var status raft.Status
 	if err := m.replica.call(ctx, func(node *raft.RawNode) { status = node.Status() }); err != nil {
@@ -53,6 +56,7 @@ func (m *Member) HandOver(ctx context.Context) error {
 	if status.RaftState != raft.StateLeader {
 		return nil
 	}
+	maps.DeleteFunc(status.Progress, func(id uint64, _ tracker.Progress) bool { return m.store().Corrupt(id) })
 	best := successor(status, m.cfg.MemberID)
 	if best == raft.None {
 		return nil // nobody is there to take it

@@ -47,6 +47,20 @@ const (
 	learnersMax = 16
 	// healthyAfter is how long a member must have been reachable to count as connected, as with etcd.
 	healthyAfter = 5 * time.Second
+	// auditInterval is how often members compare digests, auditTimeout how long a member may take to tell its own.
+	auditInterval = 2 * time.Second
+	auditTimeout  = time.Second
+	// disputeMax is how long members that differ wait for those that are away to decide between them: longer than a
+	// restart takes.
+	disputeMax = 30 * time.Second
+	// initialCheckMax is how long a member that starts waits for its first comparison and the reading of its state,
+	// initialCheckTries how often it tries to compare meanwhile.
+	initialCheckMax   = time.Second
+	initialCheckTries = 10
+	// verifyBytesPerSecond is the pace of reading a state to check it, some percent of what a disk and a processor can
+	// do; verifyTime is how long that may take, for states that are so large that it would be longer.
+	verifyBytesPerSecond = 32 << 20
+	verifyTime           = time.Hour
 	// logEntriesKeptMin is the least number of applied entries that stay in the log of a member that has peers, for
 	// those that are a little behind.
 	logEntriesKeptMin = 100

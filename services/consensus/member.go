@@ -52,6 +52,7 @@ type Member struct {
 	installing  chan struct{}
 	swaps       chan swapRequest
 	checkpoints atomic.Uint64
+	audit       *audit
 
 	closing  sync.Once
 	closeErr error
@@ -79,6 +80,7 @@ func New(cfg Config) (*Member, error) {
 		installing:    make(chan struct{}, 1),
 		swaps:         make(chan swapRequest),
 		gate:          newGate(),
+		audit:         newAudit(),
 	}
 	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
 	if err != nil {
@@ -170,6 +172,8 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.join(ctx) })
 	group.Go(func() error { return m.compactHistory(ctx) })
 	group.Go(func() error { return m.expireTree(ctx) })
+	group.Go(func() error { return m.verifyState(ctx) })
+	group.Go(func() error { return m.auditState(ctx) })
 	group.Go(func() error { return m.leave(ctx) })
 	group.Go(func() error {
 		select {
@@ -262,6 +266,7 @@ func (m *Member) join(ctx context.Context) error {
 			return ended(ctx, fmt.Errorf("publish the member's name and URLs: %w", err))
 		}
 	}
+	m.checkBeforeServing(ctx)
 	close(m.ready)
 	return nil
 }

@@ -42,6 +42,12 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
 			return float64(m.cfg.QuotaBytes)
 		}),
+		gauge("quorate_state_corrupt", "Whether or not this member refuses requests because its state is not that of the cluster. 1 if it does, 0 otherwise.", func() float64 {
+			return flag(m.trusted() != nil)
+		}),
+		gauge("quorate_state_agreed_index", "The newest log index at which a majority was found to have the state of this member.", func() float64 {
+			return float64(m.audit.agreed.Load())
+		}),
 		gauge("quorate_feed_oldest_revision", "The oldest revision that the commit feed holds in memory.", func() float64 {
 			return float64(m.feed.Oldest())
 		}),

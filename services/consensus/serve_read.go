@@ -54,13 +54,11 @@ func (m *Member) read(ctx context.Context, serializable bool, fn func() error) e
 	return fn()
 }
 
-// readData is read for what clients stored: it is refused while the CORRUPT alarm is raised.
+// readData is read for what clients stored: it is refused while the member is not to be believed.
 func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
 	return m.read(ctx, serializable, func() error {
-		for _, alarm := range m.store().Alarms() {
-			if alarm.GetType() == consensusv1.Alarm_TYPE_CORRUPT {
-				return fmt.Errorf("read: %w", problem.ErrCorrupt)
-			}
+		if err := m.trusted(); err != nil {
+			return fmt.Errorf("read: %w", err)
 		}
 		return fn()
 	})
@@ -125,16 +123,21 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 
 		CompactedRevision: m.store().CompactedRevision(),
 		LeaderId:          m.replica.position.leader.Load(),
+		Corrupt:           m.trusted() != nil,
 	}, nil
 }
 
 // Tail sends commits from a revision on until ctx ends, send fails or the member stops: each once, in order, without
-// gaps. A reader that falls below the compacted revision gets problem.ErrCompacted.
+// gaps. A reader that falls below the compacted revision gets problem.ErrCompacted, and problem.ErrCorrupt once this
+// member is not to be believed.
 func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
 	heartbeat := m.cfg.Clock.NewTicker(tailHeartbeat)
 	defer heartbeat.Stop()
 	next := req.GetFromRevision()
 	for {
+		if err := m.trusted(); err != nil {
+			return fmt.Errorf("tail the feed: %w", err)
+		}
 		commits, changed, ok := m.feed.Since(next, tailBytesMax)
 		if !ok {
 			var err error
@@ -179,7 +182,7 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	if bytes <= 0 {
 		bytes = historyBytesMax
 	}
-	err := m.read(ctx, true, func() (err error) {
+	err := m.readData(ctx, true, func() (err error) {
 		to := req.GetToRevision()
 		if head := m.store().Revision(); to <= 0 || to > head {
 			to = head

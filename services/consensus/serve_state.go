@@ -13,7 +13,7 @@ import (
 // Leases lists the leases that exist.
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
-	err := m.read(ctx, req.GetSerializable(), func() (err error) {
+	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
 		resp.Leases, err = m.store().Leases()
 		return err
 	})
@@ -26,7 +26,7 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 // LeaseKeys lists the keys attached to a lease: problem.ErrLeaseNotFound where there is none.
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
-	err := m.read(ctx, false, func() error {
+	err := m.readData(ctx, false, func() error {
 		keys, exists, err := m.store().LeaseKeys(req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)

@@ -17,6 +17,9 @@ import (
 // The command must not be changed any more, not even after Propose has returned.
 func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
 	command := req.GetCommand()
+	if err := m.trusted(); err != nil && !wayOut(command) {
+		return nil, fmt.Errorf("propose: %w", err)
+	}
 	if growing(command) && m.overQuota() {
 		return nil, fmt.Errorf("propose: the state takes %d bytes of %d: %w", m.inUse.Load(), m.cfg.QuotaBytes, problem.ErrNoSpace)
 	}
@@ -62,6 +65,15 @@ func (m *Member) submit(command *consensusv1.Command) (*proposal, error) {
 	default:
 		return nil, fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
 	}
+}
+
+// wayOut tells the commands whose result does not come from the state of the member that proposes them.
+func wayOut(command *consensusv1.Command) bool {
+	switch command.GetCommand().(type) {
+	case *consensusv1.Command_Alarm, *consensusv1.Command_Publish:
+		return true
+	}
+	return false
 }
 
 // growing tells whether a command may make the state larger.

@@ -77,6 +77,9 @@ func (d *digests) add(fresh []Digest) {
 	}
 }
 
+// DigestKnown tells whether the state's digest is known, or only begins with the next Verify.
+func (s *Store) DigestKnown() bool { return s.withBase(s.state.Load().position).known }
+
 // Digests returns the newest digests at multiples of DigestInterval, ascending by index, and last the one of now.
 func (s *Store) Digests() []Digest {
 	s.digests.mu.Lock()

@@ -252,6 +252,17 @@ func (s *Store) LeaseEpoch() uint64 { return s.state.Load().epoch }
 // Alarms returns the raised alarms, ordered by member and type.
 func (s *Store) Alarms() []*consensusv1.Alarm { return slices.Clone(s.state.Load().alarms) }
 
+// Raised tells whether an alarm is raised in a member's name.
+func (s *Store) Raised(member uint64, kind consensusv1.Alarm_Type) bool {
+	_, raised := slices.BinarySearchFunc(s.state.Load().alarms, &consensusv1.Alarm{MemberId: member, Type: kind}, compareAlarms)
+	return raised
+}
+
+// Corrupt tells whether an alarm says that a member's state is not to be believed, or that no member's is.
+func (s *Store) Corrupt(member uint64) bool {
+	return len(s.state.Load().alarms) > 0 && (s.Raised(member, consensusv1.Alarm_TYPE_CORRUPT) || s.Raised(0, consensusv1.Alarm_TYPE_CORRUPT))
+}
+
 // DurableApplied returns the index of the newest log entry that survives a crash; the log is needed only above it.
 func (s *Store) DurableApplied() (uint64, error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true})

@@ -586,7 +586,9 @@ type PositionResponse struct {
 	// The oldest revision that can be read, 0 for all.
 	CompactedRevision int64 `protobuf:"varint,6,opt,name=compacted_revision,json=compactedRevision,proto3" json:"compacted_revision,omitempty"`
 	// Who leads as far as this member knows, 0 for nobody.
-	LeaderId      uint64 `protobuf:"varint,7,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	LeaderId uint64 `protobuf:"varint,7,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	// The member's state is not to be trusted, or the whole cluster's: it answers nothing from it.
+	Corrupt       bool `protobuf:"varint,8,opt,name=corrupt,proto3" json:"corrupt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -668,6 +670,13 @@ func (x *PositionResponse) GetLeaderId() uint64 {
 		return x.LeaderId
 	}
 	return 0
+}
+
+func (x *PositionResponse) GetCorrupt() bool {
+	if x != nil {
+		return x.Corrupt
+	}
+	return false
 }
 
 type TailRequest struct {
@@ -2353,7 +2362,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"\x11\n" +
-	"\x0fPositionRequest\"\xf2\x01\n" +
+	"\x0fPositionRequest\"\x8c\x02\n" +
 	"\x10PositionResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
@@ -2363,7 +2372,8 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\n" +
 	"raft_index\x18\x05 \x01(\x04R\traftIndex\x12-\n" +
 	"\x12compacted_revision\x18\x06 \x01(\x03R\x11compactedRevision\x12\x1b\n" +
-	"\tleader_id\x18\a \x01(\x04R\bleaderId\";\n" +
+	"\tleader_id\x18\a \x01(\x04R\bleaderId\x12\x18\n" +
+	"\acorrupt\x18\b \x01(\bR\acorrupt\";\n" +
 	"\vTailRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\"Z\n" +
 	"\fTailResponse\x126\n" +

@@ -1,0 +1,251 @@
+package consensus
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/cockroachkvs"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// diverge makes a running member apply a put that no other does, as if it had misread the log.
+func (r *running) diverge(t *testing.T, key, value string) {
+	t.Helper()
+	replace := r.applier.replace
+	r.applier.replace = func(context.Context) error { return applyAside(r.store(), key, value) }
+	require.NoError(t, r.applier.install(t.Context()))
+	r.applier.replace = replace
+}
+
+// applyAside applies a put without an entry of the log.
+func applyAside(store *mvcc.Store, key, value string) error {
+	batch := store.Begin()
+	defer batch.Close()
+	if _, _, err := batch.Apply(put(key, value)); err != nil {
+		return err
+	}
+	return batch.Commit()
+}
+
+// damage turns a bit over in the newest value of a key of a member that is stopped, where no checksum sees it.
+func damage(t *testing.T, fs vfs.FS, key string) {
+	t.Helper()
+	dir := fs.PathJoin("data", "member", "state")
+	require.NoError(t, fs.RemoveAll(fs.PathJoin(dir, "CLEAN")))
+	db, err := pebble.Open(dir, &pebble.Options{
+		FS: fs, Comparer: &cockroachkvs.Comparer, FormatMajorVersion: pebble.FormatColumnarBlocks,
+		KeySchema: cockroachkvs.KeySchema.Name, KeySchemas: sstable.MakeKeySchemas(&cockroachkvs.KeySchema),
+	})
+	require.NoError(t, err)
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte("v" + key + "\x00")})
+	require.NoError(t, err)
+	require.True(t, it.First())
+	found, value := append([]byte{}, it.Key()...), append([]byte{}, it.Value()...)
+	require.Contains(t, string(found), "v"+key+"\x00")
+	require.NoError(t, it.Close())
+	value[len(value)-1] ^= 1
+	require.NoError(t, db.Set(found, value, pebble.Sync))
+	require.NoError(t, db.Close())
+}
+
+// awaitCorrupt waits until an alarm names a member, as another knows it, which serves meanwhile.
+func awaitCorrupt(t *testing.T, m *running, odd uint64) {
+	t.Helper()
+	for !m.store().Raised(odd, consensusv1.Alarm_TYPE_CORRUPT) {
+		writeUntilAcknowledged(t, m, "meanwhile", "served")
+	}
+}
+
+// requireRefuses fails unless the member answers nothing from its state, and says why.
+func requireRefuses(t *testing.T, m *running) {
+	t.Helper()
+	ctx := t.Context()
+	key := &consensusv1.RangeOp{Key: []byte("key")}
+	for name, call := range map[string]func() error{
+		"linearizable range": func() error {
+			_, err := m.Range(ctx, &consensusv1.RangeRequest{Range: key})
+			return err
+		},
+		"serializable range": func() error {
+			_, err := m.Range(ctx, &consensusv1.RangeRequest{Range: key, Serializable: true})
+			return err
+		},
+		"range in chunks": func() error {
+			return m.RangeStream(ctx, &consensusv1.RangeStreamRequest{Range: key, Serializable: true}, nil)
+		},
+		"transaction": func() error {
+			_, err := m.ReadTxn(ctx, &consensusv1.ReadTxnRequest{Txn: &consensusv1.TxnOp{}, Serializable: true})
+			return err
+		},
+		"tree": func() error {
+			_, err := m.ReadTree(ctx, &consensusv1.ReadTreeRequest{Path: []byte("/"), Serializable: true})
+			return err
+		},
+		"leases": func() error {
+			_, err := m.Leases(ctx, &consensusv1.LeasesRequest{Serializable: true})
+			return err
+		},
+		"feed": func() error {
+			return m.Tail(ctx, &consensusv1.TailRequest{FromRevision: 1}, func(*consensusv1.TailResponse) error { return nil })
+		},
+		"history": func() error {
+			_, err := m.History(ctx, &consensusv1.HistoryRequest{FromRevision: 2})
+			return err
+		},
+		"put": func() error {
+			_, err := m.Propose(ctx, &consensusv1.ProposeRequest{Command: put("key", "value")})
+			return err
+		},
+		"snapshot": func() error { return m.Snapshot(ctx, &consensusv1.SnapshotRequest{}, nil) },
+		"checkpoint for another member": func() error {
+			_, _, _, _, err := m.Checkpoint(ctx)
+			return err
+		},
+	} {
+		require.ErrorIs(t, call(), problem.ErrCorrupt, name)
+	}
+	position, err := m.Position(ctx, nil)
+	require.NoError(t, err)
+	require.True(t, position.GetCorrupt())
+}
+
+// A follower whose state is not that of the others is found while all run: the alarm names it, it refuses and the others
+// serve; a disarmed alarm comes back, a restart changes nothing, and with the member goes its alarm.
+func TestOddFollowerIsFound(t *testing.T) {
+	net, members := cluster(t, 3)
+	members[0].mustPut(t, "key", "right")
+	leader := leaderOf(t, members)
+	var odd, other *running
+	for _, m := range members {
+		if m != leader {
+			odd, other = m, odd
+		}
+	}
+	require.Equal(t, "right", odd.get(t, "key"))
+	watching := make(chan error, 1)
+	go func() {
+		watching <- odd.Tail(t.Context(), &consensusv1.TailRequest{FromRevision: odd.store().Revision() + 1}, func(*consensusv1.TailResponse) error { return nil })
+	}()
+
+	odd.diverge(t, "key", "wrong")
+	awaitCorrupt(t, leader, odd.MemberID())
+	awaitCorrupt(t, other, odd.MemberID())
+	require.ErrorIs(t, <-watching, problem.ErrCorrupt)
+	requireRefuses(t, odd)
+	require.Equal(t, "right", other.get(t, "key"))
+
+	alarm := &consensusv1.Alarm{MemberId: odd.MemberID(), Type: consensusv1.Alarm_TYPE_CORRUPT}
+	lowered, err := odd.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
+		Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{Alarm: alarm, Disarm: true}},
+	}})
+	require.NoError(t, err)
+	require.Len(t, lowered.GetResult().GetAlarm().GetChanged(), 1)
+	awaitCorrupt(t, leader, odd.MemberID())
+
+	require.NoError(t, odd.halt())
+	odd = launch(t, odd.cfg)
+	net.add(odd.MemberID(), odd)
+	requireRefuses(t, odd)
+	odd.awaitReady(t)
+	requireRefuses(t, odd)
+
+	_, err = leader.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: odd.MemberID()})
+	require.NoError(t, err)
+	require.Empty(t, leader.store().Alarms())
+}
+
+// A leader whose state is not that of the others gives leadership away, and is named.
+func TestOddLeaderIsReplaced(t *testing.T) {
+	_, members := cluster(t, 3)
+	members[0].mustPut(t, "key", "right")
+	odd := leaderOf(t, members)
+	odd.diverge(t, "key", "wrong")
+	for _, m := range members {
+		if m != odd {
+			awaitCorrupt(t, m, odd.MemberID())
+			require.Equal(t, "right", m.get(t, "key"))
+		}
+	}
+	for leader, changed := odd.Leader(); leader == odd.MemberID(); leader, changed = odd.Leader() {
+		<-changed
+	}
+	requireRefuses(t, odd)
+}
+
+// Of two members neither is a majority: the leader's word counts.
+func TestTheLeadersWordCountsBetweenTwo(t *testing.T) {
+	_, members := cluster(t, 2)
+	members[0].mustPut(t, "key", "right")
+	leader := leaderOf(t, members)
+	odd := members[0]
+	if odd == leader {
+		odd = members[1]
+	}
+	odd.diverge(t, "key", "wrong")
+	awaitCorrupt(t, leader, odd.MemberID())
+	requireRefuses(t, odd)
+	require.Equal(t, "right", leader.get(t, "key"))
+}
+
+// What changes in a member's files while it is down is found when it starts, by itself.
+func TestDamageWhileDownIsFound(t *testing.T) {
+	net, members := cluster(t, 3)
+	members[0].mustPut(t, "key", "right")
+	leader := leaderOf(t, members)
+	odd := members[0]
+	if odd == leader {
+		odd = members[1]
+	}
+	require.Equal(t, "right", odd.get(t, "key"))
+	require.NoError(t, odd.halt())
+	damage(t, odd.cfg.FS, "key")
+	odd = launch(t, odd.cfg)
+	net.add(odd.MemberID(), odd)
+	awaitCorrupt(t, leader, odd.MemberID())
+	requireRefuses(t, odd)
+	require.Equal(t, "right", leader.get(t, "key"))
+}
+
+// What a member applied aside while nobody saw it is found when it starts, by comparison: its own digest holds it.
+func TestDivergenceWhileDownIsFound(t *testing.T) {
+	net, members := cluster(t, 3)
+	members[0].mustPut(t, "key", "right")
+	leader := leaderOf(t, members)
+	odd := members[0]
+	if odd == leader {
+		odd = members[1]
+	}
+	require.Equal(t, "right", odd.get(t, "key"))
+	require.NoError(t, odd.halt())
+	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.memberPath(stateDir)})
+	require.NoError(t, err)
+	require.NoError(t, applyAside(store, "key", "wrong"))
+	require.NoError(t, store.Close())
+	odd = launch(t, odd.cfg)
+	net.add(odd.MemberID(), odd)
+	awaitCorrupt(t, leader, odd.MemberID())
+	requireRefuses(t, odd)
+	require.Equal(t, "right", leader.get(t, "key"))
+}
+
+// A member that is alone finds damage too, and serves nothing of it.
+func TestSoleMemberFindsDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	m := start(t, testConfig(fs))
+	m.mustPut(t, "key", "right")
+	require.NoError(t, m.halt())
+	damage(t, fs, "key")
+	m = start(t, testConfig(fs))
+	for !m.store().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
+		_, err := m.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
+		require.NoError(t, err)
+	}
+	requireRefuses(t, m)
+}

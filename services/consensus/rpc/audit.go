@@ -1,0 +1,23 @@
+package rpc
+
+import (
+	"net/http"
+
+	"connectrpc.com/connect"
+
+	"github.com/quoratedb/quorate/pkg/edge"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+)
+
+// Audit is what members ask each other: *consensus.Member has these methods.
+type Audit = consensusv1connect.AuditServiceHandler
+
+// NewAuditHandler makes the handler, and names the path below which it belongs.
+func NewAuditHandler(a Audit) (path string, handler http.Handler) {
+	return consensusv1connect.NewAuditServiceHandler(a, edge.HandlerOptions()...)
+}
+
+// NewAuditClient makes a client of the member at a URL. It dials nothing.
+func NewAuditClient(c connect.HTTPClient, url string) Audit {
+	return consensusv1connect.NewAuditServiceClient(c, url, edge.ClientOptions()...)
+}

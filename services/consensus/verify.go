@@ -1,0 +1,104 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// verifyState reads the whole state and compares it with its digest: at the start, every StateCheck.Interval, and when it
+// was replaced.
+func (m *Member) verifyState(ctx context.Context) error {
+	var again <-chan time.Time
+	if interval := m.cfg.StateCheck.Interval; interval > 0 {
+		ticker := m.cfg.Clock.NewTicker(interval)
+		defer ticker.Stop()
+		again = ticker.C()
+	}
+	if !m.cfg.StateCheck.SkipInitial || !m.store().DigestKnown() {
+		m.verify(ctx)
+	}
+	close(m.audit.verified)
+	for {
+		select {
+		case <-again:
+			m.verify(ctx)
+		case <-m.audit.replaced:
+			m.verify(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// verify reads the state once, and twice where it finds damage: what the second reading does not show was in memory.
+func (m *Member) verify(ctx context.Context) {
+	if !m.gate.enter() {
+		return
+	}
+	// Until the end: the state must not be replaced between what is found and what comes of it.
+	defer m.gate.leave()
+	ctx, cancel := m.untilStopped(ctx)
+	defer cancel()
+	began := time.Now()
+	first := m.readState(ctx)
+	if !errors.Is(first, mvcc.ErrDamaged) {
+		if first == nil {
+			m.log.Debug("read the whole state, and it is as it was written", "took", time.Since(began))
+		} else if ctx.Err() == nil {
+			m.log.Warn("could not read the whole state to check it", "error", first)
+		}
+		return
+	}
+	switch second := m.readState(ctx); {
+	case errors.Is(second, mvcc.ErrDamaged):
+		m.condemn(second.Error())
+	case second == nil:
+		m.log.Error("the state did not read as it was written, and did when it was read again: check the memory of this machine", "found", first)
+	}
+}
+
+func (m *Member) readState(ctx context.Context) error {
+	size, _ := m.store().Size()
+	return m.store().Verify(ctx, newPace(m.audit.verified, size).take)
+}
+
+// pace holds the reading of a state back, so that others get at the disk: none before the member serves, and as much
+// later that it takes verifyTime, or reads verifyBytesPerSecond.
+type pace struct {
+	bytesPerSecond float64
+	began          time.Time
+	read           int
+	free           bool
+}
+
+func newPace(verified <-chan struct{}, size int64) *pace {
+	p := &pace{bytesPerSecond: max(verifyBytesPerSecond, float64(size)/verifyTime.Seconds()), began: time.Now()}
+	select {
+	case <-verified:
+	default:
+		p.free = true
+	}
+	return p
+}
+
+// take waits until what was read is not too much for the time since the beginning, or ctx ends.
+func (p *pace) take(ctx context.Context, read int) error {
+	if p.free {
+		if time.Since(p.began) < initialCheckMax {
+			return nil
+		}
+		p.free, p.began, p.read = false, time.Now(), 0
+	}
+	p.read += read
+	timer := time.NewTimer(time.Until(p.began.Add(time.Duration(float64(p.read) / p.bytesPerSecond * float64(time.Second)))))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
