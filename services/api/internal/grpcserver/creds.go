@@ -23,12 +23,12 @@ var _ credentials.TransportCredentials = handshaken{}
 // ServerHandshake reports what the handshake brought, the client's certificates above all.
 func (handshaken) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	if known, ok := conn.(secured); ok && known.TLS() != nil {
-		return conn, credentials.TLSInfo{
+		return newProbed(conn), credentials.TLSInfo{
 			State:          *known.TLS(),
 			CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 		}, nil
 	}
-	return conn, plain{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
+	return newProbed(conn), plain{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 }
 
 // ClientHandshake is not for servers.
