@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// revision asks for the store's revision.
-func (c *ctl) revision() int64 {
+// revision runs a command and returns the revision that its answer was given at.
+func (c *ctl) revision(args ...string) int64 {
 	c.t.Helper()
 	var out struct {
 		Header struct{ Revision int64 }
 	}
-	require.NoError(c.t, json.Unmarshal([]byte(c.ok("get", "no such key", "-w=json")), &out))
+	require.NoError(c.t, json.Unmarshal([]byte(c.ok(append(args, "-w=json")...)), &out))
 	return out.Header.Revision
 }
 
@@ -25,7 +25,7 @@ func TestPutAndGet(t *testing.T) {
 	require.Equal(t, "OK\n", c.ok("put", "kv/a", "1"))
 	require.Equal(t, "kv/a\n1\n", c.ok("get", "kv/a"))
 	require.Equal(t, "OK\nkv/a\n1\n", c.ok("put", "--prev-kv", "kv/a", "2"))
-	first := c.revision()
+	first := c.revision("put", "kv/a", "2")
 	require.Equal(t, "OK\n", c.given("from standard input", "put", "kv/b"))
 	require.Equal(t, "OK\n", c.ok("put", "kv/c", "--", "-dash"))
 

@@ -46,8 +46,7 @@ func (c *ctl) lines(from <-chan string, n int) []string {
 // Goal: watch prints what happened from a revision on, and goes on. Method: history first, then a put while it runs.
 func TestWatch(t *testing.T) {
 	c := open(t)
-	c.ok("put", "watch/a", "1")
-	from := strconv.FormatInt(c.revision(), 10)
+	from := strconv.FormatInt(c.revision("put", "watch/a", "1"), 10)
 	c.ok("put", "watch/a", "2")
 	c.ok("del", "watch/a")
 	all := c.watch("watch/", "--prefix", "--rev="+from, "--prev-kv")

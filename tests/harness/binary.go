@@ -11,8 +11,12 @@ import (
 	"syscall"
 )
 
-// ServerEnv is the environment variable that names the server to test.
-const ServerEnv = "QUORATE_TEST_SERVER"
+// ServerEnv is the environment variable that names the server to test. EndpointEnv instead names the host and port of one that runs already; tests that
+// need a server for themselves are then left out.
+const (
+	ServerEnv   = "QUORATE_TEST_SERVER"
+	EndpointEnv = "QUORATE_TEST_ENDPOINT"
+)
 
 // Root is the repository's root folder.
 func Root() string {

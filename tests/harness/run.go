@@ -20,6 +20,9 @@ import (
 // Run starts a server with the given further arguments for the length of a test.
 func Run(t testing.TB, args ...string) *Server {
 	t.Helper()
+	if os.Getenv(EndpointEnv) != "" {
+		t.Skipf("needs a server for itself, and %s names one for all", EndpointEnv)
+	}
 	binary, err := Binary()
 	require.NoError(t, err)
 	s := New(Config{Binary: binary, DataDir: t.TempDir(), Args: args})
@@ -33,9 +36,13 @@ func Run(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Main runs a package's tests beside one server that they share, which it gives to use before they start.
-// It returns the exit code.
+// Main runs a package's tests beside one server that they share, which it gives to use before they start: the one that EndpointEnv names, or one
+// that it starts with the given further arguments. It returns the exit code.
 func Main(m *testing.M, use func(*Server), args ...string) int {
+	if endpoint := os.Getenv(EndpointEnv); endpoint != "" {
+		use(At(endpoint))
+		return m.Run()
+	}
 	binary, err := Binary()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -46,6 +46,8 @@ type Server struct {
 	// founders are the members that a new cluster has, as the flag takes them.
 	founders string
 	process  *process
+	// elsewhere is the endpoint of a server that is not a process of ours, empty for one that is.
+	elsewhere string
 }
 
 // New places a server on free loopback ports, a cluster of its own. It starts nothing.
@@ -62,6 +64,9 @@ func place(config Config, name string) *Server {
 // founder names the server as one of its cluster's founders.
 func (s *Server) founder() string { return s.name + "=" + s.peerURL() }
 
+// At is a server that runs already and is not ours: only Endpoint, URL and Output may be called.
+func At(endpoint string) *Server { return &Server{elsewhere: endpoint} }
+
 // FreePort returns a loopback port that nobody listens on. It lies below the range that outgoing connections take their
 // ports from: a client that dials a dead server there could otherwise connect to itself.
 func FreePort() int {
@@ -77,7 +82,12 @@ func FreePort() int {
 }
 
 // Endpoint is the host and port that clients use.
-func (s *Server) Endpoint() string { return fmt.Sprintf("127.0.0.1:%d", s.client) }
+func (s *Server) Endpoint() string {
+	if s.elsewhere != "" {
+		return s.elsewhere
+	}
+	return fmt.Sprintf("127.0.0.1:%d", s.client)
+}
 
 // URL is Endpoint with its scheme.
 func (s *Server) URL() string { return "http://" + s.Endpoint() }
