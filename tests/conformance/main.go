@@ -1,7 +1,7 @@
 // Command conformance runs etcd's own cross-implementation suite (the package common of go.etcd.io/etcd/tests/v3, its e2e half) against a
 // server that takes etcd's flags, and says what passed, failed and was skipped. The suite comes as a Go module; nothing of it is copied.
 //
-// The file passing.txt beside it lists what must pass. The command fails when one of these does not, and names what passes beyond them. It is
+// The file passing.txt beside it lists what must pass, passing-endpoint.txt what must against one endpoint of a running store. The command fails when one of these does not, and names what passes beyond them. It is
 // run by make conformance; E2E_TEST_MINIMAL=true makes the suite itself leave out a part of its clusters.
 package main
 
@@ -23,16 +23,30 @@ import (
 
 const suite = "go.etcd.io/etcd/tests/v3"
 
+// endpointTests begin one member without TLS, and need neither users nor a store that begins with revision 1.
+const endpointTests = `^Test(KV|Lease|Status|Txn|VerifyHash)/^NoTLS$`
+
 //go:embed passing.txt
 var passing string
 
+//go:embed passing-endpoint.txt
+var passingEndpoint string
+
 func main() {
 	server := flag.String("server", "", "binary to test")
+	endpoint := flag.String("endpoint", "", "instead, host and port of a running store without TLS, which is emptied again and again")
 	run := flag.String("run", "", "regular expression of the tests to run, all if empty")
 	timeout := flag.Duration("timeout", time.Hour, "time for all tests")
 	list := flag.Bool("list", false, "print the names of what passed, in the form of passing.txt, and nothing else")
 	flag.Parse()
-	r, err := conduct(*server, *run, *timeout, !*list)
+	must := passing
+	if *endpoint != "" {
+		must = passingEndpoint
+		if *run == "" {
+			*run = endpointTests
+		}
+	}
+	r, err := conduct(*server, *endpoint, *run, *timeout, !*list)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(2)
@@ -41,15 +55,15 @@ func main() {
 		fmt.Println(strings.Join(r.named("PASS"), "\n"))
 		return
 	}
-	if !r.report(os.Stdout, required(*run)) {
+	if !r.report(os.Stdout, required(must, *run)) {
 		os.Exit(1)
 	}
 }
 
-// required are the tests of passing.txt that a run of all tests, or of those that match, includes.
-func required(run string) []string {
+// required are the tests of a list that a run of all tests, or of those that match, includes.
+func required(list, run string) []string {
 	var names []string
-	for line := range strings.Lines(passing) {
+	for line := range strings.Lines(list) {
 		name := strings.TrimSpace(line)
 		if name != "" && !strings.HasPrefix(name, "#") && selected(run, name) {
 			names = append(names, name)
@@ -72,7 +86,7 @@ func selected(run, name string) bool {
 }
 
 // conduct builds the suite and runs it, with its output on ours if loud.
-func conduct(server, run string, timeout time.Duration, loud bool) (*results, error) {
+func conduct(server, endpoint, run string, timeout time.Duration, loud bool) (*results, error) {
 	root := harness.Root()
 	binary := filepath.Join(root, "bin", "peers", "common.test")
 	if err := goTool("test", "-tags=e2e", "-c", "-o", binary, suite+"/common").Run(); err != nil {
@@ -84,7 +98,7 @@ func conduct(server, run string, timeout time.Duration, loud bool) (*results, er
 	if err := list.Run(); err != nil {
 		return nil, fmt.Errorf("find the suite: %w", err)
 	}
-	dir, err := programs(server)
+	dir, err := programs(server, endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +116,17 @@ func conduct(server, run string, timeout time.Duration, loud bool) (*results, er
 	return r, nil
 }
 
-// programs makes a folder with the programs that the suite calls, under etcd's names.
-func programs(server string) (string, error) {
+// programs makes a folder with the programs that the suite calls, under etcd's names. The server is the given one, or what stands in for it in front of
+// an endpoint.
+func programs(server, endpoint string) (string, error) {
 	dir, err := os.MkdirTemp("", "quorate-conformance-")
 	if err != nil {
 		return "", err
+	}
+	if endpoint != "" {
+		if server, err = standIn(dir, endpoint); err != nil {
+			return "", err
+		}
 	}
 	links := map[string]string{"etcd": server}
 	for _, tool := range []string{"etcdctl", "etcdutl"} {
@@ -120,6 +140,16 @@ func programs(server string) (string, error) {
 		}
 	}
 	return dir, nil
+}
+
+// standIn builds the stand-in, and a script that tells it the endpoint, because the suite passes no environment on.
+func standIn(dir, endpoint string) (string, error) {
+	binary, script := filepath.Join(dir, "standin"), filepath.Join(dir, "standin.sh")
+	if err := goTool("build", "-o", binary, "./conformance/standin").Run(); err != nil {
+		return "", fmt.Errorf("build the stand-in: %w", err)
+	}
+	text := fmt.Sprintf("#!/bin/sh\n%s='%s' exec '%s' \"$@\"\n", harness.EndpointEnv, endpoint, binary)
+	return script, os.WriteFile(script, []byte(text), 0o700)
 }
 
 // goTool runs the go command in the module that pins the suite.
