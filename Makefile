@@ -49,6 +49,11 @@ compose-down: ## Stop the stack and delete all it has stored
 	$(COMPOSE) down --volumes --remove-orphans --timeout 15
 COMPOSE ?= docker compose
 
+.PHONY: compose-test
+compose-test: images peers ## Use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
+	go -C tests run ./compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)'
+SUITES ?= true
+
 .PHONY: run
 run: build ## Build and run one member on localhost:2379 with its data in ./data
 	bin/quorate --data-dir ./data

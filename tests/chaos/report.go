@@ -26,23 +26,7 @@ func (r *round) print(out io.Writer, verdicts []check.Verdict, failure error) bo
 	if r.record != nil {
 		r.printUse(out)
 	}
-	good := failure == nil
-	for _, v := range verdicts {
-		word := "ok    "
-		if v.Failed() {
-			good, word = false, "FAILED"
-		}
-		fmt.Fprintf(out, "  %s  %-52s %d %s\n", word, v.Name, v.Checked, v.What)
-		for _, violation := range v.Violations {
-			fmt.Fprintf(out, "          %s\n", violation)
-		}
-		if more := v.Violated - len(v.Violations); more > 0 {
-			fmt.Fprintf(out, "          and %d more\n", more)
-		}
-		if v.Undecided != "" {
-			fmt.Fprintf(out, "          undecided: %s\n", v.Undecided)
-		}
-	}
+	good := check.Print(out, verdicts) && failure == nil
 	for _, death := range r.cluster.Deaths() {
 		good = false
 		fmt.Fprintf(out, "  FAILED  %s\n", death)

@@ -1,6 +1,9 @@
 package check
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+)
 
 // shownMax bounds how many violations a verdict spells out.
 const shownMax = 4
@@ -26,4 +29,26 @@ func (v *Verdict) violation(format string, args ...any) {
 	if len(v.Violations) < shownMax {
 		v.Violations = append(v.Violations, fmt.Sprintf(format, args...))
 	}
+}
+
+// Print writes each verdict with what it found, and reports whether none failed.
+func Print(w io.Writer, verdicts []Verdict) (good bool) {
+	good = true
+	for _, v := range verdicts {
+		word := "ok    "
+		if v.Failed() {
+			good, word = false, "FAILED"
+		}
+		fmt.Fprintf(w, "  %s  %-52s %d %s\n", word, v.Name, v.Checked, v.What)
+		for _, violation := range v.Violations {
+			fmt.Fprintf(w, "          %s\n", violation)
+		}
+		if more := v.Violated - len(v.Violations); more > 0 {
+			fmt.Fprintf(w, "          and %d more\n", more)
+		}
+		if v.Undecided != "" {
+			fmt.Fprintf(w, "          undecided: %s\n", v.Undecided)
+		}
+	}
+	return good
 }
