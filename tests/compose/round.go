@@ -24,6 +24,8 @@ const (
 	searchWithin = time.Minute
 	// probeService begins the names of services that serve one member each, on the usual port of the network clients.
 	probeService = "probe-"
+	// frontService is the one that clients connect to.
+	frontService = "front"
 )
 
 // entrances are the ways in, each with clients of its own. All lead to the one front: what differs is the connections.
@@ -43,7 +45,7 @@ func chaos(ctx context.Context, s *stack.Stack, o options) error {
 		return err
 	}
 	begin := time.Now()
-	work, err := workload.New(entrances, o.seed, begin)
+	work, err := workload.New(workload.Config{Dial: harness.Dial, Endpoints: entrances, Seed: o.seed, Begin: begin})
 	if err != nil {
 		return err
 	}
@@ -136,8 +138,8 @@ func report(ctx context.Context, b *breaker, record *workload.Record, states []h
 	for i := range record.Watchers {
 		events += len(record.Watchers[i].Events)
 	}
-	fmt.Printf("%d operations, %d of them without an answer; %d leases; %d events at %d watchers\n",
-		len(record.Operations), unknown, len(record.Leases), events, len(record.Watchers))
+	fmt.Printf("%d operations, %d of them without an answer; %d requests failed; %d leases; %d events at %d watchers\n",
+		len(record.Operations), unknown, len(record.Failures), len(record.Leases), events, len(record.Watchers))
 	table(os.Stdout, b.done, newMoments(record))
 	stored := states[0].Stored
 	operations, placed := check.Operations(stored, record.Operations)
@@ -149,6 +151,7 @@ func report(ctx context.Context, b *breaker, record *workload.Record, states []h
 		check.Watches(stored, record.Watchers),
 		check.Leases(record.Leases, record.Watchers, calm),
 		check.NoLeases(states),
+		check.Failures(record.Failures, outages(b.done), len(record.Operations)+len(record.Failures)),
 	})
 	var died []error
 	for _, c := range b.containers {
@@ -162,4 +165,17 @@ func report(ctx context.Context, b *breaker, record *workload.Record, states []h
 		died = append(died, errWrong)
 	}
 	return errors.Join(died...)
+}
+
+// outages are when the front was broken, which nobody else can do for: of other containers' faults a client must not notice more than a delay.
+func outages(faults []injected) []history.Outage {
+	var all []history.Outage
+	for _, f := range faults {
+		for _, entrance := range entrances {
+			if f.service == frontService {
+				all = append(all, history.Outage{Endpoint: entrance, Begin: f.begin, End: f.recovered})
+			}
+		}
+	}
+	return all
 }
