@@ -9,89 +9,93 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
+type digests = []*consensusv1.Digest
+
+func at(index, state, history uint64) *consensusv1.Digest {
+	return &consensusv1.Digest{Index: index, State: state, History: history}
+}
+
+var verdicts = map[string]struct {
+	voters []uint64
+	told   map[uint64]digests
+	word   uint64
+	odd    []uint64 // by majority or by the word, of the newest difference
+	index  uint64   // of the newest difference
+	// agreed is the index at which member 1 is with a majority.
+	agreed uint64
+}{
+	"equal": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(7, 1, 1), at(8, 2, 2)}, 2: {at(7, 1, 1), at(8, 2, 2)}, 3: {at(7, 1, 1)}},
+		agreed: 8,
+	},
+	"nothing in common": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(7, 1, 1)}, 2: {at(8, 2, 2)}, 3: {at(9, 3, 3)}},
+	},
+	"one differs": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 9, 2)}},
+		odd:    []uint64{3}, index: 8, agreed: 8,
+	},
+	"the history differs, and the state does not any more": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(8, 2, 9)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 2)}},
+		odd:    []uint64{1}, index: 8, agreed: 8,
+	},
+	"what is not known is not compared": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(8, 0, 0)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 0)}},
+	},
+	"two of five are odd, each in its own way": {
+		voters: []uint64{1, 2, 3, 4, 5},
+		told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 2)}, 4: {at(8, 3, 2)}, 5: {at(8, 4, 2)}},
+		odd:    []uint64{4, 5}, index: 8, agreed: 8,
+	},
+	"a majority that is not there decides nothing": {
+		voters: []uint64{1, 2, 3, 4, 5},
+		told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
+		index:  8,
+	},
+	"then the word counts": {
+		voters: []uint64{1, 2, 3, 4, 5}, word: 3,
+		told: map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
+		odd:  []uint64{1, 2}, index: 8,
+	},
+	"but not against a majority": {
+		voters: []uint64{1, 2, 3}, word: 3,
+		told: map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
+		odd:  []uint64{3}, index: 8, agreed: 8,
+	},
+	"nor the word of one that does not tell": {
+		voters: []uint64{1, 2}, word: 2,
+		told:  map[uint64]digests{1: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
+		index: 8,
+	},
+	"learners do not decide": {
+		voters: []uint64{1, 2, 3},
+		told:   map[uint64]digests{1: {at(8, 2, 2)}, 4: {at(8, 3, 2)}, 5: {at(8, 3, 2)}, 6: {at(8, 3, 2)}},
+		index:  8,
+	},
+	"a learner is odd": {
+		voters: []uint64{1, 2},
+		told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
+		odd:    []uint64{3}, index: 8, agreed: 8,
+	},
+	"the newest comes first": {
+		voters: []uint64{1, 2, 3},
+		told: map[uint64]digests{
+			1: {at(7, 2, 2), at(9, 4, 4)}, 2: {at(7, 2, 2), at(9, 4, 4)}, 3: {at(7, 9, 2), at(9, 9, 4)},
+		},
+		odd: []uint64{3}, index: 9, agreed: 9,
+	},
+	"alone": {voters: []uint64{1}, told: map[uint64]digests{1: {at(8, 2, 2)}}, agreed: 8},
+}
+
 // Who is odd is decided by a majority of the voters among those that tell of the same index, and otherwise by the word of
 // one; learners and members that tell nothing decide nothing, and learners can be odd.
 func TestVerdict(t *testing.T) {
-	at := func(index, state, history uint64) *consensusv1.Digest {
-		return &consensusv1.Digest{Index: index, State: state, History: history}
-	}
-	type digests = []*consensusv1.Digest
-	for name, c := range map[string]struct {
-		voters []uint64
-		told   map[uint64]digests
-		word   uint64
-		odd    []uint64 // by majority or by the word, of the newest difference
-		index  uint64   // of the newest difference
-		// agreed is the index at which member 1 is with a majority.
-		agreed uint64
-	}{
-		"equal": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(7, 1, 1), at(8, 2, 2)}, 2: {at(7, 1, 1), at(8, 2, 2)}, 3: {at(7, 1, 1)}},
-			agreed: 8,
-		},
-		"nothing in common": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(7, 1, 1)}, 2: {at(8, 2, 2)}, 3: {at(9, 3, 3)}},
-		},
-		"one differs": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 9, 2)}},
-			odd:    []uint64{3}, index: 8, agreed: 8,
-		},
-		"the history differs, and the state does not any more": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(8, 2, 9)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 2)}},
-			odd:    []uint64{1}, index: 8, agreed: 8,
-		},
-		"what is not known is not compared": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(8, 0, 0)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 0)}},
-		},
-		"two of five are odd, each in its own way": {
-			voters: []uint64{1, 2, 3, 4, 5},
-			told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 2, 2)}, 4: {at(8, 3, 2)}, 5: {at(8, 4, 2)}},
-			odd:    []uint64{4, 5}, index: 8, agreed: 8,
-		},
-		"a majority that is not there decides nothing": {
-			voters: []uint64{1, 2, 3, 4, 5},
-			told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
-			index:  8,
-		},
-		"then the word counts": {
-			voters: []uint64{1, 2, 3, 4, 5}, word: 3,
-			told: map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
-			odd:  []uint64{1, 2}, index: 8,
-		},
-		"but not against a majority": {
-			voters: []uint64{1, 2, 3}, word: 3,
-			told: map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
-			odd:  []uint64{3}, index: 8, agreed: 8,
-		},
-		"nor the word of one that does not tell": {
-			voters: []uint64{1, 2}, word: 2,
-			told:  map[uint64]digests{1: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
-			index: 8,
-		},
-		"learners do not decide": {
-			voters: []uint64{1, 2, 3},
-			told:   map[uint64]digests{1: {at(8, 2, 2)}, 4: {at(8, 3, 2)}, 5: {at(8, 3, 2)}, 6: {at(8, 3, 2)}},
-			index:  8,
-		},
-		"a learner is odd": {
-			voters: []uint64{1, 2},
-			told:   map[uint64]digests{1: {at(8, 2, 2)}, 2: {at(8, 2, 2)}, 3: {at(8, 3, 2)}},
-			odd:    []uint64{3}, index: 8, agreed: 8,
-		},
-		"the newest comes first": {
-			voters: []uint64{1, 2, 3},
-			told: map[uint64]digests{
-				1: {at(7, 2, 2), at(9, 4, 4)}, 2: {at(7, 2, 2), at(9, 4, 4)}, 3: {at(7, 9, 2), at(9, 9, 4)},
-			},
-			odd: []uint64{3}, index: 9, agreed: 9,
-		},
-		"alone": {voters: []uint64{1}, told: map[uint64]digests{1: {at(8, 2, 2)}}, agreed: 8},
-	} {
+	for name, c := range verdicts {
 		t.Run(name, func(t *testing.T) {
 			found := compareDigests(c.voters, c.told)
 			require.Equal(t, c.agreed, agreedIndex(c.voters, 1, c.told))
