@@ -1,12 +1,11 @@
 // Package delivery holds what a watch session hands to the wire: one stretch of events for one watch, in a form
-// that equal watches share so that it is encoded once. It knows nothing of matching or of wires.
+// that equal watches share so that it is encoded once, on its whole way from matching to a client. It knows nothing of
+// matching or of wires.
 package delivery
 
 import (
 	"context"
-	"sync"
 
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 )
 
@@ -22,21 +21,6 @@ type Delivery struct {
 	All bool
 	// CompactedRevision is set when the watch has ended because its next revisions are compacted.
 	CompactedRevision int64
-}
-
-// Batch is a run of events in revision order, whole revisions only. It is immutable and shared by equal watches.
-type Batch struct {
-	Events []*consensusv1.Event
-
-	once    sync.Once
-	encoded []byte
-}
-
-// Encoded returns what encode makes of the events, made once whoever asks and however often. Every caller must pass
-// an equivalent encode, and none may change the result.
-func (b *Batch) Encoded(encode func([]*consensusv1.Event) []byte) []byte {
-	b.once.Do(func() { b.encoded = encode(b.Events) })
-	return b.encoded
 }
 
 // Session is one client's watches. Its methods may be called concurrently; Next only by one goroutine at a time.

@@ -59,7 +59,7 @@ func (a *audience) watch(b *testing.B, service *Service) {
 				if err != nil {
 					return
 				}
-				a.events.Add(int64(len(d.Batch.Events)))
+				a.events.Add(int64(len(d.Batch.Events())))
 				if a.received != nil {
 					a.received <- struct{}{}
 				}

@@ -53,6 +53,10 @@ type Config struct {
 	// SessionDeliveriesMax and SessionBytesMax bound what waits for one client. Default: 1024 and 1 MiB.
 	SessionDeliveriesMax int
 	SessionBytesMax      int
+	// AttachedDeliveriesMax and AttachedBytesMax bound what waits for one API node: it has to take what its clients are
+	// told as it comes, so this is for its pauses. Default: 65536 and 64 MiB.
+	AttachedDeliveriesMax int
+	AttachedBytesMax      int
 	// DeliveryBytesMax is where a delivery of several revisions ends, and a read of history. Default: 512 KiB.
 	DeliveryBytesMax int
 	// ReadsMax bounds the reads of history that run at once on behalf of watches. Default: 8.
@@ -72,6 +76,8 @@ func (c Config) withDefaults() Config {
 	set(&c.RingBytesMax, 16<<20)
 	set(&c.SessionDeliveriesMax, 1024)
 	set(&c.SessionBytesMax, 1<<20)
+	set(&c.AttachedDeliveriesMax, 64<<10)
+	set(&c.AttachedBytesMax, 64<<20)
 	set(&c.DeliveryBytesMax, 512<<10)
 	set(&c.ReadsMax, 8)
 	return c
@@ -109,6 +115,8 @@ func (c Config) validate() error {
 	positive("RingBytesMax", int64(c.RingBytesMax))
 	positive("SessionDeliveriesMax", int64(c.SessionDeliveriesMax))
 	positive("SessionBytesMax", int64(c.SessionBytesMax))
+	positive("AttachedDeliveriesMax", int64(c.AttachedDeliveriesMax))
+	positive("AttachedBytesMax", int64(c.AttachedBytesMax))
 	positive("DeliveryBytesMax", int64(c.DeliveryBytesMax))
 	positive("ReadsMax", int64(c.ReadsMax))
 	if c.PayloadBytesMax > payloadBytesLimit {

@@ -169,14 +169,14 @@ func (c *client) accept(t *testing.T, d *delivery.Delivery, err error) bool {
 		}
 		return true
 	}
-	for _, event := range d.Batch.Events {
+	for _, event := range d.Batch.Events() {
 		if event.Kv.ModRevision <= w.revision || event.Kv.ModRevision > d.Revision {
 			t.Errorf("watch %d was told everything up to %d, and now %d in a delivery up to %d", d.ID, w.revision, event.Kv.ModRevision, d.Revision)
 			return false
 		}
 	}
 	w.revision = d.Revision
-	w.events = append(w.events, d.Batch.Events...)
+	w.events = append(w.events, d.Batch.Events()...)
 	return true
 }
 
@@ -349,15 +349,21 @@ func (m *model) follow(t *testing.T, n int) {
 	}
 }
 
-// metric returns the value of a metric without labels.
+// metric returns, and logs, the value of a metric without labels.
 func metric(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	found := value(t, registry, name)
+	t.Logf("%s = %v", name, found)
+	return found
+}
+
+func value(t *testing.T, registry *prometheus.Registry, name string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	for _, family := range families {
 		if family.GetName() == name {
 			m := family.GetMetric()[0]
-			t.Logf("%s = %v", name, m.GetGauge().GetValue()+m.GetCounter().GetValue())
 			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}

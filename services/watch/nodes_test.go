@@ -33,6 +33,7 @@ func startNode(t *testing.T, feed Feed, peers ...string) *node {
 	t.Helper()
 	cfg := tightConfig(feed)
 	cfg.Routes = &Routes{Listen: "127.0.0.1:0", Peers: peers}
+	cfg.DeliveryBytesMax = 32 << 10
 	s, err := New(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -168,6 +169,6 @@ func TestPulseMakesUpForTheBroadcast(t *testing.T) {
 		d, err := session.Next(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, revision, d.Revision)
-		require.Equal(t, value, string(d.Batch.Events[0].Kv.Value))
+		require.Equal(t, value, string(d.Batch.Events()[0].Kv.Value))
 	}
 }

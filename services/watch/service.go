@@ -10,10 +10,12 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/quoratedb/quorate/services/watch/internal/duty"
 	"github.com/quoratedb/quorate/services/watch/internal/ingest"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/rpc"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -44,14 +46,16 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg,
 		node: match.New(match.Config{
-			Log:                  cfg.Logger,
-			History:              cfg.Feed,
-			ProgressInterval:     cfg.ProgressInterval,
-			RingBytesMax:         cfg.RingBytesMax,
-			SessionDeliveriesMax: cfg.SessionDeliveriesMax,
-			SessionBytesMax:      cfg.SessionBytesMax,
-			DeliveryBytesMax:     cfg.DeliveryBytesMax,
-			ReadsMax:             cfg.ReadsMax,
+			Log:                   cfg.Logger,
+			History:               cfg.Feed,
+			ProgressInterval:      cfg.ProgressInterval,
+			RingBytesMax:          cfg.RingBytesMax,
+			SessionDeliveriesMax:  cfg.SessionDeliveriesMax,
+			SessionBytesMax:       cfg.SessionBytesMax,
+			AttachedDeliveriesMax: cfg.AttachedDeliveriesMax,
+			AttachedBytesMax:      cfg.AttachedBytesMax,
+			DeliveryBytesMax:      cfg.DeliveryBytesMax,
+			ReadsMax:              cfg.ReadsMax,
 		}),
 		metrics: ingest.NewMetrics(),
 		source:  func(s match.Source) match.Source { return s },
@@ -82,6 +86,18 @@ func (s *Service) register() error {
 // Open starts a session, which the caller must close. It may be called before Run, and then waits for it; after Run
 // the session is closed from the start.
 func (s *Service) Open() delivery.Session { return s.node.Open() }
+
+// Attach starts the session of an API node, under the same conditions as Open.
+func (s *Service) Attach() rpc.Attached { return s.node.Attach() }
+
+// Read reads a stretch of the past for an API node. Its errors are consensus'.
+func (s *Service) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.ReadResponse, error) {
+	return s.node.Read(ctx, req)
+}
+
+// Well tells whether the node is of use: one that does not hear consensus cannot read the past, and watches are better
+// off elsewhere.
+func (s *Service) Well() bool { return s.pulse == nil || s.pulse.well() }
 
 // Run serves watches until ctx ends, and returns nil once everything that it started has ended. All sessions are
 // closed by then. It fails if the broadcast does, and may be called once.

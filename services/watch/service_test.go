@@ -30,7 +30,7 @@ func TestServeAndStop(t *testing.T) {
 	feed.commit(change{"k", "v"})
 	d, err := session.Next(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "v", string(d.Batch.Events[0].Kv.Value))
+	require.Equal(t, "v", string(d.Batch.Events()[0].Kv.Value))
 
 	cancel()
 	require.NoError(t, <-ended)

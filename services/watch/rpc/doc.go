@@ -1,11 +1,33 @@
-// Package rpc is the Connect edge of the watch service: a handler over anything that opens watch sessions, and a
-// client that does, each session being one stream. The refusals of package problem cross it. It holds no logic.
+// Package rpc is the Connect edge of a watch node: a handler through which API nodes come to it. Their side is package
+// relay. The refusals of package problem cross it.
 package rpc
 
-import "github.com/quoratedb/quorate/pkg/delivery"
+import (
+	"context"
 
-// Service opens watch sessions.
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+)
+
+// Service is a watch node as API nodes see it.
 type Service interface {
-	// Open starts a session without watches. The caller closes it.
-	Open() delivery.Session
+	// Attach starts a session without subscriptions. The caller closes it.
+	Attach() Attached
+	// Read reads one stretch of the past.
+	Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.ReadResponse, error)
+	// Well tells whether the node is of use; when it is not, API nodes are to leave it.
+	Well() bool
+}
+
+// Attached is the session of one API node. Its methods may be called concurrently; Next only by one goroutine at a time.
+type Attached interface {
+	// Join begins a subscription, under an id that is not in use.
+	Join(ctx context.Context, s *watchv1.Subscription) error
+	// Leave ends one.
+	Leave(id int64)
+	// Position asks for a response with a position at or after a revision.
+	Position(revision int64)
+	// Next waits for something to tell. It fails when ctx ends, with problem.ErrStopped after Close or when the service stops.
+	Next(ctx context.Context) (*watchv1.WatchResponse, error)
+	// Close ends all subscriptions. It may be called twice.
+	Close()
 }

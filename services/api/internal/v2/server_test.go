@@ -163,8 +163,8 @@ func TestWatchAnswers(t *testing.T) {
 	deliveries := func() []*delivery.Delivery {
 		return []*delivery.Delivery{
 			{Revision: 11}, // progress
-			{Batch: &delivery.Batch{Events: []*consensusv1.Event{put("/a-", 12), put("/a/_x", 13), put("/a/x", 14)}}},
-			{Batch: &delivery.Batch{Events: []*consensusv1.Event{put("/a", 15)}}},
+			{Batch: delivery.NewBatch([]*consensusv1.Event{put("/a-", 12), put("/a/_x", 13), put("/a/x", 14)})},
+			{Batch: delivery.NewBatch([]*consensusv1.Event{put("/a", 15)})},
 			{CompactedRevision: 20},
 		}
 	}

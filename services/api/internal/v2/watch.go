@@ -88,7 +88,7 @@ func (t *teller) tell(d *delivery.Delivery) (done bool) {
 	if d.Batch == nil {
 		return false
 	}
-	for events := d.Batch.Events; len(events) > 0; {
+	for events := d.Batch.Events(); len(events) > 0; {
 		n := 1
 		for n < len(events) && events[n].GetKv().GetModRevision() == events[0].GetKv().GetModRevision() {
 			n++

@@ -110,12 +110,13 @@ func (s *benchSession) Next(ctx context.Context) (*delivery.Delivery, error) {
 	}
 	s.left--
 	if s.shared == 0 {
-		s.batch, s.shared = new(delivery.Batch), deliveriesPerBatch
+		var events []*consensusv1.Event
 		for range s.events {
-			s.batch.Events = append(s.batch.Events, &consensusv1.Event{Kv: &consensusv1.KeyValue{
+			events = append(events, &consensusv1.Event{Kv: &consensusv1.KeyValue{
 				Key: []byte("12345678"), Value: make([]byte, 256), CreateRevision: 1 << 20, ModRevision: 1 << 21, Version: 9,
 			}})
 		}
+		s.batch, s.shared = delivery.NewBatch(events), deliveriesPerBatch
 	}
 	s.shared--
 	return &delivery.Delivery{ID: s.watch.GetId(), Batch: s.batch, Revision: 1 << 21}, nil

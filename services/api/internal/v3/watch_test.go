@@ -85,11 +85,11 @@ func (w *watching) created(r *etcdserverpb.WatchCreateRequest, id int64) *watchv
 
 // putOf makes a batch of one put for each revision.
 func putOf(revisions ...int64) *delivery.Batch {
-	batch := new(delivery.Batch)
+	var events []*consensusv1.Event
 	for _, revision := range revisions {
-		batch.Events = append(batch.Events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}})
+		events = append(events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}})
 	}
-	return batch
+	return delivery.NewBatch(events)
 }
 
 func putsOf(revisions ...int64) []*mvccpb.Event {
@@ -190,10 +190,10 @@ func TestWatchCreatedPrecedesEvents(t *testing.T) {
 // TestWatchEventsArriveWhole delivers events with every field, encoded for all and converted for one.
 func TestWatchEventsArriveWhole(t *testing.T) {
 	kv := &consensusv1.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
-	batch := &delivery.Batch{Events: []*consensusv1.Event{
+	batch := delivery.NewBatch([]*consensusv1.Event{
 		{Type: consensusv1.Event_PUT, Kv: kv, PrevKv: kv},
 		{Type: consensusv1.Event_DELETE, Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: 9}},
-	}}
+	})
 	want := &mvccpb.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
 	for name, change := range map[string]func(*v3.Config){"encoded": encoded, "converted": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -215,13 +215,14 @@ func TestWatchEventsArriveWhole(t *testing.T) {
 func TestWatchFragments(t *testing.T) {
 	const requestMax = 1000
 	const limit = requestMax + 512<<10
-	batch := new(delivery.Batch)
+	var events []*consensusv1.Event
 	var want []*mvccpb.Event
 	for i, size := range []int{200 << 10, 200 << 10, 200 << 10, 1, 600 << 10, 1, 1} {
 		kv := &consensusv1.KeyValue{Key: []byte{byte(i)}, Value: make([]byte, size)}
-		batch.Events = append(batch.Events, &consensusv1.Event{Kv: kv})
+		events = append(events, &consensusv1.Event{Kv: kv})
 		want = append(want, &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: kv.GetKey(), Value: kv.GetValue()}})
 	}
+	batch := delivery.NewBatch(events)
 	for name, change := range map[string]func(*v3.Config){"encoded": encoded, "converted": func(*v3.Config) {}} {
 		t.Run(name, func(t *testing.T) {
 			w := startWatching(t, &fakeConsensus{}, func(c *v3.Config) { change(c); c.MaxRequestBytes = requestMax })

@@ -6,13 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
-
-// fieldEvents is the number of WatchResponse's events. The store's events have the field numbers of etcd's, so their
-// encodings are the same.
-const fieldEvents protowire.Number = 11
 
 // sendEvents tells a watch a batch of events, in fragments if it wants them and the batch is large.
 func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
@@ -20,7 +15,7 @@ func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 	if s.encoded {
 		return s.sendEncoded(w, response, d.Batch)
 	}
-	events := fromEvents(d.Batch.Events)
+	events := fromEvents(d.Batch.Events())
 	if !w.fragment {
 		response.Events = events
 		return s.stream.Send(response)
@@ -48,7 +43,7 @@ func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 
 // sendEncoded sends the events in the encoding that all watches with this batch share.
 func (s *watchSender) sendEncoded(w *watch, response *etcdserverpb.WatchResponse, batch *delivery.Batch) error {
-	events := batch.Encoded(encodeEvents)
+	events := batch.Encoded()
 	head, err := proto.Marshal(response)
 	if err != nil {
 		return err
@@ -81,32 +76,12 @@ func (s *watchSender) sendEncoded(w *watch, response *etcdserverpb.WatchResponse
 	return nil
 }
 
-// encodeEvents returns the events as WatchResponse has them: each with its tag and length.
-func encodeEvents(events []*consensusv1.Event) []byte {
-	// Size leaves in each message what MarshalAppend would else compute again.
-	options := proto.MarshalOptions{UseCachedSize: true}
-	sizes := make([]int, len(events))
-	total := 0
-	for i, event := range events {
-		sizes[i] = options.Size(event)
-		total += eventFieldBytes(sizes[i])
-	}
-	encoded := make([]byte, 0, total)
-	for i, event := range events {
-		encoded = protowire.AppendTag(encoded, fieldEvents, protowire.BytesType)
-		encoded = protowire.AppendVarint(encoded, uint64(sizes[i]))
-		// Encoding fails only for what no event has: required fields and strings that are not UTF-8.
-		encoded, _ = options.MarshalAppend(encoded, event)
-	}
-	return encoded
-}
-
 // encodedSizes returns how many bytes of encoded belong to each event.
 func encodedSizes(encoded []byte) []int {
 	var sizes []int
 	for len(encoded) > 0 {
-		n := protowire.ConsumeFieldValue(fieldEvents, protowire.BytesType, encoded[protowire.SizeTag(fieldEvents):])
-		n += protowire.SizeTag(fieldEvents)
+		n := protowire.ConsumeFieldValue(delivery.EventField, protowire.BytesType, encoded[protowire.SizeTag(delivery.EventField):])
+		n += protowire.SizeTag(delivery.EventField)
 		sizes = append(sizes, n)
 		encoded = encoded[n:]
 	}
@@ -115,7 +90,7 @@ func encodedSizes(encoded []byte) []int {
 
 // eventFieldBytes is what an event of so many bytes takes in a WatchResponse.
 func eventFieldBytes(size int) int {
-	return protowire.SizeTag(fieldEvents) + protowire.SizeBytes(size)
+	return protowire.SizeTag(delivery.EventField) + protowire.SizeBytes(size)
 }
 
 // fragmentMarkBytes is what the flag of a fragment takes in a WatchResponse.

@@ -83,7 +83,7 @@ func TestSlowWatchBehindCompaction(t *testing.T) {
 		}
 		h.history.compacted = 90
 		for range h.node.cfg.SessionDeliveriesMax {
-			require.Len(h, h.next(s).Batch.Events, 1)
+			require.Len(h, h.next(s).Batch.Events(), 1)
 		}
 		d := h.next(s)
 		require.EqualValues(h, 1, d.ID)
@@ -91,8 +91,8 @@ func TestSlowWatchBehindCompaction(t *testing.T) {
 		require.Nil(h, d.Batch)
 		require.NoError(h, s.Add(watchOf(1, "k", 102)), "the id is free again")
 		h.put("k", "other")
-		require.Len(h, h.next(s).Batch.Events, 1)
-		require.Len(h, h.next(s).Batch.Events, 1)
+		require.Len(h, h.next(s).Batch.Events(), 1)
+		require.Len(h, h.next(s).Batch.Events(), 1)
 	})
 }
 

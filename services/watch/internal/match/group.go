@@ -45,7 +45,7 @@ type find struct {
 // take turns what is pending into a find.
 func (g *group) take(after, through int64) find {
 	f := find{
-		batch:   &delivery.Batch{Events: g.pending},
+		batch:   delivery.NewBatch(g.pending),
 		bytes:   g.bytes,
 		first:   g.pending[0].Kv.ModRevision,
 		last:    g.pending[len(g.pending)-1].Kv.ModRevision,
@@ -58,13 +58,7 @@ func (g *group) take(after, through int64) find {
 
 // from returns the part of a find at or after a revision: watches may begin in the middle of it.
 func (f find) from(revision int64) find {
-	events := f.batch.Events
-	for len(events) > 0 && events[0].Kv.ModRevision < revision {
-		events = events[1:]
-	}
-	f.batch = &delivery.Batch{Events: events}
-	if len(events) > 0 {
-		f.first = events[0].Kv.ModRevision
-	}
+	f.batch = f.batch.From(revision)
+	f.first = f.batch.First()
 	return f
 }

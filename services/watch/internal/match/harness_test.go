@@ -160,7 +160,7 @@ func (h *harness) nothing(s *Session) {
 // revisions returns the revisions of a delivery's events.
 func revisions(d *delivery.Delivery) []int64 {
 	var found []int64
-	for _, event := range d.Batch.Events {
+	for _, event := range d.Batch.Events() {
 		found = append(found, event.Kv.ModRevision)
 	}
 	return found

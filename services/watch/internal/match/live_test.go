@@ -29,8 +29,8 @@ func TestEqualWatchesShareBatch(t *testing.T) {
 		other := h.next(two)
 		require.Same(h, first.Batch, other.Batch)
 		require.NotSame(h, first.Batch, second.Batch)
-		require.Nil(h, first.Batch.Events[0].PrevKv)
-		require.NotNil(h, second.Batch.Events[0].PrevKv)
+		require.Nil(h, first.Batch.Events()[0].PrevKv)
+		require.NotNil(h, second.Batch.Events()[0].PrevKv)
 		require.EqualValues(h, 7, other.ID)
 	})
 }
@@ -68,7 +68,7 @@ func TestRangesAndFilters(t *testing.T) {
 					}
 					if c.want != nil {
 						var got []string
-						for _, event := range h.next(s).Batch.Events {
+						for _, event := range h.next(s).Batch.Events() {
 							got = append(got, string(event.Kv.Key))
 						}
 						require.Equal(h, c.want, got)
@@ -125,7 +125,7 @@ func TestRemoveAndReuseID(t *testing.T) {
 		s.Remove(1)
 		require.NoError(h, s.Add(watchOf(1, "other", 3)))
 		h.put("k", "other")
-		require.Equal(h, "other", string(h.next(s).Batch.Events[0].Kv.Key))
+		require.Equal(h, "other", string(h.next(s).Batch.Events()[0].Kv.Key))
 		h.nothing(s)
 	})
 }

@@ -141,8 +141,12 @@ func (n *Node) deliverLocked(g *group, after, through int64) {
 	}
 }
 
-// putBehindLocked makes a live watch read on for itself from a revision.
+// putBehindLocked makes a live watch read on for itself from a revision. One of an API node ends instead.
 func (n *Node) putBehindLocked(w *watch, next int64) {
+	if w.session.attached {
+		n.lapseLocked(w, next-1)
+		return
+	}
 	n.leaveLocked(w)
 	n.counts.behind.Add(1)
 	w.session.lineUp(w, next)

@@ -46,6 +46,9 @@ type Config struct {
 	// SessionDeliveriesMax and SessionBytesMax bound what waits for one session's Next.
 	SessionDeliveriesMax int
 	SessionBytesMax      int
+	// AttachedDeliveriesMax and AttachedBytesMax bound what waits for one API node.
+	AttachedDeliveriesMax int
+	AttachedBytesMax      int
 	// DeliveryBytesMax is where a delivery ends if it holds more than one revision.
 	DeliveryBytesMax int
 	// ReadsMax bounds how many reads of history run at once on behalf of watches.
@@ -75,6 +78,8 @@ type Node struct {
 		ring             ring
 		// watches counts all, live or behind.
 		watches int
+		// attached counts the sessions of API nodes.
+		attached int
 		// notified are the watches that want progress.
 		notified map[*watch]struct{}
 		// awaiting are the sessions with open progress requests.

@@ -25,7 +25,7 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 			n.sendProgress()
 			continue
 		}
-		watching := n.watchers() > 0
+		watching := n.watching()
 		if !watching && !announced {
 			continue
 		}
@@ -35,6 +35,14 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 		}
 		announced = watching
 	}
+}
+
+// watching tells whether this node wants to be told what happens: if it has watches, or API nodes that may have one any
+// moment and should not have to read then what went by.
+func (n *Node) watching() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.watches > 0 || n.mu.attached > 0
 }
 
 func (n *Node) watchers() int {

@@ -1,6 +1,9 @@
 package match
 
-import "github.com/quoratedb/quorate/pkg/delivery"
+import (
+	"github.com/quoratedb/quorate/pkg/delivery"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+)
 
 // entry is a delivery in a session's queue.
 type entry struct {
@@ -9,6 +12,8 @@ type entry struct {
 	after    int64 // see find
 	bytes    int
 	next     *entry
+	// kind is for sessions of API nodes.
+	kind watchv1.Delivery_Kind
 }
 
 // events returns how many events are delivered.
@@ -16,7 +21,7 @@ func (e *entry) events() int {
 	if e.delivery.Batch == nil {
 		return 0
 	}
-	return len(e.delivery.Batch.Events)
+	return len(e.delivery.Batch.Events())
 }
 
 // queue is a list of entries, first in, first out. The zero queue is empty.

@@ -72,20 +72,8 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 	if !w.vetted || w.next <= r.floor {
 		return nil, r.floor, false
 	}
-	first := r.search(w.next)
-	var events []*consensusv1.Event
-	bytes, looked := 0, 0
-	for looked < ringCommitsMax && first+looked < r.length && bytes < n.bytesMax(w) {
-		had := len(events)
-		events = w.sel.selected(events, r.at(first+looked))
-		for _, event := range events[had:] {
-			bytes += weight.Event(event)
-		}
-		looked++
-	}
-	through := position
-	if first+looked < r.length {
-		through = r.at(first + looked - 1).Revision
+	events, through := n.ringLocked(w.sel, w.next, n.bytesMax(w.once))
+	if through < position {
 		w.session.lineUp(w, through+1)
 	} else {
 		w.next = through + 1
@@ -94,9 +82,29 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 	return n.found(w, events, through), 0, true
 }
 
+// ringLocked looks through the ring, from a revision that it holds, for what a selector wants, until it is a delivery's
+// worth or it has looked for long. It returns the revision up to which that is everything.
+func (n *Node) ringLocked(sel selector, from int64, bytesMax int) (events []*consensusv1.Event, through int64) {
+	r := &n.mu.ring
+	first := r.search(from)
+	bytes, looked := 0, 0
+	for looked < ringCommitsMax && first+looked < r.length && bytes < bytesMax {
+		had := len(events)
+		events = sel.selected(events, r.at(first+looked))
+		for _, event := range events[had:] {
+			bytes += weight.Event(event)
+		}
+		looked++
+	}
+	if first+looked < r.length {
+		return events, r.at(first + looked - 1).Revision
+	}
+	return events, n.Position()
+}
+
 // bytesMax is where a delivery to a watch that reads on ends, at the end of a revision.
-func (n *Node) bytesMax(w *watch) int {
-	if w.once {
+func (n *Node) bytesMax(once bool) int {
+	if once {
 		return 1
 	}
 	return n.cfg.DeliveryBytesMax
@@ -122,7 +130,7 @@ func (n *Node) readHistory(ctx context.Context, w *watch, to int64) (*delivery.D
 		ToRevision:   to,
 		Key:          key,
 		RangeEnd:     rangeEnd,
-		MaxBytes:     int64(n.bytesMax(w)),
+		MaxBytes:     int64(n.bytesMax(w.once)),
 	})
 	<-n.reads
 	n.counts.reads.Add(1)
@@ -155,7 +163,7 @@ func (n *Node) found(w *watch, events []*consensusv1.Event, through int64) *deli
 		return nil
 	}
 	n.counts.delivered.Add(int64(len(events)))
-	return &delivery.Delivery{ID: w.id, Batch: &delivery.Batch{Events: events}, Revision: through}
+	return &delivery.Delivery{ID: w.id, Batch: delivery.NewBatch(events), Revision: through}
 }
 
 // compacted ends a watch whose next revision is gone.

@@ -8,7 +8,11 @@ import (
 
 // Open implements the watch service's Open.
 func (n *Node) Open() *Session {
-	s := &Session{node: n, wake: make(chan struct{}, 1)}
+	return n.open(&Session{deliveriesMax: n.cfg.SessionDeliveriesMax, bytesMax: n.cfg.SessionBytesMax})
+}
+
+func (n *Node) open(s *Session) *Session {
+	s.node, s.wake = n, make(chan struct{}, 1)
 	s.life, s.end = context.WithCancel(context.Background())
 	s.mu.watches = make(map[int64]*watch)
 	n.mu.Lock()
@@ -19,6 +23,11 @@ func (n *Node) Open() *Session {
 		return s
 	}
 	n.mu.sessions[s] = struct{}{}
+	if s.attached {
+		if n.mu.attached++; n.mu.attached == 1 {
+			token(n.announce)
+		}
+	}
 	return s
 }
 
@@ -106,6 +115,9 @@ func (n *Node) close(s *Session) {
 	s.end()
 	delete(n.mu.sessions, s)
 	delete(n.mu.awaiting, s)
+	if s.attached {
+		n.mu.attached--
+	}
 }
 
 // progress takes in a progress request of a session.

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/interval"
 )
 
@@ -18,17 +17,28 @@ type selector struct {
 	tree     bool // what a revision means to the tree, too
 }
 
-// selectorOf reads a watch's request: an empty range end means the key alone, a single zero byte everything from it on.
-func selectorOf(w *watchv1.Watch) selector {
-	s := selector{noPut: w.NoPut, noDelete: w.NoDelete, prevKV: w.PrevKv, tree: w.Tree}
-	switch end := string(w.RangeEnd); end {
+// selection is a request for events, of a watch or of an API node.
+type selection interface {
+	GetKey() []byte
+	GetRangeEnd() []byte
+	GetNoPut() bool
+	GetNoDelete() bool
+	GetPrevKv() bool
+	GetTree() bool
+}
+
+// selectorOf reads a request: an empty range end means the key alone, a single zero byte everything from it on.
+func selectorOf(w selection) selector {
+	s := selector{noPut: w.GetNoPut(), noDelete: w.GetNoDelete(), prevKV: w.GetPrevKv(), tree: w.GetTree()}
+	key := string(w.GetKey())
+	switch end := string(w.GetRangeEnd()); end {
 	case "":
 		s.point = true
-		s.span = interval.Range{From: string(w.Key), To: string(w.Key) + "\x00"}
+		s.span = interval.Range{From: key, To: key + "\x00"}
 	case "\x00":
-		s.span = interval.Range{From: string(w.Key), Unbounded: true}
+		s.span = interval.Range{From: key, Unbounded: true}
 	default:
-		s.span = interval.Range{From: string(w.Key), To: end}
+		s.span = interval.Range{From: key, To: end}
 	}
 	return s
 }

@@ -28,6 +28,10 @@ var ErrIDInUse = errors.New("watch id is in use")
 type Session struct {
 	node *Node
 	wake chan struct{} // a token for a waiting Next
+	// deliveriesMax and bytesMax bound the queue.
+	deliveriesMax, bytesMax int
+	// attached says that this is the session of an Attached.
+	attached bool
 	// life ends with the session.
 	life context.Context
 	end  context.CancelFunc
@@ -178,14 +182,13 @@ func (s *Session) progressLocked(position int64) *delivery.Delivery {
 // push queues a delivery for a live watch, and tells false, having queued nothing, if there is no room for it.
 // A delivery that is larger than the queue's limit fits an empty queue, or it would never be delivered.
 func (s *Session) push(e *entry) bool {
-	limits := &s.node.cfg
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
 		return true
 	}
 	q := &s.mu.queue
-	if q.length > 0 && (q.length >= limits.SessionDeliveriesMax || q.bytes+e.bytes > limits.SessionBytesMax) {
+	if q.length > 0 && (q.length >= s.deliveriesMax || q.bytes+e.bytes > s.bytesMax) {
 		return false
 	}
 	e.watch.queued++

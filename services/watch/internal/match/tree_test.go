@@ -56,7 +56,7 @@ func TestWatchesOfTheTree(t *testing.T) {
 				}
 				var got []consensusv1.Event_Type
 				if len(c.want) > 0 {
-					for _, e := range h.next(s).Batch.Events {
+					for _, e := range h.next(s).Batch.Events() {
 						require.Equal(h, int64(7), e.Kv.ModRevision)
 						got = append(got, e.Type)
 					}

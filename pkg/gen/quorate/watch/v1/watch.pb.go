@@ -10,7 +10,6 @@ package watchv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -25,32 +24,87 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type WatchRequest struct {
+type Delivery_Kind int32
+
+const (
+	// The events of a stretch.
+	Delivery_KIND_UNSPECIFIED Delivery_Kind = 0
+	// The subscription has begun: it is told everything after revision.
+	Delivery_KIND_JOINED Delivery_Kind = 1
+	// The subscription has ended, because the API node took too little or the node has missed too much.
+	Delivery_KIND_LAPSED Delivery_Kind = 2
+)
+
+// Enum value maps for Delivery_Kind.
+var (
+	Delivery_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_JOINED",
+		2: "KIND_LAPSED",
+	}
+	Delivery_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_JOINED":      1,
+		"KIND_LAPSED":      2,
+	}
+)
+
+func (x Delivery_Kind) Enum() *Delivery_Kind {
+	p := new(Delivery_Kind)
+	*p = x
+	return p
+}
+
+func (x Delivery_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Delivery_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_quorate_watch_v1_watch_proto_enumTypes[0].Descriptor()
+}
+
+func (Delivery_Kind) Type() protoreflect.EnumType {
+	return &file_quorate_watch_v1_watch_proto_enumTypes[0]
+}
+
+func (x Delivery_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Delivery_Kind.Descriptor instead.
+func (Delivery_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{5, 0}
+}
+
+// Selection says which events are wanted.
+type Selection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Types that are valid to be assigned to Request:
-	//
-	//	*WatchRequest_Add
-	//	*WatchRequest_Remove
-	//	*WatchRequest_ProgressAt
-	Request       isWatchRequest_Request `protobuf_oneof:"request"`
+	Key   []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Empty for the key alone, a single zero byte for everything from it on.
+	RangeEnd []byte `protobuf:"bytes,2,opt,name=range_end,json=rangeEnd,proto3" json:"range_end,omitempty"`
+	NoPut    bool   `protobuf:"varint,3,opt,name=no_put,json=noPut,proto3" json:"no_put,omitempty"`
+	NoDelete bool   `protobuf:"varint,4,opt,name=no_delete,json=noDelete,proto3" json:"no_delete,omitempty"`
+	PrevKv   bool   `protobuf:"varint,5,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
+	// See Watch.
+	Tree          bool `protobuf:"varint,6,opt,name=tree,proto3" json:"tree,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *WatchRequest) Reset() {
-	*x = WatchRequest{}
+func (x *Selection) Reset() {
+	*x = Selection{}
 	mi := &file_quorate_watch_v1_watch_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *WatchRequest) String() string {
+func (x *Selection) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*WatchRequest) ProtoMessage() {}
+func (*Selection) ProtoMessage() {}
 
-func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+func (x *Selection) ProtoReflect() protoreflect.Message {
 	mi := &file_quorate_watch_v1_watch_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -62,73 +116,57 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
-func (*WatchRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use Selection.ProtoReflect.Descriptor instead.
+func (*Selection) Descriptor() ([]byte, []int) {
 	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *WatchRequest) GetRequest() isWatchRequest_Request {
+func (x *Selection) GetKey() []byte {
 	if x != nil {
-		return x.Request
+		return x.Key
 	}
 	return nil
 }
 
-func (x *WatchRequest) GetAdd() *Watch {
+func (x *Selection) GetRangeEnd() []byte {
 	if x != nil {
-		if x, ok := x.Request.(*WatchRequest_Add); ok {
-			return x.Add
-		}
+		return x.RangeEnd
 	}
 	return nil
 }
 
-func (x *WatchRequest) GetRemove() int64 {
+func (x *Selection) GetNoPut() bool {
 	if x != nil {
-		if x, ok := x.Request.(*WatchRequest_Remove); ok {
-			return x.Remove
-		}
+		return x.NoPut
 	}
-	return 0
+	return false
 }
 
-func (x *WatchRequest) GetProgressAt() int64 {
+func (x *Selection) GetNoDelete() bool {
 	if x != nil {
-		if x, ok := x.Request.(*WatchRequest_ProgressAt); ok {
-			return x.ProgressAt
-		}
+		return x.NoDelete
 	}
-	return 0
+	return false
 }
 
-type isWatchRequest_Request interface {
-	isWatchRequest_Request()
+func (x *Selection) GetPrevKv() bool {
+	if x != nil {
+		return x.PrevKv
+	}
+	return false
 }
 
-type WatchRequest_Add struct {
-	Add *Watch `protobuf:"bytes,1,opt,name=add,proto3,oneof"`
+func (x *Selection) GetTree() bool {
+	if x != nil {
+		return x.Tree
+	}
+	return false
 }
 
-type WatchRequest_Remove struct {
-	// The id of a watch to end.
-	Remove int64 `protobuf:"varint,2,opt,name=remove,proto3,oneof"`
-}
-
-type WatchRequest_ProgressAt struct {
-	// Ask for a progress delivery once everything up to this revision is delivered to every watch.
-	ProgressAt int64 `protobuf:"varint,3,opt,name=progress_at,json=progressAt,proto3,oneof"`
-}
-
-func (*WatchRequest_Add) isWatchRequest_Request() {}
-
-func (*WatchRequest_Remove) isWatchRequest_Request() {}
-
-func (*WatchRequest_ProgressAt) isWatchRequest_Request() {}
-
-// Watch says what a watcher wants to see.
+// Watch says what one client's watch wants to see.
 type Watch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chosen by the caller, unique on its stream.
+	// Chosen by the caller, unique in its session.
 	Id       int64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Key      []byte `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	RangeEnd []byte `protobuf:"bytes,3,opt,name=range_end,json=rangeEnd,proto3" json:"range_end,omitempty"`
@@ -249,26 +287,136 @@ func (x *Watch) GetOnce() bool {
 	return false
 }
 
-// WatchResponse is one delivery: events, progress, or the end of a watch.
-type WatchResponse struct {
+type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unset (0) in the answer to progress_at, which speaks for all watches of the stream.
-	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// All events of one revision come in one delivery.
-	Events []*v1.Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
-	// Everything up to here has been delivered.
-	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	// The answer to progress_at.
-	All bool `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`
-	// The watch has ended because revisions from its next one on are compacted; this is the compacted revision.
-	CompactedRevision int64 `protobuf:"varint,5,opt,name=compacted_revision,json=compactedRevision,proto3" json:"compacted_revision,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Begin subscriptions.
+	Join []*Subscription `protobuf:"bytes,1,rep,name=join,proto3" json:"join,omitempty"`
+	// The ids of subscriptions to end. What is on its way still comes.
+	Leave []int64 `protobuf:"varint,2,rep,packed,name=leave,proto3" json:"leave,omitempty"`
+	// Ask for a position at or after this revision, as soon as there is one. 0 for none.
+	PositionAt    int64 `protobuf:"varint,3,opt,name=position_at,json=positionAt,proto3" json:"position_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WatchRequest) GetJoin() []*Subscription {
+	if x != nil {
+		return x.Join
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetLeave() []int64 {
+	if x != nil {
+		return x.Leave
+	}
+	return nil
+}
+
+func (x *WatchRequest) GetPositionAt() int64 {
+	if x != nil {
+		return x.PositionAt
+	}
+	return 0
+}
+
+type Subscription struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the caller, never used twice on a stream.
+	Id            int64      `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Selection     *Selection `protobuf:"bytes,2,opt,name=selection,proto3" json:"selection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subscription) Reset() {
+	*x = Subscription{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subscription) ProtoMessage() {}
+
+func (x *Subscription) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subscription.ProtoReflect.Descriptor instead.
+func (*Subscription) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Subscription) GetId() int64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Subscription) GetSelection() *Selection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+// WatchResponse holds what there was to tell at once. A position is sent twice a second as long as the node is well: when
+// none comes for long the node is to be left.
+type WatchResponse struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Deliveries []*Delivery            `protobuf:"bytes,1,rep,name=deliveries,proto3" json:"deliveries,omitempty"`
+	// After the deliveries.
+	Position      *Position `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorate_watch_v1_watch_proto_msgTypes[2]
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +428,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_watch_v1_watch_proto_msgTypes[2]
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,38 +441,318 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{2}
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *WatchResponse) GetId() int64 {
+func (x *WatchResponse) GetDeliveries() []*Delivery {
+	if x != nil {
+		return x.Deliveries
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+// Delivery is what one subscription is told.
+type Delivery struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind  Delivery_Kind          `protobuf:"varint,2,opt,name=kind,proto3,enum=quorate.watch.v1.Delivery_Kind" json:"kind,omitempty"`
+	// Everything up to here has been told, from where the subscription joined.
+	Revision int64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Encoded events, whole revisions only: each as field 11, which is that of etcd's WatchResponse, with its tag and length.
+	Events []byte `protobuf:"bytes,4,opt,name=events,proto3" json:"events,omitempty"`
+	// The revisions of the first and the last of them.
+	FirstRevision int64 `protobuf:"varint,5,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"`
+	LastRevision  int64 `protobuf:"varint,6,opt,name=last_revision,json=lastRevision,proto3" json:"last_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Delivery) Reset() {
+	*x = Delivery{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Delivery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Delivery) ProtoMessage() {}
+
+func (x *Delivery) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
+func (*Delivery) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Delivery) GetId() int64 {
 	if x != nil {
 		return x.Id
 	}
 	return 0
 }
 
-func (x *WatchResponse) GetEvents() []*v1.Event {
+func (x *Delivery) GetKind() Delivery_Kind {
 	if x != nil {
-		return x.Events
+		return x.Kind
 	}
-	return nil
+	return Delivery_KIND_UNSPECIFIED
 }
 
-func (x *WatchResponse) GetRevision() int64 {
+func (x *Delivery) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
 	}
 	return 0
 }
 
-func (x *WatchResponse) GetAll() bool {
+func (x *Delivery) GetEvents() []byte {
 	if x != nil {
-		return x.All
+		return x.Events
+	}
+	return nil
+}
+
+func (x *Delivery) GetFirstRevision() int64 {
+	if x != nil {
+		return x.FirstRevision
+	}
+	return 0
+}
+
+func (x *Delivery) GetLastRevision() int64 {
+	if x != nil {
+		return x.LastRevision
+	}
+	return 0
+}
+
+// Position is how far a node is: every subscription that has joined is told everything up to revision.
+type Position struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The node's number, drawn anew at its start.
+	Node          uint64 `protobuf:"fixed64,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Position) Reset() {
+	*x = Position{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Position) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Position) ProtoMessage() {}
+
+func (x *Position) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Position.ProtoReflect.Descriptor instead.
+func (*Position) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Position) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Position) GetNode() uint64 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+type ReadRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Selection    *Selection             `protobuf:"bytes,1,opt,name=selection,proto3" json:"selection,omitempty"`
+	FromRevision int64                  `protobuf:"varint,2,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	// The last revision wanted.
+	ToRevision int64 `protobuf:"varint,3,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
+	// It is known that from_revision was not compacted when the watch began: what is in memory will do.
+	Vetted bool `protobuf:"varint,4,opt,name=vetted,proto3" json:"vetted,omitempty"`
+	// The first revision with an event is enough.
+	Once          bool `protobuf:"varint,5,opt,name=once,proto3" json:"once,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadRequest) Reset() {
+	*x = ReadRequest{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadRequest) ProtoMessage() {}
+
+func (x *ReadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadRequest.ProtoReflect.Descriptor instead.
+func (*ReadRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReadRequest) GetSelection() *Selection {
+	if x != nil {
+		return x.Selection
+	}
+	return nil
+}
+
+func (x *ReadRequest) GetFromRevision() int64 {
+	if x != nil {
+		return x.FromRevision
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetToRevision() int64 {
+	if x != nil {
+		return x.ToRevision
+	}
+	return 0
+}
+
+func (x *ReadRequest) GetVetted() bool {
+	if x != nil {
+		return x.Vetted
 	}
 	return false
 }
 
-func (x *WatchResponse) GetCompactedRevision() int64 {
+func (x *ReadRequest) GetOnce() bool {
+	if x != nil {
+		return x.Once
+	}
+	return false
+}
+
+type ReadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Delivery, none where the stretch holds no event.
+	Events        []byte `protobuf:"bytes,1,opt,name=events,proto3" json:"events,omitempty"`
+	FirstRevision int64  `protobuf:"varint,2,opt,name=first_revision,json=firstRevision,proto3" json:"first_revision,omitempty"`
+	LastRevision  int64  `protobuf:"varint,3,opt,name=last_revision,json=lastRevision,proto3" json:"last_revision,omitempty"`
+	// Everything that is wanted up to here is in events; go on from the next revision. Below from_revision where there is
+	// nothing yet.
+	ThroughRevision int64 `protobuf:"varint,4,opt,name=through_revision,json=throughRevision,proto3" json:"through_revision,omitempty"`
+	// Set where from_revision is compacted: the compacted revision.
+	CompactedRevision int64 `protobuf:"varint,5,opt,name=compacted_revision,json=compactedRevision,proto3" json:"compacted_revision,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ReadResponse) Reset() {
+	*x = ReadResponse{}
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadResponse) ProtoMessage() {}
+
+func (x *ReadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_watch_v1_watch_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadResponse.ProtoReflect.Descriptor instead.
+func (*ReadResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_watch_v1_watch_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReadResponse) GetEvents() []byte {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ReadResponse) GetFirstRevision() int64 {
+	if x != nil {
+		return x.FirstRevision
+	}
+	return 0
+}
+
+func (x *ReadResponse) GetLastRevision() int64 {
+	if x != nil {
+		return x.LastRevision
+	}
+	return 0
+}
+
+func (x *ReadResponse) GetThroughRevision() int64 {
+	if x != nil {
+		return x.ThroughRevision
+	}
+	return 0
+}
+
+func (x *ReadResponse) GetCompactedRevision() int64 {
 	if x != nil {
 		return x.CompactedRevision
 	}
@@ -335,13 +763,14 @@ var File_quorate_watch_v1_watch_proto protoreflect.FileDescriptor
 
 const file_quorate_watch_v1_watch_proto_rawDesc = "" +
 	"\n" +
-	"\x1cquorate/watch/v1/watch.proto\x12\x10quorate.watch.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\x8a\x01\n" +
-	"\fWatchRequest\x12+\n" +
-	"\x03add\x18\x01 \x01(\v2\x17.quorate.watch.v1.WatchH\x00R\x03add\x12\x18\n" +
-	"\x06remove\x18\x02 \x01(\x03H\x00R\x06remove\x12!\n" +
-	"\vprogress_at\x18\x03 \x01(\x03H\x00R\n" +
-	"progressAtB\x10\n" +
-	"\arequest\x12\x05\xbaH\x02\b\x01\"\x94\x02\n" +
+	"\x1cquorate/watch/v1/watch.proto\x12\x10quorate.watch.v1\x1a\x1bbuf/validate/validate.proto\"\x9b\x01\n" +
+	"\tSelection\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1b\n" +
+	"\trange_end\x18\x02 \x01(\fR\brangeEnd\x12\x15\n" +
+	"\x06no_put\x18\x03 \x01(\bR\x05noPut\x12\x1b\n" +
+	"\tno_delete\x18\x04 \x01(\bR\bnoDelete\x12\x17\n" +
+	"\aprev_kv\x18\x05 \x01(\bR\x06prevKv\x12\x12\n" +
+	"\x04tree\x18\x06 \x01(\bR\x04tree\"\x94\x02\n" +
 	"\x05Watch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1b\n" +
@@ -353,15 +782,50 @@ const file_quorate_watch_v1_watch_proto_rawDesc = "" +
 	"\x0fprogress_notify\x18\b \x01(\bR\x0eprogressNotify\x12\x12\n" +
 	"\x04tree\x18\t \x01(\bR\x04tree\x12\x12\n" +
 	"\x04once\x18\n" +
-	" \x01(\bR\x04once\"\xb1\x01\n" +
-	"\rWatchResponse\x12\x0e\n" +
+	" \x01(\bR\x04once\"\x82\x01\n" +
+	"\fWatchRequest\x122\n" +
+	"\x04join\x18\x01 \x03(\v2\x1e.quorate.watch.v1.SubscriptionR\x04join\x12\x14\n" +
+	"\x05leave\x18\x02 \x03(\x03R\x05leave\x12(\n" +
+	"\vposition_at\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\n" +
+	"positionAt\"a\n" +
+	"\fSubscription\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12A\n" +
+	"\tselection\x18\x02 \x01(\v2\x1b.quorate.watch.v1.SelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\"\x83\x01\n" +
+	"\rWatchResponse\x12:\n" +
+	"\n" +
+	"deliveries\x18\x01 \x03(\v2\x1a.quorate.watch.v1.DeliveryR\n" +
+	"deliveries\x126\n" +
+	"\bposition\x18\x02 \x01(\v2\x1a.quorate.watch.v1.PositionR\bposition\"\x8f\x02\n" +
+	"\bDelivery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x123\n" +
-	"\x06events\x18\x02 \x03(\v2\x1b.quorate.consensus.v1.EventR\x06events\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x10\n" +
-	"\x03all\x18\x04 \x01(\bR\x03all\x12-\n" +
-	"\x12compacted_revision\x18\x05 \x01(\x03R\x11compactedRevision2\\\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1f.quorate.watch.v1.Delivery.KindR\x04kind\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x16\n" +
+	"\x06events\x18\x04 \x01(\fR\x06events\x12%\n" +
+	"\x0efirst_revision\x18\x05 \x01(\x03R\rfirstRevision\x12#\n" +
+	"\rlast_revision\x18\x06 \x01(\x03R\flastRevision\">\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vKIND_JOINED\x10\x01\x12\x0f\n" +
+	"\vKIND_LAPSED\x10\x02\":\n" +
+	"\bPosition\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\x06R\x04node\"\xcb\x01\n" +
+	"\vReadRequest\x12A\n" +
+	"\tselection\x18\x01 \x01(\v2\x1b.quorate.watch.v1.SelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\x12,\n" +
+	"\rfrom_revision\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12\x1f\n" +
+	"\vto_revision\x18\x03 \x01(\x03R\n" +
+	"toRevision\x12\x16\n" +
+	"\x06vetted\x18\x04 \x01(\bR\x06vetted\x12\x12\n" +
+	"\x04once\x18\x05 \x01(\bR\x04once\"\xcc\x01\n" +
+	"\fReadResponse\x12\x16\n" +
+	"\x06events\x18\x01 \x01(\fR\x06events\x12%\n" +
+	"\x0efirst_revision\x18\x02 \x01(\x03R\rfirstRevision\x12#\n" +
+	"\rlast_revision\x18\x03 \x01(\x03R\flastRevision\x12)\n" +
+	"\x10through_revision\x18\x04 \x01(\x03R\x0fthroughRevision\x12-\n" +
+	"\x12compacted_revision\x18\x05 \x01(\x03R\x11compactedRevision2\xa3\x01\n" +
 	"\fWatchService\x12L\n" +
-	"\x05Watch\x12\x1e.quorate.watch.v1.WatchRequest\x1a\x1f.quorate.watch.v1.WatchResponse(\x010\x01B\xc3\x01\n" +
+	"\x05Watch\x12\x1e.quorate.watch.v1.WatchRequest\x1a\x1f.quorate.watch.v1.WatchResponse(\x010\x01\x12E\n" +
+	"\x04Read\x12\x1d.quorate.watch.v1.ReadRequest\x1a\x1e.quorate.watch.v1.ReadResponseB\xc3\x01\n" +
 	"\x14com.quorate.watch.v1B\n" +
 	"WatchProtoP\x01Z=github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1;watchv1\xa2\x02\x03QWX\xaa\x02\x10Quorate.Watch.V1\xca\x02\x10Quorate\\Watch\\V1\xe2\x02\x1cQuorate\\Watch\\V1\\GPBMetadata\xea\x02\x12Quorate::Watch::V1b\x06proto3"
 
@@ -377,23 +841,36 @@ func file_quorate_watch_v1_watch_proto_rawDescGZIP() []byte {
 	return file_quorate_watch_v1_watch_proto_rawDescData
 }
 
-var file_quorate_watch_v1_watch_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_quorate_watch_v1_watch_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_quorate_watch_v1_watch_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_quorate_watch_v1_watch_proto_goTypes = []any{
-	(*WatchRequest)(nil),  // 0: quorate.watch.v1.WatchRequest
-	(*Watch)(nil),         // 1: quorate.watch.v1.Watch
-	(*WatchResponse)(nil), // 2: quorate.watch.v1.WatchResponse
-	(*v1.Event)(nil),      // 3: quorate.consensus.v1.Event
+	(Delivery_Kind)(0),    // 0: quorate.watch.v1.Delivery.Kind
+	(*Selection)(nil),     // 1: quorate.watch.v1.Selection
+	(*Watch)(nil),         // 2: quorate.watch.v1.Watch
+	(*WatchRequest)(nil),  // 3: quorate.watch.v1.WatchRequest
+	(*Subscription)(nil),  // 4: quorate.watch.v1.Subscription
+	(*WatchResponse)(nil), // 5: quorate.watch.v1.WatchResponse
+	(*Delivery)(nil),      // 6: quorate.watch.v1.Delivery
+	(*Position)(nil),      // 7: quorate.watch.v1.Position
+	(*ReadRequest)(nil),   // 8: quorate.watch.v1.ReadRequest
+	(*ReadResponse)(nil),  // 9: quorate.watch.v1.ReadResponse
 }
 var file_quorate_watch_v1_watch_proto_depIdxs = []int32{
-	1, // 0: quorate.watch.v1.WatchRequest.add:type_name -> quorate.watch.v1.Watch
-	3, // 1: quorate.watch.v1.WatchResponse.events:type_name -> quorate.consensus.v1.Event
-	0, // 2: quorate.watch.v1.WatchService.Watch:input_type -> quorate.watch.v1.WatchRequest
-	2, // 3: quorate.watch.v1.WatchService.Watch:output_type -> quorate.watch.v1.WatchResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 0: quorate.watch.v1.WatchRequest.join:type_name -> quorate.watch.v1.Subscription
+	1, // 1: quorate.watch.v1.Subscription.selection:type_name -> quorate.watch.v1.Selection
+	6, // 2: quorate.watch.v1.WatchResponse.deliveries:type_name -> quorate.watch.v1.Delivery
+	7, // 3: quorate.watch.v1.WatchResponse.position:type_name -> quorate.watch.v1.Position
+	0, // 4: quorate.watch.v1.Delivery.kind:type_name -> quorate.watch.v1.Delivery.Kind
+	1, // 5: quorate.watch.v1.ReadRequest.selection:type_name -> quorate.watch.v1.Selection
+	3, // 6: quorate.watch.v1.WatchService.Watch:input_type -> quorate.watch.v1.WatchRequest
+	8, // 7: quorate.watch.v1.WatchService.Read:input_type -> quorate.watch.v1.ReadRequest
+	5, // 8: quorate.watch.v1.WatchService.Watch:output_type -> quorate.watch.v1.WatchResponse
+	9, // 9: quorate.watch.v1.WatchService.Read:output_type -> quorate.watch.v1.ReadResponse
+	8, // [8:10] is the sub-list for method output_type
+	6, // [6:8] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_quorate_watch_v1_watch_proto_init() }
@@ -401,23 +878,19 @@ func file_quorate_watch_v1_watch_proto_init() {
 	if File_quorate_watch_v1_watch_proto != nil {
 		return
 	}
-	file_quorate_watch_v1_watch_proto_msgTypes[0].OneofWrappers = []any{
-		(*WatchRequest_Add)(nil),
-		(*WatchRequest_Remove)(nil),
-		(*WatchRequest_ProgressAt)(nil),
-	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_watch_v1_watch_proto_rawDesc), len(file_quorate_watch_v1_watch_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      1,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_quorate_watch_v1_watch_proto_goTypes,
 		DependencyIndexes: file_quorate_watch_v1_watch_proto_depIdxs,
+		EnumInfos:         file_quorate_watch_v1_watch_proto_enumTypes,
 		MessageInfos:      file_quorate_watch_v1_watch_proto_msgTypes,
 	}.Build()
 	File_quorate_watch_v1_watch_proto = out.File

@@ -37,12 +37,16 @@ const (
 const (
 	// WatchServiceWatchProcedure is the fully-qualified name of the WatchService's Watch RPC.
 	WatchServiceWatchProcedure = "/quorate.watch.v1.WatchService/Watch"
+	// WatchServiceReadProcedure is the fully-qualified name of the WatchService's Read RPC.
+	WatchServiceReadProcedure = "/quorate.watch.v1.WatchService/Read"
 )
 
 // WatchServiceClient is a client for the quorate.watch.v1.WatchService service.
 type WatchServiceClient interface {
-	// Watch carries any number of watches of one client.
+	// Watch carries any number of subscriptions of one API node: what it is told goes to all its clients who want the same.
 	Watch(context.Context) (*connect.BidiStreamForClientSimple[v1.WatchRequest, v1.WatchResponse], error)
+	// Read reads one stretch of the past of one selection, for watches that are behind.
+	Read(context.Context, *v1.ReadRequest) (*v1.ReadResponse, error)
 }
 
 // NewWatchServiceClient constructs a client for the quorate.watch.v1.WatchService service. By
@@ -62,12 +66,19 @@ func NewWatchServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(watchServiceMethods.ByName("Watch")),
 			connect.WithClientOptions(opts...),
 		),
+		read: connect.NewClient[v1.ReadRequest, v1.ReadResponse](
+			httpClient,
+			baseURL+WatchServiceReadProcedure,
+			connect.WithSchema(watchServiceMethods.ByName("Read")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // watchServiceClient implements WatchServiceClient.
 type watchServiceClient struct {
 	watch *connect.Client[v1.WatchRequest, v1.WatchResponse]
+	read  *connect.Client[v1.ReadRequest, v1.ReadResponse]
 }
 
 // Watch calls quorate.watch.v1.WatchService.Watch.
@@ -75,10 +86,21 @@ func (c *watchServiceClient) Watch(ctx context.Context) (*connect.BidiStreamForC
 	return c.watch.CallBidiStreamSimple(ctx)
 }
 
+// Read calls quorate.watch.v1.WatchService.Read.
+func (c *watchServiceClient) Read(ctx context.Context, req *v1.ReadRequest) (*v1.ReadResponse, error) {
+	response, err := c.read.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // WatchServiceHandler is an implementation of the quorate.watch.v1.WatchService service.
 type WatchServiceHandler interface {
-	// Watch carries any number of watches of one client.
+	// Watch carries any number of subscriptions of one API node: what it is told goes to all its clients who want the same.
 	Watch(context.Context, *connect.BidiStream[v1.WatchRequest, v1.WatchResponse]) error
+	// Read reads one stretch of the past of one selection, for watches that are behind.
+	Read(context.Context, *v1.ReadRequest) (*v1.ReadResponse, error)
 }
 
 // NewWatchServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -94,10 +116,18 @@ func NewWatchServiceHandler(svc WatchServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(watchServiceMethods.ByName("Watch")),
 		connect.WithHandlerOptions(opts...),
 	)
+	watchServiceReadHandler := connect.NewUnaryHandlerSimple(
+		WatchServiceReadProcedure,
+		svc.Read,
+		connect.WithSchema(watchServiceMethods.ByName("Read")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.watch.v1.WatchService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case WatchServiceWatchProcedure:
 			watchServiceWatchHandler.ServeHTTP(w, r)
+		case WatchServiceReadProcedure:
+			watchServiceReadHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -109,4 +139,8 @@ type UnimplementedWatchServiceHandler struct{}
 
 func (UnimplementedWatchServiceHandler) Watch(context.Context, *connect.BidiStream[v1.WatchRequest, v1.WatchResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("quorate.watch.v1.WatchService.Watch is not implemented"))
+}
+
+func (UnimplementedWatchServiceHandler) Read(context.Context, *v1.ReadRequest) (*v1.ReadResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.watch.v1.WatchService.Read is not implemented"))
 }
