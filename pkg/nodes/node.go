@@ -1,0 +1,61 @@
+package nodes
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// dialTimeout bounds a connection's making, handshakes included.
+	dialTimeout = 3 * time.Second
+	// pingAfter is how long nothing may arrive from a node before it is pinged, and pingTimeout how long it has to answer.
+	// Together they are how long a node that is paused, or cut off without a word, passes for alive.
+	pingAfter   = 1 * time.Second
+	pingTimeout = 2 * time.Second
+	// windowBytes is how much a node may send on a stream before it is read: a batch of large values should not wait for a
+	// round trip.
+	windowBytes = 4 << 20
+)
+
+// Node is one address behind an endpoint.
+type Node struct {
+	// URL is the endpoint, which a client's requests are made to. Client takes them to Address, whatever the name in URL
+	// means at that moment.
+	URL, Address string
+	Client       *http.Client
+	transport    *http.Transport
+}
+
+func newNode(url, address string, config *tls.Config) *Node {
+	protocols := new(http.Protocols)
+	if config == nil {
+		protocols.SetUnencryptedHTTP2(true)
+	} else {
+		protocols.SetHTTP2(true)
+		config = config.Clone()
+		config.NextProtos = nil // net/http adds what it speaks
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, address)
+		},
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: dialTimeout,
+		DisableCompression:  true, // services are near each other, and CPU is what a hop costs
+		Protocols:           protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxReceiveBufferPerConnection: windowBytes,
+			MaxReceiveBufferPerStream:     windowBytes,
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   pingTimeout,
+		},
+	}
+	return &Node{URL: url, Address: address, Client: &http.Client{Transport: transport}, transport: transport}
+}
+
+// Close closes the node's connection once nothing uses it any more.
+func (n *Node) Close() { n.transport.CloseIdleConnections() }

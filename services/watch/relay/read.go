@@ -1,0 +1,139 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+const (
+	// readTimeout bounds one read of the past: then the node counts as not answering.
+	readTimeout = 3 * time.Second
+	// readsKeptMax is how many stretches are kept for others who are behind alike, as all members of a group are after
+	// its node has died.
+	readsKeptMax = 128
+)
+
+// readKey is what is to be read, and from whom.
+type readKey struct {
+	sel          selector
+	from         int64
+	vetted, once bool
+	link         *link
+	to           int64
+}
+
+// stretch is a part of the past.
+type stretch struct {
+	batch     *delivery.Batch // nil if nothing happened
+	through   int64
+	compacted int64 // set where it begins below
+}
+
+// reads are the reads of the past under way, and those of late that others may share.
+type reads struct {
+	places  chan struct{} // one for each that may run at once
+	running sync.WaitGroup
+	mu      struct {
+		sync.Mutex
+		calls map[readKey]*readCall
+		kept  []readKey // those in calls that are done, oldest first
+		ended bool
+	}
+}
+
+type readCall struct {
+	done chan struct{}
+	got  *stretch
+	err  error
+}
+
+// read waits for what is wanted, which others may have asked for before.
+func (x *reads) read(ctx context.Context, r *Relay, want *readKey) (*stretch, error) {
+	call := x.call(r, *want)
+	select {
+	case <-call.done:
+		return call.got, call.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// call begins a read or finds one. What was compacted when a watch began only the store can say, for each.
+func (x *reads) call(r *Relay, want readKey) *readCall {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key := want
+	key.to = 0 // how far others are matters little
+	if call := x.mu.calls[key]; call != nil && want.vetted {
+		return call
+	}
+	call := &readCall{done: make(chan struct{})}
+	if x.mu.ended {
+		call.err = problem.ErrStopped
+		close(call.done)
+		return call
+	}
+	if want.vetted {
+		x.mu.calls[key] = call
+	}
+	x.running.Go(func() {
+		call.got, call.err = x.ask(r, want)
+		close(call.done)
+		if want.vetted {
+			x.keep(key, call.err == nil && call.got.through >= want.from)
+		}
+	})
+	return call
+}
+
+// stop waits for the reads under way, whose context has ended. There are none after it.
+func (x *reads) stop() {
+	x.mu.Lock()
+	x.mu.ended = true
+	x.mu.Unlock()
+	x.running.Wait()
+}
+
+// keep keeps a read that brought something, for a while.
+func (x *reads) keep(key readKey, good bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !good {
+		delete(x.mu.calls, key)
+		return
+	}
+	if x.mu.kept = append(x.mu.kept, key); len(x.mu.kept) > readsKeptMax {
+		delete(x.mu.calls, x.mu.kept[0])
+		x.mu.kept[0] = readKey{}
+		x.mu.kept = x.mu.kept[1:]
+	}
+}
+
+// ask asks a watch node.
+func (x *reads) ask(r *Relay, want readKey) (*stretch, error) {
+	select {
+	case x.places <- struct{}{}:
+	case <-r.life.Done():
+		return nil, r.life.Err()
+	}
+	defer func() { <-x.places }()
+	r.counts.reads.Add(1)
+	ctx, cancel := context.WithTimeout(r.life, readTimeout)
+	defer cancel()
+	resp, err := want.link.service.Read(ctx, &watchv1.ReadRequest{
+		Selection: want.sel.request(), FromRevision: want.from, ToRevision: want.to, Vetted: want.vetted, Once: want.once,
+	})
+	if err != nil {
+		return nil, err
+	}
+	got := &stretch{through: resp.ThroughRevision, compacted: resp.CompactedRevision}
+	if len(resp.Events) > 0 {
+		got.batch, err = delivery.FromEncoded(resp.Events, resp.FirstRevision, resp.LastRevision)
+	}
+	return got, err
+}
