@@ -11,7 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Sections says which flags the nested parts of a file stand for: section, key within it, flag name.
+// Sections says which flags the nested parts of a file stand for: section, key within it, flag name. A key with dots is that
+// of a section within the section.
 type Sections map[string]map[string]string
 
 // FromYAML sets the flags of fs that document, a YAML mapping (or JSON, which is YAML too), names by its keys:
@@ -41,15 +42,25 @@ func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
 		if value.Tag == "!!null" {
 			return nil
 		}
-		return eachKey(value, key, func(inner string, at, value *yaml.Node) error {
-			name, known := section[inner]
-			if !known {
-				return fmt.Errorf("line %d: unknown key %q in %s", at.Line, inner, key)
-			}
-			return file.set(key+"."+inner, name, at, value)
-		})
+		return file.section(key, "", section, value)
 	})
 	return err
+}
+
+// section sets the flags that names gives for the keys of a mapping, which are below prefix.
+func (f file) section(section, prefix string, names map[string]string, mapping *yaml.Node) error {
+	return eachKey(mapping, section, func(inner string, at, value *yaml.Node) error {
+		path := prefix + inner
+		if name, known := names[path]; known {
+			return f.set(section+"."+path, name, at, value)
+		}
+		for name := range names {
+			if strings.HasPrefix(name, path+".") {
+				return f.section(section, path+".", names, value)
+			}
+		}
+		return fmt.Errorf("line %d: unknown key %q in %s", at.Line, path, section)
+	})
 }
 
 // eachKey calls do for every key of a mapping and joins what it returns.

@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/lease"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
+	"github.com/quoratedb/quorate/services/quorate/internal/registry"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
@@ -93,7 +94,7 @@ func (p *parts) assemble(ctx context.Context, c Config, secrets *tls.Config) (er
 	if len(advertised) == 0 {
 		advertised = config.URLTexts(p.clients)
 	}
-	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics); err != nil {
+	if p.member, err = member.New(ctx, c, advertised, p.peers, registry.Join, p.log, p.metrics); err != nil {
 		return err
 	}
 	p.watch, err = watch.New(watch.Config{

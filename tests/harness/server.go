@@ -113,6 +113,9 @@ func (s *Server) Args() []string {
 	}, s.config.Args...)
 }
 
+// SetArgs changes Config.Args for the next start.
+func (s *Server) SetArgs(args ...string) { s.config.Args = args }
+
 // Launch starts the process without waiting for it to serve.
 func (s *Server) Launch() error {
 	p := &process{cmd: exec.Command(s.config.Binary, s.Args()...), ready: make(chan struct{}), ended: make(chan struct{})}

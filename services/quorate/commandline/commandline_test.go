@@ -227,6 +227,38 @@ tls-max-version: 'TLS1.3'
 	require.ErrorContains(t, err, "--heartbeat-interval=0: must be above zero")
 }
 
+// Goal: discovery is configured as in etcd, by flags and in its nested form in a file. Method: the same settings by both.
+func TestDiscoverySettings(t *testing.T) {
+	want := config.Default().Discovery
+	want.Endpoints, want.Token = []string{"a:1", "b:2"}, "tok"
+	want.RequestTimeout, want.CAFile, want.InsecureTransport = 7*time.Second, "ca.crt", false
+	want.User, want.Password = "u", "p"
+	file := writeFile(t, `
+discovery-config:
+  token: tok
+  client:
+    endpoints: [a:1, b:2]
+    request-timeout: 7000000000
+    secure: {cacert: ca.crt, insecure-transport: false}
+    auth:
+      username: u
+      password: p
+`)
+	for _, args := range [][]string{{
+		"--discovery-endpoints=a:1,b:2", "--discovery-token=tok", "--discovery-request-timeout=7s", "--discovery-cacert=ca.crt",
+		"--discovery-insecure-transport=false", "--discovery-user=u", "--discovery-password=p",
+	}, {"--config-file=" + file}} {
+		invocation, err := Parse(args, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, invocation.Config.Discovery)
+		require.Empty(t, invocation.Warnings)
+	}
+	_, err := Parse([]string{"--config-file", writeFile(t, "discovery-config: {client: {secure: {nosuch: 1}}}")}, nil)
+	require.ErrorContains(t, err, `unknown key "client.secure.nosuch" in discovery-config`)
+	_, err = Parse([]string{"--discovery=http://x"}, nil)
+	require.ErrorContains(t, err, "--discovery=http://x cannot be honoured: discovery by etcd's v2 API is gone in etcd too")
+}
+
 // Goal: what cannot be read is told from what cannot be used. Method: one of each, and the questions that start nothing.
 func TestUsage(t *testing.T) {
 	_, err := Parse([]string{"--nosuch"}, nil)

@@ -28,6 +28,7 @@ func newSettings(c *config.Config) *settings {
 	}{
 		{"Member", s.memberFlags},
 		{"Clustering", s.clusterFlags},
+		{"Discovery of the first members", s.discoveryFlags},
 		{"Security", s.securityFlags},
 		{"Profiling and monitoring", s.monitoringFlags},
 		{"Logging", s.loggingFlags},

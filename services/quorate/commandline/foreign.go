@@ -28,15 +28,15 @@ type foreign struct {
 }
 
 const (
-	noDiscovery = "clusters are described by --initial-cluster only"
-	noAuth      = "users and roles do not exist yet"
-	noBolt      = "it tunes a database that is not used here"
-	noTracing   = "traces are not exported"
-	noChecks    = "there is no other member to compare with"
-	noRotation  = "log files are left to the system's log rotation"
-	noProxy     = "etcd's v2 proxy is gone in etcd too"
-	noGates     = "feature gates switch parts of etcd that do not exist here"
-	longGone    = "etcd itself ignores it"
+	noV2Discovery = "discovery by etcd's v2 API is gone in etcd too: use --discovery-token with --discovery-endpoints, or --discovery-srv"
+	noAuth        = "users and roles do not exist yet"
+	noBolt        = "it tunes a database that is not used here"
+	noTracing     = "traces are not exported"
+	noChecks      = "there is no other member to compare with"
+	noRotation    = "log files are left to the system's log rotation"
+	noProxy       = "etcd's v2 proxy is gone in etcd too"
+	noGates       = "feature gates switch parts of etcd that do not exist here"
+	longGone      = "etcd itself ignores it"
 )
 
 var foreignFlags = []foreign{
@@ -62,24 +62,9 @@ var foreignFlags = []foreign{
 	{name: "peer-client-key-file", harmless: []string{""}, reason: "members show --peer-cert-file to each other"},
 	{name: "peer-skip-client-san-verification", kind: boolean, reason: "certificates are not compared with addresses"},
 
-	{name: "discovery", harmless: []string{""}, reason: noDiscovery},
-	{name: "discovery-token", harmless: []string{""}, reason: noDiscovery},
-	{name: "discovery-endpoints", harmless: []string{""}, reason: noDiscovery},
-	{name: "discovery-srv", harmless: []string{""}, reason: noDiscovery},
-	{name: "discovery-srv-name", harmless: []string{""}, reason: noDiscovery},
-	{name: "discovery-dial-timeout", kind: duration, reason: noDiscovery},
-	{name: "discovery-request-timeout", kind: duration, reason: noDiscovery},
-	{name: "discovery-keepalive-time", kind: duration, reason: noDiscovery},
-	{name: "discovery-keepalive-timeout", kind: duration, reason: noDiscovery},
-	{name: "discovery-insecure-transport", kind: boolean, reason: noDiscovery},
-	{name: "discovery-insecure-skip-tls-verify", kind: boolean, reason: noDiscovery},
-	{name: "discovery-cert", reason: noDiscovery},
-	{name: "discovery-key", reason: noDiscovery},
-	{name: "discovery-cacert", reason: noDiscovery},
-	{name: "discovery-user", reason: noDiscovery},
-	{name: "discovery-password", reason: noDiscovery},
-	{name: "discovery-fallback", reason: noDiscovery},
-	{name: "discovery-proxy", reason: noDiscovery},
+	{name: "discovery", harmless: []string{""}, reason: noV2Discovery},
+	{name: "discovery-fallback", reason: "the member ends where discovery fails"},
+	{name: "discovery-proxy", reason: noV2Discovery},
 
 	{name: "client-cert-file", reason: "the server never calls itself"},
 	{name: "client-key-file", reason: "the server never calls itself"},

@@ -3,6 +3,7 @@ package config
 import (
 	"log/slog"
 	"math"
+	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,13 @@ type Config struct {
 	// StrictReconfigCheck refuses changes of members that could cost the quorum.
 	StrictReconfigCheck bool
 	InitialClusterToken string
+	// DiscoverySRV is a DNS domain whose SRV records name the founding members, DiscoverySRVName what stands behind the names
+	// of the services there, with a dash. Resolver looks names up at the first start, nil for the machine's.
+	DiscoverySRV     string
+	DiscoverySRVName string
+	Resolver         *net.Resolver
+	// Discovery is where the founding members meet, unless it is empty.
+	Discovery Discovery
 	// ForceNewCluster makes the member the only one of its cluster, once, where DataDir holds one: the way back when most
 	// members are lost for good. Its data stays; the others must be added anew.
 	ForceNewCluster bool
@@ -117,6 +125,14 @@ func Default() Config {
 		InitialClusterState:      ClusterNew,
 		StrictReconfigCheck:      true,
 		InitialClusterToken:      "etcd-cluster", // etcd's: the ids of members and cluster depend on it
+
+		Discovery: Discovery{
+			DialTimeout:       2 * time.Second,
+			RequestTimeout:    5 * time.Second,
+			KeepAliveTime:     2 * time.Second,
+			KeepAliveTimeout:  6 * time.Second,
+			InsecureTransport: true,
+		},
 
 		HeartbeatInterval:       100 * time.Millisecond,
 		ElectionTimeout:         time.Second,

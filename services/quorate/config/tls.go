@@ -50,6 +50,10 @@ func (c Config) TLSForPeers() (server, client *tls.Config, err error) {
 	}
 	// Self-signed certificates vouch for nobody: the connection is private, and nobody knows with whom.
 	client.InsecureSkipVerify = auto
+	// As in etcd: who finds members by a domain, and names no authority to vouch for them, wants certificates of that domain.
+	if files.TrustedCAFile == "" {
+		client.ServerName = c.DiscoverySRV
+	}
 	return server, client, nil
 }
 

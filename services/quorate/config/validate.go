@@ -182,6 +182,10 @@ func (c Config) checkCluster(found *problems) {
 	if c.InitialClusterState != ClusterNew && c.InitialClusterState != ClusterExisting {
 		found.add("initial-cluster-state", c.InitialClusterState, "is %q or %q", ClusterNew, ClusterExisting)
 	}
+	c.checkDiscovery(found)
+	if c.Discovers() {
+		return // the rest is known at the first start
+	}
 	if _, err := c.Founders(); err != nil {
 		found.addError("initial-cluster", c.InitialCluster, err)
 	}

@@ -89,6 +89,23 @@ func TestValidateRelations(t *testing.T) {
 		"name not in cluster":   {func(c *Config) { c.Name = "a"; c.InitialCluster = "b=http://localhost:2380" }, "--initial-cluster=b=http://localhost:2380: does not hold --name=a"},
 		"other URLs in cluster": {func(c *Config) { c.InitialCluster = "default=http://localhost:7" }, "has http://localhost:7 for this member, but --initial-advertise-peer-urls=http://localhost:2380"},
 		"same URL twice":        {func(c *Config) { c.InitialCluster = "default=http://localhost:2380,a=http://localhost:2380" }, "http://localhost:2380 is given twice"},
+		"other name in cluster": {func(c *Config) { c.InitialCluster = "default=http://a.example:2380" }, ""}, // it is looked up later
+		"list and domain": {
+			func(c *Config) { c.InitialCluster = "default=http://localhost:2380"; c.DiscoverySRV = "example" },
+			`multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"`,
+		},
+		"domain and endpoints": {func(c *Config) {
+			c.Discovery.Endpoints = []string{"a:1"}
+			c.Discovery.Token = "t"
+			c.DiscoverySRV = "example"
+		}, "multiple discovery or bootstrap flags"},
+		"endpoints without a token": {func(c *Config) { c.Discovery.Endpoints = []string{"a:1"} }, "both --discovery-token and --discovery-endpoints must be set"},
+		"token without endpoints":   {func(c *Config) { c.Discovery.Token = "t" }, "both --discovery-token and --discovery-endpoints must be set"},
+		"empty endpoint":            {func(c *Config) { c.Discovery.Endpoints = []string{"a:1", ""}; c.Discovery.Token = "t" }, "--discovery-endpoints must not contain empty endpoints"},
+		"certificate without a key": {func(c *Config) { c.Discovery.CertFile = "d.crt" }, "--discovery-cert=d.crt: is needed with --discovery-key=, both or neither"},
+		"user without a password":   {func(c *Config) { c.Discovery.User = "u" }, "--discovery-user=u: needs --discovery-password"},
+		"no time for a request":     {func(c *Config) { c.Discovery = Discovery{Endpoints: []string{"a:1"}, Token: "t"} }, "--discovery-request-timeout=0s: must be above zero"},
+		"service without a domain":  {func(c *Config) { c.DiscoverySRVName = "blue" }, "--discovery-srv-name=blue: has no effect without --discovery-srv"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ func (*role) Flags(s *node.Settings) {
 	s.Group("Clustering", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token",
-			"strict-reconfig-check", "force-new-cluster")
+			"strict-reconfig-check", "force-new-cluster", "discovery-srv", "discovery-srv-name")
 		commandline.Register(fs, &s.Config, "advertise-client-urls")
 		fs.Lookup("advertise-client-urls").Usage = "Where clients reach the API's nodes, as the member list tells them."
 	})
@@ -59,7 +59,7 @@ func (*role) Open(n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	m, err := member.New(context.Background(), c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics)
+	m, err := member.New(context.Background(), c, c.AdvertiseClientURLs, peers, nil, n.Log, n.Metrics)
 	if err != nil {
 		return err
 	}

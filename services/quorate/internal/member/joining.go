@@ -2,12 +2,12 @@ package member
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
@@ -18,26 +18,22 @@ const (
 	joinRetry   = 250 * time.Millisecond
 )
 
-// joining asks the other members named in InitialCluster who belongs to the cluster, and finds this member among them.
-func joining(ctx context.Context, c config.Config, client *tls.Config) (config.Founding, error) {
-	urls, err := c.InitialMembers()
-	if err != nil {
-		return config.Founding{}, err
-	}
+// joining asks the other members that are named who belongs to the cluster, and finds this member among them.
+func (f finder) joining(ctx context.Context, named config.Founding) (config.Founding, error) {
 	var others []string
-	for name, of := range urls {
-		if name != c.Name {
-			others = append(others, of...)
+	for _, member := range named.Members {
+		if member.GetId() != named.MemberID {
+			others = append(others, member.GetPeerUrls()...)
 		}
 	}
 	if len(others) == 0 {
-		return config.Founding{}, fmt.Errorf("--initial-cluster-state=%s: --initial-cluster=%s names no other member to join", config.ClusterExisting, c.InitialCluster)
+		return config.Founding{}, fmt.Errorf("--initial-cluster-state=%s: --initial-cluster=%s names no other member to join", config.ClusterExisting, f.InitialCluster)
 	}
 	// A member that has not heard of the addition yet may be the one that answers: ask the others too, and again.
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	for {
-		found, err := askWhoIsThere(ctx, c, others, client)
+		found, err := f.askWhoIsThere(ctx, others)
 		if err == nil || errors.Is(err, ErrBootstrapped) {
 			return found, err
 		}
@@ -52,23 +48,36 @@ func joining(ctx context.Context, c config.Config, client *tls.Config) (config.F
 }
 
 // askWhoIsThere asks each of the others in turn, until one knows this member.
-func askWhoIsThere(ctx context.Context, c config.Config, others []string, client *tls.Config) (config.Founding, error) {
+func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Founding, error) {
 	var answers []error
 	for _, url := range others {
-		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, client)
+		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, f.client)
 		if err != nil {
 			answers = append(answers, err)
 			continue
 		}
-		for _, member := range members {
-			if config.SameURLs(member.GetPeerUrls(), c.InitialAdvertisePeerURLs) {
-				if len(member.GetClientUrls()) > 0 {
-					return config.Founding{}, bootstrapped(c, member.GetId(), url)
-				}
-				return config.Founding{ClusterID: clusterID, MemberID: member.GetId(), Members: members, Join: true}, nil
+		if self := f.among(ctx, members); self != nil {
+			if len(self.GetClientUrls()) > 0 {
+				return config.Founding{}, f.bootstrapped(self.GetId(), url)
 			}
+			return config.Founding{ClusterID: clusterID, MemberID: self.GetId(), Members: members, Token: f.InitialClusterToken, Join: true}, nil
 		}
-		answers = append(answers, fmt.Errorf("%s knows no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)", url, strings.Join(c.InitialAdvertisePeerURLs, ",")))
+		answers = append(answers, fmt.Errorf("%s knows no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)", url, strings.Join(f.InitialAdvertisePeerURLs, ",")))
 	}
 	return config.Founding{}, errors.Join(answers...)
+}
+
+// among returns the member with this one's URLs, nil if there is none. Names are looked up only where no texts are the same.
+func (f finder) among(ctx context.Context, members []*consensusv1.Member) *consensusv1.Member {
+	for _, member := range members {
+		if config.SameURLs(member.GetPeerUrls(), f.InitialAdvertisePeerURLs) {
+			return member
+		}
+	}
+	for _, member := range members {
+		if same, err := f.sameURLs(ctx, member.GetPeerUrls(), f.InitialAdvertisePeerURLs); err == nil && same {
+			return member
+		}
+	}
+	return nil
 }

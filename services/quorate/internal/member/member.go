@@ -20,17 +20,18 @@ import (
 // handOverTimeout bounds how long a stopping leader waits for another to take over.
 const handOverTimeout = 3 * time.Second
 
-// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients reach the member, as the member list tells.
-func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
+// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients reach the member, as the member list tells; discover is nil where there is no v3 discovery.
+func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, discover Discover, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
 	age, revisions, err := c.Retention()
 	if err != nil {
 		return nil, err
 	}
 	token := c.InitialClusterToken
-	if token == consensus.DefaultClusterToken {
-		token = "" // probably not said at all: a directory of any cluster is fine then
+	if token == consensus.DefaultClusterToken || len(c.Discovery.Endpoints) > 0 {
+		token = "" // probably not said at all, or by --discovery-token alone: a directory of any cluster is fine then
 	}
 	var notFound error
+	asked := false
 	forget := c.RememberDirectory()
 	opened, err := consensus.New(consensus.Config{
 		DataDir:            c.Directory(),
@@ -48,7 +49,8 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		Logger:             log,
 		Registerer:         metrics,
 		Found: func() (found consensus.Founding, err error) {
-			found, notFound = finder{c, peers.client}.find(ctx)
+			asked = true
+			found, notFound = finder{c, peers.client, discover, log}.find(ctx)
 			return found, notFound
 		},
 	})
@@ -57,6 +59,9 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir=%s: %w", c.Directory(), err)
+	}
+	if c.Discovers() && !asked {
+		log.Warn("nothing is discovered, because the data directory holds a member already", "data-dir", c.Directory())
 	}
 	return opened, nil
 }

@@ -1,0 +1,203 @@
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+// endWithin bounds how long a member takes to find out that it cannot start.
+const endWithin = 30 * time.Second
+
+func binaries(t *testing.T) (quorate, etcd string) {
+	t.Helper()
+	quorate, err := harness.Binary()
+	require.NoError(t, err)
+	etcd, err = harness.Peer("etcd")
+	require.NoError(t, err)
+	return quorate, etcd
+}
+
+// place makes a server that is killed at the end of the test, and whose output is shown if the test has failed.
+func place(t *testing.T, binary string, args ...string) *harness.Server {
+	t.Helper()
+	s := harness.New(harness.Config{Binary: binary, DataDir: filepath.Join(t.TempDir(), "data"), Args: args})
+	watchOver(t, s)
+	return s
+}
+
+func watchOver(t *testing.T, s *harness.Server) {
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("a server's output:\n%s", s.Output())
+		}
+	})
+}
+
+// Members of either program meet in a registry that either program keeps, and are one cluster, which a latecomer is
+// refused. The registry is what etcd's own documentation has users set up, through etcd's client.
+func TestDiscoveryAcrossPrograms(t *testing.T) {
+	quorate, etcd := binaries(t)
+	for name, test := range map[string]struct{ registry, member string }{
+		"members in etcd's registry":    {etcd, quorate},
+		"members in a registry of ours": {quorate, quorate},
+		"etcd's in a registry of ours":  {quorate, etcd},
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := place(t, test.registry)
+			require.NoError(t, registry.Start(t.Context()))
+			meeting := harness.Client(t, registry)
+			ctx := harness.Context(t)
+			_, err := meeting.Put(ctx, "/_etcd/registry/tok/_config/size", "3")
+			require.NoError(t, err)
+			args := func(name string) []string {
+				return []string{"--name=" + name, "--initial-cluster=", "--discovery-token=tok", "--discovery-endpoints=" + registry.Endpoint()}
+			}
+			var members []*harness.Server
+			for i := range 3 {
+				members = append(members, place(t, test.member, args(fmt.Sprintf("m%d", i))...))
+				require.NoError(t, members[i].Launch())
+			}
+			for _, member := range members {
+				require.NoError(t, member.AwaitReady(t.Context()))
+			}
+			client := harness.Client(t, members[0])
+			_, err = client.Put(ctx, "key", "value")
+			require.NoError(t, err)
+			list, err := client.MemberList(ctx)
+			require.NoError(t, err)
+			require.Len(t, list.Members, 3)
+			answer, err := harness.Client(t, members[2]).Get(ctx, "key")
+			require.NoError(t, err)
+			require.Len(t, answer.Kvs, 1)
+			registered, err := meeting.Get(ctx, "/_etcd/registry/tok/members/", clientv3.WithPrefix())
+			require.NoError(t, err)
+			require.Len(t, registered.Kvs, 3)
+			for _, member := range list.Members {
+				kv, err := meeting.Get(ctx, fmt.Sprintf("/_etcd/registry/tok/members/%x", member.ID))
+				require.NoError(t, err)
+				require.Len(t, kv.Kvs, 1)
+				require.Equal(t, member.Name+"="+member.PeerURLs[0], string(kv.Kvs[0].Value))
+			}
+
+			late := place(t, test.member, args("late")...)
+			require.NoError(t, late.Launch())
+			code, err := late.Wait(endWithin)
+			require.NoError(t, err)
+			require.Equal(t, 1, code)
+			require.Contains(t, late.Output(), "discovery: cluster is full")
+		})
+	}
+}
+
+// cluster starts three members and has one write acknowledged by way of each.
+func cluster(t *testing.T) (harness.Cluster, *clientv3.Client) {
+	t.Helper()
+	binary, err := harness.Binary()
+	require.NoError(t, err)
+	members := harness.NewCluster(harness.Config{Binary: binary, DataDir: t.TempDir(), Args: []string{"--strict-reconfig-check=false"}}, 3)
+	for _, member := range members {
+		watchOver(t, member)
+	}
+	require.NoError(t, members.Start(t.Context()))
+	return members, harness.Client(t, members[0])
+}
+
+const keys = 200
+
+func fill(t *testing.T, client *clientv3.Client) {
+	t.Helper()
+	done := make(chan error, keys)
+	for i := range keys {
+		go func() {
+			_, err := client.Put(harness.Context(t), fmt.Sprintf("key/%d", i), "acknowledged")
+			done <- err
+		}()
+	}
+	for range keys {
+		require.NoError(t, <-done)
+	}
+}
+
+func requireFilled(t *testing.T, server *harness.Server) {
+	t.Helper()
+	answer, err := harness.Client(t, server).Get(harness.Context(t), "key/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.Equal(t, int64(keys), answer.Count)
+}
+
+// Of a cluster that was killed right after its last answer, each member alone has everything once it is forced. One goes
+// on, tells the others that they are removed, and grows to three again; then any of the three may fail.
+func TestForceNewCluster(t *testing.T) {
+	if harness.IsPeer() {
+		t.Skip("etcd drops what is not known to be committed")
+	}
+	members, client := cluster(t)
+	fill(t, client)
+	status, err := client.Status(harness.Context(t), members[0].Endpoint())
+	require.NoError(t, err)
+	members.Kill()
+	for _, member := range members {
+		member.SetArgs("--force-new-cluster", "--strict-reconfig-check=false")
+		require.NoError(t, member.Start(t.Context()))
+		requireFilled(t, member)
+		list, err := harness.Client(t, member).MemberList(harness.Context(t))
+		require.NoError(t, err)
+		require.Len(t, list.Members, 1)
+		require.Equal(t, status.Header.ClusterId, list.Header.ClusterId)
+		if member != members[2] {
+			member.Kill()
+		}
+	}
+	forced := members[2]
+	require.NoError(t, os.RemoveAll(members[1].DataDir()))
+
+	var grown harness.Cluster
+	grown = append(grown, forced)
+	for i := range 2 {
+		joined, err := grown.Join(harness.Context(t), harness.Client(t, forced), fmt.Sprintf("new%d", i), false)
+		if joined != nil {
+			watchOver(t, joined)
+		}
+		require.NoError(t, err)
+		requireFilled(t, joined)
+		grown = append(grown, joined)
+	}
+	forced.Kill()
+	ctx := harness.Context(t)
+	for err = errors.New("not tried"); err != nil; { // while a leader is elected
+		require.NoError(t, ctx.Err())
+		_, err = harness.Client(t, grown[1]).Put(ctx, "after", "two of three")
+	}
+	require.NoError(t, forced.Start(t.Context()), "with the flag still set")
+	list, err := harness.Client(t, forced).MemberList(harness.Context(t))
+	require.NoError(t, err)
+	require.Len(t, list.Members, 3)
+}
+
+// A member that was there when another was forced, and comes back, is told that it is removed, and ends.
+func TestForcedMemberRefusesTheOthers(t *testing.T) {
+	if harness.IsPeer() {
+		t.Skip("etcd's log says it in other words")
+	}
+	members, client := cluster(t)
+	fill(t, client)
+	members.Kill()
+	members[0].SetArgs("--force-new-cluster")
+	require.NoError(t, members[0].Start(t.Context()))
+	require.NoError(t, members[1].Launch())
+	code, err := members[1].Wait(endWithin)
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+	require.Contains(t, members[1].Output(), "was removed from the cluster")
+	requireFilled(t, members[0])
+}
