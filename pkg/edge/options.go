@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"buf.build/go/protovalidate"
 	"connectrpc.com/connect"
 	"connectrpc.com/validate"
+	"google.golang.org/protobuf/proto"
 )
 
 // requestBytesMax is the largest message that a service takes from another. Clients' requests are bounded at a small
@@ -28,4 +30,12 @@ func ClientOptions() []connect.ClientOption {
 		connect.WithInterceptors(refusals{}),
 		connect.WithAcceptCompression("gzip", nil, nil),
 	}
+}
+
+// Check refuses a message that breaks the rules in proto/, as HandlerOptions have it done to those that travel alone.
+func Check(message proto.Message) error {
+	if err := protovalidate.GlobalValidator.Validate(message); err != nil {
+		return connect.NewError(connect.CodeInvalidArgument, err)
+	}
+	return nil
 }

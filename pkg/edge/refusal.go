@@ -110,6 +110,24 @@ func fromWire(err error) error {
 	return err
 }
 
+// Describe says how an error is sent inside of a message: the refusal's name, empty for none, Connect's code, and the text.
+func Describe(err error) (reason string, code uint32, message string) {
+	wire := new(connect.Error)
+	if !errors.As(toWire(err), &wire) {
+		return "", uint32(connect.CodeUnknown), err.Error()
+	}
+	return wire.Meta().Get(reasonHeader), uint32(wire.Code()), wire.Message()
+}
+
+// Restore makes an error of what Describe said. It matches what the service returned.
+func Restore(reason string, code uint32, message string) error {
+	wire := connect.NewError(connect.Code(code), errors.New(message))
+	if reason != "" {
+		wire.Meta().Set(reasonHeader, reason)
+	}
+	return fromWire(wire)
+}
+
 // remote is an error that another service returned. It matches both the sentinel and the *connect.Error.
 type remote struct {
 	sentinel error

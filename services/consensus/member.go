@@ -46,6 +46,7 @@ type Member struct {
 	fatalErr     error // set when broken is closed
 
 	changes *changeWaiters
+	holder  leaseHolder
 	// reconfiguring is held by the one membership change that this member has under way.
 	reconfiguring chan struct{}
 	// installing is held by the one snapshot that is being installed; swaps asks for its place.

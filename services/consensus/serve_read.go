@@ -109,7 +109,7 @@ func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest)
 	if err := m.linearize(ctx); err != nil {
 		return nil, err
 	}
-	return &consensusv1.ReadIndexResponse{Revision: m.store().Revision(), RaftTerm: m.term()}, nil
+	return &consensusv1.ReadIndexResponse{Revision: m.store().Revision(), RaftTerm: m.term(), LeaseEpoch: m.store().LeaseEpoch()}, nil
 }
 
 // Position tells where this member is, without waiting for anything.

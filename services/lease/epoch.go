@@ -156,7 +156,7 @@ func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch u
 	case seen > epoch:
 		s.fenced(epoch)
 	case seen < epoch:
-		return fmt.Errorf("status shows lease epoch %d after %d was acquired: %w", seen, epoch, problem.ErrLeaderChanged)
+		return fmt.Errorf("the store shows lease epoch %d after %d was acquired: %w", seen, epoch, problem.ErrLeaderChanged)
 	}
 	return nil
 }
@@ -165,14 +165,11 @@ func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch u
 func (s *Service) seenEpoch(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 	defer cancel()
-	if _, err := s.consensus.ReadIndex(ctx, &consensusv1.ReadIndexRequest{}); err != nil {
-		return 0, fmt.Errorf("confirm lease epoch: %w", err)
-	}
-	status, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	index, err := s.consensus.ReadIndex(ctx, &consensusv1.ReadIndexRequest{})
 	if err != nil {
 		return 0, fmt.Errorf("confirm lease epoch: %w", err)
 	}
-	return status.GetLeaseEpoch(), nil
+	return index.GetLeaseEpoch(), nil
 }
 
 // await waits for done or the end of ctx.

@@ -148,13 +148,7 @@ func (f *store) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mu.reads++
-	return &consensusv1.ReadIndexResponse{Revision: f.mu.revision}, ctx.Err()
-}
-
-func (f *store) Status(ctx context.Context, _ *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return &consensusv1.StatusResponse{LeaseEpoch: f.mu.epoch}, ctx.Err()
+	return &consensusv1.ReadIndexResponse{Revision: f.mu.revision, LeaseEpoch: f.mu.epoch}, ctx.Err()
 }
 
 func (f *store) Leases(ctx context.Context, _ *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {

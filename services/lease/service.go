@@ -132,6 +132,14 @@ func (s *Service) TakeOver() {
 // Active tells whether the service holds the newest epoch, so far as it knows.
 func (s *Service) Active() bool { return s.role() == holding }
 
+// Standing returns the newest epoch that the service acquired, whether it holds it, so far as it knows, and a channel
+// that is closed when that changes.
+func (s *Service) Standing() (epoch uint64, active bool, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.epoch, s.mu.role == holding, s.mu.turned
+}
+
 func (s *Service) role() role {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,7 +17,7 @@ func TestFailureOfAServiceStopsTheStore(t *testing.T) {
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	server, err := Start(t.Context(), c)
 	require.NoError(t, err)
-	require.NoError(t, server.parts.clients[0].Close())
+	require.NoError(t, server.parts.clients.Clients[0].Close())
 	require.ErrorContains(t, server.Wait(), "api: ")
 	require.ErrorContains(t, server.Close(), "use of closed network connection")
 }

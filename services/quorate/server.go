@@ -113,10 +113,10 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 
 // ClientURLs is where clients are served: Config.ListenClientURLs, ListenClientHTTPURLs and ListenLegacyURLs, with the ports that
 // are really used.
-func (s *Server) ClientURLs() []string { return config.URLTexts(s.parts.clients) }
+func (s *Server) ClientURLs() []string { return config.URLTexts(s.parts.clients.Clients) }
 
 // MetricsURLs is Config.ListenMetricsURLs with the ports that are really used.
-func (s *Server) MetricsURLs() []string { return config.URLTexts(s.parts.monitors) }
+func (s *Server) MetricsURLs() []string { return config.URLTexts(s.parts.clients.Monitors) }
 
 // Done is closed once the store has ended, for whatever reason.
 func (s *Server) Done() <-chan struct{} { return s.done }

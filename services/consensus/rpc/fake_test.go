@@ -55,6 +55,10 @@ var calls = map[string]func(context.Context, Service) ([]proto.Message, error){
 		resp, err := s.Members(ctx, &v1.MembersRequest{})
 		return []proto.Message{resp}, err
 	},
+	"HoldLeases": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.HoldLeases(ctx, &v1.HoldLeasesRequest{Epoch: 3, Leaving: true})
+		return []proto.Message{resp}, err
+	},
 	"AddMember": func(ctx context.Context, s Service) ([]proto.Message, error) {
 		resp, err := s.AddMember(ctx, &v1.AddMemberRequest{PeerUrls: []string{"u"}})
 		return []proto.Message{resp}, err
@@ -184,6 +188,21 @@ func (f *fake) Alarms(context.Context, *v1.AlarmsRequest) (*v1.AlarmsResponse, e
 func (f *fake) HashKV(context.Context, *v1.HashKVRequest) (*v1.HashKVResponse, error) {
 	return &v1.HashKVResponse{Hash: 12}, f.err
 }
+
+func (f *fake) HoldLeases(_ context.Context, r *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error) {
+	return &v1.HoldLeasesResponse{Epoch: r.GetEpoch()}, f.err
+}
+
+func (f *fake) ReadTree(context.Context, *v1.ReadTreeRequest) (*v1.ReadTreeResponse, error) {
+	return &v1.ReadTreeResponse{Revision: 15}, f.err
+}
+
+func (f *fake) TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.TreeStatisticsResponse, error) {
+	return &v1.TreeStatisticsResponse{Expired: 16}, f.err
+}
+
+func (f *fake) MemberID() uint64                  { return 3 }
+func (f *fake) Leader() (uint64, <-chan struct{}) { return 4, nil }
 
 func (f *fake) WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error) {
 	return &v1.WaitCompactedResponse{}, f.err

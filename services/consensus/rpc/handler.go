@@ -9,15 +9,28 @@ import (
 	"github.com/quoratedb/quorate/pkg/edge"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+	"github.com/quoratedb/quorate/pkg/mux"
 )
 
+// Member is a consensus member as the handler serves it: *consensus.Member has these methods.
+type Member interface {
+	Service
+	Tree
+	Standing
+}
+
 // NewHandler makes the handler, and names the path below which it belongs.
-func NewHandler(s Service) (path string, handler http.Handler) {
-	return consensusv1connect.NewConsensusServiceHandler(server{s}, edge.HandlerOptions()...)
+func NewHandler(m Member) (path string, handler http.Handler) {
+	served := server{m, newBatches(m)}
+	path, handler = consensusv1connect.NewConsensusServiceHandler(served, edge.HandlerOptions()...)
+	return path, edge.Interruptible(handler)
 }
 
 // server gives streams the form that Connect calls; everything else is the service's own.
-type server struct{ Service }
+type server struct {
+	Service
+	mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]
+}
 
 func (s server) RangeStream(
 	ctx context.Context, req *consensusv1.RangeStreamRequest, out *connect.ServerStream[consensusv1.RangeStreamResponse],

@@ -102,10 +102,10 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, s Service) Service {
+func serve(t *testing.T, m Member) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(s))
+	mux.Handle(NewHandler(m))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

@@ -30,6 +30,7 @@ type Service interface {
 	MoveLeader(context.Context, *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error)
 	Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error)
 	HashKV(context.Context, *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error)
+	HoldLeases(context.Context, *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error)
 	WaitCompacted(context.Context, *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error)
 	Snapshot(context.Context, *consensusv1.SnapshotRequest, func(*consensusv1.SnapshotResponse) error) error
 }

@@ -3,8 +3,6 @@ package rpc
 import (
 	"net/http"
 
-	"connectrpc.com/connect"
-
 	"github.com/quoratedb/quorate/pkg/edge"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
 )
@@ -15,9 +13,4 @@ type Tree = consensusv1connect.TreeServiceHandler
 // NewTreeHandler makes the handler, and names the path below which it belongs.
 func NewTreeHandler(t Tree) (path string, handler http.Handler) {
 	return consensusv1connect.NewTreeServiceHandler(t, edge.HandlerOptions()...)
-}
-
-// NewTreeClient makes a client of the tree of the member at a URL. It dials nothing.
-func NewTreeClient(c connect.HTTPClient, url string) Tree {
-	return consensusv1connect.NewTreeServiceClient(c, url, edge.ClientOptions()...)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/quoratedb/quorate/services/lease"
 )
 
-var _ Service = (*lease.Service)(nil)
+var _ Node = (*lease.Service)(nil)
 
 // calls is one call of each method, with what the fake answers.
 var calls = map[string]func(context.Context, Service) (proto.Message, error){
@@ -69,10 +69,10 @@ func TestInvalidMessages(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, s Service) Service {
+func serve(t *testing.T, n Node) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(s))
+	mux.Handle(NewHandler(n))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -102,3 +102,5 @@ func (f *fake) TimeToLive(_ context.Context, r *leasev1.TimeToLiveRequest) (*lea
 func (f *fake) List(context.Context, *leasev1.ListRequest) (*leasev1.ListResponse, error) {
 	return &leasev1.ListResponse{Ids: []int64{1, 2}}, f.err
 }
+
+func (f *fake) Standing() (uint64, bool, <-chan struct{}) { return 5, true, nil }

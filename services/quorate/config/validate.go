@@ -98,6 +98,13 @@ func (c Config) ValidateNode() error {
 	return errors.Join(found...)
 }
 
+// ValidateTiming is Validate for the interval and the timeout of elections alone.
+func (c Config) ValidateTiming() error {
+	var found problems
+	c.checkTiming(&found)
+	return errors.Join(found...)
+}
+
 func (c Config) checkName(found *problems) {
 	if c.Name == "" {
 		found.add("name", "", "a member needs a name")

@@ -25,15 +25,16 @@ type Node struct {
 	// ClientTLS is for calls to other services, nil for plain ones.
 	ClientTLS *tls.Config
 
-	serverTLS *tls.Config
-	internal  []*config.Endpoint
-	monitors  []*config.Endpoint
-	mux       *http.ServeMux
-	services  []service
-	checks    []check
-	closers   []func() error
-	readyLine string
-	ready     atomic.Bool // every service is started
+	serverTLS      *tls.Config
+	internal       []*config.Endpoint
+	monitors       []*config.Endpoint
+	mux            *http.ServeMux
+	services       []service
+	checks         []check
+	closers        []func() error
+	readyLine      string
+	readyAddresses []string
+	ready          atomic.Bool // every service is started
 }
 
 // service is something that runs.
@@ -66,15 +67,10 @@ func (n *Node) Check(name string, run func(context.Context) error) {
 // OnClose adds what is to be closed at the end, whether anything ran or not; the last added is closed first.
 func (n *Node) OnClose(do func() error) { n.closers = append(n.closers, do) }
 
-// TakeMetricsListeners gives the listeners for health and metrics to the role, which then serves and closes them.
-func (n *Node) TakeMetricsListeners() []*config.Endpoint {
-	taken := n.monitors
-	n.monitors = nil
-	return taken
+// Ready replaces what the log says once the node serves, and where.
+func (n *Node) Ready(line string, addresses []string) {
+	n.readyLine, n.readyAddresses = line, addresses
 }
-
-// Ready replaces the line that the log says once the node serves; empty for none.
-func (n *Node) Ready(line string) { n.readyLine = line }
 
 // Run opens a node and runs it until ctx ends or a part of it fails: nil in the first case.
 //
@@ -106,8 +102,11 @@ func (n *Node) open() (err error) {
 	if n.internal, err = config.Listen("listen-internal-urls", n.Settings.ListenInternalURLs); err != nil {
 		return err
 	}
-	if n.monitors, err = config.Listen("listen-metrics-urls", n.Settings.Config.ListenMetricsURLs); err != nil {
-		return err
+	n.readyAddresses = config.URLTexts(n.internal)
+	if !n.Settings.OwnMetrics {
+		if n.monitors, err = config.Listen("listen-metrics-urls", n.Settings.Config.ListenMetricsURLs); err != nil {
+			return err
+		}
 	}
 	return n.Settings.role.Open(n)
 }
@@ -118,9 +117,7 @@ func (n *Node) serve(ctx context.Context) error {
 	err := n.bringUp(ctx, running)
 	if err == nil {
 		n.ready.Store(true)
-		if n.readyLine != "" {
-			n.Log.Info(n.readyLine, "addresses", strings.Join(config.URLTexts(n.internal), ","))
-		}
+		n.Log.Info(n.readyLine, "addresses", strings.Join(n.readyAddresses, ","))
 		select {
 		case <-ctx.Done():
 			n.Log.Info("stopping", "cause", context.Cause(ctx))

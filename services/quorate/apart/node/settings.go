@@ -22,6 +22,8 @@ type Settings struct {
 	ListenInternalURLs []string
 	// InternalTLS is for every call between services, in both directions; empty for none.
 	InternalTLS tlsconfig.Server
+	// OwnMetrics says that the role listens on ListenMetricsURLs itself.
+	OwnMetrics bool
 	// InternalEndpoints are the lists of other services' URLs, by flag.
 	InternalEndpoints map[string]*[]string
 

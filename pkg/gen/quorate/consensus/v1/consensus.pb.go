@@ -10,6 +10,7 @@ package consensusv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -487,9 +488,11 @@ func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
 }
 
 type ReadIndexResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	RaftTerm      uint64                 `protobuf:"varint,2,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Revision int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm uint64                 `protobuf:"varint,2,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	// The newest lease epoch at that moment.
+	LeaseEpoch    uint64 `protobuf:"varint,3,opt,name=lease_epoch,json=leaseEpoch,proto3" json:"lease_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -534,6 +537,13 @@ func (x *ReadIndexResponse) GetRevision() int64 {
 func (x *ReadIndexResponse) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
+	}
+	return 0
+}
+
+func (x *ReadIndexResponse) GetLeaseEpoch() uint64 {
+	if x != nil {
+		return x.LeaseEpoch
 	}
 	return 0
 }
@@ -2328,11 +2338,270 @@ func (x *SnapshotResponse) GetRemainingBytes() uint64 {
 	return 0
 }
 
+type HoldLeasesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The epoch that the caller holds, 0 to ask only.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The caller gives the epoch up: whoever stands by need not wait.
+	Leaving       bool `protobuf:"varint,2,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldLeasesRequest) Reset() {
+	*x = HoldLeasesRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldLeasesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldLeasesRequest) ProtoMessage() {}
+
+func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldLeasesRequest.ProtoReflect.Descriptor instead.
+func (*HoldLeasesRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *HoldLeasesRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *HoldLeasesRequest) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
+}
+
+type HoldLeasesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest lease epoch, 0 if there was none yet.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// How long its holder has not been heard of, so far as this leader knows: never longer than it leads. Nanoseconds.
+	Silence       int64 `protobuf:"varint,2,opt,name=silence,proto3" json:"silence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldLeasesResponse) Reset() {
+	*x = HoldLeasesResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldLeasesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldLeasesResponse) ProtoMessage() {}
+
+func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldLeasesResponse.ProtoReflect.Descriptor instead.
+func (*HoldLeasesResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *HoldLeasesResponse) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *HoldLeasesResponse) GetSilence() int64 {
+	if x != nil {
+		return x.Silence
+	}
+	return 0
+}
+
+type BatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Calls         []*v1.Call             `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRequest) Reset() {
+	*x = BatchRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRequest) ProtoMessage() {}
+
+func (x *BatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
+func (*BatchRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *BatchRequest) GetCalls() []*v1.Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+type BatchResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Answers []*v1.Answer           `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Set in the first message, and whenever it changes.
+	Standing      *Standing `protobuf:"bytes,2,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchResponse) Reset() {
+	*x = BatchResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchResponse) ProtoMessage() {}
+
+func (x *BatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchResponse.ProtoReflect.Descriptor instead.
+func (*BatchResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *BatchResponse) GetAnswers() []*v1.Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *BatchResponse) GetStanding() *Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+// Standing is where a member stands in its cluster.
+type Standing struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	MemberId uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	// 0 while there is none.
+	LeaderId      uint64 `protobuf:"varint,2,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Standing) Reset() {
+	*x = Standing{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Standing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Standing) ProtoMessage() {}
+
+func (x *Standing) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Standing.ProtoReflect.Descriptor instead.
+func (*Standing) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Standing) GetMemberId() uint64 {
+	if x != nil {
+		return x.MemberId
+	}
+	return 0
+}
+
+func (x *Standing) GetLeaderId() uint64 {
+	if x != nil {
+		return x.LeaderId
+	}
+	return 0
+}
+
 var File_quorate_consensus_v1_consensus_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\n" +
-	"$quorate/consensus/v1/consensus.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\"quorate/consensus/v1/command.proto\x1a\x1dquorate/consensus/v1/kv.proto\"Q\n" +
+	"$quorate/consensus/v1/consensus.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\x1a\"quorate/consensus/v1/command.proto\x1a\x1dquorate/consensus/v1/kv.proto\"Q\n" +
 	"\x0eProposeRequest\x12?\n" +
 	"\acommand\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\"G\n" +
 	"\x0fProposeResponse\x124\n" +
@@ -2358,10 +2627,12 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06result\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TxnResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x12\n" +
-	"\x10ReadIndexRequest\"L\n" +
+	"\x10ReadIndexRequest\"m\n" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"\x11\n" +
+	"\traft_term\x18\x02 \x01(\x04R\braftTerm\x12\x1f\n" +
+	"\vlease_epoch\x18\x03 \x01(\x04R\n" +
+	"leaseEpoch\"\x11\n" +
 	"\x0fPositionRequest\"\x8c\x02\n" +
 	"\x10PositionResponse\x12\x1d\n" +
 	"\n" +
@@ -2476,7 +2747,21 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0fSnapshotRequest\"O\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12'\n" +
-	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes2\xa4\x0f\n" +
+	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes\"C\n" +
+	"\x11HoldLeasesRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x18\n" +
+	"\aleaving\x18\x02 \x01(\bR\aleaving\"D\n" +
+	"\x12HoldLeasesResponse\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x18\n" +
+	"\asilence\x18\x02 \x01(\x03R\asilence\"<\n" +
+	"\fBatchRequest\x12,\n" +
+	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"\x7f\n" +
+	"\rBatchResponse\x122\n" +
+	"\aanswers\x18\x01 \x03(\v2\x18.quorate.batch.v1.AnswerR\aanswers\x12:\n" +
+	"\bstanding\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.StandingR\bstanding\"D\n" +
+	"\bStanding\x12\x1b\n" +
+	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12\x1b\n" +
+	"\tleader_id\x18\x02 \x01(\x04R\bleaderId2\xdb\x10\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +
@@ -2498,7 +2783,10 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"MoveLeader\x12'.quorate.consensus.v1.MoveLeaderRequest\x1a(.quorate.consensus.v1.MoveLeaderResponse\x12S\n" +
 	"\x06Alarms\x12#.quorate.consensus.v1.AlarmsRequest\x1a$.quorate.consensus.v1.AlarmsResponse\x12S\n" +
 	"\x06HashKV\x12#.quorate.consensus.v1.HashKVRequest\x1a$.quorate.consensus.v1.HashKVResponse\x12h\n" +
-	"\rWaitCompacted\x12*.quorate.consensus.v1.WaitCompactedRequest\x1a+.quorate.consensus.v1.WaitCompactedResponse\x12[\n" +
+	"\rWaitCompacted\x12*.quorate.consensus.v1.WaitCompactedRequest\x1a+.quorate.consensus.v1.WaitCompactedResponse\x12_\n" +
+	"\n" +
+	"HoldLeases\x12'.quorate.consensus.v1.HoldLeasesRequest\x1a(.quorate.consensus.v1.HoldLeasesResponse\x12T\n" +
+	"\x05Batch\x12\".quorate.consensus.v1.BatchRequest\x1a#.quorate.consensus.v1.BatchResponse(\x010\x01\x12[\n" +
 	"\bSnapshot\x12%.quorate.consensus.v1.SnapshotRequest\x1a&.quorate.consensus.v1.SnapshotResponse0\x01B\xe3\x01\n" +
 	"\x18com.quorate.consensus.v1B\x0eConsensusProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
@@ -2514,7 +2802,7 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
@@ -2560,26 +2848,33 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*WaitCompactedResponse)(nil), // 41: quorate.consensus.v1.WaitCompactedResponse
 	(*SnapshotRequest)(nil),       // 42: quorate.consensus.v1.SnapshotRequest
 	(*SnapshotResponse)(nil),      // 43: quorate.consensus.v1.SnapshotResponse
-	(*Command)(nil),               // 44: quorate.consensus.v1.Command
-	(*Result)(nil),                // 45: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 46: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 47: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 48: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 49: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 50: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 51: quorate.consensus.v1.Alarm
+	(*HoldLeasesRequest)(nil),     // 44: quorate.consensus.v1.HoldLeasesRequest
+	(*HoldLeasesResponse)(nil),    // 45: quorate.consensus.v1.HoldLeasesResponse
+	(*BatchRequest)(nil),          // 46: quorate.consensus.v1.BatchRequest
+	(*BatchResponse)(nil),         // 47: quorate.consensus.v1.BatchResponse
+	(*Standing)(nil),              // 48: quorate.consensus.v1.Standing
+	(*Command)(nil),               // 49: quorate.consensus.v1.Command
+	(*Result)(nil),                // 50: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 51: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 52: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 53: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 54: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 55: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 56: quorate.consensus.v1.Alarm
+	(*v1.Call)(nil),               // 57: quorate.batch.v1.Call
+	(*v1.Answer)(nil),             // 58: quorate.batch.v1.Answer
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	44, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	45, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	46, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	47, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	46, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	47, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	48, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	49, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	50, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	50, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	49, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	50, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	51, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	52, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	51, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	52, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	53, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	54, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	55, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	55, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
 	18, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
 	23, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 12: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
@@ -2587,54 +2882,61 @@ var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
 	23, // 14: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 15: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 16: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	51, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	0,  // 18: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
-	2,  // 19: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
-	4,  // 20: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
-	6,  // 21: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
-	8,  // 22: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	10, // 23: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
-	12, // 24: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	14, // 25: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	16, // 26: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	19, // 27: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	21, // 28: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	24, // 29: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	26, // 30: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
-	28, // 31: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
-	30, // 32: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
-	32, // 33: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
-	34, // 34: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
-	36, // 35: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	38, // 36: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	40, // 37: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	42, // 38: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 39: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 40: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 41: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 42: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 43: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 44: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	13, // 45: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	15, // 46: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	17, // 47: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	20, // 48: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	22, // 49: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	25, // 50: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	27, // 51: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
-	29, // 52: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
-	31, // 53: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
-	33, // 54: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
-	35, // 55: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
-	37, // 56: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	39, // 57: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	41, // 58: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	43, // 59: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	39, // [39:60] is the sub-list for method output_type
-	18, // [18:39] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	56, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	57, // 18: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	58, // 19: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	48, // 20: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
+	0,  // 21: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
+	2,  // 22: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
+	4,  // 23: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
+	6,  // 24: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
+	8,  // 25: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
+	10, // 26: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	12, // 27: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	14, // 28: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	16, // 29: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	19, // 30: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	21, // 31: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	24, // 32: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	26, // 33: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
+	28, // 34: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
+	30, // 35: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
+	32, // 36: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
+	34, // 37: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
+	36, // 38: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	38, // 39: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	40, // 40: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	44, // 41: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
+	46, // 42: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
+	42, // 43: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 44: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	3,  // 45: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	5,  // 46: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	7,  // 47: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	9,  // 48: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	11, // 49: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	13, // 50: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	15, // 51: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	17, // 52: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	20, // 53: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	22, // 54: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	25, // 55: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	27, // 56: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	29, // 57: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	31, // 58: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	33, // 59: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	35, // 60: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	37, // 61: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	39, // 62: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	41, // 63: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	45, // 64: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
+	47, // 65: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
+	43, // 66: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	44, // [44:67] is the sub-list for method output_type
+	21, // [21:44] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_consensus_proto_init() }
@@ -2650,7 +2952,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   44,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -10,6 +10,7 @@ package leasev1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -509,11 +510,163 @@ func (x *ListResponse) GetIds() []int64 {
 	return nil
 }
 
+type BatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Calls         []*v1.Call             `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchRequest) Reset() {
+	*x = BatchRequest{}
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchRequest) ProtoMessage() {}
+
+func (x *BatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
+func (*BatchRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_lease_v1_lease_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BatchRequest) GetCalls() []*v1.Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+type BatchResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Answers []*v1.Answer           `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Set in the first message, and whenever it changes.
+	Standing      *Standing `protobuf:"bytes,2,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchResponse) Reset() {
+	*x = BatchResponse{}
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchResponse) ProtoMessage() {}
+
+func (x *BatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchResponse.ProtoReflect.Descriptor instead.
+func (*BatchResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_lease_v1_lease_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *BatchResponse) GetAnswers() []*v1.Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+func (x *BatchResponse) GetStanding() *Standing {
+	if x != nil {
+		return x.Standing
+	}
+	return nil
+}
+
+// Standing is what part a lease node plays.
+type Standing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest epoch that the node acquired, 0 for none.
+	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The node holds that epoch, so far as it knows: others only stand by.
+	Active        bool `protobuf:"varint,2,opt,name=active,proto3" json:"active,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Standing) Reset() {
+	*x = Standing{}
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Standing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Standing) ProtoMessage() {}
+
+func (x *Standing) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_lease_v1_lease_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Standing.ProtoReflect.Descriptor instead.
+func (*Standing) Descriptor() ([]byte, []int) {
+	return file_quorate_lease_v1_lease_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Standing) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Standing) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
 var File_quorate_lease_v1_lease_proto protoreflect.FileDescriptor
 
 const file_quorate_lease_v1_lease_proto_rawDesc = "" +
 	"\n" +
-	"\x1cquorate/lease/v1/lease.proto\x12\x10quorate.lease.v1\x1a\x1bbuf/validate/validate.proto\"0\n" +
+	"\x1cquorate/lease/v1/lease.proto\x12\x10quorate.lease.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\"0\n" +
 	"\fGrantRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\"M\n" +
@@ -539,14 +692,23 @@ const file_quorate_lease_v1_lease_proto_rawDesc = "" +
 	"\x04keys\x18\x03 \x03(\fR\x04keys\"\r\n" +
 	"\vListRequest\" \n" +
 	"\fListResponse\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\x03R\x03ids2\x9b\x03\n" +
+	"\x03ids\x18\x01 \x03(\x03R\x03ids\"<\n" +
+	"\fBatchRequest\x12,\n" +
+	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"{\n" +
+	"\rBatchResponse\x122\n" +
+	"\aanswers\x18\x01 \x03(\v2\x18.quorate.batch.v1.AnswerR\aanswers\x126\n" +
+	"\bstanding\x18\x02 \x01(\v2\x1a.quorate.lease.v1.StandingR\bstanding\"8\n" +
+	"\bStanding\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06active\x18\x02 \x01(\bR\x06active2\xe9\x03\n" +
 	"\fLeaseService\x12H\n" +
 	"\x05Grant\x12\x1e.quorate.lease.v1.GrantRequest\x1a\x1f.quorate.lease.v1.GrantResponse\x12K\n" +
 	"\x06Revoke\x12\x1f.quorate.lease.v1.RevokeRequest\x1a .quorate.lease.v1.RevokeResponse\x12T\n" +
 	"\tKeepAlive\x12\".quorate.lease.v1.KeepAliveRequest\x1a#.quorate.lease.v1.KeepAliveResponse\x12W\n" +
 	"\n" +
 	"TimeToLive\x12#.quorate.lease.v1.TimeToLiveRequest\x1a$.quorate.lease.v1.TimeToLiveResponse\x12E\n" +
-	"\x04List\x12\x1d.quorate.lease.v1.ListRequest\x1a\x1e.quorate.lease.v1.ListResponseB\xc3\x01\n" +
+	"\x04List\x12\x1d.quorate.lease.v1.ListRequest\x1a\x1e.quorate.lease.v1.ListResponse\x12L\n" +
+	"\x05Batch\x12\x1e.quorate.lease.v1.BatchRequest\x1a\x1f.quorate.lease.v1.BatchResponse(\x010\x01B\xc3\x01\n" +
 	"\x14com.quorate.lease.v1B\n" +
 	"LeaseProtoP\x01Z=github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1;leasev1\xa2\x02\x03QLX\xaa\x02\x10Quorate.Lease.V1\xca\x02\x10Quorate\\Lease\\V1\xe2\x02\x1cQuorate\\Lease\\V1\\GPBMetadata\xea\x02\x12Quorate::Lease::V1b\x06proto3"
 
@@ -562,7 +724,7 @@ func file_quorate_lease_v1_lease_proto_rawDescGZIP() []byte {
 	return file_quorate_lease_v1_lease_proto_rawDescData
 }
 
-var file_quorate_lease_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_quorate_lease_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_quorate_lease_v1_lease_proto_goTypes = []any{
 	(*GrantRequest)(nil),       // 0: quorate.lease.v1.GrantRequest
 	(*GrantResponse)(nil),      // 1: quorate.lease.v1.GrantResponse
@@ -574,23 +736,33 @@ var file_quorate_lease_v1_lease_proto_goTypes = []any{
 	(*TimeToLiveResponse)(nil), // 7: quorate.lease.v1.TimeToLiveResponse
 	(*ListRequest)(nil),        // 8: quorate.lease.v1.ListRequest
 	(*ListResponse)(nil),       // 9: quorate.lease.v1.ListResponse
+	(*BatchRequest)(nil),       // 10: quorate.lease.v1.BatchRequest
+	(*BatchResponse)(nil),      // 11: quorate.lease.v1.BatchResponse
+	(*Standing)(nil),           // 12: quorate.lease.v1.Standing
+	(*v1.Call)(nil),            // 13: quorate.batch.v1.Call
+	(*v1.Answer)(nil),          // 14: quorate.batch.v1.Answer
 }
 var file_quorate_lease_v1_lease_proto_depIdxs = []int32{
-	0, // 0: quorate.lease.v1.LeaseService.Grant:input_type -> quorate.lease.v1.GrantRequest
-	2, // 1: quorate.lease.v1.LeaseService.Revoke:input_type -> quorate.lease.v1.RevokeRequest
-	4, // 2: quorate.lease.v1.LeaseService.KeepAlive:input_type -> quorate.lease.v1.KeepAliveRequest
-	6, // 3: quorate.lease.v1.LeaseService.TimeToLive:input_type -> quorate.lease.v1.TimeToLiveRequest
-	8, // 4: quorate.lease.v1.LeaseService.List:input_type -> quorate.lease.v1.ListRequest
-	1, // 5: quorate.lease.v1.LeaseService.Grant:output_type -> quorate.lease.v1.GrantResponse
-	3, // 6: quorate.lease.v1.LeaseService.Revoke:output_type -> quorate.lease.v1.RevokeResponse
-	5, // 7: quorate.lease.v1.LeaseService.KeepAlive:output_type -> quorate.lease.v1.KeepAliveResponse
-	7, // 8: quorate.lease.v1.LeaseService.TimeToLive:output_type -> quorate.lease.v1.TimeToLiveResponse
-	9, // 9: quorate.lease.v1.LeaseService.List:output_type -> quorate.lease.v1.ListResponse
-	5, // [5:10] is the sub-list for method output_type
-	0, // [0:5] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	13, // 0: quorate.lease.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	14, // 1: quorate.lease.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	12, // 2: quorate.lease.v1.BatchResponse.standing:type_name -> quorate.lease.v1.Standing
+	0,  // 3: quorate.lease.v1.LeaseService.Grant:input_type -> quorate.lease.v1.GrantRequest
+	2,  // 4: quorate.lease.v1.LeaseService.Revoke:input_type -> quorate.lease.v1.RevokeRequest
+	4,  // 5: quorate.lease.v1.LeaseService.KeepAlive:input_type -> quorate.lease.v1.KeepAliveRequest
+	6,  // 6: quorate.lease.v1.LeaseService.TimeToLive:input_type -> quorate.lease.v1.TimeToLiveRequest
+	8,  // 7: quorate.lease.v1.LeaseService.List:input_type -> quorate.lease.v1.ListRequest
+	10, // 8: quorate.lease.v1.LeaseService.Batch:input_type -> quorate.lease.v1.BatchRequest
+	1,  // 9: quorate.lease.v1.LeaseService.Grant:output_type -> quorate.lease.v1.GrantResponse
+	3,  // 10: quorate.lease.v1.LeaseService.Revoke:output_type -> quorate.lease.v1.RevokeResponse
+	5,  // 11: quorate.lease.v1.LeaseService.KeepAlive:output_type -> quorate.lease.v1.KeepAliveResponse
+	7,  // 12: quorate.lease.v1.LeaseService.TimeToLive:output_type -> quorate.lease.v1.TimeToLiveResponse
+	9,  // 13: quorate.lease.v1.LeaseService.List:output_type -> quorate.lease.v1.ListResponse
+	11, // 14: quorate.lease.v1.LeaseService.Batch:output_type -> quorate.lease.v1.BatchResponse
+	9,  // [9:15] is the sub-list for method output_type
+	3,  // [3:9] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_quorate_lease_v1_lease_proto_init() }
@@ -604,7 +776,7 @@ func file_quorate_lease_v1_lease_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_lease_v1_lease_proto_rawDesc), len(file_quorate_lease_v1_lease_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

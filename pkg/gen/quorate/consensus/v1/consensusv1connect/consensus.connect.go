@@ -89,6 +89,11 @@ const (
 	// ConsensusServiceWaitCompactedProcedure is the fully-qualified name of the ConsensusService's
 	// WaitCompacted RPC.
 	ConsensusServiceWaitCompactedProcedure = "/quorate.consensus.v1.ConsensusService/WaitCompacted"
+	// ConsensusServiceHoldLeasesProcedure is the fully-qualified name of the ConsensusService's
+	// HoldLeases RPC.
+	ConsensusServiceHoldLeasesProcedure = "/quorate.consensus.v1.ConsensusService/HoldLeases"
+	// ConsensusServiceBatchProcedure is the fully-qualified name of the ConsensusService's Batch RPC.
+	ConsensusServiceBatchProcedure = "/quorate.consensus.v1.ConsensusService/Batch"
 	// ConsensusServiceSnapshotProcedure is the fully-qualified name of the ConsensusService's Snapshot
 	// RPC.
 	ConsensusServiceSnapshotProcedure = "/quorate.consensus.v1.ConsensusService/Snapshot"
@@ -136,6 +141,11 @@ type ConsensusServiceClient interface {
 	HashKV(context.Context, *v1.HashKVRequest) (*v1.HashKVResponse, error)
 	// WaitCompacted answers once the space of everything below the compacted revision is given up.
 	WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error)
+	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
+	// Only the leader knows: others refuse. It touches no log.
+	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
+	// Batch carries any number of this service's and TreeService's calls that do not stream.
+	Batch(context.Context) (*connect.BidiStreamForClientSimple[v1.BatchRequest, v1.BatchResponse], error)
 	// Snapshot streams the whole state as a file in etcd's format, its SHA-256 at the end.
 	Snapshot(context.Context, *v1.SnapshotRequest) (*connect.ServerStreamForClient[v1.SnapshotResponse], error)
 }
@@ -271,6 +281,18 @@ func NewConsensusServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(consensusServiceMethods.ByName("WaitCompacted")),
 			connect.WithClientOptions(opts...),
 		),
+		holdLeases: connect.NewClient[v1.HoldLeasesRequest, v1.HoldLeasesResponse](
+			httpClient,
+			baseURL+ConsensusServiceHoldLeasesProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("HoldLeases")),
+			connect.WithClientOptions(opts...),
+		),
+		batch: connect.NewClient[v1.BatchRequest, v1.BatchResponse](
+			httpClient,
+			baseURL+ConsensusServiceBatchProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("Batch")),
+			connect.WithClientOptions(opts...),
+		),
 		snapshot: connect.NewClient[v1.SnapshotRequest, v1.SnapshotResponse](
 			httpClient,
 			baseURL+ConsensusServiceSnapshotProcedure,
@@ -302,6 +324,8 @@ type consensusServiceClient struct {
 	alarms        *connect.Client[v1.AlarmsRequest, v1.AlarmsResponse]
 	hashKV        *connect.Client[v1.HashKVRequest, v1.HashKVResponse]
 	waitCompacted *connect.Client[v1.WaitCompactedRequest, v1.WaitCompactedResponse]
+	holdLeases    *connect.Client[v1.HoldLeasesRequest, v1.HoldLeasesResponse]
+	batch         *connect.Client[v1.BatchRequest, v1.BatchResponse]
 	snapshot      *connect.Client[v1.SnapshotRequest, v1.SnapshotResponse]
 }
 
@@ -477,6 +501,20 @@ func (c *consensusServiceClient) WaitCompacted(ctx context.Context, req *v1.Wait
 	return nil, err
 }
 
+// HoldLeases calls quorate.consensus.v1.ConsensusService.HoldLeases.
+func (c *consensusServiceClient) HoldLeases(ctx context.Context, req *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error) {
+	response, err := c.holdLeases.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Batch calls quorate.consensus.v1.ConsensusService.Batch.
+func (c *consensusServiceClient) Batch(ctx context.Context) (*connect.BidiStreamForClientSimple[v1.BatchRequest, v1.BatchResponse], error) {
+	return c.batch.CallBidiStreamSimple(ctx)
+}
+
 // Snapshot calls quorate.consensus.v1.ConsensusService.Snapshot.
 func (c *consensusServiceClient) Snapshot(ctx context.Context, req *v1.SnapshotRequest) (*connect.ServerStreamForClient[v1.SnapshotResponse], error) {
 	return c.snapshot.CallServerStream(ctx, connect.NewRequest(req))
@@ -525,6 +563,11 @@ type ConsensusServiceHandler interface {
 	HashKV(context.Context, *v1.HashKVRequest) (*v1.HashKVResponse, error)
 	// WaitCompacted answers once the space of everything below the compacted revision is given up.
 	WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error)
+	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
+	// Only the leader knows: others refuse. It touches no log.
+	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
+	// Batch carries any number of this service's and TreeService's calls that do not stream.
+	Batch(context.Context, *connect.BidiStream[v1.BatchRequest, v1.BatchResponse]) error
 	// Snapshot streams the whole state as a file in etcd's format, its SHA-256 at the end.
 	Snapshot(context.Context, *v1.SnapshotRequest, *connect.ServerStream[v1.SnapshotResponse]) error
 }
@@ -656,6 +699,18 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 		connect.WithSchema(consensusServiceMethods.ByName("WaitCompacted")),
 		connect.WithHandlerOptions(opts...),
 	)
+	consensusServiceHoldLeasesHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceHoldLeasesProcedure,
+		svc.HoldLeases,
+		connect.WithSchema(consensusServiceMethods.ByName("HoldLeases")),
+		connect.WithHandlerOptions(opts...),
+	)
+	consensusServiceBatchHandler := connect.NewBidiStreamHandler(
+		ConsensusServiceBatchProcedure,
+		svc.Batch,
+		connect.WithSchema(consensusServiceMethods.ByName("Batch")),
+		connect.WithHandlerOptions(opts...),
+	)
 	consensusServiceSnapshotHandler := connect.NewServerStreamHandlerSimple(
 		ConsensusServiceSnapshotProcedure,
 		svc.Snapshot,
@@ -704,6 +759,10 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 			consensusServiceHashKVHandler.ServeHTTP(w, r)
 		case ConsensusServiceWaitCompactedProcedure:
 			consensusServiceWaitCompactedHandler.ServeHTTP(w, r)
+		case ConsensusServiceHoldLeasesProcedure:
+			consensusServiceHoldLeasesHandler.ServeHTTP(w, r)
+		case ConsensusServiceBatchProcedure:
+			consensusServiceBatchHandler.ServeHTTP(w, r)
 		case ConsensusServiceSnapshotProcedure:
 			consensusServiceSnapshotHandler.ServeHTTP(w, r)
 		default:
@@ -793,6 +852,14 @@ func (UnimplementedConsensusServiceHandler) HashKV(context.Context, *v1.HashKVRe
 
 func (UnimplementedConsensusServiceHandler) WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.WaitCompacted is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.HoldLeases is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) Batch(context.Context, *connect.BidiStream[v1.BatchRequest, v1.BatchResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.Batch is not implemented"))
 }
 
 func (UnimplementedConsensusServiceHandler) Snapshot(context.Context, *v1.SnapshotRequest, *connect.ServerStream[v1.SnapshotResponse]) error {

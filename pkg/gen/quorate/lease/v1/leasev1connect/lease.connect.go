@@ -45,6 +45,8 @@ const (
 	LeaseServiceTimeToLiveProcedure = "/quorate.lease.v1.LeaseService/TimeToLive"
 	// LeaseServiceListProcedure is the fully-qualified name of the LeaseService's List RPC.
 	LeaseServiceListProcedure = "/quorate.lease.v1.LeaseService/List"
+	// LeaseServiceBatchProcedure is the fully-qualified name of the LeaseService's Batch RPC.
+	LeaseServiceBatchProcedure = "/quorate.lease.v1.LeaseService/Batch"
 )
 
 // LeaseServiceClient is a client for the quorate.lease.v1.LeaseService service.
@@ -59,6 +61,8 @@ type LeaseServiceClient interface {
 	TimeToLive(context.Context, *v1.TimeToLiveRequest) (*v1.TimeToLiveResponse, error)
 	// List names all leases.
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
+	// Batch carries any number of this service's calls.
+	Batch(context.Context) (*connect.BidiStreamForClientSimple[v1.BatchRequest, v1.BatchResponse], error)
 }
 
 // NewLeaseServiceClient constructs a client for the quorate.lease.v1.LeaseService service. By
@@ -102,6 +106,12 @@ func NewLeaseServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(leaseServiceMethods.ByName("List")),
 			connect.WithClientOptions(opts...),
 		),
+		batch: connect.NewClient[v1.BatchRequest, v1.BatchResponse](
+			httpClient,
+			baseURL+LeaseServiceBatchProcedure,
+			connect.WithSchema(leaseServiceMethods.ByName("Batch")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -112,6 +122,7 @@ type leaseServiceClient struct {
 	keepAlive  *connect.Client[v1.KeepAliveRequest, v1.KeepAliveResponse]
 	timeToLive *connect.Client[v1.TimeToLiveRequest, v1.TimeToLiveResponse]
 	list       *connect.Client[v1.ListRequest, v1.ListResponse]
+	batch      *connect.Client[v1.BatchRequest, v1.BatchResponse]
 }
 
 // Grant calls quorate.lease.v1.LeaseService.Grant.
@@ -159,6 +170,11 @@ func (c *leaseServiceClient) List(ctx context.Context, req *v1.ListRequest) (*v1
 	return nil, err
 }
 
+// Batch calls quorate.lease.v1.LeaseService.Batch.
+func (c *leaseServiceClient) Batch(ctx context.Context) (*connect.BidiStreamForClientSimple[v1.BatchRequest, v1.BatchResponse], error) {
+	return c.batch.CallBidiStreamSimple(ctx)
+}
+
 // LeaseServiceHandler is an implementation of the quorate.lease.v1.LeaseService service.
 type LeaseServiceHandler interface {
 	// Grant creates a lease.
@@ -171,6 +187,8 @@ type LeaseServiceHandler interface {
 	TimeToLive(context.Context, *v1.TimeToLiveRequest) (*v1.TimeToLiveResponse, error)
 	// List names all leases.
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
+	// Batch carries any number of this service's calls.
+	Batch(context.Context, *connect.BidiStream[v1.BatchRequest, v1.BatchResponse]) error
 }
 
 // NewLeaseServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -210,6 +228,12 @@ func NewLeaseServiceHandler(svc LeaseServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(leaseServiceMethods.ByName("List")),
 		connect.WithHandlerOptions(opts...),
 	)
+	leaseServiceBatchHandler := connect.NewBidiStreamHandler(
+		LeaseServiceBatchProcedure,
+		svc.Batch,
+		connect.WithSchema(leaseServiceMethods.ByName("Batch")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.lease.v1.LeaseService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LeaseServiceGrantProcedure:
@@ -222,6 +246,8 @@ func NewLeaseServiceHandler(svc LeaseServiceHandler, opts ...connect.HandlerOpti
 			leaseServiceTimeToLiveHandler.ServeHTTP(w, r)
 		case LeaseServiceListProcedure:
 			leaseServiceListHandler.ServeHTTP(w, r)
+		case LeaseServiceBatchProcedure:
+			leaseServiceBatchHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -249,4 +275,8 @@ func (UnimplementedLeaseServiceHandler) TimeToLive(context.Context, *v1.TimeToLi
 
 func (UnimplementedLeaseServiceHandler) List(context.Context, *v1.ListRequest) (*v1.ListResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.lease.v1.LeaseService.List is not implemented"))
+}
+
+func (UnimplementedLeaseServiceHandler) Batch(context.Context, *connect.BidiStream[v1.BatchRequest, v1.BatchResponse]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("quorate.lease.v1.LeaseService.Batch is not implemented"))
 }

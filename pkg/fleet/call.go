@@ -1,0 +1,129 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Rule says which node a call is made on.
+type Rule[S any] interface {
+	// Choose chooses among the nodes that can be called; nil if none of them will do.
+	Choose(members []*Member[S]) *Member[S]
+	// Keep tells whether a call that waits for the answer of the node m should go on doing so, now that the nodes are
+	// these. It is asked for calls that may be made again.
+	Keep(members []*Member[S], m *Member[S]) bool
+}
+
+// How says how a call may be made.
+type How[S any] struct {
+	Rule Rule[S]
+	// Again says that a call may be made twice: it reads, or doing it again does no harm.
+	Again bool
+	// Refusals are those after which the call may be made again, because nothing was done or doing it again does no harm,
+	// and another node, or the same one a little later, may do it.
+	Refusals []error
+}
+
+// refusedPause is how soon a call that was refused is made again while nothing else changes.
+const refusedPause = 100 * time.Millisecond
+
+var (
+	// errNobody says that no node will do at the moment.
+	errNobody = errors.New("no node to ask can be reached")
+	// errElsewhere ends an attempt on a node that should not be waited for any more.
+	errElsewhere = errors.New("another node is the one to ask now")
+)
+
+// Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
+// problem.ErrLeaderChanged when the outcome is open.
+func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request, response proto.Message) error {
+	for {
+		view := f.View()
+		err := f.attempt(ctx, how, view, method, request, response)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return err
+		case errors.Is(err, errElsewhere):
+			continue
+		case errors.Is(err, errNobody), errors.Is(err, mux.ErrUnsent), how.Again && errors.Is(err, mux.ErrLost), how.refused(err):
+		case errors.Is(err, mux.ErrLost):
+			return fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
+		default:
+			return err
+		}
+		if !view.await(ctx, how.refused(err)) {
+			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
+		}
+	}
+}
+
+// await waits until there is another view, for what failed, and why, shows there; soon means that it need not. It returns
+// false when ctx ends.
+func (v *View[S]) await(ctx context.Context, soon bool) bool {
+	var again <-chan time.Time
+	if soon {
+		timer := time.NewTimer(refusedPause)
+		defer timer.Stop()
+		again = timer.C
+	}
+	select {
+	case <-v.Changed:
+	case <-again:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+func (h How[S]) refused(err error) bool {
+	for _, refusal := range h.Refusals {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+// attempt makes the call on one node.
+func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], method string, request, response proto.Message) error {
+	member := how.Rule.Choose(view.Members)
+	if member == nil {
+		return errNobody
+	}
+	if !how.Again {
+		return member.conn.Call(ctx, method, request, response)
+	}
+	pending, err := member.conn.Start(ctx, method, request)
+	if err != nil {
+		return err
+	}
+	for {
+		err := pending.Wait(ctx, view.Changed, response)
+		if !errors.Is(err, mux.ErrInterrupted) {
+			return err
+		}
+		if view = f.View(); !f.connected(view, member) || !how.Rule.Keep(view.Members, member) {
+			pending.Abandon()
+			return errElsewhere
+		}
+	}
+}
+
+// connected tells whether the stream of a member is in the view, whatever the node stands for by now.
+func (f *Fleet[S]) connected(view *View[S], m *Member[S]) bool {
+	for _, other := range view.Members {
+		if other.conn == m.conn {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,180 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/nodes"
+)
+
+const (
+	// reconnectPauseMin and reconnectPauseMax bound the doubling pause between attempts to reach a node. The longest is
+	// how long a node that came back may wait to be used.
+	reconnectPauseMin = 50 * time.Millisecond
+	reconnectPauseMax = time.Second
+	// connectTimeout bounds the wait for a node's first word.
+	connectTimeout = 3 * time.Second
+)
+
+// Config says which nodes there are and how to speak to them. S is where a node stands, as it says itself.
+type Config[S any] struct {
+	// Service is what the log calls it.
+	Service string
+	Nodes   *nodes.Set
+	// Open opens a stream to a node, which ends with ctx. told is called with every standing, before the answers that
+	// came with it are returned.
+	Open   func(ctx context.Context, n *nodes.Node, told func(S)) (mux.Stream, error)
+	Logger *slog.Logger
+}
+
+// Fleet is a service's nodes. Its methods may be called concurrently, also before Run, and then wait for it.
+type Fleet[S any] struct {
+	config Config[S]
+
+	mu struct {
+		sync.Mutex
+		view *View[S]
+	}
+}
+
+// View is the nodes that can be called at one moment. It is immutable.
+type View[S any] struct {
+	Members []*Member[S]
+	// Changed is closed when there is another view.
+	Changed <-chan struct{}
+
+	changed chan struct{}
+}
+
+// Member is a connected node and where it stands.
+type Member[S any] struct {
+	Node     *nodes.Node
+	Standing S
+	conn     *mux.Conn
+}
+
+// New makes a fleet that knows no node yet.
+func New[S any](config Config[S]) *Fleet[S] {
+	f := &Fleet[S]{config: config}
+	f.mu.view = newView[S](nil)
+	return f
+}
+
+func newView[S any](members []*Member[S]) *View[S] {
+	v := &View[S]{Members: members, changed: make(chan struct{})}
+	v.Changed = v.changed
+	return v
+}
+
+// View returns the nodes that can be called now.
+func (f *Fleet[S]) View() *View[S] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.view
+}
+
+// replace puts a member in the place of another: nil for none.
+func (f *Fleet[S]) replace(old, with *Member[S]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	members := slices.Clone(f.mu.view.Members)
+	at := slices.Index(members, old)
+	switch {
+	case at >= 0 && with != nil:
+		members[at] = with
+	case at >= 0:
+		members = slices.Delete(members, at, at+1)
+	case with != nil:
+		members = append(members, with)
+	}
+	before := f.mu.view
+	f.mu.view = newView(members)
+	close(before.changed)
+}
+
+// Run keeps a stream to every node until ctx ends.
+func (f *Fleet[S]) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	kept := map[*nodes.Node]context.CancelFunc{}
+	return f.config.Nodes.Run(ctx, func(now []*nodes.Node) {
+		for n, gone := range kept {
+			if !slices.Contains(now, n) {
+				gone()
+				delete(kept, n)
+			}
+		}
+		for _, n := range now {
+			if kept[n] == nil {
+				listed, gone := context.WithCancel(ctx)
+				kept[n] = gone
+				running.Go(func() { f.keep(ctx, listed, n) })
+			}
+		}
+	})
+}
+
+// keep keeps a stream to a node until ctx ends, or it breaks when the node is no longer listed.
+func (f *Fleet[S]) keep(ctx, listed context.Context, n *nodes.Node) {
+	defer n.Close()
+	pause, quiet := reconnectPauseMin, false
+	for listed.Err() == nil {
+		connected, err := f.connect(ctx, n)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			pause, quiet = reconnectPauseMin, false
+		}
+		if !quiet { // said once, until it is there again
+			f.config.Logger.Warn("no connection to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address, "error", err)
+			quiet = true
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-listed.Done():
+		}
+		timer.Stop()
+		pause = min(2*pause, reconnectPauseMax)
+	}
+}
+
+// connect opens a stream and carries calls on it until it breaks, and returns whether the node ever spoke.
+func (f *Fleet[S]) connect(ctx context.Context, n *nodes.Node) (connected bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(connectTimeout, func() {
+		cancel(fmt.Errorf("it said nothing for %s", connectTimeout))
+	})
+	defer late.Stop()
+	var conn *mux.Conn
+	var member *Member[S] // owned by whoever receives, while there is one
+	stream, err := f.config.Open(ctx, n, func(standing S) {
+		before := member
+		member = &Member[S]{Node: n, Standing: standing, conn: conn}
+		f.replace(before, member)
+		if before == nil && late.Stop() {
+			f.config.Logger.Info("connected to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address)
+		}
+	})
+	if err != nil {
+		return false, err
+	}
+	conn = mux.NewConn(stream)
+	err = conn.Run(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if member != nil {
+		f.replace(member, nil)
+	}
+	return member != nil, err
+}

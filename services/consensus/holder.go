@@ -1,0 +1,43 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// leaseHolder is what the leader knows of the lease service that may expire leases: when it was last heard of. It is in
+// memory alone. A new leader gives the holder all its time again, so that a change of leaders takes leases from nobody.
+type leaseHolder struct {
+	mu struct {
+		sync.Mutex
+		epoch uint64 // the newest when the holder was last heard of
+		term  uint64 // in which this member led then
+		heard time.Time
+	}
+}
+
+// HoldLeases notes that the holder of an epoch is there, unless the epoch is 0, and tells how long the newest epoch's
+// holder has been silent. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
+func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
+	term := m.term()
+	if m.replica.position.leader.Load() != m.cfg.MemberID {
+		return nil, fmt.Errorf("hold leases: %w", problem.ErrNotLeader)
+	}
+	newest, now := m.store().LeaseEpoch(), time.Now()
+	holds := req.GetEpoch() != 0 && req.GetEpoch() == newest
+	h := &m.holder
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.term != term || h.mu.epoch != newest || holds {
+		h.mu.term, h.mu.epoch, h.mu.heard = term, newest, now
+	}
+	if holds && req.GetLeaving() {
+		h.mu.heard = time.Time{}
+	}
+	return &consensusv1.HoldLeasesResponse{Epoch: newest, Silence: int64(now.Sub(h.mu.heard))}, nil
+}

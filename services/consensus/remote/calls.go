@@ -1,0 +1,158 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// call makes a call whose answer is a new Resp.
+func call[Resp any, PResp interface {
+	*Resp
+	proto.Message
+}](ctx context.Context, c *Client, h how, method string, req proto.Message) (PResp, error) {
+	response := PResp(new(Resp))
+	err := c.fleet.Call(ctx, h, method, req, response)
+	if !h.Again && errors.Is(err, problem.ErrStopped) {
+		// A member is stopping, not this process: another one goes on, and what became of the change is open.
+		err = fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return response, nil
+}
+
+// Propose has a command replicated: at the leader, or by a member that passes it on. It fails with the state machine's
+// refusals, and with problem.ErrLeaderChanged when the outcome is open.
+func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
+	c.sees(response.GetResult().GetRevision())
+	return response, err
+}
+
+// Range reads a range of keys from one revision.
+func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	response, err := call[consensusv1.RangeResponse](ctx, c, c.reading(req.GetSerializable()), "Range", req)
+	c.sees(response.GetRevision())
+	return response, err
+}
+
+// ReadTxn evaluates a transaction that holds no writes.
+func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
+	response, err := call[consensusv1.ReadTxnResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTxn", req)
+	c.sees(response.GetRevision())
+	return response, err
+}
+
+func (c *Client) reading(serializable bool) how {
+	if serializable {
+		return look
+	}
+	return c.read()
+}
+
+// ReadIndex answers once everything that was committed when it was called is applied at the member that is asked. What
+// follows it goes to the leader, which has applied no less.
+func (c *Client) ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
+	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.read(), "ReadIndex", req)
+	c.sees(response.GetRevision())
+	return response, err
+}
+
+// Position tells where the leader is, and no less than what any answer has shown.
+func (c *Client) Position(ctx context.Context, req *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
+	response, err := call[consensusv1.PositionResponse](ctx, c, look, "Position", req)
+	if err != nil {
+		return nil, err
+	}
+	response.Revision = max(response.GetRevision(), c.seen.Load())
+	return response, nil
+}
+
+// History reads one stretch of past commits.
+func (c *Client) History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	return call[consensusv1.HistoryResponse](ctx, c, look, "History", req)
+}
+
+// Leases lists the leases that exist.
+func (c *Client) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
+	return call[consensusv1.LeasesResponse](ctx, c, c.reading(req.GetSerializable()), "Leases", req)
+}
+
+// LeaseKeys lists the keys attached to a lease.
+func (c *Client) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
+	return call[consensusv1.LeaseKeysResponse](ctx, c, c.read(), "LeaseKeys", req)
+}
+
+// HoldLeases tells the leader that the holder of a lease epoch is there.
+func (c *Client) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
+	return call[consensusv1.HoldLeasesResponse](ctx, c, command, "HoldLeases", req)
+}
+
+// Status tells how the leader is.
+func (c *Client) Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
+	return call[consensusv1.StatusResponse](ctx, c, look, "Status", req)
+}
+
+// Members lists the cluster's members.
+func (c *Client) Members(ctx context.Context, req *consensusv1.MembersRequest) (*consensusv1.MembersResponse, error) {
+	return call[consensusv1.MembersResponse](ctx, c, c.reading(req.GetSerializable()), "Members", req)
+}
+
+// AddMember adds a voter or a learner.
+func (c *Client) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
+	return call[consensusv1.AddMemberResponse](ctx, c, change, "AddMember", req)
+}
+
+// RemoveMember removes a member.
+func (c *Client) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
+	return call[consensusv1.RemoveMemberResponse](ctx, c, change, "RemoveMember", req)
+}
+
+// UpdateMember changes a member's peer URLs.
+func (c *Client) UpdateMember(ctx context.Context, req *consensusv1.UpdateMemberRequest) (*consensusv1.UpdateMemberResponse, error) {
+	return call[consensusv1.UpdateMemberResponse](ctx, c, change, "UpdateMember", req)
+}
+
+// PromoteMember makes a voter of a learner, at the leader.
+func (c *Client) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
+	return call[consensusv1.PromoteMemberResponse](ctx, c, command, "PromoteMember", req)
+}
+
+// MoveLeader hands leadership to a member, at the leader.
+func (c *Client) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error) {
+	return call[consensusv1.MoveLeaderResponse](ctx, c, command, "MoveLeader", req)
+}
+
+// Alarms lists the raised alarms.
+func (c *Client) Alarms(ctx context.Context, req *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+	return call[consensusv1.AlarmsResponse](ctx, c, look, "Alarms", req)
+}
+
+// HashKV hashes what is visible at the leader.
+func (c *Client) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
+	return call[consensusv1.HashKVResponse](ctx, c, look, "HashKV", req)
+}
+
+// WaitCompacted answers once the leader has given up the space of everything below the compacted revision.
+func (c *Client) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+	return call[consensusv1.WaitCompactedResponse](ctx, c, look, "WaitCompacted", req)
+}
+
+// ReadTree reads a file or a directory.
+func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
+	response, err := call[consensusv1.ReadTreeResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTree", req)
+	c.sees(response.GetRevision())
+	return response, err
+}
+
+// TreeStatistics tells what the leader has done since it started.
+func (c *Client) TreeStatistics(ctx context.Context, req *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error) {
+	return call[consensusv1.TreeStatisticsResponse](ctx, c, look, "TreeStatistics", req)
+}

@@ -1,0 +1,189 @@
+package remote
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/quoratedb/quorate/pkg/fleet"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/rpc"
+)
+
+// Client is the store. Its methods may be called concurrently, also before Run, and then wait for it.
+type Client struct {
+	fleet *fleet.Fleet[*consensusv1.Standing]
+	// turn counts the reads that go to the members in turn.
+	turn atomic.Uint64
+	// ready is closed once a leader is known.
+	ready chan struct{}
+	// seen is the newest revision that any answer has shown.
+	seen atomic.Int64
+}
+
+var (
+	_ rpc.Service = (*Client)(nil)
+	_ rpc.Tree    = (*Client)(nil)
+)
+
+// New makes a client of the members among the nodes, which Run then looks for.
+func New(set *nodes.Set, logger *slog.Logger) *Client {
+	return &Client{ready: make(chan struct{}), fleet: fleet.New(fleet.Config[*consensusv1.Standing]{
+		Service: "consensus", Nodes: set, Logger: logger,
+		Open: func(ctx context.Context, n *nodes.Node, told func(*consensusv1.Standing)) (mux.Stream, error) {
+			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
+		},
+	})}
+}
+
+// Run keeps a stream to every member until ctx ends.
+func (c *Client) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.fleet.Run(ctx) })
+	group.Go(func() error {
+		for {
+			leader, _, changed := c.Leader()
+			if leader != 0 {
+				close(c.ready)
+				return nil
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// Ready is closed once a leader was known.
+func (c *Client) Ready() <-chan struct{} { return c.ready }
+
+// Leader returns the id of the leader that the members see, 0 for none, whether any member can be reached, and a channel
+// that is closed when that may have changed.
+func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
+	view := c.fleet.View()
+	if leader := leading(view.Members); leader != nil {
+		id = leader.Standing.GetMemberId()
+	} else if led := anyLed(view.Members); led != nil {
+		id = led.Standing.GetLeaderId()
+	}
+	return id, len(view.Members) > 0, view.Changed
+}
+
+type (
+	member = fleet.Member[*consensusv1.Standing]
+	how    = fleet.How[*consensusv1.Standing]
+)
+
+// leading is the member that leads, so far as it and the others know; nil if it cannot be reached.
+func leading(members []*member) *member {
+	for _, m := range members {
+		if m.Standing.GetLeaderId() == m.Standing.GetMemberId() && m.Standing.GetMemberId() != 0 {
+			return m
+		}
+	}
+	return nil
+}
+
+// anyLed is a member that sees a leader, nil if there is none.
+func anyLed(members []*member) *member {
+	for _, m := range members {
+		if m.Standing.GetLeaderId() != 0 {
+			return m
+		}
+	}
+	return nil
+}
+
+// atLeader chooses the leader, or else a member that can pass a proposal on, or else any: it knows what it knows.
+type atLeader struct{}
+
+func (atLeader) Choose(members []*member) *member {
+	if m := leading(members); m != nil {
+		return m
+	}
+	if m := anyLed(members); m != nil {
+		return m
+	}
+	if len(members) > 0 {
+		return members[0]
+	}
+	return nil
+}
+
+// Keep goes on waiting for a member that was chosen when it was the best: it still can answer.
+func (atLeader) Keep([]*member, *member) bool { return true }
+
+// onlyLeader chooses the leader and nobody else.
+type onlyLeader struct{}
+
+func (onlyLeader) Choose(members []*member) *member { return leading(members) }
+func (onlyLeader) Keep([]*member, *member) bool     { return true }
+
+// inTurn chooses the members that see a leader in turn.
+type inTurn struct{ turn *atomic.Uint64 }
+
+func (r inTurn) Choose(members []*member) *member {
+	n := 0
+	for _, m := range members {
+		if m.Standing.GetLeaderId() != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	at := int(r.turn.Add(1) % uint64(n))
+	for _, m := range members {
+		if m.Standing.GetLeaderId() == 0 {
+			continue
+		}
+		if at == 0 {
+			return m
+		}
+		at--
+	}
+	return nil
+}
+
+// Keep gives up on a member that has lost its leader, as one does that is cut off from the others.
+func (inTurn) Keep(members []*member, m *member) bool {
+	for _, other := range members {
+		if other.Node == m.Node {
+			return other.Standing.GetLeaderId() != 0
+		}
+	}
+	return false
+}
+
+// How calls are made.
+var (
+	// change is for what changes the store.
+	change = how{Rule: atLeader{}}
+	// look is for what does not and tells of one member.
+	look = how{Rule: atLeader{}, Again: true, Refusals: []error{problem.ErrStopped}}
+	// command is for what the leader alone can do.
+	command = how{Rule: onlyLeader{}, Refusals: []error{problem.ErrNotLeader}}
+)
+
+// read is for linearizable reads.
+func (c *Client) read() how {
+	return how{Rule: inTurn{&c.turn}, Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}
+}
+
+// sees remembers the newest revision that an answer has shown.
+func (c *Client) sees(revision int64) {
+	for {
+		seen := c.seen.Load()
+		if revision <= seen || c.seen.CompareAndSwap(seen, revision) {
+			return
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package rpc
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"github.com/quoratedb/quorate/pkg/edge"
+	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+	"github.com/quoratedb/quorate/pkg/mux"
+)
+
+// Standing is where a member stands.
+type Standing interface {
+	// MemberID never changes.
+	MemberID() uint64
+	// Leader returns who leads, 0 for nobody, and a channel that is closed when that changes.
+	Leader() (id uint64, changed <-chan struct{})
+}
+
+// methods are the calls that travel in batches: all that do not stream.
+func methods(m Member) mux.Methods {
+	return mux.Methods{
+		"Propose":        mux.Unary(m.Propose),
+		"Range":          mux.Unary(m.Range),
+		"ReadTxn":        mux.Unary(m.ReadTxn),
+		"ReadIndex":      mux.Unary(m.ReadIndex),
+		"Position":       mux.Unary(m.Position),
+		"History":        mux.Unary(m.History),
+		"Leases":         mux.Unary(m.Leases),
+		"LeaseKeys":      mux.Unary(m.LeaseKeys),
+		"Status":         mux.Unary(m.Status),
+		"Members":        mux.Unary(m.Members),
+		"AddMember":      mux.Unary(m.AddMember),
+		"RemoveMember":   mux.Unary(m.RemoveMember),
+		"UpdateMember":   mux.Unary(m.UpdateMember),
+		"PromoteMember":  mux.Unary(m.PromoteMember),
+		"MoveLeader":     mux.Unary(m.MoveLeader),
+		"Alarms":         mux.Unary(m.Alarms),
+		"HashKV":         mux.Unary(m.HashKV),
+		"WaitCompacted":  mux.Unary(m.WaitCompacted),
+		"HoldLeases":     mux.Unary(m.HoldLeases),
+		"ReadTree":       mux.Unary(m.ReadTree),
+		"TreeStatistics": mux.Unary(m.TreeStatistics),
+	}
+}
+
+// newBatches serves calls in batches. Every stream is told where the member stands, and when that changes.
+func newBatches(m Member) mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
+	return mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+		Methods: methods(m),
+		Calls:   (*consensusv1.BatchRequest).GetCalls,
+		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
+			var told *consensusv1.Standing
+			wrap := func(answers []*batchv1.Answer) *consensusv1.BatchResponse {
+				response := &consensusv1.BatchResponse{Answers: answers}
+				if leader, _ := m.Leader(); told == nil || told.GetLeaderId() != leader {
+					told = &consensusv1.Standing{MemberId: m.MemberID(), LeaderId: leader}
+					response.Standing = told
+				}
+				return response
+			}
+			changed := func() <-chan struct{} {
+				_, changed := m.Leader()
+				return changed
+			}
+			return wrap, changed
+		},
+	}
+}
+
+// OpenBatch opens a stream for calls in batches to the member at a URL, which ends with ctx. told is called with each
+// standing of the member, before the answers that came with it are returned.
+func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*consensusv1.Standing)) (mux.Stream, error) {
+	stream := &mux.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+		Open: consensusv1connect.NewConsensusServiceClient(c, url, edge.ClientOptions()...).Batch,
+		Wrap: func(calls []*batchv1.Call) *consensusv1.BatchRequest { return &consensusv1.BatchRequest{Calls: calls} },
+		Unwrap: func(response *consensusv1.BatchResponse) []*batchv1.Answer {
+			if standing := response.GetStanding(); standing != nil {
+				told(standing)
+			}
+			return response.GetAnswers()
+		},
+	}
+	return stream, stream.Start(ctx)
+}

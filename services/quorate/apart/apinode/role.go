@@ -1,0 +1,102 @@
+// Package apinode is the role of an API service that runs apart: every wire that clients speak, in front of the nodes of
+// the other services. It keeps nothing, so that any number may run anywhere.
+package apinode
+
+import (
+	"flag"
+	"fmt"
+
+	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/services/api"
+	consensusremote "github.com/quoratedb/quorate/services/consensus/remote"
+	leaseremote "github.com/quoratedb/quorate/services/lease/remote"
+	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/commandline"
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/clients"
+	"github.com/quoratedb/quorate/services/watch/relay"
+)
+
+// New makes the role.
+func New() node.Role { return &role{} }
+
+type role struct{ consensus, lease, watch []string }
+
+// Flags implements node.Role: quorate's for the clients' side, and where the other services are.
+func (r *role) Flags(s *node.Settings) {
+	s.OwnMetrics = true // the API answers health questions itself, as a member does
+	s.Group("Clients", func(fs *flag.FlagSet) {
+		commandline.Register(fs, &s.Config,
+			"listen-client-urls", "listen-client-http-urls", "listen-legacy-urls", "enable-v2", "cors",
+			"max-txn-ops", "max-request-bytes", "max-concurrent-streams",
+			"grpc-keepalive-min-time", "grpc-keepalive-interval", "grpc-keepalive-timeout",
+			"watch-progress-notify-interval", "election-timeout")
+		fs.Lookup("election-timeout").Usage = "That of the members, in milliseconds. A request may take five seconds and two of it."
+	})
+	s.Group("Security of clients", func(fs *flag.FlagSet) {
+		commandline.Register(fs, &s.Config,
+			"cert-file", "key-file", "client-cert-auth", "trusted-ca-file", "client-crl-file",
+			"client-cert-allowed-hostname", "client-cert-allowed-cn", "cipher-suites", "tls-min-version", "tls-max-version")
+	})
+	s.Group("Other services", func(fs *flag.FlagSet) {
+		s.Endpoints(fs, "consensus-endpoints", &r.consensus, "URLs of the members, quorate-consensus. A host name may have several addresses.")
+		s.Endpoints(fs, "lease-endpoints", &r.lease, "URLs of the lease nodes, quorate-lease.")
+		s.Endpoints(fs, "watch-endpoints", &r.watch, "URLs of the watch nodes, quorate-watch.")
+	})
+}
+
+// Validate implements node.Role.
+func (*role) Validate(s *node.Settings) error { return s.Config.ValidateClients() }
+
+// Open implements node.Role.
+func (r *role) Open(n *node.Node) error {
+	c := n.Settings.Config
+	side, err := clients.Open(c)
+	n.OnClose(func() error { side.Close(); return nil })
+	if err != nil {
+		return err
+	}
+	members, err := find(n, "consensus-endpoints", r.consensus)
+	if err != nil {
+		return err
+	}
+	leases, err := find(n, "lease-endpoints", r.lease)
+	if err != nil {
+		return err
+	}
+	store, lease := consensusremote.New(members, n.Log), leaseremote.New(leases, n.Log)
+	watches, err := find(n, "watch-endpoints", r.watch)
+	if err != nil {
+		return err
+	}
+	watch, err := relay.New(relay.Config{
+		Nodes: watches, Logger: n.Log, Registerer: n.Metrics, ProgressInterval: c.WatchProgressNotifyInterval,
+	})
+	if err != nil {
+		return err
+	}
+	made := side.Config(c, n.Log, n.Metrics)
+	made.Consensus, made.Lease, made.Watch = store, lease, watch
+	if c.EnableV2 {
+		made.Tree = store
+	}
+	served, err := api.New(made)
+	if err != nil {
+		return err
+	}
+	n.Start("members", store.Run, nil)
+	n.Start("lease nodes", lease.Run, nil)
+	n.Start("watch nodes", watch.Run, nil)
+	n.Start("api", served.Run, store.Ready())
+	n.Ready("ready to serve client requests", config.URLTexts(side.Clients))
+	return nil
+}
+
+// find makes the set of nodes behind the endpoints of a flag.
+func find(n *node.Node, flag string, endpoints []string) (*nodes.Set, error) {
+	found, err := nodes.New(nodes.Config{Endpoints: endpoints, TLS: n.ClientTLS, Logger: n.Log})
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return found, nil
+}

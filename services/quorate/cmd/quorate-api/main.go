@@ -1,0 +1,21 @@
+// Command quorate-api serves clients by itself, for services that run apart.
+package main
+
+import (
+	"os"
+
+	"github.com/quoratedb/quorate/services/quorate/apart/apinode"
+	"github.com/quoratedb/quorate/services/quorate/apart/node"
+)
+
+// version is the program's own; the build sets it.
+var version = "unknown"
+
+func main() {
+	os.Exit(node.Main(node.Program{
+		Name:    "quorate-api",
+		About:   "quorate-api serves clients, in front of quorate-consensus, quorate-lease and quorate-watch. Any number may run.",
+		Version: version,
+		New:     apinode.New,
+	}))
+}

@@ -1,0 +1,110 @@
+// Package clients opens the clients' side of the store as a configuration describes it: the same in a process that is a
+// whole store and in one that serves clients alone.
+package clients
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/api/v3/version"
+
+	"github.com/quoratedb/quorate/services/api"
+	"github.com/quoratedb/quorate/services/quorate/config"
+)
+
+// requestTimeoutBase is how long queues and disks may hold up a request; elections come on top. Both are as in etcd.
+const requestTimeoutBase = 5 * time.Second
+
+// leaderLossTimeouts is how many election timeouts a cluster may be without a leader until streams end that want one. It
+// is etcd's.
+const leaderLossTimeouts = 3
+
+// Side is the clients' side, listening but not serving.
+type Side struct {
+	// Clients are where clients come in, Monitors where health and metrics are served alone.
+	Clients, Monitors []*config.Endpoint
+	secrets           *tls.Config
+}
+
+// Open reads certificates and opens the listeners. With an error, what was opened is to be closed all the same.
+func Open(c config.Config) (*Side, error) {
+	s := &Side{}
+	var err error
+	if s.secrets, err = c.TLSForClients(); err != nil {
+		return s, err
+	}
+	for _, each := range []struct {
+		flag string
+		urls []string
+		to   *[]*config.Endpoint
+	}{
+		{"listen-client-urls", c.ListenClientURLs, &s.Clients},
+		{"listen-client-http-urls", c.ListenClientHTTPURLs, &s.Clients},
+		{"listen-legacy-urls", c.ListenLegacyURLs, &s.Clients},
+		{"listen-metrics-urls", c.ListenMetricsURLs, &s.Monitors},
+	} {
+		opened, err := config.Listen(each.flag, each.urls)
+		*each.to = append(*each.to, opened...)
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// Close closes the listeners of a side that does not serve (any more).
+func (s *Side) Close() {
+	config.CloseAll(s.Clients)
+	config.CloseAll(s.Monitors)
+}
+
+// Config is everything that the API service needs but its ports.
+func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Registry) api.Config {
+	made := api.Config{
+		Logger:               log,
+		Registerer:           metrics,
+		Gatherer:             metrics,
+		TLS:                  s.secrets,
+		MaxRequestBytes:      c.MaxRequestBytes,
+		MaxTxnOps:            c.MaxTxnOps,
+		MaxConcurrentStreams: c.MaxConcurrentStreams,
+		RequestTimeout:       requestTimeoutBase + 2*c.ElectionTimeout,
+		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
+		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
+		KeepAliveInterval:    zeroIsOff(c.GRPCKeepAliveInterval),
+		KeepAliveTimeout:     zeroIsOff(c.GRPCKeepAliveTimeout),
+		CORS:                 c.CORS,
+		Versions:             api.Versions{Server: version.Version},
+	}
+	for _, client := range s.Clients {
+		if config.Secure(client.URL) {
+			made.TLSListeners = append(made.TLSListeners, client)
+		} else {
+			made.Listeners = append(made.Listeners, client)
+		}
+	}
+	for _, monitor := range s.Monitors {
+		made.MetricsListeners = append(made.MetricsListeners, monitorListener(monitor, s.secrets))
+	}
+	return made
+}
+
+// monitorListener speaks TLS by itself where its URL wants that. Health checks and scrapes need no HTTP/2.
+func monitorListener(monitor *config.Endpoint, secrets *tls.Config) net.Listener {
+	if !config.Secure(monitor.URL) {
+		return monitor
+	}
+	secrets = secrets.Clone()
+	secrets.NextProtos = []string{"http/1.1"}
+	return tls.NewListener(monitor, secrets)
+}
+
+func zeroIsOff(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
