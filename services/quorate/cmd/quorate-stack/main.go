@@ -33,10 +33,11 @@ var commands = map[string]func(ctx context.Context, args []string, out io.Writer
 	"certificates": certificates,
 	"front":        runFront,
 	"health":       health,
-	"version": func(_ context.Context, _ []string, out io.Writer) error {
-		_, err := fmt.Fprintf(out, "Quorate Version: %s\n", version)
+	"--version": func(_ context.Context, _ []string, out io.Writer) error {
+		_, err := fmt.Fprintf(out, "quorate-stack Version: %s\n", version)
 		return err
 	},
+	"--help": func(context.Context, []string, io.Writer) error { return flag.ErrHelp },
 }
 
 const usage = `Usage:
@@ -50,7 +51,7 @@ const usage = `Usage:
   quorate-stack health --url URL
     End with 0 if the URL answers 200, for health checks in images without a shell.
 
-  quorate-stack version
+  quorate-stack --version
     Show the version.
 `
 

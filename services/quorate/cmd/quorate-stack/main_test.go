@@ -30,7 +30,8 @@ func TestCommandLines(t *testing.T) {
 	}{
 		{args: nil, code: exitUsage, stderr: "Usage:"},
 		{args: []string{"nothing"}, code: exitUsage, stderr: "Usage:"},
-		{args: []string{"version"}, stdout: "Quorate Version: unknown\n"},
+		{args: []string{"--version"}, stdout: "quorate-stack Version: unknown\n"},
+		{args: []string{"--help"}, stdout: "Usage:"},
 		{args: []string{"certificates", "--help"}, stdout: "Usage:"},
 		{args: []string{"certificates", authority}, code: exitUsage, stderr: "--certificate is missing"},
 		{args: []string{"certificates", authority, "--certificate=one"}, code: exitUsage, stderr: "it is DIR=NAME,NAME"},

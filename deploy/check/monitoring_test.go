@@ -1,0 +1,154 @@
+package check
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
+	_ "github.com/prometheus/prometheus/discovery/dns"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/stretchr/testify/require"
+)
+
+// names returns the metrics that an expression asks for.
+func names(t *testing.T, expression string) []string {
+	t.Helper()
+	// Grafana's own variable is a duration to everybody else.
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(strings.ReplaceAll(expression, "$__rate_interval", "1m"))
+	require.NoError(t, err, expression)
+	var all []string
+	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+		if selector, ok := node.(*parser.VectorSelector); ok {
+			all = append(all, selector.Name)
+		}
+		return nil
+	})
+	require.NotEmpty(t, all, expression)
+	return all
+}
+
+// Goal: Prometheus takes its configuration and the rules. Method: its own parsers.
+func TestPrometheusConfiguration(t *testing.T) {
+	c, err := config.Load(string(read(t, "deploy/prometheus/prometheus.yml")), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.Len(t, c.ScrapeConfigs, 4)
+	rules, errs := rulefmt.Parse(read(t, "deploy/prometheus/rules.yml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	require.Empty(t, errs)
+	require.NotEmpty(t, rules.Groups)
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
+			require.NotEmpty(t, rule.Annotations["action"], "%s says nobody what to do", rule.Alert)
+		}
+	}
+}
+
+// dashboardExpressions are all queries of the dashboard.
+func dashboardExpressions(t *testing.T) []string {
+	t.Helper()
+	var dashboard struct {
+		UID, Title string
+		Panels     []struct {
+			Title, Type string
+			Targets     []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(read(t, "deploy/grafana/dashboards/quorate.json"), &dashboard))
+	require.Equal(t, "quorate", dashboard.UID)
+	var all []string
+	for _, panel := range dashboard.Panels {
+		require.NotEmpty(t, panel.Title)
+		require.True(t, panel.Type == "row" || len(panel.Targets) > 0, panel.Title)
+		for _, target := range panel.Targets {
+			all = append(all, target.Expr)
+		}
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// ruleExpressions are all conditions of the rules.
+func ruleExpressions(t *testing.T) []string {
+	t.Helper()
+	rules, errs := rulefmt.Parse(read(t, "deploy/prometheus/rules.yml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	require.Empty(t, errs)
+	var all []string
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			all = append(all, rule.Expr)
+		}
+	}
+	return all
+}
+
+// Goal: rules and dashboards ask for metrics that there are. Method: run a member, have it serve a call of each kind, and look every name up in its metrics.
+func TestMetricsThatAreAskedForExist(t *testing.T) {
+	exported := scrape(t)
+	for _, expression := range append(ruleExpressions(t), dashboardExpressions(t)...) {
+		for _, name := range names(t, expression) {
+			base := strings.TrimSuffix(name, "_bucket")
+			require.True(t, name == "up" || exported[base], "%s in %s", name, expression)
+		}
+	}
+}
+
+// scrape runs a member and returns the names of all that it measures.
+func scrape(t *testing.T) map[string]bool {
+	t.Helper()
+	client, peer := freeURL(t), freeURL(t)
+	cmd := exec.Command(program(t, "quorate"), "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	log, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(log)
+	ready := false
+	for !ready && lines.Scan() {
+		ready = strings.Contains(lines.Text(), "ready to serve client requests")
+	}
+	require.True(t, ready, "the member does not serve")
+	go func() { _, _ = io.Copy(io.Discard, log) }()
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	for method, body := range map[string]string{"KV/Put": `{"key":"YQ=="}`, "Lease/LeaseGrant": `{"TTL":60}`, "KV/Range": `{"key":"YQ=="}`} {
+		response, err := http.Post(client+"/etcdserverpb."+method, "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, http.StatusOK, response.StatusCode, method)
+	}
+	response, err := http.Get(client + "/metrics")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	exported := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(string(text), -1) {
+		exported[match[1]] = true
+	}
+	require.NotEmpty(t, exported)
+	return exported
+}
+
+// freeURL is a URL of a loopback port that nobody listens on.
+func freeURL(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return fmt.Sprintf("http://%s", listener.Addr())
+}
