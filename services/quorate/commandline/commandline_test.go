@@ -83,8 +83,10 @@ func TestCommandLinesInUse(t *testing.T) {
 				require.Equal(t, int64(131072), c.QuotaBackendBytes)
 				require.Equal(t, 100*time.Millisecond, c.WatchProgressNotifyInterval)
 				require.True(t, c.PeerAutoTLS)
+				require.True(t, c.InitialCorruptCheck)
+				require.Equal(t, 12*time.Hour, c.CorruptCheckTime)
 			},
-			warnings: []string{"--feature-gates", "--compaction-batch-limit"},
+			warnings: []string{"--compaction-batch-limit"},
 		},
 		"kubeadm": {
 			args: []string{
@@ -101,7 +103,6 @@ func TestCommandLinesInUse(t *testing.T) {
 				require.Equal(t, "p.crt", c.PeerTLS.CertFile)
 				require.Len(t, c.ListenClientURLs, 2)
 			},
-			warnings: []string{"--experimental-initial-corrupt-check"},
 		},
 	}
 	for name, test := range tests {
@@ -218,6 +219,7 @@ tls-max-version: 'TLS1.3'
 	require.True(t, c.ClientTLS.ClientCertAuth)
 	require.Equal(t, []string{"a", "b"}, c.PeerTLS.AllowedHostnames)
 	require.Equal(t, time.Minute, c.WatchProgressNotifyInterval)
+	require.Equal(t, time.Minute, c.CorruptCheckTime)
 	require.Len(t, c.TLSPolicy.CipherSuites, 2)
 	require.Equal(t, []string{"*"}, c.CORS)
 
@@ -285,4 +287,29 @@ func TestUsage(t *testing.T) {
 	require.NoError(t, WriteUsage(&usage))
 	require.Contains(t, usage.String(), "\nClustering:\n  --advertise-client-urls ''\n")
 	require.Contains(t, usage.String(), "--wal-dir ''\n    Has no effect: the log lives in the data directory.\n")
+}
+
+// Goal: of etcd's feature gates one has a meaning, the others are warned of, and what is none is refused, as by etcd.
+func TestFeatureGates(t *testing.T) {
+	for args, check := range map[string]bool{
+		"": true, "--feature-gates=InitialCorruptCheck=false": false, "--feature-gates=InitialCorruptCheck=true": true,
+		"--experimental-initial-corrupt-check=false": false, "--experimental-initial-corrupt-check": true,
+	} {
+		invocation, err := Parse(strings.Fields(args), nil)
+		require.NoError(t, err, args)
+		require.Equal(t, check, invocation.Config.InitialCorruptCheck, args)
+		require.Empty(t, invocation.Warnings)
+	}
+	invocation, err := Parse([]string{"--feature-gates=CompactHashCheck=true, LeaseCheckpoint=false,InitialCorruptCheck=false"}, nil)
+	require.NoError(t, err)
+	require.False(t, invocation.Config.InitialCorruptCheck)
+	require.Equal(t, []string{
+		"--feature-gates: CompactHashCheck has no effect: " + noHashCheck, "--feature-gates: LeaseCheckpoint has no effect: " + noGates,
+	}, invocation.Warnings)
+	_, err = Parse([]string{"--feature-gates=NoSuchGate=true"}, nil)
+	require.ErrorContains(t, err, "unrecognized feature gate: NoSuchGate")
+	_, err = Parse([]string{"--feature-gates=InitialCorruptCheck=perhaps"}, nil)
+	require.ErrorContains(t, err, "invalid value of InitialCorruptCheck=perhaps")
+	_, err = Parse([]string{"--corrupt-check-time=-1s"}, nil)
+	require.ErrorContains(t, err, "--corrupt-check-time=-1s: must not be negative")
 }

@@ -14,6 +14,7 @@ type settings struct {
 	flags   *flag.FlagSet
 	groups  []flagset.Group
 	foreign []*foreignFlag
+	gates   *gates
 
 	config *config.Config
 }
@@ -67,6 +68,10 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&c.QuotaBackendBytes, "quota-backend-bytes", c.QuotaBackendBytes, "What the store may take on disk before writes are refused. 0 means no bound.")
 	fs.StringVar(&c.AutoCompactionMode, "auto-compaction-mode", c.AutoCompactionMode, "What --auto-compaction-retention counts: 'periodic' or 'revision'.")
 	fs.StringVar(&c.AutoCompactionRetention, "auto-compaction-retention", c.AutoCompactionRetention, "History to keep: a duration or a number of hours, or a number of revisions. 0 keeps everything.")
+	fs.DurationVar(&c.CorruptCheckTime, "corrupt-check-time", c.CorruptCheckTime, "How often this member reads all its keys and compares them with what was written. 0 means never.")
+	s.gates = &gates{initialCheck: &c.InitialCorruptCheck}
+	fs.Var(s.gates, "feature-gates", "InitialCorruptCheck=false serves at the start before the keys were read and compared with the other members'. Other gates of etcd's have no effect.")
+	fs.BoolVar(&c.InitialCorruptCheck, "experimental-initial-corrupt-check", c.InitialCorruptCheck, "Former name of --feature-gates=InitialCorruptCheck=...")
 	fs.UintVar(&c.MaxTxnOps, "max-txn-ops", c.MaxTxnOps, "Operations that one transaction may have.")
 	fs.UintVar(&c.MaxRequestBytes, "max-request-bytes", c.MaxRequestBytes, "Bytes that one request may have.")
 	fs.Var(flagset.Uint32Of(&c.MaxConcurrentStreams), "max-concurrent-streams", "Calls that may be under way on one connection.")

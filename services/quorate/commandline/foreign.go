@@ -32,7 +32,7 @@ const (
 	noAuth        = "users and roles do not exist yet"
 	noBolt        = "it tunes a database that is not used here"
 	noTracing     = "traces are not exported"
-	noChecks      = "there is no other member to compare with"
+	noHashCheck   = "members compare hashes of what they applied all the time"
 	noRotation    = "log files are left to the system's log rotation"
 	noProxy       = "etcd's v2 proxy is gone in etcd too"
 	noGates       = "feature gates switch parts of etcd that do not exist here"
@@ -85,9 +85,7 @@ var foreignFlags = []foreign{
 	{name: "warning-apply-duration", kind: duration, reason: "slow calls show in the metrics"},
 	{name: "warning-unary-request-duration", kind: duration, reason: "slow calls show in the metrics"},
 
-	{name: "feature-gates", reason: noGates},
-	{name: "corrupt-check-time", kind: duration, reason: noChecks},
-	{name: "compact-hash-check-time", kind: duration, reason: noChecks},
+	{name: "compact-hash-check-time", kind: duration, reason: noHashCheck},
 	{name: "compaction-batch-limit", kind: number, reason: "a compaction stops nobody, whatever its size"},
 	{name: "compaction-sleep-interval", kind: duration, reason: "a compaction stops nobody, whatever its size"},
 	{name: "downgrade-check-time", kind: duration, reason: "there are no versions of the cluster to downgrade to"},
@@ -116,8 +114,7 @@ var foreignFlags = []foreign{
 	{name: "test.coverprofile", reason: longGone},
 	{name: "test.outputdir", reason: longGone},
 
-	{name: "experimental-initial-corrupt-check", kind: boolean, reason: noChecks},
-	{name: "experimental-compact-hash-check-enabled", kind: boolean, reason: noChecks},
+	{name: "experimental-compact-hash-check-enabled", kind: boolean, reason: noHashCheck},
 	{name: "experimental-enable-lease-checkpoint", kind: boolean, reason: noGates},
 	{name: "experimental-enable-lease-checkpoint-persist", kind: boolean, reason: noGates},
 	{name: "experimental-txn-mode-write-with-shared-buffer", kind: boolean, reason: noGates},

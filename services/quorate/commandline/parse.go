@@ -52,6 +52,7 @@ func (s *settings) Sections() flagset.Sections { return FileSections }
 // Finish implements Settings.
 func (s *settings) Finish() (warnings []string, err error) {
 	warnings, refused := s.foreignGiven()
+	warnings = append(warnings, s.gates.warnings()...)
 	return warnings, errors.Join(refused, s.config.Validate())
 }
 

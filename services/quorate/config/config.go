@@ -63,6 +63,11 @@ type Config struct {
 	AutoCompactionMode      string
 	AutoCompactionRetention string
 
+	// CorruptCheckTime is how often the member reads all its keys and compares them with what was written, 0 for never.
+	// InitialCorruptCheck has it do so, and compare itself with the other members, before it serves, for at most a second.
+	CorruptCheckTime    time.Duration
+	InitialCorruptCheck bool
+
 	// MaxRequestBytes bounds one request, MaxTxnOps the operations of one transaction.
 	MaxRequestBytes uint
 	MaxTxnOps       uint
@@ -139,6 +144,8 @@ func Default() Config {
 		SnapshotCount:           10_000,
 		AutoCompactionMode:      CompactPeriodic,
 		AutoCompactionRetention: "0",
+		CorruptCheckTime:        12 * time.Hour,
+		InitialCorruptCheck:     true,
 
 		MaxRequestBytes:             3 << 19, // 1.5 MiB
 		MaxTxnOps:                   128,

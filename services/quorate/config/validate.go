@@ -213,6 +213,9 @@ func (c Config) checkTiming(found *problems) {
 	if _, _, err := c.Retention(); err != nil {
 		*found = append(*found, err)
 	}
+	if c.CorruptCheckTime < 0 {
+		found.add("corrupt-check-time", c.CorruptCheckTime.String(), "must not be negative")
+	}
 	c.checkKeepAlives(found)
 }
 

@@ -46,6 +46,8 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		SnapshotCount:      cmp.Or(c.SnapshotCount, config.Default().SnapshotCount),
 		QuotaBytes:         max(c.QuotaBackendBytes, 0),
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
+		StateCheck:         consensus.StateCheck{Interval: c.CorruptCheckTime, SkipInitial: !c.InitialCorruptCheck},
+		Auditor:            auditor{peers.Transport},
 		Logger:             log,
 		Registerer:         metrics,
 		Found: func() (found consensus.Founding, err error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/consensus/peer"
+	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
@@ -50,6 +51,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer)
 
 // Run talks to the other members on behalf of m until ctx ends.
 func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
+	p.Mount(consensusrpc.NewAuditHandler(m))
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.Transport.Run(ctx, m, m) })
 	for _, e := range p.endpoints {
