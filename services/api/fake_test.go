@@ -121,6 +121,10 @@ func (f *fakeStore) Status(context.Context, *consensusv1.StatusRequest) (*consen
 	return f.status, nil
 }
 
+func (f *fakeStore) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
+	return &consensusv1.PositionResponse{LeaderId: 1}, nil
+}
+
 func (f *fakeStore) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
 	return &consensusv1.AlarmsResponse{Alarms: f.alarms}, nil
 }

@@ -38,7 +38,9 @@ func ask(t *testing.T, client *http.Client, method, url string, headers ...strin
 // Goal: probes and dashboards that were written for etcd get what they know. Method: a table of paths against states of
 // the store, with the bodies that etcd 3.7 gives.
 func TestHealthPaths(t *testing.T) {
-	well := &consensusv1.StatusResponse{LeaderId: 1}
+	well := &consensusv1.StatusResponse{LeaderId: 1, MemberId: 1}
+	others := []*consensusv1.Alarm{{MemberId: 2, Type: consensusv1.Alarm_TYPE_CORRUPT}}
+	everyones := []*consensusv1.Alarm{{Type: consensusv1.Alarm_TYPE_CORRUPT}}
 	corrupt := []*consensusv1.Alarm{{MemberId: 1, Type: consensusv1.Alarm_TYPE_CORRUPT}}
 	full := []*consensusv1.Alarm{{MemberId: 1, Type: consensusv1.Alarm_TYPE_NOSPACE}}
 	for name, c := range map[string]struct {
@@ -63,6 +65,9 @@ func TestHealthPaths(t *testing.T) {
 		"ready":              {fakeStore{status: well}, "/readyz", 200, "ok\n"},
 		"ready, verbose":     {fakeStore{status: well}, "/readyz?verbose", 200, "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n"},
 		"corrupt":            {fakeStore{status: well, alarms: corrupt}, "/readyz", 503, "[-]data_corruption failed: alarm activated: CORRUPT\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\n\n"},
+		"other corrupt":      {fakeStore{status: well, alarms: others}, "/readyz", 200, "ok\n"},
+		"other unhealthy":    {fakeStore{status: well, alarms: others}, "/health", 200, `{"health":"true","reason":""}`},
+		"all corrupt":        {fakeStore{status: well, alarms: everyones}, "/health", 503, `{"health":"false","reason":"ALARM CORRUPT"}` + "\n"},
 		"learner":            {fakeStore{status: &consensusv1.StatusResponse{IsLearner: true}}, "/readyz/non_learner", 503, "[-]non_learner failed: not supported for learner\n\n"},
 		"voter":              {fakeStore{status: well}, "/readyz/non_learner", 200, "ok\n"},
 		"no such check":      {fakeStore{status: well}, "/readyz/other", 404, "404 page not found\n"},

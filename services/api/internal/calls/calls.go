@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -47,7 +48,9 @@ func New(registerer prometheus.Registerer, monitor *leader.Monitor) *Calls {
 func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 	for service, info := range services {
 		for _, method := range info.Methods {
-			c.methods["/"+service+"/"+method.Name] = c.counters.method(service, method)
+			m := c.counters.method(service, method)
+			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
+			c.methods["/"+service+"/"+method.Name] = m
 		}
 	}
 }
@@ -120,6 +123,13 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 // Admit refuses a unary call that wants a leader while there is none.
 func (c *Calls) Admit(ctx context.Context) error { return c.leader.Require(ctx) }
 
+func (c *Calls) admitStream(ctx context.Context, m *Method) error {
+	if m.watches {
+		return c.leader.RequireForWatch(ctx)
+	}
+	return c.leader.Require(ctx)
+}
+
 // Stream is the interceptor of streaming gRPC calls.
 func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	m := c.Method(info.FullMethod)
@@ -133,9 +143,9 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	ctx, end := context.WithCancelCause(inner.Context())
 	defer end(nil)
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
-	defer c.leader.Follow(ctx, end)()
+	defer c.leader.Follow(ctx, m.watches, end)()
 	m.Started()
-	err := c.leader.Require(ctx)
+	err := c.admitStream(ctx, m)
 	if err == nil {
 		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m})
 	}

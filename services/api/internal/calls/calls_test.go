@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 )
 
@@ -20,7 +22,7 @@ var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry(), leader.New(nil, 0))
+	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second))
 	c.Register(map[string]grpc.ServiceInfo{
 		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
@@ -104,4 +106,11 @@ func TestEndOfStreams(t *testing.T) {
 	c.End()
 	require.Equal(t, codes.Unavailable, status.Code(<-ended))
 	require.Equal(t, codes.Unavailable, status.Code(c.Stream(nil, stream{ctx: t.Context()}, info, wait)), "a stream that begins late")
+}
+
+// led is a cluster that always has a leader.
+type led struct{}
+
+func (led) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
+	return &consensusv1.PositionResponse{LeaderId: 1}, nil
 }

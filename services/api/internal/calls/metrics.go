@@ -63,6 +63,7 @@ func kindOf(info grpc.MethodInfo) string {
 type Method struct {
 	started, received, sent prometheus.Counter
 	handled                 [codesMax]prometheus.Counter
+	watches                 bool // tells of the state for as long as it goes
 }
 
 // unknown stands for methods that were not registered.

@@ -76,12 +76,21 @@ func (c checks) uncorrupted(ctx context.Context) error {
 	if err != nil {
 		return c.inClientsWords(err)
 	}
+	state, err := c.store.Status(ctx, &consensusv1.StatusRequest{})
+	if err != nil {
+		return c.inClientsWords(err)
+	}
 	for _, alarm := range raised.GetAlarms() {
-		if alarm.GetType() == consensusv1.Alarm_TYPE_CORRUPT {
+		if alarm.GetType() == consensusv1.Alarm_TYPE_CORRUPT && concerns(alarm, state) {
 			return errors.New("alarm activated: CORRUPT")
 		}
 	}
 	return nil
+}
+
+// concerns tells whether an alarm keeps a member from serving. That another member's state is corrupt does not.
+func concerns(alarm *consensusv1.Alarm, state *consensusv1.StatusResponse) bool {
+	return alarm.GetType() != consensusv1.Alarm_TYPE_CORRUPT || alarm.GetMemberId() == 0 || alarm.GetMemberId() == state.GetMemberId()
 }
 
 func (c checks) voter(ctx context.Context) error {
@@ -98,7 +107,14 @@ func (c checks) overall(ctx context.Context, excluded map[string]bool, serializa
 	if err != nil {
 		return fmt.Sprintf("RANGE ERROR:%s", c.inClientsWords(err))
 	}
+	state, err := c.store.Status(ctx, &consensusv1.StatusRequest{})
+	if err != nil {
+		return fmt.Sprintf("RANGE ERROR:%s", c.inClientsWords(err))
+	}
 	for _, alarm := range raised.GetAlarms() {
+		if !concerns(alarm, state) {
+			continue
+		}
 		name, known := alarmNames[alarm.GetType()]
 		if !known {
 			name = "UNKNOWN"
@@ -107,11 +123,8 @@ func (c checks) overall(ctx context.Context, excluded map[string]bool, serializa
 			return "ALARM " + name
 		}
 	}
-	if !serializable {
-		state, err := c.store.Status(ctx, &consensusv1.StatusRequest{})
-		if err == nil && state.GetLeaderId() == 0 {
-			return "RAFT NO LEADER"
-		}
+	if !serializable && state.GetLeaderId() == 0 {
+		return "RAFT NO LEADER"
 	}
 	if err := c.read(serializable)(ctx); err != nil {
 		return fmt.Sprintf("RANGE ERROR:%s", err)

@@ -1,6 +1,9 @@
 // Package leader refuses calls that want a leader while the cluster has none, and ends streams that want one once it
 // has had none for a while. A client wants one by the metadata of etcd's WithRequireLeader. What else a call needs is
 // not looked at: a request without that metadata waits for a leader as long as its time allows.
+//
+// A member whose state is corrupt has none to offer to whoever wants a leader: clients go elsewhere then. Watches, which
+// would be silent there for ever, end in any case.
 package leader
 
 import (
@@ -35,7 +38,19 @@ type Monitor struct {
 	first chan struct{}
 }
 
-type stream struct{ end context.CancelCauseFunc }
+type stream struct {
+	end context.CancelCauseFunc
+	// wanting and watching tell what ends it: that nobody leads, or that the state is corrupt.
+	wanting, watching bool
+}
+
+// ending is with what the stream ends when the state is corrupt.
+func (s *stream) ending() error {
+	if s.wanting {
+		return rpctypes.ErrGRPCNoLeader
+	}
+	return rpctypes.ErrGRPCCorrupt
+}
 
 // New returns a monitor that ends streams after the cluster has had no leader for lossTime.
 func New(consensus Consensus, lossTime time.Duration) *Monitor {
@@ -66,31 +81,48 @@ func (m *Monitor) look(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if m.led(ctx) {
+		led, corrupt := m.state(ctx)
+		if corrupt {
+			m.endAll(func(*stream) bool { return true })
+		}
+		if led {
 			missed = 0
 			continue
 		}
 		if missed++; missed >= looksUntilLost {
-			m.endAll()
+			m.endAll(func(s *stream) bool { return s.wanting })
 		}
 	}
 }
 
 // Require returns etcd's "no leader" where a call wants a leader and there is none.
-func (m *Monitor) Require(ctx context.Context) error {
-	if wanted(ctx) && !m.led(ctx) {
+func (m *Monitor) Require(ctx context.Context) error { return m.require(ctx, false) }
+
+// RequireForWatch is Require for a stream of watches: it returns etcd's "corrupt" where the state is.
+func (m *Monitor) RequireForWatch(ctx context.Context) error { return m.require(ctx, true) }
+
+func (m *Monitor) require(ctx context.Context, watching bool) error {
+	wanting := wanted(ctx)
+	if !wanting && !watching {
+		return nil
+	}
+	switch led, corrupt := m.state(ctx); {
+	case wanting && (!led || corrupt):
 		return rpctypes.ErrGRPCNoLeader
+	case corrupt:
+		return rpctypes.ErrGRPCCorrupt
 	}
 	return nil
 }
 
 // Follow has end called, with etcd's "no leader", when the cluster has lost its leader, if the stream whose context ctx is
-// wants one. The returned function must be called when the stream has ended.
-func (m *Monitor) Follow(ctx context.Context, end context.CancelCauseFunc) (unfollow func()) {
-	if !wanted(ctx) {
+// wants one; or when the state has turned out corrupt, if it wants one or is one of watches. The returned function must be
+// called when the stream has ended.
+func (m *Monitor) Follow(ctx context.Context, watching bool, end context.CancelCauseFunc) (unfollow func()) {
+	s := &stream{end, wanted(ctx), watching}
+	if !s.wanting && !s.watching {
 		return func() {}
 	}
-	s := &stream{end}
 	m.mu.Lock()
 	m.mu.streams[s] = struct{}{}
 	m.mu.Unlock()
@@ -111,21 +143,23 @@ func (m *Monitor) streams() int {
 	return len(m.mu.streams)
 }
 
-func (m *Monitor) endAll() {
+func (m *Monitor) endAll(of func(*stream) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s := range m.mu.streams {
-		s.end(rpctypes.ErrGRPCNoLeader)
-		delete(m.mu.streams, s)
+		if of(s) {
+			s.end(s.ending())
+			delete(m.mu.streams, s)
+		}
 	}
 }
 
-// led tells whether somebody leads. Where nobody can be asked nobody leads.
-func (m *Monitor) led(ctx context.Context) bool {
+// state tells whether somebody leads, and whether the state is corrupt. Where nobody can be asked nobody leads.
+func (m *Monitor) state(ctx context.Context) (led, corrupt bool) {
 	ctx, cancel := context.WithTimeout(ctx, m.interval)
 	defer cancel()
 	position, err := m.consensus.Position(ctx, &consensusv1.PositionRequest{})
-	return err == nil && position.GetLeaderId() != 0
+	return err == nil && position.GetLeaderId() != 0, position.GetCorrupt()
 }
 
 func wanted(ctx context.Context) bool {

@@ -16,7 +16,10 @@ import (
 )
 
 // cluster is one whose leader the test sets; unreachable it is at -1.
-type cluster struct{ leader, asked atomic.Int64 }
+type cluster struct {
+	leader, asked atomic.Int64
+	corrupt       atomic.Bool
+}
 
 func (c *cluster) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
 	c.asked.Add(1)
@@ -24,7 +27,7 @@ func (c *cluster) Position(context.Context, *consensusv1.PositionRequest) (*cons
 	if leader < 0 {
 		return nil, errors.New("out of reach")
 	}
-	return &consensusv1.PositionResponse{LeaderId: uint64(leader)}, nil
+	return &consensusv1.PositionResponse{LeaderId: uint64(leader), Corrupt: c.corrupt.Load()}, nil
 }
 
 func wanting(ctx context.Context) context.Context {
@@ -68,7 +71,7 @@ func TestStreamsEndWithoutLeader(t *testing.T) {
 
 		follow := func(ctx context.Context) (context.Context, func()) {
 			ctx, end := context.WithCancelCause(ctx)
-			return ctx, m.Follow(ctx, end)
+			return ctx, m.Follow(ctx, false, end)
 		}
 		plain, unfollowPlain := follow(t.Context())
 		defer unfollowPlain()
@@ -101,5 +104,57 @@ func TestStreamsEndWithoutLeader(t *testing.T) {
 		c.leader.Store(0)
 		pass(time.Minute)
 		require.NoError(t, second.Err(), "it is not followed any more")
+	})
+}
+
+// Goal: on a member whose state is corrupt, watches end and none begins, with "corrupt" or, where a leader is wanted, with
+// what has clients go elsewhere; other streams go on unless they want a leader. Method: one of each, before and after.
+func TestCorruptStateEndsWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{}
+		c.leader.Store(1)
+		m := New(c, 3*time.Second)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { m.Run(ctx); close(ended) }()
+		defer func() { stop(); <-ended }()
+		cases := []struct {
+			wanting, watching bool
+			err               error
+		}{
+			{false, false, nil},
+			{false, true, rpctypes.ErrGRPCCorrupt},
+			{true, false, rpctypes.ErrGRPCNoLeader},
+			{true, true, rpctypes.ErrGRPCNoLeader},
+		}
+		admit := func(ctx context.Context, watching bool) error {
+			if watching {
+				return m.RequireForWatch(ctx)
+			}
+			return m.Require(ctx)
+		}
+		var streams []context.Context
+		for _, each := range cases {
+			ctx := t.Context()
+			if each.wanting {
+				ctx = wanting(ctx)
+			}
+			require.NoError(t, admit(ctx, each.watching))
+			ctx, end := context.WithCancelCause(ctx)
+			defer m.Follow(ctx, each.watching, end)()
+			streams = append(streams, ctx)
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		for _, stream := range streams {
+			require.NoError(t, stream.Err())
+		}
+		c.corrupt.Store(true)
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		for i, each := range cases {
+			require.Equal(t, each.err, context.Cause(streams[i]))
+			require.Equal(t, each.err, admit(streams[i], each.watching))
+		}
 	})
 }
