@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,6 +193,9 @@ func (c Config) checkCluster(found *problems) {
 	c.checkDiscovery(found)
 	if c.Discovers() {
 		return // the rest is known at the first start
+	}
+	if Exists(filepath.Join(c.Directory(), "member")) {
+		return // the first start was long ago, and the members and their URLs may have changed since
 	}
 	if _, err := c.Founders(); err != nil {
 		found.addError("initial-cluster", c.InitialCluster, err)

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -119,6 +121,17 @@ func TestValidateRelations(t *testing.T) {
 			require.ErrorContains(t, err, test.want)
 		})
 	}
+}
+
+// Goal: a member whose peer URL was changed (etcdctl member update) starts at the new one, though --initial-cluster still says the old one, as
+// with etcd. Method: a directory that holds a member, and flags that contradict each other.
+func TestInitialClusterIsForTheFirstStart(t *testing.T) {
+	c := Default()
+	c.DataDir = t.TempDir()
+	c.InitialCluster = "default=http://localhost:7,b=http://b:2380"
+	require.ErrorContains(t, c.Validate(), "has http://localhost:7 for this member")
+	require.NoError(t, os.Mkdir(filepath.Join(c.DataDir, "member"), 0o700))
+	require.NoError(t, c.Validate())
 }
 
 // Goal: retention is read as etcd reads it. Method: a table of texts for both modes.
