@@ -119,7 +119,7 @@ conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV
 SERVER ?= bin/quorate
 RUN ?=
 
-# Members are swapped to the other build while they are used: of the same source by default, of a former commit with OTHER=.
+# Members are swapped to the other build while they are used, of the same source by default.
 OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
 
 .PHONY: chaos

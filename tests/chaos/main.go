@@ -39,7 +39,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.server, "server", "bin/quorate", "the server to run, from the repository's root")
-	flag.StringVar(&o.other, "other", "", "another build of the server, to which members are swapped")
+	flag.StringVar(&o.other, "other", "", "another build of the server, of the same or a newer source, to which members are swapped")
 	flag.StringVar(&o.members, "members", "3,5", "how many members, a run for each number; with TLS where a number ends in tls")
 	flag.Uint64Var(&o.seed, "seed", 0, "what chooses faults and operations; 0 takes a new one")
 	flag.DurationVar(&o.duration, "duration", 3*time.Minute, "how long each run injects faults")

@@ -123,6 +123,7 @@ func TestMembersThatDisagree(t *testing.T) {
 		{"hash", func(r *run) { r.states[1].Hash = 2 }, "history", "different hashes"},
 		{"members", func(r *run) { r.states[1].Members = []uint64{1} }, "history", "has members"},
 		{"leases", func(r *run) { r.states[1].Leases = []int64{7} }, "history", "has leases"},
+		{"alarm", func(r *run) { r.states[1].Alarms = []string{"CORRUPT of member 2"} }, "history", "CORRUPT"},
 		{"keys", func(r *run) { r.states[1].Entries = r.states[1].Entries[:1] }, "history", "not what its history leads to"},
 		{"histories", func(r *run) { r.states[1].Stored[0].Events[0].Value = "0" }, "history", "m2 tells"},
 		{"missing revision", func(r *run) {

@@ -11,10 +11,13 @@ import (
 const firstRevision = 2
 
 // History checks what the store itself tells in the end: no revision is missing, repeated or empty, each key's
-// revisions follow from those before it, prev_kv is the state before, and all members tell the same and hold what follows from it.
+// revisions follow from those before it, prev_kv is the state before, all members tell the same and hold what follows from it, and none has raised an alarm.
 func History(states []history.MemberState) Verdict {
 	v := Verdict{Name: "stored history, the same on all members", What: "revisions"}
 	for i, state := range states {
+		for _, alarm := range state.Alarms {
+			v.violation("%s: alarm %s", state.Member, alarm)
+		}
 		end := replayAll(&v, state)
 		if !slices.Equal(end, state.Entries) {
 			v.violation("%s: the keys are not what its history leads to", state.Member)

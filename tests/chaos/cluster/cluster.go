@@ -27,10 +27,13 @@ const (
 	HealthyWithin = 40 * time.Second
 )
 
+// peerPorts are those that a member has for the others in turn, when its URL is changed.
+var peerPorts = [2]int{2380, 2390}
+
 // Config says what to run.
 type Config struct {
 	Binary string
-	// Other is another build that a member can be swapped to; empty if there is none.
+	// Other is another build, of the same or a newer source, that members can be swapped to; empty if there is none.
 	Other string
 	// Args follow the ones that place a member.
 	Args []string
@@ -88,7 +91,7 @@ func New(config Config) (*Cluster, error) {
 }
 
 func (c *Cluster) newMember(index int, host network.Host) (m *Member, err error) {
-	m = &Member{Index: index, Host: host, cluster: c, binary: c.config.Binary, state: "new"}
+	m = &Member{Index: index, Host: host, cluster: c, binary: c.config.Binary, port: peerPorts[0], state: "new"}
 	if m.disk, err = disk.New(filepath.Join(c.config.Disks, host.Name), diskBytes, c.config.Held); err != nil {
 		return nil, err
 	}

@@ -35,14 +35,15 @@ type Member struct {
 
 	cluster     *Cluster
 	binary      string
+	port        int // for the other members
 	disk        *disk.Disk
 	certificate certs.Files // of no use without TLS
 	joined      bool        // it is, or is being made, a member of the cluster
 	paused      bool
 	started     string // the value of its initial-cluster flag
 	state       string // new or existing
-	// full is set while the disk is: the process may end by itself then.
-	full    atomic.Bool
+	// mayEnd is set while the process may end by itself: while its disk is full, or it is started in vain.
+	mayEnd  atomic.Bool
 	process *process
 }
 
@@ -53,7 +54,7 @@ func (m *Member) Name() string { return m.Host.Name }
 func (m *Member) Endpoint() string { return m.Host.Client + ":2379" }
 
 // PeerURL is where the other members find it.
-func (m *Member) PeerURL() string { return m.scheme() + m.Host.Peer + ":2380" }
+func (m *Member) PeerURL() string { return fmt.Sprintf("%s%s:%d", m.scheme(), m.Host.Peer, m.port) }
 
 func (m *Member) scheme() string {
 	if m.cluster.authority != nil {
@@ -103,7 +104,7 @@ func (m *Member) Launch() error {
 	m.paused = false
 	p, err := launch(m.Host.Name, m.cluster.logFile(m), m.binary, m.args(), func(state string) {
 		m.cluster.down(m)
-		if !m.full.Load() {
+		if !m.mayEnd.Load() {
 			m.cluster.died(m, state)
 		}
 	})
@@ -111,14 +112,9 @@ func (m *Member) Launch() error {
 	return err
 }
 
-// Swap has the member run the other build, or the first one again, from its next Launch on.
-func (m *Member) Swap() {
-	if m.binary == m.cluster.config.Binary {
-		m.binary = m.cluster.config.Other
-	} else {
-		m.binary = m.cluster.config.Binary
-	}
-}
+// Swap has the member run the other build from its next Launch on. There is no way back: what a newer build has written, an older one
+// need not be able to read.
+func (m *Member) Swap() { m.binary = m.cluster.config.Other }
 
 // Kill ends the process as a crash does, if it runs.
 func (m *Member) Kill() error {
@@ -133,6 +129,28 @@ func (m *Member) Kill() error {
 	<-m.process.ended
 	m.paused = false
 	return nil
+}
+
+// ErrRuns is returned by LaunchInVain when the process does not end.
+var ErrRuns = errors.New("the process does not end by itself")
+
+// LaunchInVain starts the process, which should find that it must not run, and waits until it ends by itself within stopWithin.
+func (m *Member) LaunchInVain(ctx context.Context) error {
+	m.mayEnd.Store(true)
+	defer m.mayEnd.Store(false)
+	if err := m.Launch(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(stopWithin)
+	defer timer.Stop()
+	select {
+	case <-m.process.ended:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("%s: %w", m.Name(), ErrRuns)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Stop asks the process to end and waits for that.
@@ -176,7 +194,7 @@ func (m *Member) ResumeDisk() { m.disk.Resume() }
 
 // FillDisk leaves the member next to no room on its disk until FreeDisk. The process may end because of that.
 func (m *Member) FillDisk() error {
-	m.full.Store(true)
+	m.mayEnd.Store(true)
 	return m.disk.Fill(roomBytes)
 }
 
@@ -185,7 +203,7 @@ func (m *Member) FreeDisk(ctx context.Context) error {
 	if err := m.disk.Free(); err != nil {
 		return err
 	}
-	defer m.full.Store(false)
+	defer m.mayEnd.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, HealthyWithin)
 	defer cancel()
 	return again(ctx, func(ctx context.Context) error {

@@ -94,6 +94,30 @@ func (c *Cluster) Promote(ctx context.Context, m *Member) error {
 	return nil
 }
 
+// Move gives a member another URL for the others, and starts it again there.
+func (c *Cluster) Move(ctx context.Context, m *Member) error {
+	id, err := m.ID(ctx)
+	if err != nil {
+		return err
+	}
+	old := m.port
+	m.port = peerPorts[0] + peerPorts[1] - old
+	err = c.change(ctx, m, func(ctx context.Context, client *clientv3.Client, members []*etcdserverpb.Member) error {
+		if find(members, m) != nil {
+			return nil
+		}
+		_, err := client.MemberUpdate(ctx, id, []string{m.PeerURL()})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change the peer URL of %s: %w", m.Name(), err)
+	}
+	if err := m.Stop(); err != nil {
+		return err
+	}
+	return m.Launch()
+}
+
 // change tries a change of the membership through each other member in turn until one says that it is done. The change is
 // given the list of members, and must be harmless to repeat.
 func (c *Cluster) change(ctx context.Context, except *Member, do func(context.Context, *clientv3.Client, []*etcdserverpb.Member) error) error {

@@ -49,6 +49,8 @@ type MemberState struct {
 	// Entries are all keys, ordered.
 	Entries []Entry
 	Leases  []int64
+	// Alarms are those that are raised.
+	Alarms []string
 	// Members are the ids in its own list of members, ordered.
 	Members []uint64
 	// Stored is the whole history as this member's watch tells it.

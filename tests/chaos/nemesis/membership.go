@@ -14,6 +14,9 @@ func Membership() []Fault {
 	return []Fault{
 		{Name: "wipe a follower and add it anew", strike: onFollowerOf(replace)},
 		{Name: "wipe the leader and add it anew", strike: onLeaderOf(replace)},
+		{Name: "wipe a follower, start it as if nothing had happened, and add it anew", onNetwork: true, strike: onFollowerOf(replaceRefused)},
+		{Name: "move a follower to another URL", strike: onFollowerOf(changeURL)},
+		{Name: "move the leader to another URL", strike: onLeaderOf(changeURL)},
 		{Name: "add a member, kill the leader, remove it again", strike: grow},
 		{Name: "add a member, remove the leader, undo both", strike: swapLeader},
 		{Name: "add a learner, kill the leader, promote it, remove it", strike: learn(onLeader(kill))},
@@ -51,6 +54,23 @@ func replace(ctx context.Context, s *Scene, m *cluster.Member) (string, heal, er
 		}
 		return s.Cluster.Add(ctx, m)
 	}, nil
+}
+
+// replaceRefused has a member without its disk try to come back as it was: it could vote twice, so that it must not. It can only know
+// while the network is well, because it has to ask the others.
+func replaceRefused(ctx context.Context, s *Scene, m *cluster.Member) (string, heal, error) {
+	detail, undo, err := replace(ctx, s, m)
+	if err == nil {
+		err = m.LaunchInVain(ctx)
+	}
+	return detail, undo, err
+}
+
+func changeURL(ctx context.Context, s *Scene, m *cluster.Member) (string, heal, error) {
+	if err := s.Cluster.Move(ctx, m); err != nil {
+		return m.Name(), nil, err
+	}
+	return m.Name() + " to " + m.PeerURL(), nil, nil
 }
 
 func (s *Scene) spare() (*cluster.Member, error) {

@@ -31,7 +31,7 @@ type heal func(context.Context) error
 // Fault is one way to break a cluster.
 type Fault struct {
 	Name string
-	// onNetwork faults set the network's links themselves.
+	// onNetwork faults set the network's links themselves, or need good ones.
 	onNetwork bool
 	// strike breaks something, and says what, and how to undo it. An error means that the cluster did not allow what it ought to, and is a failure.
 	strike func(context.Context, *Scene) (string, heal, error)

@@ -41,6 +41,13 @@ func ReadState(ctx context.Context, etcd *clientv3.Client, member string, revisi
 		state.Leases = append(state.Leases, int64(lease.ID))
 	}
 	slices.Sort(state.Leases)
+	alarms, err := etcd.AlarmList(ctx)
+	if err != nil {
+		return state, fmt.Errorf("%s: alarms: %w", member, err)
+	}
+	for _, a := range alarms.Alarms {
+		state.Alarms = append(state.Alarms, fmt.Sprintf("%v of member %x", a.Alarm, a.MemberID))
+	}
 	members, err := etcd.MemberList(ctx)
 	if err != nil {
 		return state, fmt.Errorf("%s: members: %w", member, err)
