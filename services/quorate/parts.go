@@ -15,6 +15,7 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
+	"github.com/quoratedb/quorate/services/quorate/internal/natsusers"
 	"github.com/quoratedb/quorate/services/quorate/internal/registry"
 	"github.com/quoratedb/quorate/services/watch"
 )
@@ -75,8 +76,13 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.member, err = member.New(ctx, c, advertised, p.peers, registry.Join, p.log, p.metrics); err != nil {
 		return err
 	}
+	users, err := natsusers.Of(c)
+	if err != nil {
+		return err
+	}
 	p.watch, err = watch.New(watch.Config{
 		Feed:             p.member,
+		Users:            users,
 		ProgressInterval: c.WatchProgressNotifyInterval,
 		Logger:           p.log,
 		Registerer:       p.metrics,

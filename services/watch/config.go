@@ -15,6 +15,9 @@ import (
 // Routes are the connections between the NATS servers of watch nodes. RouteTLS makes their TLS.
 type Routes = broadcast.Routes
 
+// Users is the listener for users' NATS clients.
+type Users = broadcast.Users
+
 // RouteTLS makes one configuration for both ends of a route, see broadcast.RouteTLS.
 func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
 	return broadcast.RouteTLS(asServer, asClient, peers)
@@ -32,6 +35,9 @@ type Config struct {
 	// Routes connect this watch node with others. Nil, the default, means that there are none. With routes Feed must be a
 	// ConfirmedFeed.
 	Routes *Routes
+
+	// Users lets users' NATS clients subscribe to events. Nil, the default, means that there are none.
+	Users *Users
 
 	// ProgressInterval is how long a watch that asked for progress may hear nothing before it is told so; it takes up
 	// to twice as long. Default: 10 minutes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/quoratedb/quorate/services/watch/internal/duty"
 	"github.com/quoratedb/quorate/services/watch/internal/ingest"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/internal/outside"
 	"github.com/quoratedb/quorate/services/watch/rpc"
 	"golang.org/x/sync/errgroup"
 )
@@ -32,7 +34,8 @@ type Service struct {
 	pulse     *pulse
 	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it
 	ingesting atomic.Bool
-	duties    atomic.Int64 // how often this node began to ingest
+	cluster   atomic.Uint64 // the store's id
+	duties    atomic.Int64  // how often this node began to ingest
 	// source, set by tests, stands between the broadcast and the node.
 	source func(match.Source) match.Source
 }
@@ -122,6 +125,7 @@ func (s *Service) run(ctx context.Context) error {
 		Log:             s.cfg.Logger,
 		PayloadBytesMax: s.cfg.PayloadBytesMax,
 		Routes:          s.cfg.Routes,
+		Users:           s.cfg.Users,
 	})
 	if err != nil {
 		return err
@@ -149,7 +153,7 @@ func (s *Service) run(ctx context.Context) error {
 }
 
 func (s *Service) newIngester(bus *broadcast.Bus) *ingest.Ingester {
-	return ingest.New(ingest.Config{
+	made := ingest.Config{
 		Log:               s.cfg.Logger,
 		Feed:              s.cfg.Feed,
 		Publisher:         bus,
@@ -157,7 +161,22 @@ func (s *Service) newIngester(bus *broadcast.Bus) *ingest.Ingester {
 		HeartbeatInterval: s.cfg.HeartbeatInterval,
 		BatchBytesMax:     s.cfg.BatchBytesMax,
 		QueueBytesMax:     s.cfg.IngestBytesMax,
-	})
+	}
+	if s.cfg.Routes != nil || s.cfg.Users != nil {
+		made.Wanted = bus.Users
+		made.Outside = &outside.Publisher{
+			Log: s.cfg.Logger, Conn: bus, Cluster: s.cluster.Load(), PayloadBytesMax: s.cfg.PayloadBytesMax,
+		}
+	}
+	return ingest.New(made)
+}
+
+// UsersAddress is where users' NATS clients come in, nil if nowhere or before Run has got so far.
+func (s *Service) UsersAddress() net.Addr {
+	if bus := s.bus.Load(); bus != nil {
+		return bus.UsersAddress()
+	}
+	return nil
 }
 
 // ingestBehindMax is how far back an ingester begins at most. Nodes that are further behind read for themselves.
@@ -178,6 +197,7 @@ func (s *Service) position(ctx context.Context) (int64, error) {
 	for {
 		resp, err := s.cfg.Feed.Position(ctx, &consensusv1.PositionRequest{})
 		if err == nil {
+			s.cluster.Store(resp.ClusterId)
 			return resp.Revision, nil
 		}
 		s.cfg.Logger.Warn("consensus does not tell its position yet", "error", err)

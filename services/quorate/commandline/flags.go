@@ -32,6 +32,7 @@ func newSettings(c *config.Config) *settings {
 		{"Discovery of the first members", s.discoveryFlags},
 		{"Security", s.securityFlags},
 		{"Profiling and monitoring", s.monitoringFlags},
+		{"NATS clients", s.natsFlags},
 		{"Logging", s.loggingFlags},
 		{"Accepted for etcd's sake", s.foreignFlags},
 		{"Former names", s.formerFlags},

@@ -82,6 +82,8 @@ type Config struct {
 	EnableV2 bool
 	// CORS lists the origins whose pages may call this server from a browser, "*" for all.
 	CORS []string
+	// NATS lets NATS clients subscribe to events.
+	NATS NATS
 	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
 	WatchProgressNotifyInterval time.Duration
 

@@ -51,6 +51,7 @@ func (c Config) Validate() error {
 	c.checkCluster(&found)
 	c.checkTiming(&found)
 	c.checkLimits(&found)
+	c.NATS.check(&found)
 	c.checkTLS(&found, "", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
 	c.checkTLS(&found, "peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkTLSIsUsed(&found)

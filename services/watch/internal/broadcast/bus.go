@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -46,11 +47,14 @@ type Bus struct {
 	options         *server.Options // FollowRoutes changes them
 	server          *server.Server
 	conn            *nats.Conn
-	closed          chan struct{} // when the NATS client has ended
-	batches         *nats.Subscription
-	interest        *interest
-	claims          chan Claim
-	encoded         []byte // Publish's buffer
+	// outside publishes to users, nil where there can be none.
+	outside  *nats.Conn
+	users    bool           // are let in here
+	open     sync.WaitGroup // the connections
+	batches  *nats.Subscription
+	interest *interest
+	claims   chan Claim
+	encoded  []byte // Publish's buffer
 
 	closing sync.Once
 }
@@ -62,7 +66,6 @@ func Open(o Options) (*Bus, error) {
 		payloadBytesMax: o.PayloadBytesMax,
 		node:            rand.Uint64(),
 		routes:          o.Routes,
-		closed:          make(chan struct{}),
 		interest:        newInterest(),
 		claims:          make(chan Claim, claimsQueuedMax),
 	}
@@ -79,6 +82,13 @@ func Open(o Options) (*Bus, error) {
 		b.server.WaitForShutdown()
 		return nil, err
 	}
+	if o.Routes != nil || o.Users != nil {
+		b.users = o.Users != nil
+		if b.outside, err = b.dial(publisherUser, password); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
@@ -86,30 +96,14 @@ func Open(o Options) (*Bus, error) {
 func (b *Bus) Node() uint64 { return b.node }
 
 func (b *Bus) connect(password string) (err error) {
-	b.conn, err = nats.Connect("",
-		nats.InProcessServer(b.server),
-		nats.Name("quorate-watch"),
-		nats.UserInfo(internalUser, password),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait),
-		nats.SyncQueueLen(pendingMessagesMax),
-		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				b.log.Warn("disconnected from NATS", "error", err)
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.log.Debug("NATS client", "error", err)
-		}),
-	)
+	b.conn, err = b.dial(internalUser, password)
 	if err != nil {
-		return fmt.Errorf("connect to NATS: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
 			b.conn.Close()
-			<-b.closed
+			b.open.Wait()
 		}
 	}()
 	if b.batches, err = b.conn.SubscribeSync(batchSubject); err != nil {
@@ -130,12 +124,63 @@ func (b *Bus) connect(password string) (err error) {
 	return nil
 }
 
+// dial connects to the server within the process.
+func (b *Bus) dial(user, password string) (*nats.Conn, error) {
+	b.open.Add(1)
+	conn, err := nats.Connect("",
+		nats.InProcessServer(b.server),
+		nats.Name("quorate-watch"),
+		nats.UserInfo(user, password),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.SyncQueueLen(pendingMessagesMax),
+		nats.ClosedHandler(func(*nats.Conn) { b.open.Done() }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				b.log.Warn("disconnected from NATS", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.log.Debug("NATS client", "error", err)
+		}),
+	)
+	if err != nil {
+		b.open.Done()
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	return conn, nil
+}
+
+// PublishMsg publishes a message to users. It is lost where there are none.
+func (b *Bus) PublishMsg(m *nats.Msg) error {
+	if b.outside == nil {
+		return nil
+	}
+	return b.outside.PublishMsg(m)
+}
+
+// UsersAddress is where users' NATS clients come in, nil if nowhere.
+func (b *Bus) UsersAddress() net.Addr {
+	if !b.users {
+		return nil
+	}
+	return b.server.Addr()
+}
+
 // Close disconnects and stops the server, and waits for both. Receive fails from then on. It may be called twice.
 func (b *Bus) Close() {
 	b.closing.Do(func() {
 		b.conn.Close()
+		if b.outside != nil {
+			b.outside.Close()
+		}
+		closed := make(chan struct{})
+		go func() {
+			b.open.Wait()
+			close(closed)
+		}()
 		select {
-		case <-b.closed:
+		case <-closed:
 		case <-time.After(closeTimeout):
 			b.log.Warn("NATS client does not end")
 		}
@@ -183,7 +228,7 @@ func (b *Bus) Receive(ctx context.Context) (*Message, error) {
 
 // Announce tells ingesters whether this node has watchers. It is to be repeated every AnnounceInterval.
 func (b *Bus) Announce(watching bool) error {
-	if err := b.conn.Publish(interestSubject, encodeInterest(b.node, watching)); err != nil {
+	if err := b.conn.Publish(interestSubject, encodeInterest(b.node, watching, b.users)); err != nil {
 		return fmt.Errorf("announce interest: %w", err)
 	}
 	return nil
@@ -194,6 +239,12 @@ func (b *Bus) AnnounceInterval() time.Duration { return announceInterval }
 
 // Interested tells whether any node has announced watchers of late.
 func (b *Bus) Interested() bool { return b.interest.any(time.Now()) }
+
+// Users tells whether any node lets users' NATS clients in.
+func (b *Bus) Users() bool { return b.users || b.interest.anyUsers(time.Now()) }
+
+// AlwaysAnnounce tells that a node has something to announce also while it has no watchers: that it lets users in.
+func (b *Bus) AlwaysAnnounce() bool { return b.users && b.routes != nil }
 
 // InterestChanged yields a token after a node that had none has announced watchers.
 func (b *Bus) InterestChanged() <-chan struct{} { return b.interest.changed }

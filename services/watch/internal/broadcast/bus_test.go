@@ -108,13 +108,13 @@ func TestAnnounce(t *testing.T) {
 // Goal: a node that falls silent stops counting, and one that withdraws at once. Method: the table with made-up times.
 func TestInterestExpires(t *testing.T) {
 	i, start := newInterest(), time.Now()
-	i.heard(encodeInterest(1, true), start)
-	i.heard(encodeInterest(2, true), start)
+	i.heard(encodeInterest(1, true, false), start)
+	i.heard(encodeInterest(2, true, false), start)
 	i.heard([]byte("nonsense"), start)
 	require.True(t, i.any(start.Add(interestTTL-1)))
-	i.heard(encodeInterest(2, true), start.Add(interestTTL-1))
+	i.heard(encodeInterest(2, true, false), start.Add(interestTTL-1))
 	require.True(t, i.any(start.Add(interestTTL)))
-	i.heard(encodeInterest(2, false), start.Add(interestTTL))
+	i.heard(encodeInterest(2, false, false), start.Add(interestTTL))
 	require.False(t, i.any(start.Add(interestTTL)))
 }
 

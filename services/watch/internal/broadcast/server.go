@@ -31,6 +31,19 @@ type Options struct {
 	PayloadBytesMax int
 	// Routes connect this process with other watch nodes. Nil means that there are none.
 	Routes *Routes
+	// Users lets users' NATS clients in. Nil means that there are none.
+	Users *Users
+}
+
+// Users is the listener for users' NATS clients. They may subscribe to what Bus.PublishMsg publishes and to nothing else,
+// and publish nothing: they have an account of their own.
+type Users struct {
+	// Listen is the address, host:port. Port 0 takes a free one.
+	Listen string
+	// User and Password are asked of every client; if both are empty anybody is let in.
+	User, Password string
+	// TLS is for https, nil for none.
+	TLS *tls.Config
 }
 
 // Routes are the connections between the NATS servers of watch nodes.
@@ -44,8 +57,19 @@ type Routes struct {
 	TLS *tls.Config
 }
 
-// internalUser is who this process is to its own NATS server, where that asks.
-const internalUser = "quorate"
+// Who comes to the NATS server, where it asks: this process, for the broadcast and to publish to users; and users.
+const (
+	internalUser  = "quorate"
+	publisherUser = "quorate-publisher"
+	anonymousUser = "anybody"
+)
+
+// usersAccount keeps users apart from the broadcast. Watch nodes have it whether or not they let users in themselves, for
+// who ingests publishes for all of them.
+const usersAccount = "USERS"
+
+// usersSubjects is what users may subscribe to.
+const usersSubjects = "quorate.>"
 
 // serverOptions are those of the embedded NATS server, which this process is to come to with a password.
 func (o Options) serverOptions(password string) (*server.Options, error) {
@@ -57,6 +81,25 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 		MaxPayload:      int32(o.PayloadBytesMax),
 		MaxPending:      int64(serverPayloadsMax * o.PayloadBytesMax),
 	}
+	if o.Routes == nil && o.Users == nil {
+		return made, nil
+	}
+	// NATS accepts no routes before it listens for clients. Without users nobody is let in there: the password is not told.
+	made.DontListen, made.Host, made.Port = false, "127.0.0.1", server.RANDOM_PORT
+	if err := listenable(o.listens()...); err != nil {
+		return nil, err
+	}
+	account := server.NewAccount(usersAccount)
+	made.Accounts = []*server.Account{account}
+	made.Users = []*server.User{
+		{Username: internalUser, Password: password},
+		{Username: publisherUser, Password: password, Account: account},
+	}
+	if o.Users != nil {
+		if err := o.Users.admit(made, account); err != nil {
+			return nil, err
+		}
+	}
 	if o.Routes == nil {
 		return made, nil
 	}
@@ -64,9 +107,6 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	// NATS accepts no routes before it listens for clients. Nobody is let in there: the one password is not told.
-	made.DontListen, made.Host, made.Port = false, "127.0.0.1", server.RANDOM_PORT
-	made.Users = []*server.User{{Username: internalUser, Password: password}}
 	made.Cluster = server.ClusterOpts{
 		Name:          clusterName,
 		Host:          host,
@@ -81,6 +121,39 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 	return made, nil
 }
 
+// listens are the addresses that somebody has chosen.
+func (o Options) listens() (addresses []string) {
+	if o.Routes != nil {
+		addresses = append(addresses, o.Routes.Listen)
+	}
+	if o.Users != nil {
+		addresses = append(addresses, o.Users.Listen)
+	}
+	return addresses
+}
+
+// admit adds the listener to the options.
+func (u *Users) admit(options *server.Options, account *server.Account) (err error) {
+	if options.Host, options.Port, err = splitAddress(u.Listen); err != nil {
+		return err
+	}
+	user := &server.User{
+		Username: u.User, Password: u.Password, Account: account,
+		Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Deny: []string{">"}},
+			Subscribe: &server.SubjectPermission{Allow: []string{usersSubjects}},
+		},
+	}
+	if u.User == "" && u.Password == "" {
+		user.Username, options.NoAuthUser = anonymousUser, anonymousUser
+	}
+	options.Users = append(options.Users, user)
+	if u.TLS != nil {
+		options.TLSConfig, options.TLSTimeout = u.TLS, server.TLS_TIMEOUT.Seconds()
+	}
+	return nil
+}
+
 func splitAddress(address string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -93,6 +166,18 @@ func splitAddress(address string) (host string, port int, err error) {
 		port = server.RANDOM_PORT
 	}
 	return host, port, nil
+}
+
+// listenable fails if an address cannot be listened on: NATS would say so only in its log.
+func listenable(addresses ...string) error {
+	for _, address := range addresses {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		_ = l.Close() // it has taken nothing
+	}
+	return nil
 }
 
 func startServer(log *slog.Logger, options *server.Options) (*server.Server, error) {

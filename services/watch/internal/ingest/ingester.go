@@ -35,12 +35,22 @@ type Publisher interface {
 	InterestChanged() <-chan struct{}
 }
 
-// Config says what an ingester works with. All fields are required.
+// Outside is where events go besides: to users' NATS clients. It may lose them.
+type Outside interface {
+	Commits(commits []*consensusv1.Commit)
+	// Position tells how far the ingester is, every second.
+	Position(revision int64)
+}
+
+// Config says what an ingester works with. All fields but Outside are required.
 type Config struct {
 	Log       *slog.Logger
 	Feed      Feed
 	Publisher Publisher
-	Metrics   *Metrics
+	// Outside is nil where nobody can listen there; Wanted tells whether anybody may.
+	Outside Outside
+	Wanted  func() bool
+	Metrics *Metrics
 	// HeartbeatInterval is how often the ingester says where it is while anybody listens and there was nothing else to say.
 	HeartbeatInterval time.Duration
 	// BatchBytesMax is where a batch is full, as estimated; one commit may exceed it.
@@ -130,6 +140,8 @@ func following(commits []*consensusv1.Commit, after int64) ([]*consensusv1.Commi
 func (i *Ingester) publish(ctx context.Context, through int64) error {
 	heartbeat := time.NewTicker(i.HeartbeatInterval)
 	defer heartbeat.Stop()
+	position := time.NewTicker(positionInterval)
+	defer position.Stop()
 	quiet := true // nothing was published since the last tick
 	for {
 		select {
@@ -141,6 +153,10 @@ func (i *Ingester) publish(ctx context.Context, through int64) error {
 				if reached <= through {
 					break
 				}
+				// First, so that whoever takes over ingesting, where its node is, has left out no event of these.
+				if i.outside() {
+					i.Outside.Commits(commits)
+				}
 				if i.Publisher.Interested() {
 					i.send(&broadcast.Message{Follows: reached - int64(len(commits)), Through: reached, Commits: commits})
 					quiet = false
@@ -149,6 +165,10 @@ func (i *Ingester) publish(ctx context.Context, through int64) error {
 			}
 		case <-i.Publisher.InterestChanged():
 			i.send(&broadcast.Message{Follows: through, Through: through})
+		case <-position.C:
+			if i.outside() {
+				i.Outside.Position(through)
+			}
 		case <-heartbeat.C:
 			if quiet && i.Publisher.Interested() {
 				i.send(&broadcast.Message{Follows: through, Through: through})
@@ -157,6 +177,11 @@ func (i *Ingester) publish(ctx context.Context, through int64) error {
 		}
 	}
 }
+
+// positionInterval is how often those outside are told how far the ingester is.
+const positionInterval = time.Second
+
+func (i *Ingester) outside() bool { return i.Outside != nil && i.Wanted() }
 
 // send publishes m, without its commits if they do not fit. What fails is lost: the next message shows it.
 func (i *Ingester) send(m *broadcast.Message) {

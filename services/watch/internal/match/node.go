@@ -25,6 +25,8 @@ type Announcer interface {
 	Announce(watching bool) error
 	// AnnounceInterval is how often Announce wants to be called.
 	AnnounceInterval() time.Duration
+	// AlwaysAnnounce tells that the node has something to say of itself also while it has no watchers.
+	AlwaysAnnounce() bool
 }
 
 // History is what the node asks of consensus.

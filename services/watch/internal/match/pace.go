@@ -26,7 +26,7 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 			continue
 		}
 		watching := n.watching()
-		if !watching && !announced {
+		if !watching && !announced && !announcer.AlwaysAnnounce() {
 			continue
 		}
 		if err := announcer.Announce(watching); err != nil {

@@ -117,6 +117,8 @@ func (a *announcements) said() []bool {
 
 func (a *announcements) AnnounceInterval() time.Duration { return time.Second }
 
+func (a *announcements) AlwaysAnnounce() bool { return false }
+
 // Goal: watches that asked for it, and they alone, are told of progress when they heard nothing for the interval, and
 // not while they hear something. Method: a minute's interval in made-up time.
 func TestProgressNotify(t *testing.T) {

@@ -1,0 +1,20 @@
+// Package natsusers makes the watch service's listener for users' NATS clients of a configuration: the same in a process
+// that is a whole store and in a watch node.
+package natsusers
+
+import (
+	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/watch"
+)
+
+// Of is nil where NATS clients are not let in.
+func Of(c config.Config) (*watch.Users, error) {
+	if c.NATS.Listen == "" {
+		return nil, nil
+	}
+	secrets, err := c.NATS.ServerTLS(c.TLSPolicy)
+	if err != nil {
+		return nil, err
+	}
+	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, TLS: secrets}, nil
+}
