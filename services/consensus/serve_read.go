@@ -54,6 +54,38 @@ func (m *Member) read(ctx context.Context, serializable bool, fn func() error) e
 	return fn()
 }
 
+// stale is what a serializable read says of the state that it wants.
+type stale interface {
+	GetSerializable() bool
+	GetSeenRevision() int64
+}
+
+// readSeen is readData for a caller that has been shown a revision, maybe by another member: it waits until that is applied
+// here, where the read would not wait for more anyway.
+func (m *Member) readSeen(ctx context.Context, req stale, fn func() error) error {
+	if err := m.awaitSeen(ctx, req); err != nil {
+		return err
+	}
+	return m.readData(ctx, req.GetSerializable(), fn)
+}
+
+func (m *Member) awaitSeen(ctx context.Context, req stale) error {
+	for req.GetSerializable() && m.store().Revision() < req.GetSeenRevision() {
+		_, changed, _ := m.feed.Since(req.GetSeenRevision(), 0)
+		if changed == nil {
+			continue // it has just been applied
+		}
+		select {
+		case <-changed:
+		case <-m.stopped:
+			return fmt.Errorf("read: %w", problem.ErrStopped)
+		case <-ctx.Done():
+			return fmt.Errorf("read: wait for revision %d: %w", req.GetSeenRevision(), context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
 // readData is read for what clients stored: it is refused while the member is not to be believed.
 func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
 	return m.read(ctx, serializable, func() error {
@@ -68,7 +100,7 @@ func (m *Member) readData(ctx context.Context, serializable bool, fn func() erro
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.term()}
-	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
+	err := m.readSeen(ctx, req, func() (err error) {
 		resp.Result, resp.Revision, err = m.store().Range(ctx, req.GetRange())
 		return err
 	})
@@ -80,7 +112,7 @@ func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 
 // RangeStream is Range in chunks, all from one revision.
 func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
-	return m.readData(ctx, req.GetSerializable(), func() error {
+	return m.readSeen(ctx, req, func() error {
 		ctx, cancel := m.untilStopped(ctx)
 		defer cancel()
 		revision := m.store().Revision()
@@ -94,7 +126,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
-	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
+	err := m.readSeen(ctx, req, func() (err error) {
 		resp.Result, resp.Revision, err = m.store().ReadTxn(ctx, req.GetTxn())
 		return err
 	})

@@ -10,7 +10,7 @@ import (
 // node is part of the answer.
 func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.term()}
-	err := m.readData(ctx, req.GetSerializable(), func() error {
+	err := m.readSeen(ctx, req, func() error {
 		r, err := m.store().ReadTree(ctx, req.GetPath(), req.GetRecursive())
 		if err != nil {
 			return err

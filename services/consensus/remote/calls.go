@@ -38,6 +38,9 @@ func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 
 // Range reads a range of keys from one revision.
 func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	if req.GetSerializable() {
+		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
+	}
 	response, err := call[consensusv1.RangeResponse](ctx, c, c.reading(req.GetSerializable()), "Range", req)
 	c.sees(response.GetRevision())
 	return response, err
@@ -45,6 +48,9 @@ func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 
 // ReadTxn evaluates a transaction that holds no writes.
 func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
+	if req.GetSerializable() {
+		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.seen.Load()}
+	}
 	response, err := call[consensusv1.ReadTxnResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTxn", req)
 	c.sees(response.GetRevision())
 	return response, err
@@ -147,6 +153,10 @@ func (c *Client) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompact
 
 // ReadTree reads a file or a directory.
 func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
+	if req.GetSerializable() {
+		req = proto.CloneOf(req)
+		req.SeenRevision = c.seen.Load()
+	}
 	response, err := call[consensusv1.ReadTreeResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTree", req)
 	c.sees(response.GetRevision())
 	return response, err

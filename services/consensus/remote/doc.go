@@ -2,8 +2,9 @@
 // with a member's own methods. It knows who leads and follows changes; it holds nothing of the store.
 //
 // Linearizable reads go to the members in turn, as long as they see a leader: each confirms with the others that it is
-// current. Everything else goes to the leader, or while there is none, to any member: what one caller writes, and then
-// reads without asking for linearizability, it finds, and what maintenance tells is told of one member.
+// current. Everything else goes to the leader, or while there is none, to any member, so that what maintenance tells is
+// told of one member. A serializable read says which revision this client has shown already, and the member waits until it
+// has applied that: time does not go back behind what was written or read through the same client.
 //
 // Reads are repeated on another member when one fails. Changes are repeated only when they certainly reached nobody.
 package remote

@@ -15,6 +15,9 @@ import (
 
 // RangeStream is Range in chunks, all from one revision. Until the first chunk came it is repeated like any read.
 func (c *Client) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
+	if req.GetSerializable() {
+		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
+	}
 	return stream(ctx, c, c.reading(req.GetSerializable()).Rule, req, rpc.Service.RangeStream, send)
 }
 

@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/services/api"
 	consensusremote "github.com/quoratedb/quorate/services/consensus/remote"
@@ -81,6 +83,17 @@ func (r *role) Open(n *node.Node) error {
 		made.Tree = store
 	}
 	served, err := api.New(made)
+	if err != nil {
+		return err
+	}
+	err = n.Metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "etcd_server_has_leader", Help: "Whether or not a leader exists. 1 is existence, 0 is not.",
+	}, func() float64 {
+		if leader, _, _ := store.Leader(); leader != 0 {
+			return 1
+		}
+		return 0
+	}))
 	if err != nil {
 		return err
 	}

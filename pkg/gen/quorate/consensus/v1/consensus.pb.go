@@ -117,7 +117,9 @@ type RangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Range *RangeOp               `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
 	// Answer from local state, which may lag behind.
-	Serializable  bool `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	Serializable bool `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	// With serializable: wait until this revision is applied here. A caller of several members does not see time go back.
+	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -164,6 +166,13 @@ func (x *RangeRequest) GetSerializable() bool {
 		return x.Serializable
 	}
 	return false
+}
+
+func (x *RangeRequest) GetSeenRevision() int64 {
+	if x != nil {
+		return x.SeenRevision
+	}
+	return 0
 }
 
 type RangeResponse struct {
@@ -228,9 +237,11 @@ func (x *RangeResponse) GetRaftTerm() uint64 {
 }
 
 type RangeStreamRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Range         *RangeOp               `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
-	Serializable  bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Range        *RangeOp               `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
+	Serializable bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	// As in RangeRequest.
+	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +288,13 @@ func (x *RangeStreamRequest) GetSerializable() bool {
 		return x.Serializable
 	}
 	return false
+}
+
+func (x *RangeStreamRequest) GetSeenRevision() int64 {
+	if x != nil {
+		return x.SeenRevision
+	}
+	return 0
 }
 
 type RangeStreamResponse struct {
@@ -340,9 +358,11 @@ func (x *RangeStreamResponse) GetRaftTerm() uint64 {
 }
 
 type ReadTxnRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Txn           *TxnOp                 `protobuf:"bytes,1,opt,name=txn,proto3" json:"txn,omitempty"`
-	Serializable  bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Txn          *TxnOp                 `protobuf:"bytes,1,opt,name=txn,proto3" json:"txn,omitempty"`
+	Serializable bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	// As in RangeRequest.
+	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +409,13 @@ func (x *ReadTxnRequest) GetSerializable() bool {
 		return x.Serializable
 	}
 	return false
+}
+
+func (x *ReadTxnRequest) GetSeenRevision() int64 {
+	if x != nil {
+		return x.SeenRevision
+	}
+	return 0
 }
 
 type ReadTxnResponse struct {
@@ -2605,24 +2632,27 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0eProposeRequest\x12?\n" +
 	"\acommand\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\"G\n" +
 	"\x0fProposeResponse\x124\n" +
-	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"o\n" +
+	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"\x94\x01\n" +
 	"\fRangeRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x83\x01\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x83\x01\n" +
 	"\rRangeResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"u\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x9a\x01\n" +
 	"\x12RangeStreamRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x89\x01\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x89\x01\n" +
 	"\x13RangeStreamResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"k\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x90\x01\n" +
 	"\x0eReadTxnRequest\x125\n" +
 	"\x03txn\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.TxnOpB\x06\xbaH\x03\xc8\x01\x01R\x03txn\x12\"\n" +
-	"\fserializable\x18\x02 \x01(\bR\fserializable\"\x83\x01\n" +
+	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x83\x01\n" +
 	"\x0fReadTxnResponse\x127\n" +
 	"\x06result\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TxnResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +

@@ -368,7 +368,9 @@ type ReadTreeRequest struct {
 	// Everything below a directory, not only what lies directly in it.
 	Recursive bool `protobuf:"varint,2,opt,name=recursive,proto3" json:"recursive,omitempty"`
 	// Answer from local state, which may lag behind.
-	Serializable  bool `protobuf:"varint,3,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	Serializable bool `protobuf:"varint,3,opt,name=serializable,proto3" json:"serializable,omitempty"`
+	// As in RangeRequest.
+	SeenRevision  int64 `protobuf:"varint,4,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +424,13 @@ func (x *ReadTreeRequest) GetSerializable() bool {
 		return x.Serializable
 	}
 	return false
+}
+
+func (x *ReadTreeRequest) GetSeenRevision() int64 {
+	if x != nil {
+		return x.SeenRevision
+	}
+	return 0
 }
 
 type ReadTreeResponse struct {
@@ -940,11 +949,12 @@ const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	" \x01(\x03R\vleaderSince\";\n" +
 	"\tTreeCount\x12\x12\n" +
 	"\x04done\x18\x01 \x01(\x04R\x04done\x12\x1a\n" +
-	"\bdeclined\x18\x02 \x01(\x04R\bdeclined\"q\n" +
+	"\bdeclined\x18\x02 \x01(\x04R\bdeclined\"\x96\x01\n" +
 	"\x0fReadTreeRequest\x12\x1c\n" +
 	"\x04path\x18\x01 \x01(\fB\b\xbaH\x05z\x03*\x01/R\x04path\x12\x1c\n" +
 	"\trecursive\x18\x02 \x01(\bR\trecursive\x12\"\n" +
-	"\fserializable\x18\x03 \x01(\bR\fserializable\"\xdb\x01\n" +
+	"\fserializable\x18\x03 \x01(\bR\fserializable\x12#\n" +
+	"\rseen_revision\x18\x04 \x01(\x03R\fseenRevision\"\xdb\x01\n" +
 	"\x10ReadTreeResponse\x122\n" +
 	"\x04node\x18\x01 \x01(\v2\x1e.quorate.consensus.v1.TreeNodeR\x04node\x12;\n" +
 	"\afailure\x18\x02 \x01(\v2!.quorate.consensus.v1.TreeFailureR\afailure\x12\x1a\n" +
