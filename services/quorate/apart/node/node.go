@@ -24,8 +24,9 @@ type Node struct {
 	Metrics  *prometheus.Registry
 	// ClientTLS is for calls to other services, nil for plain ones.
 	ClientTLS *tls.Config
+	// ServerTLS is what the internal listener shows and asks for, nil for none.
+	ServerTLS *tls.Config
 
-	serverTLS      *tls.Config
 	internal       []*config.Endpoint
 	monitors       []*config.Endpoint
 	mux            *http.ServeMux
@@ -92,7 +93,7 @@ func (n *Node) open() (err error) {
 	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t := n.Settings.InternalTLS
 	if !t.Empty() {
-		if n.serverTLS, err = t.Config(n.Settings.Config.TLSPolicy); err == nil {
+		if n.ServerTLS, err = t.Config(n.Settings.Config.TLSPolicy); err == nil {
 			n.ClientTLS, err = t.ClientConfig(n.Settings.Config.TLSPolicy)
 		}
 		if err != nil {

@@ -40,7 +40,7 @@ func (n *Node) serveInternal(ctx context.Context, e *config.Endpoint) error {
 	// Streams end when the listener does, unary calls when they are through or the time to drain is.
 	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	defer endStreams()
-	return serve(ctx, e, n.serverTLS, endStreams, &http.Server{
+	return serve(ctx, e, n.ServerTLS, endStreams, &http.Server{
 		Handler:           n.mux,
 		BaseContext:       func(net.Listener) context.Context { return streams },
 		ReadHeaderTimeout: readHeaderTimeout,

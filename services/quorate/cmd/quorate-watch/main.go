@@ -1,0 +1,21 @@
+// Command quorate-watch runs one watch node by itself, for services that run apart.
+package main
+
+import (
+	"os"
+
+	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/watchnode"
+)
+
+// version is the program's own; the build sets it.
+var version = "unknown"
+
+func main() {
+	os.Exit(node.Main(node.Program{
+		Name:    "quorate-watch",
+		About:   "quorate-watch tells API nodes what changes in the store. Run as many as watchers need; clients come to quorate-api.",
+		Version: version,
+		New:     watchnode.New,
+	}))
+}
