@@ -7,8 +7,9 @@ const (
 	// entryOverheadBytes is what an entry costs in the tail beside its payload.
 	entryOverheadBytes = 96
 	// memTableBytes is Pebble's memtable and, with it, the size of a write-ahead file. Truncation usually comes before
-	// one fills, so that most entries are never written a second time.
-	memTableBytes = 64 << 20
+	// one fills, so that most entries are never written a second time: the state flushes twice as often. What is reserved on
+	// disk is twice to four times as much.
+	memTableBytes = 32 << 20
 	// memTablesMax bounds the memtables that wait for a flush; one more write-ahead file than this is kept for reuse.
 	memTablesMax = 3
 	// tableBytes is the target size of a flushed table: small against a memtable, so that most tables hold entries

@@ -22,10 +22,11 @@ import (
 type Batch struct {
 	s  *Store
 	pb *pebble.Batch
-	// base reads what was committed when the batch began.
-	base *view
-	// found is the newest version of found.key, if base still stands on it: a transaction that compares a key and then
-	// puts it looks once.
+	// base reads what was committed when the batch began, durable the part of it that is on disk.
+	base    *view
+	durable *pebble.Iterator
+	// found is the newest version of found.key, if base or durable still stands on it: a transaction that compares a key
+	// and then puts it looks once.
 	found     row
 	foundLive bool
 
@@ -34,8 +35,9 @@ type Batch struct {
 	now   state
 
 	overlay overlay
-	// recent outlives the batch.
+	// recent and fresh outlive the batch.
 	recent recent
+	fresh  fresh
 	leases map[int64]*consensusv1.Lease
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
@@ -170,6 +172,7 @@ func (b *Batch) Commit() error {
 			r.key = bytes.Clone(r.key)
 		}
 		b.recent.put(&r)
+		b.fresh.add(r.key, b.now.revision)
 	})
 	if b.compacts {
 		b.s.compaction.wake()
@@ -186,7 +189,10 @@ func (b *Batch) Close() error {
 	if b.base != nil {
 		err = errors.Join(err, b.base.close())
 	}
-	b.pb, b.base, b.begun, b.now, b.found = nil, nil, nil, state{}, row{}
+	if b.durable != nil {
+		err = errors.Join(err, b.durable.Close())
+	}
+	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, row{}
 	b.events, b.tree, b.slab, b.compacts = nil, nil, slab{}, false
 	b.digests = b.digests[:0]
 	b.overlay.reset()

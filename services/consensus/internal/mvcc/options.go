@@ -40,8 +40,9 @@ type Options struct {
 const (
 	// CacheBytesDefault keeps the upper levels and filters of some ten gigabytes at hand.
 	CacheBytesDefault = 128 << 20
-	// MemTableBytesDefault trades memory (two of them, at the worst) for fewer and larger files.
-	MemTableBytesDefault = 64 << 20
+	// MemTableBytesDefault trades memory (memTablesMax of them, at the worst, and as much again for the garbage collector)
+	// for fewer and larger files. With 64 MiB, a million new keys of 1 KB cost a tenth less CPU and two thirds more memory.
+	MemTableBytesDefault = 16 << 20
 )
 
 const (

@@ -216,17 +216,47 @@ func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
 			return !r.tombstone, nil
 		}
 	}
-	base, err := b.seekBase()
+	it, err := b.seeker(key, newest)
 	if err != nil {
 		return false, err
 	}
 	b.keyBuf = appendVersionKey(b.keyBuf[:0], key, revision)
-	live, err := seekVersion(base.it, b.keyBuf, key, r)
+	live, err := seekVersion(it, b.keyBuf, key, r)
 	if newest && err == nil {
 		b.found, b.foundLive = *r, live
 		b.found.key = key
 	}
 	return live, err
+}
+
+// seeker returns an iterator that finds a key's versions, or its newest: the smallest that will do.
+func (b *Batch) seeker(key []byte, newest bool) (*pebble.Iterator, error) {
+	if newest {
+		durable, err := b.seekDurable()
+		if err != nil || !b.fresh.has(key) {
+			return durable, err
+		}
+	}
+	base, err := b.seekBase()
+	if err != nil {
+		return nil, err
+	}
+	return base.it, nil
+}
+
+// seekDurable returns an iterator over what is on disk, to be moved by the caller.
+func (b *Batch) seekDurable() (*pebble.Iterator, error) {
+	b.found.key = nil
+	if b.durable == nil {
+		flushes := b.s.flushes.Load()
+		it, err := b.s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true, UseL6Filters: true})
+		if err != nil {
+			return nil, err
+		}
+		b.durable = it
+		return it, b.fresh.settle(it, flushes)
+	}
+	return b.durable, nil
 }
 
 // seekBase returns the view of what was committed when the batch began, to be moved by the caller.

@@ -3,7 +3,8 @@ package mvcc
 import "unsafe"
 
 // recent remembers the newest versions of the keys that were written last, so that a key which is written often is not
-// looked up each time: a look into large memtables costs more than all the rest of a put.
+// looked up each time: a look into large memtables costs more than all the rest of a put. For keys that were not written
+// lately, see fresh.
 //
 // It holds two generations. What is used moves to the younger one; when that is full, the older one is forgotten.
 type recent struct {

@@ -53,6 +53,8 @@ type Store struct {
 
 	// unflushed is about how many bytes were committed and are not on disk yet.
 	unflushed atomic.Int64
+	// flushes counts the flushes.
+	flushes atomic.Uint64
 
 	failure atomic.Pointer[error]
 	close   struct {
@@ -215,6 +217,7 @@ func (s *Store) flushed(size int64) {
 	// The memtable's bytes are a little more than the batches', so what is left may come out short, never negative.
 	for old := s.unflushed.Load(); !s.unflushed.CompareAndSwap(old, max(0, old-size)); old = s.unflushed.Load() {
 	}
+	s.flushes.Add(1)
 	s.opts.OnFlush()
 }
 
@@ -269,14 +272,7 @@ func (s *Store) DurableApplied() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var p position
-	key := appendMetaKey(nil, metaPosition)
-	if it.SeekPrefixGE(key) {
-		var b []byte
-		if b, err = it.ValueAndErr(); err == nil {
-			err = decodePosition(b, &p)
-		}
-	}
+	p, err := positionOn(it)
 	return p.index, errors.Join(err, it.Close())
 }
 
