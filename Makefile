@@ -7,7 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 
 PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate
-MODULES := $(PRODUCT) tests
+MODULES := $(PRODUCT) tests deploy/check
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := bin/tools/.built
 PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl
@@ -36,7 +36,7 @@ images: ## Build a container image of each program, with its version and latest 
 			--tag $$image:latest --tag $$image:'$(VERSION)' bin/images >/dev/null; \
 		docker image inspect --format '{{index .RepoTags 0}} {{.Size}} bytes' $$image:latest; \
 	done
-IMAGES := quorate quorate-stack
+IMAGES := quorate quorate-consensus quorate-lease quorate-watch quorate-api quorate-stack
 # The older builder does where the newer one's plugin is missing.
 DOCKER_BUILD = $(if $(shell docker buildx version 2>/dev/null),,DOCKER_BUILDKIT=0 )docker build
 
@@ -62,6 +62,7 @@ run: build ## Build and run one member on localhost:2379 with its data in ./data
 test: build peers ## Run all tests under the race detector: each module's own, then the black-box ones against bin/quorate
 	go test -race $(PRODUCT:%=./%/...)
 	go test -race -count=1 -timeout 10m ./tests/...
+	$(ALONE) go -C deploy/check test -count=1 ./...
 
 .PHONY: race
 race: peers ## Run the black-box tests against a server that is itself built with the race detector
