@@ -39,6 +39,8 @@ type stores struct {
 	state     *mvcc.Store
 	members   *membership
 	confState *raftpb.ConfState
+	// incarnation is the directory's own, see incarnation.go.
+	incarnation uint64
 }
 
 // openStores opens or creates both stores and checks that they belong together. It sets the ids in cfg to those of
@@ -80,7 +82,10 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err := s.identify(cfg, log); err != nil {
 		return nil, err
 	}
-	s.members, s.confState, err = loadMembership(s.state, cfg.Transport, cfg.MemberID)
+	if s.incarnation, err = ownIncarnation(s.log); err != nil {
+		return nil, err
+	}
+	s.members, s.confState, err = loadMembership(s.state, s.log, cfg.Transport, cfg.MemberID)
 	if err != nil {
 		return nil, err
 	}

@@ -262,6 +262,8 @@ func (m *Member) join(ctx context.Context) error {
 			MemberId:   m.cfg.MemberID,
 			Name:       m.cfg.Name,
 			ClientUrls: m.cfg.ClientURLs,
+
+			Incarnation: m.Incarnation(),
 		}}})
 		if err != nil {
 			return ended(ctx, fmt.Errorf("publish the member's name and URLs: %w", err))
@@ -292,7 +294,7 @@ func (m *Member) leave(ctx context.Context) error {
 
 func (m *Member) published() bool {
 	member := m.members.find(m.cfg.MemberID)
-	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs)
+	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs) && member.GetIncarnation() == m.Incarnation()
 }
 
 func (m *Member) store() *mvcc.Store { return m.state.Load() }

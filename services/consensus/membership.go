@@ -12,6 +12,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -29,18 +30,23 @@ type membership struct {
 	self      uint64
 	// shunned are members that the log is about to remove, and who must not be listened to until it has. See stores.force.
 	shunned []uint64
+	// incarnations are owned like the membership; nil in a scratch copy.
+	incarnations *incarnations
 	// removed is closed once the member itself is removed.
 	removed chan struct{}
 }
 
 // loadMembership reads the members and raft's configuration at the state's applied index. Both are empty in a member
 // that has not received a state yet.
-func loadMembership(store *mvcc.Store, transport Transport, self uint64) (*membership, *raftpb.ConfState, error) {
+func loadMembership(store *mvcc.Store, log *logstore.Store, transport Transport, self uint64) (*membership, *raftpb.ConfState, error) {
 	version, confState, err := readMembership(store)
 	if err != nil {
 		return nil, nil, err
 	}
 	m := &membership{transport: transport, self: self, removed: make(chan struct{})}
+	if m.incarnations, err = loadIncarnations(log); err != nil {
+		return nil, nil, err
+	}
 	if len(version.GetMembers()) == 0 {
 		m.newest.Store(version)
 	} else {
@@ -85,9 +91,17 @@ func (m *membership) set(version *consensusv1.MembersResponse) {
 
 // introduce tells the transport whom to talk to.
 func (m *membership) introduce(version *consensusv1.MembersResponse) {
-	m.transport.SetPeers(slices.DeleteFunc(slices.Clone(version.GetMembers()), func(member *consensusv1.Member) bool {
-		return slices.Contains(m.shunned, member.GetId())
-	}))
+	var peers []*consensusv1.Member
+	for _, member := range version.GetMembers() {
+		if slices.Contains(m.shunned, member.GetId()) {
+			continue
+		}
+		if m.incarnations != nil {
+			member = m.incarnations.fill(member)
+		}
+		peers = append(peers, member)
+	}
+	m.transport.SetPeers(peers)
 	m.transport.SetRemoved(slices.Concat(version.GetRemovedIds(), m.shunned))
 }
 
@@ -109,14 +123,19 @@ func (m *membership) wasRemoved(id uint64) bool {
 	return slices.Contains(m.newest.Load().GetRemovedIds(), id)
 }
 
-// publish records a member's name and client URLs. A member that was removed meanwhile is passed over.
+// publish records a member's name, client URLs and incarnation. A member that was removed meanwhile is passed over, and so is one
+// with another incarnation: it has lost its data.
 func (m *membership) publish(batch *mvcc.Batch, op *consensusv1.PublishOp) error {
 	old := m.find(op.GetMemberId())
-	if old == nil {
+	if old == nil || otherIncarnation(old.GetIncarnation(), op.GetIncarnation()) {
 		return nil
 	}
 	updated := proto.CloneOf(old)
 	updated.Name, updated.ClientUrls = op.GetName(), op.GetClientUrls()
+	updated.Incarnation = cmp.Or(op.GetIncarnation(), old.GetIncarnation())
+	if err := m.incarnations.learn([]*consensusv1.Member{updated}); err != nil {
+		return err
+	}
 	m.set(m.with(updated))
 	return m.write(batch)
 }

@@ -201,3 +201,33 @@ func TestForcedMemberRefusesTheOthers(t *testing.T) {
 	require.Contains(t, members[1].Output(), "was removed from the cluster")
 	requireFilled(t, members[0])
 }
+
+// A member that lost its data is refused though it can ask nobody whether it has been there: all start at the same time, as
+// after a power cut. The others go on with everything that was acknowledged, one of them from before it knew the member.
+func TestWipedMemberAfterAPowerCut(t *testing.T) {
+	if harness.IsPeer() {
+		t.Skip("etcd lets such a member vote")
+	}
+	members, client := cluster(t)
+	fill(t, client)
+	wiped := members[2]
+	members.Kill()
+	require.NoError(t, os.RemoveAll(wiped.DataDir()))
+	require.NoError(t, wiped.Launch())
+	require.NoError(t, wiped.AwaitOutput(harness.Context(t), "started a new cluster"))
+	for _, member := range members[:2] {
+		require.NoError(t, member.Launch())
+	}
+	code, err := wiped.Wait(endWithin)
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+	require.Contains(t, wiped.Output(), "has already been bootstrapped")
+	for _, member := range members[:2] {
+		require.NoError(t, member.AwaitReady(t.Context()))
+		requireFilled(t, member)
+	}
+	require.NoError(t, wiped.Launch(), "again, with the directory that it made")
+	code, err = wiped.Wait(endWithin)
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+}

@@ -150,6 +150,19 @@ func (s *Server) AwaitReady(ctx context.Context) error {
 	}
 }
 
+// AwaitOutput waits until the running process has printed text.
+func (s *Server) AwaitOutput(ctx context.Context, text string) error {
+	printed := s.process.expect(text)
+	select {
+	case <-printed:
+		return nil
+	case <-s.process.ended:
+		return fmt.Errorf("the server ended before it printed %q: %w\n%s", text, s.process.err, s.Output())
+	case <-ctx.Done():
+		return fmt.Errorf("the server does not print %q: %w\n%s", text, ctx.Err(), s.Output())
+	}
+}
+
 // Kill ends the process at once, as a crash would, and waits for its end.
 func (s *Server) Kill() {
 	if s.process != nil {
@@ -206,6 +219,9 @@ type process struct {
 		sync.Mutex
 		text  []byte
 		ready bool
+		// wanted is what somebody waits for, printed is closed when it is there.
+		wanted  string
+		printed chan struct{}
 	}
 }
 
@@ -236,10 +252,28 @@ func (p *process) Write(text []byte) (int, error) {
 		p.mu.ready = true
 		close(p.ready)
 	}
+	p.noticeLocked()
 	if over := len(p.mu.text) - outputBytesMax; over > 0 {
 		p.mu.text = p.mu.text[over:]
 	}
 	return len(text), nil
+}
+
+// expect returns what is closed once the process has printed text; there is one such text at a time.
+func (p *process) expect(text string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.wanted, p.mu.printed = text, make(chan struct{})
+	printed := p.mu.printed
+	p.noticeLocked()
+	return printed
+}
+
+func (p *process) noticeLocked() {
+	if p.mu.printed != nil && strings.Contains(string(p.mu.text), p.mu.wanted) {
+		close(p.mu.printed)
+		p.mu.printed = nil
+	}
 }
 
 func (p *process) output() string {

@@ -30,7 +30,7 @@
 //
 // Every request says which cluster and member it comes from, which member it is for, and which versions of the protocol
 // its sender speaks (greeting.go). Those of another cluster, for another member, of a removed member, or without a
-// common version get a status, a reason that programs can read and a text for people, and both sides log it, though the
+// common version, and one that is known with other data than it comes with (its incarnation), get a status, a reason that programs can read and a text for people, and both sides log it, though the
 // same trouble only every noticeInterval. A member that is told that it was removed hears of it through its Receiver. A
 // member that is not known yet is let in and can be answered: a member that was cut off for a while learns of new ones
 // only from the appends that they send it. Certificates are checked before all that, where TLS is used.

@@ -24,8 +24,9 @@ const (
 	headerProtocol    = "Quorate-Protocol"     // highest version spoken; in an answer, the one to use
 	headerProtocolMin = "Quorate-Protocol-Min" // lowest version spoken
 	headerServer      = "Quorate-Server-Version"
-	headerURLs        = "Quorate-Peer-Urls" // of the sender, separated by commas
-	headerRefusal     = "Quorate-Refusal"   // in an answer: why there is none
+	headerURLs        = "Quorate-Peer-Urls"   // of the sender, separated by commas
+	headerIncarnation = "Quorate-Incarnation" // of the sender's data; older members send none
+	headerRefusal     = "Quorate-Refusal"     // in an answer: why there is none
 )
 
 // RefusalReason says why a member does not talk to another.
@@ -37,9 +38,11 @@ const (
 	RefusedMember   RefusalReason = "other-member"
 	RefusedRemoved  RefusalReason = "removed"
 	RefusedProtocol RefusalReason = "protocol"
-	RefusedRequest  RefusalReason = "bad-request"
-	RefusedSnapshot RefusalReason = "no-such-snapshot"
-	RefusedNotNow   RefusalReason = "not-now"
+	// RefusedBootstrapped is of a member that was known with other data, which it must have lost.
+	RefusedBootstrapped RefusalReason = "already-bootstrapped"
+	RefusedRequest      RefusalReason = "bad-request"
+	RefusedSnapshot     RefusalReason = "no-such-snapshot"
+	RefusedNotNow       RefusalReason = "not-now"
 )
 
 // Refusal is the error of a request that the other side understood and refused.
@@ -57,6 +60,8 @@ func (r *Refusal) status() int {
 		return http.StatusPreconditionFailed
 	case RefusedRemoved:
 		return http.StatusGone
+	case RefusedBootstrapped:
+		return http.StatusConflict
 	case RefusedMember:
 		return http.StatusMisdirectedRequest
 	case RefusedSnapshot:
@@ -81,6 +86,7 @@ func refuse(reason RefusalReason, format string, args ...any) *Refusal {
 type greeting struct {
 	cluster, from, to     uint64
 	protocol, protocolMin int
+	incarnation           uint64 // 0 where it is not said
 	server                string
 	urls                  []string
 }
@@ -93,6 +99,9 @@ func (g greeting) write(h http.Header) {
 	}
 	h.Set(headerProtocol, strconv.Itoa(g.protocol))
 	h.Set(headerProtocolMin, strconv.Itoa(g.protocolMin))
+	if g.incarnation != 0 {
+		h.Set(headerIncarnation, hex(g.incarnation))
+	}
 	h.Set(headerServer, g.server)
 	if len(g.urls) > 0 {
 		h.Set(headerURLs, strings.Join(g.urls, ","))
@@ -123,6 +132,13 @@ func readGreeting(h http.Header) (greeting, *Refusal) {
 		}
 		g.to = id
 	}
+	if text := h.Get(headerIncarnation); text != "" {
+		incarnation, err := strconv.ParseUint(text, 16, 64)
+		if err != nil {
+			return g, refuse(RefusedRequest, "header %s is %q and not a number", headerIncarnation, text)
+		}
+		g.incarnation = incarnation
+	}
 	for text := range strings.SplitSeq(h.Get(headerURLs), ",") {
 		if _, err := parseURL(text); err == nil && !slices.Contains(g.urls, text) {
 			g.urls = append(g.urls, text)
@@ -131,8 +147,8 @@ func readGreeting(h http.Header) (greeting, *Refusal) {
 	return g, nil
 }
 
-// check refuses whoever this member does not talk to.
-func (g greeting) check(cluster, self uint64, removed bool) *Refusal {
+// check refuses whoever this member does not talk to. known is the incarnation of the other member, 0 if that is not known.
+func (g greeting) check(cluster, self uint64, removed bool, known uint64) *Refusal {
 	switch {
 	case g.protocol < protocolVersionMin || g.protocolMin > protocolVersion:
 		return refuse(RefusedProtocol, "member %x (version %s) speaks versions %d to %d of the members' protocol and this one %d to %d: upgrade one version after the other",
@@ -145,6 +161,8 @@ func (g greeting) check(cluster, self uint64, removed bool) *Refusal {
 		return refuse(RefusedMember, "member %x talks to itself, or to another with the same id", self)
 	case removed:
 		return refuse(RefusedRemoved, "member %x was removed from the cluster", g.from)
+	case otherData(known, g.incarnation):
+		return refuse(RefusedBootstrapped, "member %x has already been bootstrapped, and comes with other data now: if its data is lost, remove the member and add it as a new one", g.from)
 	}
 	return nil
 }

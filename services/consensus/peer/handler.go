@@ -80,7 +80,7 @@ func hurry(ending context.Context, w http.ResponseWriter, cancel context.CancelF
 // greeting is what this member says of itself to another, 0 for whoever it may be.
 func (t *Transport) greeting(r *run, to uint64) greeting {
 	return greeting{
-		cluster: r.cluster, from: r.self, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin,
+		cluster: r.cluster, from: r.self, incarnation: r.incarnation, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin,
 		server: t.cfg.ServerVersion, urls: t.cfg.AdvertiseURLs,
 	}
 }

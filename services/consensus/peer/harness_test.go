@@ -34,8 +34,11 @@ type fakeReceiver struct {
 	messages    chan *raftpb.Message
 	unreachable chan uint64
 	removedBy   chan uint64
-	down        chan uint64
-	snapshots   chan snapshotReport
+
+	incarnation    uint64
+	bootstrappedBy chan uint64
+	down           chan uint64
+	snapshots      chan snapshotReport
 }
 
 type snapshotReport struct {
@@ -50,13 +53,18 @@ func newFakeReceiver(id uint64) *fakeReceiver {
 		messages:    make(chan *raftpb.Message, 1<<16),
 		unreachable: make(chan uint64, 1024),
 		removedBy:   make(chan uint64, 1024),
-		down:        make(chan uint64, 1024),
-		snapshots:   make(chan snapshotReport, 1024),
+
+		bootstrappedBy: make(chan uint64, 1024),
+		down:           make(chan uint64, 1024),
+		snapshots:      make(chan snapshotReport, 1024),
 	}
 }
 
 func (f *fakeReceiver) ClusterID() uint64 { return f.cluster }
 func (f *fakeReceiver) MemberID() uint64  { return f.id }
+
+func (f *fakeReceiver) Incarnation() uint64          { return f.incarnation }
+func (f *fakeReceiver) ReportBootstrapped(by uint64) { tell(f.bootstrappedBy, by) }
 
 func (f *fakeReceiver) Step(m *raftpb.Message) {
 	if f.step != nil {

@@ -17,15 +17,17 @@ import (
 
 // inbound is a stream from a peer, owned by the goroutine that serves the request.
 type inbound struct {
-	t       *Transport
-	r       *run
-	from    uint64
-	control *http.ResponseController
-	w       http.ResponseWriter
-	body    io.Reader
-	silence time.Duration
-	since   time.Time
-	bytes   prometheus.Counter
+	t    *Transport
+	r    *run
+	from uint64
+	// incarnation is what the peer said of its data.
+	incarnation uint64
+	control     *http.ResponseController
+	w           http.ResponseWriter
+	body        io.Reader
+	silence     time.Duration
+	since       time.Time
+	bytes       prometheus.Counter
 
 	answer   frameWriter
 	stopping atomic.Bool
@@ -62,7 +64,7 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	in := &inbound{
-		t: t, r: r, from: g.from, w: w, body: req.Body, since: time.Now(),
+		t: t, r: r, from: g.from, incarnation: g.incarnation, w: w, body: req.Body, since: time.Now(),
 		control: control, silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
 	}
 	t.greeting(r, g.from).write(w.Header())
@@ -87,7 +89,7 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 func (t *Transport) admit(r *run, req *http.Request) (greeting, *Refusal) {
 	g, refusal := readGreeting(req.Header)
 	if refusal == nil {
-		refusal = g.check(r.cluster, r.self, t.isRemoved(g.from))
+		refusal = g.check(r.cluster, r.self, t.isRemoved(g.from), t.incarnation(g.from))
 	}
 	if refusal != nil {
 		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
@@ -110,7 +112,7 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	t.mu.Lock()
 	older := t.mu.inbound[g.from]
 	t.mu.inbound[g.from] = in
-	removed := t.mu.removed[g.from]
+	removed := t.unwelcomeLocked(in)
 	t.mu.Unlock()
 	if removed { // since it was let in
 		in.stop()

@@ -247,8 +247,12 @@ func (l *link) lost(ctx context.Context, r *run, url string, err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		l.t.notices.warn(l.id, "a peer refuses this member", "url", url, "reason", refusal.Reason, "error", refusal.Text)
-		if refusal.Reason == RefusedRemoved {
+		switch refusal.Reason {
+		case RefusedRemoved:
 			r.receiver.ReportRemoved(l.id)
+		case RefusedBootstrapped:
+			r.receiver.ReportBootstrapped(l.id)
+		default: // it may pass
 		}
 	} else {
 		l.t.notices.warn(l.id, "a peer cannot be reached", "url", url, "error", err)

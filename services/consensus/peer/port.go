@@ -27,6 +27,11 @@ type Receiver interface {
 	// ReportRemoved says that the member with id by refuses this member because it was removed from the cluster. It
 	// must not wait. It is called again each time that happens.
 	ReportRemoved(by uint64)
+	// Incarnation tells the member's data from other data under the same id. It never changes.
+	Incarnation() uint64
+	// ReportBootstrapped says that the member with id by refuses this member because it knows another incarnation of it. It
+	// must not wait. It is called again each time that happens.
+	ReportBootstrapped(by uint64)
 	// InstallSnapshot makes the files of s the member's state. They are complete, verified and synced. It may move them,
 	// or remove s.Dir; what is left there is removed when it returns. An error is reported to the sender.
 	InstallSnapshot(ctx context.Context, s ReceivedSnapshot) error

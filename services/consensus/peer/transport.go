@@ -45,11 +45,13 @@ type Transport struct {
 
 // run is what exists while Run does.
 type run struct {
-	ctx       context.Context
-	receiver  Receiver
-	cluster   uint64
-	self      uint64
-	snapshots *snapshots
+	ctx      context.Context
+	receiver Receiver
+	cluster  uint64
+	self     uint64
+	// incarnation is of this member's data.
+	incarnation uint64
+	snapshots   *snapshots
 	// working counts the goroutines of links and the requests that are being served.
 	working sync.WaitGroup
 }
@@ -75,7 +77,7 @@ func New(cfg Config) (*Transport, error) {
 // It stops in this order: requests of others are refused and their streams end, so that nothing comes in; what is
 // queued for the peers goes out, for a short time; the streams close.
 func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotSource) error {
-	r := &run{ctx: ctx, receiver: receiver, cluster: receiver.ClusterID(), self: receiver.MemberID()}
+	r := &run{ctx: ctx, receiver: receiver, cluster: receiver.ClusterID(), self: receiver.MemberID(), incarnation: receiver.Incarnation()}
 	r.snapshots = newSnapshots(t, r, source)
 	if err := r.snapshots.removeLeftovers(); err != nil {
 		return err
@@ -224,12 +226,12 @@ func (t *Transport) SetRemoved(ids []uint64) {
 	t.links.Store(&links)
 }
 
-// stopRemoved ends the streams of members that were removed.
+// stopRemoved ends the streams of members that were removed, or that turn out to have lost their data.
 func (t *Transport) stopRemoved() {
 	var removed []*inbound
 	t.mu.Lock()
-	for from, in := range t.mu.inbound {
-		if t.mu.removed[from] {
+	for _, in := range t.mu.inbound {
+		if t.unwelcomeLocked(in) {
 			removed = append(removed, in)
 		}
 	}

@@ -2250,12 +2250,13 @@ func (x *AlarmResult) GetChanged() []*Alarm {
 	return nil
 }
 
-// PublishOp makes a member's name and client URLs known to all.
+// PublishOp makes a member's name, client URLs and incarnation known to all. An incarnation never changes.
 type PublishOp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	MemberId      uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	ClientUrls    []string               `protobuf:"bytes,3,rep,name=client_urls,json=clientUrls,proto3" json:"client_urls,omitempty"`
+	Incarnation   uint64                 `protobuf:"fixed64,4,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2309,6 +2310,13 @@ func (x *PublishOp) GetClientUrls() []string {
 		return x.ClientUrls
 	}
 	return nil
+}
+
+func (x *PublishOp) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 type PublishResult struct {
@@ -2557,12 +2565,13 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x05alarm\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.AlarmB\x06\xbaH\x03\xc8\x01\x01R\x05alarm\x12\x16\n" +
 	"\x06disarm\x18\x02 \x01(\bR\x06disarm\"D\n" +
 	"\vAlarmResult\x125\n" +
-	"\achanged\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\achanged\"f\n" +
+	"\achanged\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\achanged\"\x88\x01\n" +
 	"\tPublishOp\x12$\n" +
 	"\tmember_id\x18\x01 \x01(\x04B\a\xbaH\x042\x02 \x00R\bmemberId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
 	"\vclient_urls\x18\x03 \x03(\tR\n" +
-	"clientUrls\"\x0f\n" +
+	"clientUrls\x12 \n" +
+	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\"\x0f\n" +
 	"\rPublishResultB\xe1\x01\n" +
 	"\x18com.quorate.consensus.v1B\fCommandProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 

@@ -1383,12 +1383,15 @@ func (x *StatusResponse) GetFeedRevision() int64 {
 }
 
 type Member struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	PeerUrls      []string               `protobuf:"bytes,3,rep,name=peer_urls,json=peerUrls,proto3" json:"peer_urls,omitempty"`
-	ClientUrls    []string               `protobuf:"bytes,4,rep,name=client_urls,json=clientUrls,proto3" json:"client_urls,omitempty"`
-	IsLearner     bool                   `protobuf:"varint,5,opt,name=is_learner,json=isLearner,proto3" json:"is_learner,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	PeerUrls   []string               `protobuf:"bytes,3,rep,name=peer_urls,json=peerUrls,proto3" json:"peer_urls,omitempty"`
+	ClientUrls []string               `protobuf:"bytes,4,rep,name=client_urls,json=clientUrls,proto3" json:"client_urls,omitempty"`
+	IsLearner  bool                   `protobuf:"varint,5,opt,name=is_learner,json=isLearner,proto3" json:"is_learner,omitempty"`
+	// Drawn when the member's data directory was made, 0 until the member has published it. A member with another one has
+	// lost its data.
+	Incarnation   uint64 `protobuf:"fixed64,6,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1456,6 +1459,13 @@ func (x *Member) GetIsLearner() bool {
 		return x.IsLearner
 	}
 	return false
+}
+
+func (x *Member) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
 }
 
 type MembersRequest struct {
@@ -2724,7 +2734,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06errors\x18\r \x03(\tR\x06errors\x12\x1f\n" +
 	"\vlease_epoch\x18\x0e \x01(\x04R\n" +
 	"leaseEpoch\x12#\n" +
-	"\rfeed_revision\x18\x0f \x01(\x03R\ffeedRevision\"\x89\x01\n" +
+	"\rfeed_revision\x18\x0f \x01(\x03R\ffeedRevision\"\xab\x01\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -2732,7 +2742,8 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\vclient_urls\x18\x04 \x03(\tR\n" +
 	"clientUrls\x12\x1d\n" +
 	"\n" +
-	"is_learner\x18\x05 \x01(\bR\tisLearner\"4\n" +
+	"is_learner\x18\x05 \x01(\bR\tisLearner\x12 \n" +
+	"\vincarnation\x18\x06 \x01(\x06R\vincarnation\"4\n" +
 	"\x0eMembersRequest\x12\"\n" +
 	"\fserializable\x18\x01 \x01(\bR\fserializable\"j\n" +
 	"\x0fMembersResponse\x126\n" +
