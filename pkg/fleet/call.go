@@ -51,7 +51,7 @@ func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request,
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return err
+			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
 		case errors.Is(err, errElsewhere):
 			continue
 		case errors.Is(err, errNobody), errors.Is(err, mux.ErrUnsent), how.Again && errors.Is(err, mux.ErrLost), how.refused(err):

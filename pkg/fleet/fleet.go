@@ -29,7 +29,7 @@ type Config[S any] struct {
 	// Open opens a stream to a node, which ends with ctx. told is called with every standing, before the answers that
 	// came with it are returned.
 	Open   func(ctx context.Context, n *nodes.Node, told func(S)) (mux.Stream, error)
-	Logger *slog.Logger
+	Logger *slog.Logger // nil for none
 }
 
 // Fleet is a service's nodes. Its methods may be called concurrently, also before Run, and then wait for it.
@@ -60,6 +60,9 @@ type Member[S any] struct {
 
 // New makes a fleet that knows no node yet.
 func New[S any](config Config[S]) *Fleet[S] {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	f := &Fleet[S]{config: config}
 	f.mu.view = newView[S](nil)
 	return f

@@ -47,8 +47,12 @@ func (s *ClientStream[Req, Resp]) Receive() ([]*batchv1.Answer, error) {
 	return s.Unwrap(response), nil
 }
 
-// Close implements Stream. It gives the stream up: closing it in order would wait for what is left of it.
-func (s *ClientStream[Req, Resp]) Close() { s.cancel() }
+// Close implements Stream. It gives the stream up: closing it in order would wait for what is left of it. net/http notices
+// the end of the context only once the request has ended.
+func (s *ClientStream[Req, Resp]) Close() {
+	s.cancel()
+	_ = s.stream.CloseRequest() // it is over whatever this says
+}
 
 // Server serves streams of a service's own messages. Its handler must be edge.Interruptible.
 type Server[Req, Resp any] struct {

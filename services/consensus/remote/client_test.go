@@ -1,0 +1,255 @@
+package remote
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/rpc"
+)
+
+// fake is a member whose answers name it. Calls that a test does not use are left out, and panic.
+type fake struct {
+	rpc.Member
+	id     uint64
+	server *httptest.Server
+	mu     struct {
+		sync.Mutex
+		leader  uint64
+		changed chan struct{}
+		asked   []string
+		// stuck has linearizable reads wait for their end.
+		stuck bool
+		// revision is what answers show, seen what serializable reads said that they had been shown.
+		revision, seen int64
+	}
+}
+
+func (f *fake) MemberID() uint64 { return f.id }
+
+func (f *fake) Leader() (uint64, <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.leader, f.mu.changed
+}
+
+func (f *fake) follow(leader uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.leader = leader
+	close(f.mu.changed)
+	f.mu.changed = make(chan struct{})
+}
+
+func (f *fake) note(what string) (stuck bool, revision int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.asked = append(f.mu.asked, what)
+	return f.mu.stuck, f.mu.revision
+}
+
+func (f *fake) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	asked := f.mu.asked
+	f.mu.asked = nil
+	return asked
+}
+
+func (f *fake) Propose(context.Context, *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	_, revision := f.note("propose")
+	return &consensusv1.ProposeResponse{Result: &consensusv1.Result{Revision: revision}}, nil
+}
+
+func (f *fake) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	stuck, revision := f.note("range")
+	if stuck {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.seen = req.GetSeenRevision()
+	return &consensusv1.RangeResponse{Revision: revision}, nil
+}
+
+func (f *fake) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
+	_, revision := f.note("position")
+	return &consensusv1.PositionResponse{MemberId: f.id, Revision: revision}, nil
+}
+
+func (f *fake) PromoteMember(context.Context, *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
+	f.note("promote")
+	if leader, _ := f.Leader(); leader != f.id {
+		return nil, problem.ErrNotLeader
+	}
+	return &consensusv1.PromoteMemberResponse{}, nil
+}
+
+func (f *fake) Snapshot(_ context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
+	f.note("snapshot")
+	return send(&consensusv1.SnapshotResponse{RemainingBytes: f.id})
+}
+
+// serve starts a member that follows the member 1.
+func serve(t *testing.T, id uint64) *fake {
+	t.Helper()
+	f := &fake{id: id}
+	f.mu.leader, f.mu.changed = 1, make(chan struct{})
+	mux := http.NewServeMux()
+	mux.Handle(rpc.NewHandler(f))
+	f.server = httptest.NewUnstartedServer(mux)
+	f.server.Config.Protocols = new(http.Protocols)
+	f.server.Config.Protocols.SetUnencryptedHTTP2(true)
+	f.server.Start()
+	t.Cleanup(f.kill)
+	return f
+}
+
+func (f *fake) kill() { f.server.CloseClientConnections(); f.server.Close() }
+
+// open makes a client that is connected to all of the members.
+func open(t *testing.T, members ...*fake) *Client {
+	t.Helper()
+	var urls []string
+	for _, m := range members {
+		urls = append(urls, m.server.URL)
+	}
+	set, err := nodes.New(nodes.Config{Endpoints: urls})
+	require.NoError(t, err)
+	c := New(set, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	<-c.Ready()
+	await(c, func() bool { return len(c.fleet.View().Members) == len(members) })
+	return c
+}
+
+// await waits until the nodes are as wanted.
+func await(c *Client, wanted func() bool) {
+	for view := c.fleet.View(); !wanted(); view = c.fleet.View() {
+		<-view.Changed
+	}
+}
+
+func (c *Client) put(t *testing.T) {
+	t.Helper()
+	_, err := c.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
+		Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k")}},
+	}})
+	require.NoError(t, err)
+}
+
+func (c *Client) get(t *testing.T, serializable bool) *consensusv1.RangeResponse {
+	t.Helper()
+	answer, err := c.Range(t.Context(), &consensusv1.RangeRequest{Range: &consensusv1.RangeOp{Key: []byte("k")}, Serializable: serializable})
+	require.NoError(t, err)
+	return answer
+}
+
+// Goal: linearizable reads are spread over the members that see a leader, and all else goes to the leader. Method: calls of
+// each kind on three members, of which one then loses its leader.
+func TestWhoIsAsked(t *testing.T) {
+	a, b, c := serve(t, 1), serve(t, 2), serve(t, 3)
+	client := open(t, a, b, c)
+	for range 3 {
+		client.get(t, false)
+	}
+	for _, m := range []*fake{a, b, c} {
+		require.Equal(t, []string{"range"}, m.asked())
+	}
+	client.put(t)
+	client.get(t, true)
+	require.NoError(t, client.Snapshot(t.Context(), &consensusv1.SnapshotRequest{}, func(part *consensusv1.SnapshotResponse) error {
+		require.Equal(t, uint64(1), part.GetRemainingBytes())
+		return nil
+	}))
+	require.Equal(t, []string{"propose", "range", "snapshot"}, a.asked())
+
+	c.follow(0)
+	await(client, func() bool {
+		for _, m := range client.fleet.View().Members {
+			if m.Standing.GetMemberId() == 3 && m.Standing.GetLeaderId() == 0 {
+				return true
+			}
+		}
+		return false
+	})
+	for range 4 {
+		client.get(t, false)
+	}
+	require.Empty(t, c.asked())
+	require.Len(t, append(a.asked(), b.asked()...), 4)
+}
+
+// Goal: what the leader alone can do follows the leader, and a member that says that it does not lead is asked again only
+// once it does. Method: leadership moves, and the members learn of it one after the other.
+func TestLeaderIsFollowed(t *testing.T) {
+	a, b := serve(t, 1), serve(t, 2)
+	client := open(t, a, b)
+	a.mu.Lock()
+	a.mu.leader = 2 // nobody was told yet
+	a.mu.Unlock()
+	promoted := make(chan error, 1)
+	go func() {
+		_, err := client.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 9})
+		promoted <- err
+	}()
+	a.follow(2)
+	b.follow(2)
+	require.NoError(t, <-promoted)
+	require.Contains(t, b.asked(), "promote")
+	await(client, func() bool { leader, _, _ := client.Leader(); return leader == 2 })
+}
+
+// Goal: a read that waits for a member which loses its leader, or dies, is made on another one. Method: a member that does
+// not answer, in both ways.
+func TestReadsMoveOn(t *testing.T) {
+	for name, fail := range map[string]func(*fake){
+		"leader lost": func(f *fake) { f.follow(0) },
+		"dead":        (*fake).kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := serve(t, 1), serve(t, 2)
+			client := open(t, a, b)
+			b.mu.stuck = true
+			done := make(chan struct{}, 2)
+			for range 2 { // one of them gets to b
+				go func() { client.get(t, false); done <- struct{}{} }()
+			}
+			<-done
+			fail(b)
+			<-done
+		})
+	}
+}
+
+// Goal: a client does not go back in time: a serializable read and a position know what was shown before. Method: a leader
+// that shows less than a follower did.
+func TestTimeDoesNotGoBack(t *testing.T) {
+	a, b := serve(t, 1), serve(t, 2)
+	a.mu.revision, b.mu.revision = 5, 7
+	client := open(t, a, b)
+	for range 2 {
+		client.get(t, false)
+	}
+	position, err := client.Position(t.Context(), &consensusv1.PositionRequest{})
+	require.NoError(t, err)
+	require.Equal(t, int64(7), position.GetRevision())
+	client.get(t, true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	require.Equal(t, int64(7), a.mu.seen)
+}
