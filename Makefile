@@ -114,6 +114,12 @@ ROUNDS ?= 3
 CASES ?= default
 SCALE ?= 1
 
+.PHONY: scaling
+scaling: build ## Measure what watchers cost, by kind of node, with several watch nodes as processes; NODES=1,2,4 WATCHERS=10000
+	go -C tests run ./bench/scaling -bin '$(CURDIR)/bin' -nodes '$(NODES)' -watchers '$(WATCHERS)'
+NODES ?= 1,2,4
+WATCHERS ?= 10000
+
 .PHONY: conformance
 conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
 	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(value RUN)'
