@@ -22,6 +22,8 @@ const (
 	diskBytes = 2 << 30
 	// roomBytes is what a full disk has left: the system counts in pages.
 	roomBytes = 16 << 10
+	// breakOffEvery is how often a killed process is freed from the writes that it waits for.
+	breakOffEvery = 20 * time.Millisecond
 	// stopWithin is how long a member that is asked to stop may take.
 	stopWithin = 30 * time.Second
 )
@@ -126,7 +128,15 @@ func (m *Member) Kill() error {
 	if err := m.process.signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	<-m.process.ended
+	ticker := time.NewTicker(breakOffEvery)
+	defer ticker.Stop()
+	for m.process.running() {
+		m.disk.BreakOff()
+		select {
+		case <-m.process.ended:
+		case <-ticker.C:
+		}
+	}
 	m.paused = false
 	return nil
 }

@@ -28,7 +28,7 @@ const requestBytesMax = 1 << 20
 // New makes a disk of a size in a folder, which must not exist yet. One that is not held passes nothing through this program, and cannot be
 // slowed or stalled.
 func New(dir string, bytes int64, held bool) (*Disk, error) {
-	d := &Disk{size: bytes, device: filepath.Join(dir, "device"), path: filepath.Join(dir, "device"), gate: newGate()}
+	d := &Disk{size: bytes, device: filepath.Join(dir, "device"), path: filepath.Join(dir, "device"), gate: &gate{}}
 	if err := os.MkdirAll(d.device, 0o755); err != nil {
 		return nil, err
 	}
@@ -93,13 +93,16 @@ func (d *Disk) Fill(room int64) error {
 func (d *Disk) Free() error { return sandbox.Resize(d.device, d.size) }
 
 // Stall has every write and sync wait until Resume.
-func (d *Disk) Stall() { d.gate.shut() }
+func (d *Disk) Stall() { d.gate.close() }
 
 // Slow has every write and sync take so much longer, until Resume.
 func (d *Disk) Slow(by time.Duration) { d.gate.delay(by) }
 
 // Resume undoes Stall and Slow.
 func (d *Disk) Resume() { d.gate.open() }
+
+// BreakOff has the writes fail that wait for the end of a stall, so that a process which was killed amid one can end.
+func (d *Disk) BreakOff() { d.gate.breakOff() }
 
 // Close gives the disk back once all that use it have ended.
 func (d *Disk) Close() error {

@@ -9,34 +9,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Goal: what passes a gate waits as long as the gate is shut, or as long as it delays, and no longer when the caller ends. Method: a fake
+// Goal: what passes a gate waits as long as the gate is shut, or as long as it delays, and fails when it is broken off. Method: a fake
 // clock.
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := &gate{}
 		begin := time.Now()
-		pass := func() time.Duration {
-			require.Equal(t, fuse.OK, g.pass(nil))
+		pass := func(status fuse.Status) time.Duration {
+			require.Equal(t, status, g.pass())
 			return time.Since(begin)
 		}
-		require.Zero(t, pass())
+		require.Zero(t, pass(fuse.OK))
 
-		g.shut()
-		g.shut()
+		g.close()
+		g.close()
 		time.AfterFunc(time.Second, g.open)
-		require.Equal(t, time.Second, pass())
+		require.Equal(t, time.Second, pass(fuse.OK))
 
 		g.delay(time.Minute)
-		require.Equal(t, time.Minute+time.Second, pass())
+		require.Equal(t, time.Minute+time.Second, pass(fuse.OK))
 		g.open()
-		require.Equal(t, time.Minute+time.Second, pass())
+		require.Equal(t, time.Minute+time.Second, pass(fuse.OK))
 
-		for _, hold := range []func(){g.shut, func() { g.open(); g.delay(time.Minute) }} {
-			hold()
-			cancel := make(chan struct{})
-			time.AfterFunc(time.Second, func() { close(cancel) })
-			require.Equal(t, fuse.EINTR, g.pass(cancel))
-		}
-		require.Equal(t, time.Minute+3*time.Second, time.Since(begin))
+		g.close()
+		time.AfterFunc(time.Second, g.breakOff)
+		time.AfterFunc(2*time.Second, g.open)
+		require.Equal(t, time.Minute+2*time.Second, pass(fuse.EIO))
+		require.Equal(t, time.Minute+3*time.Second, pass(fuse.OK), "it is still shut")
 	})
 }
