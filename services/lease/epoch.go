@@ -74,11 +74,13 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool)
 // hold works under an epoch until ctx ends, another holder takes over (errFenced), or the outcome of something
 // proposed under it is unknown.
 func (s *Service) hold(ctx context.Context, epoch uint64) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
 	s.mu.Lock()
-	s.mu.end = end
+	if s.mu.role != acquiring {
+		s.mu.Unlock()
+		return errSteppedDown
+	}
 	s.turnLocked(holding)
+	s.mu.held = epoch
 	s.mu.Unlock()
 
 	g, gctx := errgroup.WithContext(ctx)
@@ -86,7 +88,7 @@ func (s *Service) hold(ctx context.Context, epoch uint64) error {
 	g.Go(func() error { return s.checkpoint(gctx, epoch) })
 	g.Go(func() error { return s.reconcile(gctx) })
 	err := g.Wait()
-	if cause := context.Cause(ctx); errors.Is(cause, errFenced) || errors.Is(err, problem.ErrStaleEpoch) {
+	if errors.Is(err, problem.ErrStaleEpoch) {
 		return errFenced
 	}
 	return err

@@ -82,6 +82,49 @@ func TestPromiseOfReplacedHolderHolds(t *testing.T) {
 	})
 }
 
+// One that was told to step down must not take the leases back because the outcome of something is unknown: the next
+// holder may have acquired no epoch yet, so that nothing else shows that they are another's. Step down amid a revoke, and
+// amid an acquisition.
+func TestSteppedDownHolderAcquiresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 5)
+		stepDownAt := func(kind func(*command) bool) {
+			f.set(func(h *hooks) {
+				h.before = func(_ context.Context, c *command) error {
+					if kind(c) {
+						s.StepDown()
+						return problem.ErrTimeout
+					}
+					return nil
+				}
+			})
+		}
+		stepDownAt(isRevoke)
+		elapse(time.Minute)
+		require.False(t, s.Active())
+		require.Equal(t, 1, f.entries(isAcquire))
+		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
+		require.ErrorIs(t, err, problem.ErrNoLeader)
+
+		stepDownAt(isAcquire)
+		s.TakeOver()
+		elapse(time.Minute)
+		require.False(t, s.Active())
+		require.Equal(t, 1, f.entries(isAcquire))
+
+		f.set(func(h *hooks) { h.before = nil })
+		s.TakeOver()
+		s.StepDown()
+		elapse(time.Minute)
+		require.Equal(t, 1, f.entries(isAcquire), "a wish that was taken back")
+		s.TakeOver()
+		elapse(time.Second)
+		require.True(t, s.Active())
+	})
+}
+
 // A standby must acquire nothing until it is told to. Start one, tell it.
 func TestStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

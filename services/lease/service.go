@@ -28,6 +28,9 @@ const (
 // errFenced ends a hold because another holder has acquired a newer epoch.
 var errFenced = errors.New("another holder has acquired a newer lease epoch")
 
+// errSteppedDown ends a hold, or the acquisition of one, because StepDown was called.
+var errSteppedDown = errors.New("this lease service was told to step down")
+
 // Service counts leases down. Its methods may be called concurrently, also before Run, and then wait for it.
 //
 // Requests fail with problem.ErrNoLeader while the service is passive, with problem.ErrLeaderChanged when it became so
@@ -53,7 +56,9 @@ type Service struct {
 		turned chan struct{}
 		// epoch is the newest that this service acquired.
 		epoch uint64
-		// end ends the hold of epoch.
+		// held is the epoch whose leases the table holds, 0 when the table is worthless.
+		held uint64
+		// end ends the hold of epoch, or its acquisition.
 		end context.CancelCauseFunc
 		// confirmed is the latest moment at which epoch was certainly the newest.
 		confirmed instant
@@ -91,40 +96,79 @@ func New(cfg Config) (*Service, error) {
 // stays, passive, until TakeOver. It must be called once.
 func (s *Service) Run(ctx context.Context) error {
 	defer s.turn(stopped)
-	// newest is the epoch whose leases the table holds, 0 when the table is worthless.
-	newest := uint64(0)
 	for ctx.Err() == nil {
 		if s.role() == passive {
-			newest = 0
 			select {
 			case <-s.takeOver:
-				s.turn(acquiring)
 			case <-ctx.Done():
 			}
 			continue
 		}
-		epoch, err := s.acquire(ctx, newest)
-		if err == nil {
-			newest = epoch
-			err = s.hold(ctx, epoch)
+		epoch, err := s.serve(ctx)
+		if ctx.Err() != nil {
+			break
 		}
 		switch {
-		case ctx.Err() != nil:
+		case errors.Is(err, errSteppedDown):
+			s.log.Info("the leases are counted down elsewhere; standing by", slog.Uint64("epoch", epoch))
 		case errors.Is(err, errFenced):
-			s.log.Warn("another lease holder took over; standing by", slog.Uint64("epoch", newest))
+			s.log.Warn("another lease holder took over; standing by", slog.Uint64("epoch", epoch))
 			s.turn(passive)
 		default:
 			// Something proposed under the epoch may or may not take effect, now or later. The next epoch settles it.
 			s.log.Warn("lease epoch is given up for a new one", slog.Uint64("epoch", epoch), slog.Any("error", err))
-			s.turn(acquiring)
+			s.again()
 		}
 	}
 	return nil
 }
 
+// serve acquires an epoch and works under it, until ctx ends, another holder takes over (errFenced), StepDown is called
+// (errSteppedDown), or the outcome of something is unknown. It returns the last epoch that it held.
+func (s *Service) serve(ctx context.Context) (epoch uint64, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s.mu.Lock()
+	held := s.mu.held
+	if s.mu.role != acquiring {
+		s.mu.Unlock()
+		return held, errSteppedDown
+	}
+	s.mu.end = end
+	s.mu.Unlock()
+	epoch, err = s.acquire(ctx, held)
+	if err == nil {
+		err = s.hold(ctx, epoch)
+	}
+	for _, cause := range []error{errSteppedDown, errFenced} {
+		if errors.Is(context.Cause(ctx), cause) {
+			err = cause
+		}
+	}
+	return max(epoch, held), err
+}
+
+// StepDown makes the service stand by until the next TakeOver. It is for who knows that the leases should be counted down
+// elsewhere: otherwise this service would acquire a new epoch when the outcome of something is unknown, and take the leases
+// away from the next holder if that has acquired none yet.
+func (s *Service) StepDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.role != acquiring && s.mu.role != holding {
+		return
+	}
+	s.turnLocked(passive)
+	if s.mu.end != nil {
+		s.mu.end(errSteppedDown)
+	}
+}
+
 // TakeOver makes a passive service acquire the epoch, whoever holds it. It does nothing to one that is not passive.
 func (s *Service) TakeOver() {
-	if s.role() == passive {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.role == passive {
+		s.turnLocked(acquiring)
 		wake(s.takeOver)
 	}
 }
@@ -153,6 +197,15 @@ func (s *Service) turn(to role) {
 	s.turnLocked(to)
 }
 
+// again makes a holder acquire an epoch, unless it has stepped down meanwhile.
+func (s *Service) again() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.role == holding {
+		s.turnLocked(acquiring)
+	}
+}
+
 func (s *Service) turnLocked(to role) {
 	if s.mu.role == to || s.mu.role == stopped {
 		return
@@ -160,6 +213,7 @@ func (s *Service) turnLocked(to role) {
 	s.mu.role = to
 	if to == passive || to == stopped {
 		s.mu.table.clear()
+		s.mu.held = 0
 	}
 	close(s.mu.turned)
 	s.mu.turned = make(chan struct{})

@@ -22,16 +22,21 @@ import (
 // leaderRetry is how soon what only the leader can do is tried again while leadership moves.
 const leaderRetry = 100 * time.Millisecond
 
-// followLeadership lets the leases be counted down where the leader is: a member that becomes leader takes them over,
-// and the epoch keeps the one before from expiring any.
-func (p *parts) followLeadership(ctx context.Context) error {
+// followLeadership lets the leases be counted down where the leader is: a member that becomes leader takes them over, and
+// again if it loses them while it leads; one that is leader no more leaves them alone. Between two of these the epoch
+// keeps the one that is late from expiring any.
+func followLeadership(ctx context.Context, member leaderOf, leases *lease.Service) error {
 	for {
-		leader, changed := p.member.Leader()
-		if leader == p.member.MemberID() {
-			p.lease.TakeOver()
+		_, _, turned := leases.Standing()
+		leader, changed := member.Leader()
+		if leader == member.MemberID() {
+			leases.TakeOver()
+		} else {
+			leases.StepDown()
 		}
 		select {
 		case <-changed:
+		case <-turned:
 		case <-ctx.Done():
 			return nil
 		}

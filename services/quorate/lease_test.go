@@ -1,7 +1,8 @@
-package quorate_test
+package quorate
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -15,8 +16,8 @@ import (
 	"github.com/quoratedb/quorate/services/lease"
 )
 
-// member runs a cluster of one, without a server around it.
-func member(t *testing.T) *consensus.Member {
+// openStore runs a cluster of one, without a server around it.
+func openStore(t *testing.T) *consensus.Member {
 	t.Helper()
 	m, err := consensus.New(consensus.Config{
 		DataDir: t.TempDir(), Name: "alone", ClusterID: 0xc1, MemberID: 0xa1,
@@ -78,7 +79,7 @@ func (f *frozen) Propose(ctx context.Context, r *consensusv1.ProposeRequest) (*c
 func TestWokenHolderRevokesNoLiveLease(t *testing.T) {
 	const ttl = 3 // seconds, in which a busy machine gets from one keep-alive to the next
 	ctx := t.Context()
-	store := member(t)
+	store := openStore(t)
 	asleep := &frozen{Member: store, about: make(chan struct{}), woken: make(chan struct{}), outcome: make(chan error, 16)}
 	old := holder(t, asleep, "old")
 	granted, err := old.Grant(ctx, &leasev1.GrantRequest{Ttl: ttl})
@@ -107,12 +108,56 @@ func TestWokenHolderRevokesNoLiveLease(t *testing.T) {
 	require.ErrorIs(t, err, problem.ErrNoLeader, "the one that woke up has stepped down")
 }
 
+// Goal: a leader never goes without the leases that all requests are sent to it for (grants timed out until the next election, after a
+// frozen leader had woken up). Method: an acquisition that comes late takes them from a leader; then leadership moves away and back.
+func TestLeaderTakesTheLeasesBack(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	store, leads := openStore(t), newLeadership(1)
+	ours, err := lease.New(lease.Config{Consensus: store, Holder: "ours", Standby: true})
+	require.NoError(t, err)
+	running(t, ours.Run)
+	running(t, func(ctx context.Context) error { return followLeadership(ctx, leads, ours) })
+	// grant returns the epoch under which it was done.
+	grant := func() uint64 {
+		t.Helper()
+		for {
+			_, err := ours.Grant(ctx, &leasev1.GrantRequest{Ttl: 60})
+			if err == nil {
+				epoch, _, _ := ours.Standing()
+				return epoch
+			}
+			require.NoError(t, ctx.Err())
+			require.True(t, errors.Is(err, problem.ErrNoLeader) || errors.Is(err, problem.ErrLeaderChanged), err)
+		}
+	}
+	epoch := grant()
+	_, err = store.Propose(ctx, &consensusv1.ProposeRequest{Command: &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
+		LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: "late"},
+	}}})
+	require.NoError(t, err)
+	for grant() < epoch+2 { // for a moment it may not know
+	}
+
+	leads.set(2)
+	for active := true; active; {
+		var changed <-chan struct{}
+		if _, active, changed = ours.Standing(); active {
+			<-changed
+		}
+	}
+	_, err = ours.Grant(ctx, &leasev1.GrantRequest{Ttl: 60})
+	require.ErrorIs(t, err, problem.ErrNoLeader)
+	leads.set(1)
+	grant()
+}
+
 // Goal: a day-long lease that nobody renews does not get its day again from the next holder, but one that was renewed since does.
 // Method: a second holder on a real store, once the first one has recorded what is left.
 func TestNextHolderGoesOnFromTheCheckpoint(t *testing.T) {
 	const day = 24 * 3600
 	ctx := t.Context()
-	store := member(t)
+	store := openStore(t)
 	first := holder(t, store, "first")
 	var ids []int64
 	for range 2 {

@@ -106,7 +106,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
 	services.Start("watch", p.watch.Run)
 	services.Start("lease", p.lease.Run)
-	services.Start("leadership", p.followLeadership)
+	services.Start("leadership", func(ctx context.Context) error { return followLeadership(ctx, p.member, p.lease) })
 	services.Start("api", p.api.Run)
 	return nil
 }
