@@ -57,7 +57,7 @@ func newClientHandler(
 func newV2(cfg Config, watched *calls.Calls) http.Handler {
 	return v2.New(v2.Config{
 		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Logger: cfg.Logger,
-		Ending: watched.Ending(), RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
+		Ending: watched.Ending(), Follow: watched.FollowState, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
 	})
 }
 

@@ -30,6 +30,9 @@ type applier struct {
 	// finished and confState are what the batch that is being applied did to the membership.
 	finished  []finishedChange
 	confState *raftpb.ConfState
+	// alarmed is set when the batch changes alarms, and audit is told of it.
+	alarmed bool
+	audit   *audit
 
 	// installs takes requests to replace the state, replace does it.
 	installs chan chan<- error
@@ -149,6 +152,10 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 		a.confState = nil
 		a.reads.advance(last.GetIndex())
 	}
+	if a.alarmed {
+		a.alarmed = false
+		nudge(a.audit.kick)
+	}
 	// Announce before answering: whoever has its answer finds its revision in the feed.
 	a.feed.Announce(commits)
 	for _, answer := range answers {
@@ -219,6 +226,7 @@ func (a *applier) applyCommand(batch *mvcc.Batch, command *consensusv1.Command) 
 			Result:   &consensusv1.Result_Publish{Publish: &consensusv1.PublishResult{}},
 		}, nil, nil
 	}
+	a.alarmed = a.alarmed || command.GetAlarm() != nil
 	return batch.Apply(command)
 }
 

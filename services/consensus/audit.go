@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type audit struct {
 
 	// What follows belongs to the goroutine of auditState.
 
+	// trusted is what others were told of it.
+	trusted bool
 	// disputed is since when there is a difference without a majority, zero if there is none.
 	disputed time.Time
 	// told is what was logged last about a difference.
@@ -57,6 +60,7 @@ type audit struct {
 
 func newAudit() *audit {
 	return &audit{
+		trusted:  true,
 		caughtUp: make(chan struct{}), compared: make(chan struct{}), verified: make(chan struct{}),
 		kick: make(chan struct{}, 1), replaced: make(chan struct{}, 1),
 	}
@@ -156,6 +160,10 @@ func (m *Member) auditState(ctx context.Context) error {
 	ticker := m.cfg.Clock.NewTicker(auditInterval)
 	defer ticker.Stop()
 	for {
+		if trusted := m.trusted() == nil; trusted != m.audit.trusted {
+			m.audit.trusted = trusted
+			m.replica.leadership.announce()
+		}
 		_, leaderChanged := m.Leader()
 		m.stepAside(ctx)
 		select {
@@ -240,8 +248,13 @@ func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64,
 	for _, d := range differences {
 		found := d.odd(raft.None)
 		if slices.Contains(found, m.cfg.MemberID) {
-			m.condemnStateOf(state, m.tell(d, "it differs from a majority"))
+			if m.audit.condemned.Load() == nil {
+				m.condemnStateOf(state, m.tell(d, "it differs from a majority"))
+			}
 			return
+		}
+		if slices.ContainsFunc(found, func(id uint64) bool { return !m.store().Corrupt(id) }) {
+			m.tell(d, "some differ from a majority")
 		}
 		odd = append(odd, found...)
 	}
@@ -283,22 +296,21 @@ func (m *Member) disputeOf(differences []difference, odd []uint64) *difference {
 	return nil
 }
 
-// tell logs a difference, unless that was the last one logged, and returns it as text.
+// tell logs a difference, unless the last one logged was between the same members, and returns it as text.
 func (m *Member) tell(d difference, what string) string {
-	text := fmt.Sprintf("%s at log index %d: these have equal states:", what, d.index)
+	var sides []string
 	for _, side := range d.sides {
-		text += " ["
-		for i, id := range side {
-			if i > 0 {
-				text += " "
-			}
-			text += memberID(id)
+		var ids []string
+		for _, id := range side {
+			ids = append(ids, memberID(id))
 		}
-		text += "]"
+		sides = append(sides, strings.Join(ids, " and "))
 	}
+	slices.Sort(sides)
+	text := what + ": " + strings.Join(sides, " against ")
 	if m.audit.told != text {
 		m.audit.told = text
-		m.log.Error("members have different states", "found", text)
+		m.log.Error("members have different states", "found", text, "index", d.index)
 	}
-	return text
+	return fmt.Sprintf("%s, at log index %d", text, d.index)
 }

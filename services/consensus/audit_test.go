@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -248,4 +249,39 @@ func TestSoleMemberFindsDamage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	requireRefuses(t, m)
+}
+
+// A member that got another's state in place of its own is believed again once its alarm is lowered, and not accused anew.
+func TestANewStateIsBelieved(t *testing.T) {
+	net, members := cluster(t, 3)
+	members[0].mustPut(t, "key", "right")
+	leader := leaderOf(t, members)
+	odd := members[0]
+	if odd == leader {
+		odd = members[1]
+	}
+	odd.diverge(t, "key", "wrong")
+	awaitCorrupt(t, leader, odd.MemberID())
+	requireRefuses(t, odd)
+
+	net.isolate(odd.MemberID(), true)
+	writeUntilAcknowledged(t, leader, "key", "newer")
+	net.ship(&raftpb.Message{
+		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.term()),
+	}, odd)
+	require.Nil(t, odd.audit.condemned.Load())
+	requireRefuses(t, odd) // the alarm came with the state, and needs no leader to be heard
+	net.isolate(odd.MemberID(), false)
+	_, err := leader.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
+		Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{Alarm: &consensusv1.Alarm{}, Disarm: true}},
+	}})
+	require.NoError(t, err)
+	_, err = odd.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{}) // by then it has heard
+	require.NoError(t, err)
+	require.Equal(t, "newer", odd.get(t, "key"))
+	for lowered := odd.applier.applied.Load(); odd.audit.agreed.Load() < lowered; {
+		writeUntilAcknowledged(t, leader, "meanwhile", "served")
+	}
+	require.Equal(t, "newer", odd.get(t, "key"))
+	require.Empty(t, leader.store().Alarms())
 }

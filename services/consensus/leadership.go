@@ -11,7 +11,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// leadership tells who leads, and wakes those who wait for it to change. The replica moves it.
+// leadership tells who leads, and wakes those who wait for it, or for the member's standing, to change. The replica moves it.
 type leadership struct {
 	mu struct {
 		sync.Mutex
@@ -43,6 +43,23 @@ func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.leader, l.mu.changed
+}
+
+// announce wakes those who wait for a change.
+func (l *leadership) announce() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.mu.changed)
+	l.mu.changed = make(chan struct{})
+}
+
+// Standing is Leader for those who look for a member that serves: one whose state is corrupt knows no leader.
+func (m *Member) Standing() (leader uint64, changed <-chan struct{}) {
+	leader, changed = m.Leader()
+	if m.trusted() != nil {
+		leader = raft.None
+	}
+	return leader, changed
 }
 
 // HandOver gives leadership to the voter that is furthest along, if this member leads, so that the cluster need not

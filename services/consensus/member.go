@@ -139,6 +139,7 @@ func (m *Member) assemble() error {
 		deliver:     m.replica.deliver,
 		confChanges: m.replica.confChanges,
 		changes:     m.changes,
+		audit:       m.audit,
 		termAtOpen:  hardState.GetTerm(),
 		current:     make(chan struct{}),
 	}

@@ -88,6 +88,9 @@ func (m *Member) awaitSeen(ctx context.Context, req stale) error {
 
 // readData is read for what clients stored: it is refused while the member is not to be believed.
 func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
+	if err := m.trusted(); err != nil {
+		return fmt.Errorf("read: %w", err) // no leader is needed to know
+	}
 	return m.read(ctx, serializable, func() error {
 		if err := m.trusted(); err != nil {
 			return fmt.Errorf("read: %w", err)

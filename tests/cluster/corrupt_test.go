@@ -102,6 +102,7 @@ func TestDamagedMemberIsFoundAtStart(t *testing.T) {
 
 	damage(t, odd.DataDir(), "key")
 	require.NoError(t, odd.Start(ctx))
+	ctx = harness.Context(t)
 	require.Equal(t, oddID, awaitAlarm(ctx, t, client))
 	_, err = oddClient.Get(ctx, "key", clientv3.WithSerializable())
 	require.ErrorIs(t, err, rpctypes.ErrCorrupt)
@@ -123,6 +124,7 @@ func TestDamagedMemberIsFoundAtStart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, oddID, awaitAlarm(ctx, t, client), "it is still odd")
 
+	ctx = harness.Context(t)
 	// As with etcd, members change only after all have been connected for some seconds.
 	for err = rpctypes.ErrUnhealthy; errors.Is(err, rpctypes.ErrUnhealthy); {
 		_, err = client.MemberRemove(ctx, oddID)

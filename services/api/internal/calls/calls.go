@@ -67,6 +67,12 @@ func (c *Calls) Method(full string) *Method {
 // Ending ends when End is called, for what is like a stream but none of gRPC's.
 func (c *Calls) Ending() context.Context { return c.streams }
 
+// FollowState has end called when the state turns out corrupt, for what is like a watch but none of gRPC's. The returned
+// function must be called when it has ended.
+func (c *Calls) FollowState(end context.CancelCauseFunc) (unfollow func()) {
+	return c.leader.Follow(context.Background(), true, end)
+}
+
 // End makes the contexts of all streams, also of those to come, end.
 func (c *Calls) End() {
 	c.ending.Store(true)

@@ -25,6 +25,8 @@ type fakeStore struct {
 	status   *consensusv1.StatusResponse
 	members  []*consensusv1.Member
 	change   error // of members
+	// becomesCorrupt is as soon as somebody waits; unfollowed is set when nobody does any more.
+	becomesCorrupt, unfollowed bool
 }
 
 func (f *fakeStore) Propose(ctx context.Context, r *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
@@ -100,6 +102,12 @@ func newServer(store *fakeStore, watch *fakeWatch, ending context.Context) *Serv
 	}
 	return New(Config{
 		Consensus: store, Tree: store, Watch: watch, Logger: slog.New(slog.DiscardHandler), Ending: ending,
+		Follow: func(end context.CancelCauseFunc) func() {
+			if store.becomesCorrupt {
+				end(errors.New("corrupt"))
+			}
+			return func() { store.unfollowed = true }
+		},
 		RequestTimeout: time.Second, RequestBytesMax: 100, Now: func() time.Time { return now },
 	})
 }

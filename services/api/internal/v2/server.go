@@ -29,6 +29,8 @@ type Config struct {
 	Logger    *slog.Logger
 	// Ending ends when the server stops: waiting answers end with it.
 	Ending context.Context
+	// Follow has end called when the member cannot tell of events any more. The returned function ends that.
+	Follow func(end context.CancelCauseFunc) (unfollow func())
 	// RequestTimeout bounds everything but waiting for events.
 	RequestTimeout time.Duration
 	// RequestBytesMax bounds a path and its value together.

@@ -155,6 +155,20 @@ func TestWatchAsksForTheRange(t *testing.T) {
 	}
 }
 
+// A member whose state is corrupt refuses to wait, and ends the waits that there are.
+func TestNobodyWaitsOnACorruptState(t *testing.T) {
+	store := &fakeStore{position: &consensusv1.PositionResponse{Corrupt: true}}
+	w := ask(t, newServer(store, &fakeWatch{}, t.Context()), "GET", "/v2/keys/a?wait=true", "")
+	require.Equal(t, 500, w.Code)
+	require.Contains(t, w.Body.String(), "etcdserver: corrupt cluster")
+
+	store = &fakeStore{becomesCorrupt: true}
+	w = ask(t, newServer(store, &fakeWatch{}, t.Context()), "GET", "/v2/keys/a?wait=true", "")
+	require.Equal(t, 200, w.Code)
+	require.Empty(t, w.Body.String())
+	require.True(t, store.unfollowed)
+}
+
 // A wait is over with the first event that concerns it, and with the end of its history; a stream goes on to the next.
 func TestWatchAnswers(t *testing.T) {
 	put := func(key string, revision int64) *consensusv1.Event {

@@ -10,20 +10,26 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // watch answers with the first event at or after an index, or with all of them, as they happen.
 //
 // The headers go out before there is an event, so that a client knows from where it waits. A wait that has to end
-// without one, because the server stops or the history that it needs is compacted away meanwhile, ends with an empty
-// body: clients ask again.
+// without one, because the server stops, its state turns out corrupt, or the history that it needs is compacted away
+// meanwhile, ends with an empty body: clients ask again.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.Ending, cancel)()
+	ctx, stop := context.WithCancelCause(r.Context())
+	defer stop(nil)
+	defer context.AfterFunc(s.Ending, func() { stop(nil) })()
+	defer s.Follow(stop)()
 	position, err := s.Consensus.Position(ctx, &consensusv1.PositionRequest{})
 	if err != nil {
 		s.internal(ctx, w, err)
+		return
+	}
+	if position.GetCorrupt() {
+		s.internal(ctx, w, problem.ErrCorrupt)
 		return
 	}
 	start := position.GetRevision() + 1

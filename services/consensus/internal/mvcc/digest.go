@@ -30,15 +30,15 @@ import (
 // The hashes are for accidents; they do not withstand somebody who wants a collision.
 
 // DigestInterval is how many log entries lie between two digests that all members can compare.
-const DigestInterval = 256
+const DigestInterval = 64
 
 // digestsKept is how many of them are at hand for members that are behind: more than a member falls behind between two
 // comparisons, some seconds.
-const digestsKept = 64
+const digestsKept = 256
 
 // DigestFormat names what is hashed, and how. Digests of different formats cannot be compared, not with what is on disk
 // either.
-const DigestFormat = 1
+const DigestFormat = 2
 
 // Digest is what a state hashes to at an index of the log.
 type Digest struct {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
@@ -73,7 +74,19 @@ func (*role) Open(n *node.Node) error {
 	n.Handle(consensusrpc.NewHandler(m))
 	n.Handle(consensusrpc.NewTreeHandler(m))
 	n.Check("linearizable_read", linearizable(m))
+	n.Check("data_corruption", uncorrupted(m))
 	return nil
+}
+
+// uncorrupted tells whether the member's state is to be believed.
+func uncorrupted(m *consensus.Member) func(context.Context) error {
+	return func(ctx context.Context) error {
+		position, err := m.Position(ctx, &consensusv1.PositionRequest{})
+		if err == nil && position.GetCorrupt() {
+			err = problem.ErrCorrupt
+		}
+		return err
+	}
 }
 
 // linearizable tells whether the member can answer for the whole cluster.
