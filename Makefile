@@ -33,7 +33,7 @@ images: ## Build a container image of each program, with its version and latest 
 	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(CURDIR)/bin/images/ $(IMAGES:%=./cmd/%)
 	@for image in $(IMAGES); do \
 		$(DOCKER_BUILD) --quiet --file deploy/Dockerfile --target $$image --build-arg VERSION='$(VERSION)' --build-arg REVISION="$$(git rev-parse HEAD)" \
-			--tag $$image:latest --tag $$image:'$(VERSION)' bin/images >/dev/null; \
+			--tag $$image:latest --tag $$image:'$(VERSION)' bin/images >bin/.images.log 2>&1 || { cat bin/.images.log; exit 1; }; \
 		docker image inspect --format '{{index .RepoTags 0}} {{.Size}} bytes' $$image:latest; \
 	done
 IMAGES := quorate quorate-consensus quorate-lease quorate-watch quorate-api quorate-stack

@@ -44,15 +44,26 @@ func TestPrometheusConfiguration(t *testing.T) {
 	c, err := config.Load(string(read(t, "deploy/prometheus/prometheus.yml")), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	require.Len(t, c.ScrapeConfigs, 4)
-	rules, errs := rulefmt.Parse(read(t, "deploy/prometheus/rules.yml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
-	require.Empty(t, errs)
-	require.NotEmpty(t, rules.Groups)
-	for _, group := range rules.Groups {
-		for _, rule := range group.Rules {
+	require.Equal(t, []string{"rules.yml", "rules-apart.yml"}, c.RuleFiles)
+	for _, file := range c.RuleFiles {
+		for _, rule := range rules(t, file) {
 			require.NotEmpty(t, rule.Annotations["summary"], rule.Alert)
 			require.NotEmpty(t, rule.Annotations["action"], "%s says nobody what to do", rule.Alert)
 		}
 	}
+}
+
+// rules are those of a file.
+func rules(t *testing.T, file string) []rulefmt.Rule {
+	t.Helper()
+	parsed, errs := rulefmt.Parse(read(t, "deploy/prometheus/"+file), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	require.Empty(t, errs)
+	var all []rulefmt.Rule
+	for _, group := range parsed.Groups {
+		all = append(all, group.Rules...)
+	}
+	require.NotEmpty(t, all)
+	return all
 }
 
 // dashboardExpressions are all queries of the dashboard.
@@ -79,24 +90,15 @@ func dashboardExpressions(t *testing.T) []string {
 	return all
 }
 
-// ruleExpressions are all conditions of the rules.
-func ruleExpressions(t *testing.T) []string {
-	t.Helper()
-	rules, errs := rulefmt.Parse(read(t, "deploy/prometheus/rules.yml"), false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
-	require.Empty(t, errs)
-	var all []string
-	for _, group := range rules.Groups {
-		for _, rule := range group.Rules {
-			all = append(all, rule.Expr)
-		}
-	}
-	return all
-}
-
-// Goal: rules and dashboards ask for metrics that there are. Method: run a member, have it serve a call of each kind, and look every name up in its metrics.
+// Goal: rules and dashboard ask for metrics that there are, also of a member in one process. Method: run one, have it serve a call of each kind, and
+// look every name up in its metrics. What only services apart have is looked up by make compose-test.
 func TestMetricsThatAreAskedForExist(t *testing.T) {
 	exported := scrape(t)
-	for _, expression := range append(ruleExpressions(t), dashboardExpressions(t)...) {
+	expressions := dashboardExpressions(t)
+	for _, rule := range rules(t, "rules.yml") {
+		expressions = append(expressions, rule.Expr)
+	}
+	for _, expression := range expressions {
 		for _, name := range names(t, expression) {
 			base := strings.TrimSuffix(name, "_bucket")
 			require.True(t, name == "up" || exported[base], "%s in %s", name, expression)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/quoratedb/quorate/tests/chaos/history"
@@ -34,6 +35,9 @@ var actions = []action{
 	{"disconnect", (*stack.Container).Disconnect, (*stack.Container).Connect},
 }
 
+// crash is done to one container of each kind, and undone by its restart policy.
+var crash = action{"crash", (*stack.Container).Crash, func(*stack.Container, context.Context) error { return nil }}
+
 // fault is one action on one container.
 type fault struct {
 	action
@@ -52,8 +56,14 @@ type injected struct {
 // plan is every action on every container whose name together match, in an order that the seed shuffles.
 func plan(containers []*stack.Container, only *regexp.Regexp, random *rand.Rand) []fault {
 	var faults []fault
+	crashed := map[string]bool{}
 	for _, c := range containers {
-		for _, a := range actions {
+		all := actions
+		if k := kind(c.Service); !crashed[k] {
+			crashed[k] = true
+			all = append([]action{crash}, actions...)
+		}
+		for _, a := range all {
 			if only.MatchString(a.name + " " + c.Service) {
 				faults = append(faults, fault{a, c})
 			}
@@ -62,6 +72,9 @@ func plan(containers []*stack.Container, only *regexp.Regexp, random *rand.Rand)
 	random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	return faults
 }
+
+// kind is what services that differ by a number have in common.
+func kind(service string) string { return strings.TrimRight(service, "-0123456789") }
 
 // breaker does faults one after the other.
 type breaker struct {

@@ -96,10 +96,10 @@ func longest(times []time.Duration, begin, end time.Duration) time.Duration {
 
 // table writes the outages of all faults, the worst of each kind of container.
 func table(w io.Writer, faults []injected, m moments) {
-	type kind struct{ fault, service string }
-	worst, times := map[kind]outage{}, map[kind]int{}
+	type row struct{ fault, service string }
+	worst, times := map[row]outage{}, map[row]int{}
 	for _, f := range faults {
-		k := kind{f.name, strings.TrimRight(f.service, "-0123456789")}
+		k := row{f.name, kind(f.service)}
 		o, seen := m.of(f), worst[k]
 		worst[k] = outage{
 			max(o.write, seen.write), max(o.read, seen.read), max(o.renewal, seen.renewal),
@@ -107,12 +107,12 @@ func table(w io.Writer, faults []injected, m moments) {
 		}
 		times[k]++
 	}
-	kinds := slices.SortedFunc(maps.Keys(worst), func(a, b kind) int {
+	rows := slices.SortedFunc(maps.Keys(worst), func(a, b row) int {
 		return cmp.Or(strings.Compare(a.service, b.service), strings.Compare(a.fault, b.fault))
 	})
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "  container\tfault\ttimes\tno write\tno read\tno keep-alive\tevents late by\tall well after")
-	for _, k := range kinds {
+	for _, k := range rows {
 		o := worst[k]
 		fmt.Fprintf(out, "  %s\t%s\t%d\t%.1f s\t%.1f s\t%.1f s\t%.1f s\t%.1f s\n", k.service, k.fault, times[k],
 			o.write.Seconds(), o.read.Seconds(), o.renewal.Seconds(), o.event.Seconds(), o.whole.Seconds())

@@ -44,6 +44,9 @@ func chaos(ctx context.Context, s *stack.Stack, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := monitored(ctx, containers); err != nil {
+		return err
+	}
 	begin := time.Now()
 	work, err := workload.New(workload.Config{Dial: harness.Dial, Endpoints: entrances, Seed: o.seed, Begin: begin})
 	if err != nil {
@@ -155,11 +158,7 @@ func report(ctx context.Context, b *breaker, record *workload.Record, states []h
 	})
 	var died []error
 	for _, c := range b.containers {
-		restarts, err := c.Restarts(ctx)
-		if err == nil && restarts > 0 {
-			err = fmt.Errorf("%s ended by itself %d times", c.Name, restarts)
-		}
-		died = append(died, err)
+		died = append(died, c.Ended(ctx))
 	}
 	if !good {
 		died = append(died, errWrong)

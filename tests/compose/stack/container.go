@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Container is one container of a stack. Only one goroutine may change it at a time.
@@ -19,6 +20,8 @@ type Container struct {
 	attached map[string][]string
 	// check is the command that its health check runs, none if it has none.
 	check []string
+	// crashes is how often Crash was called.
+	crashes int
 }
 
 // detail is what the engine tells of a container.
@@ -27,6 +30,7 @@ type detail struct {
 	RestartCount int
 	State        struct {
 		Status    string
+		Pid       int
 		OOMKilled bool
 	}
 	Config struct {
@@ -85,6 +89,19 @@ func (c *Container) Address(ctx context.Context, network string) (string, error)
 // Kill ends the container's process as a crash does. It stays so until Start.
 func (c *Container) Kill(ctx context.Context) error { return c.do(ctx, "kill") }
 
+// Crash ends the container's process from outside of the engine, which then starts it anew by its restart policy. It needs root on the engine's host.
+func (c *Container) Crash(ctx context.Context) error {
+	d, err := c.detail(ctx)
+	if err != nil {
+		return err
+	}
+	if d.State.Pid <= 1 {
+		return fmt.Errorf("%s has no process", c.Name)
+	}
+	c.crashes++
+	return syscall.Kill(d.State.Pid, syscall.SIGKILL)
+}
+
 // Start starts a container that was killed.
 func (c *Container) Start(ctx context.Context) error { return c.do(ctx, "start") }
 
@@ -136,17 +153,19 @@ func (c *Container) Healthy(ctx context.Context) error {
 	return nil
 }
 
-// Restarts is how often the engine had to start the container anew, because its process ended by itself.
-func (c *Container) Restarts(ctx context.Context) (int, error) {
+// Ended says that the container's process has ended though nobody had it end. The engine counts restarts by policy since the container was last started by
+// hand, so that this may overlook some, and never blames one that was killed.
+func (c *Container) Ended(ctx context.Context) error {
 	d, err := c.detail(ctx)
-	if err != nil {
-		return 0, err
+	switch {
+	case err != nil:
+		return err
+	case d.State.OOMKilled:
+		return fmt.Errorf("%s has been killed for want of memory", c.Name)
+	case d.State.Status != "running":
+		return errors.New(c.Name + " is " + d.State.Status)
+	case d.RestartCount > c.crashes:
+		return fmt.Errorf("%s has ended by itself: it was restarted %d times, %d of them for a crash of the test's", c.Name, d.RestartCount, c.crashes)
 	}
-	if d.State.OOMKilled {
-		return d.RestartCount, fmt.Errorf("%s has been killed for want of memory", c.Name)
-	}
-	if d.State.Status != "running" {
-		return d.RestartCount, errors.New(c.Name + " is " + d.State.Status)
-	}
-	return d.RestartCount, nil
+	return nil
 }
