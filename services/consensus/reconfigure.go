@@ -61,6 +61,7 @@ func (w *changeWaiters) forget(id uint64) {
 func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
 		if err := m.mayAdd(req.GetIsLearner()); err != nil {
+			m.explain("add", 0, err)
 			return nil, fmt.Errorf("add a member: %w", err)
 		}
 	}
@@ -80,6 +81,7 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
 		if err := m.mayRemove(req.GetId()); err != nil {
+			m.explain("remove", req.GetId(), err)
 			return nil, fmt.Errorf("remove member %s: %w", memberID(req.GetId()), err)
 		}
 	}
@@ -102,6 +104,7 @@ func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMember
 // ErrNotLearner, ErrLearnerNotReady while it is behind, and ErrNotEnoughStarted with the strict check.
 func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	if err := m.mayPromote(ctx, req.GetId()); err != nil {
+		m.explain("promote", req.GetId(), err)
 		return nil, fmt.Errorf("promote member %s: %w", memberID(req.GetId()), err)
 	}
 	if err := m.reconfigure(ctx, raftpb.ConfChangeAddNode, &consensusv1.Member{Id: req.GetId()}); err != nil {

@@ -27,6 +27,7 @@ type parts struct {
 	log      *slog.Logger
 	closeLog func() error
 	metrics  *prometheus.Registry
+	promote  bool // Config.PromoteWhenCaughtUp
 
 	clients *clients.Side
 	peers   *member.Peers
@@ -39,7 +40,7 @@ type parts struct {
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
 // listeners, then data. If one fails, what was opened is closed.
 func open(ctx context.Context, c Config) (*parts, error) {
-	p := &parts{name: c.Name, dataDir: c.Directory()}
+	p := &parts{name: c.Name, dataDir: c.Directory(), promote: c.PromoteWhenCaughtUp}
 	if err := p.open(ctx, c); err != nil {
 		return nil, errors.Join(err, p.close())
 	}

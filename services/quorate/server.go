@@ -83,7 +83,7 @@ func (s *Server) run(ctx context.Context) error {
 }
 
 // servicesCount is how many services bringUp starts.
-const servicesCount = 7
+const servicesCount = 8
 
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
@@ -108,6 +108,9 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	services.Start("lease", p.lease.Run)
 	services.Start("leadership", func(ctx context.Context) error { return followLeadership(ctx, p.member, p.lease) })
 	services.Start("api", p.api.Run)
+	if p.promote {
+		services.Start("promotion", func(ctx context.Context) error { return p.peers.PromoteWhenCaughtUp(ctx, p.member, p.log) })
+	}
 	return nil
 }
 

@@ -47,6 +47,8 @@ type Config struct {
 	Resolver         *net.Resolver
 	// Discovery is where the founding members meet, unless it is empty.
 	Discovery Discovery
+	// PromoteWhenCaughtUp has a member that was added as a learner become a voter by itself. It means nothing to a voter.
+	PromoteWhenCaughtUp bool
 	// ForceNewCluster makes the member the only one of its cluster, once, where DataDir holds one: the way back when most
 	// members are lost for good. Its data stays; the others must be added anew.
 	ForceNewCluster bool

@@ -32,7 +32,7 @@ func (*role) Flags(s *node.Settings) {
 	s.Group("Clustering", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token",
-			"strict-reconfig-check", "force-new-cluster", "discovery-srv", "discovery-srv-name")
+			"strict-reconfig-check", "force-new-cluster", "promote-when-caught-up", "discovery-srv", "discovery-srv-name")
 		commandline.Register(fs, &s.Config, "advertise-client-urls")
 		fs.Lookup("advertise-client-urls").Usage = "Where clients reach the API's nodes, as the member list tells them."
 	})
@@ -71,6 +71,10 @@ func (*role) Open(n *node.Node) error {
 	n.Start("peers", func(ctx context.Context) error { return peers.Run(ctx, m) }, nil)
 	n.Start("consensus", m.Run, m.Ready())
 	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Log) }, nil)
+	if c.PromoteWhenCaughtUp {
+		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Log) }, nil)
+	}
+	peers.Mount(consensusrpc.NewHandler(m))
 	n.Handle(consensusrpc.NewHandler(m))
 	n.Handle(consensusrpc.NewTreeHandler(m))
 	n.Check("linearizable_read", linearizable(m))
