@@ -155,7 +155,12 @@ func (c *client) accept(t *testing.T, d *delivery.Delivery, err error) bool {
 		t.Errorf("next: %v", err)
 		return false
 	}
-	if d.All {
+	if d.All { // whatever comes now must be newer
+		for _, w := range c.watches {
+			if w.compacted == 0 {
+				w.revision = max(w.revision, d.Revision)
+			}
+		}
 		return true
 	}
 	w := c.watches[d.ID]

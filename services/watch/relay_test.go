@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,11 +209,44 @@ func TestRelay(t *testing.T) {
 	require.NoError(t, r.Check(t.Context()))
 }
 
+// Goal: a watch that asked for progress is told so while nothing happens, at its group's revision, and events come
+// behind that. Method: a short interval.
+func TestRelayTellsProgress(t *testing.T) {
+	feed := newFakeFeed()
+	address, _ := serveNode(t, startNode(t, feed))
+	r := startRelay(t, relay.Config{ProgressInterval: 20 * time.Millisecond}, "http://"+address)
+	session := r.Open()
+	defer session.Close()
+	require.NoError(t, session.Add(&watchv1.Watch{Id: 7, Key: []byte("k"), StartRevision: firstRevision, ProgressNotify: true}))
+	last := feed.commit(change{"other", "x"})
+	for {
+		d, err := session.Next(t.Context())
+		require.NoError(t, err)
+		require.Nil(t, d.Batch)
+		require.Equal(t, int64(7), d.ID)
+		if d.Revision == last {
+			break
+		}
+		require.Less(t, d.Revision, last)
+	}
+	last = feed.commit(change{"k", "v"})
+	for {
+		d, err := session.Next(t.Context())
+		require.NoError(t, err)
+		if d.Batch != nil {
+			require.Equal(t, last, d.Batch.First())
+			break
+		}
+		require.Less(t, d.Revision, last, "told before the event")
+	}
+}
+
 // opener is what the model's clients watch through.
 type opener interface{ Open() delivery.Session }
 
-// follower watches a random part of a model's history in one session.
-func followRelay(t *testing.T, o opener, random *rand.Rand, feed *fakeFeed, lazy bool, written <-chan struct{}) {
+// followRelay watches a random part of the history in one session, and checks what it was told when all is written. It
+// returns how many of the watches ended because of compaction.
+func followRelay(t *testing.T, o opener, random *rand.Rand, feed *fakeFeed, lazy bool, written <-chan struct{}) (ended int) {
 	c := &client{session: o.Open(), watches: make(map[int64]*told)}
 	defer c.session.Close()
 	for id := range int64(modelWatches) {
@@ -226,13 +260,55 @@ func followRelay(t *testing.T, o opener, random *rand.Rand, feed *fakeFeed, lazy
 	if lazy {
 		<-written
 	}
-	<-written
-	last := feed.revision()
-	c.session.Progress(last)
-	through := c.read(t, last)
+	var through int64
+	for done := false; !done && !t.Failed(); {
+		select {
+		case <-written:
+			done = true
+		default:
+		}
+		now := feed.revision()
+		c.session.Progress(now)
+		through = c.read(t, now)
+	}
 	for _, w := range c.watches {
 		w.check(t, feed.history(), through)
+		if w.compacted != 0 {
+			ended++
+		}
 	}
+	return ended
+}
+
+// Goal: where history is compacted behind them, relayed watches end there, say so, and were told everything before.
+// Method: as with compaction in one process: the history is cut close behind the newest revision.
+func TestRelayedWatchesEndWhereHistoryIsCompacted(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	feed := newFakeFeed()
+	for range 50 {
+		feed.commit(change{"key1", "before"})
+	}
+	address, _ := serveNode(t, startNode(t, feed))
+	r := startRelay(t, tightRelay(prometheus.NewRegistry()), "http://"+address)
+	var wait sync.WaitGroup
+	var ended atomic.Int64
+	written := make(chan struct{})
+	for n := range 10 {
+		wait.Go(func() {
+			ended.Add(int64(followRelay(t, r, rand.New(rand.NewPCG(seed, uint64(n))), feed, n%3 == 0, written)))
+		})
+	}
+	random := rand.New(rand.NewPCG(seed, 1000))
+	for tick := time.NewTicker(2 * time.Millisecond); feed.revision() < modelRevisions; <-tick.C {
+		feed.commit(randomChanges(random)...)
+		if random.IntN(20) == 0 {
+			feed.compact(max(1, feed.revision()-100))
+		}
+	}
+	close(written)
+	wait.Wait()
+	require.Positive(t, ended.Load())
 }
 
 // Goal: every client of an API node is told exactly its part of history, in order, once, each revision whole, whatever
