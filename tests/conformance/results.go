@@ -45,7 +45,8 @@ func (r *results) read(line string) {
 	if m != nil {
 		r.outcome[m[2]] = m[1]
 	}
-	if r.loud && m != nil {
+	// A panic ends all tests, and the outcomes say nothing of it.
+	if r.loud && (m != nil || strings.HasPrefix(line, "panic: ")) {
 		fmt.Fprint(os.Stdout, strings.TrimLeft(line, " "))
 	}
 }
