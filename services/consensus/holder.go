@@ -22,7 +22,8 @@ type leaseHolder struct {
 }
 
 // HoldLeases notes that the holder of an epoch is there, unless the epoch is 0, and tells how long the newest epoch's
-// holder has been silent. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
+// holder has been silent; one caller at a time whose patience is over is told to take over. Where there was no holder yet
+// that is the first that asks. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
 func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
 	term := m.term()
 	if m.replica.position.leader.Load() != m.cfg.MemberID {
@@ -33,11 +34,19 @@ func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesReques
 	h := &m.holder
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mu.term != term || h.mu.epoch != newest || holds {
+	switch {
+	case newest == 0 && h.mu.term == 0: // nobody was ever here
+		h.mu.term = term
+	case h.mu.term != term || h.mu.epoch != newest || holds:
 		h.mu.term, h.mu.epoch, h.mu.heard = term, newest, now
 	}
 	if holds && req.GetLeaving() {
 		h.mu.heard = time.Time{}
 	}
-	return &consensusv1.HoldLeasesResponse{Epoch: newest, Silence: int64(now.Sub(h.mu.heard))}, nil
+	answer := &consensusv1.HoldLeasesResponse{Epoch: newest, Silence: int64(now.Sub(h.mu.heard))}
+	if patience := req.GetPatience(); patience > 0 && answer.GetSilence() > patience {
+		answer.TakeOver = true
+		h.mu.heard = now // the next one is told when this one stays silent too
+	}
+	return answer, nil
 }

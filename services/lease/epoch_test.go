@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -238,4 +239,21 @@ func (g *gate) pass(ctx context.Context) error {
 		return await(ctx, *c)
 	}
 	return nil
+}
+
+// A holder that was replaced and does not know it must not grant a lease that the next holder has not heard of: its
+// keep-alives would be answered with nothing. Take over behind the holder's back, then grant.
+func TestReplacedHolderGrantsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, _ := run(t, f, nil)
+		grant(t, s, 1, 10)
+		_, err := f.apply(&command{Command: &consensusv1.Command_LeaseAcquire{LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: "another"}}})
+		require.NoError(t, err)
+		_, err = s.Grant(t.Context(), &leasev1.GrantRequest{Id: 2, Ttl: 10})
+		require.ErrorIs(t, err, problem.ErrNoLeader)
+		leases, err := f.Leases(t.Context(), &consensusv1.LeasesRequest{})
+		require.NoError(t, err)
+		require.Len(t, leases.GetLeases(), 1)
+	})
 }

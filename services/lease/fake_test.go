@@ -88,6 +88,9 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 	result := &consensusv1.Result{}
 	switch c := c.Command.(type) {
 	case *consensusv1.Command_LeaseGrant:
+		if e := c.LeaseGrant.Epoch; e != 0 && e != f.mu.epoch {
+			return nil, problem.ErrStaleEpoch
+		}
 		if f.mu.leases[c.LeaseGrant.Id] != nil {
 			return nil, problem.ErrLeaseExists
 		}

@@ -30,8 +30,8 @@ func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 				chosen = rand.Int64N(math.MaxInt64) + 1
 			}
 			revision, err := s.grant(ctx, chosen, ttl)
-			if id == 0 && errors.Is(err, problem.ErrLeaseExists) {
-				continue
+			if id == 0 && errors.Is(err, problem.ErrLeaseExists) || errors.Is(err, problem.ErrStaleEpoch) {
+				continue // with another id, or under the next epoch, if it is this service's
 			}
 			resp = &leasev1.GrantResponse{Id: chosen, Ttl: ttl, Revision: revision}
 			return err
@@ -50,9 +50,13 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err
 	if err != nil {
 		return 0, err
 	}
+	epoch, _, _ := s.Standing()
 	result, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
-		LeaseGrant: &consensusv1.LeaseGrantOp{Id: id, Ttl: ttl},
+		LeaseGrant: &consensusv1.LeaseGrantOp{Id: id, Ttl: ttl, Epoch: epoch},
 	}})
+	if errors.Is(err, problem.ErrStaleEpoch) {
+		s.fenced(epoch)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.table.release(c, id)

@@ -3,7 +3,6 @@ package lease
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -14,17 +13,16 @@ const (
 	beatInterval = 250 * time.Millisecond
 	// beatTimeout bounds one of these calls: a leader that does not answer is not waited for longer than a new one takes.
 	beatTimeout = time.Second
-	// silenceMax is how long the holder may be silent before another node takes over. silenceSpread is what each node that
-	// stands by adds of its own, at random, so that one of them comes first.
-	silenceMax    = 2 * time.Second
-	silenceSpread = 500 * time.Millisecond
+	// silenceMax is how long the holder may be silent before another node takes over.
+	silenceMax = 2 * time.Second
 	// leaveTimeout bounds the holder's last word when it stops.
 	leaveTimeout = time.Second
 )
 
 // Holders is where lease services that run apart learn of each other: the leader of the store.
 type Holders interface {
-	// HoldLeases tells that the holder of an epoch is there, and answers how long the newest epoch's holder was silent.
+	// HoldLeases tells that the holder of an epoch is there, or that the caller stands by, and answers whether it is to
+	// take over: one of those that stand by at a time.
 	HoldLeases(context.Context, *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error)
 }
 
@@ -35,9 +33,8 @@ type Holders interface {
 // The holder speaks to the store and not to the others: it is as good as dead once it cannot reach the store, and it is
 // well as long as it can.
 func (s *Service) StandBy(ctx context.Context, holders Holders) error {
-	patience := silenceMax + rand.N(silenceSpread)
 	for {
-		_ = s.beat(ctx, holders, patience) // there is no leader to ask: nobody can take over then
+		_ = s.beat(ctx, holders) // there is no leader to ask: nobody can take over then
 		if pause(ctx, beatInterval) != nil {
 			break
 		}
@@ -55,26 +52,24 @@ func (s *Service) StandBy(ctx context.Context, holders Holders) error {
 }
 
 // beat speaks to the leader once.
-func (s *Service) beat(ctx context.Context, holders Holders, patience time.Duration) error {
+func (s *Service) beat(ctx context.Context, holders Holders) error {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	request := &consensusv1.HoldLeasesRequest{}
 	if epoch, active, _ := s.Standing(); active {
 		request.Epoch = epoch
+	} else if s.role() == passive {
+		request.Patience = int64(silenceMax)
 	}
 	answer, err := holders.HoldLeases(ctx, request)
 	if err != nil {
 		return err
 	}
-	silence := time.Duration(answer.GetSilence())
-	if answer.GetEpoch() == 0 {
-		patience -= silenceMax // there is nobody to wait for, only others that start too
-	}
 	switch {
 	case request.GetEpoch() != 0 && answer.GetEpoch() > request.GetEpoch():
 		s.fenced(request.GetEpoch())
-	case request.GetEpoch() == 0 && silence > patience && s.role() == passive:
-		s.log.Info("taking the leases over", slog.Uint64("epoch_before", answer.GetEpoch()), slog.Duration("silence", silence))
+	case answer.GetTakeOver():
+		s.log.Info("taking the leases over", slog.Uint64("epoch_before", answer.GetEpoch()), slog.Duration("silence", time.Duration(answer.GetSilence())))
 		s.TakeOver()
 	}
 	return nil

@@ -22,7 +22,7 @@ type meeting struct {
 	heard time.Time
 }
 
-func newMeeting(f *store) *meeting { return &meeting{store: f, heard: time.Now()} }
+func newMeeting(f *store) *meeting { return &meeting{store: f} }
 
 // at is the meeting as one service sees it, which may be cut off from it.
 type at struct {
@@ -48,7 +48,11 @@ func (a at) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequest) 
 	if holds && req.GetLeaving() {
 		a.heard = time.Time{}
 	}
-	return &consensusv1.HoldLeasesResponse{Epoch: newest, Silence: int64(time.Since(a.heard))}, nil
+	answer := &consensusv1.HoldLeasesResponse{Epoch: newest, Silence: int64(time.Since(a.heard))}
+	if req.GetPatience() > 0 && answer.GetSilence() > req.GetPatience() {
+		answer.TakeOver, a.heard = true, time.Now()
+	}
+	return answer, nil
 }
 
 func (a at) setCut(cut bool) {
@@ -101,10 +105,11 @@ func TestOneServiceIsActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a, b, c := standBy(t, m, "a"), standBy(t, m, "b"), standBy(t, m, "c")
-		elapse(2 * silenceSpread)
+		elapse(2 * beatInterval)
 		first := active(a, b, c)
 		require.Len(t, first, 1)
 		epoch, _, _ := first[0].Standing()
+		require.Equal(t, uint64(1), epoch, "one alone was told to take over")
 		elapse(time.Minute)
 		require.Equal(t, first, active(a, b, c))
 		again, _, _ := first[0].Standing()
@@ -118,7 +123,7 @@ func TestSilentHolderIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * silenceSpread)
+		elapse(2 * beatInterval)
 		require.True(t, a.Active())
 		_, err := a.Grant(t.Context(), &leasev1.GrantRequest{Id: 7, Ttl: 5})
 		require.NoError(t, err)
@@ -131,7 +136,7 @@ func TestSilentHolderIsReplaced(t *testing.T) {
 		a.at.setCut(true)
 		elapse(silenceMax - beatInterval)
 		require.False(t, b.Active(), "too early")
-		elapse(silenceSpread + 3*beatInterval)
+		elapse(3 * beatInterval)
 		require.True(t, b.Active(), "too late")
 		kept, err := b.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{7}})
 		require.NoError(t, err)
@@ -150,7 +155,7 @@ func TestLeavingHolderIsReplacedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * silenceSpread)
+		elapse(2 * beatInterval)
 		require.True(t, a.Active())
 		b := standBy(t, m, "b")
 		elapse(time.Second)
@@ -165,7 +170,7 @@ func TestNobodyTakesOverWithoutALeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * silenceSpread)
+		elapse(2 * beatInterval)
 		b := standBy(t, m, "b")
 		a.at.setCut(true)
 		b.at.setCut(true)

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// readyLine is what a server prints once clients may come; etcd's users wait for it too.
-	readyLine = "ready to serve client requests"
+	// readyLine begins what a server prints once clients may come ("ready to serve client requests"; etcd's users wait for
+	// it too), and what a node does that serves other services.
+	readyLine = "ready to serve "
 	// readyWithin bounds a start, also of a server built with the race detector on a busy machine.
 	readyWithin = 60 * time.Second
 	// stopWithin bounds an orderly stop before it counts as hung.
@@ -46,6 +47,8 @@ type Server struct {
 	// founders are the members that a new cluster has, as the flag takes them.
 	founders string
 	process  *process
+	// program is the whole command line of a node that is no server of clients, nil for one that is.
+	program []string
 	// elsewhere is the endpoint of a server that is not a process of ours, empty for one that is.
 	elsewhere string
 }
@@ -66,6 +69,12 @@ func (s *Server) founder() string { return s.name + "=" + s.peerURL() }
 
 // At is a server that runs already and is not ours: only Endpoint, URL and Output may be called.
 func At(endpoint string) *Server { return &Server{elsewhere: endpoint} }
+
+// Node is a program of one of the services that run apart, with its whole command line. It is started, watched and stopped
+// like any server; it has no Endpoint.
+func Node(binary string, args ...string) *Server {
+	return &Server{config: Config{Binary: binary}, program: args}
+}
 
 // FreePort returns a loopback port that nobody listens on. It lies below the range that outgoing connections take their
 // ports from: a client that dials a dead server there could otherwise connect to itself.
@@ -102,6 +111,9 @@ func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 
 // Args is the whole command line after the program's name.
 func (s *Server) Args() []string {
+	if s.program != nil {
+		return s.program
+	}
 	return append([]string{
 		"--name=" + s.name,
 		"--data-dir=" + s.config.DataDir,

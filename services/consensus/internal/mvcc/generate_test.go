@@ -157,7 +157,7 @@ func (g *generator) command() *consensusv1.Command {
 	case n < 83:
 		return &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: g.revision()}}}
 	case n < 90:
-		return &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantOp{Id: g.lease(), Ttl: int64(1 + g.IntN(100))}}}
+		return &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantOp{Id: g.lease(), Ttl: int64(1 + g.IntN(100)), Epoch: uint64(g.IntN(2)) * g.epoch()}}}
 	case n < 94:
 		op := &consensusv1.LeaseRevokeOp{Epoch: g.epoch()}
 		for i := range 5 {

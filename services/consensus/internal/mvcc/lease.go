@@ -92,6 +92,9 @@ func (b *Batch) applyLeaseGrant(op *consensusv1.LeaseGrantOp) (*consensusv1.Resu
 	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
 		return nil, problem.ErrNoSpace
 	}
+	if err := b.checkEpoch(op.GetEpoch()); err != nil {
+		return nil, err
+	}
 	l, err := b.lease(op.GetId())
 	if err != nil {
 		return nil, err

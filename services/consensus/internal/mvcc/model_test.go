@@ -133,6 +133,9 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		if m.raised(consensusv1.Alarm_TYPE_NOSPACE) {
 			return nil, problem.ErrNoSpace
 		}
+		if c.LeaseGrant.GetEpoch() != 0 && c.LeaseGrant.GetEpoch() != m.epoch {
+			return nil, problem.ErrStaleEpoch
+		}
 		if m.leases[c.LeaseGrant.GetId()] != nil {
 			return nil, problem.ErrLeaseExists
 		}

@@ -1736,7 +1736,9 @@ type LeaseGrantOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Seconds.
-	Ttl           int64 `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Ttl int64 `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// Refused unless it is the newest epoch, so that the holder knows of every lease; 0 for whoever it may be.
+	Epoch         uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1781,6 +1783,13 @@ func (x *LeaseGrantOp) GetId() int64 {
 func (x *LeaseGrantOp) GetTtl() int64 {
 	if x != nil {
 		return x.Ttl
+	}
+	return 0
+}
+
+func (x *LeaseGrantOp) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
 	}
 	return 0
 }
@@ -2533,10 +2542,11 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\aresults\x18\x02 \x03(\v2\x1e.quorate.consensus.v1.OpResultR\aresults\"'\n" +
 	"\tCompactOp\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\"\x0f\n" +
-	"\rCompactResult\"B\n" +
+	"\rCompactResult\"X\n" +
 	"\fLeaseGrantOp\x12\x17\n" +
 	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\x12\x19\n" +
-	"\x03ttl\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x03ttl\"\x12\n" +
+	"\x03ttl\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x03ttl\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x12\n" +
 	"\x10LeaseGrantResult\"A\n" +
 	"\rLeaseRevokeOp\x12\x1a\n" +
 	"\x03ids\x18\x01 \x03(\x03B\b\xbaH\x05\x92\x01\x02\b\x01R\x03ids\x12\x14\n" +

@@ -2380,7 +2380,10 @@ type HoldLeasesRequest struct {
 	// The epoch that the caller holds, 0 to ask only.
 	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// The caller gives the epoch up: whoever stands by need not wait.
-	Leaving       bool `protobuf:"varint,2,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	Leaving bool `protobuf:"varint,2,opt,name=leaving,proto3" json:"leaving,omitempty"`
+	// The caller stands by, and would take over from a holder that has been silent for longer; 0 for one that would not.
+	// Nanoseconds.
+	Patience      int64 `protobuf:"varint,3,opt,name=patience,proto3" json:"patience,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2429,12 +2432,21 @@ func (x *HoldLeasesRequest) GetLeaving() bool {
 	return false
 }
 
+func (x *HoldLeasesRequest) GetPatience() int64 {
+	if x != nil {
+		return x.Patience
+	}
+	return 0
+}
+
 type HoldLeasesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest lease epoch, 0 if there was none yet.
 	Epoch uint64 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// How long its holder has not been heard of, so far as this leader knows: never longer than it leads. Nanoseconds.
-	Silence       int64 `protobuf:"varint,2,opt,name=silence,proto3" json:"silence,omitempty"`
+	Silence int64 `protobuf:"varint,2,opt,name=silence,proto3" json:"silence,omitempty"`
+	// The caller is to take over. One of them is told so at a time: the silence begins anew then.
+	TakeOver      bool `protobuf:"varint,3,opt,name=take_over,json=takeOver,proto3" json:"take_over,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2481,6 +2493,13 @@ func (x *HoldLeasesResponse) GetSilence() int64 {
 		return x.Silence
 	}
 	return 0
+}
+
+func (x *HoldLeasesResponse) GetTakeOver() bool {
+	if x != nil {
+		return x.TakeOver
+	}
+	return false
 }
 
 type BatchRequest struct {
@@ -2788,13 +2807,15 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0fSnapshotRequest\"O\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12'\n" +
-	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes\"C\n" +
+	"\x0fremaining_bytes\x18\x02 \x01(\x04R\x0eremainingBytes\"_\n" +
 	"\x11HoldLeasesRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x18\n" +
-	"\aleaving\x18\x02 \x01(\bR\aleaving\"D\n" +
+	"\aleaving\x18\x02 \x01(\bR\aleaving\x12\x1a\n" +
+	"\bpatience\x18\x03 \x01(\x03R\bpatience\"a\n" +
 	"\x12HoldLeasesResponse\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x18\n" +
-	"\asilence\x18\x02 \x01(\x03R\asilence\"<\n" +
+	"\asilence\x18\x02 \x01(\x03R\asilence\x12\x1b\n" +
+	"\ttake_over\x18\x03 \x01(\bR\btakeOver\"<\n" +
 	"\fBatchRequest\x12,\n" +
 	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"\x7f\n" +
 	"\rBatchResponse\x122\n" +
