@@ -30,8 +30,9 @@ type load struct {
 // newLoad has connections to the members in turn.
 func newLoad(t *trial, conns int) (*load, error) {
 	l := &load{ctx: t.ctx}
+	servers := t.servers()
 	for i := range conns {
-		conn, err := grpc.NewClient(t.members[i%len(t.members)].Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		conn, err := grpc.NewClient(servers[i%len(servers)].Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(messageBytesMax)))
 		if err != nil {
 			l.close()

@@ -23,8 +23,8 @@ func (t *trial) benchmark(ops, clients, conns int, args ...string) error {
 		return err
 	}
 	var endpoints []string
-	for _, member := range t.members {
-		endpoints = append(endpoints, member.Endpoint())
+	for _, server := range t.servers() {
+		endpoints = append(endpoints, server.Endpoint())
 	}
 	args = append([]string{
 		"--endpoints=" + strings.Join(endpoints, ","), fmt.Sprintf("--clients=%d", clients), fmt.Sprintf("--conns=%d", conns), "--precise",

@@ -32,6 +32,8 @@ func (r result) String() string {
 type trial struct {
 	ctx     context.Context
 	members harness.Cluster
+	// serving are those of the members that clients connect to, nil for all.
+	serving harness.Cluster
 	scale   float64
 	result  result
 }
@@ -50,7 +52,7 @@ func try(ctx context.Context, s system, c benchCase, scale float64) (result, err
 	if err := t.members.Start(ctx); err != nil {
 		return result{}, err
 	}
-	defer t.members.Kill()
+	defer func() { t.members.Kill() }()
 	if err := c.run(t); err != nil {
 		return result{}, err
 	}
@@ -66,6 +68,14 @@ func try(ctx context.Context, s system, c benchCase, scale float64) (result, err
 
 // only is the member of a case that has one.
 func (t *trial) only() *harness.Server { return t.members[0] }
+
+// servers are those that clients connect to.
+func (t *trial) servers() harness.Cluster {
+	if t.serving != nil {
+		return t.serving
+	}
+	return t.members
+}
 
 // times scales a number of operations.
 func (t *trial) times(n int) int { return max(1, int(float64(n)*t.scale)) }

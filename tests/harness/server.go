@@ -49,7 +49,7 @@ type Server struct {
 	process  *process
 	// program is the whole command line of a node that is no server of clients, nil for one that is.
 	program []string
-	// elsewhere is the endpoint of a server that is not a process of ours, empty for one that is.
+	// elsewhere is the endpoint of a server whose ports are not client and peer, empty for any other.
 	elsewhere string
 }
 
@@ -69,12 +69,6 @@ func (s *Server) founder() string { return s.name + "=" + s.peerURL() }
 
 // At is a server that runs already and is not ours: only Endpoint, URL and Output may be called.
 func At(endpoint string) *Server { return &Server{elsewhere: endpoint} }
-
-// Node is a program of one of the services that run apart, with its whole command line. It is started, watched and stopped
-// like any server; it has no Endpoint.
-func Node(binary string, args ...string) *Server {
-	return &Server{config: Config{Binary: binary}, program: args}
-}
 
 // FreePort returns a loopback port that nobody listens on. It lies below the range that outgoing connections take their
 // ports from: a client that dials a dead server there could otherwise connect to itself.
@@ -102,6 +96,9 @@ func (s *Server) Endpoint() string {
 func (s *Server) URL() string { return "http://" + s.Endpoint() }
 
 func (s *Server) peerURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.peer) }
+
+// Binary is the program.
+func (s *Server) Binary() string { return s.config.Binary }
 
 // DataDir is the server's data directory.
 func (s *Server) DataDir() string { return s.config.DataDir }
