@@ -146,12 +146,16 @@ func awaitOther(ctx context.Context, member leaderOf, leader uint64) {
 // leadersLeases is the lease port of the API: the lease service beside the leader.
 type leadersLeases struct {
 	leading
-	local *lease.Service
+	local  *lease.Service
+	stream *leaderStream
 }
 
 var _ port.Lease = leadersLeases{}
 
 func (l leadersLeases) at(url string, id uint64) leaserpc.Service {
+	if service := l.stream.to(id); service != nil {
+		return service
+	}
 	return leaserpc.NewClient(l.transport.HTTPClient(id), url)
 }
 

@@ -34,6 +34,7 @@ type parts struct {
 	member  *consensus.Member
 	watch   *watch.Service
 	lease   *lease.Service
+	leader  *leaderStream
 	api     *api.Server
 }
 
@@ -103,6 +104,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	p.mount()
+	p.leader = &leaderStream{member: p.member, transport: p.peers.Transport}
 	p.api, err = api.New(p.apiConfig(c))
 	return err
 }
@@ -110,7 +112,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 func (p *parts) apiConfig(c Config) api.Config {
 	leader := leading{p.member, p.peers.Transport}
 	made := p.clients.Config(c, p.log, p.metrics)
-	made.Consensus, made.Lease, made.Watch = promoting{p.member, leader}, leadersLeases{leader, p.lease}, p.watch
+	made.Consensus, made.Lease, made.Watch = promoting{p.member, leader}, leadersLeases{leader, p.lease, p.leader}, p.watch
 	if c.EnableV2 {
 		made.Tree = p.member
 	}

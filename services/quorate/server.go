@@ -83,7 +83,7 @@ func (s *Server) run(ctx context.Context) error {
 }
 
 // servicesCount is how many services bringUp starts.
-const servicesCount = 8
+const servicesCount = 9
 
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
@@ -107,6 +107,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	services.Start("watch", p.watch.Run)
 	services.Start("lease", p.lease.Run)
 	services.Start("leadership", func(ctx context.Context) error { return followLeadership(ctx, p.member, p.lease) })
+	services.Start("leader-stream", p.leader.run)
 	services.Start("api", p.api.Run)
 	if p.promote {
 		services.Start("promotion", func(ctx context.Context) error { return p.peers.PromoteWhenCaughtUp(ctx, p.member, p.log) })

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"time"
 )
 
 // newHTTPTransport makes the ordinary requests to members: all but the streams.
@@ -24,6 +25,15 @@ func newHTTPTransport(config *tls.Config) *http.Transport {
 		DisableCompression:    true, // what is large here is compressed already
 		Protocols:             protocols,
 	}
+}
+
+// newStreamTransport makes requests that go on in both directions. They share a connection, of HTTP/2 without TLS too.
+func newStreamTransport(config *tls.Config, silence time.Duration) *http.Transport {
+	made := newHTTPTransport(config)
+	made.Protocols.SetHTTP1(false)
+	made.Protocols.SetUnencryptedHTTP2(true)
+	made.HTTP2 = &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence}
+	return made
 }
 
 // introducing adds to each request who asks.
@@ -48,6 +58,11 @@ func (i introducing) RoundTrip(req *http.Request) (*http.Response, error) {
 // are for member to, 0 for whoever it may be. It works while Run does. HTTP/2 is used where TLS is.
 func (t *Transport) HTTPClient(to uint64) *http.Client {
 	return &http.Client{Transport: introducing{t: t, to: to, next: t.requests}}
+}
+
+// StreamClient returns a client like HTTPClient's, for requests whose answers begin before they end.
+func (t *Transport) StreamClient(to uint64) *http.Client {
+	return &http.Client{Transport: introducing{t: t, to: to, next: t.streams}}
 }
 
 // URL returns where a peer is reached: the URL of the last stream to it, or else its first; false if it is unknown.

@@ -26,8 +26,8 @@ type Transport struct {
 	notices *notices
 	metrics *metrics
 	mux     *http.ServeMux
-	// requests makes all requests but the streams.
-	requests *http.Transport
+	// requests makes all requests but the streams of messages, and those of streams, which belong to others.
+	requests, streams *http.Transport
 
 	// links are the peers, by id. The map is replaced, never changed, so that Send takes no lock.
 	links atomic.Pointer[map[uint64]*link]
@@ -62,7 +62,8 @@ func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(), requests: newHTTPTransport(cfg.TLS)}
+	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics()}
+	t.requests, t.streams = newHTTPTransport(cfg.TLS), newStreamTransport(cfg.TLS, cfg.silence())
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)
 	t.mu.guests = make(map[uint64]bool)
@@ -94,6 +95,7 @@ func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotS
 	r.working.Done()
 	r.working.Wait()
 	t.requests.CloseIdleConnections()
+	t.streams.CloseIdleConnections()
 	return r.snapshots.close()
 }
 
