@@ -84,8 +84,8 @@ func TestDamagedMemberIsFoundAtStart(t *testing.T) {
 	if harness.IsPeer() {
 		t.Skip("the damage is done to this program's files")
 	}
+	members := startCluster(t, 3) // builds the program, if it is the first to
 	ctx := harness.Context(t)
-	members := startCluster(t, 3)
 	client := harness.Client(t, members[0])
 	_, err := client.Put(ctx, "key", "right")
 	require.NoError(t, err)
