@@ -81,11 +81,8 @@ func nudge(c chan struct{}) {
 
 // trusted returns problem.ErrCorrupt when this member must not answer from its state.
 func (m *Member) trusted() error {
-	if reason := m.audit.condemned.Load(); reason != nil {
-		return fmt.Errorf("%s: %w", *reason, problem.ErrCorrupt)
-	}
-	if m.store().Corrupt(m.cfg.MemberID) {
-		return fmt.Errorf("the alarm is raised: %w", problem.ErrCorrupt)
+	if m.audit.condemned.Load() != nil || m.store().Corrupt(m.cfg.MemberID) {
+		return fmt.Errorf("state of member %s: %w", memberID(m.cfg.MemberID), problem.ErrCorrupt)
 	}
 	return nil
 }

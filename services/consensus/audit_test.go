@@ -64,6 +64,17 @@ func awaitCorrupt(t *testing.T, m *running, odd uint64) {
 	}
 }
 
+// awaitRefusal waits until a member that was found has heard of it, by the log if not by itself, and fails unless it refuses
+// then.
+func awaitRefusal(t *testing.T, m *running) {
+	t.Helper()
+	for !m.store().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
+		_, err := m.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
+		require.NoError(t, err)
+	}
+	requireRefuses(t, m)
+}
+
 // requireRefuses fails unless the member answers nothing from its state, and says why.
 func requireRefuses(t *testing.T, m *running) {
 	t.Helper()
@@ -139,7 +150,7 @@ func TestOddFollowerIsFound(t *testing.T) {
 	awaitCorrupt(t, leader, odd.MemberID())
 	awaitCorrupt(t, other, odd.MemberID())
 	require.ErrorIs(t, <-watching, problem.ErrCorrupt)
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 	require.Equal(t, "right", other.get(t, "key"))
 
 	alarm := &consensusv1.Alarm{MemberId: odd.MemberID(), Type: consensusv1.Alarm_TYPE_CORRUPT}
@@ -149,6 +160,7 @@ func TestOddFollowerIsFound(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lowered.GetResult().GetAlarm().GetChanged(), 1)
 	awaitCorrupt(t, leader, odd.MemberID())
+	awaitRefusal(t, odd)
 
 	require.NoError(t, odd.halt())
 	odd = launch(t, odd.cfg)
@@ -177,7 +189,7 @@ func TestOddLeaderIsReplaced(t *testing.T) {
 	for leader, changed := odd.Leader(); leader == odd.MemberID(); leader, changed = odd.Leader() {
 		<-changed
 	}
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 }
 
 // Of two members neither is a majority: the leader's word counts.
@@ -191,7 +203,7 @@ func TestTheLeadersWordCountsBetweenTwo(t *testing.T) {
 	}
 	odd.diverge(t, "key", "wrong")
 	awaitCorrupt(t, leader, odd.MemberID())
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 	require.Equal(t, "right", leader.get(t, "key"))
 }
 
@@ -210,7 +222,7 @@ func TestDamageWhileDownIsFound(t *testing.T) {
 	odd = launch(t, odd.cfg)
 	net.add(odd.MemberID(), odd)
 	awaitCorrupt(t, leader, odd.MemberID())
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 	require.Equal(t, "right", leader.get(t, "key"))
 }
 
@@ -232,7 +244,7 @@ func TestDivergenceWhileDownIsFound(t *testing.T) {
 	odd = launch(t, odd.cfg)
 	net.add(odd.MemberID(), odd)
 	awaitCorrupt(t, leader, odd.MemberID())
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 	require.Equal(t, "right", leader.get(t, "key"))
 }
 
@@ -244,11 +256,7 @@ func TestSoleMemberFindsDamage(t *testing.T) {
 	require.NoError(t, m.halt())
 	damage(t, fs, "key")
 	m = start(t, testConfig(fs))
-	for !m.store().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
-		_, err := m.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
-		require.NoError(t, err)
-	}
-	requireRefuses(t, m)
+	awaitRefusal(t, m)
 }
 
 // A member that got another's state in place of its own is believed again once its alarm is lowered, and not accused anew.
@@ -262,7 +270,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	}
 	odd.diverge(t, "key", "wrong")
 	awaitCorrupt(t, leader, odd.MemberID())
-	requireRefuses(t, odd)
+	awaitRefusal(t, odd)
 
 	net.isolate(odd.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "key", "newer")

@@ -54,9 +54,9 @@ const (
 	// restart takes.
 	disputeMax = 30 * time.Second
 	// initialCheckMax is how long a member that starts waits for its first comparison and the reading of its state,
-	// initialCheckTries how often it tries to compare meanwhile.
-	initialCheckMax   = time.Second
-	initialCheckTries = 10
+	// initialCheckTries how often it tries to compare meanwhile. It takes half a second to read some hundred megabytes.
+	initialCheckMax   = 500 * time.Millisecond
+	initialCheckTries = 5
 	// verifyBytesPerSecond is the pace of reading a state to check it, some percent of what a disk and a processor can
 	// do; verifyTime is how long that may take, for states that are so large that it would be longer.
 	verifyBytesPerSecond = 32 << 20

@@ -66,7 +66,7 @@ type Config struct {
 	AutoCompactionRetention string
 
 	// CorruptCheckTime is how often the member reads all its keys and compares them with what was written, 0 for never.
-	// InitialCorruptCheck has it do so, and compare itself with the other members, before it serves, for at most a second.
+	// InitialCorruptCheck has it do so, and compare itself with the other members, before it serves, for at most half a second.
 	CorruptCheckTime    time.Duration
 	InitialCorruptCheck bool
 
