@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/quoratedb/quorate/services/quorate/internal/wellness"
 )
 
 const (
@@ -93,29 +95,9 @@ func askHealth(p Program, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	if err := askURL(ctx, *url, stdout); err != nil {
+	if err := wellness.Ask(ctx, *url, stdout); err != nil {
 		p.complain(stderr, fmt.Errorf("health: %w", err))
 		return exitError
 	}
 	return exitOK
-}
-
-func askURL(ctx context.Context, url string, stdout io.Writer) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil {
-		_, err = stdout.Write(body)
-	}
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return err
 }
