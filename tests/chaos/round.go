@@ -103,8 +103,13 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	work.Start()
+	chosen := r.chosen(only)
+	if len(chosen) == 0 {
+		work.Abort()
+		return fmt.Errorf("only: no fault matches %q", r.only)
+	}
 	scene := &nemesis.Scene{Cluster: r.cluster, Network: r.network, Random: rand.New(rand.NewPCG(r.seed, 0))}
-	r.faults, err = nemesis.Run(ctx, scene, r.chosen(only), r.begin, r.duration)
+	r.faults, err = nemesis.Run(ctx, scene, chosen, r.begin, r.duration)
 	if err != nil {
 		work.Abort()
 		return err
@@ -142,7 +147,11 @@ func (r *round) chosen(only *regexp.Regexp) []nemesis.Fault {
 	if err != nil {
 		r.skipped = append(r.skipped, fmt.Sprintf("changes of the program: %v", err))
 	}
-	catalogue := [][]nemesis.Fault{nemesis.Processes(), nemesis.Disks(), nemesis.Links(), nemesis.Membership(), clocks, builds}
+	promoting, err := nemesis.Promoting(r.cluster)
+	if err != nil {
+		r.skipped = append(r.skipped, fmt.Sprintf("learners that promote themselves: %v", err))
+	}
+	catalogue := [][]nemesis.Fault{nemesis.Processes(), nemesis.Disks(), nemesis.Links(), nemesis.Membership(), promoting, clocks, builds}
 	if strings.HasPrefix(r.only, "sabotage") {
 		catalogue = [][]nemesis.Fault{nemesis.Sabotage()}
 	}

@@ -42,6 +42,7 @@ type Member struct {
 	certificate certs.Files // of no use without TLS
 	joined      bool        // it is, or is being made, a member of the cluster
 	paused      bool
+	promotes    bool   // it makes itself a voter
 	started     string // the value of its initial-cluster flag
 	state       string // new or existing
 	// mayEnd is set while the process may end by itself: while its disk is full, or it is started in vain.
@@ -94,6 +95,9 @@ func (m *Member) args() []string {
 				"--"+side+"trusted-ca-file="+m.cluster.authority.CA(), "--"+side+"client-cert-auth",
 			)
 		}
+	}
+	if m.promotes {
+		args = append(args, flagPromote)
 	}
 	return append(args, m.cluster.config.Args...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -73,6 +74,36 @@ func (c *Cluster) AddLearner(ctx context.Context, m *Member) error {
 	}
 	m.joined = true
 	return m.Launch()
+}
+
+// flagPromote has a learner make itself a voter once it has caught up. Not every server knows it.
+const flagPromote = "--promote-when-caught-up"
+
+// Promotes reports whether learners can promote themselves.
+func (c *Cluster) Promotes() bool {
+	help, _ := exec.Command(c.config.Binary, "--help").CombinedOutput()
+	return strings.Contains(string(help), flagPromote)
+}
+
+// AddPromoting is AddLearner for one that promotes itself.
+func (c *Cluster) AddPromoting(ctx context.Context, m *Member) error {
+	m.promotes = true
+	return c.AddLearner(ctx, m)
+}
+
+// AwaitPromoted waits until a learner that promotes itself has done so.
+func (c *Cluster) AwaitPromoted(ctx context.Context, m *Member) error {
+	defer func() { m.promotes = false }()
+	err := c.change(ctx, m, func(_ context.Context, _ *clientv3.Client, members []*etcdserverpb.Member) error {
+		if known := find(members, m); known == nil || known.IsLearner {
+			return errors.New("is still a learner")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.Name(), err)
+	}
+	return nil
 }
 
 // Promote makes a learner a voter once it has caught up.

@@ -26,6 +26,17 @@ func Membership() []Fault {
 	}
 }
 
+// Promoting are those of learners that promote themselves. The error says why there are none.
+func Promoting(c *cluster.Cluster) ([]Fault, error) {
+	if !c.Promotes() {
+		return nil, errors.New("the server has no such flag")
+	}
+	return []Fault{
+		{Name: "add a learner that promotes itself, kill the leader, remove it", strike: learnAlone(onLeader(kill))},
+		{Name: "add a learner that promotes itself, kill it, remove it", strike: learnAlone(onSpare(kill))},
+	}, nil
+}
+
 type strikeMember func(context.Context, *Scene, *cluster.Member) (string, heal, error)
 
 func onFollowerOf(do strikeMember) func(context.Context, *Scene) (string, heal, error) {
@@ -108,12 +119,23 @@ func grow(ctx context.Context, s *Scene) (string, heal, error) {
 
 // learn has something happen while there is a learner, which is made a voter after that.
 func learn(do func(context.Context, *Scene) (string, heal, error)) func(context.Context, *Scene) (string, heal, error) {
+	return amidLearning((*cluster.Cluster).AddLearner, (*cluster.Cluster).Promote, do)
+}
+
+// learnAlone is learn with a learner that becomes a voter by itself, whenever it can.
+func learnAlone(do func(context.Context, *Scene) (string, heal, error)) func(context.Context, *Scene) (string, heal, error) {
+	return amidLearning((*cluster.Cluster).AddPromoting, (*cluster.Cluster).AwaitPromoted, do)
+}
+
+func amidLearning(
+	add, promote func(*cluster.Cluster, context.Context, *cluster.Member) error, do func(context.Context, *Scene) (string, heal, error),
+) func(context.Context, *Scene) (string, heal, error) {
 	return func(ctx context.Context, s *Scene) (string, heal, error) {
 		learner, err := s.spare()
 		if err != nil {
 			return "", nil, err
 		}
-		if err := s.Cluster.AddLearner(ctx, learner); err != nil {
+		if err := add(s.Cluster, ctx, learner); err != nil {
 			return learner.Name(), nil, err
 		}
 		detail, undo, err := do(ctx, s)
@@ -121,7 +143,7 @@ func learn(do func(context.Context, *Scene) (string, heal, error)) func(context.
 			if err := undo(ctx); err != nil {
 				return err
 			}
-			if err := s.Cluster.Promote(ctx, learner); err != nil {
+			if err := promote(s.Cluster, ctx, learner); err != nil {
 				return err
 			}
 			return s.Cluster.Remove(ctx, learner)
