@@ -206,7 +206,8 @@ func TestOtherLayoutIsRefused(t *testing.T) {
 	require.NoError(t, s.db.Set(versionKey, seal(versionKey, []byte{layoutVersion + 1}), nil))
 	require.NoError(t, s.Close())
 	_, err := Open(Options{Dir: "log", FS: fs})
-	require.ErrorContains(t, err, "layout")
+	require.ErrorIs(t, err, ErrOtherLayout)
+	require.ErrorContains(t, err, "start the version of the program that wrote it")
 }
 
 // TestMissingFilesAreRefused deletes files that Pebble could do without, by starting empty or short.

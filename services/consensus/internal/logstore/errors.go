@@ -7,6 +7,9 @@ var (
 	ErrInUse = errors.New("raft log directory is in use")
 	// ErrNotWritable is returned by Open when the directory cannot be created or written.
 	ErrNotWritable = errors.New("raft log directory is not writable")
+	// ErrOtherLayout is returned by Open when another version of the program has written the log, in a way that this one does
+	// not read.
+	ErrOtherLayout = errors.New("raft log is of another version")
 	// ErrCorrupt is returned by Open, and by reads, when stored bytes are not what was written.
 	ErrCorrupt = errors.New("raft log is corrupt")
 	// ErrMissing is returned by Open and CheckApplied when the log ends before an entry that is known to be committed.

@@ -43,7 +43,8 @@ func (s *Store) checkVersion() error {
 	case !found:
 		return s.write(true, func(b *pebble.Batch) error { return set(b, versionKey, []byte{layoutVersion}) })
 	case len(payload) != 1 || payload[0] != layoutVersion:
-		return fmt.Errorf("directory %s holds a raft log of layout %x, and this program reads layout %d", s.dir, payload, layoutVersion)
+		return fmt.Errorf("%w: directory %s holds one of layout %x, and this program reads layout %d: start the version of the program that wrote it, or remove the member from the cluster and add it again with an empty data directory",
+			ErrOtherLayout, s.dir, payload, layoutVersion)
 	}
 	return nil
 }

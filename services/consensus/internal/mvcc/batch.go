@@ -119,7 +119,7 @@ func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	case *consensusv1.Command_Tree:
 		return b.applyTree(c.Tree)
 	}
-	return nil, fmt.Errorf("apply: unknown command %T", cmd.GetCommand())
+	return nil, fmt.Errorf("apply: unknown command %T: a newer version of the program has written it, which this member must run too", cmd.GetCommand())
 }
 
 // SetApplied records the newest log entry whose commands are in the batch. It must be called after the last command of

@@ -16,7 +16,7 @@ import (
 //	l [lease 8 bytes] 00              a lease
 //	k [lease 8 bytes] foo 00          foo is attached to the lease
 //	n [member 8 bytes] [type] 00      a raised alarm
-//	m name 00                         one of a kind: positions, and what the member keeps under a name
+//	m name 00                         one of a kind: the format's version, positions, and what the member keeps under a name
 //	d /a/b 00                         the record of the directory /a/b of the tree
 //	e [time 8 bytes] [kind] /a/b 00   when the directory (kind 1) or file (kind 0) /a/b of the tree ends
 //

@@ -76,7 +76,7 @@ func TestKeysOrderAsBytes(t *testing.T) {
 func TestPebbleKeepsEveryKindOfKey(t *testing.T) {
 	s := openSmall(t, vfs.NewMem())
 	r := rand.New(rand.NewPCG(4, 4))
-	want := map[string]string{}
+	want := map[string]string{string(appendMetaKey(nil, metaFormat)): string([]byte{formatVersion})}
 	for i := range 3000 {
 		key, n := randomKey(r), r.Int64N(5)+1
 		for _, k := range [][]byte{

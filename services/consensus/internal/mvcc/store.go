@@ -113,6 +113,9 @@ func (s *Store) openPebble() error {
 // load reads what is kept in memory: the position, the alarms and the index of counts, whose size is to that of the keys
 // as one to some hundred.
 func (s *Store) load() error {
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
 	st := &state{position: freshPosition()}
 	b, err := s.get(appendMetaKey(nil, metaPosition))
 	if err != nil {

@@ -1,0 +1,39 @@
+package mvcc
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// ErrNewerFormat is returned by Open when a newer version of the program has written the store, in a way that this one
+// does not read.
+var ErrNewerFormat = errors.New("the state is of a newer format")
+
+const (
+	// formatVersion is that of keys and records. A change that an older program cannot pass over needs a new one.
+	formatVersion = 1
+	metaFormat    = "format"
+)
+
+const newerAdvice = "start the newer version of the program again, or remove the member from the cluster and add it again with an empty data directory"
+
+// checkFormat refuses what a newer program has written. A store without a version is one of the first.
+//
+// The version is flushed with what comes after it: either both survive a crash, or neither.
+func (s *Store) checkFormat() error {
+	key := appendMetaKey(nil, metaFormat)
+	b, err := s.get(key)
+	switch {
+	case err != nil:
+		return err
+	case b == nil:
+		return s.db.Set(key, []byte{formatVersion}, pebble.NoSync)
+	case len(b) != 1:
+		return fmt.Errorf("format record %.16x: %w", b, errBadRecord)
+	case b[0] > formatVersion:
+		return fmt.Errorf("%w %d, and this program reads up to %d: %s", ErrNewerFormat, b[0], formatVersion, newerAdvice)
+	}
+	return nil
+}
