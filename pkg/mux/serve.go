@@ -194,7 +194,8 @@ func (s *serving) sendAnswers(ctx context.Context, changed <-chan struct{}) erro
 			return context.Cause(ctx)
 		}
 		runtime.Gosched() // what is about to be done may still come along
-		for {
+		// The end of the stream ends its calls, whose answers nobody may take any more: sending them could wait for ever.
+		for ctx.Err() == nil {
 			batch := s.take()
 			if len(batch) == 0 {
 				break
