@@ -199,7 +199,7 @@ func (m *Member) compare(ctx context.Context) bool {
 	index := agreedIndex(voters, m.cfg.MemberID, told)
 	m.audit.agreed.Store(max(m.audit.agreed.Load(), index))
 	differences := compareDigests(voters, told)
-	m.settle(ctx, state, voters, differences, len(told))
+	m.settle(ctx, state, voters, differences)
 	if m.audit.condemned.Load() != nil {
 		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_CORRUPT)
 	}
@@ -238,7 +238,7 @@ func (m *Member) askDigests(ctx context.Context) map[uint64][]*consensusv1.Diges
 
 // settle acts on differences. Each member judges itself, if its state is still the one that was compared; of the others,
 // the leader names those that do not.
-func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64, differences []difference, answered int) {
+func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64, differences []difference) {
 	leader, _ := m.Leader()
 	leads := leader == m.cfg.MemberID && m.trusted() == nil
 	var odd []uint64
@@ -262,7 +262,7 @@ func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64,
 		if m.audit.disputed.IsZero() {
 			m.audit.disputed = time.Now()
 		}
-		if answered >= len(voters) || time.Since(m.audit.disputed) >= disputeMax {
+		if dispute.complete(voters) || time.Since(m.audit.disputed) >= disputeMax {
 			odd = append(odd, dispute.odd(leader)...)
 		}
 	}

@@ -36,6 +36,8 @@ const (
 	snapshotBlobBytes = 64 << 10
 	// tailHeartbeat is how often a silent feed tells its head.
 	tailHeartbeat = time.Second
+	// publishElections is for how many election timeouts a member waits until it proposes its name and URLs again.
+	publishElections = 3
 	// stuckTimeout is how long a store that has failed may take to stop.
 	stuckTimeout = 3 * time.Second
 	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -258,21 +259,43 @@ func (m *Member) join(ctx context.Context) error {
 	if err := m.linearize(ctx); err != nil {
 		return ended(ctx, err)
 	}
-	if !m.published() {
-		_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
-			MemberId:   m.cfg.MemberID,
-			Name:       m.cfg.Name,
-			ClientUrls: m.cfg.ClientURLs,
-
-			Incarnation: m.Incarnation(),
-		}}})
-		if err != nil {
+	for !m.published() {
+		err := m.publish(ctx)
+		if err != nil && !retriable(err) {
 			return ended(ctx, fmt.Errorf("publish the member's name and URLs: %w", err))
+		}
+		if err != nil {
+			m.log.Warn("could not make the member's name and URLs known yet, trying again", "error", err)
 		}
 	}
 	m.checkBeforeServing(ctx)
 	close(m.ready)
 	return nil
+}
+
+// publish makes the member's name and URLs known. It gives up after some election timeouts: a proposal that was lost on
+// its way to a leader that stays is never answered.
+func (m *Member) publish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*m.electionTimeout(), problem.ErrTimeout)
+	defer cancel()
+	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
+		MemberId:   m.cfg.MemberID,
+		Name:       m.cfg.Name,
+		ClientUrls: m.cfg.ClientURLs,
+
+		Incarnation: m.Incarnation(),
+	}}})
+	return err
+}
+
+// retriable tells the errors of proposals that may have been lost on their way.
+func retriable(err error) bool {
+	for _, passing := range []error{problem.ErrLeaderChanged, problem.ErrLeaderFailed, problem.ErrConnectionLost, problem.ErrTimeout, problem.ErrTooManyRequests} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
 }
 
 // leave ends the member some time after it was removed: until then it helps the others to learn of it, all the more if

@@ -33,6 +33,12 @@ func (d *difference) odd(word uint64) []uint64 {
 	return odd
 }
 
+// complete tells whether every voter stands on one of the sides: nobody is left who could decide. One that answered and
+// has not reached the index, or keeps no digest of it, may still.
+func (d *difference) complete(voters []uint64) bool {
+	return votes(voters, slices.Concat(d.sides...)) == len(voters)
+}
+
 // compareDigests finds where digests differ, the newest index first, of the state before the history. Members that tell
 // nothing of an index, or not what is asked, have no part in what is found there.
 func compareDigests(voters []uint64, told map[uint64][]*consensusv1.Digest) []difference {

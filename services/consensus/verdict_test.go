@@ -111,3 +111,21 @@ func TestVerdict(t *testing.T) {
 		})
 	}
 }
+
+// A difference is decided by the leader's word at once only where no voter is left who could decide: one that has not
+// told of that index, or a learner in its place, is waited for ("a healthy member is condemned in a busy cluster").
+func TestDifferenceWaitsForVotersThatMayDecide(t *testing.T) {
+	voters := []uint64{1, 2, 3}
+	for _, c := range []struct {
+		sides    [][]uint64
+		complete bool
+	}{
+		{[][]uint64{{1}, {2}}, false},
+		{[][]uint64{{1}, {2, 4}}, false},
+		{[][]uint64{{1}, {2}, {3}}, true},
+		{[][]uint64{{1, 3}, {2}}, true},
+	} {
+		d := difference{sides: c.sides}
+		require.Equal(t, c.complete, d.complete(voters), "%v", c.sides)
+	}
+}

@@ -75,7 +75,8 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool)
 // proposed under it is unknown.
 func (s *Service) hold(ctx context.Context, epoch uint64) error {
 	s.mu.Lock()
-	if s.mu.role != acquiring {
+	// One that stepped down and took over again meanwhile has an empty table: it begins anew.
+	if s.mu.role != acquiring || ctx.Err() != nil {
 		s.mu.Unlock()
 		return errSteppedDown
 	}

@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -256,4 +257,16 @@ func TestReplacedHolderGrantsNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, leases.GetLeases(), 1)
 	})
+}
+
+// Goal: a holder that stepped down and took over again while it acquired does not hold with the empty table that stepping
+// down left ("every lease is answered with 0"). Method: holding begins after the time it was for has ended.
+func TestHoldOfAnEndedTimeIsNone(t *testing.T) {
+	s, err := New(Config{Consensus: newStore(), Holder: "one", Standby: true, MinTTL: 1, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	s.TakeOver()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, s.hold(ended, 7), errSteppedDown)
+	require.Equal(t, acquiring, s.role(), "it begins anew")
 }

@@ -30,10 +30,13 @@ type pulse struct {
 	// position is how far the node is, reach brings it to a revision.
 	position func() int64
 	reach    func(ctx context.Context, revision int64) error
+	// answers tells whether this node's own broadcast is to blame when it is behind: it ingests, and somebody listens. Where
+	// nobody ingests every node is behind for as long as writes go on, and one of them has to begin all the same.
+	answers func() bool
 
 	newest  atomic.Int64
 	heardAt atomic.Int64 // nanoseconds since start
-	behind  atomic.Int64 // pulses in a row that found the broadcast behind
+	behind  atomic.Int64 // pulses in a row that found this node's own broadcast behind
 	start   time.Time
 }
 
@@ -75,7 +78,11 @@ func (p *pulse) beat(ctx context.Context) {
 		p.behind.Store(0)
 		return
 	}
-	p.behind.Add(1)
+	if p.answers() {
+		p.behind.Add(1)
+	} else {
+		p.behind.Store(0)
+	}
 	p.log.Debug("broadcast is behind, reading", "position", p.position(), "revision", before)
 	if err := p.reach(ctx, before); err != nil && ctx.Err() == nil {
 		p.log.Warn("cannot read what the broadcast did not bring", "error", err)
@@ -88,5 +95,5 @@ func (p *pulse) well() bool {
 	return at > 0 && time.Since(p.start)-time.Duration(at) < pulseTTL
 }
 
-// able tells whether the node can ingest: it hears consensus, and its broadcast keeps up.
+// able tells whether the node can ingest: it hears consensus, and its broadcast keeps up if it does ingest.
 func (p *pulse) able() bool { return p.well() && p.behind.Load() < lagBeatsMax }

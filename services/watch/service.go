@@ -140,6 +140,7 @@ func (s *Service) run(ctx context.Context) error {
 		return group.Wait()
 	}
 	group.Go(func() error { return bus.FollowRoutes(ctx) })
+	s.pulse.answers = func() bool { return s.ingesting.Load() && bus.Interested() }
 	group.Go(func() error { return s.pulse.run(ctx) })
 	group.Go(func() error {
 		return duty.New(duty.Config{

@@ -34,7 +34,7 @@ type fake struct {
 
 func (f *fake) MemberID() uint64 { return f.id }
 
-func (f *fake) Leader() (uint64, <-chan struct{}) {
+func (f *fake) Standing() (uint64, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.mu.leader, f.mu.changed
@@ -87,7 +87,7 @@ func (f *fake) Position(context.Context, *consensusv1.PositionRequest) (*consens
 
 func (f *fake) PromoteMember(context.Context, *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	f.note("promote")
-	if leader, _ := f.Leader(); leader != f.id {
+	if leader, _ := f.Standing(); leader != f.id {
 		return nil, problem.ErrNotLeader
 	}
 	return &consensusv1.PromoteMemberResponse{}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -179,10 +180,17 @@ func (l *link) ask(change func()) {
 	}
 }
 
-// leave ends a subscription.
+// leave ends a subscription. One that the node was not asked for yet is not asked for: the node would hear of its end
+// first, and keep it.
 func (l *link) leave(id int64) {
 	delete(l.groups, id)
-	l.ask(func() { l.out.leave = append(l.out.leave, id) })
+	l.ask(func() {
+		asked := len(l.out.join)
+		l.out.join = slices.DeleteFunc(l.out.join, func(s *watchv1.Subscription) bool { return s.GetId() == id })
+		if len(l.out.join) == asked {
+			l.out.leave = append(l.out.leave, id)
+		}
+	})
 }
 
 // askPosition asks for a position at or after a revision.

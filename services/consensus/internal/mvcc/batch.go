@@ -177,7 +177,7 @@ func (b *Batch) Commit() error {
 	if b.compacts {
 		b.s.compaction.wake()
 	}
-	return b.Close()
+	return errors.Join(b.settleFresh(), b.Close())
 }
 
 // Close gives the batch up, with whatever was not committed. It may be called twice.

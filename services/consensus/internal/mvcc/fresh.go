@@ -30,6 +30,8 @@ type generation struct {
 const (
 	// generationKeysMax is how many keys a generation holds; two of them hold what a memtable does of the usual size.
 	generationKeysMax = 1 << 16
+	// generationsUnsettledMax is how many generations may gather until a commit looks whether the disk has the oldest.
+	generationsUnsettledMax = 3
 	// generationBits makes one key in four hundred look fresh in vain, with generationProbes of them set for each.
 	generationBits   = 16 * generationKeysMax
 	generationProbes = 4

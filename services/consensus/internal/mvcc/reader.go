@@ -259,6 +259,15 @@ func (b *Batch) seekDurable() (*pebble.Iterator, error) {
 	return b.durable, nil
 }
 
+// settleFresh has fresh forget what is on disk by now where no look-up does: writes of keys that recent holds make none.
+func (b *Batch) settleFresh() error {
+	if b.durable != nil || len(b.fresh.generations) <= generationsUnsettledMax || b.s.flushes.Load() == b.fresh.flushes {
+		return nil
+	}
+	_, err := b.seekDurable()
+	return err
+}
+
 // seekBase returns the view of what was committed when the batch began, to be moved by the caller.
 func (b *Batch) seekBase() (*view, error) {
 	b.found.key = nil

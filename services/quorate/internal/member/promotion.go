@@ -80,11 +80,12 @@ func (l learner) run(ctx context.Context) {
 		case err == nil, errors.Is(err, problem.ErrNotLearner), self != nil && !self.GetIsLearner():
 			l.log.Info("this member has caught up and votes now", "local-member-id", fmt.Sprintf("%x", l.id))
 			return
-		case errors.Is(err, problem.ErrMemberNotFound), errors.Is(err, problem.ErrMemberRemoved), self == nil:
+		case errors.Is(err, problem.ErrMemberRemoved), self == nil:
 			l.log.Warn("this learner was removed before it could be promoted", "local-member-id", fmt.Sprintf("%x", l.id))
 			return
 		case ctx.Err() != nil:
 			return
+		// A new leader may not have applied yet what added this member, and not know it: that passes.
 		case err.Error() != told:
 			told = err.Error()
 			l.log.Info("this learner is not promoted yet, and asks again", "reason", err)

@@ -34,7 +34,7 @@ func TestLearnerAsksUntilItVotes(t *testing.T) {
 		},
 		"somebody else promotes it": {self: learns, asked: 2, logged: "votes now", answers: []error{problem.ErrLearnerNotReady, fmt.Errorf("wrapped: %w", problem.ErrNotLearner)}},
 		"it is removed":             {self: learns, asked: 1, logged: "was removed", answers: []error{problem.ErrMemberRemoved}},
-		"it was never added":        {self: learns, asked: 1, logged: "was removed", answers: []error{problem.ErrMemberNotFound}},
+		"a new leader is behind":    {self: learns, asked: 2, logged: "votes now", answers: []error{problem.ErrMemberNotFound, nil}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

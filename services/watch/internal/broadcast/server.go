@@ -80,6 +80,8 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 		NoSystemAccount: true,
 		MaxPayload:      int32(o.PayloadBytesMax),
 		MaxPending:      int64(serverPayloadsMax * o.PayloadBytesMax),
+		// Who reads slowly misses messages, as all may; to wait for them would hold up those who do not.
+		NoFastProducerStall: true,
 	}
 	if o.Routes == nil && o.Users == nil {
 		return made, nil
@@ -136,6 +138,9 @@ func (o Options) listens() (addresses []string) {
 func (u *Users) admit(options *server.Options, account *server.Account) (err error) {
 	if options.Host, options.Port, err = splitAddress(u.Listen); err != nil {
 		return err
+	}
+	if u.User == internalUser || u.User == publisherUser {
+		return fmt.Errorf("user %q of NATS is the store's own: choose another name", u.User)
 	}
 	user := &server.User{
 		Username: u.User, Password: u.Password, Account: account,
