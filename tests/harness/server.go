@@ -70,11 +70,16 @@ func (s *Server) founder() string { return s.name + "=" + s.peerURL() }
 // At is a server that runs already and is not ours: only Endpoint, URL and Output may be called.
 func At(endpoint string) *Server { return &Server{elsewhere: endpoint} }
 
-// FreePort returns a loopback port that nobody listens on. It lies below the range that outgoing connections take their
-// ports from: a client that dials a dead server there could otherwise connect to itself.
+// FreePort returns a loopback port that nobody listens on, and that no other call returns, in this process or in another,
+// while this process lives: tests of several packages run at the same time, and a port is free until its server starts. It
+// lies below the range that outgoing connections take their ports from: a client that dials a dead server there could
+// otherwise connect to itself.
 func FreePort() int {
 	for {
 		port := 10000 + rand.IntN(10000)
+		if !reserve(port) {
+			continue
+		}
 		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue
