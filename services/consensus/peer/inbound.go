@@ -128,13 +128,6 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	t.log.Info("a peer has connected", "peer", hex(g.from), "version", g.server)
 }
 
-// hears tells whether a stream of a peer comes in.
-func (t *Transport) hears(id uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.mu.inbound[id] != nil
-}
-
 func (t *Transport) farewell(in *inbound) {
 	t.mu.Lock()
 	current := t.mu.inbound[in.from] == in

@@ -204,7 +204,7 @@ func (l *link) noteRefused(r *run, err error) {
 		return
 	}
 	l.refused++
-	if l.refused >= len(*l.urls.Load()) && !l.t.hears(l.id) {
+	if _, heard := l.t.inboundSince(l.id); !heard && l.refused >= len(*l.urls.Load()) {
 		r.receiver.ReportDown(l.id)
 	}
 }
