@@ -40,7 +40,7 @@ func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (int, error) 
 	}
 	err := s.proposeCheckpoint(ctx, epoch, due)
 	s.mu.Lock()
-	s.mu.table.release(c, idsOf(due)...)
+	s.mu.table.release(idsOf(due)...)
 	s.mu.Unlock()
 	switch {
 	case err == nil:

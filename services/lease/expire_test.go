@@ -255,3 +255,28 @@ func TestReconcileDuringChanges(t *testing.T) {
 		require.Equal(t, []int64{0, 400, 500}, keepAlive(t, s, 1, 2, 3))
 	})
 }
+
+// Leases that were doomed together may be proposed again in other company. Whoever waits for one of them must sleep until
+// it is gone, however many of the others are gone before.
+func TestDoomedRegrouped(t *testing.T) {
+	tb := newTable(1, time.Hour)
+	for id := int64(1); id <= 3; id++ {
+		tb.add(id, 1, instant(id), 0)
+	}
+	ids := tb.takeExpired(instant(10), 3)
+	require.Equal(t, []int64{1, 2, 3}, ids)
+	tb.again = append(tb.again, ids...)
+	first := tb.takeExpired(instant(10), 2)
+	require.Equal(t, []int64{1, 2}, first)
+	tb.revoked(first)
+	waited := tb.claims[3]
+	require.NotNil(t, waited)
+	select {
+	case <-waited.done:
+		t.Fatal("the claim of lease 3 ended with those of 1 and 2")
+	default:
+	}
+	tb.revoked(tb.takeExpired(instant(10), 2))
+	<-waited.done
+	require.Empty(t, tb.claims)
+}

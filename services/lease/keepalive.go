@@ -115,7 +115,7 @@ func (s *Service) clearFor(ctx context.Context, r *renewal) error {
 			e.checkpointed = false
 		}
 	}
-	s.mu.table.release(r.clearing, r.recorded...)
+	s.mu.table.release(r.recorded...)
 	s.mu.Unlock()
 	if errors.Is(err, problem.ErrStaleEpoch) {
 		// Either another holder took over, which the next look shows, or this service itself has moved on.

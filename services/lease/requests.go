@@ -46,8 +46,7 @@ func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 }
 
 func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err error) {
-	c, err := s.claimOne(ctx, id)
-	if err != nil {
+	if err := s.claimOne(ctx, id); err != nil {
 		return 0, err
 	}
 	epoch, _, _ := s.Standing()
@@ -59,7 +58,7 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.table.release(c, id)
+	s.mu.table.release(id)
 	switch {
 	case err != nil:
 		if !withoutEffect(err) {
@@ -92,8 +91,7 @@ func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 }
 
 func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err error) {
-	c, err := s.claimOne(ctx, id)
-	if err != nil {
+	if err := s.claimOne(ctx, id); err != nil {
 		return 0, err
 	}
 	result, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
@@ -113,30 +111,29 @@ func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err err
 	case !withoutEffect(err):
 		wake(s.reconcileNow)
 	}
-	t.release(c, id)
+	t.release(id)
 	return result.GetRevision(), err
 }
 
 // claimOne waits until this service holds the epoch and nothing is under way for the id, and claims it.
-func (s *Service) claimOne(ctx context.Context, id int64) (*claim, error) {
+func (s *Service) claimOne(ctx context.Context, id int64) error {
 	for {
 		if err := s.assure(ctx, s.now().plus(-holdWindow)); err != nil {
-			return nil, err
+			return err
 		}
 		s.mu.Lock()
 		busy := s.mu.table.claims[id]
 		if busy == nil && s.mu.role == holding {
-			c := newClaim()
-			s.mu.table.claim(c, id)
+			s.mu.table.claim(newClaim(), id)
 			s.mu.Unlock()
-			return c, nil
+			return nil
 		}
 		s.mu.Unlock()
 		if busy == nil {
 			continue
 		}
 		if err := await(ctx, busy.done); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }

@@ -30,7 +30,13 @@ type entry struct {
 // claim marks the ids that something was proposed for. Whoever else wants to do something with such an id waits until
 // done is closed, and then looks again. So at most one proposal an id is under way from here, and the order in which
 // outcomes arrive cannot differ from the order in which they took effect.
-type claim struct{ done chan struct{} }
+type claim struct {
+	// done is closed when none of the claimed ids is left: who wakes earlier and finds the claim still there would wait
+	// for nothing, over and over.
+	done chan struct{}
+	// left is how many ids the claim holds.
+	left int
+}
 
 func newClaim() *claim { return &claim{done: make(chan struct{})} }
 
@@ -116,17 +122,22 @@ func (t *table) planCheckpoint(e *entry, now instant) {
 func (t *table) claim(c *claim, ids ...int64) {
 	for _, id := range ids {
 		t.claims[id] = c
+		c.left++
 	}
 }
 
-// release gives claimed ids free and wakes those who wait for them.
-func (t *table) release(c *claim, ids ...int64) {
+// release gives claimed ids free, and wakes those who wait for their claims once nothing of these is left.
+func (t *table) release(ids ...int64) {
 	for _, id := range ids {
-		if t.claims[id] == c {
-			delete(t.claims, id)
+		c := t.claims[id]
+		if c == nil {
+			continue
+		}
+		delete(t.claims, id)
+		if c.left--; c.left == 0 {
+			close(c.done)
 		}
 	}
-	close(c.done)
 }
 
 // takeExpired dooms and returns up to limit leases whose time is up, those whose revoke must be repeated first.
@@ -174,22 +185,7 @@ func (t *table) doom(e *entry) {
 func (t *table) revoked(ids []int64) {
 	for _, id := range ids {
 		t.remove(id)
-		t.unclaim(id)
-	}
-}
-
-// unclaim ends the claim on a doomed lease. Leases that were doomed together share one, so all of them must be
-// unclaimed before the table is unlocked: who wakes and finds the claim still there would wait for nothing.
-func (t *table) unclaim(id int64) {
-	c := t.claims[id]
-	delete(t.claims, id)
-	if c == nil {
-		return
-	}
-	select {
-	case <-c.done:
-	default:
-		close(c.done)
+		t.release(id)
 	}
 }
 
@@ -201,7 +197,7 @@ func (t *table) reprieve() {
 		if e.doomed {
 			e.doomed = false
 			t.expiries.set(&e.expiry, e.deadline)
-			t.unclaim(id)
+			t.release(id)
 		}
 	}
 }
