@@ -39,8 +39,16 @@ type Fleet[S any] struct {
 	mu struct {
 		sync.Mutex
 		view *View[S]
+		// listed are the nodes there are, and kept those with a goroutine that keeps a stream to them. A node that is listed
+		// no more is kept until its stream breaks, and so is not met a second time if it comes back before.
+		listed, kept map[place]bool
 	}
 }
+
+// place is where a node is: the nodes.Set may find the same one again as another nodes.Node.
+type place struct{ url, address string }
+
+func placeOf(n *nodes.Node) place { return place{n.URL, n.Address} }
 
 // View is the nodes that can be called at one moment. It is immutable.
 type View[S any] struct {
@@ -64,7 +72,7 @@ func New[S any](config Config[S]) *Fleet[S] {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	f := &Fleet[S]{config: config}
-	f.mu.view = newView[S](nil)
+	f.mu.view, f.mu.kept = newView[S](nil), map[place]bool{}
 	return f
 }
 
@@ -106,31 +114,41 @@ func (f *Fleet[S]) Run(ctx context.Context) error {
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	kept := map[*nodes.Node]context.CancelFunc{}
-	return f.config.Nodes.Run(ctx, func(now []*nodes.Node) {
-		for n, gone := range kept {
-			if !slices.Contains(now, n) {
-				gone()
-				delete(kept, n)
-			}
+	return f.config.Nodes.Run(ctx, func(now []*nodes.Node) { f.follow(ctx, now, &running) })
+}
+
+// follow begins to keep streams to nodes that are new.
+func (f *Fleet[S]) follow(ctx context.Context, now []*nodes.Node, running *sync.WaitGroup) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.listed = map[place]bool{}
+	for _, n := range now {
+		f.mu.listed[placeOf(n)] = true
+		if !f.mu.kept[placeOf(n)] {
+			f.mu.kept[placeOf(n)] = true
+			running.Go(func() { f.keep(ctx, n) })
 		}
-		for _, n := range now {
-			if kept[n] == nil {
-				listed, gone := context.WithCancel(ctx)
-				kept[n] = gone
-				running.Go(func() { f.keep(ctx, listed, n) })
-			}
-		}
-	})
+	}
+}
+
+// gone tells whether a node is listed no more, and gives it up then.
+func (f *Fleet[S]) gone(n *nodes.Node) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.listed[placeOf(n)] {
+		return false
+	}
+	delete(f.mu.kept, placeOf(n))
+	return true
 }
 
 // keep keeps a stream to a node until ctx ends, or it breaks when the node is no longer listed.
-func (f *Fleet[S]) keep(ctx, listed context.Context, n *nodes.Node) {
+func (f *Fleet[S]) keep(ctx context.Context, n *nodes.Node) {
 	defer n.Close()
 	pause, quiet := reconnectPauseMin, false
-	for listed.Err() == nil {
+	for ctx.Err() == nil {
 		connected, err := f.connect(ctx, n)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || f.gone(n) {
 			return
 		}
 		if connected {
@@ -143,7 +161,7 @@ func (f *Fleet[S]) keep(ctx, listed context.Context, n *nodes.Node) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
-		case <-listed.Done():
+		case <-ctx.Done():
 		}
 		timer.Stop()
 		pause = min(2*pause, reconnectPauseMax)

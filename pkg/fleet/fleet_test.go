@@ -2,11 +2,14 @@ package fleet
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
@@ -259,4 +262,63 @@ func TestRefusals(t *testing.T) {
 	id, err := grant(t.Context(), f, once)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), id)
+}
+
+// silent is a stream that says nothing until it is closed.
+type silent struct {
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *silent) Send([]*batchv1.Call) error { return nil }
+
+func (s *silent) Receive() ([]*batchv1.Answer, error) {
+	<-s.closed
+	return nil, io.EOF
+}
+
+func (s *silent) Close() { s.once.Do(func() { close(s.closed) }) }
+
+// Goal: a node that is missing and found again has one stream ("streams to a member add up"), which its absence leaves
+// alone; one that is gone is given up when its stream breaks. Method: count streams while the node comes and goes.
+func TestOneStreamANode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened []*silent
+		f := New(Config[int]{Open: func(_ context.Context, _ *nodes.Node, told func(int)) (mux.Stream, error) {
+			told(1)
+			opened = append(opened, &silent{closed: make(chan struct{})})
+			return opened[len(opened)-1], nil
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		list := func(endpoints ...string) {
+			set, err := nodes.New(nodes.Config{Endpoints: endpoints})
+			require.NoError(t, err)
+			once, cancel := context.WithCancel(ctx)
+			require.NoError(t, set.Run(once, func(now []*nodes.Node) {
+				f.follow(ctx, now, &running)
+				cancel()
+			}))
+			synctest.Wait()
+		}
+		const node = "http://10.0.0.1:1"
+		list(node)
+		list()
+		require.Len(t, f.View().Members, 1, "it is still there")
+		list(node)
+		require.Len(t, opened, 1)
+		require.Len(t, f.View().Members, 1)
+		opened[0].Close()
+		<-time.After(reconnectPauseMax)
+		synctest.Wait()
+		require.Len(t, opened, 2, "it is listed")
+		list()
+		opened[1].Close()
+		running.Wait()
+		require.Empty(t, f.View().Members)
+		list(node)
+		require.Len(t, opened, 3, "it came back")
+		cancel()
+		running.Wait()
+	})
 }

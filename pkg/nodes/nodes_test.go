@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -50,12 +51,42 @@ func TestNodesFollowNames(t *testing.T) {
 		require.Equal(t, []string{"10.0.0.1:2381", "10.0.0.2:2381", "127.0.0.1:9"}, addresses(first))
 		dns.set("members", nil, "10.0.0.2", "10.0.0.3")
 		second := <-updates
-		require.Equal(t, []string{"10.0.0.2:2381", "10.0.0.3:2381", "127.0.0.1:9"}, addresses(second))
-		require.Same(t, first[1], second[0], "a node that stays is the same")
-		require.Equal(t, "http://members:2381", second[0].URL)
+		require.Equal(t, []string{"10.0.0.1:2381", "10.0.0.2:2381", "10.0.0.3:2381", "127.0.0.1:9"}, addresses(second))
+		began := time.Now()
+		third := <-updates
+		require.Equal(t, []string{"10.0.0.2:2381", "10.0.0.3:2381", "127.0.0.1:9"}, addresses(third))
+		require.Equal(t, (missesMax-1)*lookupInterval, time.Since(began), "what is gone is given up after some answers")
+		require.Same(t, first[1], third[0], "a node that stays is the same")
+		require.Equal(t, "http://members:2381", third[0].URL)
 		cancel()
 		require.NoError(t, <-done)
 	})
+}
+
+// Goal: answers that tell a part of what there is take no node away ("nodes come and go while nothing happens"), nor do
+// failures, however many. Method: parts in turn, between them failures, and one part of the wrong family.
+func TestPartialAnswers(t *testing.T) {
+	dns := &names{}
+	dns.set("members", nil, "10.0.0.1", "10.0.0.2", "10.0.0.3")
+	set, err := New(Config{Endpoints: []string{"http://members:1"}, Lookup: dns.lookup})
+	require.NoError(t, err)
+	all := set.lookUp(t.Context())
+	for i := range 4 * missesMax {
+		switch i % 4 {
+		case 0:
+			dns.set("members", nil, "10.0.0.3", "10.0.0.1")
+		case 1:
+			dns.set("members", nil, "fd00::1")
+		case 2:
+			dns.set("members", nil, "10.0.0.2")
+		case 3:
+			dns.set("members", errors.New("no answer"))
+			for range 2 * missesMax {
+				require.Equal(t, all, set.lookUp(t.Context()))
+			}
+		}
+		require.Equal(t, all, set.lookUp(t.Context()), "answer %d", i)
+	}
 }
 
 // Goal: a failing name server changes nothing. Method: let it fail for several lookups, then answer something else.
@@ -71,7 +102,7 @@ func TestFailingLookups(t *testing.T) {
 		dns.set("members", nil)
 		require.Equal(t, []string{"10.0.0.1:1"}, addresses(set.lookUp(t.Context())), "no address is no answer")
 		dns.set("members", nil, "10.0.0.9")
-		require.Equal(t, []string{"10.0.0.9:1"}, addresses(set.lookUp(t.Context())))
+		require.Equal(t, []string{"10.0.0.1:1", "10.0.0.9:1"}, addresses(set.lookUp(t.Context())))
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -16,6 +17,9 @@ const (
 	lookupInterval = 3 * time.Second
 	// lookupTimeout bounds one lookup.
 	lookupTimeout = 2 * time.Second
+	// missesMax is how many answers in a row may leave an address out before its node is taken for gone: name servers
+	// tell a part of what they know, in turn or because a message holds no more.
+	missesMax = 5
 )
 
 // Config says which nodes are looked for.
@@ -39,9 +43,12 @@ type Set struct {
 
 type endpoint struct {
 	url, host, port string
-	// addresses are the last ones that a lookup found: a name server that fails takes no node away.
+	// missed are the hosts that the name stands for, and how many of the last answers left each out. A name server that
+	// fails takes none away.
+	missed map[string]int
+	// addresses are those of the hosts that are used.
 	addresses []string
-	failed    bool // and it was said
+	failed    bool // a lookup did, and it was said
 }
 
 // New fails with an endpoint that is not of the form http(s)://HOST:PORT. It looks nothing up.
@@ -139,12 +146,19 @@ func (s *Set) resolve(ctx context.Context, e *endpoint) {
 		return
 	}
 	e.failed = false
-	slices.Sort(hosts)
-	addresses := make([]string, 0, len(hosts))
-	for _, host := range preferred(hosts) {
-		addresses = append(addresses, net.JoinHostPort(host, e.port))
+	missed := map[string]int{}
+	for host, before := range e.missed {
+		if before+1 < missesMax {
+			missed[host] = before + 1
+		}
 	}
-	e.addresses = addresses
+	for _, host := range hosts {
+		missed[host] = 0
+	}
+	e.missed, e.addresses = missed, nil
+	for _, host := range preferred(slices.Sorted(maps.Keys(missed))) {
+		e.addresses = append(e.addresses, net.JoinHostPort(host, e.port))
+	}
 }
 
 // preferred are the IPv4 addresses where there are any: a name with both, such as localhost, would else count each node
