@@ -66,3 +66,22 @@ func TestCompactSurvivesRestart(t *testing.T) {
 	require.Equal(t, "9", string(k.get("a").Kvs[0].Value))
 	require.EqualValues(t, 10, k.get("a").Kvs[0].Version)
 }
+
+// Goal: --auto-compaction-retention takes old history without being asked, and nothing else. Method: a retention of a second,
+// and reads at an old revision until they are refused; then the newest one is read.
+func TestAutoCompaction(t *testing.T) {
+	k, _ := own(t, "--auto-compaction-retention=1s")
+	old := k.put("a", "old")
+	newest := k.put("a", "new")
+	for {
+		_, err := k.Get(k.ctx, "a", clientv3.WithRev(old))
+		if err != nil {
+			require.Equal(t, rpctypes.ErrCompacted, err)
+			break
+		}
+	}
+	kept := k.get("a", clientv3.WithRev(newest))
+	require.Len(t, kept.Kvs, 1)
+	require.Equal(t, "new", string(kept.Kvs[0].Value))
+	require.EqualValues(t, 2, kept.Kvs[0].Version)
+}
