@@ -1,7 +1,9 @@
 package match
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,6 +60,36 @@ func TestAttached(t *testing.T) {
 		h.stop()
 		_, err = a.Next(h.Context())
 		require.ErrorIs(h, err, problem.ErrStopped)
+	})
+}
+
+// Goal: a node that lags goes on telling where it is while it owes the position that an API node asked for ("a progress
+// request moves all watches to another node"). Method: a request for a revision that comes late, with beats meanwhile,
+// more of them than may wait, and an event.
+func TestAttachedBeatsWhileAPositionIsOwed(t *testing.T) {
+	bubble(t, 5, nil, func(h *harness) {
+		a := h.node.Attach()
+		defer a.Close()
+		require.NoError(h, a.Join(h.Context(), subscribe(1, "a")))
+		require.Len(h, h.told(a).Deliveries, 1)
+		for range 2 * progressRequestsMax {
+			a.Position(7)
+		}
+		for range 5 {
+			a.Position(0)
+			ctx, cancel := context.WithTimeout(h.Context(), time.Second)
+			resp, err := a.Next(ctx)
+			cancel()
+			require.NoError(h, err)
+			require.EqualValues(h, 5, resp.GetPosition().GetRevision())
+		}
+		h.put("a")
+		resp := h.told(a)
+		require.Len(h, resp.Deliveries, 1)
+		require.Nil(h, resp.Position)
+		h.put("b")
+		require.EqualValues(h, 7, h.told(a).Position.GetRevision())
+		require.Empty(h, a.s.mu.progress, "one answer for all")
 	})
 }
 

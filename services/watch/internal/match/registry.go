@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"slices"
 
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -129,10 +130,10 @@ func (n *Node) progress(s *Session, revision int64) {
 	if s.mu.closed {
 		return
 	}
-	if open := s.mu.progress; len(open) < progressRequestsMax {
-		s.mu.progress = append(open, revision)
-	} else {
-		open[len(open)-1] = max(open[len(open)-1], revision)
+	at, _ := slices.BinarySearch(s.mu.progress, revision)
+	s.mu.progress = slices.Insert(s.mu.progress, at, revision)
+	if last := len(s.mu.progress) - 1; last == progressRequestsMax {
+		s.mu.progress = slices.Delete(s.mu.progress, last-1, last)
 	}
 	n.mu.awaiting[s] = struct{}{}
 	s.nudgeLocked()

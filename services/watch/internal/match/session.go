@@ -11,7 +11,8 @@ import (
 	"github.com/quoratedb/quorate/pkg/problem"
 )
 
-// progressRequestsMax bounds how many progress requests of a session may be open; the last one stands in for more.
+// progressRequestsMax bounds how many progress requests of a session may be open; the one for the highest revision stands
+// in for more.
 const progressRequestsMax = 128
 
 // ErrIDInUse is returned by Add for an id that a watch of the session has.
@@ -43,7 +44,8 @@ type Session struct {
 		line []*watch
 		// lineTurn says that the line is served before the queue.
 		lineTurn bool
-		// progress holds the revisions of open progress requests, in the order in which they came.
+		// progress holds the revisions of open progress requests, the lowest first: none waits for another. An API node's
+		// request for a revision still to come must not hold back the positions that tell it that this node is well.
 		progress []int64
 		waiting  bool
 		closed   bool
@@ -155,7 +157,7 @@ func (s *Session) behindLocked() *watch {
 	return nil
 }
 
-// progressLocked returns the answer to the oldest progress request if it is due.
+// progressLocked returns the answer to the first progress request if it is due.
 func (s *Session) progressLocked(position int64) *delivery.Delivery {
 	if len(s.mu.progress) == 0 {
 		return nil
