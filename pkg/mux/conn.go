@@ -21,6 +21,9 @@ const (
 	callsMax = 20_000
 	// batchBytesMax ends a message: what is larger travels alone. It keeps a message from holding up those behind it.
 	batchBytesMax = 1 << 20
+	// answerGrace is how much longer than its deadline a call waits for its answer. The service has the same deadline, and
+	// when that passes it may know why, which is worth more to the caller than that it has passed.
+	answerGrace = 250 * time.Millisecond
 )
 
 var (
@@ -89,7 +92,8 @@ func (c *Conn) Run(ctx context.Context) error {
 }
 
 // Call makes a call and puts the answer into response. It fails with what the service returned (see package edge), with
-// ErrUnsent or ErrLost, and with the cause of ctx's end; the service learns of that end too.
+// ErrUnsent or ErrLost, and with the cause of ctx's end; the service learns of that end too. A ctx that ends because of its
+// deadline leaves the service a moment to say more than that.
 func (c *Conn) Call(ctx context.Context, method string, request, response proto.Message) error {
 	pending, err := c.Start(ctx, method, request)
 	if err != nil {
@@ -136,9 +140,26 @@ func (p *Pending) Wait(ctx context.Context, interrupt <-chan struct{}, response 
 	case <-interrupt:
 		return ErrInterrupted
 	case <-ctx.Done():
-		p.Abandon()
-		return fmt.Errorf("%s: wait for the answer: %w", p.method, context.Cause(ctx))
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		grace := time.NewTimer(answerGrace)
+		defer grace.Stop()
+		select {
+		case o := <-p.waiter.done:
+			<-p.conn.window
+			if err := p.finish(o, response); !errors.Is(err, context.DeadlineExceeded) {
+				return err
+			}
+			return p.ended(ctx)
+		case <-grace.C:
+		}
+	}
+	p.Abandon()
+	return p.ended(ctx)
+}
+
+func (p *Pending) ended(ctx context.Context) error {
+	return fmt.Errorf("%s: wait for the answer: %w", p.method, context.Cause(ctx))
 }
 
 func (p *Pending) finish(o outcome, response proto.Message) error {

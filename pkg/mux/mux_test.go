@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"connectrpc.com/connect"
@@ -194,6 +195,44 @@ func TestDeadlineAndCancellation(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	require.ErrorIs(t, <-ended, context.Canceled)
+}
+
+// Goal: what the service says when a call's time is over is what the caller hears, as far as it says more than that ("the
+// text of a timeout is not the one that the member gave"); a service that says nothing is not waited for much longer.
+// Method: a deadline, after which a service answers late, with various things, or never.
+func TestLastWordIsTheServices(t *testing.T) {
+	late := func(err error, by time.Duration) Method {
+		return Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+			<-ctx.Done()
+			<-time.After(by)
+			return &consensusv1.HistoryResponse{ThroughRevision: r.GetFromRevision()}, err
+		})
+	}
+	const limit, soon = time.Second, answerGrace / 2
+	for name, c := range map[string]struct {
+		method Method
+		want   error
+		took   time.Duration
+	}{
+		"the reason": {late(problem.ErrLeaderFailed, soon), problem.ErrLeaderFailed, limit + soon},
+		"no reason":  {late(context.DeadlineExceeded, soon), problem.ErrTimeout, limit + soon},
+		"the answer": {late(nil, soon), nil, limit + soon},
+		"much later": {late(problem.ErrLeaderFailed, time.Hour), problem.ErrTimeout, limit + answerGrace},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn := connectPipe(t, newPipe(), Methods{"Wait": c.method})
+				ctx, cancel := context.WithTimeoutCause(t.Context(), limit, problem.ErrTimeout)
+				defer cancel()
+				began := time.Now()
+				_, err := ask(ctx, conn, "Wait", 1)
+				require.ErrorIs(t, err, c.want)
+				require.NotErrorIs(t, err, context.DeadlineExceeded)
+				require.Equal(t, c.took, time.Since(began))
+				require.Empty(t, conn.window)
+			})
+		})
+	}
 }
 
 // Goal: a broken stream tells what was sent from what was not. Method: break it under a call that is being served, then

@@ -76,6 +76,15 @@ func TestEverySentinelHasAnAnswer(t *testing.T) {
 	require.Len(t, refusals, len(names), "the test names sentinels that do not exist")
 }
 
+// TestPreciseTimeoutsGoFirst shows that of a timeout that this process saw and what a member said of it, the client is
+// told the latter.
+func TestPreciseTimeoutsGoFirst(t *testing.T) {
+	for _, precise := range []error{problem.ErrLeaderFailed, problem.ErrConnectionLost} {
+		both := fmt.Errorf("%w: %w", fmt.Errorf("propose: %w", precise), problem.ErrTimeout)
+		require.Equal(t, etcderr.From(nil, precise), etcderr.From(nil, both))
+	}
+}
+
 func exportedSentinels(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../../../pkg/problem/*.go")
