@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
@@ -22,10 +24,21 @@ type appender struct {
 	truncate chan uint64
 	// appended counts the finished appends that had entries. The replica compares it with those it has sent.
 	appended atomic.Uint64
+
+	// hardState is raft's newest, written the one that the log has: they may differ in the commit index.
+	hardState, written *raftpb.HardState
+	// keptLong fires when the log has been without the newest commit index for commitKeptMax; keeping is set until then.
+	keptLong *time.Timer
+	keeping  bool
 }
 
-func newAppender(log *logstore.Store) *appender {
-	return &appender{log: log, inbox: mailbox.New[*raftpb.Message](), truncate: make(chan uint64, 1)}
+func newAppender(log *logstore.Store, written *raftpb.HardState) *appender {
+	keptLong := time.NewTimer(commitKeptMax)
+	keptLong.Stop()
+	return &appender{
+		log: log, inbox: mailbox.New[*raftpb.Message](), truncate: make(chan uint64, 1),
+		hardState: written, written: written, keptLong: keptLong,
+	}
 }
 
 // run ends when ctx does, or with an error when the log cannot be written: the member must then stop, because raft
@@ -35,7 +48,11 @@ func (a *appender) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return a.writeCommit()
+		case <-a.keptLong.C:
+			if err := a.writeCommit(); err != nil {
+				return err
+			}
 		case index := <-a.truncate:
 			if err := a.log.Truncate(index); err != nil {
 				return fmt.Errorf("truncate the log up to %d: %w", index, err)
@@ -103,12 +120,45 @@ func (a *appender) appendMerged(ctx context.Context, messages []*raftpb.Message)
 			return fmt.Errorf("install a snapshot: %w", err)
 		}
 	}
-	// Without responses nobody relies on the write (a commit index, usually): it rides on the next sync.
-	if err := a.log.Append(entries, hardState, len(responses) > 0); err != nil {
+	if hardState != nil {
+		a.hardState = hardState
+	}
+	if err := a.write(entries); err != nil {
 		return err
 	}
 	a.appended.Add(appends)
 	a.deliver(responses)
+	return nil
+}
+
+// write makes durable what the responses may promise: entries, a term, a vote. A commit index alone is no promise, though
+// a follower answers it; with a write and a sync for each a follower would have two of both for every append. It waits for
+// the next entries.
+func (a *appender) write(entries []*raftpb.Entry) error {
+	if raft.MustSync(a.hardState, a.written, len(entries)) {
+		if err := a.log.Append(entries, a.hardState, true); err != nil {
+			return err
+		}
+		a.written = a.hardState
+		return nil
+	}
+	if a.hardState != a.written && !a.keeping {
+		a.keeping = true
+		a.keptLong.Reset(commitKeptMax)
+	}
+	return nil
+}
+
+// writeCommit gives the log a commit index behind which no entries came.
+func (a *appender) writeCommit() error {
+	a.keeping = false
+	if a.hardState == a.written {
+		return nil
+	}
+	if err := a.log.Append(nil, a.hardState, false); err != nil {
+		return fmt.Errorf("write the commit index: %w", err)
+	}
+	a.written = a.hardState
 	return nil
 }
 

@@ -126,7 +126,7 @@ func (m *Member) assemble() error {
 	m.reads = newReadIndexes(applied)
 	m.replica = newReplica(node, m.cfg, m.log)
 	m.replica.stopped = m.stopped
-	m.appender = newAppender(m.stores.log)
+	m.appender = newAppender(m.stores.log, hardState)
 	m.applier = &applier{
 		state:       &m.state,
 		installs:    make(chan chan<- error),

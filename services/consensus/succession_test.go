@@ -75,7 +75,7 @@ func TestFollowersStandInOrder(t *testing.T) {
 		cfg := testConfig(vfs.NewMem()).withDefaults()
 		cfg.MemberID, cfg.ElectionTicks = id, electionTicks
 		r := newReplica(node, cfg, cfg.Logger)
-		r.reads, r.appender = newReadIndexes(0), newAppender(nil)
+		r.reads, r.appender = newReadIndexes(0), newAppender(nil, nil)
 		require.NoError(t, node.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}))
 		r.publish()
 		ticks := 0

@@ -1,0 +1,117 @@
+package consensus
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+)
+
+// appending is an appender on a log whose syncs of the write-ahead file are counted.
+type appending struct {
+	*appender
+	syncs    atomic.Int64
+	answered int
+}
+
+func newAppending(t *testing.T) *appending {
+	t.Helper()
+	a := &appending{}
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData && strings.HasSuffix(op.Path, ".log") {
+			a.syncs.Add(1)
+		}
+		return nil
+	}))
+	log, err := logstore.Open(logstore.Options{Dir: "log", FS: fs})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, log.Close()) })
+	a.appender = newAppender(log, nil)
+	a.deliver = func(answers []*raftpb.Message) { a.answered += len(answers) }
+	return a
+}
+
+// stored is the commit index that the log has.
+func (a *appending) stored(t *testing.T) uint64 {
+	t.Helper()
+	hardState, _, err := a.log.InitialState()
+	require.NoError(t, err)
+	return hardState.GetCommit()
+}
+
+// toAppend is what raft asks of a follower's appender: up to an entry, and to answer the leader then.
+func toAppend(term, vote, commit uint64, entries ...uint64) *raftpb.Message {
+	m := &raftpb.Message{
+		Type: raftpb.MsgStorageAppend.Enum(), Term: new(term), Vote: new(vote), Commit: new(commit),
+		Responses: []*raftpb.Message{{Type: raftpb.MsgAppResp.Enum()}},
+	}
+	for _, index := range entries {
+		m.Entries = append(m.Entries, &raftpb.Entry{Index: new(index), Term: new(term)})
+	}
+	return m
+}
+
+// What an answer promises is synced before it is given, and nothing else is: entries, a term and a vote are, a commit index
+// is not and is answered all the same. The syncs of the write-ahead file are counted message by message.
+func TestAppenderSyncsWhatIsPromised(t *testing.T) {
+	a := newAppending(t)
+	for _, step := range []struct {
+		what    string
+		message *raftpb.Message
+		syncs   int64
+	}{
+		{"a vote", toAppend(1, 3, 0), 1},
+		{"entries", toAppend(1, 3, 0, 1, 2), 1},
+		{"a commit index", toAppend(1, 3, 2), 0},
+		{"the next one with entries", toAppend(1, 3, 2, 3), 1},
+		{"only an answer", &raftpb.Message{Responses: []*raftpb.Message{{Type: raftpb.MsgAppResp.Enum()}}}, 0},
+		{"a commit index", toAppend(1, 3, 3), 0},
+		{"a term", toAppend(2, 0, 3), 1},
+		{"a vote in it", toAppend(2, 1, 3), 1},
+	} {
+		syncs, answered := a.syncs.Load(), a.answered
+		require.NoError(t, a.append(t.Context(), []*raftpb.Message{step.message}), step.what)
+		require.Equal(t, step.syncs, a.syncs.Load()-syncs, step.what)
+		require.Equal(t, answered+1, a.answered, step.what)
+	}
+	hardState, _, err := a.log.InitialState()
+	require.NoError(t, err)
+	require.Equal(t, []uint64{2, 1, 3}, []uint64{hardState.GetTerm(), hardState.GetVote(), hardState.GetCommit()})
+}
+
+// A commit index behind which no entries come is in the log after a while, and at the end: the first waits for a lull, the
+// second for a stop, on a fake clock.
+func TestAppenderWritesTheCommitIndexOfALull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAppending(t)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.run(ctx) }()
+		send := func(m *raftpb.Message) {
+			a.inbox.Put(m)
+			synctest.Wait()
+		}
+		send(toAppend(1, 3, 0, 1))
+		send(toAppend(1, 3, 1))
+		require.Zero(t, a.stored(t))
+		<-time.After(commitKeptMax)
+		synctest.Wait()
+		require.Equal(t, uint64(1), a.stored(t))
+
+		send(toAppend(1, 3, 1, 2))
+		send(toAppend(1, 3, 2))
+		require.Equal(t, uint64(1), a.stored(t))
+		stop()
+		require.NoError(t, <-ended)
+		require.Equal(t, uint64(2), a.stored(t))
+	})
+}
