@@ -20,8 +20,13 @@ import (
 // for the ends of those that it gave up.
 const servedMax = 2 * callsMax
 
-// Method makes one call: it decodes the request and encodes the response.
-type Method func(ctx context.Context, request []byte) (response []byte, err error)
+// Method takes a request apart and returns the call to make, or why there is none to make. It runs on the goroutine that
+// reads the stream, the call on one of its own: decoding takes more stack than a new goroutine has, and growing that for
+// each call costs more than the decoding.
+type Method func(request []byte) (Action, error)
+
+// Action makes a call.
+type Action func(context.Context) (proto.Message, error)
 
 // Methods are what a service offers, by name.
 type Methods map[string]Method
@@ -34,7 +39,7 @@ type message[T any] interface {
 
 // Unary makes a Method of a service's own. Messages that break the rules in proto/ are refused as they are elsewhere.
 func Unary[Req, Resp any, PReq message[Req], PResp message[Resp]](call func(context.Context, PReq) (PResp, error)) Method {
-	return func(ctx context.Context, encoded []byte) ([]byte, error) {
+	return func(encoded []byte) (Action, error) {
 		request := PReq(new(Req))
 		if err := proto.Unmarshal(encoded, request); err != nil {
 			return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("decode the request: %w", err))
@@ -42,11 +47,7 @@ func Unary[Req, Resp any, PReq message[Req], PResp message[Resp]](call func(cont
 		if err := edge.Check(request); err != nil {
 			return nil, err
 		}
-		response, err := call(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return proto.Marshal(response)
+		return func(ctx context.Context) (proto.Message, error) { return call(ctx, request) }, nil
 	}
 }
 
@@ -111,7 +112,16 @@ func (s *serving) receive(ctx context.Context, running *sync.WaitGroup) error {
 			if err != nil {
 				return err
 			}
-			running.Go(func() { s.serve(of, call) })
+			act, err := s.methods.prepare(call)
+			if err != nil {
+				s.answer(call.GetId(), nil, err)
+				continue
+			}
+			id := call.GetId()
+			running.Go(func() {
+				response, err := act(of)
+				s.answer(id, response, err)
+			})
 		}
 	}
 }
@@ -148,22 +158,28 @@ func (s *serving) end(id uint64) {
 	}
 }
 
-// serve makes a call and queues its answer.
-func (s *serving) serve(ctx context.Context, call *batchv1.Call) {
-	answer := &batchv1.Answer{Id: call.GetId()}
-	var err error
-	if method := s.methods[call.GetMethod()]; method != nil {
-		answer.Response, err = method(ctx, call.GetRequest())
-	} else {
-		err = connect.NewError(connect.CodeUnimplemented, fmt.Errorf("there is no call %q", call.GetMethod()))
+// prepare returns what makes a call.
+func (m Methods) prepare(call *batchv1.Call) (Action, error) {
+	method := m[call.GetMethod()]
+	if method == nil {
+		return nil, connect.NewError(connect.CodeUnimplemented, fmt.Errorf("there is no call %q", call.GetMethod()))
+	}
+	return method(call.GetRequest())
+}
+
+// answer ends a call and queues its answer.
+func (s *serving) answer(id uint64, response proto.Message, err error) {
+	answer := &batchv1.Answer{Id: id}
+	if err == nil {
+		answer.Response, err = proto.Marshal(response)
 	}
 	if err != nil {
 		answer.Failure = &batchv1.Failure{}
 		answer.Failure.Reason, answer.Failure.Code, answer.Failure.Message = edge.Describe(err)
 	}
 	s.mu.Lock()
-	cancel := s.mu.underWay[call.GetId()]
-	delete(s.mu.underWay, call.GetId())
+	cancel := s.mu.underWay[id]
+	delete(s.mu.underWay, id)
 	s.mu.answers = append(s.mu.answers, answer)
 	s.mu.Unlock()
 	cancel()
