@@ -92,7 +92,7 @@ func connectHTTP(b *testing.B, methods Methods) *Conn {
 	b.Cleanup(server.Close)
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	stream := &ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Open: consensusv1connect.NewConsensusServiceClient(client, server.URL, edge.ClientOptions()...).Batch,
+		Open: consensusv1connect.NewConsensusServiceClient(edge.Whole(client), server.URL, edge.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *consensusv1.BatchRequest {
 			return &consensusv1.BatchRequest{Calls: calls}
 		},

@@ -76,7 +76,7 @@ func newBatches(m Member) mux.Server[consensusv1.BatchRequest, consensusv1.Batch
 // standing of the member, before the answers that came with it are returned.
 func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*consensusv1.Standing)) (mux.Stream, error) {
 	stream := &mux.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Open: consensusv1connect.NewConsensusServiceClient(c, url, edge.ClientOptions()...).Batch,
+		Open: consensusv1connect.NewConsensusServiceClient(edge.Whole(c), url, edge.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *consensusv1.BatchRequest { return &consensusv1.BatchRequest{Calls: calls} },
 		Unwrap: func(response *consensusv1.BatchResponse) []*batchv1.Answer {
 			if standing := response.GetStanding(); standing != nil {

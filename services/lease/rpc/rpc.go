@@ -83,7 +83,7 @@ func newBatches(n Node) mux.Server[leasev1.BatchRequest, leasev1.BatchResponse] 
 // standing of the node, before the answers that came with it are returned.
 func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*leasev1.Standing)) (mux.Stream, error) {
 	stream := &mux.ClientStream[leasev1.BatchRequest, leasev1.BatchResponse]{
-		Open: leasev1connect.NewLeaseServiceClient(c, url, edge.ClientOptions()...).Batch,
+		Open: leasev1connect.NewLeaseServiceClient(edge.Whole(c), url, edge.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *leasev1.BatchRequest { return &leasev1.BatchRequest{Calls: calls} },
 		Unwrap: func(response *leasev1.BatchResponse) []*batchv1.Answer {
 			if standing := response.GetStanding(); standing != nil {
