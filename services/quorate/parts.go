@@ -16,7 +16,6 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
 	"github.com/quoratedb/quorate/services/quorate/internal/natsusers"
-	"github.com/quoratedb/quorate/services/quorate/internal/registry"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
@@ -75,7 +74,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if len(advertised) == 0 {
 		advertised = config.URLTexts(p.clients.Clients)
 	}
-	if p.member, err = member.New(ctx, c, advertised, p.peers, registry.Join, p.log, p.metrics); err != nil {
+	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics); err != nil {
 		return err
 	}
 	users, err := natsusers.Of(c)

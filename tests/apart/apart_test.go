@@ -69,9 +69,9 @@ func TestMutualTLS(t *testing.T) {
 
 // Goal: no program links what its service does not need. Method: what each depends on, as go list says.
 func TestProgramsLinkNoMoreThanTheyNeed(t *testing.T) {
-	const pebble, raft, nats, grpc = "github.com/cockroachdb/pebble", "go.etcd.io/raft", "github.com/nats-io", "google.golang.org/grpc"
+	const pebble, raft, nats = "github.com/cockroachdb/pebble", "go.etcd.io/raft", "github.com/nats-io"
 	for program, banned := range map[string][]string{
-		"quorate-consensus": {nats, grpc},
+		"quorate-consensus": {nats},
 		"quorate-lease":     {pebble, raft, nats},
 		"quorate-watch":     {pebble, raft},
 		"quorate-api":       {pebble, raft, nats},

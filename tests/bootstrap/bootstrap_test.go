@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +98,66 @@ func TestDiscoveryAcrossPrograms(t *testing.T) {
 			require.Contains(t, late.Output(), "discovery: cluster is full")
 		})
 	}
+}
+
+// Members that run apart meet in a registry too, are one cluster under their names, and refuse a latecomer; one that waits
+// for others ends when it is told to, and leaves no directory behind.
+func TestDiscoveryApart(t *testing.T) {
+	if harness.IsPeer() {
+		t.Skip("etcd has no services apart")
+	}
+	_, etcd := binaries(t)
+	programs, err := harness.Make("build", "bin")
+	require.NoError(t, err)
+	registry := place(t, etcd)
+	require.NoError(t, registry.Start(t.Context()))
+	meeting := harness.Client(t, registry)
+	ctx := harness.Context(t)
+	_, err = meeting.Put(ctx, "/_etcd/registry/tok/_config/size", "3")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	apart := func(members, others int, token string) *harness.Apart {
+		placed := harness.NewApart(harness.ApartConfig{
+			Programs: programs, DataDir: filepath.Join(dir, token), Sizes: harness.Sizes{Consensus: members, Lease: others, Watch: others, API: others},
+			ConsensusArgs: []string{"--initial-cluster=", "--discovery-token=" + token, "--discovery-endpoints=" + registry.Endpoint()},
+		})
+		for _, node := range placed.All() {
+			watchOver(t, node)
+		}
+		return placed
+	}
+	s := apart(4, 1, "tok")
+	late := s.Consensus[3]
+	s.Consensus = s.Consensus[:3]
+	require.NoError(t, s.Start(t.Context()))
+	client := harness.Client(t, s.API[0])
+	_, err = client.Put(ctx, "key", "value")
+	require.NoError(t, err)
+	list, err := client.MemberList(ctx)
+	require.NoError(t, err)
+	require.Len(t, list.Members, 3)
+	for _, member := range list.Members {
+		kv, err := meeting.Get(ctx, fmt.Sprintf("/_etcd/registry/tok/members/%x", member.ID))
+		require.NoError(t, err)
+		require.Len(t, kv.Kvs, 1)
+		require.Equal(t, member.Name+"="+member.PeerURLs[0], string(kv.Kvs[0].Value))
+	}
+
+	require.NoError(t, late.Launch())
+	code, err := late.Wait(endWithin)
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+	require.Contains(t, late.Output(), "discovery: cluster is full")
+
+	_, err = meeting.Put(ctx, "/_etcd/registry/lonely/_config/size", "2")
+	require.NoError(t, err)
+	lonely := apart(1, 0, "lonely").Consensus[0]
+	require.NoError(t, lonely.Launch())
+	require.NoError(t, lonely.AwaitOutput(ctx, "waiting for the other members to register"))
+	code, err = lonely.Stop(syscall.SIGTERM)
+	require.NoError(t, err)
+	require.Zero(t, code)
+	require.NoDirExists(t, filepath.Join(dir, "lonely", "m0"))
 }
 
 // cluster starts three members and has one write acknowledged by way of each.

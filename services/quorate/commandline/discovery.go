@@ -4,7 +4,14 @@ import (
 	"flag"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
+	"github.com/quoratedb/quorate/services/quorate/config"
 )
+
+// RegisterDiscovery adds all flags to fs that say how founding members find each other without a list. They write to c.
+func RegisterDiscovery(fs *flag.FlagSet, c *config.Config) {
+	s := &settings{config: c}
+	s.discoveryFlags(fs)
+}
 
 // discoveryFlags are the ways in which founding members find each other without a list.
 func (s *settings) discoveryFlags(fs *flag.FlagSet) {

@@ -3,6 +3,7 @@
 package apinode
 
 import (
+	"context"
 	"flag"
 	"fmt"
 
@@ -51,7 +52,7 @@ func (r *role) Flags(s *node.Settings) {
 func (*role) Validate(s *node.Settings) error { return s.Config.ValidateClients() }
 
 // Open implements node.Role.
-func (r *role) Open(n *node.Node) error {
+func (r *role) Open(_ context.Context, n *node.Node) error {
 	c := n.Settings.Config
 	side, err := clients.Open(c)
 	n.OnClose(func() error { side.Close(); return nil })

@@ -32,10 +32,11 @@ func (*role) Flags(s *node.Settings) {
 	s.Group("Clustering", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token",
-			"strict-reconfig-check", "force-new-cluster", "promote-when-caught-up", "discovery-srv", "discovery-srv-name")
+			"strict-reconfig-check", "force-new-cluster", "promote-when-caught-up")
 		commandline.Register(fs, &s.Config, "advertise-client-urls")
 		fs.Lookup("advertise-client-urls").Usage = "Where clients reach the API's nodes, as the member list tells them."
 	})
+	s.Group("Discovery of the first members", func(fs *flag.FlagSet) { commandline.RegisterDiscovery(fs, &s.Config) })
 	s.Group("Security between members", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"peer-cert-file", "peer-key-file", "peer-client-cert-auth", "peer-trusted-ca-file", "peer-crl-file",
@@ -48,7 +49,7 @@ func (*role) Flags(s *node.Settings) {
 func (*role) Validate(s *node.Settings) error { return s.Config.ValidateMember() }
 
 // Open implements node.Role.
-func (*role) Open(n *node.Node) error {
+func (*role) Open(ctx context.Context, n *node.Node) error {
 	c := n.Settings.Config
 	if err := c.CheckDirectory(); err != nil {
 		return err
@@ -60,7 +61,7 @@ func (*role) Open(n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	m, err := member.New(context.Background(), c, c.AdvertiseClientURLs, peers, nil, n.Log, n.Metrics)
+	m, err := member.New(ctx, c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics)
 	if err != nil {
 		return err
 	}

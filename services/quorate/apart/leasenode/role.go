@@ -37,7 +37,7 @@ func (r *role) Validate(s *node.Settings) error {
 }
 
 // Open implements node.Role.
-func (r *role) Open(n *node.Node) error {
+func (r *role) Open(_ context.Context, n *node.Node) error {
 	c := n.Settings.Config
 	members, err := nodes.New(nodes.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {

@@ -32,8 +32,9 @@ type Role interface {
 	// Validate reports everything that is wrong with the values, each under its flag. It opens nothing.
 	Validate(*Settings) error
 	// Open opens what the role needs and tells the node what to run, in which order, and what to serve. Nothing may run
-	// yet. What it opened is closed by what it told the node (Node.OnClose), also when Open fails.
-	Open(*Node) error
+	// yet. What it opened is closed by what it told the node (Node.OnClose), also when Open fails. Where it waits for
+	// others, it fails when ctx ends.
+	Open(context.Context, *Node) error
 }
 
 // What the programs exit with.

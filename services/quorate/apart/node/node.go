@@ -51,6 +51,9 @@ type check struct {
 	run  func(context.Context) error
 }
 
+// stoppedEarly is what the log says of a node that was stopped while it started.
+const stoppedEarly = "stopped by a signal before it was ready"
+
 // Handle offers a handler to other services, below a path.
 func (n *Node) Handle(path string, handler http.Handler) { n.mux.Handle(path, handler) }
 
@@ -82,14 +85,18 @@ func Run(ctx context.Context, s *Settings) error {
 		Settings: s, Log: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
 		readyLine: "ready to serve internal requests",
 	}
-	err := n.open()
-	if err == nil {
+	err := n.open(ctx)
+	switch {
+	case err == nil:
 		err = n.serve(ctx)
+	case ctx.Err() != nil:
+		n.Log.Info(stoppedEarly)
+		err = nil
 	}
 	return errors.Join(err, n.close())
 }
 
-func (n *Node) open() (err error) {
+func (n *Node) open(ctx context.Context) (err error) {
 	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t := n.Settings.InternalTLS
 	if !t.Empty() {
@@ -109,7 +116,7 @@ func (n *Node) open() (err error) {
 			return err
 		}
 	}
-	return n.Settings.role.Open(n)
+	return n.Settings.role.Open(ctx, n)
 }
 
 // serve owns everything that runs.
@@ -126,7 +133,7 @@ func (n *Node) serve(ctx context.Context) error {
 			n.Log.Error("a service failed, stopping", "error", err)
 		}
 	} else if ctx.Err() != nil {
-		n.Log.Info("stopped by a signal before it was ready")
+		n.Log.Info(stoppedEarly)
 		err = nil
 	}
 	n.ready.Store(false)

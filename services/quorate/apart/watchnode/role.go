@@ -67,7 +67,7 @@ func address(text string) (string, error) {
 }
 
 // Open implements node.Role.
-func (r *role) Open(n *node.Node) error {
+func (r *role) Open(_ context.Context, n *node.Node) error {
 	members, err := nodes.New(nodes.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)

@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/dns"
+	"github.com/quoratedb/quorate/services/quorate/internal/registry"
 )
 
 // ErrBootstrapped is returned by Start when the other members know this one, but its data directory does not: it has
@@ -28,16 +29,11 @@ var ErrBootstrapped = errors.New("has already been bootstrapped")
 // none of them answers, because all are started together. It is etcd's.
 const bootstrappedTimeout = time.Second
 
-// Discover meets the other founding members at the place that d names, where this member is called id and says self of
-// itself, and returns what all of them say: name=url,name=url.
-type Discover func(ctx context.Context, d config.Discovery, id uint64, self string, log *slog.Logger) (members string, err error)
-
 // finder finds out, at the first start, who this member is and who belongs to the cluster.
 type finder struct {
 	config.Config
-	client   *tls.Config // how other members are called
-	discover Discover
-	log      *slog.Logger
+	client *tls.Config // how other members are called
+	log    *slog.Logger
 }
 
 // find is asked where the data directory holds no member.
@@ -123,9 +119,6 @@ func (f finder) meet(ctx context.Context) (config.Founding, error) {
 	if f.InitialClusterState == config.ClusterExisting {
 		return config.Founding{}, errors.New("discovery URL should not be set when joining existing initial cluster: name its members in --initial-cluster, without --discovery-endpoints")
 	}
-	if f.discover == nil {
-		return config.Founding{}, errors.New("--discovery-endpoints is not for this program: use --initial-cluster or --discovery-srv")
-	}
 	met := f.Config
 	met.InitialCluster, met.InitialClusterToken, met.Discovery = "", f.Discovery.Token, config.Discovery{}
 	alone, err := met.Founders()
@@ -136,7 +129,7 @@ func (f finder) meet(ctx context.Context) (config.Founding, error) {
 	for _, url := range alone.Members[0].GetPeerUrls() {
 		self = append(self, f.Name+"="+url)
 	}
-	met.InitialCluster, err = f.discover(ctx, f.Discovery, alone.MemberID, strings.Join(self, ","), f.log)
+	met.InitialCluster, err = registry.Join(ctx, f.Discovery, alone.MemberID, strings.Join(self, ","), f.log)
 	if err != nil {
 		return config.Founding{}, fmt.Errorf("--discovery-endpoints=%s --discovery-token=%s: %w", strings.Join(f.Discovery.Endpoints, ","), f.Discovery.Token, err)
 	}

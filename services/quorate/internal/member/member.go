@@ -20,8 +20,9 @@ import (
 // handOverTimeout bounds how long a stopping leader waits for another to take over.
 const handOverTimeout = 3 * time.Second
 
-// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients reach the member, as the member list tells; discover is nil where there is no v3 discovery.
-func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, discover Discover, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
+// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients
+// reach the member, as the member list tells.
+func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
 	age, revisions, err := c.Retention()
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		Registerer:         metrics,
 		Found: func() (found consensus.Founding, err error) {
 			asked = true
-			found, notFound = finder{c, peers.client, discover, log}.find(ctx)
+			found, notFound = finder{c, peers.client, log}.find(ctx)
 			return found, notFound
 		},
 	})
