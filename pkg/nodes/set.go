@@ -17,9 +17,6 @@ const (
 	lookupInterval = 3 * time.Second
 	// lookupTimeout bounds one lookup.
 	lookupTimeout = 2 * time.Second
-	// missesMax is how many answers in a row may leave an address out before its node is taken for gone: name servers
-	// tell a part of what they know, in turn or because a message holds no more.
-	missesMax = 5
 )
 
 // Config says which nodes are looked for.
@@ -43,10 +40,8 @@ type Set struct {
 
 type endpoint struct {
 	url, host, port string
-	// missed are the hosts that the name stands for, and how many of the last answers left each out. A name server that
-	// fails takes none away.
-	missed map[string]int
-	// addresses are those of the hosts that are used.
+	// known are the hosts that the name stands for, and addresses those of them that are used.
+	known     Known
 	addresses []string
 	failed    bool // a lookup did, and it was said
 }
@@ -65,7 +60,7 @@ func New(config Config) (*Set, error) {
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
 			return nil, fmt.Errorf("endpoint %s is not of the form http://host:port or https://host:port", text)
 		}
-		s.endpoints = append(s.endpoints, endpoint{url: u.Scheme + "://" + u.Host, host: u.Hostname(), port: u.Port()})
+		s.endpoints = append(s.endpoints, endpoint{url: u.Scheme + "://" + u.Host, host: u.Hostname(), port: u.Port(), known: Known{}})
 	}
 	return s, nil
 }
@@ -146,17 +141,9 @@ func (s *Set) resolve(ctx context.Context, e *endpoint) {
 		return
 	}
 	e.failed = false
-	missed := map[string]int{}
-	for host, before := range e.missed {
-		if before+1 < missesMax {
-			missed[host] = before + 1
-		}
-	}
-	for _, host := range hosts {
-		missed[host] = 0
-	}
-	e.missed, e.addresses = missed, nil
-	for _, host := range preferred(slices.Sorted(maps.Keys(missed))) {
+	e.known.Answer(hosts)
+	e.addresses = nil
+	for _, host := range preferred(slices.Sorted(maps.Keys(e.known))) {
 		e.addresses = append(e.addresses, net.JoinHostPort(host, e.port))
 	}
 }

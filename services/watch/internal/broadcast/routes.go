@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/nodes"
 )
 
 const (
@@ -30,17 +33,18 @@ func (b *Bus) FollowRoutes(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(lookUpInterval)
 	defer ticker.Stop()
-	var known []string
+	names := names{peers: b.routes.Peers, lookUp: net.DefaultResolver.LookupHost, known: nodes.Known{}}
+	var set []string
 	for {
-		found := lookUp(ctx, b.log, b.routes.Peers, known)
+		found := names.look(ctx, b.log)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !slices.Equal(found, known) {
+		if !slices.Equal(found, set) {
 			if err := b.setRoutes(found); err != nil {
 				return err
 			}
-			known = found
+			set = found
 		}
 		select {
 		case <-ctx.Done():
@@ -65,30 +69,45 @@ func (b *Bus) setRoutes(addresses []string) error {
 	return nil
 }
 
-// lookUp returns the addresses of peers, sorted. Where a name cannot be looked up, what was known stays.
-func lookUp(ctx context.Context, log *slog.Logger, peers, known []string) []string {
+// names are what peers are called, and the addresses that these names stand for.
+type names struct {
+	peers  []string // host:port
+	lookUp func(ctx context.Context, host string) ([]string, error)
+	known  nodes.Known
+}
+
+// look looks all names up and returns the addresses, sorted. Where a name cannot be looked up, what was known stays. NATS
+// ends a route whose address is left out, so one that an answer leaves out stays for a while.
+func (n *names) look(ctx context.Context, log *slog.Logger) []string {
+	if found, err := n.find(ctx); err == nil {
+		n.known.Answer(found)
+	} else {
+		log.Debug("watch nodes not looked up", "error", err)
+	}
+	return slices.Sorted(maps.Keys(n.known))
+}
+
+// find fails if any of the names cannot be looked up.
+func (n *names) find(ctx context.Context) (found []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
-	var found []string
-	for _, peer := range peers {
+	for _, peer := range n.peers {
 		host, port, err := net.SplitHostPort(peer)
 		if err != nil {
 			continue // Open has refused it
 		}
-		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+		addresses, err := n.lookUp(ctx, host)
 		if missing := new(net.DNSError); errors.As(err, &missing) && missing.IsNotFound {
 			continue // the node does not run, or not yet
 		}
 		if err != nil {
-			log.Debug("watch node not looked up", "peer", peer, "error", err)
-			return known
+			return nil, fmt.Errorf("peer %s: %w", peer, err)
 		}
 		for _, address := range addresses {
 			found = append(found, net.JoinHostPort(address, port))
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	return found, nil
 }
 
 // RouteTLS makes one configuration for both ends of routes from that of a server and that of a client, as NATS wants

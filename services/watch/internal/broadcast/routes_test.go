@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/quoratedb/quorate/pkg/nodes"
 )
 
 // openRouted opens a bus with a listener for routes, which knows these peers, until the test ends.
@@ -161,13 +164,34 @@ func TestRoutesOverTLS(t *testing.T) {
 	require.Equal(t, 1, first.RouteCount())
 }
 
-// Goal: what a name stands for now replaces what it stood for, and a failed look-up changes nothing. Method: names of
-// this host and one that is none.
+// Goal: routes are to all addresses of all names; they outlive answers that leave an address or a name out ("routes end
+// while nothing happens") and failures, but not a node that is gone. Method: answers of each kind.
 func TestLookUp(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	found := lookUp(t.Context(), log, []string{"127.0.0.2:1", "127.0.0.1:1", "127.0.0.1:1"}, []string{"127.0.0.9:1"})
-	require.Equal(t, []string{"127.0.0.1:1", "127.0.0.2:1"}, found)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.Equal(t, []string{"127.0.0.9:1"}, lookUp(ended, log, []string{"some.example:1"}, []string{"127.0.0.9:1"}))
+	gone, failing := &net.DNSError{IsNotFound: true}, errors.New("no answer")
+	zone := map[string][]string{"a": {"10.0.0.2", "10.0.0.1"}, "b": {"10.0.0.3"}}
+	problems := map[string]error{}
+	looked := names{peers: []string{"a:1", "b:2"}, known: nodes.Known{}, lookUp: func(_ context.Context, host string) ([]string, error) {
+		return zone[host], problems[host]
+	}}
+	all := []string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:2"}
+	require.Equal(t, all, looked.look(t.Context(), log))
+	for range 5 {
+		zone["a"] = zone["a"][:1]
+		require.Equal(t, all, looked.look(t.Context(), log))
+		zone["a"] = []string{"10.0.0.1"}
+		problems["b"] = gone
+		require.Equal(t, all, looked.look(t.Context(), log))
+		problems["b"] = failing
+		for range 20 {
+			require.Equal(t, all, looked.look(t.Context(), log))
+		}
+		problems["b"] = nil
+		zone["a"] = []string{"10.0.0.2", "10.0.0.1"}
+	}
+	problems["b"] = gone
+	for len(all) == 3 {
+		all = looked.look(t.Context(), log)
+	}
+	require.Equal(t, []string{"10.0.0.1:1", "10.0.0.2:1"}, all)
 }
