@@ -33,11 +33,9 @@ type appender struct {
 }
 
 func newAppender(log *logstore.Store, written *raftpb.HardState) *appender {
-	keptLong := time.NewTimer(commitKeptMax)
-	keptLong.Stop()
 	return &appender{
 		log: log, inbox: mailbox.New[*raftpb.Message](), truncate: make(chan uint64, 1),
-		hardState: written, written: written, keptLong: keptLong,
+		hardState: written, written: written, keptLong: stoppedTimer(),
 	}
 }
 

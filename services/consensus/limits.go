@@ -45,6 +45,9 @@ const (
 	stuckTimeout = 3 * time.Second
 	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.
 	housekeepingInterval = 500 * time.Millisecond
+	// readSpacing is how long a question for a read index holds back the next one, unless it is answered before: longer
+	// than a round trip between members that are near each other and have much to do, short against one over a distance.
+	readSpacing = 5 * time.Millisecond
 	// readRetryTicks is after how many ticks an unanswered read index is asked again: raft drops it in silence when
 	// there is no leader.
 	readRetryTicks = 3

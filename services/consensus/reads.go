@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -14,6 +15,10 @@ import (
 // the read arrived (Raft thesis, 6.4). One index serves every read that waited for it, so the cost is per round trip
 // and not per read. A read joins the group that has not been asked for yet; it may never join one whose question is
 // already on its way, because the answer could be older than the read.
+//
+// While a question is out, those that come gather behind it: a question costs the members up to six messages, and to ask
+// at once made one of nearly every read. They wait for its answer, and where that takes long (members that are far from
+// each other, a question that was lost) for readSpacing instead of a whole round trip.
 
 // readGroup is the reads that share one read index.
 type readGroup struct {
@@ -29,6 +34,7 @@ type readIndexes struct {
 		sync.Mutex
 		next    *readGroup            // takes newcomers
 		asked   map[uint64]*readGroup // by request id, waiting for raft's answer
+		askedAt time.Time             // when the newest question was asked
 		applied uint64                // newest applied index
 		waiting []indexWait           // answered, waiting for the applier; few, in no order
 		lastID  uint64
@@ -75,18 +81,22 @@ func (r *readIndexes) wait(ctx context.Context) error {
 	}
 }
 
-// start closes the collecting group and returns the id to ask raft with, nil if nobody waits.
-func (r *readIndexes) start() []byte {
+// start closes the collecting group and returns the id to ask raft with, nil if nobody waits or it is too early: then
+// early says by how much, unless an answer comes first.
+func (r *readIndexes) start(now time.Time) (id []byte, early time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	group := r.mu.next
 	if group == nil {
-		return nil
+		return nil, 0
+	}
+	if early := r.mu.askedAt.Add(readSpacing).Sub(now); early > 0 && len(r.mu.asked) > 0 {
+		return nil, early
 	}
 	r.mu.next = nil
 	r.mu.lastID++
-	r.mu.asked[r.mu.lastID] = group
-	return requestID(r.mu.lastID)
+	r.mu.asked[r.mu.lastID], r.mu.askedAt = group, now
+	return requestID(r.mu.lastID), 0
 }
 
 // unanswered returns the ids of all questions without an answer, to ask them again.

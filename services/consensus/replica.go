@@ -28,6 +28,7 @@ type replica struct {
 	proposals   chan *proposal
 	pending     *pending
 	reads       *readIndexes
+	readsDue    *time.Timer                       // fires when reads have waited for an answer to others for long enough
 	inbox       *mailbox.Mailbox[*raftpb.Message] // from the appender, the applier and the other members
 	confChanges chan confChange
 	tasks       *mailbox.Mailbox[func(*raft.RawNode)]
@@ -72,6 +73,7 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		log:         log,
 		proposals:   make(chan *proposal, proposalsWaitingMax),
 		pending:     newPending(),
+		readsDue:    stoppedTimer(),
 		inbox:       mailbox.New[*raftpb.Message](),
 		confChanges: make(chan confChange),
 		tasks:       mailbox.New[func(*raft.RawNode)](),
@@ -109,9 +111,9 @@ func (r *replica) run(ctx context.Context) error {
 				}
 			}
 		case <-r.reads.wake:
-			if id := r.reads.start(); id != nil {
-				r.node.ReadIndex(id)
-			}
+			r.askReadIndex()
+		case <-r.readsDue.C:
+			r.askReadIndex()
 		case <-r.tasks.Ready():
 			for _, task := range r.tasks.Take(nil) {
 				task(r.node)
@@ -184,6 +186,17 @@ collect:
 	}
 }
 
+// askReadIndex asks raft for the reads that wait, if it is time.
+func (r *replica) askReadIndex() {
+	id, early := r.reads.start(time.Now())
+	if early > 0 {
+		r.readsDue.Reset(early)
+	}
+	if id != nil {
+		r.node.ReadIndex(id)
+	}
+}
+
 // dispatch hands out everything that raft has ready.
 func (r *replica) dispatch() {
 	for r.node.HasReady() {
@@ -213,6 +226,9 @@ func (r *replica) dispatch() {
 		}
 		if len(peers) > 0 {
 			r.transport.Send(peers)
+		}
+		if len(ready.ReadStates) > 0 {
+			r.askReadIndex()
 		}
 	}
 }

@@ -3,11 +3,9 @@ package consensus
 import (
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 // awaitOtherLeader returns the member that the others agree on once old does not lead any more.
@@ -58,28 +56,13 @@ func TestEndedLeaderIsReplacedAtOnce(t *testing.T) {
 }
 
 // Followers of a leader that is silent stand in the order of their ids: each is given ticks without a message, and the one
-// at which it stands is told by raft's state. Raft's own timer is set to never.
+// at which it stands is told by raft's state.
 func TestFollowersStandInOrder(t *testing.T) {
 	const electionTicks = 10
 	for id, want := range map[uint64]int{2: electionTicks + 1, 3: electionTicks + 1 + standSpacing, 4: electionTicks + 1 + 2*standSpacing} {
-		storage := raft.NewMemoryStorage()
-		storage.SetHardState(&raftpb.HardState{Term: new(uint64(1)), Commit: new(uint64(1))})
-		require.NoError(t, storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-			Index: new(uint64(1)), Term: new(uint64(1)), ConfState: &raftpb.ConfState{Voters: []uint64{1, 2, 3, 4}},
-		}}))
-		node, err := raft.NewRawNode(&raft.Config{
-			ID: id, ElectionTick: 1 << 20, HeartbeatTick: 1, Storage: storage, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 8,
-			CheckQuorum: true, PreVote: true, Logger: raftLogger{testConfig(nil).withDefaults().Logger},
-		})
-		require.NoError(t, err)
-		cfg := testConfig(vfs.NewMem()).withDefaults()
-		cfg.MemberID, cfg.ElectionTicks = id, electionTicks
-		r := newReplica(node, cfg, cfg.Logger)
-		r.reads, r.appender = newReadIndexes(0), newAppender(nil, nil)
-		require.NoError(t, node.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}))
-		r.publish()
+		r := following(t, id, []uint64{1, 2, 3, 4}, electionTicks, noPeers{})
 		ticks := 0
-		for node.BasicStatus().RaftState == raft.StateFollower {
+		for r.node.BasicStatus().RaftState == raft.StateFollower {
 			r.tick()
 			ticks++
 			require.LessOrEqual(t, ticks, 10*electionTicks)
