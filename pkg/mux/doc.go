@@ -2,7 +2,7 @@
 // CPU whether it holds one call or a hundred, so that calls which are made while a message is being sent travel together
 // in the next one. Answers are matched by id and come in any order; each call has its own deadline and its own end.
 //
-//	Call ─► waits for a place in the window ─► queue ─► sender: one message of all that waits ═══► Serve: a goroutine a call
+//	Call ─► waits for a place in the window ─► queue ─► sender: one message of all that waits ═══► Serve: a worker a call
 //	Call ◄─ answer by id ◄─────────────────────── receiver ◄═══ one message of all that is done ◄─ sender ◄┘
 //
 // Back-pressure: callsMax calls may be without an answer on a stream; whoever makes one more waits for a place. A stream

@@ -326,3 +326,35 @@ func TestRepeatedID(t *testing.T) {
 	p.calls <- []*batchv1.Call{call, call}
 	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(<-result))
 }
+
+// Goal: calls do not wait for each other, however many there are, and workers serve again and again. Method: more calls
+// than there are workers, none of which ends before all have begun; twice.
+func TestMoreCallsThanWorkers(t *testing.T) {
+	const calls = workersMax + 100
+	began := make(chan struct{}, calls)
+	var release chan struct{}
+	conn := connectPipe(t, newPipe(), Methods{
+		"Meet": Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+			began <- struct{}{}
+			<-release
+			return echo(ctx, r)
+		}),
+	})
+	for range 2 {
+		release = make(chan struct{})
+		var asking sync.WaitGroup
+		for i := range int64(calls) {
+			asking.Go(func() {
+				got, err := ask(t.Context(), conn, "Meet", i+1)
+				if err != nil || got != i+1 {
+					t.Errorf("asked %d, got %d, %v", i+1, got, err)
+				}
+			})
+		}
+		for range calls {
+			<-began
+		}
+		close(release)
+		asking.Wait()
+	}
+}

@@ -20,9 +20,13 @@ import (
 // for the ends of those that it gave up.
 const servedMax = 2 * callsMax
 
+// workersMax bounds the goroutines of one stream that wait for the next call when they have made one, some kilobytes
+// each: as many calls as are usually under way at once. Above it a goroutine makes one call and ends.
+const workersMax = 1024
+
 // Method takes a request apart and returns the call to make, or why there is none to make. It runs on the goroutine that
-// reads the stream, the call on one of its own: decoding takes more stack than a new goroutine has, and growing that for
-// each call costs more than the decoding.
+// reads the stream, the call beside it: decoding takes more stack than a new goroutine has, and growing that for each call
+// costs more than the decoding.
 type Method func(request []byte) (Action, error)
 
 // Action makes a call.
@@ -65,6 +69,8 @@ type serving struct {
 	methods Methods
 	stream  ServerStream
 	wake    chan struct{} // holds one
+	tasks   chan task     // to workers that are free
+	workers int           // how many there are, for receive alone
 
 	mu struct {
 		sync.Mutex
@@ -73,10 +79,10 @@ type serving struct {
 	}
 }
 
-// Serve answers the calls of a stream, each on a goroutine of its own, until the caller leaves (nil), ctx ends or the
+// Serve answers the calls of a stream, none of which waits for another, until the caller leaves (nil), ctx ends or the
 // stream breaks. interrupt makes a pending Receive fail, and tells whether it could. All calls have ended when it returns.
 func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func() bool) error {
-	s := &serving{methods: m, stream: stream, wake: make(chan struct{}, 1)}
+	s := &serving{methods: m, stream: stream, wake: make(chan struct{}, 1), tasks: make(chan task)}
 	s.mu.underWay = map[uint64]context.CancelFunc{}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
@@ -85,6 +91,7 @@ func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func(
 		interrupt()
 	})
 	err := s.receive(ctx, &running)
+	close(s.tasks) // workers end with what they are at
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
@@ -94,6 +101,13 @@ func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func(
 	cancel(err)
 	running.Wait()
 	return err
+}
+
+// task is a call to make.
+type task struct {
+	ctx context.Context
+	id  uint64
+	act Action
 }
 
 // receive starts calls until the stream has no more.
@@ -117,11 +131,7 @@ func (s *serving) receive(ctx context.Context, running *sync.WaitGroup) error {
 				s.answer(call.GetId(), nil, err)
 				continue
 			}
-			id := call.GetId()
-			running.Go(func() {
-				response, err := act(of)
-				s.answer(id, response, err)
-			})
+			s.start(running, task{of, call.GetId(), act})
 		}
 	}
 }
@@ -156,6 +166,36 @@ func (s *serving) end(id uint64) {
 	if cancel != nil {
 		cancel()
 	}
+}
+
+// start has a call made by a worker that is free, or by a goroutine that becomes one: a new goroutine's stack grows during
+// the call, a worker's has grown already.
+func (s *serving) start(running *sync.WaitGroup, first task) {
+	select {
+	case s.tasks <- first:
+		return
+	default:
+	}
+	stays := s.workers < workersMax
+	if stays {
+		s.workers++
+	}
+	running.Go(func() {
+		s.do(first)
+		if !stays {
+			return
+		}
+		first = task{} // whoever waits keeps nothing of its last call
+		for next := range s.tasks {
+			s.do(next)
+		}
+	})
+}
+
+// do makes a call.
+func (s *serving) do(t task) {
+	response, err := t.act(t.ctx)
+	s.answer(t.id, response, err)
 }
 
 // prepare returns what makes a call.
