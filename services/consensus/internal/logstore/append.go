@@ -47,6 +47,7 @@ func (s *Store) Append(entries []*raftpb.Entry, hs *raftpb.HardState, sync bool)
 		}
 	}
 	size := batch.Len()
+	s.hideReplaced(entries)
 	if err := s.commit(batch, sync); err != nil {
 		return err
 	}
@@ -62,6 +63,18 @@ func (s *Store) Append(entries []*raftpb.Entry, hs *raftpb.HardState, sync bool)
 		s.mu.hardState = hs
 	}
 	return nil
+}
+
+// hideReplaced takes the entries that will be replaced out of view. What goes is gone for readers before it is gone from
+// the disk, and what comes is there for them after it: so one that finds less on the disk than it saw before knows why.
+// A write that fails after it changes nothing more: the Store has failed.
+func (s *Store) hideReplaced(by []*raftpb.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(by) > 0 && by[0].GetIndex() <= s.mu.lastIndex {
+		s.mu.lastIndex = by[0].GetIndex() - 1
+		s.mu.tail.cutFrom(by[0].GetIndex())
+	}
 }
 
 // continuing returns the entries that are not truncated away already, or ErrGap.
@@ -150,15 +163,11 @@ func (s *Store) Truncate(upTo uint64) error {
 	if err := set(batch, truncatedKey, packPair(upTo, term)); err != nil {
 		return err
 	}
-	if err := s.commit(batch, false); err != nil {
-		return err
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.Lock() // before the disk: see hideReplaced
 	s.mu.truncatedIndex, s.mu.truncatedTerm = upTo, term
 	s.mu.tail.cutTo(upTo)
-	return nil
+	s.mu.Unlock()
+	return s.commit(batch, false)
 }
 
 // Reset drops all entries and lets the log restart behind index, as after a snapshot taken there, or with index 0 on
@@ -194,15 +203,11 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState) error {
 			return err
 		}
 	}
-	if err := s.commit(batch, true); err != nil {
-		return err
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.Lock() // before the disk: see hideReplaced
 	s.mu.view = after
 	s.mu.tail.clear()
-	return nil
+	s.mu.Unlock()
+	return s.commit(batch, true)
 }
 
 // raisedHardState returns hs with at least the given commit index and term. A vote belongs to its term and goes with it.
