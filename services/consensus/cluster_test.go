@@ -23,24 +23,32 @@ type network struct {
 		sync.Mutex
 		members map[uint64]*running
 		cut     map[[2]uint64]bool
+		// sending counts the messages that are on their way from one member to another.
+		sending map[[2]uint64]int
 	}
+	// sent wakes who waits for sending to change.
+	sent sync.Cond
 }
 
 func newNetwork() *network {
 	n := &network{}
 	n.mu.members = make(map[uint64]*running)
 	n.mu.cut = make(map[[2]uint64]bool)
+	n.mu.sending = make(map[[2]uint64]int)
+	n.sent.L = &n.mu
 	return n
 }
 
 // Send implements Transport. Messages are copied as a wire would.
 func (n *network) Send(messages []*raftpb.Message) {
 	for _, m := range messages {
+		way := [2]uint64{m.GetFrom(), m.GetTo()}
 		n.mu.Lock()
 		to := n.mu.members[m.GetTo()]
-		if n.mu.cut[[2]uint64{m.GetFrom(), m.GetTo()}] {
+		if n.mu.cut[way] {
 			to = nil
 		}
+		n.mu.sending[way]++
 		n.mu.Unlock()
 		switch {
 		case to == nil:
@@ -49,6 +57,10 @@ func (n *network) Send(messages []*raftpb.Message) {
 		default:
 			to.Step(proto.CloneOf(m))
 		}
+		n.mu.Lock()
+		n.mu.sending[way]--
+		n.mu.Unlock()
+		n.sent.Broadcast()
 	}
 }
 
@@ -116,13 +128,17 @@ func (a asking) Digests(ctx context.Context, id uint64, req *consensusv1.Digests
 	return to.Digests(ctx, req)
 }
 
-// isolate cuts a member off, both ways, or connects it again.
+// isolate cuts a member off, both ways, or connects it again. No message that was sent before arrives after it.
 func (n *network) isolate(id uint64, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for other := range n.mu.members {
-		n.mu.cut[[2]uint64{id, other}] = cut
-		n.mu.cut[[2]uint64{other, id}] = cut
+		for _, way := range [][2]uint64{{id, other}, {other, id}} {
+			n.mu.cut[way] = cut
+			for n.mu.sending[way] > 0 {
+				n.sent.Wait()
+			}
+		}
 	}
 }
 

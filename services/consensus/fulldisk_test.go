@@ -31,6 +31,7 @@ func TestFullDiskEndsTheMemberAndLosesNothing(t *testing.T) {
 	require.Error(t, err)
 	<-m.ended
 	require.ErrorIs(t, m.err, syscall.ENOSPC)
+	full.Store(false) // the engine tries again for as long as the process lives
 
 	// The process would end here; what it wrote stays.
 	again := start(t, testConfig(disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})))

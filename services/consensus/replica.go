@@ -30,6 +30,7 @@ type replica struct {
 	reads       *readIndexes
 	readsDue    *time.Timer                       // fires when reads have waited for an answer to others for long enough
 	inbox       *mailbox.Mailbox[*raftpb.Message] // from the appender, the applier and the other members
+	received    []*raftpb.Message                 // what was taken from the inbox last, for its array
 	confChanges chan confChange
 	tasks       *mailbox.Mailbox[func(*raft.RawNode)]
 	stopped     <-chan struct{} // see Member.stopped
@@ -88,7 +89,6 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 func (r *replica) run(ctx context.Context) error {
 	ticker := r.clock.NewTicker(r.settings.tick)
 	defer ticker.Stop()
-	var inbox []*raftpb.Message
 	for {
 		r.dispatch()
 		var proposals <-chan *proposal
@@ -101,20 +101,19 @@ func (r *replica) run(ctx context.Context) error {
 		case p := <-proposals:
 			r.propose(p)
 		case <-r.inbox.Ready():
-			inbox = r.inbox.Take(inbox)
-			for _, m := range inbox {
-				if m.GetFrom() == r.position.leader.Load() {
-					r.succession.heard = r.ticks
-				}
-				if err := r.node.Step(m); err != nil && !droppable(err) {
-					return fmt.Errorf("step %s: %w", m.GetType(), err)
-				}
+			if err := r.receive(); err != nil {
+				return err
 			}
 		case <-r.reads.wake:
 			r.askReadIndex()
 		case <-r.readsDue.C:
 			r.askReadIndex()
 		case <-r.tasks.Ready():
+			// What a member sent before it was reported down must not bring it back.
+			if err := r.receive(); err != nil {
+				return err
+			}
+			r.dispatch()
 			for _, task := range r.tasks.Take(nil) {
 				task(r.node)
 				r.dispatch() // a task sees what the one before it brought about
@@ -125,6 +124,20 @@ func (r *replica) run(ctx context.Context) error {
 			r.tick()
 		}
 	}
+}
+
+// receive hands raft the messages that have come.
+func (r *replica) receive() error {
+	r.received = r.inbox.Take(r.received)
+	for _, m := range r.received {
+		if m.GetFrom() == r.position.leader.Load() {
+			r.succession.heard = r.ticks
+		}
+		if err := r.node.Step(m); err != nil && !droppable(err) {
+			return fmt.Errorf("step %s: %w", m.GetType(), err)
+		}
+	}
+	return nil
 }
 
 // call runs fn on the replica's goroutine and waits for it.

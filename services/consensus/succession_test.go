@@ -1,11 +1,14 @@
 package consensus
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 )
 
 // awaitOtherLeader returns the member that the others agree on once old does not lead any more.
@@ -53,6 +56,26 @@ func TestEndedLeaderIsReplacedAtOnce(t *testing.T) {
 	writeUntilAcknowledged(t, leader, "key", "after")
 	net.isolate(old.MemberID(), false)
 	require.Equal(t, "after", old.get(t, "key"))
+}
+
+// What a leader sent before it was reported down must not bring it back: a follower is given both at once, so that its
+// choice between them is random, many times.
+func TestMessagesBeforeTheReport(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			r := following(t, 2, []uint64{1, 2, 3}, 1<<20, noPeers{})
+			r.inbox.Put(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(uint64(2)), Term: new(uint64(1))})
+			r.tasks.Put(func(node *raft.RawNode) { r.replaceLeader(node, 1) })
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- r.run(ctx) }()
+			synctest.Wait()
+			stop()
+			require.NoError(t, <-ended)
+			require.Zero(t, r.position.leader.Load())
+			require.NotZero(t, r.succession.standAt)
+		})
+	}
 }
 
 // Followers of a leader that is silent stand in the order of their ids: each is given ticks without a message, and the one
