@@ -41,17 +41,27 @@ IMAGES := quorate quorate-consensus quorate-lease quorate-watch quorate-api quor
 DOCKER_BUILD = $(if $(shell docker buildx version 2>/dev/null),,DOCKER_BUILDKIT=0 )docker build
 
 .PHONY: compose-up
-compose-up: ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
+compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
 	$(COMPOSE) up --detach --wait
 
 .PHONY: compose-down
-compose-down: ## Stop the stack and delete all it has stored
+compose-down: compose-tool ## Stop the stack and delete all it has stored
 	$(COMPOSE) down --volumes --remove-orphans --timeout 15
-COMPOSE ?= docker compose
+
+# Debian's Docker comes without Compose 2, which is built then: once, in two to four minutes.
+.PHONY: compose-tool
+compose-tool:
+	@docker compose version >/dev/null 2>&1 || $(MAKE) bin/tools/docker-compose
+
+bin/tools/docker-compose: .ci/compose/go.mod .ci/compose/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C .ci/compose build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/docker/compose/v2/cmd
+	@touch $@
+COMPOSE ?= $(if $(shell docker compose version 2>/dev/null),docker compose,$(CURDIR)/bin/tools/docker-compose)
 
 .PHONY: compose-test
-compose-test: images peers ## Use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
-	go -C tests run ./compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)'
+compose-test: images peers compose-tool ## Use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
+	go -C tests run ./compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)' -compose '$(COMPOSE)'
 SUITES ?= true
 
 .PHONY: run

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "do only faults whose action and service match this regular expression")
 	flag.BoolVar(&o.suites, "suites", true, "run the suites of clients first")
 	flag.StringVar(&o.dir, "dir", filepath.Join(harness.Root(), "bin", "compose"), "where the logs of containers go when something failed")
+	flag.StringVar(&o.compose, "compose", "docker compose", "the command that is Docker Compose 2")
 	flag.Parse()
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().UnixNano()) % 1_000_000
@@ -52,17 +54,18 @@ func main() {
 
 // options are the command line.
 type options struct {
-	seed   uint64
-	only   string
-	suites bool
-	dir    string
+	seed    uint64
+	only    string
+	suites  bool
+	dir     string
+	compose string
 }
 
 func run(ctx context.Context, o options) error {
 	if err := os.RemoveAll(o.dir); err != nil {
 		return err
 	}
-	s := stack.New(project, filepath.Join(harness.Root(), "docker-compose.yml"), filepath.Join(harness.Root(), "tests", "compose", "override.yml"))
+	s := stack.New(strings.Fields(o.compose), project, filepath.Join(harness.Root(), "docker-compose.yml"), filepath.Join(harness.Root(), "tests", "compose", "override.yml"))
 	if o.suites {
 		if err := onFresh(ctx, s, o.dir, suites); err != nil {
 			return err

@@ -15,13 +15,14 @@ import (
 
 // Stack is one project of Docker Compose. Its containers, networks and volumes are its own: it is deleted as a whole.
 type Stack struct {
+	command []string
 	project string
 	files   []string
 }
 
-// New names a stack and the files that describe it, later ones on top of earlier ones. It starts nothing.
-func New(project string, files ...string) *Stack {
-	return &Stack{project: project, files: files}
+// New names a stack and the files that describe it, later ones on top of earlier ones, for a command that is Docker Compose. It starts nothing.
+func New(command []string, project string, files ...string) *Stack {
+	return &Stack{command: command, project: project, files: files}
 }
 
 // Up creates the stack, and starts it until every container is healthy. Of one that does not become so it says what its containers print.
@@ -79,20 +80,24 @@ func (s *Stack) SaveLogs(ctx context.Context, dir string) error {
 }
 
 func (s *Stack) compose(ctx context.Context, args ...string) (string, error) {
-	all := []string{"compose", "--project-name", s.project}
+	all := append(slices.Clone(s.command), "--project-name", s.project)
 	for _, file := range s.files {
 		all = append(all, "--file", file)
 	}
-	return docker(ctx, append(all, args...)...)
+	return run(ctx, append(all, args...)...)
 }
 
-// docker runs the client and returns what it prints; an error has what it complains of.
 func docker(ctx context.Context, args ...string) (string, error) {
+	return run(ctx, append([]string{"docker"}, args...)...)
+}
+
+// run runs a program and returns what it prints; an error has what it complains of.
+func run(ctx context.Context, command ...string) (string, error) {
 	var out, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, strings.TrimSpace(complaint.String()))
 	}
 	return out.String(), nil
 }

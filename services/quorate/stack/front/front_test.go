@@ -164,7 +164,7 @@ func echo(t *testing.T, conn net.Conn) {
 func TestConnectionsAreSpread(t *testing.T) {
 	s := start(t)
 	s.eventually("127.0.0.1", "127.0.0.2")
-	require.True(t, s.front.Usable())
+	require.Eventually(t, s.front.Usable, 30*time.Second, 10*time.Millisecond) // connections are passed on before the first look, too
 	conn, _ := s.connect()
 	_, err := io.WriteString(conn, "last words")
 	require.NoError(t, err)
