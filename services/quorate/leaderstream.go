@@ -17,10 +17,13 @@ import (
 )
 
 // leaderStream keeps a stream to the lease service beside the leader while another member leads: a hop costs the same
-// whether it carries one keep-alive or a hundred. Without it, requests go one by one.
+// whether it carries one keep-alive or a hundred. Without it, requests go one by one, as the first ones do: a member that
+// nobody asks for leases keeps none.
 type leaderStream struct {
 	member    leaderOf
 	transport streams
+	// asked holds a value once there was a request to pass on.
+	asked chan struct{}
 	// open is the stream on which the leader has answered, nil while there is none.
 	open atomic.Pointer[leaderConn]
 }
@@ -31,13 +34,21 @@ type streams interface {
 	StreamClient(id uint64) *http.Client
 }
 
+func newLeaderStream(member leaderOf, transport streams) *leaderStream {
+	return &leaderStream{member: member, transport: transport, asked: make(chan struct{}, 1)}
+}
+
 type leaderConn struct {
 	leader uint64
 	conn   *mux.Conn
 }
 
-// run follows the leader until ctx ends.
+// run follows the leader from the first request on, until ctx ends.
 func (s *leaderStream) run(ctx context.Context) error {
+	select {
+	case <-s.asked:
+	case <-ctx.Done():
+	}
 	for ctx.Err() == nil {
 		leader, changed := s.member.Leader()
 		if url, known := s.transport.URL(leader); known && leader != s.member.MemberID() {
@@ -95,6 +106,10 @@ func (s *leaderStream) serve(ctx context.Context, leader uint64, url string) {
 func (s *leaderStream) to(leader uint64) leaserpc.Service {
 	if c := s.open.Load(); c != nil && c.leader == leader {
 		return streamed{c.conn}
+	}
+	select {
+	case s.asked <- struct{}{}:
+	default:
 	}
 	return nil
 }

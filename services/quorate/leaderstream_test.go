@@ -80,7 +80,7 @@ func follow(t *testing.T) (*leaderNode, leadersLeases) {
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	node.url = server.URL
-	stream := &leaderStream{member: node, transport: node}
+	stream := newLeaderStream(node, node)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = stream.run(ctx) })
@@ -89,8 +89,12 @@ func follow(t *testing.T) (*leaderNode, leadersLeases) {
 		running.Wait()
 		server.Close()
 	})
+	leases := leadersLeases{leading{node, node}, nil, stream}
+	_, err := leases.List(t.Context(), &leasev1.ListRequest{})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, node.alone.Swap(0), "nobody asked before")
 	require.Eventually(t, func() bool { return stream.to(2) != nil }, 30*time.Second, time.Millisecond)
-	return node, leadersLeases{leading{node, node}, nil, stream}
+	return node, leases
 }
 
 // Goal: a follower's lease requests go by the stream to the leader, each with its own answer or refusal. Method: many at once, and each method.

@@ -103,7 +103,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	p.mount()
-	p.leader = &leaderStream{member: p.member, transport: p.peers.Transport}
+	p.leader = newLeaderStream(p.member, p.peers.Transport)
 	p.api, err = api.New(p.apiConfig(c))
 	return err
 }
