@@ -11,12 +11,13 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// leadership tells who leads, and wakes those who wait for it, or for the member's standing, to change. The replica moves it.
+// leadership tells who leads in which term, and wakes those who wait for it, or for the member's standing, to change. The
+// replica moves it.
 type leadership struct {
 	mu struct {
 		sync.Mutex
-		leader  uint64
-		changed chan struct{}
+		leader, term uint64
+		changed      chan struct{}
 	}
 }
 
@@ -26,18 +27,18 @@ func newLeadership() *leadership {
 	return l
 }
 
-func (l *leadership) set(leader uint64) {
+func (l *leadership) set(leader, term uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.mu.leader == leader {
+	if l.mu.leader == leader && l.mu.term == term {
 		return
 	}
-	l.mu.leader = leader
+	l.mu.leader, l.mu.term = leader, term
 	close(l.mu.changed)
 	l.mu.changed = make(chan struct{})
 }
 
-// Leader returns who leads, 0 for nobody, and a channel that is closed when that changes.
+// Leader returns who leads, 0 for nobody, and a channel that is closed when that may have changed.
 func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
 	l := m.replica.leadership
 	l.mu.Lock()
@@ -53,13 +54,16 @@ func (l *leadership) announce() {
 	l.mu.changed = make(chan struct{})
 }
 
-// Standing is Leader for those who look for a member that serves: one whose state is corrupt knows no leader.
-func (m *Member) Standing() (leader uint64, changed <-chan struct{}) {
-	leader, changed = m.Leader()
+// Standing is Leader, with the term, for those who look for a member that serves: one whose state is corrupt knows no leader.
+func (m *Member) Standing() (leader, term uint64, changed <-chan struct{}) {
+	l := m.replica.leadership
+	l.mu.Lock()
+	leader, term, changed = l.mu.leader, l.mu.term, l.mu.changed
+	l.mu.Unlock()
 	if m.trusted() != nil {
 		leader = raft.None
 	}
-	return leader, changed
+	return leader, term, changed
 }
 
 // HandOver gives leadership to the voter that is furthest along, if this member leads, so that the cluster need not

@@ -268,8 +268,8 @@ func (r *replica) publish() {
 	old := r.position.leader.Swap(status.Lead)
 	r.position.term.Store(status.HardState.GetTerm())
 	r.position.committed.Store(status.HardState.GetCommit())
+	r.leadership.set(status.Lead, status.HardState.GetTerm())
 	if old != status.Lead {
-		r.leadership.set(status.Lead)
 		if status.Lead != raft.None {
 			r.succession.leaderHeard(r.ticks)
 			r.position.leaderElected.Store(time.Now().UnixNano())

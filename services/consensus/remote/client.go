@@ -71,7 +71,7 @@ func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
 	view := c.fleet.View()
 	if leader := leading(view.Members); leader != nil {
 		id = leader.Standing.GetMemberId()
-	} else if led := anyLed(view.Members); led != nil {
+	} else if led := newestLed(view.Members); led != nil {
 		id = led.Standing.GetLeaderId()
 	}
 	return id, len(view.Members) > 0, view.Changed
@@ -82,21 +82,43 @@ type (
 	how    = fleet.How[*consensusv1.Standing]
 )
 
-// leading is the member that leads, so far as it and the others know; nil if it cannot be reached.
-func leading(members []*member) *member {
+// newestLed is a member that sees a leader, of those in the latest term; nil if there is none. A member without a leader does
+// not count, whatever its term: nobody has won that one yet.
+func newestLed(members []*member) (newest *member) {
 	for _, m := range members {
-		if m.Standing.GetLeaderId() == m.Standing.GetMemberId() && m.Standing.GetMemberId() != 0 {
+		if m.Standing.GetLeaderId() != 0 && (newest == nil || m.Standing.GetRaftTerm() > newest.Standing.GetRaftTerm()) {
+			newest = m
+		}
+	}
+	return newest
+}
+
+// leading is the member that leads, so far as it and the others know; nil if it cannot be reached. One that stands as the
+// leader of an earlier term does not: it is frozen or cut off, or will say so itself in a moment.
+func leading(members []*member) *member {
+	newest := newestLed(members)
+	if newest == nil {
+		return nil
+	}
+	leader := newest.Standing.GetLeaderId()
+	for _, m := range members {
+		if m.Standing.GetMemberId() == leader && m.Standing.GetLeaderId() == leader {
 			return m
 		}
 	}
 	return nil
 }
 
-// anyLed is a member that sees a leader, nil if there is none.
-func anyLed(members []*member) *member {
-	for _, m := range members {
-		if m.Standing.GetLeaderId() != 0 {
-			return m
+// current tells whether a member sees the leader that the newest of them sees.
+func current(m, newest *member) bool {
+	return newest != nil && m.Standing.GetLeaderId() != 0 && m.Standing.GetRaftTerm() == newest.Standing.GetRaftTerm()
+}
+
+// now is where a member stands by now, nil if it is not connected any more.
+func now(members []*member, m *member) *member {
+	for _, other := range members {
+		if other.Node == m.Node {
+			return other
 		}
 	}
 	return nil
@@ -109,7 +131,7 @@ func (atLeader) Choose(members []*member) *member {
 	if m := leading(members); m != nil {
 		return m
 	}
-	if m := anyLed(members); m != nil {
+	if m := newestLed(members); m != nil {
 		return m
 	}
 	if len(members) > 0 {
@@ -118,8 +140,13 @@ func (atLeader) Choose(members []*member) *member {
 	return nil
 }
 
-// Keep goes on waiting for a member that was chosen when it was the best: it still can answer.
-func (atLeader) Keep([]*member, *member) bool { return true }
+// Keep goes on waiting for a member that was chosen when it was the best: it still can answer, unless the others have gone on
+// to a later term without it.
+func (atLeader) Keep(members []*member, m *member) bool {
+	m = now(members, m)
+	newest := newestLed(members)
+	return m != nil && (newest == nil || m.Standing.GetRaftTerm() >= newest.Standing.GetRaftTerm())
+}
 
 // onlyLeader chooses the leader and nobody else.
 type onlyLeader struct{}
@@ -127,13 +154,13 @@ type onlyLeader struct{}
 func (onlyLeader) Choose(members []*member) *member { return leading(members) }
 func (onlyLeader) Keep([]*member, *member) bool     { return true }
 
-// inTurn chooses the members that see a leader in turn.
+// inTurn chooses the members that see the leader in turn.
 type inTurn struct{ turn *atomic.Uint64 }
 
 func (r inTurn) Choose(members []*member) *member {
-	n := 0
+	newest, n := newestLed(members), 0
 	for _, m := range members {
-		if m.Standing.GetLeaderId() != 0 {
+		if current(m, newest) {
 			n++
 		}
 	}
@@ -142,7 +169,7 @@ func (r inTurn) Choose(members []*member) *member {
 	}
 	at := int(r.turn.Add(1) % uint64(n))
 	for _, m := range members {
-		if m.Standing.GetLeaderId() == 0 {
+		if !current(m, newest) {
 			continue
 		}
 		if at == 0 {
@@ -153,14 +180,11 @@ func (r inTurn) Choose(members []*member) *member {
 	return nil
 }
 
-// Keep gives up on a member that has lost its leader, as one does that is cut off from the others.
+// Keep gives up on a member that has lost its leader, as one does that is cut off from the others, and on one that the others
+// have left behind in an earlier term.
 func (inTurn) Keep(members []*member, m *member) bool {
-	for _, other := range members {
-		if other.Node == m.Node {
-			return other.Standing.GetLeaderId() != 0
-		}
-	}
-	return false
+	m = now(members, m)
+	return m != nil && current(m, newestLed(members))
 }
 
 // How calls are made.

@@ -22,11 +22,11 @@ type fake struct {
 	server *httptest.Server
 	mu     struct {
 		sync.Mutex
-		leader  uint64
-		changed chan struct{}
-		asked   []string
-		// stuck has linearizable reads wait for their end.
-		stuck bool
+		leader, term uint64
+		changed      chan struct{}
+		asked        []string
+		// stuck, unless nil, has reads wait for their end, and takes a token of each.
+		stuck chan struct{}
 		// revision is what answers show, seen what serializable reads said that they had been shown.
 		revision, seen int64
 	}
@@ -34,21 +34,22 @@ type fake struct {
 
 func (f *fake) MemberID() uint64 { return f.id }
 
-func (f *fake) Standing() (uint64, <-chan struct{}) {
+func (f *fake) Standing() (leader, term uint64, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.mu.leader, f.mu.changed
+	return f.mu.leader, f.mu.term, f.mu.changed
 }
 
-func (f *fake) follow(leader uint64) {
+// follow has the member follow a leader, 0 for none, in a term.
+func (f *fake) follow(leader, term uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.mu.leader = leader
+	f.mu.leader, f.mu.term = leader, term
 	close(f.mu.changed)
 	f.mu.changed = make(chan struct{})
 }
 
-func (f *fake) note(what string) (stuck bool, revision int64) {
+func (f *fake) note(what string) (stuck chan struct{}, revision int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mu.asked = append(f.mu.asked, what)
@@ -70,7 +71,8 @@ func (f *fake) Propose(context.Context, *consensusv1.ProposeRequest) (*consensus
 
 func (f *fake) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	stuck, revision := f.note("range")
-	if stuck {
+	if stuck != nil {
+		stuck <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -87,7 +89,7 @@ func (f *fake) Position(context.Context, *consensusv1.PositionRequest) (*consens
 
 func (f *fake) PromoteMember(context.Context, *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	f.note("promote")
-	if leader, _ := f.Standing(); leader != f.id {
+	if leader, _, _ := f.Standing(); leader != f.id {
 		return nil, problem.ErrNotLeader
 	}
 	return &consensusv1.PromoteMemberResponse{}, nil
@@ -98,11 +100,11 @@ func (f *fake) Snapshot(_ context.Context, _ *consensusv1.SnapshotRequest, send 
 	return send(&consensusv1.SnapshotResponse{RemainingBytes: f.id})
 }
 
-// serve starts a member that follows the member 1.
+// serve starts a member that follows the member 1, in the term 1.
 func serve(t *testing.T, id uint64) *fake {
 	t.Helper()
 	f := &fake{id: id}
-	f.mu.leader, f.mu.changed = 1, make(chan struct{})
+	f.mu.leader, f.mu.term, f.mu.changed = 1, 1, make(chan struct{})
 	mux := http.NewServeMux()
 	mux.Handle(rpc.NewHandler(f))
 	f.server = httptest.NewUnstartedServer(mux)
@@ -144,6 +146,18 @@ func await(c *Client, wanted func() bool) {
 	}
 }
 
+// heard tells whether a member has told the client that it follows a leader in a term.
+func (c *Client) heard(member, leader, term uint64) func() bool {
+	return func() bool {
+		for _, m := range c.fleet.View().Members {
+			if m.Standing.GetMemberId() == member {
+				return m.Standing.GetLeaderId() == leader && m.Standing.GetRaftTerm() == term
+			}
+		}
+		return false
+	}
+}
+
 func (c *Client) put(t *testing.T) {
 	t.Helper()
 	_, err := c.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
@@ -178,15 +192,8 @@ func TestWhoIsAsked(t *testing.T) {
 	}))
 	require.Equal(t, []string{"propose", "range", "snapshot"}, a.asked())
 
-	c.follow(0)
-	await(client, func() bool {
-		for _, m := range client.fleet.View().Members {
-			if m.Standing.GetMemberId() == 3 && m.Standing.GetLeaderId() == 0 {
-				return true
-			}
-		}
-		return false
-	})
+	c.follow(0, 1)
+	await(client, client.heard(3, 0, 1))
 	for range 4 {
 		client.get(t, false)
 	}
@@ -200,31 +207,81 @@ func TestLeaderIsFollowed(t *testing.T) {
 	a, b := serve(t, 1), serve(t, 2)
 	client := open(t, a, b)
 	a.mu.Lock()
-	a.mu.leader = 2 // nobody was told yet
+	a.mu.leader, a.mu.term = 2, 2 // nobody was told yet
 	a.mu.Unlock()
 	promoted := make(chan error, 1)
 	go func() {
 		_, err := client.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 9})
 		promoted <- err
 	}()
-	a.follow(2)
-	b.follow(2)
+	a.follow(2, 2)
+	b.follow(2, 2)
 	require.NoError(t, <-promoted)
 	require.Contains(t, b.asked(), "promote")
 	await(client, func() bool { leader, _, _ := client.Leader(); return leader == 2 })
+}
+
+// Goal: a leader that is frozen, and goes on standing as one, is passed over from the moment at which another member follows
+// the next: by changes, what the leader alone does, reads of both kinds, and those that wait for it already. Method: the
+// others go on to a later term without it, the new leader telling so last; only what was told can be known.
+func TestFrozenLeaderIsPassedOver(t *testing.T) {
+	a, b, c := serve(t, 1), serve(t, 2), serve(t, 3)
+	client := open(t, a, b, c)
+	a.mu.Lock()
+	a.mu.stuck = make(chan struct{}, 1)
+	a.mu.Unlock()
+	waiting := make(chan struct{})
+	go func() { client.get(t, true); close(waiting) }()
+	<-a.mu.stuck
+	require.Equal(t, []string{"range"}, a.asked())
+	b.follow(3, 2)
+	await(client, client.heard(2, 3, 2))
+	<-waiting
+	client.put(t)
+	require.Equal(t, []string{"range", "propose"}, b.asked(), "it passes on what the new leader cannot be asked for yet")
+	c.follow(3, 2)
+	await(client, client.heard(3, 3, 2))
+
+	client.put(t)
+	client.get(t, true)
+	_, err := client.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 9})
+	require.NoError(t, err)
+	require.Equal(t, []string{"propose", "range", "promote"}, c.asked())
+	for range 4 {
+		client.get(t, false)
+	}
+	require.Empty(t, a.asked())
+	leader, _, _ := client.Leader()
+	require.Equal(t, uint64(3), leader)
+}
+
+// Goal: a term without a leader overrules nobody, and a leader that is elected again says so. Method: a member that stands for
+// election, and then the old leader's win.
+func TestElectionOverrulesNobody(t *testing.T) {
+	a, b := serve(t, 1), serve(t, 2)
+	client := open(t, a, b)
+	b.follow(0, 2)
+	await(client, client.heard(2, 0, 2))
+	client.put(t)
+	client.get(t, true)
+	require.Equal(t, []string{"propose", "range"}, a.asked())
+	a.follow(1, 3)
+	await(client, client.heard(1, 1, 3))
+	client.put(t)
+	require.Equal(t, []string{"propose"}, a.asked())
 }
 
 // Goal: a read that waits for a member which loses its leader, or dies, is made on another one. Method: a member that does
 // not answer, in both ways.
 func TestReadsMoveOn(t *testing.T) {
 	for name, fail := range map[string]func(*fake){
-		"leader lost": func(f *fake) { f.follow(0) },
+		"leader lost": func(f *fake) { f.follow(0, 1) },
 		"dead":        (*fake).kill,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := serve(t, 1), serve(t, 2)
 			client := open(t, a, b)
-			b.mu.stuck = true
+			b.mu.stuck = make(chan struct{}, 2)
 			done := make(chan struct{}, 2)
 			for range 2 { // one of them gets to b
 				go func() { client.get(t, false); done <- struct{}{} }()

@@ -16,9 +16,9 @@ import (
 type Standing interface {
 	// MemberID never changes.
 	MemberID() uint64
-	// Standing returns who leads, 0 for nobody or where the member does not serve, and a channel that is closed when that
-	// may have changed.
-	Standing() (leader uint64, changed <-chan struct{})
+	// Standing returns who leads, 0 for nobody or where the member does not serve, in which raft term, and a channel that is
+	// closed when that may have changed.
+	Standing() (leader, term uint64, changed <-chan struct{})
 }
 
 // methods are the calls that travel in batches: all that do not stream.
@@ -57,14 +57,14 @@ func newBatches(m Member) mux.Server[consensusv1.BatchRequest, consensusv1.Batch
 			var told *consensusv1.Standing
 			wrap := func(answers []*batchv1.Answer) *consensusv1.BatchResponse {
 				response := &consensusv1.BatchResponse{Answers: answers}
-				if leader, _ := m.Standing(); told == nil || told.GetLeaderId() != leader {
-					told = &consensusv1.Standing{MemberId: m.MemberID(), LeaderId: leader}
+				if leader, term, _ := m.Standing(); told == nil || told.GetLeaderId() != leader || told.GetRaftTerm() != term {
+					told = &consensusv1.Standing{MemberId: m.MemberID(), LeaderId: leader, RaftTerm: term}
 					response.Standing = told
 				}
 				return response
 			}
 			changed := func() <-chan struct{} {
-				_, changed := m.Standing()
+				_, _, changed := m.Standing()
 				return changed
 			}
 			return wrap, changed

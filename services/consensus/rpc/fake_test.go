@@ -201,8 +201,8 @@ func (f *fake) TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.T
 	return &v1.TreeStatisticsResponse{Expired: 16}, f.err
 }
 
-func (f *fake) MemberID() uint64                    { return 3 }
-func (f *fake) Standing() (uint64, <-chan struct{}) { return 4, nil }
+func (f *fake) MemberID() uint64                            { return 3 }
+func (f *fake) Standing() (uint64, uint64, <-chan struct{}) { return 4, 5, nil }
 
 func (f *fake) WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error) {
 	return &v1.WaitCompactedResponse{}, f.err

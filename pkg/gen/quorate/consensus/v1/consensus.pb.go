@@ -2604,7 +2604,9 @@ type Standing struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	MemberId uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
 	// 0 while there is none.
-	LeaderId      uint64 `protobuf:"varint,2,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	LeaderId uint64 `protobuf:"varint,2,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
+	// The raft term in which that is so. Of two members that name different leaders, the one of the later term is right.
+	RaftTerm      uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2649,6 +2651,13 @@ func (x *Standing) GetMemberId() uint64 {
 func (x *Standing) GetLeaderId() uint64 {
 	if x != nil {
 		return x.LeaderId
+	}
+	return 0
+}
+
+func (x *Standing) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
 	}
 	return 0
 }
@@ -2820,10 +2829,11 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"\x7f\n" +
 	"\rBatchResponse\x122\n" +
 	"\aanswers\x18\x01 \x03(\v2\x18.quorate.batch.v1.AnswerR\aanswers\x12:\n" +
-	"\bstanding\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.StandingR\bstanding\"D\n" +
+	"\bstanding\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.StandingR\bstanding\"a\n" +
 	"\bStanding\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12\x1b\n" +
-	"\tleader_id\x18\x02 \x01(\x04R\bleaderId2\xdb\x10\n" +
+	"\tleader_id\x18\x02 \x01(\x04R\bleaderId\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm2\xdb\x10\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +
