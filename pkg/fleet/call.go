@@ -50,7 +50,7 @@ func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request,
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && (unanswered(err) || how.refused(err)):
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
 		case errors.Is(err, errElsewhere):
 			continue
@@ -64,6 +64,11 @@ func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request,
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
 		}
 	}
+}
+
+// unanswered tells errors of calls of which no node has said anything.
+func unanswered(err error) bool {
+	return errors.Is(err, errNobody) || errors.Is(err, errElsewhere) || errors.Is(err, mux.ErrUnsent) || errors.Is(err, mux.ErrLost)
 }
 
 // await waits until there is another view, for what failed, and why, shows there; soon means that it need not. It returns

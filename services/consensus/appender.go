@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ type appender struct {
 	log     *logstore.Store
 	inbox   *mailbox.Mailbox[*raftpb.Message]
 	deliver func([]*raftpb.Message)
+	// apply hands the applier a message that was held back, of which held counts those that still are.
+	apply func(*raftpb.Message)
+	held  atomic.Int64
 	// install has the state replaced by the one that was received; the applier does it.
 	install func(ctx context.Context) error
 	// truncate takes indexes up to which the log may be dropped; only the newest counts.
@@ -77,11 +81,12 @@ func (a *appender) append(ctx context.Context, messages []*raftpb.Message) error
 	return nil
 }
 
-// mergeable returns how many of the messages have entries that follow each other. A snapshot goes alone.
+// mergeable returns how many of the messages have entries that follow each other. A snapshot goes alone, as does what was
+// held back for the applier.
 func mergeable(messages []*raftpb.Message) int {
 	var last uint64
 	for i, m := range messages {
-		if m.GetSnapshot() != nil {
+		if m.GetSnapshot() != nil || m.GetType() == raftpb.MsgStorageApply {
 			return max(i, 1)
 		}
 		entries := m.GetEntries()
@@ -97,6 +102,9 @@ func mergeable(messages []*raftpb.Message) int {
 }
 
 func (a *appender) appendMerged(ctx context.Context, messages []*raftpb.Message) error {
+	if messages[0].GetType() == raftpb.MsgStorageApply {
+		return a.passOn(messages[0])
+	}
 	var (
 		entries   []*raftpb.Entry
 		hardState *raftpb.HardState
@@ -129,6 +137,28 @@ func (a *appender) appendMerged(ctx context.Context, messages []*raftpb.Message)
 	return nil
 }
 
+// holdBack says whether the applier must get a message by way of the appender: it changes the members, or is behind one that
+// does. Other commit indexes can be found again by a quorum of the members, but not the one that changes what a quorum is: a
+// member that applied its shrinking cluster's last removal, and then forgot it in a crash, would wait for members that are gone.
+func (a *appender) holdBack(m *raftpb.Message) bool {
+	if a.held.Load() == 0 && !slices.ContainsFunc(m.GetEntries(), func(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal }) {
+		return false
+	}
+	a.held.Add(1)
+	a.inbox.Put(m)
+	return true
+}
+
+// passOn makes the commit index durable, which came before the message and covers its entries, and hands the message on.
+func (a *appender) passOn(m *raftpb.Message) error {
+	if err := a.writeCommit(); err != nil {
+		return err
+	}
+	a.apply(m)
+	a.held.Add(-1) // after it, so that none overtakes it
+	return nil
+}
+
 // write makes durable what the responses may promise: entries, a term, a vote. A commit index alone is no promise, though
 // a follower answers it; with a write and a sync for each a follower would have two of both for every append. It waits for
 // the next entries.
@@ -138,7 +168,8 @@ func (a *appender) write(entries []*raftpb.Entry) error {
 			return err
 		}
 		a.written = a.hardState
-		return nil
+		a.keptLong.Stop()
+		a.keeping = false
 	}
 	if a.hardState != a.written && !a.keeping {
 		a.keeping = true
@@ -147,13 +178,15 @@ func (a *appender) write(entries []*raftpb.Entry) error {
 	return nil
 }
 
-// writeCommit gives the log a commit index behind which no entries came.
+// writeCommit gives the log a commit index behind which no entries came. Unsynced it would stay in the process's memory, and
+// end with it.
 func (a *appender) writeCommit() error {
+	a.keptLong.Stop()
 	a.keeping = false
 	if a.hardState == a.written {
 		return nil
 	}
-	if err := a.log.Append(nil, a.hardState, false); err != nil {
+	if err := a.log.Append(nil, a.hardState, true); err != nil {
 		return fmt.Errorf("write the commit index: %w", err)
 	}
 	a.written = a.hardState

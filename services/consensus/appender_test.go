@@ -88,6 +88,29 @@ func TestAppenderSyncsWhatIsPromised(t *testing.T) {
 	require.Equal(t, []uint64{2, 1, 3}, []uint64{hardState.GetTerm(), hardState.GetVote(), hardState.GetCommit()})
 }
 
+// A change of members reaches the applier after the commit index that covers it is durable, and nothing overtakes it.
+func TestMemberChangesWaitForTheCommitIndex(t *testing.T) {
+	a := newAppending(t)
+	toApply := func(index uint64, kind raftpb.EntryType) *raftpb.Message {
+		return &raftpb.Message{Type: raftpb.MsgStorageApply.Enum(), Entries: []*raftpb.Entry{{Index: new(index), Type: kind.Enum()}}}
+	}
+	var applied []uint64
+	a.apply = func(m *raftpb.Message) {
+		require.LessOrEqual(t, m.GetEntries()[0].GetIndex(), a.stored(t))
+		applied = append(applied, m.GetEntries()[0].GetIndex())
+	}
+	require.False(t, a.holdBack(toApply(1, raftpb.EntryNormal)))
+	require.NoError(t, a.append(t.Context(), []*raftpb.Message{toAppend(1, 3, 1, 1, 2, 3)}))
+	a.inbox.Put(toAppend(1, 3, 3))
+	require.True(t, a.holdBack(toApply(2, raftpb.EntryConfChange)))
+	require.True(t, a.holdBack(toApply(3, raftpb.EntryNormal)), "it is behind one that is held back")
+	before := a.syncs.Load()
+	require.NoError(t, a.append(t.Context(), a.inbox.Take(nil)))
+	require.Equal(t, []uint64{2, 3}, applied)
+	require.EqualValues(t, 1, a.syncs.Load()-before)
+	require.False(t, a.holdBack(toApply(4, raftpb.EntryNormal)))
+}
+
 // A commit index behind which no entries come is in the log after a while, and at the end: the first waits for a lull, the
 // second for a stop, on a fake clock.
 func TestAppenderWritesTheCommitIndexOfALull(t *testing.T) {

@@ -150,6 +150,7 @@ func (m *Member) assemble() error {
 	m.stores.log.SetSnapshotFunc(m.applier.point.snapshot)
 	m.appender.deliver = m.replica.deliver
 	m.appender.install = m.applier.install
+	m.appender.apply = func(message *raftpb.Message) { m.applier.inbox.Put(message) }
 	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
 	return registerMetrics(m, m.cfg.Registerer)
 }

@@ -232,7 +232,9 @@ func (r *replica) dispatch() {
 				}
 				r.appender.inbox.Put(m)
 			case raft.LocalApplyThread:
-				r.applier.inbox.Put(m)
+				if !r.appender.holdBack(m) {
+					r.applier.inbox.Put(m)
+				}
 			default:
 				peers = append(peers, m)
 			}
@@ -241,7 +243,7 @@ func (r *replica) dispatch() {
 			r.transport.Send(peers)
 		}
 		if len(ready.ReadStates) > 0 {
-			r.askReadIndex()
+			nudge(r.reads.wake) // for those that gathered meanwhile
 		}
 	}
 }
