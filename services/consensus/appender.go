@@ -31,9 +31,10 @@ type appender struct {
 
 	// hardState is raft's newest, written the one that the log has: they may differ in the commit index.
 	hardState, written *raftpb.HardState
-	// keptLong fires when the log has been without the newest commit index for commitKeptMax; keeping is set until then.
-	keptLong *time.Timer
-	keeping  bool
+	// keptLong runs while the log is without the newest commit index, as keeping says. It is not set anew for each append,
+	// which would cost more than all else that is done here; busy says that entries came since it was.
+	keptLong      *time.Timer
+	keeping, busy bool
 }
 
 func newAppender(log *logstore.Store, written *raftpb.HardState) *appender {
@@ -52,7 +53,9 @@ func (a *appender) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return a.writeCommit()
 		case <-a.keptLong.C:
-			if err := a.writeCommit(); err != nil {
+			if a.busy {
+				a.keep()
+			} else if err := a.writeCommit(); err != nil {
 				return err
 			}
 		case index := <-a.truncate:
@@ -167,15 +170,18 @@ func (a *appender) write(entries []*raftpb.Entry) error {
 		if err := a.log.Append(entries, a.hardState, true); err != nil {
 			return err
 		}
-		a.written = a.hardState
-		a.keptLong.Stop()
-		a.keeping = false
+		a.written, a.busy = a.hardState, true
 	}
 	if a.hardState != a.written && !a.keeping {
-		a.keeping = true
-		a.keptLong.Reset(commitKeptMax)
+		a.keep()
 	}
 	return nil
+}
+
+// keep has the commit index written in a while, if no entries come before.
+func (a *appender) keep() {
+	a.keeping, a.busy = true, false
+	a.keptLong.Reset(commitKeptMax)
 }
 
 // writeCommit gives the log a commit index behind which no entries came. Unsynced it would stay in the process's memory, and

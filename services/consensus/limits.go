@@ -17,7 +17,7 @@ const (
 	// appendsInFlightMax is how many log appends may be queued before proposals wait and are batched. One being
 	// synced and none behind it makes batches as large as the disk is slow.
 	appendsInFlightMax = 1
-	// commitKeptMax is how long a commit index waits for entries to be written to the log with. After a lull of that a
+	// commitKeptMax is how long a commit index waits for entries to be written to the log with. After a lull of twice that a
 	// process that is killed has it on disk.
 	commitKeptMax = 100 * time.Millisecond
 	// messageBytesMax, inflightMessagesMax and inflightBytesMax bound what raft sends to one follower ahead of its
