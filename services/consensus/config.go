@@ -53,8 +53,10 @@ type Config struct {
 
 	// SnapshotCount is how many applied entries the log keeps for members that are behind.
 	SnapshotCount uint64
-	// QuotaBytes bounds what the state may take on disk before writes are refused, 0 for no bound.
+	// QuotaBytes bounds what the state may have in use before writes are refused, 0 for no bound.
 	QuotaBytes int64
+	// DiskMarks keep room on the disks, whatever the quota.
+	DiskMarks DiskMarks
 	// CacheBytes and MemTableBytes size the state store's block cache and write buffer, 0 for its defaults.
 	CacheBytes    int64
 	MemTableBytes uint64

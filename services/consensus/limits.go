@@ -43,8 +43,10 @@ const (
 	publishElections = 3
 	// stuckTimeout is how long a store that has failed may take to stop.
 	stuckTimeout = 3 * time.Second
-	// housekeepingInterval is how often the log is truncated and the size on disk is looked up.
+	// housekeepingInterval is how often the log is truncated, and the quota and the room on disk are looked at.
 	housekeepingInterval = 500 * time.Millisecond
+	// defragmentAnswerMax is how long Defragment lets its caller wait: less than etcdctl waits for any answer.
+	defragmentAnswerMax = 2 * time.Second
 	// readSpacing is how long a question for a read index holds back the next one, unless it is answered before: longer
 	// than a round trip between members that are near each other and have much to do, short against one over a distance.
 	readSpacing = 5 * time.Millisecond

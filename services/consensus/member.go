@@ -37,7 +37,7 @@ type Member struct {
 	applier  *applier
 
 	gate  *gate
-	inUse atomic.Int64 // what the state needs on disk, as last looked up; bytes
+	space *space
 	// waitingBytes is the encoded size of the commands that callers wait for.
 	waitingBytes atomic.Int64
 	ready        chan struct{} // closed once the member serves
@@ -83,7 +83,9 @@ func New(cfg Config) (*Member, error) {
 		swaps:         make(chan swapRequest),
 		gate:          newGate(),
 		audit:         newAudit(),
+		space:         newSpace(),
 	}
+	m.space.volumes = m.newVolumes()
 	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
 	if err != nil {
 		return nil, err
@@ -173,6 +175,8 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.applier.run(ctx) })
 	group.Go(func() error { return m.compactState(ctx) })
 	group.Go(func() error { return m.keepHouse(ctx) })
+	group.Go(func() error { return m.watchSpace(ctx) })
+	group.Go(func() error { return m.tidyState(ctx) })
 	group.Go(func() error { return m.join(ctx) })
 	group.Go(func() error { return m.compactHistory(ctx) })
 	group.Go(func() error { return m.expireTree(ctx) })

@@ -56,5 +56,18 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return fmt.Errorf("register a metric: %w", err)
 		}
 	}
+	return registerVolumes(m, registerer)
+}
+
+func registerVolumes(m *Member, registerer prometheus.Registerer) error {
+	for _, v := range m.space.volumes {
+		err := registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "quorate_disk_free_bytes", Help: "Bytes that are free on the disk of the log or the state, negative while that is not known.",
+			ConstLabels: prometheus.Labels{"of": v.name},
+		}, func() float64 { return float64(v.free.Load()) }))
+		if err != nil {
+			return fmt.Errorf("register a metric: %w", err)
+		}
+	}
 	return nil
 }

@@ -20,8 +20,10 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 	if err := m.trusted(); err != nil && !wayOut(command) {
 		return nil, fmt.Errorf("propose: %w", err)
 	}
-	if growing(command) && m.overQuota() {
-		return nil, fmt.Errorf("propose: the state takes %d bytes of %d: %w", m.inUse.Load(), m.cfg.QuotaBytes, problem.ErrNoSpace)
+	if growing(command) {
+		if err := m.roomToGrow(); err != nil {
+			return nil, fmt.Errorf("propose: %w", err)
+		}
 	}
 	result, err := m.propose(ctx, command)
 	if err != nil {

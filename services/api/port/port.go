@@ -28,6 +28,7 @@ type Consensus interface {
 	Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error)
 	HashKV(context.Context, *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error)
 	WaitCompacted(context.Context, *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error)
+	Defragment(context.Context, *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error)
 	Snapshot(context.Context, *consensusv1.SnapshotRequest, func(*consensusv1.SnapshotResponse) error) error
 }
 

@@ -151,6 +151,11 @@ func (c *Client) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompact
 	return call[consensusv1.WaitCompactedResponse](ctx, c, look, "WaitCompacted", req)
 }
 
+// Defragment has the leader tidy up its files.
+func (c *Client) Defragment(ctx context.Context, req *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error) {
+	return call[consensusv1.DefragmentResponse](ctx, c, look, "Defragment", req)
+}
+
 // ReadTree reads a file or a directory.
 func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	if req.GetSerializable() {

@@ -42,6 +42,7 @@ func methods(m Member) mux.Methods {
 		"Alarms":         mux.Unary(m.Alarms),
 		"HashKV":         mux.Unary(m.HashKV),
 		"WaitCompacted":  mux.Unary(m.WaitCompacted),
+		"Defragment":     mux.Unary(m.Defragment),
 		"HoldLeases":     mux.Unary(m.HoldLeases),
 		"ReadTree":       mux.Unary(m.ReadTree),
 		"TreeStatistics": mux.Unary(m.TreeStatistics),

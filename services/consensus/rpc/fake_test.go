@@ -87,6 +87,10 @@ var calls = map[string]func(context.Context, Service) ([]proto.Message, error){
 		resp, err := s.HashKV(ctx, &v1.HashKVRequest{})
 		return []proto.Message{resp}, err
 	},
+	"Defragment": func(ctx context.Context, s Service) ([]proto.Message, error) {
+		resp, err := s.Defragment(ctx, &v1.DefragmentRequest{})
+		return []proto.Message{resp}, err
+	},
 	"WaitCompacted": func(ctx context.Context, s Service) ([]proto.Message, error) {
 		resp, err := s.WaitCompacted(ctx, &v1.WaitCompactedRequest{})
 		return []proto.Message{resp}, err
@@ -203,6 +207,10 @@ func (f *fake) TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.T
 
 func (f *fake) MemberID() uint64                            { return 3 }
 func (f *fake) Standing() (uint64, uint64, <-chan struct{}) { return 4, 5, nil }
+
+func (f *fake) Defragment(context.Context, *v1.DefragmentRequest) (*v1.DefragmentResponse, error) {
+	return &v1.DefragmentResponse{}, f.err
+}
 
 func (f *fake) WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error) {
 	return &v1.WaitCompactedResponse{}, f.err

@@ -32,5 +32,6 @@ type Service interface {
 	HashKV(context.Context, *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error)
 	HoldLeases(context.Context, *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error)
 	WaitCompacted(context.Context, *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error)
+	Defragment(context.Context, *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error)
 	Snapshot(context.Context, *consensusv1.SnapshotRequest, func(*consensusv1.SnapshotResponse) error) error
 }

@@ -58,8 +58,11 @@ type Config struct {
 	ElectionTimeout   time.Duration
 	// SnapshotCount is how many applied entries the log keeps for members that are behind, 0 for the default.
 	SnapshotCount uint64
-	// QuotaBackendBytes bounds the store on disk; 0 or less means no bound.
+	// QuotaBackendBytes bounds what the store has in use; 0 or less means no bound.
 	QuotaBackendBytes int64
+	// DiskSoftMarkBytes and DiskHardMarkBytes are how much is kept free of each disk of the data directory, 0 for a part of
+	// the disk, negative for nothing: with less, people are warned, or writes are refused.
+	DiskSoftMarkBytes, DiskHardMarkBytes int64
 	// AutoCompactionMode is CompactPeriodic or CompactRevision. AutoCompactionRetention is, for the first, a duration
 	// or a number of hours, for the second a number of revisions; "0" keeps everything.
 	AutoCompactionMode      string

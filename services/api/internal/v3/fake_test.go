@@ -47,6 +47,7 @@ type fakeConsensus struct {
 	members       func(*consensusv1.MembersRequest) (*consensusv1.MembersResponse, error)
 	alarms        func() (*consensusv1.AlarmsResponse, error)
 	hashKV        func(*consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error)
+	defragment    func() error
 	waitCompacted func(context.Context) error
 	snapshot      func(func(*consensusv1.SnapshotResponse) error) error
 }
@@ -97,6 +98,10 @@ func (f *fakeConsensus) HashKV(_ context.Context, r *consensusv1.HashKVRequest) 
 
 func (f *fakeConsensus) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
 	return &consensusv1.WaitCompactedResponse{}, f.waitCompacted(ctx)
+}
+
+func (f *fakeConsensus) Defragment(context.Context, *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error) {
+	return &consensusv1.DefragmentResponse{}, f.defragment()
 }
 
 func (f *fakeConsensus) Snapshot(_ context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {

@@ -144,11 +144,16 @@ func TestHashes(t *testing.T) {
 	equal(t, &etcdserverpb.HashResponse{Header: header(43), Hash: 1234}, whole)
 }
 
-// TestDefragment checks that it succeeds without asking anybody.
+// TestDefragment checks that the store is asked, and that its failure is the call's.
 func TestDefragment(t *testing.T) {
-	got, err := newServices(t, &fakeConsensus{}, nil).Maintenance.Defragment(t.Context(), &etcdserverpb.DefragmentRequest{})
+	var failure error
+	server := newServices(t, &fakeConsensus{defragment: func() error { return failure }}, nil).Maintenance
+	got, err := server.Defragment(t.Context(), &etcdserverpb.DefragmentRequest{})
 	require.NoError(t, err)
 	equal(t, &etcdserverpb.DefragmentResponse{}, got)
+	failure = problem.ErrStopped
+	_, err = server.Defragment(t.Context(), &etcdserverpb.DefragmentRequest{})
+	require.Equal(t, rpctypes.ErrGRPCStopped, err)
 }
 
 // TestSnapshot checks that all parts arrive as the store makes them, and that its failure is the stream's.

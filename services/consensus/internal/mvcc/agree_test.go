@@ -208,6 +208,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					requireHashes(t, g, m, s, other)
 				}
 				requireSameDigests(t, s, other)
+				requireUsage(t, s, other)
 			}
 			require.NoError(t, s.Close())
 			require.NoError(t, other.Close())
@@ -240,7 +241,7 @@ func requireHashes(t *testing.T, g *generator, m *model, s, other *Store) {
 // openSmall opens a store whose memtables are small, so that some tests meet files too.
 func openSmall(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20})
+	s, err := Open(Options{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20, usageMarkBytes: 500})
 	require.NoError(t, err)
 	return s
 }

@@ -26,25 +26,33 @@ func (b *Batch) applyAlarm(op *consensusv1.AlarmOp) (*consensusv1.Result, error)
 	return &consensusv1.Result{Result: &consensusv1.Result_Alarm{Alarm: res}}, nil
 }
 
-// raiseAlarm returns the alarm if it was not raised yet. There is no alarm without a type.
+// raiseAlarm returns the alarm if it was not raised yet. There is no alarm without a type. What a member has raised by
+// itself stays until it is lowered by hand once somebody else raises it too.
 func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
 	i, raised := slices.BinarySearchFunc(b.now.alarms, alarm, compareAlarms)
-	if raised || alarm.GetType() == consensusv1.Alarm_TYPE_UNSPECIFIED {
+	if alarm.GetType() == consensusv1.Alarm_TYPE_UNSPECIFIED || raised && (alarm.GetAutomatic() || !b.now.alarms[i].GetAutomatic()) {
 		return nil
 	}
 	// Readers hold the old slice.
-	b.now.alarms = slices.Insert(slices.Clone(b.now.alarms), i, alarm)
-	b.now.replace(0, hashAlarm(alarm))
-	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), nil)
+	b.now.alarms = slices.Clone(b.now.alarms)
+	if raised {
+		b.now.alarms[i] = alarm
+	} else {
+		b.now.alarms = slices.Insert(b.now.alarms, i, alarm)
+		b.now.replace(0, hashAlarm(alarm))
+	}
+	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), alarmRecord(alarm))
 	return []*consensusv1.Alarm{alarm}
 }
 
-// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0.
+// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0. A member that
+// lowers what it has raised by itself leaves what somebody raised by hand.
 func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
 	var kept, lowered []*consensusv1.Alarm
 	for _, a := range b.now.alarms {
 		if match.GetMemberId() != 0 && match.GetMemberId() != a.GetMemberId() ||
-			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() {
+			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() ||
+			match.GetAutomatic() && !a.GetAutomatic() {
 			kept = append(kept, a)
 			continue
 		}
@@ -56,13 +64,21 @@ func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
 	return lowered
 }
 
+// alarmRecord is what is stored of an alarm beside its key: nothing, or a byte that is 1 if it is automatic.
+func alarmRecord(alarm *consensusv1.Alarm) []byte {
+	if alarm.GetAutomatic() {
+		return []byte{1}
+	}
+	return nil
+}
+
 // alarmOf reads the alarm that a row stands for.
-func alarmOf(k []byte) (*consensusv1.Alarm, error) {
+func alarmOf(k, v []byte) (*consensusv1.Alarm, error) {
 	member, kind, err := splitAlarmKey(k)
 	if err != nil {
 		return nil, err
 	}
-	return &consensusv1.Alarm{MemberId: member, Type: consensusv1.Alarm_Type(kind)}, nil
+	return &consensusv1.Alarm{MemberId: member, Type: consensusv1.Alarm_Type(kind), Automatic: len(v) == 1 && v[0] == 1}, nil
 }
 
 func compareAlarms(a, b *consensusv1.Alarm) int {

@@ -41,6 +41,8 @@ type Batch struct {
 	leases map[int64]*consensusv1.Lease
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
+	// usageSteps has a mark for each revision that the batch has made.
+	usageSteps []usageMark
 	// digests are those at the multiples of DigestInterval that the batch has passed.
 	digests []Digest
 
@@ -67,6 +69,7 @@ func (s *Store) Begin() *Batch {
 	b.begun = s.state.Load()
 	b.now = *b.begun
 	b.now.position = *s.withBase(b.now.position)
+	b.now.usage = s.withCounted(b.begun)
 	b.pb = s.db.NewBatch()
 	return b
 }
@@ -79,6 +82,7 @@ func (s *Store) Begin() *Batch {
 // The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
 func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
 	b.events, b.tree = nil, nil
+	before := b.now.usage
 	res, err := b.apply(cmd)
 	if err != nil {
 		return nil, nil, err
@@ -86,6 +90,7 @@ func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensus
 	var commit *consensusv1.Commit
 	if len(b.events) > 0 || b.tree != nil {
 		b.now.revision++
+		b.noteUsage(before)
 		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
 	}
 	res.Revision = b.now.revision
@@ -153,6 +158,7 @@ func (b *Batch) Commit() error {
 	if err := b.updateCounts(); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
+	b.storeUsage()
 	b.valueBuf = appendPosition(b.valueBuf[:0], &b.now.position)
 	b.set(appendMetaKey(b.keyBuf[:0], metaPosition), b.valueBuf)
 	size := int64(b.pb.Len())
@@ -194,7 +200,7 @@ func (b *Batch) Close() error {
 	}
 	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, row{}
 	b.events, b.tree, b.slab, b.compacts = nil, nil, slab{}, false
-	b.digests = b.digests[:0]
+	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()
 	clear(b.leases)

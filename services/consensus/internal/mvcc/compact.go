@@ -109,6 +109,9 @@ func (b *Batch) applyCompact(op *consensusv1.CompactOp) (*consensusv1.Result, er
 	case r <= b.now.compacted:
 		return nil, fmt.Errorf("compact to %d, compacted up to %d: %w", r, b.now.compacted, problem.ErrCompacted)
 	}
+	if err := b.freeUsage(op.GetRevision()); err != nil {
+		return nil, err
+	}
 	b.now.compacted = op.GetRevision()
 	b.compacts = true
 	return &consensusv1.Result{Result: &consensusv1.Result_Compact{Compact: &consensusv1.CompactResult{}}}, nil
@@ -252,6 +255,10 @@ func (w *compactionWalk) remove(key []byte, revision int64) error {
 // dropHistory ends the walk.
 func (w *compactionWalk) dropHistory() error {
 	w.next = progress{finished: w.next.target}
+	marks, _ := spaceMark.bounds()
+	if err := w.pb.DeleteRange(marks, appendMarkKey(nil, w.next.finished), nil); err != nil {
+		return err
+	}
 	lower, _ := spaceHistory.bounds()
 	return w.pb.DeleteRange(lower, appendHistoryKey(nil, w.next.finished, 0), nil)
 }

@@ -18,6 +18,7 @@ import (
 //	n [member 8 bytes] [type] 00      a raised alarm
 //	m name 00                         one of a kind: the format's version, positions, and what the member keeps under a name
 //	d /a/b 00                         the record of the directory /a/b of the tree
+//	s [revision 8 bytes] 00           what was replaced and spent up to a revision, see usage.go
 //	e [time 8 bytes] [kind] /a/b 00   when the directory (kind 1) or file (kind 0) /a/b of the tree ends
 //
 // All numbers are big-endian, so that bytes order as numbers do. The trailing zero byte is what lets keys hold any bytes
@@ -34,6 +35,7 @@ const (
 	spaceLease      space = 'l'
 	spaceMeta       space = 'm'
 	spaceAlarm      space = 'n'
+	spaceMark       space = 's'
 	spaceVersion    space = 'v'
 )
 

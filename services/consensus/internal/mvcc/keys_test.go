@@ -76,13 +76,16 @@ func TestKeysOrderAsBytes(t *testing.T) {
 func TestPebbleKeepsEveryKindOfKey(t *testing.T) {
 	s := openSmall(t, vfs.NewMem())
 	r := rand.New(rand.NewPCG(4, 4))
-	want := map[string]string{string(appendMetaKey(nil, metaFormat)): string([]byte{formatVersion})}
+	want := map[string]string{
+		string(appendMetaKey(nil, metaFormat)):    string([]byte{formatVersion}),
+		string(appendMarkKey(nil, firstRevision)): string(appendMark(nil, usageMark{})),
+	}
 	for i := range 3000 {
 		key, n := randomKey(r), r.Int64N(5)+1
 		for _, k := range [][]byte{
 			appendVersionKey(nil, key, n), appendAttachmentKey(nil, n, key), appendHistoryKey(nil, n, int64(i)),
 			appendLeaseKey(nil, n<<(8*r.IntN(7))), appendAlarmKey(nil, uint64(n), int32(n)), appendMetaKey(nil, string(key)),
-			appendCountKey(nil, string(key)),
+			appendCountKey(nil, string(key)), appendMarkKey(nil, n<<(8*r.IntN(7))),
 		} {
 			v := randomKey(r)
 			want[string(k)] = string(v)

@@ -83,6 +83,7 @@ func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
 // setLease stores a lease that the store may keep, in place of old, which is nil if there was none.
 func (b *Batch) setLease(old, l *consensusv1.Lease) {
 	b.now.replace(hashLease(old), hashLease(l))
+	b.now.usage.live += leaseUsage(l) - leaseUsage(old)
 	b.leases[l.GetId()] = l
 	b.valueBuf = appendLease(b.valueBuf[:0], l)
 	b.set(appendLeaseKey(b.keyBuf[:0], l.GetId()), b.valueBuf)
@@ -147,6 +148,7 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 	}
 	for _, id := range ids {
 		b.now.replace(hashLease(b.leases[id]), 0) // revocable has looked it up
+		b.now.usage.live -= leaseUsage(b.leases[id])
 		b.leases[id] = nil
 		b.delete(appendLeaseKey(b.keyBuf[:0], id))
 	}

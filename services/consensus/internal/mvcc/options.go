@@ -33,6 +33,8 @@ type Options struct {
 	// It must neither block nor call the store. Every further commit is refused, and one that is waiting for the disk just
 	// then waits for as long as the disk fails; what the store holds stays readable.
 	OnFatal func(error)
+	// usageMarkBytes is how much is replaced and spent between two marks, 0 for usageMarkBytesDefault.
+	usageMarkBytes int64
 	// Registerer takes the store's metrics, nil for none.
 	Registerer prometheus.Registerer
 }
@@ -73,6 +75,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = MemTableBytesDefault
+	}
+	if o.usageMarkBytes == 0 {
+		o.usageMarkBytes = usageMarkBytesDefault
 	}
 	if o.OnFlush == nil {
 		o.OnFlush = func() {}

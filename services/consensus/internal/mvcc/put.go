@@ -82,16 +82,19 @@ func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
 	previous := int64(0)
 	if live {
 		previous = prev.revision
-		b.now.changeVersion(prev, r)
 	} else {
-		b.now.changeVersion(nil, r)
+		prev = nil
 	}
+	b.now.changeVersion(prev, r)
 	if k := b.overlay.keys[string(r.key)]; k != nil && k.newest().revision == r.revision {
+		b.now.usage.takeVersion(k.newest())
+		b.now.usage.addVersion(nil, r)
 		r.sub = k.newest().sub
 		event.PrevKv = b.events[r.sub].GetPrevKv()
 		previous = event.GetPrevKv().GetModRevision()
 		b.events[r.sub] = event
 	} else {
+		b.now.usage.addVersion(prev, r)
 		r.sub = int64(len(b.events))
 		b.events = append(b.events, event)
 	}
@@ -109,9 +112,11 @@ func (b *Batch) moveAttachment(key []byte, from, to int64) {
 		return
 	}
 	if from != 0 {
+		b.now.usage.live -= attachmentRowBytes + int64(len(key))
 		b.delete(appendAttachmentKey(b.keyBuf[:0], from, key))
 	}
 	if to != 0 {
+		b.now.usage.live += attachmentRowBytes + int64(len(key))
 		b.set(appendAttachmentKey(b.keyBuf[:0], to, key), nil)
 	}
 }

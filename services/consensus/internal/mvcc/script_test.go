@@ -75,7 +75,7 @@ func TestScripts(t *testing.T) {
 				}
 			case "rows": // what Pebble holds
 				require.NoError(t, s.each([]byte{0}, []byte{0xff, 0}, func(k, v []byte) error {
-					if space(k[0]) != spaceMeta {
+					if space(k[0]) != spaceMeta && space(k[0]) != spaceMark {
 						fmt.Fprintln(&out, rowText(t, k, v))
 					}
 					return nil

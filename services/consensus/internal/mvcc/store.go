@@ -47,7 +47,9 @@ type Store struct {
 	compaction compaction
 	digests    digests
 	// base is what Verify found that the digest's sum must be added to, nil while it has not or need not.
-	base      atomic.Pointer[uint64]
+	base atomic.Pointer[uint64]
+	// counted is what CountUsage found, nil while it has not or need not.
+	counted   atomic.Pointer[countedUsage]
 	counters  counters
 	collector *collector
 
@@ -66,6 +68,7 @@ type Store struct {
 // state is an immutable snapshot of all that is not kept by key.
 type state struct {
 	position
+	usage usage
 	// alarms, ordered by member and type.
 	alarms []*consensusv1.Alarm
 	// counts holds the keys of the newest revision.
@@ -129,6 +132,9 @@ func (s *Store) load() error {
 			return err
 		}
 	}
+	if err := s.loadUsage(st, b == nil); err != nil {
+		return err
+	}
 	if st.alarms, err = s.loadAlarms(); err != nil {
 		return err
 	}
@@ -142,8 +148,8 @@ func (s *Store) load() error {
 func (s *Store) loadAlarms() ([]*consensusv1.Alarm, error) {
 	var alarms []*consensusv1.Alarm
 	lower, upper := spaceAlarm.bounds()
-	err := s.each(lower, upper, func(k, _ []byte) error {
-		alarm, err := alarmOf(k)
+	err := s.each(lower, upper, func(k, v []byte) error {
+		alarm, err := alarmOf(k, v)
 		alarms = append(alarms, alarm)
 		return err
 	})
@@ -260,8 +266,17 @@ func (s *Store) Alarms() []*consensusv1.Alarm { return slices.Clone(s.state.Load
 
 // Raised tells whether an alarm is raised in a member's name.
 func (s *Store) Raised(member uint64, kind consensusv1.Alarm_Type) bool {
-	_, raised := slices.BinarySearchFunc(s.state.Load().alarms, &consensusv1.Alarm{MemberId: member, Type: kind}, compareAlarms)
-	return raised
+	return s.Alarm(member, kind) != nil
+}
+
+// Alarm returns the alarm that is raised in a member's name, nil if it is not.
+func (s *Store) Alarm(member uint64, kind consensusv1.Alarm_Type) *consensusv1.Alarm {
+	alarms := s.state.Load().alarms
+	i, raised := slices.BinarySearchFunc(alarms, &consensusv1.Alarm{MemberId: member, Type: kind}, compareAlarms)
+	if !raised {
+		return nil
+	}
+	return alarms[i]
 }
 
 // Corrupt tells whether an alarm says that a member's state is not to be believed, or that no member's is.
@@ -284,17 +299,21 @@ func (s *Store) Meta(name string) ([]byte, error) {
 	return s.get(appendMetaKey(nil, metaNamed+name))
 }
 
-// Size returns the bytes that the store takes, and the part of them that is in use: without the files that wait for
-// their removal and what compaction is expected to give back. What is not on disk yet counts in both, so that a quota
-// does not lag behind a burst.
+// Size returns the bytes that the store takes, and the part of them that is in use: Usage, or, while that is not known,
+// what is left without the files that wait for their removal and what compaction is expected to give back. What is in use is
+// counted before compression; what the store takes is never told to be less.
 func (s *Store) Size() (disk, inUse int64) {
 	return s.size(s.db.Metrics())
 }
 
 func (s *Store) size(m *pebble.Metrics) (disk, inUse int64) {
-	disk = int64(m.DiskSpaceUsage())
-	garbage := m.Table.ObsoleteSize + m.Table.ZombieSize +
-		m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
 	waiting := s.unflushed.Load()
-	return disk + waiting, max(0, disk-int64(garbage)) + waiting
+	files := int64(m.DiskSpaceUsage())
+	inUse, known := s.Usage()
+	if !known {
+		garbage := m.Table.ObsoleteSize + m.Table.ZombieSize +
+			m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
+		inUse = max(0, files-int64(garbage)) + waiting
+	}
+	return max(files+waiting, inUse), inUse
 }

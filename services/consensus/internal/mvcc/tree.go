@@ -54,6 +54,7 @@ func (b *Batch) changeTree(done *consensusv1.TreeChange) error {
 	b.tree = done
 	b.now.happened(hashTreeChange(done))
 	b.valueBuf = appendChange(b.valueBuf[:0], &change{tree: encoded})
+	b.now.usage.spent += historyUsage(len(encoded))
 	b.set(appendHistoryKey(b.keyBuf[:0], b.next(), treeSub), b.valueBuf)
 	return nil
 }
@@ -66,9 +67,11 @@ func (b *Batch) moveExpiryOf(kind byte, path []byte, from, to int64) {
 		return
 	}
 	if from != 0 {
+		b.now.usage.live -= expiryRowBytes + int64(len(path))
 		b.delete(appendExpiryKey(b.keyBuf[:0], from, kind, path))
 	}
 	if to != 0 {
+		b.now.usage.live += expiryRowBytes + int64(len(path))
 		b.set(appendExpiryKey(b.keyBuf[:0], to, kind, path), nil)
 	}
 }
@@ -178,6 +181,7 @@ func (t treeStore) SetDir(path []byte, dir tree.Dir) error {
 	}
 	t.b.moveExpiryOf(expiryDir, path, before, dir.Expiration)
 	t.b.now.replace(hashDir(path, old), hashDir(path, &dir))
+	t.b.now.usage.live += dirUsage(path, &dir) - dirUsage(path, old)
 	t.b.valueBuf = appendDir(t.b.valueBuf[:0], &dir)
 	t.b.set(appendDirKey(t.b.keyBuf[:0], path), t.b.valueBuf)
 	t.b.dirs.set(path, &dir)
@@ -191,6 +195,7 @@ func (t treeStore) DropDir(path []byte) error {
 	}
 	t.b.moveExpiryOf(expiryDir, path, old.Expiration, 0)
 	t.b.now.replace(hashDir(path, old), 0)
+	t.b.now.usage.live -= dirUsage(path, old)
 	t.b.delete(appendDirKey(t.b.keyBuf[:0], path))
 	t.b.dirs.set(path, nil)
 	return nil

@@ -336,6 +336,7 @@ func TestTreeAgreesWithModel(t *testing.T) {
 				require.NoError(t, b.Commit())
 				requireTree(t, r, m, s)
 				require.NoError(t, s.Verify(t.Context(), atOnce))
+				requireUsage(t, s)
 				if r.IntN(50) == 0 {
 					require.NoError(t, s.Close())
 					s = openSmall(t, fs)

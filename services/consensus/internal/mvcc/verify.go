@@ -185,8 +185,8 @@ func (v *verification) takeDir(k, b []byte) error {
 	return nil
 }
 
-func (v *verification) takeAlarm(k, _ []byte) error {
-	a, err := alarmOf(k)
+func (v *verification) takeAlarm(k, b []byte) error {
+	a, err := alarmOf(k, b)
 	if err != nil {
 		return err
 	}

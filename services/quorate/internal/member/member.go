@@ -46,6 +46,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		ElectionTicks:      int(c.ElectionTimeout / c.HeartbeatInterval),
 		SnapshotCount:      cmp.Or(c.SnapshotCount, config.Default().SnapshotCount),
 		QuotaBytes:         max(c.QuotaBackendBytes, 0),
+		DiskMarks:          consensus.DiskMarks{SoftBytes: c.DiskSoftMarkBytes, HardBytes: c.DiskHardMarkBytes},
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
 		StateCheck:         consensus.StateCheck{Interval: c.CorruptCheckTime, SkipInitial: !c.InitialCorruptCheck},
 		Auditor:            auditor{peers.Transport},

@@ -2109,9 +2109,12 @@ func (*LeaseCheckpointResult) Descriptor() ([]byte, []int) {
 }
 
 type Alarm struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MemberId      uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
-	Type          Alarm_Type             `protobuf:"varint,2,opt,name=type,proto3,enum=quorate.consensus.v1.Alarm_Type" json:"type,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	MemberId uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
+	Type     Alarm_Type             `protobuf:"varint,2,opt,name=type,proto3,enum=quorate.consensus.v1.Alarm_Type" json:"type,omitempty"`
+	// The member raised it by itself, and lowers it when the reason is gone. Lowering an alarm that has this lowers only one
+	// that has it too; raising one that has not makes it stay until it is lowered by hand.
+	Automatic     bool `protobuf:"varint,3,opt,name=automatic,proto3" json:"automatic,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2158,6 +2161,13 @@ func (x *Alarm) GetType() Alarm_Type {
 		return x.Type
 	}
 	return Alarm_TYPE_UNSPECIFIED
+}
+
+func (x *Alarm) GetAutomatic() bool {
+	if x != nil {
+		return x.Automatic
+	}
+	return false
 }
 
 // AlarmOp raises or, with disarm, lowers an alarm. Lowering TYPE_UNSPECIFIED lowers all of the member's;
@@ -2563,10 +2573,11 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\tRemaining\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\"\x17\n" +
-	"\x15LeaseCheckpointResult\"\xa6\x01\n" +
+	"\x15LeaseCheckpointResult\"\xc4\x01\n" +
 	"\x05Alarm\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12>\n" +
-	"\x04type\x18\x02 \x01(\x0e2 .quorate.consensus.v1.Alarm.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\"@\n" +
+	"\x04type\x18\x02 \x01(\x0e2 .quorate.consensus.v1.Alarm.TypeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04type\x12\x1c\n" +
+	"\tautomatic\x18\x03 \x01(\bR\tautomatic\"@\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fTYPE_NOSPACE\x10\x01\x12\x10\n" +

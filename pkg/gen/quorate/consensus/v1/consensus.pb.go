@@ -2286,6 +2286,78 @@ func (*WaitCompactedResponse) Descriptor() ([]byte, []int) {
 	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
 }
 
+type DefragmentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefragmentRequest) Reset() {
+	*x = DefragmentRequest{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefragmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefragmentRequest) ProtoMessage() {}
+
+func (x *DefragmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefragmentRequest.ProtoReflect.Descriptor instead.
+func (*DefragmentRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
+}
+
+type DefragmentResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DefragmentResponse) Reset() {
+	*x = DefragmentResponse{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DefragmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DefragmentResponse) ProtoMessage() {}
+
+func (x *DefragmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DefragmentResponse.ProtoReflect.Descriptor instead.
+func (*DefragmentResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
+}
+
 type SnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2294,7 +2366,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2378,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2391,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
 }
 
 type SnapshotResponse struct {
@@ -2333,7 +2405,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2417,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2430,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SnapshotResponse) GetBlob() []byte {
@@ -2390,7 +2462,7 @@ type HoldLeasesRequest struct {
 
 func (x *HoldLeasesRequest) Reset() {
 	*x = HoldLeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2474,7 @@ func (x *HoldLeasesRequest) String() string {
 func (*HoldLeasesRequest) ProtoMessage() {}
 
 func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2487,7 @@ func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesRequest.ProtoReflect.Descriptor instead.
 func (*HoldLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *HoldLeasesRequest) GetEpoch() uint64 {
@@ -2453,7 +2525,7 @@ type HoldLeasesResponse struct {
 
 func (x *HoldLeasesResponse) Reset() {
 	*x = HoldLeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2537,7 @@ func (x *HoldLeasesResponse) String() string {
 func (*HoldLeasesResponse) ProtoMessage() {}
 
 func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2550,7 @@ func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesResponse.ProtoReflect.Descriptor instead.
 func (*HoldLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HoldLeasesResponse) GetEpoch() uint64 {
@@ -2511,7 +2583,7 @@ type BatchRequest struct {
 
 func (x *BatchRequest) Reset() {
 	*x = BatchRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2595,7 @@ func (x *BatchRequest) String() string {
 func (*BatchRequest) ProtoMessage() {}
 
 func (x *BatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2608,7 @@ func (x *BatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
 func (*BatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *BatchRequest) GetCalls() []*v1.Call {
@@ -2557,7 +2629,7 @@ type BatchResponse struct {
 
 func (x *BatchResponse) Reset() {
 	*x = BatchResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2569,7 +2641,7 @@ func (x *BatchResponse) String() string {
 func (*BatchResponse) ProtoMessage() {}
 
 func (x *BatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2582,7 +2654,7 @@ func (x *BatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResponse.ProtoReflect.Descriptor instead.
 func (*BatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *BatchResponse) GetAnswers() []*v1.Answer {
@@ -2613,7 +2685,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2697,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2710,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Standing) GetMemberId() uint64 {
@@ -2812,7 +2884,9 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\rhash_revision\x18\x03 \x01(\x03R\fhashRevision\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\"\x16\n" +
 	"\x14WaitCompactedRequest\"\x17\n" +
-	"\x15WaitCompactedResponse\"\x11\n" +
+	"\x15WaitCompactedResponse\"\x13\n" +
+	"\x11DefragmentRequest\"\x14\n" +
+	"\x12DefragmentResponse\"\x11\n" +
 	"\x0fSnapshotRequest\"O\n" +
 	"\x10SnapshotResponse\x12\x12\n" +
 	"\x04blob\x18\x01 \x01(\fR\x04blob\x12'\n" +
@@ -2833,7 +2907,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\bStanding\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12\x1b\n" +
 	"\tleader_id\x18\x02 \x01(\x04R\bleaderId\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm2\xdb\x10\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm2\xbc\x11\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +
@@ -2857,6 +2931,8 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06HashKV\x12#.quorate.consensus.v1.HashKVRequest\x1a$.quorate.consensus.v1.HashKVResponse\x12h\n" +
 	"\rWaitCompacted\x12*.quorate.consensus.v1.WaitCompactedRequest\x1a+.quorate.consensus.v1.WaitCompactedResponse\x12_\n" +
 	"\n" +
+	"Defragment\x12'.quorate.consensus.v1.DefragmentRequest\x1a(.quorate.consensus.v1.DefragmentResponse\x12_\n" +
+	"\n" +
 	"HoldLeases\x12'.quorate.consensus.v1.HoldLeasesRequest\x1a(.quorate.consensus.v1.HoldLeasesResponse\x12T\n" +
 	"\x05Batch\x12\".quorate.consensus.v1.BatchRequest\x1a#.quorate.consensus.v1.BatchResponse(\x010\x01\x12[\n" +
 	"\bSnapshot\x12%.quorate.consensus.v1.SnapshotRequest\x1a&.quorate.consensus.v1.SnapshotResponse0\x01B\xe3\x01\n" +
@@ -2874,7 +2950,7 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
@@ -2918,35 +2994,37 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*HashKVResponse)(nil),        // 39: quorate.consensus.v1.HashKVResponse
 	(*WaitCompactedRequest)(nil),  // 40: quorate.consensus.v1.WaitCompactedRequest
 	(*WaitCompactedResponse)(nil), // 41: quorate.consensus.v1.WaitCompactedResponse
-	(*SnapshotRequest)(nil),       // 42: quorate.consensus.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),      // 43: quorate.consensus.v1.SnapshotResponse
-	(*HoldLeasesRequest)(nil),     // 44: quorate.consensus.v1.HoldLeasesRequest
-	(*HoldLeasesResponse)(nil),    // 45: quorate.consensus.v1.HoldLeasesResponse
-	(*BatchRequest)(nil),          // 46: quorate.consensus.v1.BatchRequest
-	(*BatchResponse)(nil),         // 47: quorate.consensus.v1.BatchResponse
-	(*Standing)(nil),              // 48: quorate.consensus.v1.Standing
-	(*Command)(nil),               // 49: quorate.consensus.v1.Command
-	(*Result)(nil),                // 50: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 51: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 52: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 53: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 54: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 55: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 56: quorate.consensus.v1.Alarm
-	(*v1.Call)(nil),               // 57: quorate.batch.v1.Call
-	(*v1.Answer)(nil),             // 58: quorate.batch.v1.Answer
+	(*DefragmentRequest)(nil),     // 42: quorate.consensus.v1.DefragmentRequest
+	(*DefragmentResponse)(nil),    // 43: quorate.consensus.v1.DefragmentResponse
+	(*SnapshotRequest)(nil),       // 44: quorate.consensus.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),      // 45: quorate.consensus.v1.SnapshotResponse
+	(*HoldLeasesRequest)(nil),     // 46: quorate.consensus.v1.HoldLeasesRequest
+	(*HoldLeasesResponse)(nil),    // 47: quorate.consensus.v1.HoldLeasesResponse
+	(*BatchRequest)(nil),          // 48: quorate.consensus.v1.BatchRequest
+	(*BatchResponse)(nil),         // 49: quorate.consensus.v1.BatchResponse
+	(*Standing)(nil),              // 50: quorate.consensus.v1.Standing
+	(*Command)(nil),               // 51: quorate.consensus.v1.Command
+	(*Result)(nil),                // 52: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 53: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 54: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 55: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 56: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 57: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 58: quorate.consensus.v1.Alarm
+	(*v1.Call)(nil),               // 59: quorate.batch.v1.Call
+	(*v1.Answer)(nil),             // 60: quorate.batch.v1.Answer
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	49, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	50, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	51, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	52, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	51, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	52, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	53, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	54, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	55, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	55, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	51, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	52, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	53, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	54, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	53, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	54, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	55, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	56, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	57, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	57, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
 	18, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
 	23, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 12: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
@@ -2954,10 +3032,10 @@ var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
 	23, // 14: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 15: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
 	23, // 16: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	56, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	57, // 18: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
-	58, // 19: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
-	48, // 20: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
+	58, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	59, // 18: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	60, // 19: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	50, // 20: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
 	0,  // 21: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
 	2,  // 22: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
 	4,  // 23: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
@@ -2978,34 +3056,36 @@ var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
 	36, // 38: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
 	38, // 39: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
 	40, // 40: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	44, // 41: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
-	46, // 42: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
-	42, // 43: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 44: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 45: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 46: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 47: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 48: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 49: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	13, // 50: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	15, // 51: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	17, // 52: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	20, // 53: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	22, // 54: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	25, // 55: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	27, // 56: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
-	29, // 57: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
-	31, // 58: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
-	33, // 59: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
-	35, // 60: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
-	37, // 61: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	39, // 62: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	41, // 63: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	45, // 64: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
-	47, // 65: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
-	43, // 66: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	44, // [44:67] is the sub-list for method output_type
-	21, // [21:44] is the sub-list for method input_type
+	42, // 41: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
+	46, // 42: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
+	48, // 43: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
+	44, // 44: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 45: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	3,  // 46: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	5,  // 47: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	7,  // 48: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	9,  // 49: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	11, // 50: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	13, // 51: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	15, // 52: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	17, // 53: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	20, // 54: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	22, // 55: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	25, // 56: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	27, // 57: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	29, // 58: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	31, // 59: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	33, // 60: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	35, // 61: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	37, // 62: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	39, // 63: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	41, // 64: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	43, // 65: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
+	47, // 66: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
+	49, // 67: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
+	45, // 68: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	45, // [45:69] is the sub-list for method output_type
+	21, // [21:45] is the sub-list for method input_type
 	21, // [21:21] is the sub-list for extension type_name
 	21, // [21:21] is the sub-list for extension extendee
 	0,  // [0:21] is the sub-list for field type_name
@@ -3024,7 +3104,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

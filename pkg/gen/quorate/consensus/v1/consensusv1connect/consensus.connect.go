@@ -89,6 +89,9 @@ const (
 	// ConsensusServiceWaitCompactedProcedure is the fully-qualified name of the ConsensusService's
 	// WaitCompacted RPC.
 	ConsensusServiceWaitCompactedProcedure = "/quorate.consensus.v1.ConsensusService/WaitCompacted"
+	// ConsensusServiceDefragmentProcedure is the fully-qualified name of the ConsensusService's
+	// Defragment RPC.
+	ConsensusServiceDefragmentProcedure = "/quorate.consensus.v1.ConsensusService/Defragment"
 	// ConsensusServiceHoldLeasesProcedure is the fully-qualified name of the ConsensusService's
 	// HoldLeases RPC.
 	ConsensusServiceHoldLeasesProcedure = "/quorate.consensus.v1.ConsensusService/HoldLeases"
@@ -141,6 +144,9 @@ type ConsensusServiceClient interface {
 	HashKV(context.Context, *v1.HashKVRequest) (*v1.HashKVResponse, error)
 	// WaitCompacted answers once the space of everything below the compacted revision is given up.
 	WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error)
+	// Defragment has the storage engine tidy up this member's files, one stretch of keys after the other, and hinders nobody. It
+	// answers when that is done, or goes on by itself after a while.
+	Defragment(context.Context, *v1.DefragmentRequest) (*v1.DefragmentResponse, error)
 	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
 	// Only the leader knows: others refuse. It touches no log.
 	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
@@ -281,6 +287,12 @@ func NewConsensusServiceClient(httpClient connect.HTTPClient, baseURL string, op
 			connect.WithSchema(consensusServiceMethods.ByName("WaitCompacted")),
 			connect.WithClientOptions(opts...),
 		),
+		defragment: connect.NewClient[v1.DefragmentRequest, v1.DefragmentResponse](
+			httpClient,
+			baseURL+ConsensusServiceDefragmentProcedure,
+			connect.WithSchema(consensusServiceMethods.ByName("Defragment")),
+			connect.WithClientOptions(opts...),
+		),
 		holdLeases: connect.NewClient[v1.HoldLeasesRequest, v1.HoldLeasesResponse](
 			httpClient,
 			baseURL+ConsensusServiceHoldLeasesProcedure,
@@ -324,6 +336,7 @@ type consensusServiceClient struct {
 	alarms        *connect.Client[v1.AlarmsRequest, v1.AlarmsResponse]
 	hashKV        *connect.Client[v1.HashKVRequest, v1.HashKVResponse]
 	waitCompacted *connect.Client[v1.WaitCompactedRequest, v1.WaitCompactedResponse]
+	defragment    *connect.Client[v1.DefragmentRequest, v1.DefragmentResponse]
 	holdLeases    *connect.Client[v1.HoldLeasesRequest, v1.HoldLeasesResponse]
 	batch         *connect.Client[v1.BatchRequest, v1.BatchResponse]
 	snapshot      *connect.Client[v1.SnapshotRequest, v1.SnapshotResponse]
@@ -501,6 +514,15 @@ func (c *consensusServiceClient) WaitCompacted(ctx context.Context, req *v1.Wait
 	return nil, err
 }
 
+// Defragment calls quorate.consensus.v1.ConsensusService.Defragment.
+func (c *consensusServiceClient) Defragment(ctx context.Context, req *v1.DefragmentRequest) (*v1.DefragmentResponse, error) {
+	response, err := c.defragment.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // HoldLeases calls quorate.consensus.v1.ConsensusService.HoldLeases.
 func (c *consensusServiceClient) HoldLeases(ctx context.Context, req *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error) {
 	response, err := c.holdLeases.CallUnary(ctx, connect.NewRequest(req))
@@ -563,6 +585,9 @@ type ConsensusServiceHandler interface {
 	HashKV(context.Context, *v1.HashKVRequest) (*v1.HashKVResponse, error)
 	// WaitCompacted answers once the space of everything below the compacted revision is given up.
 	WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error)
+	// Defragment has the storage engine tidy up this member's files, one stretch of keys after the other, and hinders nobody. It
+	// answers when that is done, or goes on by itself after a while.
+	Defragment(context.Context, *v1.DefragmentRequest) (*v1.DefragmentResponse, error)
 	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
 	// Only the leader knows: others refuse. It touches no log.
 	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
@@ -699,6 +724,12 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 		connect.WithSchema(consensusServiceMethods.ByName("WaitCompacted")),
 		connect.WithHandlerOptions(opts...),
 	)
+	consensusServiceDefragmentHandler := connect.NewUnaryHandlerSimple(
+		ConsensusServiceDefragmentProcedure,
+		svc.Defragment,
+		connect.WithSchema(consensusServiceMethods.ByName("Defragment")),
+		connect.WithHandlerOptions(opts...),
+	)
 	consensusServiceHoldLeasesHandler := connect.NewUnaryHandlerSimple(
 		ConsensusServiceHoldLeasesProcedure,
 		svc.HoldLeases,
@@ -759,6 +790,8 @@ func NewConsensusServiceHandler(svc ConsensusServiceHandler, opts ...connect.Han
 			consensusServiceHashKVHandler.ServeHTTP(w, r)
 		case ConsensusServiceWaitCompactedProcedure:
 			consensusServiceWaitCompactedHandler.ServeHTTP(w, r)
+		case ConsensusServiceDefragmentProcedure:
+			consensusServiceDefragmentHandler.ServeHTTP(w, r)
 		case ConsensusServiceHoldLeasesProcedure:
 			consensusServiceHoldLeasesHandler.ServeHTTP(w, r)
 		case ConsensusServiceBatchProcedure:
@@ -852,6 +885,10 @@ func (UnimplementedConsensusServiceHandler) HashKV(context.Context, *v1.HashKVRe
 
 func (UnimplementedConsensusServiceHandler) WaitCompacted(context.Context, *v1.WaitCompactedRequest) (*v1.WaitCompactedResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.WaitCompacted is not implemented"))
+}
+
+func (UnimplementedConsensusServiceHandler) Defragment(context.Context, *v1.DefragmentRequest) (*v1.DefragmentResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.consensus.v1.ConsensusService.Defragment is not implemented"))
 }
 
 func (UnimplementedConsensusServiceHandler) HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error) {

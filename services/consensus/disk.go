@@ -1,0 +1,114 @@
+package consensus
+
+import (
+	"sync/atomic"
+)
+
+// DiskMarks say how much of a disk is kept free, for each of those that hold the log and the state. The soft mark is for
+// people, who are warned when less is free. Below the hard mark writes that need space are refused. What is left there is
+// for what must go on: deletions and compactions, which make the log and the state larger before they make room, what is
+// still in memory and will be written, and files that are rewritten.
+type DiskMarks struct {
+	// SoftBytes and HardBytes are the marks, 0 for a part of the disk, negative for none.
+	SoftBytes, HardBytes int64
+}
+
+// The marks of a disk about which nothing was said.
+const (
+	// hardMarkPart is which part of a disk is kept free, hardMarkMax the most that is.
+	hardMarkPart = 20
+	hardMarkMax  = 1 << 30
+	// hardMarkMin is what the state's memtables take when they are written, and is kept free of a small disk too, unless that
+	// is more than its hardMarkMinPart.
+	hardMarkMin     = 64 << 20
+	hardMarkMinPart = 4
+	// softMarkTimes is how much larger the soft mark is than the hard one.
+	softMarkTimes = 2
+	// roomPart is by which part of the hard mark more than that must be free for writes to go on.
+	roomPart = 4
+)
+
+// of returns the marks of a disk of a size, 0 for none.
+func (d DiskMarks) of(total int64) (soft, hard int64) {
+	hard = d.HardBytes
+	if hard == 0 {
+		hard = min(max(total/hardMarkPart, min(hardMarkMin, total/hardMarkMinPart)), hardMarkMax)
+	}
+	soft = d.SoftBytes
+	if soft == 0 {
+		soft = softMarkTimes * max(hard, 0)
+	}
+	return max(soft, 0), max(hard, 0)
+}
+
+// volume is the disk that a directory lies on.
+type volume struct {
+	// name says of what, dir where.
+	name, dir string
+	// free is how many bytes of it were left at the last look, negative while that is not known.
+	free atomic.Int64
+	// level belongs to the goroutine of watchSpace.
+	level diskLevel
+}
+
+// diskLevel is how full a disk is.
+type diskLevel int
+
+const (
+	diskRoomy  diskLevel = iota
+	diskScarce           // below the soft mark
+	diskFull             // below the hard mark, or not far enough above it again
+)
+
+func (m *Member) newVolumes() []*volume {
+	volumes := []*volume{{name: "log", dir: m.memberPath(logDir)}, {name: "state", dir: m.memberPath("")}}
+	for _, v := range volumes {
+		v.free.Store(-1)
+	}
+	return volumes
+}
+
+// lookAtVolumes measures the disks, and says where one has become full or not.
+func (m *Member) lookAtVolumes() {
+	full := false
+	for _, v := range m.space.volumes {
+		usage, err := m.cfg.FS.GetDiskUsage(v.dir)
+		if err != nil {
+			m.log.Debug("could not look how much of a disk is free", "of", v.name, "error", err)
+			full = full || v.level == diskFull
+			continue
+		}
+		free := int64(usage.AvailBytes)
+		v.free.Store(free)
+		soft, hard := m.cfg.DiskMarks.of(int64(usage.TotalBytes))
+		if level := v.next(free, soft, hard); level != v.level {
+			m.sayLevel(v, level, free, soft, hard)
+			v.level = level
+		}
+		full = full || v.level == diskFull
+	}
+	m.space.full.Store(full)
+}
+
+// next is how full the disk is with so much free.
+func (v *volume) next(free, soft, hard int64) diskLevel {
+	switch {
+	case free < hard, v.level == diskFull && free < hard+hard/roomPart:
+		return diskFull
+	case free < soft:
+		return diskScarce
+	}
+	return diskRoomy
+}
+
+func (m *Member) sayLevel(v *volume, level diskLevel, free, soft, hard int64) {
+	log := m.log.With("of", v.name, "directory", v.dir, "free", free, "soft-mark", soft, "hard-mark", hard)
+	switch level {
+	case diskFull:
+		log.Error("the disk is nearly full, writes are refused until there is room: delete and compact, remove other files, or enlarge it")
+	case diskScarce:
+		log.Warn("the disk is filling up, writes will be refused at the hard mark")
+	case diskRoomy:
+		log.Info("the disk has room again")
+	}
+}

@@ -1,0 +1,124 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// A member refuses what makes the state larger in time: where the state has outgrown its quota, and before a disk is full
+// (disk.go). It raises NOSPACE in its own name then, which the log carries to all members: the state machine refuses writes
+// that need space, and takes deletions, compactions, revocations and changes of members, which are the way out. As the
+// member has raised it by itself it lowers it by itself, once there is room again; what somebody raised by hand stays.
+
+// quotaRoomPercent is how much of the quota may be in use for NOSPACE to be lowered: less than all, or it would come and go
+// with every few writes.
+const quotaRoomPercent = 90
+
+// space is what a member knows about the room that it has.
+type space struct {
+	// pressed has a token when a write was refused: the alarm should follow at once.
+	pressed chan struct{}
+	// volumes are where the log and the state lie.
+	volumes []*volume
+	// full says that one of them is.
+	full atomic.Bool
+	// tidying is what Defragment asks for.
+	tidying tidying
+}
+
+func newSpace() *space {
+	return &space{pressed: make(chan struct{}, 1), tidying: tidying{asked: make(chan struct{}, 1)}}
+}
+
+// roomToGrow refuses what makes the state larger if there is no room for it: problem.ErrNoSpace.
+func (m *Member) roomToGrow() error {
+	quota := m.cfg.QuotaBytes
+	switch inUse := m.quotaInUse(); {
+	case quota > 0 && inUse > quota:
+		nudge(m.space.pressed)
+		return fmt.Errorf("the state has %d bytes in use of %d: %w", inUse, quota, problem.ErrNoSpace)
+	case m.space.full.Load():
+		nudge(m.space.pressed)
+		return fmt.Errorf("a disk is nearly full: %w", problem.ErrNoSpace)
+	}
+	return nil
+}
+
+// quotaInUse is what counts against the quota, 0 while that is still being counted: nothing is refused by a guess.
+func (m *Member) quotaInUse() int64 {
+	inUse, known := m.store().Usage()
+	if !known {
+		return 0
+	}
+	return inUse
+}
+
+// watchSpace raises NOSPACE where there is no room, and lowers it where there is again.
+func (m *Member) watchSpace(ctx context.Context) error {
+	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+	defer ticker.Stop()
+	for {
+		m.lookAtVolumes()
+		m.settleNoSpace(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+		case <-m.space.pressed:
+		}
+	}
+}
+
+// settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails.
+func (m *Member) settleNoSpace(ctx context.Context) {
+	alarm := m.store().Alarm(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
+	_, known := m.store().Usage()
+	inUse, quota := m.quotaInUse(), m.cfg.QuotaBytes
+	exceeded := quota > 0 && inUse > quota
+	// Divided first: a quota may be as large as numbers are.
+	roomy := !m.space.full.Load() && known && (quota <= 0 || inUse <= quota/100*quotaRoomPercent)
+	switch {
+	case alarm == nil && exceeded:
+		m.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
+		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
+	case alarm == nil && m.space.full.Load():
+		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
+	case alarm.GetAutomatic() && roomy:
+		m.lowerAlarm(ctx, alarm)
+	}
+}
+
+// raiseAlarm raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again. Want of space
+// passes, and so does its alarm; damage does not.
+func (m *Member) raiseAlarm(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
+	if m.store().Raised(member, kind) {
+		return
+	}
+	alarm := &consensusv1.Alarm{MemberId: member, Type: kind, Automatic: kind == consensusv1.Alarm_TYPE_NOSPACE}
+	if err := m.proposeAlarm(ctx, &consensusv1.AlarmOp{Alarm: alarm}); err != nil {
+		m.log.Warn("could not raise an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(member), "error", err)
+		return
+	}
+	m.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", memberID(member))
+}
+
+// lowerAlarm lowers an alarm that the member has raised by itself.
+func (m *Member) lowerAlarm(ctx context.Context, alarm *consensusv1.Alarm) {
+	if err := m.proposeAlarm(ctx, &consensusv1.AlarmOp{Disarm: true, Alarm: alarm}); err != nil {
+		m.log.Warn("could not lower an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()), "error", err)
+		return
+	}
+	m.log.Info("there is room again, lowered the alarm", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()))
+}
+
+func (m *Member) proposeAlarm(ctx context.Context, op *consensusv1.AlarmOp) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: op}})
+	return err
+}

@@ -1,0 +1,125 @@
+package consensus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// tidying is one defragmentation at a time, which all who ask meanwhile share.
+type tidying struct {
+	// asked has a token when somebody waits for it to begin.
+	asked chan struct{}
+	mu    struct {
+		sync.Mutex
+		// now is the one that was asked for and has not ended, nil if none was.
+		now *tidyingRun
+	}
+}
+
+// tidyingRun is one defragmentation. err is set when ended is closed.
+type tidyingRun struct {
+	ended chan struct{}
+	err   error
+}
+
+// ask returns the run that has not ended, or a new one.
+func (t *tidying) ask() *tidyingRun {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.now == nil {
+		t.mu.now = &tidyingRun{ended: make(chan struct{})}
+		nudge(t.asked)
+	}
+	return t.mu.now
+}
+
+func (t *tidying) end(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.now.err = err
+	close(t.mu.now.ended)
+	t.mu.now = nil
+}
+
+// Defragment has the storage engine rewrite the state's files without what was deleted, at its own pace. It answers when
+// that is done, and after defragmentAnswerMax in any case: it goes on by itself.
+func (m *Member) Defragment(ctx context.Context, _ *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error) {
+	run := m.space.tidying.ask()
+	timer := time.NewTimer(defragmentAnswerMax)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-run.ended:
+		err = run.err
+	case <-timer.C:
+	case <-m.stopped:
+		err = problem.ErrStopped
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("defragment: %w", err)
+	}
+	return &consensusv1.DefragmentResponse{}, nil
+}
+
+// tidyState defragments when it is asked to, and counts what the state has in use where that is not known.
+func (m *Member) tidyState(ctx context.Context) error {
+	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+			m.countUsage(ctx)
+		case <-m.space.tidying.asked:
+			began := time.Now()
+			err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
+			m.space.tidying.end(err)
+			if err != nil {
+				m.log.Warn("could not defragment to the end", "error", err)
+			} else {
+				m.log.Info("defragmented", "took", time.Since(began))
+			}
+		}
+	}
+}
+
+// countUsage is for a data directory of a program that did not keep what is in use, and for what little can be unknown
+// later.
+func (m *Member) countUsage(ctx context.Context) {
+	if _, known := m.store().Usage(); known {
+		return
+	}
+	began := time.Now()
+	err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
+		size, _ := state.Size()
+		return state.CountUsage(ctx, newPace(m.audit.verified, size).take)
+	})
+	switch {
+	case err == nil:
+		inUse, _ := m.store().Usage()
+		m.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
+	case !errors.Is(err, problem.ErrStopped) && ctx.Err() == nil:
+		m.log.Warn("could not count what the state has in use, will try again", "error", err)
+	}
+}
+
+// lastingUse runs fn, which may last, on the state. Its context also ends when the state is replaced or the member stops.
+func (m *Member) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.Store) error) error {
+	if !m.gate.enter() {
+		return problem.ErrStopped
+	}
+	defer m.gate.leave()
+	ctx, cancel := m.untilStopped(ctx)
+	defer cancel()
+	return fn(ctx, m.store())
+}
