@@ -36,7 +36,8 @@ var (
 	ErrConnectionLost = errors.New("request timed out as a connection was lost")
 	// ErrTooManyRequests is returned when the queue of proposals is full. The proposal has no effect.
 	ErrTooManyRequests = errors.New("too many requests")
-	// ErrTooLarge is returned by a proposal that does not fit a log entry.
+	// ErrTooLarge is returned by a proposal that does not fit a log entry, and by a read or deletion of a directory of the
+	// tree that is too large for one answer.
 	ErrTooLarge = errors.New("request is too large")
 	// ErrMemberNotFound is returned by a change of a member that does not belong to the cluster.
 	ErrMemberNotFound = errors.New("member not found")

@@ -24,6 +24,7 @@ var refusals = []error{
 	problem.ErrPeerInUse,
 	problem.ErrTooManyLearners,
 	problem.ErrNotLearner,
+	problem.ErrTooLarge,
 }
 
 func refusal(err error) bool {

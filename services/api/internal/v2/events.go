@@ -1,12 +1,12 @@
 package v2
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 // place is what a watcher watches.
@@ -45,18 +45,8 @@ func isBelow(path, dir string) (rest string, ok bool) {
 	return strings.CutPrefix(path, dir+"/")
 }
 
-// wellFormed tells whether a key is the path of a file. Other keys are not in the tree.
-func wellFormed(key []byte) bool {
-	if len(key) < 2 || key[0] != '/' {
-		return false
-	}
-	for name := range bytes.SplitSeq(key[1:], []byte("/")) {
-		if len(name) == 0 || string(name) == "." || string(name) == ".." {
-			return false
-		}
-	}
-	return true
-}
+// isFile tells whether a key is the path of a file. Other keys are not in the tree.
+func isFile(key []byte) bool { return len(key) > len(treepath.Root) && treepath.Valid(key) }
 
 // of returns what the watcher is to hear of one revision, whose events are given.
 func (p place) of(events []*consensusv1.Event, now time.Time) []*event {
@@ -71,7 +61,7 @@ func (p place) of(events []*consensusv1.Event, now time.Time) []*event {
 	}
 	var made []*event
 	for _, e := range events {
-		if wellFormed(e.GetKv().GetKey()) && p.concerns(string(e.GetKv().GetKey())) {
+		if isFile(e.GetKv().GetKey()) && p.concerns(string(e.GetKv().GetKey())) {
 			made = append(made, ofKey(action, e, now))
 		}
 	}

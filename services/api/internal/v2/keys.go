@@ -2,12 +2,14 @@ package v2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 // keys serves /v2/keys and everything below.
@@ -20,6 +22,8 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case refused != nil:
 		refused.write(w)
+	case !treepath.Fits([]byte(q.path)):
+		fail(codeInvalidField, fmt.Sprintf("a path has at most %d names and %d bytes", treepath.DepthMax, treepath.BytesMax)).write(w)
 	case q.wait:
 		s.watch(w, r, q)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -50,8 +54,8 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
-	if len(q.path)+len(q.value) > s.RequestBytesMax {
-		fail(codeInvalidForm, s.inClientsWords(r.Context(), problem.ErrTooLarge)).write(w)
+	if len(q.path)+len(q.value)+len(q.prevValue) > s.RequestBytesMax {
+		s.internal(r.Context(), w, problem.ErrTooLarge)
 		return
 	}
 	ctx, cancel := s.bound(r)
@@ -126,9 +130,14 @@ func (q *query) action() consensusv1.TreeAction {
 	return consensusv1.TreeAction_TREE_ACTION_SET
 }
 
-// internal answers that the store failed, or did not answer in time.
+// internal answers that the store failed, or did not answer in time. That a request, or its answer, is too large is the
+// client's fault.
 func (s *Server) internal(ctx context.Context, w http.ResponseWriter, err error) {
-	fail(codeRaftInternal, s.inClientsWords(ctx, err)).write(w)
+	c := codeRaftInternal
+	if errors.Is(err, problem.ErrTooLarge) {
+		c = codeInvalidForm
+	}
+	fail(c, s.inClientsWords(ctx, err)).write(w)
 }
 
 // setPosition sets the headers that tell where the store is.

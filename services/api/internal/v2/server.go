@@ -33,7 +33,7 @@ type Config struct {
 	Follow func(end context.CancelCauseFunc) (unfollow func())
 	// RequestTimeout bounds everything but waiting for events.
 	RequestTimeout time.Duration
-	// RequestBytesMax bounds a path and its value together.
+	// RequestBytesMax bounds a path, its value and the value to compare with together.
 	RequestBytesMax int
 	// Now is the clock that TTLs are counted from.
 	Now func() time.Time

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,14 +57,21 @@ func seekDir(it *pebble.Iterator, path []byte) (*tree.Dir, error) {
 	return decodeDir(b)
 }
 
-// scanDirs calls fn with the records of [low, high) that base sees, in order, until it wants no more.
-func scanDirs(base *pebble.Iterator, low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
+// scanDirs calls fn with the records of [low, high) that base sees, in order, until it wants no more or ctx ends.
+func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
 	o := &pebble.IterOptions{LowerBound: appendDirKey(nil, low), UpperBound: appendDirKey(nil, high)}
 	it, err := base.Clone(pebble.CloneOptions{IterOptions: o})
 	if err != nil {
 		return err
 	}
+	checkIn := scanRowsPerCheck
 	err = eachRow(it, func(k, v []byte) error {
+		if checkIn--; checkIn == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			checkIn = scanRowsPerCheck
+		}
 		path, err := splitDirKey(k)
 		if err != nil {
 			return err

@@ -144,7 +144,7 @@ func (t treeStore) Dirs(low, high []byte, fn func([]byte, *tree.Dir) (bool, erro
 		return err
 	}
 	m := dirMerge{o: &t.b.dirs, changed: t.b.dirs.within(low, high), fn: fn}
-	err = scanDirs(base.it, low, high, m.base)
+	err = scanDirs(context.Background(), base.it, low, high, m.base)
 	if err == nil && !m.done {
 		err = m.before(nil)
 	}
@@ -267,7 +267,7 @@ func (v *treeView) Files(low, high []byte, fn func(*tree.File) (bool, error)) er
 func (v *treeView) Dir(path []byte) (*tree.Dir, error) { return seekDir(v.it, path) }
 
 func (v *treeView) Dirs(low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
-	return scanDirs(v.it, low, high, fn)
+	return scanDirs(v.ctx, v.it, low, high, fn)
 }
 
 // Due returns the operations that end what has expired at a time, in nanoseconds since 1970, in the order of their

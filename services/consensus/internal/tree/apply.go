@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 // Apply carries out an operation. If it is declined, the result holds the failure, there is no change, and the store was
@@ -50,7 +51,9 @@ type outcome struct {
 }
 
 func (o *operation) apply() (outcome, error) {
-	if !Clean(o.path) {
+	// What a log holds of before there were bounds is declined too, on every member. What was made then must still end.
+	expires := o.op.GetAction() == consensusv1.TreeAction_TREE_ACTION_EXPIRE
+	if !treepath.WellFormed(o.path) || !expires && !treepath.Fits(o.path) {
 		return outcome{}, notFound(o.path)
 	}
 	switch o.op.GetAction() {
@@ -92,8 +95,9 @@ func (o *operation) set() (outcome, error) {
 // create makes a file or directory where nothing is.
 func (o *operation) create() (outcome, error) {
 	if o.op.GetInOrder() {
-		if err := o.nameInOrder(); err != nil {
-			return outcome{}, err
+		o.nameInOrder()
+		if !treepath.Fits(o.path) {
+			return outcome{}, notFound(o.path)
 		}
 	}
 	if isRoot(o.path) {
@@ -110,10 +114,9 @@ func (o *operation) create() (outcome, error) {
 }
 
 // nameInOrder turns the path of a directory into one within it, under a name that is higher than all before.
-func (o *operation) nameInOrder() error {
+func (o *operation) nameInOrder() {
 	prefix, _ := below(o.path)
 	o.path = fmt.Appendf(prefix, "%020d", o.s.Next())
-	return nil
 }
 
 // place writes what set and create make. prev is the file that it replaces, if there is one.

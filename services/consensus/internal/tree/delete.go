@@ -2,9 +2,12 @@ package tree
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 func (o *operation) delete() (outcome, error) {
@@ -86,39 +89,40 @@ func (o *operation) deleteFile(file *File) (outcome, error) {
 	return out, o.s.DropDir(o.path)
 }
 
-// deleteDir deletes a directory with all keys and records below it.
+// removedBytesMax bounds the list of directories that a deletion took along, which is for their watchers: it stands in one
+// row of the history, and in memory while it is told.
+const removedBytesMax = 16 << 20
+
+// deleteDir deletes a directory with all keys and records below it. If there are too many directories to tell of, a
+// client's request is refused (problem.ErrTooLarge): it can delete them by parts. One that has expired goes all the same,
+// and only the first of them are told of.
 func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 	out := outcome{prev: dir.node(o.path), node: dir.node(o.path)}
 	out.node.ModRevision, out.node.Expiration = o.s.Next(), 0
 	low, high := below(o.path)
-	var keys [][]byte
-	gone := map[string]bool{}
+	var keys, records [][]byte
+	gone := removed{dir: o.path, names: map[string]bool{}}
 	err := o.s.Files(low, high, func(f *File) (bool, error) {
 		keys = append(keys, bytes.Clone(f.Path))
-		if !Clean(f.Path) {
+		if !treepath.Valid(f.Path) {
 			return true, nil
 		}
-		return true, ancestors(f.Path[len(o.path):], func(above []byte) (bool, error) {
-			gone[string(above)] = true
-			return true, nil
-		})
+		return true, ancestors(f.Path[len(o.path):], gone.add)
 	})
 	if err != nil {
 		return outcome{}, err
 	}
-	var records [][]byte
 	err = o.s.Dirs(low, high, func(path []byte, _ *Dir) (bool, error) {
 		records = append(records, bytes.Clone(path))
-		gone[string(path[len(o.path):])] = true
-		return true, nil
+		return gone.add(path[len(o.path):])
 	})
 	if err != nil {
 		return outcome{}, err
 	}
-	for name := range gone {
-		out.removed = append(out.removed, append(bytes.Clone(o.path), name...))
+	if gone.more && o.op.GetAction() != consensusv1.TreeAction_TREE_ACTION_EXPIRE {
+		return outcome{}, fmt.Errorf("delete %q with more than %d bytes of directories in it: %w", o.path, removedBytesMax, problem.ErrTooLarge)
 	}
-	slices.SortFunc(out.removed, bytes.Compare)
+	out.removed = gone.paths()
 	for _, key := range keys {
 		if _, err := o.s.Delete(key); err != nil {
 			return outcome{}, err
@@ -130,4 +134,42 @@ func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 		}
 	}
 	return out, nil
+}
+
+// removed gathers the directories below one that is deleted.
+type removed struct {
+	dir []byte
+	// names are what follows dir in their paths.
+	names map[string]bool
+	bytes int
+	// more is set when there are more than may be told.
+	more bool
+}
+
+// removedPathBytes is about what a path takes in memory and in the history beside its bytes.
+const removedPathBytes = 64
+
+// add takes the end of a path. It always asks for more.
+func (r *removed) add(name []byte) (bool, error) {
+	if r.names[string(name)] {
+		return true, nil
+	}
+	size := removedPathBytes + len(r.dir) + len(name)
+	if r.bytes+size > removedBytesMax {
+		r.more = true
+		return true, nil
+	}
+	r.bytes += size
+	r.names[string(name)] = true
+	return true, nil
+}
+
+// paths returns the directories in order.
+func (r *removed) paths() [][]byte {
+	var paths [][]byte
+	for name := range r.names {
+		paths = append(paths, append(bytes.Clone(r.dir), name...))
+	}
+	slices.SortFunc(paths, bytes.Compare)
+	return paths
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 // found is what is at a path: a file, a directory, or, if neither is set, nothing. Of the file everything but the value
@@ -49,18 +50,34 @@ func checkWay(r Reader, path []byte) error {
 	})
 }
 
-// implied returns a directory that has no record, if there is a file below it: it is as old as the first of them.
+// misfitsMax is after how many keys that are no paths a search for a file below a directory ends. v3 clients may write any
+// number of them, and the state machine must not be held up by walking over them.
+const misfitsMax = 1000
+
+// implied returns a directory that has no record, if there is a file below it: it is as old as the first of them. Where
+// too many keys that are no paths are in front, there is a directory too: so nobody takes it for empty, or puts a file in
+// its place.
 func implied(r Reader, path []byte) (*Dir, error) {
 	var dir *Dir
 	low, high := below(path)
-	err := r.Files(low, high, func(f *File) (bool, error) {
-		if !Clean(f.Path) {
-			return true, nil
+	for misfits := 0; low != nil && dir == nil; {
+		from := low
+		low = nil
+		err := r.Files(from, high, func(f *File) (bool, error) {
+			if misfits++; treepath.Valid(f.Path) || misfits == misfitsMax {
+				dir = &Dir{Create: f.Create, Mod: f.Create}
+				return false, nil
+			}
+			if shared := treepath.Misfits(f.Path); len(shared) < len(f.Path) {
+				low = behind(shared)
+			}
+			return low == nil, nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		dir = &Dir{Create: f.Create, Mod: f.Create}
-		return false, nil
-	})
-	return dir, err
+	}
+	return dir, nil
 }
 
 // missing declines for a path where nothing is, and names the first directory on its way that does not exist.

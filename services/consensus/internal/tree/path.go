@@ -2,29 +2,9 @@ package tree
 
 import "bytes"
 
-// Paths are "/" for the root, or names that each follow a slash: "/a/b".
+// Paths are as package treepath has them.
 
 const separator = '/'
-
-// Clean tells whether a path is well-formed: no name in it is empty, "." or "..".
-func Clean(path []byte) bool {
-	if len(path) == 0 || path[0] != separator {
-		return false
-	}
-	if len(path) == 1 {
-		return true
-	}
-	for rest := path[1:]; ; {
-		name, after, more := bytes.Cut(rest, []byte{separator})
-		if len(name) == 0 || string(name) == "." || string(name) == ".." {
-			return false
-		}
-		if !more {
-			return true
-		}
-		rest = after
-	}
-}
 
 func isRoot(path []byte) bool { return len(path) == 1 }
 
@@ -56,6 +36,14 @@ func ancestors(path []byte, fn func(dir []byte) (more bool, err error)) error {
 func parent(path []byte) []byte {
 	i := bytes.LastIndexByte(path, separator)
 	return path[:max(i, 1):max(i, 1)]
+}
+
+// behind returns where in order the keys end that begin with prefix, which has a byte below the highest.
+func behind(prefix []byte) []byte {
+	end := bytes.TrimRight(prefix, "\xff")
+	end = bytes.Clone(end)
+	end[len(end)-1]++
+	return end
 }
 
 // child splits what follows a directory's prefix into the name of the node directly in the directory and whether there

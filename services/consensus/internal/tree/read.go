@@ -3,17 +3,28 @@ package tree
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
 // stepsBeforeSeek is how many rows of one subdirectory a listing of the directory above passes before it seeks behind
 // them all.
 const stepsBeforeSeek = 16
 
+const (
+	// answerBytesMax bounds an answer, which is in memory several times until it is sent. What is larger can be read by
+	// its parts.
+	answerBytesMax = 64 << 20
+	// nodeBytes is about what a node takes in memory beside its path and value.
+	nodeBytes = 256
+)
+
 // Read returns the node at a path, with what is in it if it is a directory: all levels if recursive, else one. Either a
-// node or a failure is returned, unless the store fails.
+// node or a failure is returned, unless the store fails or the answer is too large (problem.ErrTooLarge).
 func Read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, *consensusv1.TreeFailure, error) {
 	node, err := read(r, path, recursive)
 	if f := (failure{}); errors.As(err, &f) {
@@ -23,7 +34,7 @@ func Read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, *consen
 }
 
 func read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, error) {
-	if !Clean(path) {
+	if !treepath.Valid(path) {
 		return nil, notFound(path)
 	}
 	node := &consensusv1.TreeNode{Path: path, Dir: true}
@@ -57,6 +68,8 @@ type listing struct {
 	prefix, end []byte
 	// nodes are those found so far, by path.
 	nodes map[string]*consensusv1.TreeNode
+	// bytes is about what they take.
+	bytes int
 }
 
 func newListing(r Reader, dir *consensusv1.TreeNode, recursive bool) *listing {
@@ -68,7 +81,7 @@ func newListing(r Reader, dir *consensusv1.TreeNode, recursive bool) *listing {
 // files adds the files, and the directories that they imply.
 func (l *listing) files() error {
 	return walk(l, l.r.Files, func(f *File) []byte { return f.Path }, func(f *File, concealed []byte) {
-		if !Clean(f.Path) || isRoot(f.Path) {
+		if !treepath.Valid(f.Path) || isRoot(f.Path) {
 			return
 		}
 		shown := f.Path
@@ -123,6 +136,9 @@ func walk[T any](
 			p := path(row)
 			over := l.concealed(p)
 			take(row, over)
+			if l.bytes > answerBytesMax {
+				return false, fmt.Errorf("a directory of more than %d bytes: %w", answerBytesMax, problem.ErrTooLarge)
+			}
 			if name, deeper := child(p[len(l.prefix):]); over == nil && deeper && !l.recursive {
 				over = p[:len(l.prefix)+len(name)]
 			}
@@ -162,6 +178,7 @@ func (l *listing) concealed(path []byte) []byte {
 
 func (l *listing) add(above, node *consensusv1.TreeNode) {
 	l.nodes[string(node.GetPath())] = node
+	l.bytes += nodeBytes + len(node.GetPath()) + len(node.GetValue())
 	above.Nodes = append(above.Nodes, node)
 }
 
