@@ -26,8 +26,11 @@ func row(c benchCase, etcd, quorate result) string {
 		cpu = fmt.Sprintf("%.1f / %.1f", float64(etcd.cpuPerOp.Nanoseconds())/1e3, float64(quorate.cpuPerOp.Nanoseconds())/1e3)
 	}
 	note := ""
+	if etcd.memory != (memory{}) {
+		note = etcd.memory.String() + " / " + quorate.memory.String()
+	}
 	if etcd.note != "" || quorate.note != "" {
-		note = etcd.note + " / " + quorate.note
+		note += etcd.note + " / " + quorate.note
 	}
 	return "| " + strings.Join([]string{
 		c.title, c.unit, figure(etcd.value), figure(quorate.value), fmt.Sprintf("%.2f", ratio), p99, cpu,

@@ -20,22 +20,23 @@ type result struct {
 	value     float64       // in the case's unit
 	p99       time.Duration // 0 if the case has none
 	cpuPerOp  time.Duration // of all members
-	peakBytes int64         // the members' largest resident sets, added up
+	peakBytes int64         // the measured members' largest resident sets, added up
+	memory    memory        // of the cases that are about it
 	note      string
 }
 
 func (r result) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%.1f\tp99 %v\t%v CPU an operation\t%d MB\t%s", r.value, r.p99, r.cpuPerOp, r.peakBytes>>20, r.note))
+	return strings.TrimSpace(fmt.Sprintf("%.1f\tp99 %v\t%v CPU an operation\t%d MB\t%s %s", r.value, r.p99, r.cpuPerOp, r.peakBytes>>20, r.memory, r.note))
 }
 
 // trial is one run of a case.
 type trial struct {
 	ctx     context.Context
 	members harness.Cluster
-	// serving are those of the members that clients connect to, nil for all.
-	serving harness.Cluster
-	scale   float64
-	result  result
+	// serving are those of the members that clients connect to, measured those whose peak memory counts; nil for all.
+	serving, measured harness.Cluster
+	scale             float64
+	result            result
 }
 
 // try runs a case on a fresh cluster of a system.
@@ -56,7 +57,11 @@ func try(ctx context.Context, s system, c benchCase, scale float64) (result, err
 	if err := c.run(t); err != nil {
 		return result{}, err
 	}
-	for _, member := range t.members {
+	measured := t.measured
+	if measured == nil {
+		measured = t.members
+	}
+	for _, member := range measured {
 		bytes, err := peak(member.PID())
 		if err != nil {
 			return result{}, err
@@ -137,19 +142,7 @@ func cpu(pid int) (time.Duration, error) {
 }
 
 // peak is the largest resident set that a process has had, in bytes.
-func peak(pid int) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		var kilobytes int64
-		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
-			return kilobytes << 10, nil
-		}
-	}
-	return 0, fmt.Errorf("process %d does not tell its peak memory", pid)
-}
+func peak(pid int) (int64, error) { return statusBytes(pid, "VmHWM") }
 
 // median takes the middle of each figure by itself.
 func median(results []result) result {
@@ -166,6 +159,10 @@ func median(results []result) result {
 		p99:       time.Duration(middle(func(r result) float64 { return float64(r.p99) })),
 		cpuPerOp:  time.Duration(middle(func(r result) float64 { return float64(r.cpuPerOp) })),
 		peakBytes: int64(middle(func(r result) float64 { return float64(r.peakBytes) })),
-		note:      results[len(results)-1].note,
+		memory: memory{
+			anonPeak:  int64(middle(func(r result) float64 { return float64(r.memory.anonPeak) })),
+			anonLater: int64(middle(func(r result) float64 { return float64(r.memory.anonLater) })),
+		},
+		note: results[len(results)-1].note,
 	}
 }
