@@ -40,10 +40,11 @@ func (s *Snapshot) LeaseEpoch() uint64 { return s.v.epoch }
 // Alarms is Store.Alarms at the moment of the snapshot.
 func (s *Snapshot) Alarms() []*consensusv1.Alarm { return slices.Clone(s.v.alarms) }
 
-// Versions calls fn with every version that compaction retains, tombstones too, ordered by revision and sub-revision. Of
-// a tombstone only the key and mod revision are set. kv is fn's until it returns, and so is what it refers to.
+// Versions calls fn with every version that compaction retains, tombstones too, by key and the newest of a key first: the
+// order in which they lie on disk. Of a tombstone only the key and mod revision are set. kv is fn's until it returns, and
+// so is what it refers to.
 func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *consensusv1.KeyValue) error) error {
-	return s.v.inOrder(ctx, orderedBytesMax, func(r *row) error {
+	return s.v.retained(ctx, s.v.revision, func(r *row) error {
 		kv := &consensusv1.KeyValue{
 			Key: r.key, ModRevision: r.revision,
 			CreateRevision: r.create, Version: r.version, Value: r.value, Lease: r.lease,

@@ -49,7 +49,7 @@ func TestSnapshotIsOfItsMoment(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, []string{
-		"b=1(create 2 mod 2 version 1)", "a=1(create 3 mod 3 version 1)", "b=2(create 2 mod 4 version 2)", "delete a",
+		"delete a", "a=1(create 3 mod 3 version 1)", "b=2(create 2 mod 4 version 2)", "b=1(create 2 mod 2 version 1)",
 	}, got)
 	require.NoError(t, sn.Close())
 }
