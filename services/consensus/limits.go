@@ -1,6 +1,10 @@
 package consensus
 
-import "time"
+import (
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/budget"
+)
 
 // Limits of a member, with the reason for each.
 const (
@@ -28,7 +32,7 @@ const (
 	// applyingBytesMax bounds the committed entries that are handed to the applier and not yet applied.
 	applyingBytesMax = 64 << 20
 	// feedBytesMax bounds the commits kept in memory for the feed's readers.
-	feedBytesMax = 32 << 20
+	feedBytesMax = budget.Feed
 	// tailBytesMax is about how much the feed hands out at once.
 	tailBytesMax = 1 << 20
 	// historyBytesMax bounds one answer to History.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 )
 
@@ -54,7 +55,7 @@ type Config struct {
 	// IngestBytesMax bounds what waits to be published. Default: 8 MiB.
 	IngestBytesMax int
 	// RingBytesMax bounds the recent commits in memory, from which watches that fell behind catch up first.
-	// Default: 16 MiB.
+	// Default: budget.WatchRing.
 	RingBytesMax int
 	// SessionDeliveriesMax and SessionBytesMax bound what waits for one client. Default: 1024 and 1 MiB.
 	SessionDeliveriesMax int
@@ -79,7 +80,7 @@ func (c Config) withDefaults() Config {
 	set(&c.PayloadBytesMax, 1<<20)
 	set(&c.BatchBytesMax, c.PayloadBytesMax/2)
 	set(&c.IngestBytesMax, 8<<20)
-	set(&c.RingBytesMax, 16<<20)
+	set(&c.RingBytesMax, budget.WatchRing)
 	set(&c.SessionDeliveriesMax, 1024)
 	set(&c.SessionBytesMax, 1<<20)
 	set(&c.AttachedDeliveriesMax, 64<<10)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/nodes"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	SessionDeliveriesMax int
 	SessionBytesMax      int
 	// RecentBytesMax bounds the recent deliveries in memory, from which watches that fell behind catch up first.
-	// Default: 32 MiB.
+	// Default: budget.WatchRecent.
 	RecentBytesMax int
 	// ReadsMax bounds the reads of the past that run at once. Default: 64.
 	ReadsMax int
@@ -46,7 +47,7 @@ func (c Config) withDefaults() Config {
 	set(&c.ProgressInterval, 10*time.Minute)
 	set(&c.SessionDeliveriesMax, 1024)
 	set(&c.SessionBytesMax, 1<<20)
-	set(&c.RecentBytesMax, 32<<20)
+	set(&c.RecentBytesMax, budget.WatchRecent)
 	set(&c.ReadsMax, 64)
 	return c
 }

@@ -10,7 +10,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// Feed is a ring of commits in revision order, bounded by their encoded size. One goroutine announces, any number
+// Feed is a ring of commits in revision order, bounded by the memory they take. One goroutine announces, any number
 // read; announcing never waits for a reader.
 type Feed struct {
 	bytesMax int64
@@ -118,6 +118,11 @@ func (f *Feed) Since(from, bytesMax int64) (commits []*consensusv1.Commit, chang
 	return append([]*consensusv1.Commit(nil), rest[:n]...), nil, true
 }
 
+// What the structures of a commit, and of an event with its key-values, take beside their bytes: a small put holds some
+// five hundred bytes in memory, whatever its message has.
+const commitBytes, eventBytes = 128, 384
+
+// size is about how many bytes of memory a commit takes.
 func size(c *consensusv1.Commit) int64 {
-	return int64(proto.Size(c))
+	return int64(commitBytes + eventBytes*len(c.GetEvents()) + proto.Size(c))
 }

@@ -1,15 +1,17 @@
 package logstore
 
+import "github.com/quoratedb/quorate/pkg/budget"
+
 const (
 	// TailBytesMax bounds the entries kept in memory behind the end of the log. Raft re-reads each entry once to apply
 	// it and once for each follower, soon after it was appended.
-	TailBytesMax = 16 << 20
+	TailBytesMax = budget.LogTail
 	// entryOverheadBytes is what an entry costs in the tail beside its payload.
 	entryOverheadBytes = 96
 	// memTableBytes is Pebble's memtable and, with it, the size of a write-ahead file. Truncation usually comes before
 	// one fills, so that most entries are never written a second time: the state flushes twice as often. What is reserved on
 	// disk is twice to four times as much.
-	memTableBytes = 32 << 20
+	memTableBytes = budget.LogWrites
 	// memTablesMax bounds the memtables that wait for a flush; one more write-ahead file than this is kept for reuse.
 	memTablesMax = 3
 	// tableBytes is the target size of a flushed table: small against a memtable, so that most tables hold entries
@@ -21,5 +23,5 @@ const (
 	// l0StopWrites is where Pebble holds writes back because compaction lost the race.
 	l0StopWrites = 64
 	// blockCacheBytes is small, because the tail serves nearly all reads.
-	blockCacheBytes = 4 << 20
+	blockCacheBytes = budget.LogBlocks
 )

@@ -183,6 +183,7 @@ func (b *Batch) Commit() error {
 	if b.compacts {
 		b.s.compaction.wake()
 	}
+	b.s.fitCache()
 	return errors.Join(b.settleFresh(), b.Close())
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 // Options say where a store is and what it may use.
@@ -21,7 +23,8 @@ type Options struct {
 	FS vfs.FS
 	// Logger takes what the storage engine has to say, nil for none.
 	Logger *slog.Logger
-	// CacheBytes bounds the cache of blocks read from disk, 0 for CacheBytesDefault.
+	// CacheBytes bounds the cache of blocks read from disk; 0 lets it grow with the state, between budget.StateBlocksMin and
+	// budget.StateBlocksMax.
 	CacheBytes int64
 	// MemTableBytes is how much is written in memory before it goes to disk, 0 for MemTableBytesDefault. After a crash
 	// the log is replayed from the last such flush.
@@ -39,13 +42,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-const (
-	// CacheBytesDefault keeps the upper levels and filters of some ten gigabytes at hand.
-	CacheBytesDefault = 128 << 20
-	// MemTableBytesDefault trades memory (memTablesMax of them, at the worst, and as much again for the garbage collector)
-	// for fewer and larger files. With 64 MiB, a million new keys of 1 KB cost a tenth less CPU and two thirds more memory.
-	MemTableBytesDefault = 16 << 20
-)
+// MemTableBytesDefault trades memory (memTablesMax of them, at the worst) for fewer and larger files.
+const MemTableBytesDefault = budget.StateWrites
 
 const (
 	// filterBitsPerKey makes one lookup in a hundred read a block in vain.
@@ -70,9 +68,6 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.CacheBytes == 0 {
-		o.CacheBytes = CacheBytesDefault
-	}
 	if o.MemTableBytes == 0 {
 		o.MemTableBytes = MemTableBytesDefault
 	}
@@ -92,7 +87,7 @@ func (o *Options) setDefaults() {
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
 		FS:                          s.opts.FS,
-		CacheSize:                   s.opts.CacheBytes,
+		Cache:                       s.cache.Cache,
 		Comparer:                    &cockroachkvs.Comparer,
 		KeySchema:                   cockroachkvs.KeySchema.Name,
 		KeySchemas:                  sstable.MakeKeySchemas(&cockroachkvs.KeySchema),

@@ -1,6 +1,10 @@
 package mvcc
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/quoratedb/quorate/pkg/budget"
+)
 
 // recent remembers the newest versions of the keys that were written last, so that a key which is written often is not
 // looked up each time: a look into large memtables costs more than all the rest of a put. For keys that were not written
@@ -14,7 +18,7 @@ type recent struct {
 }
 
 // recentBytesMax bounds what both generations hold: some tens of thousands of keys of the usual size.
-const recentBytesMax = 32 << 20
+const recentBytesMax = budget.StateRecent
 
 // recentRowBytes is about what a remembered row takes beside its key and value.
 const recentRowBytes = 192

@@ -37,6 +37,8 @@ type Store struct {
 	log  *slog.Logger
 	db   *pebble.DB
 	lock *pebble.Lock
+	// cache outlives db by Close.
+	cache *blockCache
 
 	// state is what readers start from: it is replaced after a batch is committed, never before.
 	state atomic.Pointer[state]
@@ -90,7 +92,9 @@ func Open(o Options) (*Store, error) {
 		err = o.Registerer.Register(s.collector)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
+		err = errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
+		s.cache.Unref()
+		return nil, err
 	}
 	return s, nil
 }
@@ -103,12 +107,15 @@ func (s *Store) openPebble() error {
 	if err := checkDir(s.opts.FS, s.opts.Dir); err != nil {
 		return errors.Join(err, lock.Close())
 	}
+	s.cache = newBlockCache(s.opts.CacheBytes)
 	po := s.pebbleOptions()
 	po.Lock = lock
 	db, err := pebble.Open(s.opts.Dir, po)
 	if err != nil {
+		s.cache.Unref()
 		return errors.Join(err, lock.Close())
 	}
+	s.cache.fit(int64(db.Metrics().DiskSpaceUsage()))
 	s.db, s.lock = db, lock
 	return nil
 }
@@ -205,6 +212,7 @@ func (s *Store) Close() error {
 			flush = s.db.Flush()
 		}
 		s.close.err = errors.Join(flush, s.db.Close())
+		s.cache.Unref()
 		if s.close.err == nil && s.failed() == nil {
 			s.close.err = leaveClean(s.opts.FS, s.opts.Dir)
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 const (
@@ -15,7 +17,7 @@ const (
 	tempPrefix = "quorate-snapshot-"
 	// batchPuts and batchBytes bound one transaction of the build: bbolt holds a transaction's pages in memory.
 	batchPuts  = 10_000
-	batchBytes = 8 << 20
+	batchBytes = budget.SnapshotWrites
 	// fillPercent is how full bbolt leaves a page that it splits. Keys come in order, so no page grows again.
 	fillPercent = 0.98
 	// checkEvery is how many versions pass between two looks at the context.

@@ -10,13 +10,15 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 const (
 	// runBytes is how much a sorter gathers in memory before it writes a sorted run.
-	runBytes = 32 << 20
-	// runReadBytes is the read buffer of each run during the merge: 100 GiB of state take 3,200 runs and 100 MiB.
-	runReadBytes = 32 << 10
+	runBytes = budget.SnapshotSort
+	// runReadBytes is the read buffer of each run during the merge: 100 GiB of state take 12,800 runs and 100 MiB.
+	runReadBytes = 8 << 10
 )
 
 // sorter orders records by key: add them all, then walk them once with each. What does not fit in memory goes to a

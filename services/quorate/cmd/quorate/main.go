@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/quorate"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 )
@@ -67,6 +68,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 func serve(config quorate.Config, log *slog.Logger) error {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer restore()
+	stopGoverning := governMemory()
+	defer stopGoverning()
 	server, err := quorate.Start(ctx, config)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -88,6 +91,20 @@ func serve(config quorate.Config, log *slog.Logger) error {
 		return err
 	}
 	return nil
+}
+
+// governMemory keeps the heap's garbage within its budget until the returned function is called.
+func governMemory() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		budget.Govern(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 func tellManager(log *slog.Logger, state string) {

@@ -1,0 +1,38 @@
+package budget
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Goal: garbage is an amount, not a share of what lives. Method: step through intervals with heaps of several sizes.
+func TestGarbageIsAnAmountThatFollowsTheWork(t *testing.T) {
+	g := governor{garbage: garbageMin}
+	collections := uint64(0)
+	step := func(more, live uint64) int {
+		collections += more
+		return g.step(heap{live: live, collections: collections})
+	}
+	require.Equal(t, percentMax, step(0, 4<<20), "a small heap is the runtime's to judge")
+	require.Equal(t, 50, step(3, 32<<20), "16 MiB beside 32 MiB")
+	require.Equal(t, 100, step(20, 32<<20), "much work: 32 MiB")
+	require.Equal(t, 50, step(20, 128<<20), "much work still: 64 MiB")
+	for range 10 {
+		step(20, 128<<20)
+	}
+	require.EqualValues(t, garbageMax, g.garbage)
+	require.Equal(t, percentMin, step(20, 4<<30), "a large heap is not collected without end")
+	for range 10 {
+		step(0, 128<<20)
+	}
+	require.EqualValues(t, garbageMin, g.garbage, "a lull gives it back")
+}
+
+// Goal: the world is not stopped for nothing. Method: compare percentages that differ by more and less than a tenth.
+func TestSmallDifferencesAreNear(t *testing.T) {
+	require.True(t, near(50, 52))
+	require.True(t, near(52, 50))
+	require.False(t, near(50, 60))
+	require.False(t, near(0, 100))
+}
