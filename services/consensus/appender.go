@@ -71,8 +71,8 @@ func (a *appender) run(ctx context.Context) error {
 	}
 }
 
-// append writes messages with as few syncs as they allow: one, unless a later message overwrites entries of an
-// earlier one.
+// append writes messages with as few syncs as they allow: one for each appendBytesMax, unless a later message overwrites
+// entries of an earlier one.
 func (a *appender) append(ctx context.Context, messages []*raftpb.Message) error {
 	for len(messages) > 0 {
 		n := mergeable(messages)
@@ -84,10 +84,11 @@ func (a *appender) append(ctx context.Context, messages []*raftpb.Message) error
 	return nil
 }
 
-// mergeable returns how many of the messages have entries that follow each other. A snapshot goes alone, as does what was
-// held back for the applier.
+// mergeable returns how many of the messages have entries that follow each other and fit into one append. A snapshot goes
+// alone, as does what was held back for the applier.
 func mergeable(messages []*raftpb.Message) int {
 	var last uint64
+	var bytes int
 	for i, m := range messages {
 		if m.GetSnapshot() != nil || m.GetType() == raftpb.MsgStorageApply {
 			return max(i, 1)
@@ -96,10 +97,13 @@ func mergeable(messages []*raftpb.Message) int {
 		if len(entries) == 0 {
 			continue
 		}
-		if last != 0 && entries[0].GetIndex() != last+1 {
+		if last != 0 && (entries[0].GetIndex() != last+1 || bytes >= appendBytesMax) {
 			return i
 		}
 		last = entries[len(entries)-1].GetIndex()
+		for _, entry := range entries {
+			bytes += len(entry.GetData())
+		}
 	}
 	return len(messages)
 }

@@ -111,6 +111,17 @@ func TestMemberChangesWaitForTheCommitIndex(t *testing.T) {
 	require.False(t, a.holdBack(toApply(4, raftpb.EntryNormal)))
 }
 
+// What one sync waits for is bounded by bytes, however many messages wait: an append takes as many as come to appendBytesMax.
+func TestAppendIsBoundedByBytes(t *testing.T) {
+	var messages []*raftpb.Message
+	for index := uint64(1); index <= 12; index++ {
+		m := toAppend(1, 3, 0, index)
+		m.Entries[0].Data = make([]byte, appendBytesMax/3+1)
+		messages = append(messages, m)
+	}
+	require.Equal(t, 3, mergeable(messages))
+}
+
 // A commit index behind which no entries come is in the log after a while, and at the end: the first waits for a lull, the
 // second for a stop, on a fake clock.
 func TestAppenderWritesTheCommitIndexOfALull(t *testing.T) {

@@ -98,6 +98,8 @@ func (a *applier) replaceState(ctx context.Context) error {
 	a.applied.Store(index)
 	a.reached(term)
 	a.reads.advance(index)
+	// The state may hold what was proposed before, and does not tell its outcome.
+	answerAll(a.pending.dropAll(), fmt.Errorf("wait for a proposal: the state was replaced: %w", problem.ErrLeaderChanged))
 	return nil
 }
 

@@ -60,6 +60,11 @@ func (m *Member) proposeExpired(ctx context.Context, due []*consensusv1.TreeOp) 
 	ctx, cancel := context.WithTimeout(ctx, treeExpiryTimeout)
 	defer cancel()
 	var waiting []*proposal
+	defer func() {
+		for _, p := range waiting {
+			m.replica.pending.forget(p)
+		}
+	}()
 	for _, op := range due {
 		p, err := m.submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
 		if err != nil {
@@ -68,7 +73,7 @@ func (m *Member) proposeExpired(ctx context.Context, due []*consensusv1.TreeOp) 
 		waiting = append(waiting, p)
 	}
 	for _, p := range waiting {
-		if _, err := p.wait(ctx, m.stopped); err != nil {
+		if _, err := p.wait(ctx, m.replica.pending, m.stopped); err != nil {
 			return err
 		}
 	}

@@ -8,16 +8,27 @@ import (
 
 // Limits of a member, with the reason for each.
 const (
-	// proposalsWaitingMax bounds the commands that wait to be put into a log entry. etcd refuses at 5000 unapplied
-	// entries; ours hold many commands each, and a waiting command costs its own bytes only.
+	// proposalsWaitingMax bounds the commands that wait to be put into a log entry.
 	proposalsWaitingMax = 16384
 	// proposalBytesMax bounds what the waiting commands hold together, from their call to their answer.
 	proposalBytesMax = 512 << 20
+	// applyLagMax is how many entries may be committed and not applied before new commands are refused, as in etcd: a state
+	// that does not keep up must not be given more to do.
+	applyLagMax = 5000
+	// uncommittedBytesMax bounds the payload of the entries in the leader's log that are not applied. Beyond it the leader's
+	// commands wait in line, where they are bounded and can be forgotten, and raft drops what followers pass on. It is twice
+	// what a follower may be sent ahead of its answers.
+	uncommittedBytesMax = 128 << 20
 	// entryBytesMax ends the batch that goes into one log entry, so that a follower never has to take a huge message.
 	// A command larger than this travels alone.
 	entryBytesMax = 1 << 20
 	// entryCommandsMax ends the batch as well: the commands of an entry are answered together.
 	entryCommandsMax = 4096
+	// appendBytesMax ends what is written to the log with one sync, of one entry or of many: large commands share syncs, and
+	// none waits for more than this behind its own.
+	appendBytesMax = 8 << 20
+	// forwardsInFlightMax is how many batches a follower has under way to the leader before others gather behind them.
+	forwardsInFlightMax = 4
 	// appendsInFlightMax is how many log appends may be queued before proposals wait and are batched. One being
 	// synced and none behind it makes batches as large as the disk is slow.
 	appendsInFlightMax = 1

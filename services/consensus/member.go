@@ -36,15 +36,13 @@ type Member struct {
 	appender *appender
 	applier  *applier
 
-	gate  *gate
-	space *space
-	// waitingBytes is the encoded size of the commands that callers wait for.
-	waitingBytes atomic.Int64
-	ready        chan struct{} // closed once the member serves
-	stopped      chan struct{} // closed once Run is ending
-	broken       chan struct{} // closed by the first error of a store's own goroutines
-	fatal        sync.Once
-	fatalErr     error // set when broken is closed
+	gate     *gate
+	space    *space
+	ready    chan struct{} // closed once the member serves
+	stopped  chan struct{} // closed once Run is ending
+	broken   chan struct{} // closed by the first error of a store's own goroutines
+	fatal    sync.Once
+	fatalErr error // set when broken is closed
 
 	changes *changeWaiters
 	holder  leaseHolder
@@ -106,21 +104,7 @@ func (m *Member) assemble() error {
 	if err != nil {
 		return fmt.Errorf("read raft's state: %w", err)
 	}
-	node, err := raft.NewRawNode(&raft.Config{
-		ID:                       m.cfg.MemberID,
-		ElectionTick:             m.cfg.ElectionTicks,
-		HeartbeatTick:            1,
-		Storage:                  storage,
-		Applied:                  applied,
-		AsyncStorageWrites:       true,
-		MaxSizePerMsg:            messageBytesMax,
-		MaxCommittedSizePerReady: applyingBytesMax,
-		MaxInflightMsgs:          inflightMessagesMax,
-		MaxInflightBytes:         inflightBytesMax,
-		CheckQuorum:              true,
-		PreVote:                  true,
-		Logger:                   raftLogger{m.log.With("raft", memberID(m.cfg.MemberID))},
-	})
+	node, err := raft.NewRawNode(m.raftConfig(storage, applied))
 	if err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
@@ -155,6 +139,25 @@ func (m *Member) assemble() error {
 	m.appender.apply = func(message *raftpb.Message) { m.applier.inbox.Put(message) }
 	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
 	return registerMetrics(m, m.cfg.Registerer)
+}
+
+func (m *Member) raftConfig(storage raft.Storage, applied uint64) *raft.Config {
+	return &raft.Config{
+		ID:                        m.cfg.MemberID,
+		ElectionTick:              m.cfg.ElectionTicks,
+		HeartbeatTick:             1,
+		Storage:                   storage,
+		Applied:                   applied,
+		AsyncStorageWrites:        true,
+		MaxSizePerMsg:             messageBytesMax,
+		MaxCommittedSizePerReady:  applyingBytesMax,
+		MaxUncommittedEntriesSize: uncommittedBytesMax,
+		MaxInflightMsgs:           inflightMessagesMax,
+		MaxInflightBytes:          inflightBytesMax,
+		CheckQuorum:               true,
+		PreVote:                   true,
+		Logger:                    raftLogger{m.log.With("raft", memberID(m.cfg.MemberID))},
+	}
 }
 
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and

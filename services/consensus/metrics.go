@@ -37,7 +37,7 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return float64(m.applier.applied.Load())
 		}),
 		gauge("etcd_server_proposals_pending", "Commands that wait to be put into a log entry.", func() float64 {
-			return float64(len(m.replica.proposals))
+			return float64(m.replica.pending.inLineCount())
 		}),
 		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
 			return float64(m.cfg.QuotaBytes)

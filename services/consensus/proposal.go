@@ -3,8 +3,6 @@ package consensus
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -16,9 +14,29 @@ import (
 // proposal is one command on its way through the log, and the caller that waits for it.
 type proposal struct {
 	command *consensusv1.Command
+	// encoded goes once the command is in a log entry, which holds a copy; size is its length.
 	encoded []byte
+	size    int64
 	// done receives the outcome once; its capacity is 1, so that a caller that left blocks nobody.
 	done chan outcome
+
+	// place and batch are pending's, under its lock.
+	place proposalPlace
+	batch *proposalBatch // where place is inBatch
+}
+
+// proposalPlace is where in pending a proposal is.
+type proposalPlace int
+
+const (
+	nowhere proposalPlace = iota // not added yet, or its caller left
+	inLine                       // waits to be put into a log entry
+	inBatch                      // is in a log entry, or was and is answered
+)
+
+// leave gives free what a proposal holds whose caller left the line.
+func (p *proposal) leave() {
+	p.place, p.command, p.encoded = nowhere, nil, nil
 }
 
 type outcome struct {
@@ -31,15 +49,17 @@ func newProposal(command *consensusv1.Command) (*proposal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
-	return &proposal{command: command, encoded: encoded, done: make(chan outcome, 1)}, nil
+	return &proposal{command: command, encoded: encoded, size: int64(len(encoded)), done: make(chan outcome, 1)}, nil
 }
 
-// wait returns the outcome, or why the caller stopped waiting for it: the proposal may then still take effect.
-func (p *proposal) wait(ctx context.Context, stopped <-chan struct{}) (*consensusv1.Result, error) {
+// wait returns the outcome, or why the caller stopped waiting for it: the proposal may then still take effect, unless it
+// was never put into a log entry.
+func (p *proposal) wait(ctx context.Context, waiting *pending, stopped <-chan struct{}) (*consensusv1.Result, error) {
 	select {
 	case o := <-p.done:
 		return o.result, o.err
 	case <-ctx.Done():
+		waiting.forget(p)
 		return nil, fmt.Errorf("wait for a proposal: %w", context.Cause(ctx))
 	case <-stopped:
 		// The applier may have answered in the same instant.
@@ -50,67 +70,6 @@ func (p *proposal) wait(ctx context.Context, stopped <-chan struct{}) (*consensu
 			return nil, fmt.Errorf("wait for a proposal: %w", problem.ErrStopped)
 		}
 	}
-}
-
-// pending holds the batches of proposals that this process has put into log entries, until they are applied. The
-// replica adds, the applier takes.
-type pending struct {
-	// origin tells this run of the process from every other, so that entries replayed from before a restart, or made
-	// by another member, find no waiter here.
-	origin uint64
-
-	mu struct {
-		sync.Mutex
-		sequence uint64
-		batches  map[uint64]pendingBatch
-	}
-}
-
-type pendingBatch struct {
-	proposals []*proposal
-	// term is the raft term the batch was proposed in. Once an entry of a later term is applied without it, it is lost.
-	term uint64
-}
-
-func newPending() *pending {
-	p := &pending{origin: rand.Uint64()}
-	p.mu.batches = make(map[uint64]pendingBatch)
-	return p
-}
-
-// add registers a batch and returns its sequence number.
-func (p *pending) add(proposals []*proposal, term uint64) uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mu.sequence++
-	p.mu.batches[p.mu.sequence] = pendingBatch{proposals: proposals, term: term}
-	return p.mu.sequence
-}
-
-// take returns the proposals of an entry of this process, nil for any other entry.
-func (p *pending) take(origin, sequence uint64) []*proposal {
-	if origin != p.origin {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	batch := p.mu.batches[sequence]
-	delete(p.mu.batches, sequence)
-	return batch.proposals
-}
-
-// dropBefore returns and forgets the batches that were proposed in a term before term.
-func (p *pending) dropBefore(term uint64) []*proposal {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var lost []*proposal
-	for sequence, batch := range p.mu.batches {
-		if batch.term < term {
-			lost = append(lost, batch.proposals...)
-			delete(p.mu.batches, sequence)
-		}
-	}
-	return lost
 }
 
 func answerAll(proposals []*proposal, err error) {

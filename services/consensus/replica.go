@@ -25,7 +25,6 @@ type replica struct {
 	transport Transport
 	log       *slog.Logger
 
-	proposals   chan *proposal
 	pending     *pending
 	reads       *readIndexes
 	readsDue    *time.Timer                       // fires when reads have waited for an answer to others for long enough
@@ -39,6 +38,11 @@ type replica struct {
 
 	// appendsSent counts the appends with entries given to the appender; see appender.appended.
 	appendsSent uint64
+	// full says that raft refused a batch because the leader's log holds uncommittedBytesMax that are not applied. It
+	// is tried again when something was.
+	full bool
+	// forwards are the batches on their way to the leader, as far as they count against forwardsInFlightMax.
+	forwards []forward
 	// snapshotAccepted is the newest snapshot that raft has decided to install.
 	snapshotAccepted uint64
 	ticks            int
@@ -72,7 +76,6 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		settings:    cfg.raftSettings(),
 		transport:   cfg.Transport,
 		log:         log,
-		proposals:   make(chan *proposal, proposalsWaitingMax),
 		pending:     newPending(),
 		readsDue:    stoppedTimer(),
 		inbox:       mailbox.New[*raftpb.Message](),
@@ -91,15 +94,15 @@ func (r *replica) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		r.dispatch()
-		var proposals <-chan *proposal
+		var proposals <-chan struct{}
 		if r.mayPropose() {
-			proposals = r.proposals
+			proposals = r.pending.ready
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case p := <-proposals:
-			r.propose(p)
+		case <-proposals:
+			r.proposeWaiting()
 		case <-r.inbox.Ready():
 			if err := r.receive(); err != nil {
 				return err
@@ -132,6 +135,9 @@ func (r *replica) receive() error {
 	for _, m := range r.received {
 		if m.GetFrom() == r.position.leader.Load() {
 			r.succession.heard = r.ticks
+		}
+		if m.GetType() == raftpb.MsgStorageApplyResp {
+			r.full = false
 		}
 		if err := r.node.Step(m); err != nil && !droppable(err) {
 			return fmt.Errorf("step %s: %w", m.GetType(), err)
@@ -169,34 +175,6 @@ func (r *replica) tick() {
 	}
 	r.stand()
 	r.watchLog()
-}
-
-// mayPropose holds proposals back while there is no leader to take them, and while the log is busy: what waits
-// meanwhile becomes one entry.
-func (r *replica) mayPropose() bool {
-	return r.position.leader.Load() != raft.None && r.appendsSent-r.appender.appended.Load() < appendsInFlightMax
-}
-
-// propose makes one log entry of first and of the proposals that wait behind it.
-func (r *replica) propose(first *proposal) {
-	batch := []*proposal{first}
-	bytes := len(first.encoded)
-collect:
-	for len(batch) < entryCommandsMax && bytes < entryBytesMax {
-		select {
-		case p := <-r.proposals:
-			batch = append(batch, p)
-			bytes += len(p.encoded)
-		default:
-			break collect
-		}
-	}
-	sequence := r.pending.add(batch, r.position.term.Load())
-	entry := encodeLogEntry(r.pending.origin, sequence, batch)
-	if err := r.node.Propose(entry); err != nil {
-		// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
-		answerAll(r.pending.take(r.pending.origin, sequence), fmt.Errorf("propose: %w", problem.ErrLeaderChanged))
-	}
 }
 
 // askReadIndex asks raft for the reads that wait, if it is time.
@@ -272,6 +250,7 @@ func (r *replica) publish() {
 	r.position.committed.Store(status.HardState.GetCommit())
 	r.leadership.set(status.Lead, status.HardState.GetTerm())
 	if old != status.Lead {
+		r.full, r.forwards = false, nil
 		if status.Lead != raft.None {
 			r.succession.leaderHeard(r.ticks)
 			r.position.leaderElected.Store(time.Now().UnixNano())
@@ -284,12 +263,5 @@ func (r *replica) publish() {
 // stop fails whoever still waits; run has ended and nothing will be proposed any more.
 func (r *replica) stop() {
 	r.reads.stop()
-	for {
-		select {
-		case p := <-r.proposals:
-			p.done <- outcome{err: fmt.Errorf("propose: %w", problem.ErrStopped)}
-		default:
-			return
-		}
-	}
+	answerAll(r.pending.stop(), fmt.Errorf("propose: %w", problem.ErrStopped))
 }

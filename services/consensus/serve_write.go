@@ -25,6 +25,9 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 			return nil, fmt.Errorf("propose: %w", err)
 		}
 	}
+	if committed, applied := m.replica.position.committed.Load(), m.applier.applied.Load(); committed > applied+applyLagMax {
+		return nil, fmt.Errorf("propose: %d entries are committed and not applied: %w", committed-applied, problem.ErrTooManyRequests)
+	}
 	result, err := m.propose(ctx, command)
 	if err != nil {
 		return nil, err
@@ -38,7 +41,7 @@ func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*co
 		return nil, err
 	}
 	began := time.Now()
-	result, err := p.wait(ctx, m.stopped)
+	result, err := p.wait(ctx, m.replica.pending, m.stopped)
 	if err != nil {
 		err = m.late(ctx, began, err)
 	}
@@ -56,17 +59,10 @@ func (m *Member) submit(command *consensusv1.Command) (*proposal, error) {
 		return nil, fmt.Errorf("propose: %w", problem.ErrStopped)
 	default:
 	}
-	size := int64(len(p.encoded))
-	defer m.waitingBytes.Add(-size)
-	if waiting := m.waitingBytes.Add(size); waiting > proposalBytesMax {
-		return nil, fmt.Errorf("propose: commands of %d bytes are waiting: %w", waiting, problem.ErrTooManyRequests)
+	if err := m.replica.pending.add(p); err != nil {
+		return nil, err
 	}
-	select {
-	case m.replica.proposals <- p:
-		return p, nil
-	default:
-		return nil, fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
-	}
+	return p, nil
 }
 
 // wayOut tells the commands whose result does not come from the state of the member that proposes them.
