@@ -131,10 +131,18 @@ NODES ?= 1,2,4
 WATCHERS ?= 10000
 
 .PHONY: conformance
-conformance: build peers ## Run etcd's own suite against bin/quorate; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
+conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
 	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(value RUN)'
+	$(if $(value RUN)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
 SERVER ?= bin/quorate
 RUN ?=
+
+.PHONY: differential
+differential: build bin/newest/etcd ## Send random requests to bin/quorate and to etcd and compare all answers; SEED=1 FOR=1m TOPOLOGY=one,three,apart EPISODES=1
+	go -C tests run ./differential -server '$(abspath $(SERVER))' -seed '$(SEED)' -duration '$(FOR)' -topology '$(TOPOLOGY)' -episodes '$(EPISODES)'
+FOR ?= 1m
+TOPOLOGY ?= one,three,apart
+EPISODES ?= 0
 
 # Members are swapped to the other build while they are used, of the same source by default.
 OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
@@ -180,6 +188,12 @@ bin/peers/etcdutl: PEER := go.etcd.io/etcd/etcdutl/v3
 bin/peers/benchmark: PEER := go.etcd.io/etcd/v3/tools/benchmark
 $(PEERS) bin/peers/benchmark: tests/go.mod
 	$(ALONE) CGO_ENABLED=0 go -C tests build -o $(CURDIR)/$@ $(PEER)
+	@touch $@
+
+# The etcd that the differential run compares with has a go.mod of its own: the newest, where the suites stay at one version.
+bin/newest/etcd: .ci/etcd/go.mod .ci/etcd/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C .ci/etcd build -trimpath -o $(CURDIR)/$@ go.etcd.io/etcd/server/v3
 	@touch $@
 
 # protovalidate's own file comes out of its Go module: no schema registry is needed to build.

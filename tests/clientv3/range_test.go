@@ -163,6 +163,12 @@ func TestRangeKeysOnlyAndCountOnly(t *testing.T) {
 	require.Empty(t, keys.Kvs[1].Value)
 	require.Equal(t, rev, keys.Kvs[1].ModRevision)
 	require.EqualValues(t, 1, keys.Kvs[1].Version)
+	lease, err := k.Grant(k.ctx, 600)
+	require.NoError(t, err)
+	k.put("c", "value", clientv3.WithLease(lease.ID))
+	require.Zero(t, k.get("c", clientv3.WithKeysOnly()).Kvs[0].Lease, "the lease of a key is left out with its value")
+	require.EqualValues(t, lease.ID, k.get("c", clientv3.WithKeysOnly(), clientv3.WithSort(clientv3.SortByValue, clientv3.SortAscend)).Kvs[0].Lease)
+	k.delete("c")
 	for _, opts := range [][]clientv3.OpOption{
 		{clientv3.WithCountOnly()},
 		{clientv3.WithCountOnly(), clientv3.WithLimit(1)},

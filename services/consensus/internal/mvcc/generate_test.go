@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"math"
 	"math/rand/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -42,7 +43,8 @@ func (g *generator) value() []byte {
 
 func (g *generator) one(in int) bool { return g.IntN(in) == 0 }
 
-func (g *generator) lease() int64 { return int64(1 + g.IntN(5)) }
+// lease is an id as clients choose them, which may be negative.
+func (g *generator) lease() int64 { return []int64{1, 2, 3, -1, math.MinInt64}[g.IntN(5)] }
 
 // revision is mostly one that can be read.
 func (g *generator) revision() int64 {
@@ -83,7 +85,7 @@ func (g *generator) deleteRange() *consensusv1.DeleteRangeOp {
 func (g *generator) rangeOp() *consensusv1.RangeOp {
 	op := &consensusv1.RangeOp{Key: g.key(), RangeEnd: g.end(), Revision: g.revision()}
 	if g.one(2) {
-		op.Limit = int64(g.IntN(6))
+		op.Limit = int64(g.IntN(7) - 1)
 	}
 	if g.one(2) {
 		op.SortOrder = consensusv1.RangeOp_SortOrder(g.IntN(3))
@@ -112,7 +114,7 @@ func (g *generator) compare() *consensusv1.Compare {
 	case 3:
 		c.Target = &consensusv1.Compare_Value{Value: g.value()}
 	case 4:
-		c.Target = &consensusv1.Compare_Lease{Lease: int64(g.IntN(3))}
+		c.Target = &consensusv1.Compare_Lease{Lease: g.lease() * int64(g.IntN(2))}
 	}
 	return c
 }

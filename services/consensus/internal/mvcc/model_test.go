@@ -439,6 +439,9 @@ func (m *model) rangeIn(state map[string]*consensusv1.KeyValue, op *consensusv1.
 	if op.GetKeysOnly() {
 		for _, kv := range res.Kvs {
 			kv.Value = nil
+			if op.GetSortTarget() != consensusv1.RangeOp_SORT_TARGET_VALUE {
+				kv.Lease = 0
+			}
 		}
 	}
 	return res

@@ -71,7 +71,7 @@ type query struct {
 	revision int64
 	// fetch is after how many keys the scan may stop, 0 for never.
 	fetch int64
-	// values tells whether the values are needed, be it for sorting alone.
+	// values tells whether the values and leases are needed, be it for sorting alone.
 	values bool
 
 	seen int64

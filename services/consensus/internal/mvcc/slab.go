@@ -57,13 +57,14 @@ func (s *slab) reserve(n int) {
 	}
 }
 
-// toKeyValue returns the row as a message that shares no memory with it.
+// toKeyValue returns the row as a message that shares no memory with it. Without its value it has no lease either, as in etcd, which answers that
+// from its index.
 func (s *slab) toKeyValue(r *row, withValue bool) *consensusv1.KeyValue {
 	kv := s.keyValue()
 	kv.Key = s.copy(r.key)
-	kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease = r.create, r.revision, r.version, r.lease
+	kv.CreateRevision, kv.ModRevision, kv.Version = r.create, r.revision, r.version
 	if withValue {
-		kv.Value = s.copy(r.value)
+		kv.Value, kv.Lease = s.copy(r.value), r.lease
 	}
 	return kv
 }
