@@ -32,6 +32,8 @@ func (s *LeaseServer) LeaseGrant(ctx context.Context, r *etcdserverpb.LeaseGrant
 	if err != nil {
 		return nil, err
 	}
+	// The revision at which the lease was granted: others may have been made since.
+	header.Revision = granted.GetRevision()
 	return &etcdserverpb.LeaseGrantResponse{Header: header, ID: granted.GetId(), TTL: granted.GetTtl()}, nil
 }
 
@@ -47,8 +49,9 @@ func (s *LeaseServer) LeaseRevoke(ctx context.Context, r *etcdserverpb.LeaseRevo
 	if err != nil {
 		return nil, err
 	}
-	// The member that answers here may be behind the one that revoked.
-	header.Revision = max(header.GetRevision(), revoked.GetRevision())
+	// The revision at which the lease was revoked: others may have been made since, and the member that is asked here may be
+	// behind the one that revoked.
+	header.Revision = revoked.GetRevision()
 	return &etcdserverpb.LeaseRevokeResponse{Header: header}, nil
 }
 
@@ -94,6 +97,11 @@ func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.Le
 
 // LeaseTimeToLive tells how long a lease has, and its keys if asked to. One that does not exist has -1 seconds.
 func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.LeaseTimeToLiveRequest) (*etcdserverpb.LeaseTimeToLiveResponse, error) {
+	// Taken first, as for a keep-alive: a lease, or a key of it, must not seem to be there at the revision that ended it.
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	found, err := s.lease.TimeToLive(bounded, &leasev1.TimeToLiveRequest{Id: r.GetID(), Keys: r.GetKeys()})
@@ -103,9 +111,11 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
-	header, err := s.headerNow(ctx)
-	if err != nil {
-		return nil, err
+	if found.GetTtl() < 0 {
+		// And one that is gone must not seem so before that.
+		if header, err = s.headerNow(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return &etcdserverpb.LeaseTimeToLiveResponse{
 		Header:     header,
@@ -118,15 +128,16 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 
 // LeaseLeases lists all leases.
 func (s *LeaseServer) LeaseLeases(ctx context.Context, _ *etcdserverpb.LeaseLeasesRequest) (*etcdserverpb.LeaseLeasesResponse, error) {
+	// Taken first: a lease must not be listed at the revision that ended it.
+	header, err := s.headerNow(ctx)
+	if err != nil {
+		return nil, err
+	}
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	listed, err := s.lease.List(bounded, &leasev1.ListRequest{})
 	if err != nil {
 		return nil, s.failure(bounded, err)
-	}
-	header, err := s.headerNow(ctx)
-	if err != nil {
-		return nil, err
 	}
 	leases := make([]*etcdserverpb.LeaseStatus, len(listed.GetIds()))
 	for i, id := range listed.GetIds() {

@@ -21,19 +21,20 @@ func leaseServer(t *testing.T, lease *fakeLease) *v3.LeaseServer {
 	return newServices(t, &fakeConsensus{}, func(c *v3.Config) { c.Lease = lease }).Lease
 }
 
-// TestLeaseGrant grants a lease and has one refused for each reason that there is.
+// TestLeaseGrant grants a lease, whose header has the revision of the grant and not a later one, and has one refused for each
+// reason that there is.
 func TestLeaseGrant(t *testing.T) {
 	var refusal error
 	server := leaseServer(t, &fakeLease{grant: func(ctx context.Context, r *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
 		_, bounded := ctx.Deadline()
 		require.True(t, bounded)
 		equal(t, &leasev1.GrantRequest{Id: 7, Ttl: 60}, r)
-		return &leasev1.GrantResponse{Id: 7, Ttl: 61, Revision: revision}, refusal
+		return &leasev1.GrantResponse{Id: 7, Ttl: 61, Revision: revision - 1}, refusal
 	}})
 	request := &etcdserverpb.LeaseGrantRequest{ID: 7, TTL: 60}
 	got, err := server.LeaseGrant(t.Context(), request)
 	require.NoError(t, err)
-	equal(t, &etcdserverpb.LeaseGrantResponse{Header: header(revision), ID: 7, TTL: 61}, got)
+	equal(t, &etcdserverpb.LeaseGrantResponse{Header: header(revision - 1), ID: 7, TTL: 61}, got)
 
 	for problem, want := range map[error]error{
 		problem.ErrLeaseExists:      rpctypes.ErrGRPCLeaseExist,
@@ -47,19 +48,23 @@ func TestLeaseGrant(t *testing.T) {
 	}
 }
 
-// TestLeaseRevoke checks that the header is not behind the revocation, and the refusal of a lease that is not there.
+// TestLeaseRevoke checks that the header has the revision of the revocation, whether the store is behind it or further, and
+// the refusal of a lease that is not there.
 func TestLeaseRevoke(t *testing.T) {
 	var refusal error
+	at := int64(revision + 1)
 	server := leaseServer(t, &fakeLease{revoke: func(r *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 		require.Equal(t, int64(7), r.GetId())
-		return &leasev1.RevokeResponse{Revision: revision + 1}, refusal
+		return &leasev1.RevokeResponse{Revision: at}, refusal
 	}})
-	got, err := server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
-	require.NoError(t, err)
-	equal(t, &etcdserverpb.LeaseRevokeResponse{Header: header(revision + 1)}, got)
+	for _, at = range []int64{revision + 1, revision - 1} {
+		got, err := server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
+		require.NoError(t, err)
+		equal(t, &etcdserverpb.LeaseRevokeResponse{Header: header(at)}, got)
+	}
 
 	refusal = fmt.Errorf("revoke: %w", problem.ErrLeaseNotFound)
-	_, err = server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
+	_, err := server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
 	require.Equal(t, rpctypes.ErrGRPCLeaseNotFound, err)
 }
 
