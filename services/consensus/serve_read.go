@@ -66,6 +66,9 @@ func (m *Member) readSeen(ctx context.Context, req stale, fn func() error) error
 	if err := m.awaitSeen(ctx, req); err != nil {
 		return err
 	}
+	if err := m.awaitNamed(ctx, req); err != nil {
+		return err
+	}
 	return m.readData(ctx, req.GetSerializable(), fn)
 }
 
