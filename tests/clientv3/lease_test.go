@@ -37,6 +37,25 @@ func TestLeaseGrant(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Goal: a lease may have any id but 0, which asks for one. Method: one below zero is granted, attached, kept alive and revoked.
+func TestNegativeLeaseID(t *testing.T) {
+	k := open(t)
+	const id = -0x7272
+	resp, err := k.leases().LeaseGrant(k.ctx, &pb.LeaseGrantRequest{ID: id, TTL: 500})
+	require.NoError(t, err)
+	require.EqualValues(t, id, resp.ID)
+	k.put("a", "v", clientv3.WithLease(id))
+	kept, err := k.KeepAliveOnce(k.ctx, id)
+	require.NoError(t, err)
+	require.EqualValues(t, 500, kept.TTL)
+	all, err := k.Leases(k.ctx)
+	require.NoError(t, err)
+	require.Contains(t, all.Leases, clientv3.LeaseStatus{ID: id})
+	_, err = k.Revoke(k.ctx, id)
+	require.NoError(t, err)
+	require.Empty(t, k.get("a").Kvs)
+}
+
 // Goal: keys belong to the lease of their last put. Method: attach, move, detach, delete; look at the lease's keys each time.
 func TestLeaseKeys(t *testing.T) {
 	k := open(t)

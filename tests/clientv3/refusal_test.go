@@ -107,6 +107,7 @@ func TestTxnRefusals(t *testing.T) {
 		"put's value":      {put(&pb.PutRequest{Key: key, Value: key, IgnoreValue: true}), codes.InvalidArgument, value},
 		"put's lease":      {put(&pb.PutRequest{Key: key, Lease: 5, IgnoreLease: true}), codes.InvalidArgument, lease},
 		"unknown lease":    {put(&pb.PutRequest{Key: key, Lease: 987654}), codes.NotFound, noLease},
+		"lease and no key": {put(&pb.PutRequest{Key: []byte(k.key("none")), Lease: 987654, IgnoreValue: true}), codes.NotFound, noLease},
 		"range's key":      {get(&pb.RangeRequest{}), codes.InvalidArgument, noKey},
 		"range's sort":     {get(&pb.RangeRequest{Key: key, SortOrder: 5}), codes.InvalidArgument, badSort},
 		"future":           {get(&pb.RangeRequest{Key: key, Revision: at + 1_000_000}), codes.OutOfRange, future},

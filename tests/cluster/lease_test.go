@@ -147,3 +147,22 @@ func TestLeaseRequestsOutliveTheirLeader(t *testing.T) {
 	require.NoError(t, leader.Start(ctx))
 	renew()
 }
+
+// Goal: a follower grants and ends leases with ids below zero as the leader does. Method: one, by way of a follower.
+func TestNegativeLeaseIDAtAFollower(t *testing.T) {
+	ctx := harness.Context(t)
+	_, follower := leaderAndFollower(t, ctx, startCluster(t, 3))
+	client := harness.Client(t, follower)
+	const id = -1
+	_, err := etcdserverpb.NewLeaseClient(client.ActiveConnection()).LeaseGrant(ctx, &etcdserverpb.LeaseGrantRequest{ID: id, TTL: 100})
+	require.NoError(t, err)
+	_, err = client.Put(ctx, "a", "v", clientv3.WithLease(id))
+	require.NoError(t, err)
+	_, err = client.KeepAliveOnce(ctx, id)
+	require.NoError(t, err)
+	_, err = client.Revoke(ctx, id)
+	require.NoError(t, err)
+	got, err := client.Get(ctx, "a")
+	require.NoError(t, err)
+	require.Empty(t, got.Kvs)
+}

@@ -58,6 +58,19 @@ func TestInvalidMessages(t *testing.T) {
 	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), err)
 }
 
+// A lease may have any id but 0: clients of a node apart may choose one below zero too.
+func TestNegativeLeaseIDPasses(t *testing.T) {
+	client := serve(t, &fake{})
+	grant := func(id int64) error {
+		_, err := client.Propose(t.Context(), &v1.ProposeRequest{Command: &v1.Command{
+			Command: &v1.Command_LeaseGrant{LeaseGrant: &v1.LeaseGrantOp{Id: id, Ttl: 100}},
+		}})
+		return err
+	}
+	require.NoError(t, grant(-1))
+	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(grant(0)))
+}
+
 // An endless stream must end on both sides when its caller cancels or refuses a message, or when it is left by a dead
 // caller. Tail three times, and wait for the service's side each time.
 func TestEndlessStreamEnds(t *testing.T) {

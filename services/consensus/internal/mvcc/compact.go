@@ -240,7 +240,7 @@ func (w *compactionWalk) chunk(v *view) error {
 				return err
 			}
 		}
-		if c.tombstone && revision < w.next.target {
+		if c.tombstone && !c.overwritten && revision < w.next.target {
 			return w.remove(c.key, revision)
 		}
 		return nil

@@ -139,7 +139,7 @@ func (v *view) addedSince(ctx context.Context, s span, revision, most int64) (n 
 			return errEnough
 		}
 		switch {
-		case c.tree != nil || !s.contains(c.key):
+		case c.tree != nil || c.overwritten || !s.contains(c.key):
 		case c.tombstone && c.previous != 0:
 			n--
 		case !c.tombstone && c.previous == 0:

@@ -137,6 +137,9 @@ func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error)
 		event.Type = consensusv1.Event_DELETE
 		event.Kv = h.slab.keyValue()
 		event.Kv.Key, event.Kv.ModRevision = h.slab.copy(c.key), revision
+	} else if c.overwritten {
+		r = row{key: c.key, revision: revision, record: c.record}
+		event.Kv = h.slab.toKeyValue(&r, true)
 	} else {
 		live, err := h.v.get(c.key, revision, &r)
 		if err == nil && (!live || r.revision != revision) {
@@ -148,7 +151,7 @@ func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error)
 		event.Kv = h.slab.toKeyValue(&r, true)
 	}
 	// What the events of the compacted revision replaced is compacted, whether it is removed yet or not.
-	if c.previous == 0 || revision <= h.v.floor {
+	if c.previous == 0 || c.recreated || revision <= h.v.floor {
 		return event, nil
 	}
 	live, err := h.v.get(c.key, c.previous, &r)

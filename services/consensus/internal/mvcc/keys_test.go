@@ -123,6 +123,9 @@ func FuzzDecoders(f *testing.F) {
 	f.Add(appendRecord(nil, &record{sub: 1, create: 300, version: 2, lease: 7, value: []byte("v")}))
 	f.Add(appendRecord(nil, &record{sub: 1, tombstone: true}))
 	f.Add(appendChange(nil, &change{previous: 5, key: []byte("k")}))
+	f.Add(appendChange(nil, &change{
+		previous: 5, key: []byte("k"), overwritten: true, recreated: true, record: record{create: 300, version: 2, lease: 7, value: []byte("v")},
+	}))
 	f.Add(appendPosition(nil, &position{index: 1, term: 2, revision: 3, compacted: 4, epoch: 5}))
 	f.Add(appendPosition(nil, &position{revision: 3, digest: digest{sum: 1, known: true, chain: 2, whole: true}}))
 	f.Add(appendProgress(nil, &progress{finished: 1, target: 2, revision: 3, sub: 4}))

@@ -160,14 +160,15 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	panic("unknown command")
 }
 
-// change drafts an event; a second one of the same key takes the first one's place.
+// change drafts an event. What it replaced is what was there before the revision, however often that writes the key; a put of
+// a key that the revision deleted replaces nothing.
 func (m *model) change(e *consensusv1.Event) {
 	key := string(e.GetKv().GetKey())
-	for i, old := range m.drafted {
-		if string(old.GetKv().GetKey()) == key {
-			e.PrevKv = old.GetPrevKv()
-			m.drafted[i] = e
-			return
+	again := slices.ContainsFunc(m.drafted, func(old *consensusv1.Event) bool { return string(old.GetKv().GetKey()) == key })
+	if again {
+		e.PrevKv = m.states[m.revision()][key]
+		if e.GetType() == consensusv1.Event_PUT && e.GetKv().GetCreateRevision() == m.revision()+1 {
+			e.PrevKv = nil
 		}
 	}
 	m.drafted = append(m.drafted, e)
@@ -333,11 +334,11 @@ func (m *model) check(op *consensusv1.TxnOp) error {
 			if m.raised(consensusv1.Alarm_TYPE_NOSPACE) {
 				return problem.ErrNoSpace
 			}
-			if (o.Put.GetIgnoreLease() || o.Put.GetIgnoreValue()) && m.draft[string(o.Put.GetKey())] == nil {
-				return problem.ErrKeyNotFound
-			}
 			if o.Put.GetLease() != 0 && m.leases[o.Put.GetLease()] == nil {
 				return problem.ErrLeaseNotFound
+			}
+			if (o.Put.GetIgnoreLease() || o.Put.GetIgnoreValue()) && m.draft[string(o.Put.GetKey())] == nil {
+				return problem.ErrKeyNotFound
 			}
 		case *consensusv1.Op_Txn:
 			if err := m.check(o.Txn); err != nil {

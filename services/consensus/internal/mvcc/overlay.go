@@ -3,6 +3,8 @@ package mvcc
 import (
 	"bytes"
 	"slices"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // overlay holds what the batch at hand has changed so far, in front of what is committed, so that each command sees
@@ -23,6 +25,8 @@ type overlayKey struct {
 	key []byte
 	// base is the revision of the version that the batch found, 0 if the key did not exist.
 	base int64
+	// before is what the newest revision found, as its first event tells, nil if the key did not exist.
+	before *consensusv1.KeyValue
 	// versions, oldest first.
 	versions []row
 	// first is where versions begins, as nearly all keys change once in a batch.
@@ -83,8 +87,8 @@ func (k *overlayKey) at(revision int64) *row {
 func (k *overlayKey) newest() *row { return &k.versions[len(k.versions)-1] }
 
 // add records a new version of a key; base is as in overlayKey, and counts the first time. A second version of the same
-// revision replaces the first.
-func (o *overlay) add(r row, base int64) {
+// revision replaces the first. before is as in overlayKey.
+func (o *overlay) add(r row, base int64, before *consensusv1.KeyValue) {
 	k := o.keys[string(r.key)]
 	if k == nil {
 		k = o.insert(r.key, base)
@@ -95,6 +99,7 @@ func (o *overlay) add(r row, base int64) {
 		k.versions[n-1] = r
 	} else {
 		k.versions = append(k.versions, r)
+		k.before = before
 	}
 	if r.lease != 0 {
 		o.leased[r.lease]++
@@ -127,24 +132,33 @@ func (o *overlay) within(s span) []*overlayKey {
 		return nil
 	}
 	o.sort()
-	find := func(key []byte) int {
-		i, _ := slices.BinarySearchFunc(o.sorted, key, func(k *overlayKey, key []byte) int { return bytes.Compare(k.key, key) })
-		return i
-	}
 	if s.unbounded {
-		return o.sorted[find(s.low):]
+		return o.sorted[find(o.sorted, s.low):]
 	}
-	return o.sorted[find(s.low):find(s.high)]
+	return o.sorted[find(o.sorted, s.low):find(o.sorted, s.high)]
 }
 
 func (o *overlay) sort() {
 	if len(o.recent) == 0 {
 		return
 	}
+	slices.SortFunc(o.recent, func(a, b *overlayKey) int { return bytes.Compare(a.key, b.key) })
+	end := len(o.sorted)
 	o.sorted = append(o.sorted, o.recent...)
+	// From the last on, each finds its place, and what is behind it moves up: a scan after every put sorts nothing anew.
+	for i := len(o.recent) - 1; i >= 0; i-- {
+		at := find(o.sorted[:end], o.recent[i].key)
+		copy(o.sorted[at+i+1:], o.sorted[at:end])
+		o.sorted[at+i], end = o.recent[i], at
+	}
 	clear(o.recent)
 	o.recent = o.recent[:0]
-	slices.SortFunc(o.sorted, func(a, b *overlayKey) int { return bytes.Compare(a.key, b.key) })
+}
+
+// find returns where a key is, or would be, among keys in order.
+func find(sorted []*overlayKey, key []byte) int {
+	i, _ := slices.BinarySearchFunc(sorted, key, func(k *overlayKey, key []byte) int { return bytes.Compare(k.key, key) })
+	return i
 }
 
 // attached returns the keys here that are attached to the lease, in no order.

@@ -76,34 +76,53 @@ func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv
 
 // write adds a version to the state and its event to the command's. prev is the key's newest version, if it exists.
 //
-// A key has one version a revision. The API refuses transactions that change a key twice, and should one come all the
-// same, the last change stands in the place of the first.
+// A key has one version a revision, the last. That a transaction writes a key several times is told of, though, each write
+// with what was there before the revision, as etcd does: what was overwritten stands in the history alone.
 func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
-	previous := int64(0)
-	if live {
-		previous = prev.revision
-	} else {
+	if !live {
 		prev = nil
 	}
 	b.now.changeVersion(prev, r)
+	r.sub = int64(len(b.events))
+	c := change{tombstone: r.tombstone, key: r.key}
 	if k := b.overlay.keys[string(r.key)]; k != nil && k.newest().revision == r.revision {
-		b.now.usage.takeVersion(k.newest())
-		b.now.usage.addVersion(nil, r)
-		r.sub = k.newest().sub
-		event.PrevKv = b.events[r.sub].GetPrevKv()
-		previous = event.GetPrevKv().GetModRevision()
-		b.events[r.sub] = event
+		b.writeAgain(k, r, event, &c)
 	} else {
+		if live {
+			c.previous = prev.revision
+		}
 		b.now.usage.addVersion(prev, r)
-		r.sub = int64(len(b.events))
-		b.events = append(b.events, event)
 	}
+	b.events = append(b.events, event)
 	b.valueBuf = appendRecord(b.valueBuf[:0], &r.record)
 	b.set(appendVersionKey(b.keyBuf[:0], r.key, r.revision), b.valueBuf)
-	c := change{tombstone: r.tombstone, previous: previous, key: r.key}
-	b.valueBuf = appendChange(b.valueBuf[:0], &c)
-	b.set(appendHistoryKey(b.keyBuf[:0], r.revision, r.sub), b.valueBuf)
-	b.overlay.add(*r, previous)
+	b.setChange(r.revision, r.sub, &c)
+	b.overlay.add(*r, c.previous, event.GetPrevKv())
+}
+
+// writeAgain completes a change of a key that the command at hand has changed already.
+func (b *Batch) writeAgain(k *overlayKey, r *row, event *consensusv1.Event, c *change) {
+	last := *k.newest()
+	before := k.before
+	c.previous = before.GetModRevision()
+	c.recreated = !r.tombstone && r.create == r.revision && before != nil
+	event.PrevKv = before
+	if c.recreated {
+		event.PrevKv = nil
+	}
+	overwritten := change{
+		tombstone: last.tombstone, previous: c.previous, key: r.key, overwritten: true, record: last.record,
+		recreated: !last.tombstone && b.events[last.sub].GetPrevKv() == nil && before != nil,
+	}
+	b.setChange(last.revision, last.sub, &overwritten)
+	b.now.usage.takeVersion(&last)
+	b.now.usage.spent += changeUsage(&overwritten)
+	b.now.usage.addVersion(nil, r)
+}
+
+func (b *Batch) setChange(revision, sub int64, c *change) {
+	b.valueBuf = appendChange(b.valueBuf[:0], c)
+	b.set(appendHistoryKey(b.keyBuf[:0], revision, sub), b.valueBuf)
 }
 
 // moveAttachment attaches a key to the lease that it now has.

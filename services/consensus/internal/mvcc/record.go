@@ -38,8 +38,10 @@ const (
 	flagLeased
 	flagExpires
 	flagsKnown = flagTombstone | flagLeased | flagExpires
-	// flagTree marks, in the history, what a revision did to the tree.
-	flagTree = 1 << 7
+	// Marks in the history: see change.
+	flagOverwritten = 1 << 5
+	flagRecreated   = 1 << 6
+	flagTree        = 1 << 7
 )
 
 func appendRecord(dst []byte, r *record) []byte {
@@ -94,6 +96,12 @@ type change struct {
 	// previous is the revision of the version that this one replaced, 0 if the key did not exist.
 	previous int64
 	key      []byte
+	// recreated marks a put of a key that the same revision deleted before: to its watchers it replaces nothing.
+	recreated bool
+	// overwritten marks a change that the same revision followed by another of its key: the key's version of that revision is
+	// the last one, so what this one wrote is only in record.
+	overwritten bool
+	record      record
 	// tree is an encoded TreeChange, and nil in the entry of a key. It stands alone.
 	tree []byte
 }
@@ -106,8 +114,17 @@ func appendChange(dst []byte, c *change) []byte {
 	if c.tombstone {
 		flags |= flagTombstone
 	}
-	dst = binary.AppendUvarint(append(dst, flags), uint64(c.previous))
-	return append(dst, c.key...)
+	if c.recreated {
+		flags |= flagRecreated
+	}
+	if !c.overwritten {
+		dst = binary.AppendUvarint(append(dst, flags), uint64(c.previous))
+		return append(dst, c.key...)
+	}
+	dst = binary.AppendUvarint(append(dst, flags|flagOverwritten), uint64(c.previous))
+	dst = binary.AppendUvarint(dst, uint64(len(c.key)))
+	dst = append(dst, c.key...)
+	return appendRecord(dst, &c.record)
 }
 
 func decodeChange(b []byte, c *change) error {
@@ -115,15 +132,25 @@ func decodeChange(b []byte, c *change) error {
 		*c = change{tree: b[1:]}
 		return nil
 	}
-	if len(b) < 2 || b[0]&^flagTombstone != 0 {
+	if len(b) < 2 || b[0]&^(flagTombstone|flagRecreated|flagOverwritten) != 0 {
 		return fmt.Errorf("history record %.16x: %w", b, errBadRecord)
 	}
 	d := decoder{b: b[1:]}
-	*c = change{tombstone: b[0]&flagTombstone != 0, previous: d.int64()}
-	if d.failed {
+	*c = change{
+		tombstone: b[0]&flagTombstone != 0, recreated: b[0]&flagRecreated != 0, overwritten: b[0]&flagOverwritten != 0,
+		previous: d.int64(),
+	}
+	keyBytes := uint64(len(d.b))
+	if c.overwritten {
+		keyBytes = d.uint64()
+	}
+	if d.failed || keyBytes > uint64(len(d.b)) {
 		return fmt.Errorf("history record %.16x: %w", b, errBadRecord)
 	}
-	c.key = d.b
+	c.key = d.b[:keyBytes:keyBytes]
+	if c.overwritten {
+		return decodeRecord(d.b[keyBytes:], &c.record)
+	}
 	return nil
 }
 

@@ -174,10 +174,13 @@ func (b *Batch) check(br *branch) error {
 	return nil
 }
 
-// checkPut looks for the key before the lease, unlike a put on its own: etcd does so too.
+// checkPut refuses what a put on its own would be refused for, in the same order: the lease comes before the key.
 func (b *Batch) checkPut(op *consensusv1.PutOp) error {
 	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
 		return problem.ErrNoSpace
+	}
+	if err := b.checkLease(op.GetLease()); err != nil {
+		return err
 	}
 	if keepsSomething(op) {
 		var r row
@@ -189,7 +192,7 @@ func (b *Batch) checkPut(op *consensusv1.PutOp) error {
 			return fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
 		}
 	}
-	return b.checkLease(op.GetLease())
+	return nil
 }
 
 // execute carries out a path that was checked, its writes on b, which is nil if there are none.

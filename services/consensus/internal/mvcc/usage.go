@@ -141,6 +141,11 @@ func (r *row) bytes() int64 { return versionUsage(len(r.key), len(r.value)) }
 // historyUsage is what a line of history takes: the change of a key, or, encoded, of the tree.
 func historyUsage(keyOrTree int) int64 { return int64(historyRowBytes + keyOrTree) }
 
+// changeUsage is what a line of history takes, with the version in it if its revision overwrote that.
+func changeUsage(c *change) int64 {
+	return historyUsage(len(c.key) + len(c.tree) + len(c.record.value))
+}
+
 // addVersion counts a new version r, that replaces prev (nil if the key did not exist), and its line of history.
 func (u *usage) addVersion(prev, r *row) {
 	if prev != nil {
@@ -307,10 +312,10 @@ func (v *view) lastMark(revision int64) (at int64, k usageMark, found bool, err 
 
 // weigh returns what a change has replaced and spent.
 func (v *view) weigh(c *change) (replaced, spent int64, err error) {
-	if c.tree != nil {
-		return 0, historyUsage(len(c.tree)), nil
+	spent = changeUsage(c)
+	if c.tree != nil || c.overwritten {
+		return 0, spent, nil // what was before an overwritten version is in the line of the last
 	}
-	spent = historyUsage(len(c.key))
 	if c.tombstone {
 		spent += versionUsage(len(c.key), 0)
 	}

@@ -197,7 +197,7 @@ func (c *usageCount) takeHistory(k, b []byte) error {
 	if err := decodeChange(b, &h); err != nil || revision < c.position.compacted {
 		return err
 	}
-	c.retained += historyUsage(len(h.key) + len(h.tree))
+	c.retained += changeUsage(&h)
 	return nil
 }
 

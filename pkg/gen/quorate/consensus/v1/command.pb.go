@@ -1734,7 +1734,8 @@ func (*CompactResult) Descriptor() ([]byte, []int) {
 
 type LeaseGrantOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Below zero too: clients may choose any id but 0, which asks for one.
+	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Seconds.
 	Ttl int64 `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// Refused unless it is the newest epoch, so that the holder knows of every lease; 0 for whoever it may be.
@@ -2554,7 +2555,7 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\"\x0f\n" +
 	"\rCompactResult\"X\n" +
 	"\fLeaseGrantOp\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x02id\x12\x19\n" +
+	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x028\x00R\x02id\x12\x19\n" +
 	"\x03ttl\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x03ttl\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x12\n" +
 	"\x10LeaseGrantResult\"A\n" +
