@@ -110,42 +110,68 @@ func (a *applier) reached(term uint64) {
 	}
 }
 
-// apply brings the entries of all messages into the state with one batch.
+// round is what one batch of the state brings with it, for when it is visible.
+type round struct {
+	batch   *mvcc.Batch
+	answers []answer
+	commits []*consensusv1.Commit
+	last    *raftpb.Entry
+}
+
+// apply brings the entries of all messages into the state. They share a batch as long as that does not get too large: what a
+// member that restarts has to replay, or one that was slow to catch up with, comes all at once.
 func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
-	batch := a.store().Begin()
-	defer batch.Close()
-	var (
-		answers   []answer
-		commits   []*consensusv1.Commit
-		responses []*raftpb.Message
-		last      *raftpb.Entry
-	)
+	r := round{batch: a.store().Begin()}
+	defer func() { _ = r.batch.Close() }()
+	var responses []*raftpb.Message
 	for _, m := range messages {
 		for _, entry := range m.GetEntries() {
 			if entry.GetIndex() <= a.applied.Load() {
 				continue // a snapshot held it
 			}
-			var err error
-			switch entry.GetType() {
-			case raftpb.EntryNormal:
-				answers, commits, err = a.applyCommands(batch, entry, answers, commits)
-			default:
-				err = a.applyConfChange(ctx, batch, entry)
-			}
-			if err != nil {
+			if err := a.applyEntry(ctx, &r, entry); err != nil {
 				return fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
 			}
-			batch.SetApplied(entry.GetIndex(), entry.GetTerm())
-			last = entry
+			if !r.batch.Full() {
+				continue
+			}
+			if err := a.finish(&r); err != nil {
+				return err
+			}
+			r = round{batch: a.store().Begin()}
 		}
 		responses = append(responses, m.GetResponses()...)
 	}
+	if err := a.finish(&r); err != nil {
+		return err
+	}
+	a.deliver(responses)
+	return nil
+}
+
+func (a *applier) applyEntry(ctx context.Context, r *round, entry *raftpb.Entry) (err error) {
+	switch entry.GetType() {
+	case raftpb.EntryNormal:
+		r.answers, r.commits, err = a.applyCommands(r.batch, entry, r.answers, r.commits)
+	default:
+		err = a.applyConfChange(ctx, r.batch, entry)
+	}
+	if err != nil {
+		return err
+	}
+	r.batch.SetApplied(entry.GetIndex(), entry.GetTerm())
+	r.last = entry
+	return nil
+}
+
+// finish makes a round visible, and tells of it.
+func (a *applier) finish(r *round) error {
 	var lost []*proposal
-	if last != nil {
+	if last := r.last; last != nil {
 		if last.GetTerm() > a.term.Load() {
 			lost = a.pending.dropBefore(last.GetTerm())
 		}
-		if err := batch.Commit(); err != nil {
+		if err := r.batch.Commit(); err != nil {
 			return fmt.Errorf("write the state of entry %d: %w", last.GetIndex(), err)
 		}
 		a.applied.Store(last.GetIndex())
@@ -159,8 +185,8 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 		nudge(a.audit.kick)
 	}
 	// Announce before answering: whoever has its answer finds its revision in the feed.
-	a.feed.Announce(commits)
-	for _, answer := range answers {
+	a.feed.Announce(r.commits)
+	for _, answer := range r.answers {
 		answer.to.done <- answer.outcome
 	}
 	for _, change := range a.finished {
@@ -169,7 +195,6 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 	a.finished = a.finished[:0]
 	// An entry of a newer term stands where theirs would: they are lost, unless a leader still finds them in its inbox.
 	answerAll(lost, fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderChanged))
-	a.deliver(responses)
 	return nil
 }
 

@@ -137,6 +137,18 @@ func (b *Batch) SetApplied(index, term uint64) {
 	}
 }
 
+// Limits of a batch that Full tells of.
+const (
+	// batchKeysMax bounds what the commands of a batch must look through beside what is committed.
+	batchKeysMax = 10_000
+	// batchBytesMax bounds a batch's memory, which Pebble holds twice.
+	batchBytesMax = 16 << 20
+)
+
+// Full tells whether the batch should be committed before it takes another entry of the log. A single command may pass
+// the limits, since it is carried out as a whole.
+func (b *Batch) Full() bool { return b.overlay.used >= batchKeysMax || b.pb.Len() >= batchBytesMax }
+
 // Note folds what happened to the member beside the state, by the same entry of the log on every member, into the digest.
 func (b *Batch) Note(values ...uint64) {
 	for _, v := range values {

@@ -249,3 +249,23 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPutsAndScansInOneBatch puts keys in no order, each before a range deletion of nothing, in batches of ten thousand, which
+// is what a replay makes of such a log: ns/op is for one of both, however many are in the batch.
+func BenchmarkPutsAndScansInOneBatch(b *testing.B) {
+	s := openBench(b)
+	measure(b)
+	for i := 0; i < b.N; {
+		batch := s.Begin()
+		for range min(10_000, b.N-i) {
+			_, _, err := batch.Apply(putCommand(fmt.Sprintf("k%012d", uint32(i)*2654435761), "v"))
+			require.NoError(b, err)
+			_, _, err = batch.Apply(&consensusv1.Command{Command: &consensusv1.Command_DeleteRange{
+				DeleteRange: &consensusv1.DeleteRangeOp{Key: []byte("x/"), RangeEnd: []byte("x0")},
+			}})
+			require.NoError(b, err)
+			i++
+		}
+		require.NoError(b, batch.Commit())
+	}
+}
