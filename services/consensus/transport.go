@@ -38,9 +38,22 @@ func (noPeers) SetRemoved([]uint64)                  {}
 func (noPeers) OldestTransfer() (uint64, bool)       { return 0, false }
 func (noPeers) ActiveSince(uint64) (time.Time, bool) { return time.Time{}, false }
 
-// Step takes a message of another member. It does not wait for it to be handled, and may be called at any time.
-func (m *Member) Step(message *raftpb.Message) {
+// Step takes a message of another member. It does not wait for it to be handled, and may be called at any time. It returns
+// an error for a heartbeat that has more committed than this member ever acknowledged: raft would end the process over it.
+func (m *Member) Step(message *raftpb.Message) error {
+	if message.GetType() == raftpb.MsgHeartbeat {
+		// A leader tells a follower no commit index above what the follower has said is durable here.
+		last, err := m.stores.log.LastIndex()
+		if err != nil {
+			return nil // the member is stopping, and takes nothing any more
+		}
+		if message.GetCommit() > last {
+			return fmt.Errorf("member %s says that this one has the log up to index %d, and it ends at %d: if the sender is a member, this one has lost what it acknowledged; remove it, and add it as a new member without its data",
+				memberID(message.GetFrom()), message.GetCommit(), last)
+		}
+	}
 	m.replica.inbox.Put(message)
+	return nil
 }
 
 // ReportUnreachable tells raft that messages to a member were lost. It does not wait.

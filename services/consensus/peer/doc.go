@@ -31,11 +31,24 @@
 // Every request says which cluster and member it comes from, which member it is for, and which versions of the protocol
 // its sender speaks (greeting.go). Those of another cluster, for another member, of a removed member, or without a
 // common version, and one that is known with other data than it comes with (its incarnation), get a status, a reason that programs can read and a text for people, and both sides log it, though the
-// same trouble only every noticeInterval. A member that is told that it was removed hears of it through its Receiver. A
-// member that is not known yet is let in and can be answered: a member that was cut off for a while learns of new ones
-// only from the appends that they send it. Certificates are checked before all that, where TLS is used.
+// same trouble only every noticeInterval. A member that is told that it was removed hears of it through its Receiver.
+// Certificates are checked before all that, where TLS is used.
+//
+// Only members are served. The ids of all are told to everybody, so that a member must also show the incarnation of its
+// data, once the others know it. One that is not known yet is refused, and may come again, unless it shows that it knows
+// this member's incarnation, which is in the replicated state (a member that was cut off for a while learns of new ones
+// only from the appends that they send it), or another member says that it is one: this member asks them then. Such a
+// guest may send messages and is answered, until its stream ends; nothing else is served to it. What is kept about
+// strangers does not grow with their number.
+//
+// A member speaks for itself: what else comes on its stream ends it, and so does what the Receiver says cannot be true.
 //
 // GET /members and GET /version answer anyone: whoever wants to join is no member yet. Both are etcd's.
+//
+// # Members that move
+//
+// A member says with each stream where it is reached. That counts beside where the member list has it, until it is reached
+// there (moved.go).
 //
 // # Snapshots
 //

@@ -22,7 +22,9 @@ func TestEndedProcessIsReported(t *testing.T) {
 }
 
 func TestMemberThatSendsIsNotDown(t *testing.T) {
-	a, b := pair(t)
+	a := startNode(t, 0xa, nodeOptions{})
+	b := startNode(t, 0xb, nodeOptions{config: func(c *Config) { c.AdvertiseURLs = nil }})
+	introduce(a, b)
 	sendUntilReceived(t, b, a, heartbeat(b, a, 1))
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -1,6 +1,9 @@
 package peer
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,6 +29,7 @@ const (
 	headerServer      = "Quorate-Server-Version"
 	headerURLs        = "Quorate-Peer-Urls"   // of the sender, separated by commas
 	headerIncarnation = "Quorate-Incarnation" // of the sender's data; older members send none
+	headerProof       = "Quorate-Proof"       // that the sender knows the receiver's incarnation; see prove
 	headerRefusal     = "Quorate-Refusal"     // in an answer: why there is none
 )
 
@@ -34,9 +38,11 @@ type RefusalReason string
 
 // What a member may be refused for. They are part of the protocol.
 const (
-	RefusedCluster  RefusalReason = "other-cluster"
-	RefusedMember   RefusalReason = "other-member"
-	RefusedRemoved  RefusalReason = "removed"
+	RefusedCluster RefusalReason = "other-cluster"
+	RefusedMember  RefusalReason = "other-member"
+	RefusedRemoved RefusalReason = "removed"
+	// RefusedStranger is of one that the refusing member does not know as a member. It may pass: news of members take time.
+	RefusedStranger RefusalReason = "no-member"
 	RefusedProtocol RefusalReason = "protocol"
 	// RefusedBootstrapped is of a member that was known with other data, which it must have lost.
 	RefusedBootstrapped RefusalReason = "already-bootstrapped"
@@ -68,12 +74,13 @@ func (r *Refusal) status() int {
 		return http.StatusNotFound
 	case RefusedRequest:
 		return http.StatusBadRequest
-	default:
+	default: // it may pass: a member that was just added is to come again
 		return http.StatusServiceUnavailable
 	}
 }
 
 func (r *Refusal) write(w http.ResponseWriter) {
+	unread(w)
 	w.Header().Set(headerRefusal, string(r.Reason))
 	http.Error(w, r.Text, r.status())
 }
@@ -89,6 +96,7 @@ type greeting struct {
 	incarnation           uint64 // 0 where it is not said
 	server                string
 	urls                  []string
+	proof                 string // empty where there is none
 }
 
 func (g greeting) write(h http.Header) {
@@ -103,48 +111,86 @@ func (g greeting) write(h http.Header) {
 		h.Set(headerIncarnation, hex(g.incarnation))
 	}
 	h.Set(headerServer, g.server)
+	if g.proof != "" {
+		h.Set(headerProof, g.proof)
+	}
 	if len(g.urls) > 0 {
 		h.Set(headerURLs, strings.Join(g.urls, ","))
 	}
 }
 
-// readGreeting refuses what is not complete.
+// readGreeting refuses what is not complete. The URLs are not read: see readURLs.
 func readGreeting(h http.Header) (greeting, *Refusal) {
-	g := greeting{server: h.Get(headerServer)}
+	g := greeting{server: clip(h.Get(headerServer), versionBytesMax), proof: h.Get(headerProof)}
 	for name, field := range map[string]*uint64{headerCluster: &g.cluster, headerFrom: &g.from} {
 		id, err := strconv.ParseUint(h.Get(name), 16, 64)
 		if err != nil || id == 0 {
-			return g, refuse(RefusedRequest, "header %s is %q and not an id: only members of the cluster are served here", name, h.Get(name))
+			return g, refuse(RefusedRequest, "header %s is %q and not an id: only members of the cluster are served here", name, clip(h.Get(name), versionBytesMax))
 		}
 		*field = id
 	}
 	for name, field := range map[string]*int{headerProtocol: &g.protocol, headerProtocolMin: &g.protocolMin} {
 		version, err := strconv.Atoi(h.Get(name))
 		if err != nil || version <= 0 {
-			return g, refuse(RefusedRequest, "header %s is %q and not a version", name, h.Get(name))
+			return g, refuse(RefusedRequest, "header %s is %q and not a version", name, clip(h.Get(name), versionBytesMax))
 		}
 		*field = version
 	}
 	if text := h.Get(headerTo); text != "" {
 		id, err := strconv.ParseUint(text, 16, 64)
 		if err != nil {
-			return g, refuse(RefusedRequest, "header %s is %q and not an id", headerTo, text)
+			return g, refuse(RefusedRequest, "header %s is %q and not an id", headerTo, clip(text, versionBytesMax))
 		}
 		g.to = id
 	}
 	if text := h.Get(headerIncarnation); text != "" {
 		incarnation, err := strconv.ParseUint(text, 16, 64)
 		if err != nil {
-			return g, refuse(RefusedRequest, "header %s is %q and not a number", headerIncarnation, text)
+			return g, refuse(RefusedRequest, "header %s is %q and not a number", headerIncarnation, clip(text, versionBytesMax))
 		}
 		g.incarnation = incarnation
 	}
-	for text := range strings.SplitSeq(h.Get(headerURLs), ",") {
-		if _, err := parseURL(text); err == nil && !slices.Contains(g.urls, text) {
-			g.urls = append(g.urls, text)
+	return g, nil
+}
+
+// readURLs returns where the sender of a request says it is reached: the first urlsMax of what is a URL.
+func readURLs(h http.Header) (urls []string) {
+	for _, text := range strings.SplitN(h.Get(headerURLs), ",", urlsMax+1) {
+		if _, err := parseURL(text); err == nil && len(urls) < urlsMax && !slices.Contains(urls, text) {
+			urls = append(urls, text)
 		}
 	}
-	return g, nil
+	return urls
+}
+
+// clip returns the beginning of a text of another, for logs.
+func clip(text string, bytesMax int) string {
+	if len(text) > bytesMax {
+		return text[:bytesMax] + "..."
+	}
+	return text
+}
+
+// prove returns what a member shows to one that may not have heard of it yet, because that one was away while members
+// were added: that it knows the other's incarnation, which is told to nobody but the members, in their replicated state.
+// Both ends make it of the same greeting; it is no use in another.
+func (g greeting) prove(incarnation uint64) string {
+	if incarnation == 0 {
+		return ""
+	}
+	mac := hmac.New(sha256.New, binary.BigEndian.AppendUint64(nil, incarnation))
+	var said []byte
+	for _, number := range []uint64{g.cluster, g.from, g.to, g.incarnation} {
+		said = binary.BigEndian.AppendUint64(said, number)
+	}
+	_, _ = mac.Write(said) // a hash takes everything
+	return fmt.Sprintf("%x", mac.Sum(nil))
+}
+
+// proven tells whether the greeting shows that its sender knows the incarnation.
+func (g greeting) proven(incarnation uint64) bool {
+	want := g.prove(incarnation)
+	return want != "" && hmac.Equal([]byte(want), []byte(g.proof))
 }
 
 // check refuses whoever this member does not talk to. known is the incarnation of the other member, 0 if that is not known.
@@ -161,6 +207,9 @@ func (g greeting) check(cluster, self uint64, removed bool, known uint64) *Refus
 		return refuse(RefusedMember, "member %x talks to itself, or to another with the same id", self)
 	case removed:
 		return refuse(RefusedRemoved, "member %x was removed from the cluster", g.from)
+	case known != 0 && g.incarnation == 0:
+		// Members whose incarnation is known have sent it since they have one. Whoever read the member list does not know it.
+		return refuse(RefusedStranger, "member %x says nothing of its data, by which it is known here", g.from)
 	case otherData(known, g.incarnation):
 		return refuse(RefusedBootstrapped, "member %x has already been bootstrapped, and comes with other data now: if its data is lost, remove the member and add it as a new one", g.from)
 	}

@@ -46,7 +46,7 @@ func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *htt
 			return
 		}
 		defer leave()
-		g, refusal := t.admit(r, req)
+		g, refusal := t.admit(r, req, membersOnly)
 		if refusal != nil {
 			refusal.write(w)
 			return
@@ -60,15 +60,17 @@ func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *htt
 	}
 }
 
-// hurry cancels a request when ending ends, and lets its answer take flushMax from then on: whoever does not take it must
-// not hold up the end. The function that it returns must be called before the handler returns, because there is no answer
+// hurry cancels a request when ending ends, and lets its body and its answer take flushMax from then on: whoever does not
+// send the one or take the other must not hold up the end. The function that it returns must be called before the handler returns, because there is no answer
 // any more then, and setting its deadline would crash the process.
 func hurry(ending context.Context, w http.ResponseWriter, cancel context.CancelFunc) func() {
 	done := make(chan struct{})
 	stop := context.AfterFunc(ending, func() {
 		defer close(done)
 		cancel()
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(flushMax))
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(flushMax)) // of what it has not sent yet
+		_ = control.SetWriteDeadline(time.Now().Add(flushMax))
 	})
 	return func() {
 		if !stop() {
@@ -79,10 +81,12 @@ func hurry(ending context.Context, w http.ResponseWriter, cancel context.CancelF
 
 // greeting is what this member says of itself to another, 0 for whoever it may be.
 func (t *Transport) greeting(r *run, to uint64) greeting {
-	return greeting{
+	g := greeting{
 		cluster: r.cluster, from: r.self, incarnation: r.incarnation, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin,
 		server: t.cfg.ServerVersion, urls: t.cfg.AdvertiseURLs,
 	}
+	g.proof = g.prove(t.incarnation(to))
+	return g
 }
 
 // Serve serves Handler on listener, with TLS unless config is nil, until ctx ends. It closes the listener then, ends the
@@ -92,6 +96,7 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 		Handler:           t.Handler(),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    headBytesMax,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          log.New(serverLog{t.notices}, "", 0),
 		Protocols:         new(http.Protocols),
@@ -100,7 +105,7 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 	server.Protocols.SetHTTP2(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
 	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { stopped <- server.Shutdown(context.WithoutCancel(ctx)) })
+	stop := context.AfterFunc(ctx, func() { stopped <- shutDown(context.WithoutCancel(ctx), server) })
 	var err error
 	if config == nil {
 		err = server.Serve(listener)
@@ -112,6 +117,23 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 		return errors.Join(fmt.Errorf("serve members on %s: %w", listener.Addr(), err), server.Close())
 	}
 	return <-stopped
+}
+
+// shutDown closes the listener, and the connections as soon as they have no request, or else by drainTimeout: net/http waits
+// for the rest of a body that nobody has asked for.
+func shutDown(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// unread has what is left of a request's body come soon or never. It is for those that are answered without it.
+func unread(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout)) // of a connection that broke, it fails
 }
 
 func writeJSON(w http.ResponseWriter, value any) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // slowWriter is an answer whose deadline takes until release to be set.
@@ -31,6 +33,7 @@ func TestAbandonedRequestThatEndsDoesNotCrash(t *testing.T) {
 		transport, err := New(Config{AdvertiseURLs: []string{"http://127.0.0.1:2380"}, SnapshotDir: dir})
 		require.NoError(t, err)
 		transport.mu.running = &run{ctx: t.Context(), cluster: testCluster, self: 0xa}
+		transport.SetPeers([]*consensusv1.Member{{Id: 0xb}})
 		w := slowWriter{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 		ctx, abandon := context.WithCancel(t.Context())
 		transport.Mount("/mounted", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

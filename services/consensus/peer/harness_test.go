@@ -29,6 +29,7 @@ const eventWait = 20 * time.Second
 type fakeReceiver struct {
 	cluster, id uint64
 	step        func(*raftpb.Message)
+	untrue      error // what Step answers
 	install     func(context.Context, ReceivedSnapshot) error
 
 	messages    chan *raftpb.Message
@@ -66,12 +67,16 @@ func (f *fakeReceiver) MemberID() uint64  { return f.id }
 func (f *fakeReceiver) Incarnation() uint64          { return f.incarnation }
 func (f *fakeReceiver) ReportBootstrapped(by uint64) { tell(f.bootstrappedBy, by) }
 
-func (f *fakeReceiver) Step(m *raftpb.Message) {
+func (f *fakeReceiver) Step(m *raftpb.Message) error {
 	if f.step != nil {
 		f.step(m)
-		return
+		return nil
+	}
+	if f.untrue != nil {
+		return f.untrue
 	}
 	f.messages <- m
+	return nil
 }
 
 // tell keeps value if there is room: what a test does not look at must not stop the transport.
@@ -152,6 +157,13 @@ func startNode(t *testing.T, id uint64, o nodeOptions) *node {
 	n.serve(listener)
 	n.run(o.source)
 	return n
+}
+
+// r is the run of a node that runs.
+func (n *node) r() *run {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.running
 }
 
 // bind opens the listener; "" is for a free port.

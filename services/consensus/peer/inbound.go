@@ -52,13 +52,14 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }() // or it would wait for it last
+	w.Header().Set("Connection", "close")                           // what follows on it is the rest of the body
 	r, leave, ok := t.enter()
 	if !ok {
 		refuse(RefusedNotNow, "this member is starting or stopping").write(w)
 		return
 	}
 	defer leave()
-	g, refusal := t.admit(r, req)
+	g, refusal := t.admit(r, req, guestsToo)
 	if refusal != nil {
 		refusal.write(w)
 		return
@@ -83,19 +84,6 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
 		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
 	}
-}
-
-// admit checks who asks. A refusal is logged here as well: the operator may look at either end.
-func (t *Transport) admit(r *run, req *http.Request) (greeting, *Refusal) {
-	g, refusal := readGreeting(req.Header)
-	if refusal == nil {
-		refusal = g.check(r.cluster, r.self, t.isRemoved(g.from), t.incarnation(g.from))
-	}
-	if refusal != nil {
-		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
-		t.notices.warn(g.from, "a request of a member is refused", "path", req.URL.Path, "address", req.RemoteAddr, "reason", refusal.Reason, "error", refusal.Text)
-	}
-	return g, refusal
 }
 
 // accept answers that the stream is welcome, while its body goes on.
@@ -123,7 +111,7 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	}
 	t.welcomeGuest(g.from, g.urls)
 	if l := (*t.links.Load())[g.from]; l != nil {
-		l.tryNow()
+		l.bring(g.urls)
 	}
 	t.log.Info("a peer has connected", "peer", hex(g.from), "version", g.server)
 }
@@ -182,15 +170,31 @@ func (in *inbound) handle(kind frameKind, payload []byte) error {
 	return nil
 }
 
-// step passes on what another member may say. A message that pretends to be the member's own storage, or is for
-// another, would corrupt raft's state.
+// step passes on what another member may say. A message that pretends to be the member's own storage, is for another, or
+// is said in the name of another would corrupt raft's state.
 func (in *inbound) step(m *raftpb.Message) error {
 	local := raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom())
-	if local || m.GetTo() != in.r.self || m.GetType() == raftpb.MsgSnap {
-		return fmt.Errorf("%w: %s from %x to %x", errBadFrame, m.GetType(), m.GetFrom(), m.GetTo())
+	if local || m.GetTo() != in.r.self || m.GetType() == raftpb.MsgSnap || !in.speaksFor(m) {
+		return fmt.Errorf("%w: %s from %x to %x on the stream of %x", errBadFrame, m.GetType(), m.GetFrom(), m.GetTo(), in.from)
 	}
-	in.r.receiver.Step(m)
+	if err := in.r.receiver.Step(m); err != nil {
+		return fmt.Errorf("%w: %w", errBadFrame, err)
+	}
 	return nil
+}
+
+// speaksFor tells whether the stream's peer may send what m says it is from. Followers pass on what other members ask of a
+// leader, under those members' ids, and the id in a request to transfer leadership is that of whom it goes to.
+func (in *inbound) speaksFor(m *raftpb.Message) bool {
+	if m.GetFrom() == in.from {
+		return true
+	}
+	switch m.GetType() {
+	case raftpb.MsgProp, raftpb.MsgReadIndex, raftpb.MsgTransferLeader:
+		return in.t.isMember(m.GetFrom())
+	default:
+		return false
+	}
 }
 
 // Read reads the body. While bytes come in, the stream lives, however long its frames are, and the sender is told so.

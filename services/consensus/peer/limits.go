@@ -45,6 +45,18 @@ const (
 	flushMax = 200 * time.Millisecond
 	// refusalBytesMax bounds how much of a refusal's text is read.
 	refusalBytesMax = 4 << 10
+	// headBytesMax bounds the head of a request: a greeting takes some hundred bytes, and the longest path less.
+	headBytesMax = 16 << 10
+	// urlsMax bounds the URLs that a greeting or an offer may bring. A member has a handful.
+	urlsMax = 16
+	// versionBytesMax is how much of another's version is kept and logged.
+	versionBytesMax = 64
+	// refusedBodyTimeout bounds how long the body of a request may take that is answered without it; net/http reads on, to keep
+	// the connection.
+	refusedBodyTimeout = time.Second
+	// drainTimeout bounds how long requests may take once the listener has closed: longer than flushMax, within which they
+	// end by themselves.
+	drainTimeout = 2 * time.Second
 	// headerTimeout bounds how long a connection may take to say what it wants.
 	headerTimeout = 10 * time.Second
 	// idleTimeout is how long a connection without a request is kept.
@@ -54,6 +66,11 @@ const (
 	noticeInterval = 10 * time.Second
 	// noticesMax bounds what is remembered of what was logged; ids come from the other side.
 	noticesMax = 1024
+
+	// inquiryInterval is how often the members are asked who belongs to the cluster, because of whoever comes in as one of them.
+	inquiryInterval = time.Second
+	// vouchedMax bounds how many are remembered of those that members know and this one does not.
+	vouchedMax = 64
 
 	// membersBytesMax bounds the list of members that another answers with.
 	membersBytesMax = 4 << 20
@@ -86,7 +103,13 @@ const (
 	attemptsMax = 16
 	// diskReserveBytes must stay free beside a snapshot: a full disk would stop the member, a refused snapshot does not.
 	diskReserveBytes = 256 << 20
-	// manifestBytesMax and offerBytesMax bound the descriptions of a snapshot.
+	// takesMax bounds the offers under consideration: one being taken, the newer one that ends it, and some that are declined.
+	takesMax = 8
+	// offerIDBytesMax bounds a snapshot's name, which becomes a directory's.
+	offerIDBytesMax = 128
+	// manifestBytesMax and resultBytesMax bound the descriptions of a snapshot and of its end.
 	manifestBytesMax = 64 << 20
 	resultBytesMax   = 64 << 10
+	// snapshotBytesMax is more than any disk holds, and far from what overflows when sizes are added up.
+	snapshotBytesMax = 1 << 60
 )

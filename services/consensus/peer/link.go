@@ -19,7 +19,8 @@ type link struct {
 	t     *Transport
 	id    uint64
 	queue *queue
-	urls  atomic.Pointer[[]string]
+	// urls are all that are tried: the recorded ones, and then those that the peer brought (moved.go).
+	urls atomic.Pointer[[]string]
 
 	cancel context.CancelFunc // ends run, nil until there is one; under the transport's lock
 	// kick ends a pause: the peer gave a sign of life, or has other URLs.
@@ -36,6 +37,8 @@ type link struct {
 
 	mu struct {
 		sync.Mutex
+		recorded, brought []string
+
 		url   string    // of the last stream
 		since time.Time // zero while there is no stream
 		lost  time.Time // when the last one broke
@@ -54,6 +57,7 @@ var errOtherURLs = errors.New("the peer has other URLs now")
 
 func newLink(t *Transport, id uint64, urls []string) *link {
 	l := &link{t: t, id: id, queue: newQueue(), kick: make(chan struct{}, 1), tried: make(chan struct{})}
+	l.mu.recorded = urls
 	l.urls.Store(&urls)
 	label := hex(id)
 	l.count = linkMetrics{
@@ -111,15 +115,6 @@ func (l *link) reportUnreachable() {
 		defer leave()
 		r.receiver.ReportUnreachable(l.id)
 	}
-}
-
-// setURLs takes effect at once if the stream is to a URL that is gone.
-func (l *link) setURLs(urls []string) {
-	if slices.Equal(*l.urls.Load(), urls) {
-		return
-	}
-	l.urls.Store(&urls)
-	l.tryNow()
 }
 
 // bestURL is the URL of the last stream while the peer has it, and else its first.
@@ -218,6 +213,7 @@ func (l *link) established(r *run, url string) {
 	}
 	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(1)
 	l.setActive(url, since)
+	l.answered(url)
 	l.t.notices.settled(l.id)
 	l.t.log.Info("connected to a peer", "peer", hex(l.id), "url", url)
 }

@@ -36,6 +36,7 @@ func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	defer leave()
+	unread(w)
 	t.mu.Lock()
 	members := t.mu.members
 	t.mu.Unlock()
@@ -48,6 +49,7 @@ func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
+	unread(w)
 	writeJSON(w, map[string]string{
 		"etcdserver":  t.cfg.EtcdVersion,
 		"etcdcluster": t.cfg.EtcdVersion,

@@ -15,8 +15,9 @@ type Receiver interface {
 
 	// Step takes a message of another member, which is the receiver's to keep. It may wait while the member has too much
 	// to handle; the stream that the message came on waits with it, and through it the sender. It should not wait longer
-	// than an election timeout: the sender takes the stream for broken then.
-	Step(message *raftpb.Message)
+	// than an election timeout: the sender takes the stream for broken then. An error says that the message cannot be true
+	// and was not taken; the stream ends with it.
+	Step(message *raftpb.Message) error
 	// ReportUnreachable says that messages to a member were lost. It must not wait.
 	ReportUnreachable(id uint64)
 	// ReportDown says that a member's process has ended: its streams are gone, and on its host nothing listens at any of

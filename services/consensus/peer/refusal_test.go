@@ -2,6 +2,8 @@ package peer
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // rawStream opens a stream by hand with these headers and returns the answer; the connection stays open.
@@ -29,6 +35,9 @@ func rawStream(t *testing.T, to *node, header http.Header) (net.Conn, *http.Resp
 	require.NoError(t, err)
 	return conn, response
 }
+
+// byHand is the list of members for a node that a test talks to by hand, as member a.
+func byHand() []*consensusv1.Member { return []*consensusv1.Member{{Id: 0xa}, {Id: 0xb}} }
 
 func hello(from, to uint64) greeting {
 	return greeting{cluster: testCluster, from: from, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin, server: "by hand"}
@@ -80,6 +89,7 @@ func TestStrangersAreRefused(t *testing.T) {
 // goes down to ours.
 func TestHighestCommonVersionIsUsed(t *testing.T) {
 	b := startNode(t, 0xb, nodeOptions{})
+	b.SetPeers(byHand())
 	g := hello(0xa, 0xb)
 	g.protocol = protocolVersion + 3
 	header := http.Header{}
@@ -92,18 +102,36 @@ func TestHighestCommonVersionIsUsed(t *testing.T) {
 // Goal: a stream that carries what is no frame, or what only raft itself may say, ends with the reason on both sides.
 // Method: send each by hand.
 func TestBadFramesEndTheStream(t *testing.T) {
-	b := startNode(t, 0xb, nodeOptions{})
-	a := &node{receiver: newFakeReceiver(0xa)}
+	b := startNode(t, 0xb, nodeOptions{receiver: func(f *fakeReceiver) {
+		f.untrue = errors.New("beyond the end of the log")
+	}})
+	b.SetPeers(byHand())
+	a, c := &node{receiver: newFakeReceiver(0xa)}, &node{receiver: newFakeReceiver(0xc)}
 	local := heartbeat(a, b, 1)
 	local.From = new(uint64(1<<64 - 2)) // raft's own append thread
-	messages := func(w *frameWriter) {
-		w.open(frameMessages)
-		require.NoError(t, w.message(local))
-		w.close()
+	messages := func(m *raftpb.Message) func(*frameWriter) {
+		return func(w *frameWriter) {
+			w.open(frameMessages)
+			require.NoError(t, w.message(m))
+			w.close()
+		}
+	}
+	offered := func(m *raftpb.Message) func(*frameWriter) {
+		return func(w *frameWriter) {
+			encoded, err := proto.Marshal(m)
+			require.NoError(t, err)
+			payload, err := json.Marshal(offer{ID: "x", Message: encoded})
+			require.NoError(t, err)
+			w.frame(frameOffer, payload)
+		}
 	}
 	for name, write := range map[string]func(*frameWriter){
 		"damaged":          func(w *frameWriter) { w.frame(framePing, []byte("x"))[0] ^= 1 },
-		"local":            messages,
+		"local":            messages(local),
+		"not its own":      messages(heartbeat(c, b, 1)), // the panic of a stranger's heartbeat, in the name of a leader
+		"not true":         messages(heartbeat(a, b, 1<<40)),
+		"another's offer":  offered(msgSnap(c, b, 1)),
+		"offer to another": offered(msgSnap(a, c, 1)),
 		"not a message":    func(w *frameWriter) { w.frame(frameMessages, []byte{200}) },
 		"not an offer":     func(w *frameWriter) { w.frame(frameOffer, []byte("nonsense")) },
 		"offer of nothing": func(w *frameWriter) { w.frame(frameOffer, []byte(`{"id":"../x"}`)) },

@@ -20,6 +20,7 @@ type taking struct {
 	mu struct {
 		sync.Mutex
 		newest *take
+		takes  int // goroutines that take or decline an offer
 	}
 }
 
@@ -92,50 +93,66 @@ func (k *taking) discard(got *arrived) error {
 }
 
 // consider takes the snapshot that is offered, unless it is under way or that of an older leader than the one under way
-// is. It does not wait.
+// is. It does not wait. More than takesMax offers at a time are no sender's of ours: the stream that they come on ends.
 func (k *taking) consider(from uint64, o offer) error {
 	message := &raftpb.Message{}
 	if err := proto.Unmarshal(o.Message, message); err != nil || message.GetType() != raftpb.MsgSnap || !plainName(o.ID) {
-		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", errBadFrame, o.ID, err)
+		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", errBadFrame, clip(o.ID, offerIDBytesMax), err)
+	}
+	if message.GetFrom() != from || message.GetTo() != k.r.self || len(o.ID) > offerIDBytesMax || len(o.URLs) > urlsMax {
+		return fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", errBadFrame, clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
 	}
 	ctx, cancel := context.WithCancelCause(k.r.ctx)
 	next := &take{from: from, offer: o, message: message, cancel: cancel, ended: make(chan struct{})}
+	run, err := k.admit(ctx, next)
+	if run == nil {
+		cancel(nil)
+		return err
+	}
+	k.r.working.Go(func() {
+		defer func() {
+			k.mu.Lock()
+			k.mu.takes--
+			k.mu.Unlock()
+		}()
+		run()
+	})
+	return nil
+}
+
+// admit returns what is to be done about an offer, nil for nothing.
+func (k *taking) admit(ctx context.Context, next *take) (run func(), err error) {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	previous := k.mu.newest
-	if previous != nil && !previous.over {
-		if previous.key() == next.key() {
-			k.mu.Unlock()
-			cancel(nil)
-			return nil
-		}
-		if message.GetTerm() < previous.message.GetTerm() {
-			k.mu.Unlock()
-			k.decline(next, errOlderLeader)
-			return nil
-		}
+	underWay := previous != nil && !previous.over
+	if underWay && previous.key() == next.key() {
+		return nil, nil
+	}
+	if k.mu.takes >= takesMax {
+		return nil, fmt.Errorf("%w: %d offers of snapshots are under consideration already", errBadFrame, k.mu.takes)
+	}
+	k.mu.takes++
+	if underWay && next.message.GetTerm() < previous.message.GetTerm() {
+		return func() { k.decline(next, errOlderLeader) }, nil
 	}
 	k.mu.newest = next
-	k.mu.Unlock()
 	if previous != nil {
 		previous.cancel(errNewerOffer)
 	}
-	k.r.working.Go(func() { k.run(ctx, previous, next) })
-	return nil
+	return func() { k.run(ctx, previous, next) }, nil
 }
 
 func (n *take) key() takeKey { return takeKey{n.from, n.offer.ID} }
 
 // decline tells the sender that its snapshot is not taken, so that it need not wait.
 func (k *taking) decline(n *take, why error) {
-	k.r.working.Go(func() {
-		defer n.cancel(nil)
-		k.report(k.r.ctx, n, why)
-	})
+	defer n.cancel(nil)
+	k.report(k.r.ctx, n, why)
 }
 
 // run takes a snapshot once the previous take has ended.
 func (k *taking) run(ctx context.Context, previous, n *take) {
-	defer close(n.ended)
 	defer n.cancel(nil)
 	if previous != nil {
 		<-previous.ended
@@ -152,11 +169,13 @@ func (k *taking) run(ctx context.Context, previous, n *take) {
 	n.over = true
 	k.mu.Unlock()
 	if errors.Is(err, errNewerOffer) {
-		k.decline(n, err) // the newer one need not wait for that
-	} else {
-		k.report(ctx, n, err)
+		close(n.ended) // the newer one need not wait for the report; it goes on with what has arrived, or removes it
+		k.report(k.r.ctx, n, err)
+		return
 	}
+	k.report(ctx, n, err)
 	k.linger(ctx, n, err)
+	close(n.ended)
 }
 
 // take gets the files and has the member install them.
@@ -261,7 +280,7 @@ func room(filesystem vfs.FS, dir string, size int64) error {
 	if err != nil {
 		return fmt.Errorf("look for room for a snapshot: %w", err)
 	}
-	if size >= 0 && usage.AvailBytes < uint64(size)+diskReserveBytes {
+	if usage.AvailBytes < uint64(size)+diskReserveBytes {
 		return fmt.Errorf("no room for a snapshot of %d bytes in %s: %d bytes are free, of which %d must stay free", size, dir, usage.AvailBytes, int64(diskReserveBytes))
 	}
 	return nil

@@ -68,14 +68,19 @@ func newSnapshots(t *Transport, r *run, source SnapshotSource) *snapshots {
 	return &snapshots{newSending(t, r, source), newTaking(t, r)}
 }
 
-// check refuses a manifest that reaches outside the directory that its files go to.
+// check refuses a manifest that reaches outside the directory that its files go to, or whose sizes add up to nonsense.
 func (m manifest) check() error {
 	seen := make(map[string]bool, len(m.Files))
+	left := int64(snapshotBytesMax)
 	for _, f := range m.Files {
 		if !plainName(f.Name) || f.Size < 0 || seen[f.Name] {
 			return fmt.Errorf("the manifest of snapshot %s is not one: file %q of %d bytes", m.ID, f.Name, f.Size)
 		}
+		if f.Size > left {
+			return fmt.Errorf("the manifest of snapshot %s is not one: its files are more than %d bytes", m.ID, int64(snapshotBytesMax))
+		}
 		seen[f.Name] = true
+		left -= f.Size
 	}
 	if len(m.Files) == 0 {
 		return fmt.Errorf("the manifest of snapshot %s is empty", m.ID)

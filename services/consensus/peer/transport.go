@@ -34,12 +34,14 @@ type Transport struct {
 
 	mu struct {
 		sync.Mutex
-		members []*consensusv1.Member // as last set, this member too
-		removed map[uint64]bool
-		guests  map[uint64]bool     // peers that are not members, as far as this member knows yet
-		inbound map[uint64]*inbound // the newest stream of each peer
-		running *run
-		ran     bool
+		members  []*consensusv1.Member // as last set, this member too
+		removed  map[uint64]bool
+		guests   map[uint64]bool     // peers that are not members, as far as this member knows yet
+		vouched  map[uint64]bool     // those that members know and this one does not
+		inquired time.Time           // when the members were last asked for them
+		inbound  map[uint64]*inbound // the newest stream of each peer
+		running  *run
+		ran      bool
 	}
 }
 
@@ -67,6 +69,7 @@ func New(cfg Config) (*Transport, error) {
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)
 	t.mu.guests = make(map[uint64]bool)
+	t.mu.vouched = make(map[uint64]bool)
 	t.mu.inbound = make(map[uint64]*inbound)
 	t.mux = t.routes()
 	return t, nil
@@ -189,6 +192,7 @@ func (t *Transport) SetPeers(members []*consensusv1.Member) {
 		wanted[m.GetId()] = m
 		delete(t.mu.removed, m.GetId())
 		delete(t.mu.guests, m.GetId())
+		delete(t.mu.vouched, m.GetId())
 	}
 	for _, old := range t.mu.members {
 		if wanted[old.GetId()] == nil {
@@ -223,6 +227,7 @@ func (t *Transport) SetRemoved(ids []uint64) {
 		}
 		t.mu.removed[id] = true
 		delete(t.mu.guests, id)
+		delete(t.mu.vouched, id)
 		t.unlinkLocked(links, id)
 	}
 	t.links.Store(&links)
@@ -287,6 +292,7 @@ func (t *Transport) dismissGuest(id uint64) {
 		return
 	}
 	delete(t.mu.guests, id)
+	delete(t.mu.vouched, id) // when it comes again, it is asked about again
 	links := maps.Clone(*t.links.Load())
 	t.unlinkLocked(links, id)
 	t.links.Store(&links)

@@ -115,6 +115,7 @@ func TestSilenceEndsAStream(t *testing.T) {
 	require.Equal(t, uint64(0xc), await(t, a.receiver.unreachable))
 	require.Contains(t, a.logged.String(), "no sign of life")
 
+	a.SetPeers([]*consensusv1.Member{{Id: 0xb}})
 	header := http.Header{}
 	hello(0xb, 0xa).write(header)
 	_, response := rawStream(t, a, header)
@@ -127,6 +128,7 @@ func TestSilenceEndsAStream(t *testing.T) {
 // one frame, a few bytes at a time.
 func TestSlowFrameIsNotSilence(t *testing.T) {
 	b := startNode(t, 0xb, nodeOptions{})
+	b.SetPeers(byHand())
 	a := &node{receiver: newFakeReceiver(0xa)}
 	header := http.Header{}
 	hello(0xa, 0xb).write(header)
@@ -173,7 +175,12 @@ func TestReconnectsToAPeerThatComesBack(t *testing.T) {
 // ("etcdserver: unhealthy cluster" five seconds after a start). Method: a peer comes in before this member has a stream to it.
 func TestPeerIsActiveSinceItsFirstStream(t *testing.T) {
 	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
+	away := listed(a, b)
+	away[1].PeerUrls = []string{"https://" + b.address} // b does not speak TLS
+	a.SetPeers(away)
 	b.SetPeers(listed(a, b))
+	awaitTrue(t, func() bool { _, connected := a.inboundSince(0xb); return connected })
+	a.SetPeers(listed(a, b))
 	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
 	in, connected := a.inboundSince(0xb)
 	require.True(t, connected)
@@ -190,6 +197,7 @@ func TestPeersAreAwaited(t *testing.T) {
 	defer silent.Close()
 	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
 	dead := &consensusv1.Member{Id: 0xdead, PeerUrls: []string{"http://127.0.0.1:1"}}
+	b.SetPeers(listed(a, b))
 	a.SetPeers(append(listed(a, b), dead))
 	a.AwaitPeers(t.Context())
 	_, active := a.ActiveSince(0xb)
@@ -206,6 +214,7 @@ func TestPeersAreAwaited(t *testing.T) {
 func TestURLsAreTriedInTurnAndMayChange(t *testing.T) {
 	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
 	member := func(urls ...string) []*consensusv1.Member { return []*consensusv1.Member{{Id: 0xb, PeerUrls: urls}} }
+	b.SetPeers(listed(a))
 	a.SetPeers(member("http://127.0.0.1:1", b.url()))
 	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
 	url, known := a.URL(0xb)
@@ -222,20 +231,6 @@ func TestURLsAreTriedInTurnAndMayChange(t *testing.T) {
 	require.False(t, known)
 	_, known = a.ActiveSince(0xb)
 	require.False(t, known)
-}
-
-// Goal: a member that has not heard of a new one can answer it, as it must to learn of it. Method: only one of two is
-// introduced to the other; the guest is forgotten when it goes.
-func TestUnknownMemberIsAnswered(t *testing.T) {
-	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})
-	a.SetPeers(listed(a, b))
-	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
-	sendUntilReceived(t, b, a, heartbeat(b, a, 2))
-	a.halt()
-	awaitTrue(t, func() bool {
-		_, known := b.URL(0xa)
-		return !known
-	})
 }
 
 // Goal: what was queued when a member stops still arrives: it may be the message that hands leadership over. Method: stop
