@@ -133,7 +133,7 @@ func (s *stream) serve(ctx context.Context) error {
 		answers <- err
 	}()
 	// A write that is under way when ctx ends may take as long as it takes to flush, and no longer.
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(flushMax)) })
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(s.l.t.flush)) })
 	err := s.writeQueue(ctx, answers)
 	stop()
 	if err == nil {
@@ -141,7 +141,7 @@ func (s *stream) serve(ctx context.Context) error {
 		select {
 		case answer := <-answers:
 			answers <- answer
-		case <-time.After(flushMax):
+		case <-time.After(s.l.t.flush):
 		}
 	}
 	_ = s.conn.Close()

@@ -28,6 +28,8 @@ type Transport struct {
 	mux     *http.ServeMux
 	// requests makes all requests but the streams of messages, and those of streams, which belong to others.
 	requests, streams *http.Transport
+	// flush is how long a stopping sender tries to get rid of what is queued: flushMax.
+	flush time.Duration
 
 	// links are the peers, by id. The map is replaced, never changed, so that Send takes no lock.
 	links atomic.Pointer[map[uint64]*link]
@@ -64,7 +66,7 @@ func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics()}
+	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(), flush: flushMax}
 	t.requests, t.streams = newHTTPTransport(cfg.TLS), newStreamTransport(cfg.TLS, cfg.silence())
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)

@@ -24,6 +24,8 @@ import (
 // transports over loopback, some thousand messages of both kinds in batches of changing size.
 func TestMessagesArriveInOrder(t *testing.T) {
 	a, b := pair(t)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 0)) // what is sent while there is no stream may be dropped
+	sendUntilReceived(t, b, a, heartbeat(b, a, 0))
 	const total = 3000
 	for _, way := range [][2]*node{{a, b}, {b, a}} {
 		from, to := way[0], way[1]
@@ -110,7 +112,7 @@ func TestStuckPeerBlocksNobody(t *testing.T) {
 // Goal: a half-open connection is noticed from either end. Method: a peer that accepts and is silent; a sender that says
 // hello and is silent.
 func TestSilenceEndsAStream(t *testing.T) {
-	a := startNode(t, 0xa, nodeOptions{})
+	a := startNode(t, 0xa, nodeOptions{config: shortSilence})
 	a.SetPeers([]*consensusv1.Member{{Id: 0xc, PeerUrls: []string{stuckPeer(t, 0xc)}}})
 	require.Equal(t, uint64(0xc), await(t, a.receiver.unreachable))
 	require.Contains(t, a.logged.String(), "no sign of life")
@@ -127,7 +129,7 @@ func TestSilenceEndsAStream(t *testing.T) {
 // Goal: a long frame does not pass for silence. Method: a sender by hand that needs three times the longest silence for
 // one frame, a few bytes at a time.
 func TestSlowFrameIsNotSilence(t *testing.T) {
-	b := startNode(t, 0xb, nodeOptions{})
+	b := startNode(t, 0xb, nodeOptions{config: shortSilence})
 	b.SetPeers(byHand())
 	a := &node{receiver: newFakeReceiver(0xa)}
 	header := http.Header{}
@@ -236,7 +238,7 @@ func TestURLsAreTriedInTurnAndMayChange(t *testing.T) {
 // Goal: what was queued when a member stops still arrives: it may be the message that hands leadership over. Method: stop
 // right after sending.
 func TestStopDeliversWhatIsQueued(t *testing.T) {
-	a, b := pair(t)
+	a, b := pairOf(t, nodeOptions{flush: patience})
 	sendUntilReceived(t, a, b, heartbeat(a, b, 0))
 	var batch []*raftpb.Message
 	for i := range uint64(200) {
