@@ -35,6 +35,37 @@ func TestCheckpointShortensTakeOver(t *testing.T) {
 	})
 }
 
+// A short lease that nobody keeps alive must end though its holder is replaced again and again before it does. A lease of 20
+// seconds, and a holder that is replaced every 7; one that is kept alive has all its time after each.
+func TestShortLeaseEndsOverTakeOvers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStore()
+		s, stop := run(t, f, nil)
+		grant(t, s, 1, 20)
+		grant(t, s, 2, 20)
+		left := int64(20)
+		for range 3 {
+			elapse(3 * time.Second)
+			keepAlive(t, s, 2)
+			elapse(3 * time.Second)
+			left -= 6
+			stop()
+			elapse(time.Second)
+			s, stop = run(t, f, nil)
+			require.GreaterOrEqual(t, timeToLive(t, s, 1), left-1, "never less than was left, in whole seconds")
+			require.GreaterOrEqual(t, timeToLive(t, s, 2), int64(19))
+			left = timeToLive(t, s, 1)
+		}
+		require.LessOrEqual(t, left, int64(8))
+		for range 4 {
+			keepAlive(t, s, 2)
+			elapse(5 * time.Second)
+		}
+		require.Equal(t, int64(-1), timeToLive(t, s, 1))
+		require.Positive(t, timeToLive(t, s, 2))
+	})
+}
+
 // A keep-alive of a checkpointed lease promises all its time, also to the next holder: it must clear the checkpoint
 // first, and do so once. Renew, then take over.
 func TestKeepAliveClearsCheckpoint(t *testing.T) {

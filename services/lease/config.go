@@ -15,7 +15,7 @@ const TTLMax = 9_000_000_000
 const (
 	// minTTLDefault is what etcd's default timing (ten ticks of 100 ms) makes the shortest lease. Seconds.
 	minTTLDefault = 2
-	// checkpointIntervalDefault is how long a lease goes without a keep-alive before its remaining time is recorded.
+	// checkpointIntervalDefault is the most that a lease goes without a keep-alive before its remaining time is recorded.
 	checkpointIntervalDefault = 5 * time.Minute
 	// reconcileIntervalDefault is how often the leases counted here are compared with those that exist. A grant whose
 	// outcome was not learnt triggers a comparison by itself, so this only bounds how late a surprise is found.
@@ -44,7 +44,15 @@ const (
 	// checkpointLeasesMax is how many leases one checkpoint entry records.
 	checkpointLeasesMax = 1000
 	// checkpointsPerInterval is how many times in an interval due checkpoints are looked for.
-	checkpointsPerInterval = 10
+	checkpointsPerInterval = 300
+	// checkpointPauseMin is the shortest time between two checkpoints of a lease.
+	checkpointPauseMin = time.Second
+	// checkpointsPerLease is into how many parts the time of a lease that nobody keeps alive is cut by checkpoints: a take-over
+	// gives it at most one such part more than it had.
+	checkpointsPerLease = 4
+	// checkpointKeptPart of checkpointKeptOf parts of its time is how long a lease that is kept alive goes without a checkpoint:
+	// clients ask again after one part of three, and may be late.
+	checkpointKeptPart, checkpointKeptOf = 2, 3
 	// retryPauseMin and retryPauseMax bound the doubling pause between attempts that fail.
 	retryPauseMin = 50 * time.Millisecond
 	retryPauseMax = 2 * time.Second

@@ -18,6 +18,8 @@ type entry struct {
 	checkpointed bool
 	// checkpointAt is when the remaining time is to be recorded, unless a keep-alive comes first.
 	checkpointAt instant
+	// kept is when the lease was kept alive last, 0 if it was not since it was added.
+	kept instant
 	// doomed says that a revoke has been or is about to be proposed. It never turns back within an epoch's hold: the
 	// lease stays in the table, claimed, until the outcome is known.
 	doomed bool
@@ -103,17 +105,29 @@ func (t *table) remove(id int64) {
 // renew gives a lease its full time again. It must not be claimed.
 func (t *table) renew(e *entry, now instant) {
 	e.deadline = max(e.deadline, now.plus(seconds(e.ttl)))
-	e.checkpointAt = now.plus(t.checkpointInterval)
+	e.kept = max(now, 1)
+	e.checkpointAt = now.plus(t.checkpointPause(e, now))
 	if e.checkpoint.pos < 0 {
 		t.planCheckpoint(e, now)
 	}
 }
 
-// planCheckpoint has the remaining time of a long lease recorded an interval from now. What has less than an interval
-// left is not worth a log entry.
+// checkpointPause is how long from now on a lease goes without a keep-alive until its remaining time is recorded. One that is
+// kept alive has longer than its client lets pass: a record must be cleared, which costs the keep-alive a log entry.
+func (t *table) checkpointPause(e *entry, now instant) time.Duration {
+	pause := max(checkpointPauseMin, seconds(e.ttl)/checkpointsPerLease)
+	if e.kept > 0 {
+		pause = max(pause, e.kept.plus(seconds(e.ttl)*checkpointKeptPart/checkpointKeptOf).until(now))
+	}
+	return min(t.checkpointInterval, pause)
+}
+
+// planCheckpoint has the remaining time of a lease recorded a pause from now. What has no more left than that is not worth a
+// log entry.
 func (t *table) planCheckpoint(e *entry, now instant) {
-	e.checkpointAt = now.plus(t.checkpointInterval)
-	if e.deadline.until(now) > t.checkpointInterval {
+	pause := t.checkpointPause(e, now)
+	e.checkpointAt = now.plus(pause)
+	if e.deadline.until(now) > pause {
 		t.checkpoints.set(&e.checkpoint, e.checkpointAt)
 	}
 }
