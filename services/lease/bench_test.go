@@ -41,7 +41,7 @@ func BenchmarkExpire(b *testing.B) {
 			t.add(id+1, 5, instant(id), 0)
 		}
 		for {
-			ids := t.takeExpired(instant(time.Second), revokeLeasesMaxDefault)
+			ids, _ := t.takeExpired(instant(time.Second), revokeLeasesMaxDefault)
 			if len(ids) == 0 {
 				break
 			}

@@ -19,41 +19,40 @@ func (s *Service) checkpoint(ctx context.Context, epoch uint64) error {
 		if err := pause(ctx, s.cfg.CheckpointInterval/checkpointsPerInterval); err != nil {
 			return err
 		}
-		for full := true; full; {
-			n, err := s.checkpointDue(ctx, epoch)
-			if err != nil {
+		for more := true; more; {
+			var err error
+			if more, err = s.checkpointDue(ctx, epoch); err != nil {
 				return err
 			}
-			full = n == checkpointLeasesMax
 		}
 	}
 }
 
-// checkpointDue records what is due, at most checkpointLeasesMax leases, and answers how many that were.
-func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (int, error) {
+// checkpointDue records what is due, at most checkpointLeasesMax leases, and tells whether there is more to look at.
+func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (more bool, err error) {
 	c := newClaim()
 	s.mu.Lock()
-	due := s.mu.table.takeCheckpoints(c, s.now(), checkpointLeasesMax)
+	due, more := s.mu.table.takeCheckpoints(c, s.countedLocked(), checkpointLeasesMax)
 	s.mu.Unlock()
 	if len(due) == 0 {
-		return 0, nil
+		return more, nil
 	}
-	err := s.proposeCheckpoint(ctx, epoch, due)
+	err = s.proposeCheckpoint(ctx, epoch, due)
 	s.mu.Lock()
 	s.mu.table.release(idsOf(due)...)
 	s.mu.Unlock()
 	switch {
 	case err == nil:
 		s.metrics.checkpointed.Add(float64(len(due)))
-		return len(due), nil
+		return more, nil
 	case errors.Is(err, problem.ErrStaleEpoch):
 		s.fenced(epoch)
-		return 0, err
+		return false, err
 	case withoutEffect(err):
 		s.log.Warn("cannot checkpoint leases", slog.Int("leases", len(due)), slog.Any("error", err))
-		return 0, nil
+		return false, nil
 	}
-	return 0, fmt.Errorf("checkpoint %d leases: %w", len(due), err)
+	return false, fmt.Errorf("checkpoint %d leases: %w", len(due), err)
 }
 
 // clearCheckpoints makes a take-over give these leases all of their time, before a keep-alive promises it.

@@ -33,12 +33,17 @@ const (
 
 const (
 	// holdWindow is how long a confirmation that this service holds the newest epoch allows it to answer keep-alives
-	// without asking again. A take-over adds as much to every lease's time, so that a keep-alive answered in the
+	// and to find leases expired without asking again. A take-over adds as much to every lease's time, so that a keep-alive answered in the
 	// window by a holder that was just replaced still keeps its promise.
 	holdWindow = 500 * time.Millisecond
 	// expiryPause is how long the expirer gathers expired leases between two looks: it bounds how late a lease
 	// expires and how many entries a trickle of expiries costs.
 	expiryPause = 100 * time.Millisecond
+	// confirmInterval is how often the epoch is confirmed while there are leases, and nothing else confirms it: twice in
+	// holdWindow, so that one slow answer does not stop the leases' time.
+	confirmInterval = holdWindow / 2
+	// settlePause is the least time for which an epoch is held before it is given up because of lost outcomes.
+	settlePause = 250 * time.Millisecond
 	// reconcilePause is the least time between two comparisons, however many were asked for.
 	reconcilePause = time.Second
 	// checkpointLeasesMax is how many leases one checkpoint entry records.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,7 +15,7 @@ import (
 
 // acquire makes this service the only one that may expire leases, and returns its epoch. It tries until it succeeds or
 // ctx ends. If newest, the last epoch of this service, turns out to be followed by another's, it fails with errFenced
-// instead of taking the leases away from that holder.
+// instead of taking the leases away from that holder, and with errWentBack if the store knows only older ones.
 //
 // If the new epoch follows newest directly, nobody held leases in between and the table is as good as it was. Otherwise
 // the leases are listed anew, and each gets all its time again.
@@ -24,7 +25,7 @@ func (s *Service) acquire(ctx context.Context, newest uint64) (uint64, error) {
 	proposed := newest == 0
 	for {
 		epoch, err := s.tryAcquire(ctx, newest, &proposed)
-		if err == nil || errors.Is(err, errFenced) {
+		if err == nil || errors.Is(err, errFenced) || errors.Is(err, errWentBack) {
 			return epoch, err
 		}
 		if ctx.Err() != nil {
@@ -46,9 +47,12 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool)
 		if seen > newest {
 			return 0, errFenced
 		}
+		if seen < newest {
+			return 0, wentBack(newest, seen)
+		}
 	}
 	*proposed = true
-	began := s.now()
+	began, lead := s.now()
 	resp, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
 		LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: s.cfg.Holder},
 	}})
@@ -58,7 +62,12 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool)
 	epoch := resp.GetLeaseAcquire().GetEpoch()
 	s.mu.Lock()
 	// Nobody can have taken over before this epoch was acquired, so nobody had when its acquisition began.
-	s.mu.epoch, s.mu.confirmed = epoch, began
+	s.mu.epoch = epoch
+	s.mu.time.confirm(began, lead)
+	s.mu.table.beginEpoch()
+	if len(s.mu.table.open) > 0 {
+		wake(s.reconcileNow)
+	}
 	s.mu.Unlock()
 	if newest != 0 && epoch == newest+1 {
 		return epoch, nil
@@ -81,13 +90,15 @@ func (s *Service) hold(ctx context.Context, epoch uint64) error {
 		return errSteppedDown
 	}
 	s.turnLocked(holding)
-	s.mu.held = epoch
+	s.mu.held, s.mu.during = epoch, ctx
 	s.mu.Unlock()
 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.expire(gctx, epoch) })
 	g.Go(func() error { return s.checkpoint(gctx, epoch) })
 	g.Go(func() error { return s.reconcile(gctx) })
+	g.Go(func() error { return s.keepConfirmed(gctx) })
+	g.Go(func() error { return s.settle(gctx) })
 	err := g.Wait()
 	if errors.Is(err, problem.ErrStaleEpoch) {
 		return errFenced
@@ -97,18 +108,54 @@ func (s *Service) hold(ctx context.Context, epoch uint64) error {
 
 // fenced is told that epoch is no longer the newest. If this service has not acquired a newer one since, it steps
 // down at once.
-func (s *Service) fenced(epoch uint64) {
+func (s *Service) fenced(epoch uint64) { s.lost(epoch, errFenced) }
+
+// lost ends the hold of an epoch, if this service has not acquired another one since.
+func (s *Service) lost(epoch uint64, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.epoch == epoch && s.mu.role == holding {
 		s.turnLocked(passive)
-		s.mu.end(errFenced)
+		s.mu.end(why)
 	}
 }
 
-// assure waits until this service certainly held the newest epoch at or after the moment since.
-func (s *Service) assure(ctx context.Context, since instant) error {
+// wentBack says that the store shows an older epoch than was acquired from it.
+func wentBack(acquired, seen uint64) error {
+	return fmt.Errorf("%w: it shows lease epoch %d, and epoch %d was acquired here", errWentBack, seen, acquired)
+}
+
+// keepConfirmed confirms the epoch again and again, while there are leases to count down, until ctx ends.
+func (s *Service) keepConfirmed(ctx context.Context) error {
 	for {
+		s.mu.Lock()
+		at, _ := s.now()
+		due, idle := s.mu.time.confirmed.plus(confirmInterval), len(s.mu.table.leases) == 0
+		s.mu.Unlock()
+		if idle || due > at {
+			if err := pause(ctx, max(time.Duration(due-at), confirmInterval/2)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.assure(ctx, due); err != nil { // the store cannot be reached: time stands still meanwhile
+			if err := pause(ctx, retryPauseMin); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// recent is the earliest moment of a confirmation that will do now.
+func (s *Service) recent() uptime {
+	at, _ := s.now()
+	return at.plus(-holdWindow)
+}
+
+// assure waits until this service certainly held the newest epoch at or after the moment since.
+func (s *Service) assure(ctx context.Context, since uptime) error {
+	for {
+		at, lead := s.now()
 		s.mu.Lock()
 		switch {
 		case s.mu.role == stopped:
@@ -123,7 +170,7 @@ func (s *Service) assure(ctx context.Context, since instant) error {
 			if err := await(ctx, turned); err != nil {
 				return err
 			}
-		case s.mu.confirmed >= since:
+		case s.mu.time.sure(since, lead):
 			s.mu.Unlock()
 			return nil
 		case s.mu.confirming != nil:
@@ -133,10 +180,10 @@ func (s *Service) assure(ctx context.Context, since instant) error {
 				return err
 			}
 		default:
-			confirming, epoch, began := make(chan struct{}), s.mu.epoch, s.now()
+			confirming, epoch := make(chan struct{}), s.mu.epoch
 			s.mu.confirming = confirming
 			s.mu.Unlock()
-			if err := s.confirm(ctx, confirming, epoch, began); err != nil {
+			if err := s.confirm(ctx, confirming, epoch, at, lead); err != nil {
 				return err
 			}
 		}
@@ -144,13 +191,13 @@ func (s *Service) assure(ctx context.Context, since instant) error {
 }
 
 // confirm asks the consensus service for the newest epoch, on behalf of all who wait for confirming.
-func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch uint64, began instant) error {
+func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch uint64, began uptime, lead time.Duration) error {
 	seen, err := s.seenEpoch(ctx)
 	s.mu.Lock()
 	s.mu.confirming = nil
 	close(confirming)
 	if err == nil && seen == epoch && s.mu.epoch == epoch {
-		s.mu.confirmed = max(s.mu.confirmed, began)
+		s.mu.time.confirm(began, lead)
 	}
 	s.mu.Unlock()
 	switch {
@@ -159,7 +206,7 @@ func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch u
 	case seen > epoch:
 		s.fenced(epoch)
 	case seen < epoch:
-		return fmt.Errorf("the store shows lease epoch %d after %d was acquired: %w", seen, epoch, problem.ErrLeaderChanged)
+		s.lost(epoch, wentBack(epoch, seen))
 	}
 	return nil
 }

@@ -60,13 +60,17 @@ func TestPausedHolderIsFenced(t *testing.T) {
 func TestPromiseOfReplacedHolderHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newStore()
-		old, _ := run(t, f, func(c *Config) { c.Holder = "old" })
+		cut := &gate{store: f}
+		old, _ := run(t, f, func(c *Config) { c.Consensus, c.Holder = cut, "old" })
 		grant(t, old, 1, 5)
 		elapse(time.Second)
-		require.Equal(t, []int64{5}, keepAlive(t, old, 1)) // confirms
-		elapse(100 * time.Millisecond)
+		cut.shut()
+		at, _ := old.now()
+		left := time.Duration(old.mu.time.confirmed.plus(holdWindow) - at)
+		require.Positive(t, left)
+		elapse(left / 2)
 		run(t, f, func(c *Config) { c.Holder = "new" })
-		elapse(holdWindow - 101*time.Millisecond)
+		elapse(left/2 - time.Millisecond)
 		require.Equal(t, []int64{5}, keepAlive(t, old, 1), "within the window")
 		promised := time.Now().Add(5 * time.Second)
 		f.set(func(h *hooks) {
@@ -77,6 +81,7 @@ func TestPromiseOfReplacedHolderHolds(t *testing.T) {
 			}
 		})
 		elapse(2 * time.Millisecond)
+		cut.open()
 		_, err := old.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
 		require.ErrorIs(t, err, problem.ErrNoLeader, "after the window")
 		elapse(6 * time.Second)

@@ -34,7 +34,7 @@ func (s *Service) expire(ctx context.Context, epoch uint64) error {
 		} else {
 			<-free
 		}
-		if len(ids) < s.cfg.RevokeLeasesMax {
+		if len(ids) < s.cfg.RevokeLeasesMax && next > 0 || len(ids) == 0 {
 			s.awaitExpiry(gctx, next)
 		}
 	}
@@ -44,22 +44,32 @@ func (s *Service) expire(ctx context.Context, epoch uint64) error {
 	return context.Cause(ctx)
 }
 
-func (s *Service) takeExpired() (ids []int64, next instant) {
+// takeExpired dooms what has expired, and answers how long it takes until more may have. While the service is not sure to
+// hold the newest epoch nothing has: the leases may have been kept alive elsewhere, or wanted to be.
+func (s *Service) takeExpired() (ids []int64, next time.Duration) {
+	for more := true; more; {
+		ids, next, more = s.takeExpiredSlice()
+	}
+	return ids, next
+}
+
+func (s *Service) takeExpiredSlice() (ids []int64, next time.Duration, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.role != holding {
-		return nil, never
+	if s.mu.role != holding || !s.recentLocked() {
+		return nil, confirmInterval, false
 	}
-	ids = s.mu.table.takeExpired(s.now(), s.cfg.RevokeLeasesMax)
-	return ids, s.mu.table.expiries.next()
+	now := s.countedLocked()
+	ids, more = s.mu.table.takeExpired(now, s.cfg.RevokeLeasesMax)
+	return ids, s.mu.table.expiries.next().until(now), more && len(ids) == 0
 }
 
 // awaitExpiry waits until a lease may have expired, and long enough for several to gather.
-func (s *Service) awaitExpiry(ctx context.Context, next instant) {
+func (s *Service) awaitExpiry(ctx context.Context, next time.Duration) {
 	if pause(ctx, expiryPause) != nil {
 		return
 	}
-	t := time.NewTimer(next.until(s.now()))
+	t := time.NewTimer(next)
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -263,10 +263,10 @@ func TestDoomedRegrouped(t *testing.T) {
 	for id := int64(1); id <= 3; id++ {
 		tb.add(id, 1, instant(id), 0)
 	}
-	ids := tb.takeExpired(instant(10), 3)
+	ids, _ := tb.takeExpired(instant(10), 3)
 	require.Equal(t, []int64{1, 2, 3}, ids)
 	tb.again = append(tb.again, ids...)
-	first := tb.takeExpired(instant(10), 2)
+	first, _ := tb.takeExpired(instant(10), 2)
 	require.Equal(t, []int64{1, 2}, first)
 	tb.revoked(first)
 	waited := tb.claims[3]
@@ -276,7 +276,8 @@ func TestDoomedRegrouped(t *testing.T) {
 		t.Fatal("the claim of lease 3 ended with those of 1 and 2")
 	default:
 	}
-	tb.revoked(tb.takeExpired(instant(10), 2))
+	last, _ := tb.takeExpired(instant(10), 2)
+	tb.revoked(last)
 	<-waited.done
 	require.Empty(t, tb.claims)
 }

@@ -125,8 +125,10 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 }
 
 func (f *store) revokeLocked(op *consensusv1.LeaseRevokeOp) (revoked []int64, err error) {
-	if op.Epoch != 0 && op.Epoch != f.mu.epoch {
-		return nil, problem.ErrStaleEpoch
+	for _, epoch := range []uint64{op.Epoch, op.Fence} {
+		if epoch != 0 && epoch != f.mu.epoch {
+			return nil, problem.ErrStaleEpoch
+		}
 	}
 	deleted := false
 	for _, id := range op.Ids {

@@ -51,7 +51,7 @@ func (s *Service) finish(ctx context.Context, r *renewal, sure bool) error {
 		var err error
 		switch {
 		case !sure:
-			err = s.assure(ctx, s.now().plus(-holdWindow))
+			err = s.assure(ctx, s.recent())
 		case len(r.recorded) > 0:
 			err = s.clearFor(ctx, r)
 		case r.busy != nil:
@@ -71,10 +71,10 @@ func (s *Service) finish(ctx context.Context, r *renewal, sure bool) error {
 func (s *Service) renew(r *renewal) (sure bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	if s.mu.role != holding || s.mu.confirmed < now.plus(-holdWindow) {
+	if s.mu.role != holding || !s.recentLocked() {
 		return false
 	}
+	now := s.countedLocked()
 	t := &s.mu.table
 	open := r.open[:0]
 	r.busy, r.recorded, r.epoch = nil, nil, s.mu.epoch

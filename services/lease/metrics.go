@@ -66,7 +66,7 @@ func gauges(s *Service) []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		gauge("leases", "Leases that are counted down here.", func() float64 { return float64(len(s.mu.table.leases)) }),
-		gauge("doomed", "Expired leases whose revoke is under way.", func() float64 { return float64(s.mu.table.doomedCount) }),
+		gauge("doomed", "Expired leases whose revoke is under way.", func() float64 { return float64(len(s.mu.table.doomed)) }),
 		gauge("epoch", "Newest lease epoch that this service acquired.", func() float64 { return float64(s.mu.epoch) }),
 		gauge("holding", "1 while this service is the one that expires leases.", func() float64 {
 			if s.mu.role == holding {

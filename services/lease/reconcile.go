@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
+	"slices"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -13,10 +15,8 @@ import (
 // leases whose grant took effect without its outcome being learnt, here or by an earlier holder; without it nobody
 // would ever expire them.
 func (s *Service) reconcile(ctx context.Context) error {
+	var again retry
 	for {
-		if err := pause(ctx, reconcilePause); err != nil {
-			return err
-		}
 		t := time.NewTimer(s.cfg.ReconcileInterval)
 		select {
 		case <-t.C:
@@ -24,17 +24,27 @@ func (s *Service) reconcile(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 		t.Stop()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		s.mu.Lock()
+		since := s.mu.compared
+		s.mu.Unlock()
+		at, _ := s.now()
+		if err := pause(ctx, time.Duration(since.plus(reconcilePause)-at)); err != nil {
+			return err
 		}
 		added, forgotten, err := s.compare(ctx, false)
 		switch {
 		case err != nil:
-			s.log.Warn("cannot compare leases with the store", slog.Any("error", err))
+			s.log.Warn("cannot compare leases with the store; trying again", slog.Any("error", err))
+			if err := again.pause(ctx); err != nil {
+				return err
+			}
+			wake(s.reconcileNow)
+			continue
 		case added+forgotten > 0:
 			s.log.Info("lease table corrected", slog.Int("added", added), slog.Int("forgotten", forgotten))
 			wake(s.expireNow)
 		}
+		again = 0
 	}
 }
 
@@ -48,6 +58,8 @@ func (s *Service) takeStock(ctx context.Context) (leases int, err error) {
 	return len(s.mu.table.leases), nil
 }
 
+// compare makes the table agree with the store: it adds what it did not know and forgets what is gone. With takeOver, every
+// lease gets its time again, the doomed ones too. It answers how many leases it added and forgot.
 func (s *Service) compare(ctx context.Context, takeOver bool) (added, forgotten int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 	defer cancel()
@@ -57,11 +69,37 @@ func (s *Service) compare(ctx context.Context, takeOver bool) (added, forgotten 
 	list, err := s.consensus.Leases(ctx, &consensusv1.LeasesRequest{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t := &s.mu.table
 	if err != nil {
-		s.mu.table.abortRound()
+		t.abortRound()
 		return 0, 0, fmt.Errorf("list leases: %w", err)
 	}
-	// Time starts now, after the list was read: late rather than early.
-	added, forgotten = s.mu.table.endRound(list.GetLeases(), s.now(), holdWindow, takeOver)
+	at, _ := s.now()
+	s.mu.compared = at
+	if takeOver {
+		t.reprieve()
+	}
+	for some := range slices.Chunk(list.GetLeases(), sliceLeasesMax) {
+		if !t.inRound() { // the service has stepped down
+			return 0, 0, errSteppedDown
+		}
+		// Time starts now, after the list was read: late rather than early.
+		at, _ := s.now()
+		added += t.compareSlice(some, s.mu.time.atMost(at), holdWindow, takeOver)
+		s.yieldLocked()
+	}
+	for before := math.MaxInt; before > 0 && t.inRound(); {
+		var n int
+		before, n = t.forgetSlice(before)
+		forgotten += n
+		s.yieldLocked()
+	}
+	t.endRound()
 	return added, forgotten, nil
+}
+
+// yieldLocked lets others have the lock in between.
+func (s *Service) yieldLocked() {
+	s.mu.Unlock()
+	s.mu.Lock()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -50,28 +51,62 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err
 		return 0, err
 	}
 	epoch, _, _ := s.Standing()
-	result, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
+	result, err := s.proposeOnce(ctx, epoch, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
 		LeaseGrant: &consensusv1.LeaseGrantOp{Id: id, Ttl: ttl, Epoch: epoch},
 	}})
-	if errors.Is(err, problem.ErrStaleEpoch) {
-		s.fenced(epoch)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.table.release(id)
+	t := &s.mu.table
+	replaced := s.mu.role == passive || s.mu.role == stopped
 	switch {
-	case err != nil:
-		if !withoutEffect(err) {
-			wake(s.reconcileNow)
-		}
+	case err != nil && replaced:
+	case errors.Is(err, problem.ErrLeaseExists) && t.leases[id] == nil:
+		t.inquire(id)
+		wake(s.reconcileNow)
 		return 0, err
-	case s.mu.role == passive:
-		return 0, fmt.Errorf("granted by a holder that was replaced: %w", problem.ErrLeaderChanged)
+	case err != nil && !withoutEffect(err):
+		s.loseLocked(epoch, id)
+		return 0, err
+	case err == nil && replaced:
+		err = fmt.Errorf("granted by a holder that was replaced: %w", problem.ErrLeaderChanged)
+	case err == nil:
+		at, _ := s.now()
+		t.add(id, ttl, s.mu.time.atMost(at).plus(seconds(ttl)), s.mu.time.now(at))
+		wake(s.expireNow)
 	}
-	now := s.now()
-	s.mu.table.add(id, ttl, now.plus(seconds(ttl)), now)
-	wake(s.expireNow)
-	return result.GetRevision(), nil
+	t.release(id)
+	return result.GetRevision(), err
+}
+
+// loseLocked leaves a claimed id, for which something was proposed under an epoch and lost, to the comparison that follows
+// the next epoch: which may have begun already.
+func (s *Service) loseLocked(epoch uint64, id int64) {
+	if s.mu.epoch != epoch {
+		s.mu.table.inquire(id)
+		wake(s.reconcileNow)
+		return
+	}
+	s.mu.table.lose(id)
+	wake(s.settleNow)
+}
+
+// proposeOnce proposes what a client asked for, under an epoch. It goes on when the client has left, as long as the epoch is
+// held: an outcome that nobody learns costs all leases an epoch.
+func (s *Service) proposeOnce(ctx context.Context, epoch uint64, c *consensusv1.Command) (*consensusv1.Result, error) {
+	s.mu.Lock()
+	during := s.mu.during
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(during, func() { cancel(context.Cause(during)) })()
+	result, err := s.propose(ctx, c)
+	switch {
+	case errors.Is(err, problem.ErrStaleEpoch):
+		s.fenced(epoch)
+	case err != nil && during.Err() != nil && ctx.Err() != nil:
+		err = fmt.Errorf("%w: the lease epoch ended before the outcome was known: %w", problem.ErrLeaderChanged, err)
+	}
+	return result, err
 }
 
 // Revoke ends a lease and deletes its keys. It fails with problem.ErrLeaseNotFound when there is none. When the
@@ -80,6 +115,9 @@ func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 	var resp *leasev1.RevokeResponse
 	err := s.within(ctx, func(ctx context.Context) error {
 		revision, err := s.revoke(ctx, req.GetId())
+		for errors.Is(err, problem.ErrStaleEpoch) { // under the next epoch, if it is this service's
+			revision, err = s.revoke(ctx, req.GetId())
+		}
 		resp = &leasev1.RevokeResponse{Revision: revision}
 		return err
 	})
@@ -94,22 +132,29 @@ func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err err
 	if err := s.claimOne(ctx, id); err != nil {
 		return 0, err
 	}
-	result, err := s.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
-		LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{id}},
+	epoch, _, _ := s.Standing()
+	result, err := s.proposeOnce(ctx, epoch, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
+		LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{id}, Fence: epoch},
 	}})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := &s.mu.table
-	switch {
+	switch e := t.leases[id]; {
 	case err == nil, errors.Is(err, problem.ErrLeaseNotFound):
 		t.remove(id)
-	case !withoutEffect(err) && t.leases[id] != nil:
-		t.doom(t.leases[id])
-		t.again = append(t.again, id) // and the claim goes with it
+	case withoutEffect(err), s.mu.role == passive, s.mu.role == stopped:
+	case e == nil:
+		s.loseLocked(epoch, id)
+		return 0, err
+	case s.mu.epoch != epoch: // the claim goes with it, here and below
+		t.doom(e)
+		t.again = append(t.again, id)
 		wake(s.expireNow)
 		return 0, err
-	case !withoutEffect(err):
-		wake(s.reconcileNow)
+	default:
+		t.loseRevoke(e)
+		wake(s.settleNow)
+		return 0, err
 	}
 	t.release(id)
 	return result.GetRevision(), err
@@ -118,7 +163,7 @@ func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err err
 // claimOne waits until this service holds the epoch and nothing is under way for the id, and claims it.
 func (s *Service) claimOne(ctx context.Context, id int64) error {
 	for {
-		if err := s.assure(ctx, s.now().plus(-holdWindow)); err != nil {
+		if err := s.assure(ctx, s.recent()); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -143,13 +188,13 @@ func (s *Service) claimOne(ctx context.Context, id int64) error {
 func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
 	resp := &leasev1.TimeToLiveResponse{Ttl: -1}
 	err := s.within(ctx, func(ctx context.Context) error {
-		if err := s.assure(ctx, s.now()); err != nil {
+		if err := s.assureSettled(ctx, req.GetId()); err != nil {
 			return err
 		}
 		s.mu.Lock()
 		e := s.mu.table.leases[req.GetId()]
 		if e != nil {
-			resp.Ttl = max(0, int64(e.deadline.until(s.now())/time.Second))
+			resp.Ttl = max(0, int64(e.deadline.until(s.countedLocked())/time.Second))
 			resp.GrantedTtl = e.ttl
 		}
 		s.mu.Unlock()
@@ -172,33 +217,58 @@ func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest
 
 // List names all leases, those that expire first first. It is linearizable.
 func (s *Service) List(ctx context.Context, _ *leasev1.ListRequest) (*leasev1.ListResponse, error) {
-	type left struct {
-		id       int64
-		deadline instant
-	}
-	var all []left
+	deadlines := map[int64]instant{}
 	err := s.within(ctx, func(ctx context.Context) error {
-		if err := s.assure(ctx, s.now()); err != nil {
+		if err := s.assureSettled(ctx, 0); err != nil {
 			return err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for id, e := range s.mu.table.leases {
-			all = append(all, left{id, e.deadline})
+		for before := math.MaxInt; before > 0; {
+			before = s.listSlice(before, deadlines)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list leases: %w", err)
 	}
-	slices.SortFunc(all, func(a, b left) int {
-		return cmp.Or(cmp.Compare(a.deadline, b.deadline), cmp.Compare(a.id, b.id))
+	resp := &leasev1.ListResponse{Ids: slices.Collect(maps.Keys(deadlines))}
+	slices.SortFunc(resp.Ids, func(a, b int64) int {
+		return cmp.Or(cmp.Compare(deadlines[a], deadlines[b]), cmp.Compare(a, b))
 	})
-	resp := &leasev1.ListResponse{Ids: make([]int64, len(all))}
-	for i, l := range all {
-		resp.Ids[i] = l.id
-	}
 	return resp, nil
+}
+
+// listSlice notes some of the leases before a place in the table's order, and answers where to go on. Leases that come and go
+// meanwhile are listed or not, as if they had come or gone a little earlier or later.
+func (s *Service) listSlice(before int, deadlines map[int64]instant) (next int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	order := s.mu.table.order
+	before = min(before, len(order))
+	next = max(0, before-sliceLeasesMax)
+	for _, e := range order[next:before] {
+		deadlines[e.id] = e.deadline
+	}
+	return next
+}
+
+// assureSettled waits until this service certainly held the newest epoch at or after the call, and knows whether there is
+// such a lease, or with id 0 which leases there are.
+func (s *Service) assureSettled(ctx context.Context, id int64) error {
+	called, _ := s.now()
+	for {
+		if err := s.assure(ctx, called); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		unsettled := s.mu.table.unsettledClaim(id)
+		s.mu.Unlock()
+		if unsettled == nil {
+			return nil
+		}
+		if err := await(ctx, unsettled.done); err != nil {
+			return err
+		}
+	}
 }
 
 // within runs a request that gives up with problem.ErrTimeout after Config.RequestTimeout.

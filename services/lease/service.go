@@ -28,6 +28,9 @@ const (
 // errFenced ends a hold because another holder has acquired a newer epoch.
 var errFenced = errors.New("another holder has acquired a newer lease epoch")
 
+// errWentBack ends a hold because the store has forgotten its epoch: it is another store, or one that was restored.
+var errWentBack = errors.New("the store went back to a state before this lease service acquired its epoch")
+
 // errSteppedDown ends a hold, or the acquisition of one, because StepDown was called.
 var errSteppedDown = errors.New("this lease service was told to step down")
 
@@ -42,11 +45,10 @@ type Service struct {
 	consensus Consensus
 	log       *slog.Logger
 	metrics   *metrics
-	// origin is when instants start.
-	origin time.Time
+	clock     clock
 
-	// expireNow, reconcileNow and takeOver wake their loops. Each holds at most one wake-up.
-	expireNow, reconcileNow, takeOver chan struct{}
+	// expireNow, reconcileNow, settleNow and takeOver wake their loops. Each holds at most one wake-up.
+	expireNow, reconcileNow, settleNow, takeOver chan struct{}
 
 	mu struct {
 		sync.Mutex
@@ -58,10 +60,13 @@ type Service struct {
 		epoch uint64
 		// held is the epoch whose leases the table holds, 0 when the table is worthless.
 		held uint64
-		// end ends the hold of epoch, or its acquisition.
-		end context.CancelCauseFunc
-		// confirmed is the latest moment at which epoch was certainly the newest.
-		confirmed instant
+		// end ends the hold of epoch, or its acquisition. During that hold lasts.
+		end    context.CancelCauseFunc
+		during context.Context
+		// time is what leases are counted down by.
+		time countdown
+		// compared is when the leases were last compared with the store.
+		compared uptime
 		// confirming is closed when the confirmation under way ends; nil when there is none.
 		confirming chan struct{}
 	}
@@ -76,9 +81,10 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, consensus: cfg.Consensus, log: cfg.Logger,
-		origin:       time.Now(),
+		clock:        clockSince(time.Now()),
 		expireNow:    make(chan struct{}, 1),
 		reconcileNow: make(chan struct{}, 1),
+		settleNow:    make(chan struct{}, 1),
 		takeOver:     make(chan struct{}, 1),
 	}
 	s.mu.table = newTable(cfg.MinTTL, cfg.CheckpointInterval)
@@ -111,6 +117,9 @@ func (s *Service) Run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, errSteppedDown):
 			s.log.Info("the leases are counted down elsewhere; standing by", slog.Uint64("epoch", epoch))
+		case errors.Is(err, errWentBack):
+			s.log.Error("the leases that are counted down here are no longer the store's; standing by", slog.Uint64("epoch", epoch), slog.Any("error", err))
+			s.turn(passive)
 		case errors.Is(err, errFenced):
 			s.log.Warn("another lease holder took over; standing by", slog.Uint64("epoch", epoch))
 			s.turn(passive)
@@ -124,7 +133,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // serve acquires an epoch and works under it, until ctx ends, another holder takes over (errFenced), StepDown is called
-// (errSteppedDown), or the outcome of something is unknown. It returns the last epoch that it held.
+// (errSteppedDown), the store has forgotten the epoch (errWentBack), or the outcome of something is unknown. It returns the last epoch that it held.
 func (s *Service) serve(ctx context.Context) (epoch uint64, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -140,9 +149,9 @@ func (s *Service) serve(ctx context.Context) (epoch uint64, err error) {
 	if err == nil {
 		err = s.hold(ctx, epoch)
 	}
-	for _, cause := range []error{errSteppedDown, errFenced} {
+	for _, cause := range []error{errSteppedDown, errFenced, errWentBack} {
 		if errors.Is(context.Cause(ctx), cause) {
-			err = cause
+			err = context.Cause(ctx)
 		}
 	}
 	return max(epoch, held), err
@@ -219,8 +228,23 @@ func (s *Service) turnLocked(to role) {
 	s.mu.turned = make(chan struct{})
 }
 
-// now is the moment on the service's clock.
-func (s *Service) now() instant { return instant(time.Since(s.origin)) }
+// now is the moment, and how far the wall clock is ahead of the monotonic one.
+func (s *Service) now() (at uptime, lead time.Duration) {
+	monotonic, wall := s.clock()
+	return uptime(monotonic), wall - monotonic
+}
+
+// countedLocked is how much time has counted for leases until now.
+func (s *Service) countedLocked() instant {
+	at, _ := s.now()
+	return s.mu.time.now(at)
+}
+
+// recentLocked tells whether the epoch was confirmed within the window in which that is as good as holding it.
+func (s *Service) recentLocked() bool {
+	at, lead := s.now()
+	return s.mu.time.sure(at.plus(-holdWindow), lead)
+}
 
 // wake leaves a wake-up in a channel that holds one.
 func wake(c chan struct{}) {

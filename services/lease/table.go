@@ -23,8 +23,10 @@ type entry struct {
 	// doomed says that a revoke has been or is about to be proposed. It never turns back within an epoch's hold: the
 	// lease stays in the table, claimed, until the outcome is known.
 	doomed bool
-	// round is the last comparison (see table.beginRound) that had begun when the lease was added.
+	// round is the last comparison (see table.beginRound) that had begun when the lease was added, or that listed it.
 	round uint64
+	// at is the lease's place in table.order.
+	at int
 
 	expiry, checkpoint slot
 }
@@ -47,15 +49,18 @@ type table struct {
 	minTTL             int64
 	checkpointInterval time.Duration
 
-	leases      map[int64]*entry
+	leases map[int64]*entry
+	// order holds the leases too, for those who look at all of them in slices, from the end to the beginning: what is added
+	// meanwhile goes to the end, and what is removed is replaced by the last, at which they have looked.
+	order       []*entry
 	claims      map[int64]*claim
 	expiries    schedule
 	checkpoints schedule
+	// doomed are the leases that are doomed.
+	doomed map[int64]*entry
 	// again are doomed leases whose revoke had no known outcome and must be proposed again. They keep their claims.
 	again []int64
-	// doomedCount is how many leases are doomed.
-	doomedCount int
-
+	unsettled
 	// rounds counts the comparisons begun. While one is under way, removed gathers the ids removed since it began.
 	rounds  uint64
 	removed map[int64]struct{}
@@ -64,7 +69,8 @@ type table struct {
 func newTable(minTTL int64, checkpointInterval time.Duration) table {
 	return table{
 		minTTL: minTTL, checkpointInterval: checkpointInterval,
-		leases: map[int64]*entry{}, claims: map[int64]*claim{},
+		leases: map[int64]*entry{}, claims: map[int64]*claim{}, doomed: map[int64]*entry{},
+		unsettled: unsettled{lost: map[int64]struct{}{}, open: map[int64]struct{}{}},
 	}
 }
 
@@ -72,7 +78,8 @@ func newTable(minTTL int64, checkpointInterval time.Duration) table {
 func (t *table) add(id, ttl int64, deadline instant, now instant) *entry {
 	e := t.leases[id]
 	if e == nil {
-		e = &entry{id: id}
+		e = &entry{id: id, at: len(t.order)}
+		t.order = append(t.order, e)
 		e.expiry, e.checkpoint = slot{lease: e, pos: -1}, slot{lease: e, pos: -1}
 		t.leases[id] = e
 	}
@@ -94,9 +101,11 @@ func (t *table) remove(id int64) {
 	if e == nil {
 		return
 	}
-	if e.doomed {
-		t.doomedCount--
-	}
+	delete(t.doomed, id)
+	last := t.order[len(t.order)-1]
+	t.order[e.at], last.at = last, e.at
+	t.order[len(t.order)-1] = nil
+	t.order = t.order[:len(t.order)-1]
 	t.expiries.remove(&e.expiry)
 	t.checkpoints.remove(&e.checkpoint)
 	delete(t.leases, id)
@@ -154,16 +163,17 @@ func (t *table) release(ids ...int64) {
 	}
 }
 
-// takeExpired dooms and returns up to limit leases whose time is up, those whose revoke must be repeated first.
-func (t *table) takeExpired(now instant, limit int) []int64 {
+// takeExpired dooms and returns up to limit leases whose time is up, those whose revoke must be repeated first. It looks
+// at no more than sliceLeasesMax leases, and tells whether there is more to look at.
+func (t *table) takeExpired(now instant, limit int) (ids []int64, more bool) {
 	n := min(limit, len(t.again))
-	ids := slices.Clone(t.again[:n])
+	ids = slices.Clone(t.again[:n])
 	t.again = slices.Delete(t.again, 0, n)
 	var c *claim
-	for len(ids) < limit {
+	for range sliceLeasesMax {
 		sl := t.expiries.due(now)
-		if sl == nil {
-			break
+		if sl == nil || len(ids) == limit {
+			return ids, false
 		}
 		e := sl.lease
 		switch {
@@ -181,7 +191,7 @@ func (t *table) takeExpired(now instant, limit int) []int64 {
 			ids = append(ids, e.id)
 		}
 	}
-	return ids
+	return ids, true
 }
 
 // doom marks a claimed lease as one that must be revoked, whatever it takes.
@@ -190,7 +200,7 @@ func (t *table) doom(e *entry) {
 		return
 	}
 	e.doomed = true
-	t.doomedCount++
+	t.doomed[e.id] = e
 	t.expiries.remove(&e.expiry)
 	t.checkpoints.remove(&e.checkpoint)
 }
@@ -205,24 +215,22 @@ func (t *table) revoked(ids []int64) {
 
 // reprieve gives doomed leases back to the living.
 func (t *table) reprieve() {
-	t.again = nil
-	t.doomedCount = 0
-	for id, e := range t.leases {
-		if e.doomed {
-			e.doomed = false
-			t.expiries.set(&e.expiry, e.deadline)
-			t.release(id)
-		}
+	t.again, t.revokes = nil, nil
+	for id, e := range t.doomed {
+		e.doomed = false
+		t.expiries.set(&e.expiry, e.deadline)
+		t.release(id)
 	}
+	clear(t.doomed)
 }
 
-// takeCheckpoints claims up to limit long leases whose remaining time is due to be recorded and returns it.
-func (t *table) takeCheckpoints(c *claim, now instant, limit int) []*consensusv1.LeaseCheckpointOp_Remaining {
-	var due []*consensusv1.LeaseCheckpointOp_Remaining
-	for len(due) < limit {
+// takeCheckpoints claims up to limit long leases whose remaining time is due to be recorded and returns it. It looks at no
+// more than sliceLeasesMax leases, and tells whether there is more to look at.
+func (t *table) takeCheckpoints(c *claim, now instant, limit int) (due []*consensusv1.LeaseCheckpointOp_Remaining, more bool) {
+	for range sliceLeasesMax {
 		sl := t.checkpoints.due(now)
-		if sl == nil {
-			break
+		if sl == nil || len(due) == limit {
+			return due, sl != nil
 		}
 		e := sl.lease
 		left := e.deadline.until(now)
@@ -242,7 +250,7 @@ func (t *table) takeCheckpoints(c *claim, now instant, limit int) []*consensusv1
 			due = append(due, &consensusv1.LeaseCheckpointOp_Remaining{Id: e.id, Ttl: wholeSeconds(left)})
 		}
 	}
-	return due
+	return due, true
 }
 
 // wholeSeconds rounds up: a lease must never get less than it has.
@@ -254,54 +262,12 @@ func wholeSeconds(d time.Duration) int64 {
 	return s
 }
 
-// beginRound starts a comparison with what exists. The list that endRound gets must be read after it.
-func (t *table) beginRound() {
-	t.rounds++
-	t.removed = map[int64]struct{}{}
-}
-
-// abortRound ends a comparison for which no list could be had.
-func (t *table) abortRound() { t.removed = nil }
-
-// endRound makes the table agree with a list of all leases: adds what it did not know, with all of its time from now
-// on and extra on top, and forgets what is gone. With all set, every lease gets its time again, the doomed ones too:
-// another holder may have kept them alive. It answers how many leases it added and forgot.
-func (t *table) endRound(list []*consensusv1.Lease, now instant, extra time.Duration, all bool) (added, forgotten int) {
-	if all {
-		t.reprieve()
-	}
-	listed := make(map[int64]struct{}, len(list))
-	for _, l := range list {
-		listed[l.Id] = struct{}{}
-		_, gone := t.removed[l.Id]
-		_, known := t.leases[l.Id]
-		if gone || known && !all {
-			continue
-		}
-		left := max(l.GrantedTtl, t.minTTL)
-		if l.RemainingTtl > 0 {
-			left = l.RemainingTtl
-		}
-		e := t.add(l.Id, l.GrantedTtl, now.plus(seconds(left)).plus(extra), now)
-		e.checkpointed = l.RemainingTtl > 0
-		if !known {
-			added++
-		}
-	}
-	for id, e := range t.leases {
-		// What is doomed is left to the revoke that is under way: it will find nothing to do.
-		if _, exists := listed[id]; !exists && e.round < t.rounds && !e.doomed {
-			t.remove(id)
-			forgotten++
-		}
-	}
-	t.removed = nil
-	return added, forgotten
-}
-
-// clear forgets everything and wakes those who wait for doomed leases.
+// clear forgets everything and wakes those who wait for doomed leases, or for what is not settled.
 func (t *table) clear() {
 	t.reprieve()
+	t.settle(t.lost)
+	t.settle(t.open)
+	t.settle(t.settling)
 	claims, rounds := t.claims, t.rounds
 	*t = newTable(t.minTTL, t.checkpointInterval)
 	t.claims, t.rounds = claims, rounds

@@ -161,7 +161,7 @@ func (g *generator) command() *consensusv1.Command {
 	case n < 90:
 		return &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantOp{Id: g.lease(), Ttl: int64(1 + g.IntN(100)), Epoch: uint64(g.IntN(2)) * g.epoch()}}}
 	case n < 94:
-		op := &consensusv1.LeaseRevokeOp{Epoch: g.epoch()}
+		op := &consensusv1.LeaseRevokeOp{Epoch: g.epoch(), Fence: uint64(g.IntN(2)) * g.epoch()}
 		for i := range 5 {
 			if g.one(3) {
 				op.Ids = append(op.Ids, g.lease(), int64(i+1))

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -116,7 +117,7 @@ func (b *Batch) checkEpoch(epoch uint64) error {
 
 // applyLeaseRevoke ends leases and deletes the keys of all of them, in order, in one revision.
 func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Result, error) {
-	if err := b.checkEpoch(op.GetEpoch()); err != nil {
+	if err := cmp.Or(b.checkEpoch(op.GetEpoch()), b.checkEpoch(op.GetFence())); err != nil {
 		return nil, err
 	}
 	ids, err := b.revocable(op)

@@ -219,7 +219,7 @@ func (m *model) deleteRange(op *consensusv1.DeleteRangeOp) *consensusv1.DeleteRa
 }
 
 func (m *model) revoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Result, error) {
-	if op.GetEpoch() != 0 && op.GetEpoch() != m.epoch {
+	if op.GetEpoch() != 0 && op.GetEpoch() != m.epoch || op.GetFence() != 0 && op.GetFence() != m.epoch {
 		return nil, problem.ErrStaleEpoch
 	}
 	revoked := map[int64]bool{}

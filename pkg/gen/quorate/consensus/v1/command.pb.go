@@ -1836,8 +1836,11 @@ type LeaseRevokeOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ids   []int64                `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
 	// The epoch under which the lease service found them expired; refused as stale unless it is the newest.
-	// 0 when a client asked: such a revoke is refused only if a lease does not exist.
-	Epoch         uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// 0 when a client asked: such a revoke is refused if a lease does not exist.
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The epoch under which a client asked; refused as stale unless it is the newest, 0 for whichever that is. So a revoke
+	// that was given up for lost cannot end a lease that was granted later under the same id.
+	Fence         uint64 `protobuf:"varint,3,opt,name=fence,proto3" json:"fence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1882,6 +1885,13 @@ func (x *LeaseRevokeOp) GetIds() []int64 {
 func (x *LeaseRevokeOp) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *LeaseRevokeOp) GetFence() uint64 {
+	if x != nil {
+		return x.Fence
 	}
 	return 0
 }
@@ -2558,10 +2568,11 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x03B\a\xbaH\x04\"\x028\x00R\x02id\x12\x19\n" +
 	"\x03ttl\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\x03ttl\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x12\n" +
-	"\x10LeaseGrantResult\"A\n" +
+	"\x10LeaseGrantResult\"W\n" +
 	"\rLeaseRevokeOp\x12\x1a\n" +
 	"\x03ids\x18\x01 \x03(\x03B\b\xbaH\x05\x92\x01\x02\b\x01R\x03ids\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"-\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05fence\x18\x03 \x01(\x04R\x05fence\"-\n" +
 	"\x11LeaseRevokeResult\x12\x18\n" +
 	"\arevoked\x18\x01 \x03(\x03R\arevoked\"1\n" +
 	"\x0eLeaseAcquireOp\x12\x1f\n" +
