@@ -105,9 +105,9 @@ func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], metho
 		return errNobody
 	}
 	if !how.Again {
-		return member.conn.Call(ctx, method, request, response)
+		return member.conn.Call(ctx, mux.Change, method, request, response)
 	}
-	pending, err := member.conn.Start(ctx, method, request)
+	pending, err := member.conn.Start(ctx, mux.Look, method, request)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func benchmarkCalls(b *testing.B, callers int) {
 		Put: &consensusv1.PutOp{Key: []byte("registry/pods/default/nginx"), Value: make([]byte, 256)},
 	}}}
 	call := func() {
-		if err := conn.Call(b.Context(), "Propose", request, &consensusv1.ProposeResponse{}); err != nil {
+		if err := conn.Call(b.Context(), Change, "Propose", request, &consensusv1.ProposeResponse{}); err != nil {
 			b.Error(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,10 +16,24 @@ import (
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 )
 
+// Kind says in which window a call needs a place: each has its own, so that none fills another's.
+type Kind int
+
 const (
-	// callsMax is how many calls may be without an answer on one stream. It is above what a member lets wait to be proposed,
-	// so that the member's own refusal, which clients know, comes first.
-	callsMax = 20_000
+	// Change is for calls that change something.
+	Change Kind = iota
+	// Look is for calls that do not, or that may be made again: reads, and keep-alives.
+	Look
+	kinds
+)
+
+const (
+	// changesMax is how many changes may be without an answer on one stream. It is above what a member lets wait to be
+	// proposed, so that the member's own refusal, which clients know, comes first. looksMax is how many other calls may be:
+	// they are answered soon, or not worth waiting for.
+	changesMax = 20_000
+	looksMax   = 10_000
+	callsMax   = changesMax + looksMax
 	// batchBytesMax ends a message: what is larger travels alone. It keeps a message from holding up those behind it.
 	batchBytesMax = 1 << 20
 	// answerGrace is how much longer than its deadline a call waits for its answer. The service has the same deadline, and
@@ -45,23 +60,26 @@ type Stream interface {
 
 // Conn makes calls on a stream.
 type Conn struct {
-	stream Stream
-	window chan struct{}
-	wake   chan struct{} // holds one
+	stream  Stream
+	windows [kinds]chan struct{}
+	wake    chan struct{} // holds one
 
 	mu struct {
 		sync.Mutex
 		lastID  uint64
 		waiting map[uint64]*waiter
 		queue   []*batchv1.Call
+		// dropped is how many calls in the queue were given up.
+		dropped int
 		broken  error // set once the stream is
 	}
 }
 
 // waiter is a call without an answer.
 type waiter struct {
-	sent bool
-	done chan outcome // capacity 1
+	call *batchv1.Call // nil once it is sent
+	part []byte        // what has come of the answer
+	done chan outcome  // capacity 1
 }
 
 type outcome struct {
@@ -71,7 +89,8 @@ type outcome struct {
 
 // NewConn makes a Conn that owns a stream. Calls wait until Run.
 func NewConn(stream Stream) *Conn {
-	c := &Conn{stream: stream, window: make(chan struct{}, callsMax), wake: make(chan struct{}, 1)}
+	c := &Conn{stream: stream, wake: make(chan struct{}, 1)}
+	c.windows = [kinds]chan struct{}{Change: make(chan struct{}, changesMax), Look: make(chan struct{}, looksMax)}
 	c.mu.waiting = map[uint64]*waiter{}
 	return c
 }
@@ -94,8 +113,8 @@ func (c *Conn) Run(ctx context.Context) error {
 // Call makes a call and puts the answer into response. It fails with what the service returned (see package edge), with
 // ErrUnsent or ErrLost, and with the cause of ctx's end; the service learns of that end too. A ctx that ends because of its
 // deadline leaves the service a moment to say more than that.
-func (c *Conn) Call(ctx context.Context, method string, request, response proto.Message) error {
-	pending, err := c.Start(ctx, method, request)
+func (c *Conn) Call(ctx context.Context, kind Kind, method string, request, response proto.Message) error {
+	pending, err := c.Start(ctx, kind, method, request)
 	if err != nil {
 		return err
 	}
@@ -105,29 +124,31 @@ func (c *Conn) Call(ctx context.Context, method string, request, response proto.
 // Pending is a call that was started. It belongs to one goroutine, which waits for it or abandons it.
 type Pending struct {
 	conn   *Conn
+	kind   Kind
 	method string
 	id     uint64
 	waiter *waiter
 }
 
 // Start queues a call, once there is a place in the window.
-func (c *Conn) Start(ctx context.Context, method string, request proto.Message) (*Pending, error) {
+func (c *Conn) Start(ctx context.Context, kind Kind, method string, request proto.Message) (*Pending, error) {
 	encoded, err := proto.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("%s: encode the request: %w", method, err)
 	}
 	select {
-	case c.window <- struct{}{}:
+	case c.windows[kind] <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%s: wait to be sent: %w", method, context.Cause(ctx))
 	}
 	w := &waiter{done: make(chan outcome, 1)}
-	id, err := c.enqueue(&batchv1.Call{Method: method, Timeout: timeLeft(ctx), Request: encoded}, w)
+	w.call = &batchv1.Call{Method: method, Timeout: timeLeft(ctx), Request: encoded, Parts: true}
+	id, err := c.enqueue(w)
 	if err != nil {
-		<-c.window
+		<-c.windows[kind]
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
-	return &Pending{conn: c, method: method, id: id, waiter: w}, nil
+	return &Pending{conn: c, kind: kind, method: method, id: id, waiter: w}, nil
 }
 
 // Wait returns what Call does, or ErrInterrupted when interrupt is closed first: then, and only then, the call goes on,
@@ -135,7 +156,7 @@ func (c *Conn) Start(ctx context.Context, method string, request proto.Message) 
 func (p *Pending) Wait(ctx context.Context, interrupt <-chan struct{}, response proto.Message) error {
 	select {
 	case o := <-p.waiter.done:
-		<-p.conn.window
+		<-p.conn.windows[p.kind]
 		return p.finish(o, response)
 	case <-interrupt:
 		return ErrInterrupted
@@ -146,7 +167,7 @@ func (p *Pending) Wait(ctx context.Context, interrupt <-chan struct{}, response 
 		defer grace.Stop()
 		select {
 		case o := <-p.waiter.done:
-			<-p.conn.window
+			<-p.conn.windows[p.kind]
 			if err := p.finish(o, response); !errors.Is(err, context.DeadlineExceeded) {
 				return err
 			}
@@ -178,7 +199,7 @@ func (p *Pending) finish(o outcome, response proto.Message) error {
 // Abandon gives the call up: one that was not sent will not be, and the service is told that nobody waits.
 func (p *Pending) Abandon() {
 	p.conn.abandon(p.id)
-	<-p.conn.window
+	<-p.conn.windows[p.kind]
 }
 
 // timeLeft is what a call's deadline leaves, 0 for no deadline.
@@ -190,33 +211,54 @@ func timeLeft(ctx context.Context) int64 {
 	return max(int64(time.Until(deadline)), 1)
 }
 
-func (c *Conn) enqueue(call *batchv1.Call, w *waiter) (id uint64, err error) {
+func (c *Conn) enqueue(w *waiter) (id uint64, err error) {
 	c.mu.Lock()
 	if err := c.mu.broken; err != nil {
 		c.mu.Unlock()
 		return 0, fmt.Errorf("%w: %w", ErrUnsent, err)
 	}
 	c.mu.lastID++
-	call.Id = c.mu.lastID
-	c.mu.waiting[call.Id] = w
-	c.mu.queue = append(c.mu.queue, call)
+	id = c.mu.lastID
+	w.call.Id = id
+	c.mu.waiting[id] = w
+	c.mu.queue = append(c.mu.queue, w.call)
 	c.mu.Unlock()
 	wake(c.wake)
-	return call.Id, nil
+	return id, nil
 }
 
 func (c *Conn) abandon(id uint64) {
 	c.mu.Lock()
 	w := c.mu.waiting[id]
 	delete(c.mu.waiting, id)
-	tell := w != nil && w.sent && c.mu.broken == nil
-	if tell {
+	tell := w != nil && w.call == nil && c.mu.broken == nil
+	switch {
+	case tell:
 		c.mu.queue = append(c.mu.queue, &batchv1.Call{Id: id})
+	case w != nil && w.call != nil:
+		c.dropLocked(w.call)
 	}
 	c.mu.Unlock()
 	if tell {
 		wake(c.wake)
 	}
+}
+
+// dropLocked frees a call that will not be sent. Its place in the queue goes with those of others: looking for each would
+// cost as much as there are.
+func (c *Conn) dropLocked(call *batchv1.Call) {
+	call.Request = nil
+	c.mu.dropped++
+	if 2*c.mu.dropped < len(c.mu.queue) {
+		return
+	}
+	c.mu.queue = slices.DeleteFunc(c.mu.queue, c.givenUpLocked)
+	c.mu.dropped = 0
+}
+
+// givenUpLocked tells whether nobody waits any more for a call that is in the queue. What tells of a call's end is none.
+func (c *Conn) givenUpLocked(call *batchv1.Call) bool {
+	return call.GetMethod() != "" && c.mu.waiting[call.GetId()] == nil
 }
 
 // send owns the sending side.
@@ -252,12 +294,12 @@ func (c *Conn) take() []*batchv1.Call {
 			break
 		}
 		taken++
-		if call.GetMethod() != "" {
-			w := c.mu.waiting[call.GetId()]
-			if w == nil {
-				continue // given up before it was sent
-			}
-			w.sent = true
+		if c.givenUpLocked(call) {
+			c.mu.dropped--
+			continue
+		}
+		if w := c.mu.waiting[call.GetId()]; w != nil {
+			w.call = nil
 		}
 		batch = append(batch, call)
 	}
@@ -278,12 +320,25 @@ func (c *Conn) receive() error {
 		}
 		c.mu.Lock()
 		for _, answer := range answers {
-			if w := c.mu.waiting[answer.GetId()]; w != nil {
-				delete(c.mu.waiting, answer.GetId())
-				w.done <- outcome{answer: answer}
-			}
+			c.answeredLocked(answer)
 		}
 		c.mu.Unlock()
+	}
+}
+
+// answeredLocked takes an answer, or a part of one, to whoever waits for it.
+func (c *Conn) answeredLocked(answer *batchv1.Answer) {
+	w := c.mu.waiting[answer.GetId()]
+	switch {
+	case w == nil:
+	case answer.GetMore():
+		w.part = append(w.part, answer.GetResponse()...)
+	default:
+		if w.part != nil {
+			answer.Response = append(w.part, answer.GetResponse()...)
+		}
+		delete(c.mu.waiting, answer.GetId())
+		w.done <- outcome{answer: answer}
 	}
 }
 
@@ -296,12 +351,12 @@ func (c *Conn) fail(why error) {
 	for id, w := range c.mu.waiting {
 		delete(c.mu.waiting, id)
 		err := ErrUnsent
-		if w.sent {
+		if w.call == nil {
 			err = ErrLost
 		}
 		w.done <- outcome{err: fmt.Errorf("%w: %w", err, c.mu.broken)}
 	}
-	c.mu.queue = nil
+	c.mu.queue, c.mu.dropped = nil, 0
 }
 
 // wake leaves a wake-up in a channel that holds one.

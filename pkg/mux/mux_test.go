@@ -93,7 +93,7 @@ func connectPipe(t *testing.T, p *pipe, methods Methods) *Conn {
 	var running sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	running.Go(func() { _ = conn.Run(ctx) })
-	running.Go(func() { _ = methods.Serve(ctx, serverEnd{p}, func() bool { p.Close(); return true }) })
+	running.Go(func() { _ = methods.Serve(ctx, serverEnd{p}, func() bool { p.Close(); return true }, nil) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
@@ -103,7 +103,7 @@ func connectPipe(t *testing.T, p *pipe, methods Methods) *Conn {
 
 func ask(ctx context.Context, c *Conn, method string, revision int64) (int64, error) {
 	answer := &consensusv1.HistoryResponse{}
-	err := c.Call(ctx, method, &consensusv1.HistoryRequest{FromRevision: revision}, answer)
+	err := c.Call(ctx, Change, method, &consensusv1.HistoryRequest{FromRevision: revision}, answer)
 	return answer.GetThroughRevision(), err
 }
 
@@ -136,7 +136,7 @@ func TestCallsShareMessages(t *testing.T) {
 	close(p.hold)
 	asking.Wait()
 	require.LessOrEqual(t, p.sent.Load(), int64(2), "messages for %d calls", calls)
-	require.Empty(t, conn.window, "all places are free again")
+	require.Empty(t, conn.windows[Change], "all places are free again")
 }
 
 // Goal: refusals keep their meaning, and what breaks the rules or does not exist is refused. Method: one call of each kind.
@@ -229,7 +229,7 @@ func TestLastWordIsTheServices(t *testing.T) {
 				require.ErrorIs(t, err, c.want)
 				require.NotErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, c.took, time.Since(began))
-				require.Empty(t, conn.window)
+				require.Empty(t, conn.windows[Change])
 			})
 		})
 	}
@@ -270,7 +270,7 @@ func TestAbandonedIsNotSent(t *testing.T) {
 		runtime.Gosched()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	pending, err := conn.Start(ctx, "Echo", &consensusv1.HistoryRequest{FromRevision: 2})
+	pending, err := conn.Start(ctx, Change, "Echo", &consensusv1.HistoryRequest{FromRevision: 2})
 	require.NoError(t, err)
 	interrupt := make(chan struct{})
 	close(interrupt)
@@ -282,7 +282,7 @@ func TestAbandonedIsNotSent(t *testing.T) {
 	_, err = ask(t.Context(), conn, "Echo", 3)
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 3}, []int64{<-served, <-served})
-	require.Empty(t, conn.window)
+	require.Empty(t, conn.windows[Change])
 }
 
 // Goal: large calls travel in messages of their own. Method: queue more bytes than a message may hold.
@@ -290,7 +290,7 @@ func TestLargeCallsTravelAlone(t *testing.T) {
 	conn := NewConn(newPipe())
 	big := &consensusv1.HistoryRequest{FromRevision: 1, Key: make([]byte, batchBytesMax*2/3)}
 	for range 3 {
-		_, err := conn.Start(t.Context(), "Echo", big)
+		_, err := conn.Start(t.Context(), Change, "Echo", big)
 		require.NoError(t, err)
 	}
 	for range 3 {
@@ -302,13 +302,13 @@ func TestLargeCallsTravelAlone(t *testing.T) {
 // Goal: a full window makes callers wait, not fail. Method: fill it, and let one wait until its time is over.
 func TestWindow(t *testing.T) {
 	conn := NewConn(newPipe())
-	for range cap(conn.window) {
-		conn.window <- struct{}{}
+	for range cap(conn.windows[Change]) {
+		conn.windows[Change] <- struct{}{}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	full := errors.New("no more patience")
 	cancel(full)
-	_, err := conn.Start(ctx, "Echo", &consensusv1.HistoryRequest{})
+	_, err := conn.Start(ctx, Change, "Echo", &consensusv1.HistoryRequest{})
 	require.ErrorIs(t, err, full)
 }
 
@@ -318,7 +318,7 @@ func TestRepeatedID(t *testing.T) {
 	began, ended := make(chan struct{}, 1), make(chan error, 1)
 	result := make(chan error, 1)
 	go func() {
-		result <- Methods{"Wait": waitFor(began, ended)}.Serve(t.Context(), serverEnd{p}, func() bool { return false })
+		result <- Methods{"Wait": waitFor(began, ended)}.Serve(t.Context(), serverEnd{p}, func() bool { return false }, nil)
 	}()
 	encoded, err := proto.Marshal(&consensusv1.HistoryRequest{FromRevision: 1})
 	require.NoError(t, err)

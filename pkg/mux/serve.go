@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,11 +15,21 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/edge"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // servedMax bounds the calls of one stream that are under way: twice what a caller waits for, because it does not wait
-// for the ends of those that it gave up.
+// for the ends of those that it gave up. One too many is refused.
 const servedMax = 2 * callsMax
+
+const (
+	// untakenMax and untakenBytesMax bound the answers of one stream that wait to be sent: beyond, no more calls are read
+	// until the caller has taken some. What is under way then still adds its answers.
+	untakenMax      = callsMax
+	untakenBytesMax = 64 << 20
+	// partBytesMax is how much of a large answer is sent at once, with the answers that wait beside it.
+	partBytesMax = 256 << 10
+)
 
 // workersMax bounds the goroutines of one stream that wait for the next call when they have made one, some kilobytes
 // each: as many calls as are usually under way at once. Above it a goroutine makes one call and ends.
@@ -69,21 +80,35 @@ type serving struct {
 	methods Methods
 	stream  ServerStream
 	wake    chan struct{} // holds one
+	taken   chan struct{} // holds one: answers were taken
 	tasks   chan task     // to workers that are free
 	workers int           // how many there are, for receive alone
+	// panicked is told of calls that panicked.
+	panicked func(method string, cause any, stack []byte)
 
 	mu struct {
 		sync.Mutex
-		underWay map[uint64]context.CancelFunc
-		answers  []*batchv1.Answer
+		underWay map[uint64]underWay
+		untaken  untaken
 	}
+}
+
+// underWay is a call that has no answer yet.
+type underWay struct {
+	cancel context.CancelFunc
+	parts  bool // its answer may come in parts
 }
 
 // Serve answers the calls of a stream, none of which waits for another, until the caller leaves (nil), ctx ends or the
 // stream breaks. interrupt makes a pending Receive fail, and tells whether it could. All calls have ended when it returns.
-func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func() bool) error {
-	s := &serving{methods: m, stream: stream, wake: make(chan struct{}, 1), tasks: make(chan task)}
-	s.mu.underWay = map[uint64]context.CancelFunc{}
+//
+// A call that panics fails alone, and panicked, which may be nil, is told.
+func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func() bool, panicked func(method string, cause any, stack []byte)) error {
+	s := &serving{
+		methods: m, stream: stream, panicked: panicked,
+		wake: make(chan struct{}, 1), taken: make(chan struct{}, 1), tasks: make(chan task),
+	}
+	s.mu.underWay = map[uint64]underWay{}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -105,14 +130,18 @@ func (m Methods) Serve(ctx context.Context, stream ServerStream, interrupt func(
 
 // task is a call to make.
 type task struct {
-	ctx context.Context
-	id  uint64
-	act Action
+	ctx    context.Context
+	id     uint64
+	method string
+	act    Action
 }
 
 // receive starts calls until the stream has no more.
 func (s *serving) receive(ctx context.Context, running *sync.WaitGroup) error {
 	for {
+		if err := s.awaitTaken(ctx); err != nil {
+			return err
+		}
 		calls, err := s.stream.Receive()
 		if err != nil {
 			return err
@@ -122,22 +151,43 @@ func (s *serving) receive(ctx context.Context, running *sync.WaitGroup) error {
 				s.end(call.GetId())
 				continue
 			}
-			of, err := s.begin(ctx, call)
+			of, refused, err := s.begin(ctx, call)
 			if err != nil {
 				return err
+			}
+			if refused != nil {
+				s.refuse(call.GetId(), refused)
+				continue
 			}
 			act, err := s.methods.prepare(call)
 			if err != nil {
 				s.answer(call.GetId(), nil, err)
 				continue
 			}
-			s.start(running, task{of, call.GetId(), act})
+			s.start(running, task{of, call.GetId(), call.GetMethod(), act})
 		}
 	}
 }
 
-// begin registers a call and gives it its time.
-func (s *serving) begin(ctx context.Context, call *batchv1.Call) (context.Context, error) {
+// awaitTaken waits until the caller has taken enough of the answers for more calls to be made.
+func (s *serving) awaitTaken(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		full := s.mu.untaken.full()
+		s.mu.Unlock()
+		if !full {
+			return nil
+		}
+		select {
+		case <-s.taken:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// begin registers a call and gives it its time, or tells why it is refused; an error ends the stream.
+func (s *serving) begin(ctx context.Context, call *batchv1.Call) (of context.Context, refused, err error) {
 	var cancel context.CancelFunc
 	if left := call.GetTimeout(); left > 0 {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(left))
@@ -147,24 +197,32 @@ func (s *serving) begin(ctx context.Context, call *batchv1.Call) (context.Contex
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.mu.underWay[call.GetId()] != nil:
+	case s.mu.underWay[call.GetId()].cancel != nil:
 		cancel()
-		return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("call %d is under way already", call.GetId()))
+		return nil, nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("call %d is under way already", call.GetId()))
 	case len(s.mu.underWay) >= servedMax:
 		cancel()
-		return nil, connect.NewError(connect.CodeResourceExhausted, fmt.Errorf("more than %d calls are under way", servedMax))
+		return nil, fmt.Errorf("more than %d calls of one node are under way: %w", servedMax, problem.ErrTooManyRequests), nil
 	}
-	s.mu.underWay[call.GetId()] = cancel
-	return ctx, nil
+	s.mu.underWay[call.GetId()] = underWay{cancel: cancel, parts: call.GetParts()}
+	return ctx, nil, nil
+}
+
+// refuse answers a call that was not begun.
+func (s *serving) refuse(id uint64, why error) {
+	s.mu.Lock()
+	s.mu.untaken.add(failed(id, why), false)
+	s.mu.Unlock()
+	wake(s.wake)
 }
 
 // end gives up a call that nobody waits for.
 func (s *serving) end(id uint64) {
 	s.mu.Lock()
-	cancel := s.mu.underWay[id]
+	call := s.mu.underWay[id]
 	s.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	if call.cancel != nil {
+		call.cancel()
 	}
 }
 
@@ -194,8 +252,23 @@ func (s *serving) start(running *sync.WaitGroup, first task) {
 
 // do makes a call.
 func (s *serving) do(t task) {
-	response, err := t.act(t.ctx)
+	response, err := s.act(t)
 	s.answer(t.id, response, err)
+}
+
+// act makes a call whose panic is an error of its own: that of one request must not end all others.
+func (s *serving) act(t task) (response proto.Message, err error) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		response, err = nil, connect.NewError(connect.CodeInternal, fmt.Errorf("%s panicked: %v", t.method, cause))
+		if s.panicked != nil {
+			s.panicked(t.method, cause, debug.Stack())
+		}
+	}()
+	return t.act(t.ctx)
 }
 
 // prepare returns what makes a call.
@@ -214,16 +287,22 @@ func (s *serving) answer(id uint64, response proto.Message, err error) {
 		answer.Response, err = proto.Marshal(response)
 	}
 	if err != nil {
-		answer.Failure = &batchv1.Failure{}
-		answer.Failure.Reason, answer.Failure.Code, answer.Failure.Message = edge.Describe(err)
+		answer = failed(id, err)
 	}
 	s.mu.Lock()
-	cancel := s.mu.underWay[id]
+	call := s.mu.underWay[id]
 	delete(s.mu.underWay, id)
-	s.mu.answers = append(s.mu.answers, answer)
+	s.mu.untaken.add(answer, call.parts)
 	s.mu.Unlock()
-	cancel()
+	call.cancel()
 	wake(s.wake)
+}
+
+// failed is the answer of a call that failed.
+func failed(id uint64, err error) *batchv1.Answer {
+	failure := &batchv1.Failure{}
+	failure.Reason, failure.Code, failure.Message = edge.Describe(err)
+	return &batchv1.Answer{Id: id, Failure: failure}
 }
 
 // send sends answers until ctx ends or the stream breaks.
@@ -252,34 +331,16 @@ func (s *serving) sendAnswers(ctx context.Context, changed <-chan struct{}) erro
 		runtime.Gosched() // what is about to be done may still come along
 		// The end of the stream ends its calls, whose answers nobody may take any more: sending them could wait for ever.
 		for ctx.Err() == nil {
-			batch := s.take()
+			s.mu.Lock()
+			batch := s.mu.untaken.take()
+			s.mu.Unlock()
 			if len(batch) == 0 {
 				break
 			}
 			if err := s.stream.Send(batch); err != nil {
 				return err
 			}
+			wake(s.taken)
 		}
 	}
-}
-
-// take returns the answers of the next message.
-func (s *serving) take() []*batchv1.Answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size, taken := 0, 0
-	for _, answer := range s.mu.answers {
-		size += len(answer.GetResponse())
-		if taken > 0 && size > batchBytesMax {
-			break
-		}
-		taken++
-	}
-	batch := s.mu.answers[:taken:taken]
-	if taken == len(s.mu.answers) {
-		s.mu.answers = nil
-	} else {
-		s.mu.answers = s.mu.answers[taken:]
-	}
-	return batch
 }

@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"net/http"
 
 	"connectrpc.com/connect"
 
@@ -68,7 +69,12 @@ type Server[Req, Resp any] struct {
 func (s Server[Req, Resp]) Batch(ctx context.Context, stream *connect.BidiStream[Req, Resp]) error {
 	served := &serverStream[Req, Resp]{stream: stream, calls: s.Calls}
 	served.wrap, served.changed = s.Begin()
-	return s.Methods.Serve(ctx, served, func() bool { return edge.Interrupt(ctx) })
+	return s.Methods.Serve(ctx, served, func() bool { return edge.Interrupt(ctx) }, func(method string, cause any, stack []byte) {
+		// Where net/http tells of the panics of what it serves itself.
+		if server, ok := ctx.Value(http.ServerContextKey).(*http.Server); ok && server.ErrorLog != nil {
+			server.ErrorLog.Printf("call %s panicked: %v\n%s", method, cause, stack)
+		}
+	})
 }
 
 type serverStream[Req, Resp any] struct {

@@ -118,8 +118,8 @@ func (s *leaderStream) to(leader uint64) leaserpc.Service {
 type streamed struct{ conn *mux.Conn }
 
 // call makes a call. A stream that breaks is what a leader is that goes.
-func (s streamed) call(ctx context.Context, method string, request, response proto.Message) error {
-	err := s.conn.Call(ctx, method, request, response)
+func (s streamed) call(ctx context.Context, kind mux.Kind, method string, request, response proto.Message) error {
+	err := s.conn.Call(ctx, kind, method, request, response)
 	switch {
 	case errors.Is(err, mux.ErrUnsent):
 		return fmt.Errorf("%w: %w", problem.ErrNoLeader, err)
@@ -131,25 +131,25 @@ func (s streamed) call(ctx context.Context, method string, request, response pro
 
 func (s streamed) Grant(ctx context.Context, r *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
 	response := new(leasev1.GrantResponse)
-	return response, s.call(ctx, "Grant", r, response)
+	return response, s.call(ctx, mux.Change, "Grant", r, response)
 }
 
 func (s streamed) Revoke(ctx context.Context, r *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	response := new(leasev1.RevokeResponse)
-	return response, s.call(ctx, "Revoke", r, response)
+	return response, s.call(ctx, mux.Change, "Revoke", r, response)
 }
 
 func (s streamed) KeepAlive(ctx context.Context, r *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
 	response := new(leasev1.KeepAliveResponse)
-	return response, s.call(ctx, "KeepAlive", r, response)
+	return response, s.call(ctx, mux.Look, "KeepAlive", r, response)
 }
 
 func (s streamed) TimeToLive(ctx context.Context, r *leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
 	response := new(leasev1.TimeToLiveResponse)
-	return response, s.call(ctx, "TimeToLive", r, response)
+	return response, s.call(ctx, mux.Look, "TimeToLive", r, response)
 }
 
 func (s streamed) List(ctx context.Context, r *leasev1.ListRequest) (*leasev1.ListResponse, error) {
 	response := new(leasev1.ListResponse)
-	return response, s.call(ctx, "List", r, response)
+	return response, s.call(ctx, mux.Look, "List", r, response)
 }

@@ -33,7 +33,9 @@ type Call struct {
 	// How long the caller waits, from the moment it sent this; 0 for as long as it takes. Nanoseconds.
 	Timeout int64 `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// The rpc's request message.
-	Request       []byte `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
+	Request []byte `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
+	// The caller puts together an answer that comes in parts.
+	Parts         bool `protobuf:"varint,5,opt,name=parts,proto3" json:"parts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -96,13 +98,23 @@ func (x *Call) GetRequest() []byte {
 	return nil
 }
 
+func (x *Call) GetParts() bool {
+	if x != nil {
+		return x.Parts
+	}
+	return false
+}
+
 // Answer answers one call. Answers come in any order.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The rpc's response message, unless there is a failure.
-	Response      []byte   `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
-	Failure       *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	Response []byte   `protobuf:"bytes,2,opt,name=response,proto3" json:"response,omitempty"`
+	Failure  *Failure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	// More of the response follows in another answer with this id. Only for calls that take parts: what is large would hold up
+	// the answers behind it.
+	More          bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -156,6 +168,13 @@ func (x *Answer) GetFailure() *Failure {
 		return x.Failure
 	}
 	return nil
+}
+
+func (x *Answer) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 // Failure is why a call failed.
@@ -225,16 +244,18 @@ var File_quorate_batch_v1_batch_proto protoreflect.FileDescriptor
 
 const file_quorate_batch_v1_batch_proto_rawDesc = "" +
 	"\n" +
-	"\x1cquorate/batch/v1/batch.proto\x12\x10quorate.batch.v1\"b\n" +
+	"\x1cquorate/batch/v1/batch.proto\x12\x10quorate.batch.v1\"x\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x18\n" +
 	"\atimeout\x18\x03 \x01(\x03R\atimeout\x12\x18\n" +
-	"\arequest\x18\x04 \x01(\fR\arequest\"i\n" +
+	"\arequest\x18\x04 \x01(\fR\arequest\x12\x14\n" +
+	"\x05parts\x18\x05 \x01(\bR\x05parts\"}\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\fR\bresponse\x123\n" +
-	"\afailure\x18\x03 \x01(\v2\x19.quorate.batch.v1.FailureR\afailure\"O\n" +
+	"\afailure\x18\x03 \x01(\v2\x19.quorate.batch.v1.FailureR\afailure\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"O\n" +
 	"\aFailure\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x18\n" +
