@@ -21,6 +21,9 @@ type Delivery struct {
 	All bool
 	// CompactedRevision is set when the watch has ended because its next revisions are compacted.
 	CompactedRevision int64
+	// Replaced is set when the watch has ended because the store is another one now, or went back to an earlier state: what it
+	// was told and what is still to come do not belong together.
+	Replaced bool
 }
 
 // Session is one client's watches. Its methods may be called concurrently; Next only by one goroutine at a time.

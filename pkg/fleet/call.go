@@ -29,6 +29,8 @@ type How[S any] struct {
 	// Refusals are those after which the call may be made again, because nothing was done or doing it again does no harm,
 	// and another node, or the same one a little later, may do it.
 	Refusals []error
+	// Long says that the answer may take as long as its caller waits: CallTimeout bounds the wait for a node alone.
+	Long bool
 }
 
 // refusedPause is how soon a call that was refused is made again while nothing else changes.
@@ -42,8 +44,17 @@ var (
 )
 
 // Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
-// problem.ErrLeaderChanged when the outcome is open.
+// problem.ErrLeaderChanged when the outcome is open. A caller that sets no time gets problem.ErrTimeout after Config.CallTimeout.
 func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request, response proto.Message) error {
+	patience := ctx // to wait for a node with
+	if limit := f.config.CallTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeoutCause(ctx, limit, problem.ErrTimeout)
+		defer cancel()
+		if !how.Long {
+			ctx = patience
+		}
+	}
 	for {
 		view := f.View()
 		err := f.attempt(ctx, how, view, method, request, response)
@@ -60,8 +71,8 @@ func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request,
 		default:
 			return err
 		}
-		if !view.await(ctx, how.refused(err)) {
-			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
+		if !view.await(patience, how.refused(err)) {
+			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(patience))
 		}
 	}
 }

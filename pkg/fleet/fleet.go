@@ -17,6 +17,9 @@ const (
 	// how long a node that came back may wait to be used.
 	reconnectPauseMin = 50 * time.Millisecond
 	reconnectPauseMax = time.Second
+	// steadyTime is how long a stream must have lasted for its end to be no reason for longer pauses: a node that answers
+	// and breaks at once is met no more often than one that does not answer.
+	steadyTime = 5 * time.Second
 	// connectTimeout bounds the wait for a node's first word.
 	connectTimeout = 3 * time.Second
 )
@@ -28,8 +31,10 @@ type Config[S any] struct {
 	Nodes   *nodes.Set
 	// Open opens a stream to a node, which ends with ctx. told is called with every standing, before the answers that
 	// came with it are returned.
-	Open   func(ctx context.Context, n *nodes.Node, told func(S)) (mux.Stream, error)
-	Logger *slog.Logger // nil for none
+	Open func(ctx context.Context, n *nodes.Node, told func(S)) (mux.Stream, error)
+	// CallTimeout bounds calls whose callers would wait longer, and the wait for a node of those that may be long; 0 for none.
+	CallTimeout time.Duration
+	Logger      *slog.Logger // nil for none
 }
 
 // Fleet is a service's nodes. Its methods may be called concurrently, also before Run, and then wait for it.
@@ -147,12 +152,16 @@ func (f *Fleet[S]) keep(ctx context.Context, n *nodes.Node) {
 	defer n.Close()
 	pause, quiet := reconnectPauseMin, false
 	for ctx.Err() == nil {
+		began := time.Now()
 		connected, err := f.connect(ctx, n)
 		if ctx.Err() != nil || f.gone(n) {
 			return
 		}
 		if connected {
-			pause, quiet = reconnectPauseMin, false
+			quiet = false
+		}
+		if connected && time.Since(began) >= steadyTime {
+			pause = reconnectPauseMin
 		}
 		if !quiet { // said once, until it is there again
 			f.config.Logger.Warn("no connection to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address, "error", err)

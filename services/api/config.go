@@ -43,6 +43,8 @@ type Config struct {
 	Consensus port.Consensus
 	Lease     port.Lease
 	Watch     port.Watch
+	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
+	Elsewhere bool
 	// Tree may be nil: then there is no v2 API.
 	Tree port.Tree
 

@@ -63,7 +63,7 @@ func New(cfg Config) (*Server, error) {
 func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
 	watched := calls.New(cfg.Registerer, monitor)
-	wellness := health.New(cfg.Consensus, cfg.Logger, cfg.Registerer)
+	wellness := health.New(cfg.Consensus, cfg.Elsewhere, cfg.Logger, cfg.Registerer)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,

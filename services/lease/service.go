@@ -160,7 +160,9 @@ func (s *Service) serve(ctx context.Context) (epoch uint64, err error) {
 // StepDown makes the service stand by until the next TakeOver. It is for who knows that the leases should be counted down
 // elsewhere: otherwise this service would acquire a new epoch when the outcome of something is unknown, and take the leases
 // away from the next holder if that has acquired none yet.
-func (s *Service) StepDown() {
+func (s *Service) StepDown() { s.giveUp(errSteppedDown) }
+
+func (s *Service) giveUp(why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.role != acquiring && s.mu.role != holding {
@@ -168,9 +170,13 @@ func (s *Service) StepDown() {
 	}
 	s.turnLocked(passive)
 	if s.mu.end != nil {
-		s.mu.end(errSteppedDown)
+		s.mu.end(why)
 	}
 }
+
+// StoreReplaced makes the service forget everything and stand by until the next TakeOver: the store turned out to be another one,
+// or to have been restored from an earlier state.
+func (s *Service) StoreReplaced() { s.giveUp(errWentBack) }
 
 // TakeOver makes a passive service acquire the epoch, whoever holds it. It does nothing to one that is not passive.
 func (s *Service) TakeOver() {

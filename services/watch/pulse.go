@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,11 +34,16 @@ type pulse struct {
 	// answers tells whether this node's own broadcast is to blame when it is behind: it ingests, and somebody listens. Where
 	// nobody ingests every node is behind for as long as writes go on, and one of them has to begin all the same.
 	answers func() bool
+	// wentBack is told when the confirmed revision is below the position: it is another store, or one that was restored.
+	wentBack func(confirmed int64)
 
 	newest  atomic.Int64
 	heardAt atomic.Int64 // nanoseconds since start
 	behind  atomic.Int64 // pulses in a row that found this node's own broadcast behind
 	start   time.Time
+
+	reading sync.WaitGroup // at most one reach
+	busy    atomic.Bool    // while it runs
 }
 
 // ConfirmedFeed is what a Feed can do besides where there are several watch nodes.
@@ -51,6 +57,7 @@ type ConfirmedFeed interface {
 func (p *pulse) run(ctx context.Context) error {
 	ticker := time.NewTicker(pulseInterval)
 	defer ticker.Stop()
+	defer p.reading.Wait()
 	for {
 		p.beat(ctx)
 		select {
@@ -62,7 +69,7 @@ func (p *pulse) run(ctx context.Context) error {
 }
 
 func (p *pulse) beat(ctx context.Context) {
-	before := p.newest.Load()
+	before, reached := p.newest.Load(), p.position()
 	asking, cancel := context.WithTimeout(ctx, pulseTimeout)
 	resp, err := p.feed.ReadIndex(asking, &consensusv1.ReadIndexRequest{})
 	cancel()
@@ -72,21 +79,33 @@ func (p *pulse) beat(ctx context.Context) {
 		}
 		return
 	}
+	if resp.GetRevision() < reached {
+		p.log.Error("the store went back: its watches end and begin anew", "position", reached, "revision", resp.GetRevision())
+		p.wentBack(resp.GetRevision())
+		before = 0
+	}
 	p.newest.Store(resp.GetRevision())
 	p.heardAt.Store(int64(time.Since(p.start)))
 	if p.position() >= before {
 		p.behind.Store(0)
 		return
 	}
+	if !p.busy.CompareAndSwap(false, true) {
+		return // it is being read
+	}
 	if p.answers() {
 		p.behind.Add(1)
 	} else {
 		p.behind.Store(0)
 	}
-	p.log.Debug("broadcast is behind, reading", "position", p.position(), "revision", before)
-	if err := p.reach(ctx, before); err != nil && ctx.Err() == nil {
-		p.log.Warn("cannot read what the broadcast did not bring", "error", err)
-	}
+	// Beside the questions: a node that reads for long hears consensus all the same, and no other has less to read.
+	p.reading.Go(func() {
+		defer p.busy.Store(false)
+		p.log.Debug("broadcast is behind, reading", "position", p.position(), "revision", before)
+		if err := p.reach(ctx, before); err != nil && ctx.Err() == nil {
+			p.log.Warn("cannot read what the broadcast did not bring", "error", err)
+		}
+	})
 }
 
 // well tells whether the node hears consensus.

@@ -36,6 +36,8 @@ type Service struct {
 	ingesting atomic.Bool
 	cluster   atomic.Uint64 // the store's id
 	duties    atomic.Int64  // how often this node began to ingest
+	// endIngest ends the ingesting under way, which begins anew if it is still this node's duty.
+	endIngest atomic.Pointer[context.CancelFunc]
 	// source, set by tests, stands between the broadcast and the node.
 	source func(match.Source) match.Source
 }
@@ -66,6 +68,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Routes != nil {
 		s.pulse = &pulse{
 			log: cfg.Logger, feed: cfg.Feed.(ConfirmedFeed), position: s.node.Position, reach: s.node.Reach, start: time.Now(),
+			wentBack: s.restart,
 		}
 	}
 	if err := s.register(); err != nil {
@@ -96,6 +99,29 @@ func (s *Service) Attach() rpc.Attached { return s.node.Attach() }
 // Read reads a stretch of the past for an API node. Its errors are consensus'.
 func (s *Service) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.ReadResponse, error) {
 	return s.node.Read(ctx, req)
+}
+
+// StoreReplaced ends all sessions, and has the node begin anew where the store is: it is another store, or was
+// restored from an earlier state.
+func (s *Service) StoreReplaced() {
+	ctx, cancel := context.WithTimeout(context.Background(), pulseTimeout)
+	defer cancel()
+	position, err := s.cfg.Feed.Position(ctx, &consensusv1.PositionRequest{})
+	if err != nil {
+		s.cfg.Logger.Warn("the store that replaced another does not tell its position yet", "error", err)
+	}
+	s.restart(position.GetRevision())
+}
+
+// restart begins anew from a revision, also with ingesting.
+func (s *Service) restart(revision int64) {
+	s.node.Restart(revision)
+	if s.pulse != nil {
+		s.pulse.newest.Store(0)
+	}
+	if end := s.endIngest.Load(); end != nil {
+		(*end)()
+	}
 }
 
 // Well tells whether the node is of use: one that does not hear consensus cannot read the past, and watches are better
@@ -186,11 +212,16 @@ const ingestBehindMax = 10_000
 // ingest publishes from where this node is, which is about where the last ingester ended: what the others have heard
 // already they pass over.
 func (s *Service) ingest(ctx context.Context, bus *broadcast.Bus) {
-	after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
 	s.duties.Add(1)
 	s.ingesting.Store(true)
 	defer s.ingesting.Store(false)
-	_ = s.newIngester(bus).Run(ctx, after) // it ends with ctx
+	for ctx.Err() == nil {
+		running, end := context.WithCancel(ctx)
+		s.endIngest.Store(&end)
+		after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
+		_ = s.newIngester(bus).Run(running, after) // it ends with its context
+		end()
+	}
 }
 
 // position asks consensus for the newest revision until it knows.

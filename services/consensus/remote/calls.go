@@ -31,8 +31,9 @@ func call[Resp any, PResp interface {
 // Propose has a command replicated: at the leader, or by a member that passes it on. It fails with the state machine's
 // refusals, and with problem.ErrLeaderChanged when the outcome is open.
 func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	seen := c.seen.Load()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
-	c.sees(response.GetResult().GetRevision())
+	c.confirms(response.GetResult().GetRevision(), seen)
 	return response, err
 }
 
@@ -41,7 +42,7 @@ func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 	if req.GetSerializable() {
 		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
 	}
-	response, err := call[consensusv1.RangeResponse](ctx, c, c.reading(req.GetSerializable()), "Range", req)
+	response, err := call[consensusv1.RangeResponse](ctx, c, long(c.reading(req.GetSerializable())), "Range", req)
 	c.sees(response.GetRevision())
 	return response, err
 }
@@ -51,7 +52,7 @@ func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 	if req.GetSerializable() {
 		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.seen.Load()}
 	}
-	response, err := call[consensusv1.ReadTxnResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTxn", req)
+	response, err := call[consensusv1.ReadTxnResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTxn", req)
 	c.sees(response.GetRevision())
 	return response, err
 }
@@ -66,8 +67,9 @@ func (c *Client) reading(serializable bool) how {
 // ReadIndex answers once everything that was committed when it was called is applied at the member that is asked. What
 // follows it goes to the leader, which has applied no less.
 func (c *Client) ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
+	seen := c.seen.Load()
 	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.read(), "ReadIndex", req)
-	c.sees(response.GetRevision())
+	c.confirms(response.GetRevision(), seen)
 	return response, err
 }
 
@@ -88,12 +90,12 @@ func (c *Client) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 
 // Leases lists the leases that exist.
 func (c *Client) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
-	return call[consensusv1.LeasesResponse](ctx, c, c.reading(req.GetSerializable()), "Leases", req)
+	return call[consensusv1.LeasesResponse](ctx, c, long(c.reading(req.GetSerializable())), "Leases", req)
 }
 
 // LeaseKeys lists the keys attached to a lease.
 func (c *Client) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
-	return call[consensusv1.LeaseKeysResponse](ctx, c, c.read(), "LeaseKeys", req)
+	return call[consensusv1.LeaseKeysResponse](ctx, c, long(c.read()), "LeaseKeys", req)
 }
 
 // HoldLeases tells the leader that the holder of a lease epoch is there.
@@ -143,12 +145,12 @@ func (c *Client) Alarms(ctx context.Context, req *consensusv1.AlarmsRequest) (*c
 
 // HashKV hashes what is visible at the leader.
 func (c *Client) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
-	return call[consensusv1.HashKVResponse](ctx, c, look, "HashKV", req)
+	return call[consensusv1.HashKVResponse](ctx, c, long(look), "HashKV", req)
 }
 
 // WaitCompacted answers once the leader has given up the space of everything below the compacted revision.
 func (c *Client) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
-	return call[consensusv1.WaitCompactedResponse](ctx, c, look, "WaitCompacted", req)
+	return call[consensusv1.WaitCompactedResponse](ctx, c, long(look), "WaitCompacted", req)
 }
 
 // Defragment has the leader tidy up its files.
@@ -162,7 +164,7 @@ func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 		req = proto.CloneOf(req)
 		req.SeenRevision = c.seen.Load()
 	}
-	response, err := call[consensusv1.ReadTreeResponse](ctx, c, c.reading(req.GetSerializable()), "ReadTree", req)
+	response, err := call[consensusv1.ReadTreeResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTree", req)
 	c.sees(response.GetRevision())
 	return response, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +24,10 @@ type Client struct {
 	// ready is closed once a leader is known.
 	ready chan struct{}
 	// seen is the newest revision that any answer has shown.
-	seen atomic.Int64
+	seen    atomic.Int64
+	timeout time.Duration
+	log     *slog.Logger
+	store   store
 }
 
 var (
@@ -31,14 +35,24 @@ var (
 	_ rpc.Tree    = (*Client)(nil)
 )
 
-// New makes a client of the members among the nodes, which Run then looks for.
-func New(set *nodes.Set, logger *slog.Logger) *Client {
-	return &Client{ready: make(chan struct{}), fleet: fleet.New(fleet.Config[*consensusv1.Standing]{
-		Service: "consensus", Nodes: set, Logger: logger,
+// New makes a client of the members among the nodes, which Run then looks for. A call takes timeout at most, however long its
+// caller waits; of calls whose answers may be large that is how long they wait for a member. A nil logger is for none.
+func New(set *nodes.Set, timeout time.Duration, logger *slog.Logger) *Client {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{ready: make(chan struct{}), timeout: timeout, log: logger}
+	c.store.replaced = make(chan struct{})
+	c.fleet = fleet.New(fleet.Config[*consensusv1.Standing]{
+		Service: "consensus", Nodes: set, Logger: logger, CallTimeout: timeout,
 		Open: func(ctx context.Context, n *nodes.Node, told func(*consensusv1.Standing)) (mux.Stream, error) {
-			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
+			return rpc.OpenBatch(ctx, n.Client, n.URL, func(standing *consensusv1.Standing) {
+				c.meet(standing)
+				told(standing)
+			})
 		},
-	})}
+	})
+	return c
 }
 
 // Run keeps a stream to every member until ctx ends.
@@ -197,17 +211,13 @@ var (
 	command = how{Rule: onlyLeader{}, Refusals: []error{problem.ErrNotLeader}}
 )
 
+// long is for calls whose answers may take long, because they are large or because of what they wait for.
+func long(h how) how {
+	h.Long = true
+	return h
+}
+
 // read is for linearizable reads.
 func (c *Client) read() how {
 	return how{Rule: inTurn{&c.turn}, Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}
-}
-
-// sees remembers the newest revision that an answer has shown.
-func (c *Client) sees(revision int64) {
-	for {
-		seen := c.seen.Load()
-		if revision <= seen || c.seen.CompareAndSwap(seen, revision) {
-			return
-		}
-	}
 }

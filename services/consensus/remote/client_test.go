@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,10 +30,22 @@ type fake struct {
 		stuck chan struct{}
 		// revision is what answers show, seen what serializable reads said that they had been shown.
 		revision, seen int64
+		incarnation    uint64
 	}
 }
 
+// timeout is longer than any call of a test should take.
+const timeout = time.Minute
+
 func (f *fake) MemberID() uint64 { return f.id }
+
+func (f *fake) ClusterID() uint64 { return 9 }
+
+func (f *fake) Incarnation() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.incarnation
+}
 
 func (f *fake) Standing() (leader, term uint64, changed <-chan struct{}) {
 	f.mu.Lock()
@@ -82,6 +95,11 @@ func (f *fake) Range(ctx context.Context, req *consensusv1.RangeRequest) (*conse
 	return &consensusv1.RangeResponse{Revision: revision}, nil
 }
 
+func (f *fake) ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
+	_, revision := f.note("index")
+	return &consensusv1.ReadIndexResponse{Revision: revision}, nil
+}
+
 func (f *fake) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
 	_, revision := f.note("position")
 	return &consensusv1.PositionResponse{MemberId: f.id, Revision: revision}, nil
@@ -104,7 +122,7 @@ func (f *fake) Snapshot(_ context.Context, _ *consensusv1.SnapshotRequest, send 
 func serve(t *testing.T, id uint64) *fake {
 	t.Helper()
 	f := &fake{id: id}
-	f.mu.leader, f.mu.term, f.mu.changed = 1, 1, make(chan struct{})
+	f.mu.leader, f.mu.term, f.mu.changed, f.mu.incarnation = 1, 1, make(chan struct{}), 100+id
 	mux := http.NewServeMux()
 	mux.Handle(rpc.NewHandler(f))
 	f.server = httptest.NewUnstartedServer(mux)
@@ -126,7 +144,7 @@ func open(t *testing.T, members ...*fake) *Client {
 	}
 	set, err := nodes.New(nodes.Config{Endpoints: urls})
 	require.NoError(t, err)
-	c := New(set, nil)
+	c := New(set, timeout, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()

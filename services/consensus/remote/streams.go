@@ -37,6 +37,8 @@ func stream[Req, Resp any](
 	ctx context.Context, c *Client, rule fleet.Rule[*consensusv1.Standing], req Req,
 	method func(rpc.Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
 ) error {
+	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, problem.ErrTimeout) // to wait for a member with
+	defer cancel()
 	for {
 		view := c.fleet.View()
 		member := rule.Choose(view.Members)
@@ -53,8 +55,8 @@ func stream[Req, Resp any](
 		}
 		select {
 		case <-view.Changed:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		case <-patience.Done():
+			return fmt.Errorf("%w: %w", err, context.Cause(patience))
 		}
 	}
 }

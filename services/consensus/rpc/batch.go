@@ -14,8 +14,10 @@ import (
 
 // Standing is where a member stands.
 type Standing interface {
-	// MemberID never changes.
+	// MemberID, ClusterID and Incarnation, which tells the member's data directory from another one, never change.
 	MemberID() uint64
+	ClusterID() uint64
+	Incarnation() uint64
 	// Standing returns who leads, 0 for nobody or where the member does not serve, in which raft term, and a channel that is
 	// closed when that may have changed.
 	Standing() (leader, term uint64, changed <-chan struct{})
@@ -59,7 +61,9 @@ func newBatches(m Member) mux.Server[consensusv1.BatchRequest, consensusv1.Batch
 			wrap := func(answers []*batchv1.Answer) *consensusv1.BatchResponse {
 				response := &consensusv1.BatchResponse{Answers: answers}
 				if leader, term, _ := m.Standing(); told == nil || told.GetLeaderId() != leader || told.GetRaftTerm() != term {
-					told = &consensusv1.Standing{MemberId: m.MemberID(), LeaderId: leader, RaftTerm: term}
+					told = &consensusv1.Standing{
+						MemberId: m.MemberID(), LeaderId: leader, RaftTerm: term, ClusterId: m.ClusterID(), Incarnation: m.Incarnation(),
+					}
 					response.Standing = told
 				}
 				return response

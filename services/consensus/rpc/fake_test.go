@@ -206,6 +206,8 @@ func (f *fake) TreeStatistics(context.Context, *v1.TreeStatisticsRequest) (*v1.T
 }
 
 func (f *fake) MemberID() uint64                            { return 3 }
+func (f *fake) ClusterID() uint64                           { return 6 }
+func (f *fake) Incarnation() uint64                         { return 7 }
 func (f *fake) Standing() (uint64, uint64, <-chan struct{}) { return 4, 5, nil }
 
 func (f *fake) Defragment(context.Context, *v1.DefragmentRequest) (*v1.DefragmentResponse, error) {

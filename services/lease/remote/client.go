@@ -8,6 +8,7 @@ package remote
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,10 +27,14 @@ type Client struct {
 
 var _ rpc.Service = (*Client)(nil)
 
+// callTimeout bounds every call: some more than the lease service takes at most for one, with the default timing, so that its
+// own refusal comes first.
+const callTimeout = 8 * time.Second
+
 // New makes a client of the lease nodes among the nodes, which Run then looks for.
 func New(set *nodes.Set, logger *slog.Logger) *Client {
 	return &Client{fleet: fleet.New(fleet.Config[*leasev1.Standing]{
-		Service: "lease", Nodes: set, Logger: logger,
+		Service: "lease", Nodes: set, Logger: logger, CallTimeout: callTimeout,
 		Open: func(ctx context.Context, n *nodes.Node, told func(*leasev1.Standing)) (mux.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
 		},

@@ -39,6 +39,8 @@ type watch struct {
 
 	live  bool
 	place int // among the group's members
+	// told is how far the watch was told everything, wherever its group was then: a group may join a node that is behind.
+	told int64
 	// quiet says that nothing was delivered since the last look at who is due for progress.
 	quiet bool
 	next  int64
@@ -75,6 +77,9 @@ func (g *group) told() int64 {
 	}
 	return g.through
 }
+
+// toldTo is how far a live watch was told everything.
+func (w *watch) toldTo() int64 { return max(w.told, w.group.told()) }
 
 // enter makes a watch live.
 func (g *group) enter(w *watch) {
@@ -119,7 +124,7 @@ func (r *Relay) leaveNodeLocked(g *group) {
 	for len(g.members) > 0 {
 		w := g.members[len(g.members)-1]
 		g.exit(w)
-		w.next = max(w.next, told+1)
+		w.next, w.told = max(w.next, told+1), max(w.told, told)
 		g.parked[w] = struct{}{}
 		r.mu.behind++
 	}
@@ -164,7 +169,7 @@ func (r *Relay) passLocked(w *watch, batch *delivery.Batch, before, through int6
 		}
 		w.quiet = false
 	}
-	w.next = max(w.next, through+1)
+	w.next, w.told = max(w.next, through+1), max(w.told, through)
 	return true
 }
 

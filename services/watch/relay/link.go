@@ -26,6 +26,8 @@ const (
 	// Attempts to reach a node start retryMin apart, and double up to retryMax.
 	retryMin = 100 * time.Millisecond
 	retryMax = 2 * time.Second
+	// steadyTime is how long a node must have been up for its loss to be no reason to wait longer.
+	steadyTime = 5 * time.Second
 	// joinsMax is how many subscriptions one request begins.
 	joinsMax = 1000
 )
@@ -49,6 +51,7 @@ type link struct {
 	position int64     // every group that has joined was told everything up to here
 	groups   map[int64]*group
 	lastID   int64
+	breakOff context.CancelCauseFunc // ends the present stream
 
 	// filled holds a token when there is something to send.
 	filled chan struct{}
@@ -74,6 +77,7 @@ func (l *link) run() {
 	defer l.node.Close()
 	log := l.relay.cfg.Logger.With("node", l.node.Address)
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		began := time.Now()
 		err := l.stream()
 		was := l.relay.detach(l)
 		if l.ctx.Err() != nil {
@@ -81,7 +85,9 @@ func (l *link) run() {
 		}
 		if was {
 			log.Warn("watch node lost, its watches move", "error", err)
-			wait = retryMin
+			if time.Since(began) >= steadyTime {
+				wait = retryMin
+			}
 		} else {
 			log.Debug("watch node not reached", "error", err)
 		}
@@ -97,6 +103,9 @@ func (l *link) run() {
 func (l *link) stream() error {
 	ctx, cancel := context.WithCancelCause(l.ctx)
 	defer cancel(nil)
+	l.relay.mu.Lock()
+	l.breakOff = cancel
+	l.relay.mu.Unlock()
 	silence := time.AfterFunc(positionTimeout, func() { cancel(errSilent) })
 	defer silence.Stop()
 	stream, err := l.service.Watch(ctx)

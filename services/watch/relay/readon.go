@@ -79,7 +79,7 @@ func (r *Relay) catchUp(w *watch) *readKey {
 			return nil
 		}
 	}
-	w.next = max(w.next, g.told()+1)
+	w.next, w.told = max(w.next, g.told()+1), max(w.told, g.told())
 	r.enterLocked(w)
 	return nil
 }
@@ -98,7 +98,7 @@ func (r *Relay) advance(w *watch, got *stretch) *delivery.Delivery {
 			r.counts.delivered.Add(int64(shown.Count()))
 		}
 	}
-	w.vetted, w.next = true, max(w.next, got.through+1)
+	w.vetted, w.next, w.told = true, max(w.next, got.through+1), max(w.told, got.through)
 	switch g := w.group; {
 	case !g.joined:
 		g.parked[w] = struct{}{}

@@ -224,7 +224,7 @@ func (r *Relay) sendProgress() {
 			w.quiet = true
 		default:
 			// If there is no room, there is something to deliver, and no need to say that there is nothing.
-			told := w.group.told()
+			told := w.toldTo()
 			w.session.push(&entry{delivery: delivery.Delivery{ID: w.id, Revision: told}, watch: w}, told)
 		}
 	}

@@ -37,6 +37,8 @@ type Session struct {
 		lineTurn bool
 		// progress holds the revisions of open progress requests, in the order in which they came.
 		progress []int64
+		// replaced are watches that have ended with their store, which is still to be told.
+		replaced []int64
 		waiting  bool
 		closed   bool
 	}
@@ -228,6 +230,10 @@ func (s *Session) take() (*delivery.Delivery, *watch, error) {
 	if s.mu.closed {
 		return nil, nil, problem.ErrStopped
 	}
+	if ids := s.mu.replaced; len(ids) > 0 {
+		s.mu.replaced = ids[1:]
+		return &delivery.Delivery{ID: ids[0], Replaced: true}, nil, nil
+	}
 	for {
 		if w := s.behindLocked(); w != nil {
 			return nil, w, nil
@@ -304,7 +310,7 @@ func toldToAll(watches map[int64]*watch) int64 {
 		case w.queued > 0:
 			told = min(told, w.floor)
 		case w.live:
-			told = min(told, w.group.told())
+			told = min(told, w.toldTo())
 		default:
 			told = min(told, w.next-1)
 		}

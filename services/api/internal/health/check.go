@@ -18,6 +18,9 @@ import (
 // take in etcd.
 const checkTimeout = 7 * time.Second
 
+// probeTimeout bounds a whole probe where the store is elsewhere: those who probe wait for a second by default.
+const probeTimeout = 900 * time.Millisecond
+
 // Store is what is asked how it is.
 type Store interface {
 	Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error)
@@ -35,11 +38,24 @@ type check struct {
 type checks struct {
 	store  Store
 	logger *slog.Logger
+	// elsewhere says that the store is no part of this process.
+	elsewhere bool
 }
 
-// live are the checks of /livez: would a restart help?
+// live are the checks of /livez: would a restart help? What is wrong with a store that is elsewhere it would not mend.
 func (c checks) live() []check {
+	if c.elsewhere {
+		return nil
+	}
 	return []check{{"serializable_read", c.read(true)}}
+}
+
+// bounded is the time of a whole probe.
+func (c checks) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.elsewhere {
+		return context.WithTimeout(ctx, probeTimeout)
+	}
+	return ctx, func() {}
 }
 
 // ready are the checks of /readyz: should clients be sent here?

@@ -16,9 +16,10 @@ type Handler struct {
 	metrics *metrics
 }
 
-// New returns a handler over store. The metrics are registered unless registerer is nil.
-func New(store Store, logger *slog.Logger, registerer prometheus.Registerer) *Handler {
-	h := &Handler{checks: checks{store, logger}, metrics: newMetrics()}
+// New returns a handler over store, which is in this process or elsewhere. The metrics are registered unless registerer is
+// nil.
+func New(store Store, elsewhere bool, logger *slog.Logger, registerer prometheus.Registerer) *Handler {
+	h := &Handler{checks: checks{store, logger, elsewhere}, metrics: newMetrics()}
 	if registerer != nil {
 		h.metrics.register(registerer)
 	}
@@ -50,7 +51,9 @@ func getOnly(next http.HandlerFunc) http.HandlerFunc {
 
 // health is the oldest question: one JSON object with an answer as text.
 func (h *Handler) health(w http.ResponseWriter, r *http.Request) {
-	reason := h.overall(r.Context(), queried(r, "exclude"), r.URL.Query().Get("serializable") == "true")
+	ctx, cancel := h.bounded(r.Context())
+	defer cancel()
+	reason := h.overall(ctx, queried(r, "exclude"), r.URL.Query().Get("serializable") == "true")
 	h.metrics.overall(reason == "")
 	answer := struct {
 		Health string `json:"health"`
@@ -80,7 +83,9 @@ func without(checks []check, excluded map[string]bool) []check {
 // probe answers for the checks that pick picks: why not, in lines, or ok.
 func (h *Handler) probe(kind string, pick func(*http.Request) []check) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		lines, ok := report(r.Context(), pick(r), func(name string, ok bool) { h.metrics.probe(kind, name, ok) })
+		ctx, cancel := h.bounded(r.Context())
+		defer cancel()
+		lines, ok := report(ctx, pick(r), func(name string, ok bool) { h.metrics.probe(kind, name, ok) })
 		if !ok {
 			h.logger.Error("health check failed", "path", r.URL.Path, "reason", lines)
 			http.Error(w, lines, http.StatusServiceUnavailable)

@@ -282,6 +282,16 @@ func TestWatchCompacted(t *testing.T) {
 	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
 }
 
+// TestWatchOfAReplacedStore checks that a watch whose store is gone is canceled with a reason, and not merely interrupted: client
+// libraries would go on from the next revision.
+func TestWatchOfAReplacedStore(t *testing.T) {
+	w := startWatching(t, &fakeConsensus{}, nil)
+	added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
+	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Replaced: true}
+	w.expect(&etcdserverpb.WatchResponse{Header: header(0), WatchId: 3, Canceled: true, CancelReason: reasonReplaced})
+	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
+}
+
 // TestWatchProgress asks for progress on a stream without watches, with one that may be told, and with one that starts
 // in the future.
 func TestWatchProgress(t *testing.T) {

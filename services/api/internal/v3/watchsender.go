@@ -102,6 +102,8 @@ func (s *watchSender) deliver(d *delivery.Delivery) error {
 		return nil
 	case d.CompactedRevision != 0:
 		return s.sendCompacted(w, d)
+	case d.Replaced:
+		return s.sendReplaced(w)
 	case d.Batch != nil:
 		return s.sendEvents(w, d)
 	case d.Revision < w.startRevision:
@@ -136,6 +138,17 @@ func (s *watchSender) sendCompacted(w *watch, d *delivery.Delivery) error {
 		Canceled:        true,
 		CompactRevision: d.CompactedRevision,
 	})
+}
+
+// reasonReplaced tells a client that what its watch has shown it does not go on. A mere end of the stream would have client
+// libraries go on from the next revision, and miss in silence what the other store has below.
+const reasonReplaced = "etcdserver: the store was replaced or restored from an earlier state"
+
+// sendReplaced ends a watch whose store is gone, with no revision that the client could take for its progress.
+func (s *watchSender) sendReplaced(w *watch) error {
+	delete(s.watches, w.session)
+	s.ids.ended(w)
+	return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(0), WatchId: w.id, Canceled: true, CancelReason: reasonReplaced})
 }
 
 func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {

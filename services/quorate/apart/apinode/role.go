@@ -75,7 +75,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	store, lease := consensusremote.New(members, n.Log), leaseremote.New(leases, n.Log)
+	store, lease := consensusremote.New(members, c.RequestTimeout(), n.Log), leaseremote.New(leases, n.Log)
 	watches, err := find(n, "watch-endpoints", r.watch)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return err
 	}
 	made := side.Config(c, n.Log, n.Metrics)
-	made.Consensus, made.Lease, made.Watch = store, lease, watch
+	made.Consensus, made.Lease, made.Watch, made.Elsewhere = store, lease, watch, true
 	if c.EnableV2 {
 		made.Tree = store
 	}
@@ -109,6 +109,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("members", store.Run, nil)
 	n.Start("lease nodes", lease.Run, nil)
 	n.Start("watch nodes", watch.Run, nil)
+	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, watch.StoreReplaced) }, nil)
 	n.Start("api", served.Run, store.Ready())
 	n.Ready("ready to serve client requests", config.URLTexts(side.Clients))
 	return nil

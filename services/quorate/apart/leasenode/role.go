@@ -43,7 +43,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
-	store := remote.New(members, n.Log)
+	store := remote.New(members, c.RequestTimeout(), n.Log)
 	service, err := lease.New(lease.Config{
 		Consensus:  store,
 		Holder:     c.Name,
@@ -57,6 +57,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	}
 	n.Start("members", store.Run, nil)
 	n.Start("lease", service.Run, nil)
+	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
 	n.Start("standby", func(ctx context.Context) error { return service.StandBy(ctx, store) }, nil)
 	n.Handle(leaserpc.NewHandler(service))
 	n.Check("leader_is_known", func(context.Context) error {

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// checkTimeout bounds all checks of one probe together: a probe gets an answer also when others give none.
-	checkTimeout = 5 * time.Second
+	// checkTimeout bounds all checks of one probe together: those who probe wait for a second by default, and get an answer
+	// also when others give none.
+	checkTimeout = 900 * time.Millisecond
 	// askTimeout bounds the health subcommand.
 	askTimeout = 10 * time.Second
 )

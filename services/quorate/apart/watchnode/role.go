@@ -72,7 +72,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
-	store := remote.New(members, n.Log)
+	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Log)
 	users, err := natsusers.Of(n.Settings.Config)
 	if err != nil {
 		return err
@@ -103,6 +103,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	}
 	n.Start("members", store.Run, nil)
 	n.Start("watch", service.Run, nil)
+	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
 	n.Handle(watchrpc.NewHandler(service))
 	n.Check("store_is_heard", func(context.Context) error {
 		if !service.Well() {

@@ -15,9 +15,6 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
-// requestTimeoutBase is how long queues and disks may hold up a request; elections come on top. Both are as in etcd.
-const requestTimeoutBase = 5 * time.Second
-
 // leaderLossTimeouts is how many election timeouts a cluster may be without a leader until streams end that want one. It
 // is etcd's.
 const leaderLossTimeouts = 3
@@ -71,7 +68,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		MaxRequestBytes:      c.MaxRequestBytes,
 		MaxTxnOps:            c.MaxTxnOps,
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
-		RequestTimeout:       requestTimeoutBase + 2*c.ElectionTimeout,
+		RequestTimeout:       c.RequestTimeout(),
 		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
 		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
 		KeepAliveInterval:    zeroIsOff(c.GRPCKeepAliveInterval),

@@ -226,3 +226,21 @@ func TestRingHoldsWholeCommitsOrNone(t *testing.T) {
 	require.Zero(t, r.bytes)
 	require.EqualValues(t, 40, r.floor)
 }
+
+// Goal: a watch from a past revision gets its recent history in as few answers as the size allows ("two revisions came as two
+// answers"). Method: watches from revisions that lie in the ring, and partly before it.
+func TestRecentHistoryComesInOneAnswer(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		for range 5 {
+			h.put("k")
+		}
+		require.Equal(h, span(2, 6), revisions(h.next(h.open(watchOf(1, "k", 2)))))
+		require.Equal(h, span(5, 6), revisions(h.next(h.open(watchOf(1, "k", 5)))))
+	})
+	bubble(t, 5, nil, func(h *harness) {
+		h.put("k")
+		h.put("k")
+		got := revisions(h.next(h.open(watchOf(1, "k", 2))))
+		require.EqualValues(h, 7, got[len(got)-1])
+	})
+}

@@ -35,7 +35,10 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 	if req.FromRevision < h.compacted {
 		return nil, fmt.Errorf("history: %w", problem.ErrCompacted)
 	}
-	through := min(req.ToRevision, int64(len(h.commits)))
+	through := int64(len(h.commits))
+	if req.ToRevision > 0 {
+		through = min(req.ToRevision, through)
+	}
 	resp := &consensusv1.HistoryResponse{ThroughRevision: through}
 	if req.FromRevision <= through {
 		resp.Commits = h.commits[req.FromRevision-1 : through] // not filtered: the caller has to cope

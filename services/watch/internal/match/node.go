@@ -147,6 +147,18 @@ func (n *Node) Stop() {
 	}
 }
 
+// Restart ends all sessions, whose clients may open others, and goes on from a revision of what is another store than before.
+func (n *Node) Restart(revision int64) {
+	n.mu.Lock()
+	sessions := slices.Collect(maps.Keys(n.mu.sessions))
+	n.mu.ring.reset(revision)
+	n.position.Store(revision)
+	n.mu.Unlock()
+	for _, s := range sessions {
+		s.Close()
+	}
+}
+
 // handle moves the position to where the message leads.
 func (n *Node) handle(ctx context.Context, m *broadcast.Message) error {
 	// What the message does not hold has to come from elsewhere.

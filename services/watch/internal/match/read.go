@@ -20,13 +20,14 @@ func (n *Node) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.Rea
 		return nil, ctx.Err()
 	}
 	sel, from := selectorOf(req.Selection), req.FromRevision
-	to := req.ToRevision
+	to := max(req.ToRevision, from)
 	if req.Vetted {
-		events, through, floor := n.peek(sel, from, n.bytesMax(req.Once))
-		if floor == 0 {
+		events, through, enough := n.peek(sel, from, n.bytesMax(req.Once))
+		if enough {
 			return readResponse(events, through), nil
 		}
-		to = min(to, floor)
+	} else {
+		to = 0 // the newest: a stretch that ended sooner would be an answer more
 	}
 	select {
 	case n.reads <- struct{}{}:
@@ -37,7 +38,7 @@ func (n *Node) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.Rea
 	n.counts.reads.Add(1)
 	key, rangeEnd := sel.request()
 	resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
-		FromRevision: from, ToRevision: max(to, from), Key: key, RangeEnd: rangeEnd, MaxBytes: int64(n.bytesMax(req.Once)),
+		FromRevision: from, ToRevision: to, Key: key, RangeEnd: rangeEnd, MaxBytes: int64(n.bytesMax(req.Once)),
 	})
 	if errors.Is(err, problem.ErrCompacted) {
 		return n.readCompacted(ctx, from)
@@ -52,18 +53,18 @@ func (n *Node) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.Rea
 	return readResponse(events, resp.ThroughRevision), nil
 }
 
-// peek looks into the ring. If that does not go back far enough it returns its floor, up to which history is needed.
-func (n *Node) peek(sel selector, from int64, bytesMax int) (events []*consensusv1.Event, through, floor int64) {
+// peek looks into the ring, and tells whether that goes back far enough.
+func (n *Node) peek(sel selector, from int64, bytesMax int) (events []*consensusv1.Event, through int64, enough bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if from > n.Position() {
-		return nil, n.Position(), 0
+		return nil, n.Position(), true
 	}
 	if from <= n.mu.ring.floor {
-		return nil, 0, n.mu.ring.floor
+		return nil, 0, false
 	}
 	events, through = n.ringLocked(sel, from, bytesMax)
-	return events, through, 0
+	return events, through, true
 }
 
 // readCompacted finds out what is compacted.

@@ -47,30 +47,27 @@ func (n *Node) step(ctx context.Context, w *watch) (*delivery.Delivery, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	d, floor, done := n.readRing(w)
-	if done {
+	if d, done := n.readRing(w); done {
 		return d, nil
 	}
-	if w.next > floor {
-		floor = w.next // The ring has it, but it was asked for from outside and may be compacted: history knows.
-	}
-	return n.readHistory(ctx, w, floor)
+	return n.readHistory(ctx, w)
 }
 
-// readRing is readOn for a watch that needs no history. If it is not done, history is needed up to the ring's floor.
-func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool) {
+// readRing is readOn for a watch that needs no history: the ring goes back far enough, and holds no revision that was asked for
+// from outside and may be compacted. It tells whether that is so.
+func (n *Node) readRing(w *watch) (d *delivery.Delivery, done bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	position, r := n.Position(), &n.mu.ring
 	if w.ended {
-		return nil, 0, true
+		return nil, true
 	}
 	if w.next > position {
 		n.joinLocked(w)
-		return nil, 0, true
+		return nil, true
 	}
 	if !w.vetted || w.next <= r.floor {
-		return nil, r.floor, false
+		return nil, false
 	}
 	events, through := n.ringLocked(w.sel, w.next, n.bytesMax(w.once))
 	if through < position {
@@ -79,7 +76,7 @@ func (n *Node) readRing(w *watch) (d *delivery.Delivery, floor int64, done bool)
 		w.next = through + 1
 		n.joinLocked(w)
 	}
-	return n.found(w, events, through), 0, true
+	return n.found(w, events, through), true
 }
 
 // ringLocked looks through the ring, from a revision that it holds, for what a selector wants, until it is a delivery's
@@ -117,8 +114,9 @@ func (n *Node) joinLocked(w *watch) {
 	n.counts.behind.Add(-1)
 }
 
-// readHistory reads one stretch of history for a watch and lines it up again.
-func (n *Node) readHistory(ctx context.Context, w *watch, to int64) (*delivery.Delivery, error) {
+// readHistory reads one stretch of history for a watch and lines it up again. It reads to the newest revision, though the ring
+// has the last of them: a stretch that ended where the ring begins would be an answer more.
+func (n *Node) readHistory(ctx context.Context, w *watch) (*delivery.Delivery, error) {
 	select {
 	case n.reads <- struct{}{}:
 	case <-ctx.Done():
@@ -127,7 +125,6 @@ func (n *Node) readHistory(ctx context.Context, w *watch, to int64) (*delivery.D
 	key, rangeEnd := w.sel.request()
 	resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
 		FromRevision: w.next,
-		ToRevision:   to,
 		Key:          key,
 		RangeEnd:     rangeEnd,
 		MaxBytes:     int64(n.bytesMax(w.once)),

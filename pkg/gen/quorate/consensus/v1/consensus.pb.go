@@ -2678,7 +2678,10 @@ type Standing struct {
 	// 0 while there is none.
 	LeaderId uint64 `protobuf:"varint,2,opt,name=leader_id,json=leaderId,proto3" json:"leader_id,omitempty"`
 	// The raft term in which that is so. Of two members that name different leaders, the one of the later term is right.
-	RaftTerm      uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	RaftTerm uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	// The cluster, and the member's data directory: another one of either is another store.
+	ClusterId     uint64 `protobuf:"varint,4,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	Incarnation   uint64 `protobuf:"fixed64,5,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2730,6 +2733,20 @@ func (x *Standing) GetLeaderId() uint64 {
 func (x *Standing) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
+	}
+	return 0
+}
+
+func (x *Standing) GetClusterId() uint64 {
+	if x != nil {
+		return x.ClusterId
+	}
+	return 0
+}
+
+func (x *Standing) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
 	}
 	return 0
 }
@@ -2903,11 +2920,14 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"\x7f\n" +
 	"\rBatchResponse\x122\n" +
 	"\aanswers\x18\x01 \x03(\v2\x18.quorate.batch.v1.AnswerR\aanswers\x12:\n" +
-	"\bstanding\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.StandingR\bstanding\"a\n" +
+	"\bstanding\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.StandingR\bstanding\"\xa2\x01\n" +
 	"\bStanding\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12\x1b\n" +
 	"\tleader_id\x18\x02 \x01(\x04R\bleaderId\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm2\xbc\x11\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x04 \x01(\x04R\tclusterId\x12 \n" +
+	"\vincarnation\x18\x05 \x01(\x06R\vincarnation2\xbc\x11\n" +
 	"\x10ConsensusService\x12V\n" +
 	"\aPropose\x12$.quorate.consensus.v1.ProposeRequest\x1a%.quorate.consensus.v1.ProposeResponse\x12P\n" +
 	"\x05Range\x12\".quorate.consensus.v1.RangeRequest\x1a#.quorate.consensus.v1.RangeResponse\x12d\n" +

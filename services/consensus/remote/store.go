@@ -1,0 +1,89 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// store is which store the members belong to: another one at the same place, or the same one restored from an earlier state,
+// answers with revisions that mean something else. It shows by the cluster's id, by a member that has come back with another
+// data directory, which the members of one cluster would refuse, and by a confirmed revision below one that was confirmed before.
+type store struct {
+	mu           sync.Mutex
+	cluster      uint64
+	incarnations map[uint64]uint64 // by member, of those that were met serving
+	replaced     chan struct{}     // closed, and made anew, when it is found to be another
+}
+
+// meet takes in where a member stands. One without a leader may be one that its cluster refuses.
+func (c *Client) meet(standing *consensusv1.Standing) {
+	if standing.GetLeaderId() == 0 || standing.GetClusterId() == 0 || standing.GetIncarnation() == 0 {
+		return
+	}
+	s := &c.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.incarnations[standing.GetMemberId()]
+	switch {
+	case s.cluster != 0 && s.cluster != standing.GetClusterId():
+		c.replacedLocked(fmt.Sprintf("the cluster's id was %x and is %x", s.cluster, standing.GetClusterId()))
+	case was != 0 && was != standing.GetIncarnation():
+		c.replacedLocked(fmt.Sprintf("member %x has come back with another data directory", standing.GetMemberId()))
+	}
+	s.cluster = standing.GetClusterId()
+	if s.incarnations == nil {
+		s.incarnations = map[uint64]uint64{}
+	}
+	s.incarnations[standing.GetMemberId()] = standing.GetIncarnation()
+}
+
+func (c *Client) replacedLocked(why string) {
+	c.log.Error("the store was replaced, or restored from an earlier state: what was known of it is forgotten, watches end, and leases are read anew", slog.String("because", why))
+	c.seen.Store(0)
+	s := &c.store
+	s.cluster, s.incarnations = 0, nil
+	close(s.replaced)
+	s.replaced = make(chan struct{})
+}
+
+// FollowReplacements calls forget whenever the store turned out to be another than before, until ctx ends; it fails for no
+// other reason.
+func (c *Client) FollowReplacements(ctx context.Context, forget func()) error {
+	for {
+		c.store.mu.Lock()
+		replaced := c.store.replaced
+		c.store.mu.Unlock()
+		select {
+		case <-replaced:
+			forget()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// sees remembers the newest revision that an answer has shown.
+func (c *Client) sees(revision int64) {
+	for {
+		seen := c.seen.Load()
+		if revision <= seen || c.seen.CompareAndSwap(seen, revision) {
+			return
+		}
+	}
+}
+
+// confirms takes in the revision of an answer that was confirmed by a quorum after seen was the newest. It cannot be older,
+// unless the store went back.
+func (c *Client) confirms(revision, seen int64) {
+	s := &c.store
+	s.mu.Lock()
+	if revision > 0 && revision < seen && c.seen.Load() >= seen {
+		c.replacedLocked(fmt.Sprintf("its revision was %d and is %d", seen, revision))
+	}
+	s.mu.Unlock()
+	c.sees(revision)
+}

@@ -1,0 +1,88 @@
+package remote
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// replacements tells of each replacement of the client's store.
+func (c *Client) replacements(t *testing.T) <-chan struct{} {
+	told := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- c.FollowReplacements(ctx, func() { told <- struct{}{} }) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return told
+}
+
+func (f *fake) hold(incarnation uint64, revision int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.incarnation, f.mu.revision = incarnation, revision
+}
+
+// Goal: a store that came back with another data directory is noticed before anybody reads, and serializable reads do not wait for
+// revisions that only the first one had ("serializable reads hang"). Method: a member with less that takes the place of another;
+// one without a leader, which its cluster may refuse, does not count.
+func TestReplacedStoreIsNoticed(t *testing.T) {
+	f := serve(t, 1)
+	f.hold(101, 15)
+	c := open(t, f)
+	told := c.replacements(t)
+	c.put(t)
+	c.get(t, true)
+	require.EqualValues(t, 15, f.mu.seen)
+
+	f.hold(202, 3)
+	f.follow(0, 2)
+	await(c, c.heard(1, 0, 2))
+	require.Empty(t, told)
+	f.follow(1, 3)
+	<-told
+	c.get(t, true)
+	require.Zero(t, f.mu.seen)
+	c.put(t)
+	c.get(t, true)
+	require.EqualValues(t, 3, f.mu.seen)
+}
+
+// Goal: a store that went back without another directory, as one does that was forced to go on with one member's data, is noticed
+// by what a quorum confirms. Method: a read index below what was shown.
+func TestConfirmedRevisionBelowAnEarlierOneIsNoticed(t *testing.T) {
+	f := serve(t, 1)
+	f.hold(101, 15)
+	c := open(t, f)
+	told := c.replacements(t)
+	c.put(t)
+	f.hold(101, 3)
+	_, err := c.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
+	require.NoError(t, err)
+	<-told
+	require.EqualValues(t, 3, c.seen.Load())
+}
+
+// Goal: no call waits for ever where no member can be reached ("they hang for over 20 s"). Method: calls without a deadline, to
+// nobody, among them such as may be long.
+func TestCallsToNobodyEnd(t *testing.T) {
+	set, err := nodes.New(nodes.Config{Endpoints: []string{"http://127.0.0.1:1"}})
+	require.NoError(t, err)
+	c := New(set, time.Millisecond, nil)
+	_, err = c.Propose(t.Context(), &consensusv1.ProposeRequest{})
+	require.ErrorIs(t, err, problem.ErrTimeout)
+	_, err = c.Range(t.Context(), &consensusv1.RangeRequest{})
+	require.ErrorIs(t, err, problem.ErrTimeout)
+	_, err = c.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
+	require.ErrorIs(t, err, problem.ErrTimeout)
+	err = c.RangeStream(t.Context(), &consensusv1.RangeStreamRequest{}, nil)
+	require.ErrorIs(t, err, problem.ErrTimeout)
+}
