@@ -69,10 +69,12 @@ run: build ## Build and run one member on localhost:2379 with its data in ./data
 	bin/quorate --data-dir ./data
 
 .PHONY: test
-test: build peers ## Run all tests under the race detector: each module's own, then the black-box ones against bin/quorate
-	go test -race $(PRODUCT:%=./%/...)
-	go test -race -count=1 -timeout 10m ./tests/...
-	$(ALONE) go -C deploy/check test -count=1 ./...
+test: build peers ## Run all tests under the race detector, each module's own and the black-box ones against bin/quorate; ends with the list of failures
+	@rm -f bin/.test.log; failed=0; \
+	go test -race $(PRODUCT:%=./%/...) 2>&1 | tee -a bin/.test.log || failed=1; \
+	go test -race -count=1 -timeout 10m ./tests/... 2>&1 | tee -a bin/.test.log || failed=1; \
+	$(ALONE) go -C deploy/check test -count=1 ./... 2>&1 | tee -a bin/.test.log || failed=1; \
+	if [ $$failed != 0 ]; then echo; echo "failed:"; grep -E '^ *--- FAIL|^FAIL	|^panic: |build failed' bin/.test.log | sort -u; exit 1; fi
 
 .PHONY: race
 race: peers ## Run the black-box tests against a server that is itself built with the race detector
@@ -131,9 +133,10 @@ NODES ?= 1,2,4
 WATCHERS ?= 10000
 
 .PHONY: conformance
-conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server
-	go -C tests run ./conformance -server '$(abspath $(SERVER))' -run '$(value RUN)'
-	$(if $(value RUN)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
+conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each
+	go -C tests run ./conformance $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') -run '$(value RUN)'
+	$(if $(value RUN)$(VIA)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
+VIA ?=
 SERVER ?= bin/quorate
 RUN ?=
 

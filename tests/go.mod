@@ -15,6 +15,7 @@ require (
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/nats-io/nats.go v1.55.0
+	github.com/quoratedb/quorate/pkg v0.0.0
 	github.com/quoratedb/quorate/services/quorate v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.11.1
 	go.etcd.io/etcd/api/v3 v3.7.1
@@ -103,7 +104,6 @@ require (
 	github.com/prometheus/client_model v0.6.2 // indirect
 	github.com/prometheus/common v0.67.5 // indirect
 	github.com/prometheus/procfs v0.16.1 // indirect
-	github.com/quoratedb/quorate/pkg v0.0.0 // indirect
 	github.com/quoratedb/quorate/services/api v0.0.0-00010101000000-000000000000 // indirect
 	github.com/quoratedb/quorate/services/consensus v0.0.0-00010101000000-000000000000 // indirect
 	github.com/quoratedb/quorate/services/lease v0.0.0-00010101000000-000000000000 // indirect

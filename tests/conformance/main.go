@@ -35,6 +35,7 @@ var passingEndpoint string
 func main() {
 	server := flag.String("server", "", "binary to test")
 	endpoint := flag.String("endpoint", "", "instead, host and port of a running store without TLS, which is emptied again and again")
+	apart := flag.String("apart", "", "instead, folder of the programs of services that run apart, of which each member is made")
 	run := flag.String("run", "", "regular expression of the tests to run, all if empty")
 	timeout := flag.Duration("timeout", time.Hour, "time for all tests")
 	list := flag.Bool("list", false, "print the names of what passed, in the form of passing.txt, and nothing else")
@@ -46,7 +47,7 @@ func main() {
 			*run = endpointTests
 		}
 	}
-	r, err := conduct(*server, *endpoint, *run, *timeout, !*list)
+	r, err := conduct(target{*server, *endpoint, *apart}, *run, *timeout, !*list)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(2)
@@ -85,8 +86,11 @@ func selected(run, name string) bool {
 	return true
 }
 
+// target is what the suite runs against: one of the three.
+type target struct{ server, endpoint, apart string }
+
 // conduct builds the suite and runs it, with its output on ours if loud.
-func conduct(server, endpoint, run string, timeout time.Duration, loud bool) (*results, error) {
+func conduct(against target, run string, timeout time.Duration, loud bool) (*results, error) {
 	root := harness.Root()
 	binary := filepath.Join(root, "bin", "peers", "common.test")
 	if err := goTool("test", "-tags=e2e", "-c", "-o", binary, suite+"/common").Run(); err != nil {
@@ -98,7 +102,7 @@ func conduct(server, endpoint, run string, timeout time.Duration, loud bool) (*r
 	if err := list.Run(); err != nil {
 		return nil, fmt.Errorf("find the suite: %w", err)
 	}
-	dir, err := programs(server, endpoint)
+	dir, err := programs(against)
 	if err != nil {
 		return nil, err
 	}
@@ -117,16 +121,21 @@ func conduct(server, endpoint, run string, timeout time.Duration, loud bool) (*r
 }
 
 // programs makes a folder with the programs that the suite calls, under etcd's names. The server is the given one, or what stands in for it in front of
-// an endpoint.
-func programs(server, endpoint string) (string, error) {
+// an endpoint or of services.
+func programs(against target) (string, error) {
 	dir, err := os.MkdirTemp("", "quorate-conformance-")
 	if err != nil {
 		return "", err
 	}
-	if endpoint != "" {
-		if server, err = standIn(dir, endpoint); err != nil {
-			return "", err
-		}
+	server := against.server
+	switch {
+	case against.endpoint != "":
+		server, err = standIn(dir, harness.EndpointEnv, against.endpoint)
+	case against.apart != "":
+		server, err = standIn(dir, "QUORATE_TEST_PROGRAMS", against.apart)
+	}
+	if err != nil {
+		return "", err
 	}
 	links := map[string]string{"etcd": server}
 	for _, tool := range []string{"etcdctl", "etcdutl"} {
@@ -142,13 +151,13 @@ func programs(server, endpoint string) (string, error) {
 	return dir, nil
 }
 
-// standIn builds the stand-in, and a script that tells it the endpoint, because the suite passes no environment on.
-func standIn(dir, endpoint string) (string, error) {
+// standIn builds the stand-in, and a script that tells it what it stands for, because the suite passes no environment on.
+func standIn(dir, variable, value string) (string, error) {
 	binary, script := filepath.Join(dir, "standin"), filepath.Join(dir, "standin.sh")
 	if err := goTool("build", "-o", binary, "./conformance/standin").Run(); err != nil {
 		return "", fmt.Errorf("build the stand-in: %w", err)
 	}
-	text := fmt.Sprintf("#!/bin/sh\n%s='%s' exec '%s' \"$@\"\n", harness.EndpointEnv, endpoint, binary)
+	text := fmt.Sprintf("#!/bin/sh\n%s='%s' exec '%s' \"$@\"\n", variable, value, binary)
 	return script, os.WriteFile(script, []byte(text), 0o700)
 }
 

@@ -1,6 +1,6 @@
 // Command standin takes the place of a member in etcd's own suite, whose members are processes that it starts itself: it passes connections on to
 // the store that QUORATE_TEST_ENDPOINT names, which is emptied when a member starts with a new data directory. It takes etcd's flags, and
-// refuses what one endpoint without TLS cannot be.
+// refuses what one endpoint without TLS cannot be. With QUORATE_TEST_PROGRAMS it makes members of services that run apart instead.
 package main
 
 import (
@@ -40,6 +40,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) == 1 && args[0] == "--version" {
 		fmt.Println("etcd Version:", version.Version)
 		return nil
+	}
+	if programs := os.Getenv(programsEnv); programs != "" {
+		return services(ctx, programs, args)
 	}
 	given := read(args)
 	if strings.Contains(given["initial-cluster"], ",") || strings.HasPrefix(given["listen-client-urls"], "https:") || strings.HasPrefix(given["listen-peer-urls"], "https:") {
