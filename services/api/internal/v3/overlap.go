@@ -22,8 +22,8 @@ import (
 //
 // The outer comparison's branches are independent of each other.
 
-// checkOverlaps refuses a transaction that breaks the rule. Its cost is O(n log n) for each level of nesting, of
-// which the limit on operations allows few. checkTxn must have passed.
+// checkOverlaps refuses a transaction that breaks the rule. Its cost is O(n log n), and for what has deletions above it that
+// again for each level with one: the limit on operations allows more than a hundred levels. checkTxn must have passed.
 func checkOverlaps(r *etcdserverpb.TxnRequest) error {
 	for _, branch := range [...][]*etcdserverpb.RequestOp{r.GetSuccess(), r.GetFailure()} {
 		// Most transactions write at most one key in a branch and nest nothing.
@@ -85,21 +85,46 @@ func (w *writes) addNested(r *etcdserverpb.TxnRequest) error {
 	if err != nil {
 		return err
 	}
-	for key := range success.puts {
-		if err := w.put(key); err != nil {
-			return err
+	nested := joined(success.puts, failure.puts) // a key may be in both
+	for key := range nested {
+		if len(w.deleted) == 0 {
+			break
+		}
+		if w.deleted.contain(key) {
+			return rpctypes.ErrGRPCDuplicateKey
 		}
 	}
-	for key := range failure.puts {
-		if _, otherBranch := success.puts[key]; otherBranch {
-			continue // checked, and there already
-		}
-		if err := w.put(key); err != nil {
-			return err
-		}
+	if meet(w.puts, nested) {
+		return rpctypes.ErrGRPCDuplicateKey
 	}
+	w.puts = joined(w.puts, nested)
 	w.deleted = w.deleted.union(success.deleted).union(failure.deleted)
 	return nil
+}
+
+// meet tells whether a key is in both. It looks at the keys of the smaller, so that what is nested deep is not looked at
+// again on every level above.
+func meet(a, b map[string]struct{}) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for key := range a {
+		if _, both := b[key]; both {
+			return true
+		}
+	}
+	return false
+}
+
+// joined returns the keys of both, which are not to be used any more. It costs what the smaller holds.
+func joined(a, b map[string]struct{}) map[string]struct{} {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	for key := range a {
+		b[key] = struct{}{}
+	}
+	return b
 }
 
 // interval is the keys in [begin, end).
@@ -133,6 +158,9 @@ func (s intervals) normal() intervals {
 func (s intervals) union(t intervals) intervals {
 	if len(t) == 0 {
 		return s
+	}
+	if len(s) == 0 {
+		return t
 	}
 	both := make(intervals, 0, len(s)+len(t))
 	for len(s) > 0 && len(t) > 0 {
