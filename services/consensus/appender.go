@@ -22,8 +22,9 @@ type appender struct {
 	// apply hands the applier a message that was held back, of which held counts those that still are.
 	apply func(*raftpb.Message)
 	held  atomic.Int64
-	// install has the state replaced by the one that was received; the applier does it.
-	install func(ctx context.Context) error
+	// incomingDir names the directory of the state at an index that was received, and install has the applier go on from it.
+	incomingDir func(index uint64) (string, error)
+	install     func(ctx context.Context, index uint64) error
 	// truncate takes indexes up to which the log may be dropped; only the newest counts.
 	truncate chan uint64
 	// appended counts the finished appends that had entries. The replica compares it with those it has sent.
@@ -203,16 +204,15 @@ func (a *appender) writeCommit() error {
 	return nil
 }
 
-// installSnapshot replaces the state and lets the log begin behind it. See install.go for what a crash leaves.
+// installSnapshot lets the log begin behind the snapshot, and the member go on from its state: at the next start by what
+// the log says, and now. See install.go.
 func (a *appender) installSnapshot(ctx context.Context, metadata *raftpb.SnapshotMetadata) error {
-	if err := noteInstall(a.log, metadata.GetIndex()); err != nil {
+	dir, err := a.incomingDir(metadata.GetIndex())
+	if err != nil {
 		return err
 	}
-	if err := a.install(ctx); err != nil {
+	if err := a.log.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState(), noteState(dir)); err != nil {
 		return err
 	}
-	if err := a.log.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState()); err != nil {
-		return err
-	}
-	return forgetInstall(a.log)
+	return a.install(ctx, metadata.GetIndex())
 }

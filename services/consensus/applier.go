@@ -18,7 +18,7 @@ import (
 // applier owns the write side of the state store: committed entries become one batch, and once that is visible the
 // waiting callers are answered and the feed is told.
 type applier struct {
-	state       *atomic.Pointer[mvcc.Store]
+	gate        *gate
 	feed        *feed.Feed
 	members     *membership
 	pending     *pending
@@ -35,8 +35,8 @@ type applier struct {
 	audit   *audit
 
 	// installs takes requests to replace the state, replace does it.
-	installs chan chan<- error
-	replace  func(context.Context) error
+	installs chan installRequest
+	replace  func(index uint64) error
 	point    *snapshotPoint
 
 	// current is closed once an entry is applied whose term began after the member was opened (at termAtOpen): all
@@ -48,7 +48,7 @@ type applier struct {
 	applied, term atomic.Uint64
 }
 
-func (a *applier) store() *mvcc.Store { return a.state.Load() }
+func (a *applier) store() *mvcc.Store { return a.gate.now.Load().store }
 
 // answer is what a caller will be told once the batch that holds its command is visible.
 type answer struct {
@@ -68,9 +68,9 @@ func (a *applier) run(ctx context.Context) error {
 			if err := a.apply(ctx, messages); err != nil {
 				return fmt.Errorf("apply: %w", err)
 			}
-		case reply := <-a.installs:
-			err := a.replaceState(ctx)
-			reply <- err
+		case request := <-a.installs:
+			err := a.replaceState(request.index)
+			request.reply <- err
 			if err != nil {
 				return fmt.Errorf("replace the state: %w", err)
 			}
@@ -78,11 +78,17 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
-// install is what the appender calls: it has the state replaced on the applier's goroutine.
-func (a *applier) install(ctx context.Context) error {
+// installRequest asks the applier for another state, at the index.
+type installRequest struct {
+	index uint64
+	reply chan<- error
+}
+
+// install is what the appender calls: it has the state replaced on the applier's goroutine by the one at the index.
+func (a *applier) install(ctx context.Context, index uint64) error {
 	reply := make(chan error, 1)
 	select {
-	case a.installs <- reply:
+	case a.installs <- installRequest{index, reply}:
 		return <-reply
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -90,8 +96,8 @@ func (a *applier) install(ctx context.Context) error {
 }
 
 // replaceState goes on from another member's state. Entries up to its index may still come; apply passes them over.
-func (a *applier) replaceState(ctx context.Context) error {
-	if err := a.replace(ctx); err != nil {
+func (a *applier) replaceState(index uint64) error {
+	if err := a.replace(index); err != nil {
 		return err
 	}
 	index, term := a.store().Applied()

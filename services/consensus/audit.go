@@ -39,8 +39,8 @@ type Auditor interface {
 
 // audit is what a member knows about whether it can be believed.
 type audit struct {
-	// condemned is why it cannot, as far as it found out itself.
-	condemned atomic.Pointer[string]
+	// sentence is why it cannot, as far as it found out itself.
+	sentence atomic.Pointer[sentence]
 	// caughtUp is closed once a comparison makes sense, compared and verified once each has been tried.
 	caughtUp, compared, verified chan struct{}
 	// kick has a token when the auditor should look at once, replaced when there is another state to verify.
@@ -58,6 +58,12 @@ type audit struct {
 	told string
 }
 
+// sentence is what was found in a state. It holds as long as that is the member's.
+type sentence struct {
+	state  *mvcc.Store
+	reason string
+}
+
 func newAudit() *audit {
 	return &audit{
 		trusted:  true,
@@ -66,10 +72,10 @@ func newAudit() *audit {
 	}
 }
 
-// renew forgets what was found in a state that is replaced by another.
-func (a *audit) renew() {
-	a.condemned.Store(nil)
-	nudge(a.replaced)
+// condemned tells whether something was found in the state that is the member's now.
+func (m *Member) condemned() bool {
+	s := m.audit.sentence.Load()
+	return s != nil && s.state == m.store()
 }
 
 func nudge(c chan struct{}) {
@@ -81,30 +87,24 @@ func nudge(c chan struct{}) {
 
 // trusted returns problem.ErrCorrupt when this member must not answer from its state.
 func (m *Member) trusted() error {
-	if m.audit.condemned.Load() != nil || m.store().Corrupt(m.cfg.MemberID) {
+	if m.condemned() || m.store().Corrupt(m.cfg.MemberID) {
 		return fmt.Errorf("state of member %s: %w", memberID(m.cfg.MemberID), problem.ErrCorrupt)
 	}
 	return nil
 }
 
-// condemn is called when this member has found that it is not to be believed.
-func (m *Member) condemn(reason string) {
-	if m.audit.condemned.CompareAndSwap(nil, &reason) {
+// condemn is called when this member has found that it is not to be believed because of a state. It does nothing if that
+// was replaced meanwhile.
+func (m *Member) condemn(state *mvcc.Store, reason string) {
+	before := m.audit.sentence.Load()
+	if state != m.store() || before != nil && before.state == state {
+		return
+	}
+	if m.audit.sentence.CompareAndSwap(before, &sentence{state, reason}) {
 		m.log.Error("this member answers no more: its state is not that of the cluster. Remove it (etcdctl member remove), delete its data directory, "+
 			"and add it as a new member (etcdctl member add); if it is the only one, restore a snapshot",
 			"member", memberID(m.cfg.MemberID), "found", reason)
 		nudge(m.audit.kick)
-	}
-}
-
-// condemnStateOf condemns the member unless its state was replaced meanwhile.
-func (m *Member) condemnStateOf(state *mvcc.Store, reason string) {
-	if !m.gate.enter() {
-		return
-	}
-	defer m.gate.leave()
-	if m.store() == state {
-		m.condemn(reason)
 	}
 }
 
@@ -200,7 +200,7 @@ func (m *Member) compare(ctx context.Context) bool {
 	m.audit.agreed.Store(max(m.audit.agreed.Load(), index))
 	differences := compareDigests(voters, told)
 	m.settle(ctx, state, voters, differences)
-	if m.audit.condemned.Load() != nil {
+	if m.condemned() {
 		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_CORRUPT)
 	}
 	return index > 0 || len(differences) > 0
@@ -245,8 +245,8 @@ func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64,
 	for _, d := range differences {
 		found := d.odd(raft.None)
 		if slices.Contains(found, m.cfg.MemberID) {
-			if m.audit.condemned.Load() == nil {
-				m.condemnStateOf(state, m.tell(d, "it differs from a majority"))
+			if !m.condemned() {
+				m.condemn(state, m.tell(d, "it differs from a majority"))
 			}
 			return
 		}

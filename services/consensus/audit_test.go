@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	"context"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -20,8 +19,8 @@ import (
 func (r *running) diverge(t *testing.T, key, value string) {
 	t.Helper()
 	replace := r.applier.replace
-	r.applier.replace = func(context.Context) error { return applyAside(r.store(), key, value) }
-	require.NoError(t, r.applier.install(t.Context()))
+	r.applier.replace = func(uint64) error { return applyAside(r.store(), key, value) }
+	require.NoError(t, r.applier.install(t.Context(), 0))
 	r.applier.replace = replace
 }
 
@@ -277,7 +276,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	net.ship(&raftpb.Message{
 		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.term()),
 	}, odd)
-	require.Nil(t, odd.audit.condemned.Load())
+	require.False(t, odd.condemned())
 	requireRefuses(t, odd) // the alarm came with the state, and needs no leader to be heard
 	net.isolate(odd.MemberID(), false)
 	_, err := leader.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -35,8 +37,11 @@ var ErrForeignData = errors.New("the data directory does not fit")
 
 // stores are the two Pebble stores of a member.
 type stores struct {
-	log       *logstore.Store
-	state     *mvcc.Store
+	log   *logstore.Store
+	state *mvcc.Store
+	// stateDir is where the state is, below DataDir/member; serving says whether its failures are the member's.
+	stateDir  string
+	serving   *atomic.Bool
 	members   *membership
 	confState *raftpb.ConfState
 	// incarnation is the directory's own, see incarnation.go.
@@ -46,14 +51,9 @@ type stores struct {
 // openStores opens or creates both stores and checks that they belong together. It sets the ids in cfg to those of
 // the directory.
 func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, err error) {
-	if err := recoverDirs(*cfg); err != nil {
-		return nil, fmt.Errorf("tidy up after an installation: %w", err)
-	}
 	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
-	for _, dir := range []string{logDir, stateDir} {
-		if err := makeDirDurable(cfg.FS, path(dir)); err != nil {
-			return nil, fmt.Errorf("create the data directory: %w", err)
-		}
+	if err := makeDirDurable(cfg.FS, path(logDir)); err != nil {
+		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	s := &stores{}
 	defer func() {
@@ -71,10 +71,14 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err != nil {
 		return nil, fmt.Errorf("open the raft log: %w", err)
 	}
-	s.state, err = openState(*cfg, log, fatal)
+	if s.stateDir, err = findState(*cfg, s.log); err != nil {
+		return nil, err
+	}
+	s.state, s.serving, err = openState(*cfg, s.stateDir, log, fatal, cfg.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
+	s.serving.Store(true)
 	if err := s.recoverInstall(); err != nil {
 		return nil, err
 	}
@@ -103,16 +107,24 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	}
 }
 
-func openState(cfg Config, log *slog.Logger, fatal func(error)) (*mvcc.Store, error) {
-	return mvcc.Open(mvcc.Options{
-		Dir:           cfg.FS.PathJoin(cfg.DataDir, "member", stateDir),
+// openState opens the state in a directory below DataDir/member. Its failures are told to fatal while serving says that it
+// is the member's.
+func openState(cfg Config, dir string, log *slog.Logger, fatal func(error), registerer prometheus.Registerer) (_ *mvcc.Store, serving *atomic.Bool, err error) {
+	serving = &atomic.Bool{}
+	store, err := mvcc.Open(mvcc.Options{
+		Dir:           cfg.FS.PathJoin(cfg.DataDir, "member", dir),
 		FS:            cfg.FS,
 		Logger:        log.With("store", "state"),
 		CacheBytes:    cfg.CacheBytes,
 		MemTableBytes: cfg.MemTableBytes,
-		Registerer:    cfg.Registerer,
-		OnFatal:       fatal,
+		Registerer:    registerer,
+		OnFatal: func(err error) {
+			if serving.Load() {
+				fatal(err)
+			}
+		},
 	})
+	return store, serving, err
 }
 
 // identify finds out whose data this is, or makes it the configured member's if it is nobody's.

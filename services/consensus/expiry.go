@@ -42,7 +42,7 @@ func (m *Member) expireTree(ctx context.Context) error {
 // An error is the store's; what could not be proposed is left to the next look.
 func (m *Member) expireDue(ctx context.Context, now int64) error {
 	for {
-		due, err := m.store().Due(now, treeExpiryMax)
+		due, err := m.due(now)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -53,6 +53,16 @@ func (m *Member) expireDue(ctx context.Context, now int64) error {
 			return nil
 		}
 	}
+}
+
+// due returns what has expired.
+func (m *Member) due(now int64) ([]*consensusv1.TreeOp, error) {
+	tenure, ok := m.gate.enter()
+	if !ok {
+		return nil, nil
+	}
+	defer tenure.leave()
+	return tenure.store.Due(now, treeExpiryMax)
 }
 
 // proposeExpired proposes operations one behind the other and waits for all.

@@ -1,61 +1,139 @@
 package consensus
 
-import "sync"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
-// gate lets readers use the state store until it is about to be closed or replaced, and lets whoever does that wait
-// for them. Passing it twice in one call could deadlock with the waiter.
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// gate lends out the state store. Whoever uses it counts as a user of the store that was the state when the use began,
+// and keeps that one open. So the state is replaced by exchanging a pointer: nobody waits for the users of the old store,
+// and the last of them lets it be closed. Nothing here waits but the one who closes.
+//
+// A lock that readers share would do for closing and not for replacing: who waits for the readers inside holds up the
+// readers behind, and one that waits for its client holds up the member.
 type gate struct {
-	mu     sync.RWMutex
-	closed bool
-
-	signal struct {
+	now atomic.Pointer[tenure]
+	// stopping ends when the member does: uses that may last end then.
+	stopping context.Context
+	mu       struct {
 		sync.Mutex
-		hurry chan struct{}
+		closed bool
 	}
 }
 
-func newGate() *gate {
-	g := &gate{}
-	g.signal.hurry = make(chan struct{})
+// tenure is the time of one store as the state, and of those who began to use it then.
+type tenure struct {
+	store *mvcc.Store
+	// dir is where the store is, below DataDir/member.
+	dir string
+	// serving says whether the store's failures are the member's.
+	serving *atomic.Bool
+	// over ends with the reason when the store is not the state any more, or the member stops.
+	over context.Context
+	end  context.CancelCauseFunc
+	// users are those inside, and one more until the tenure has ended; idle is closed by the last that leaves.
+	users atomic.Int64
+	ended atomic.Bool
+	idle  chan struct{}
+}
+
+// newGate makes a gate to a store, whose uses end with stopping.
+func newGate(stopping context.Context, store *mvcc.Store, dir string, serving *atomic.Bool) *gate {
+	g := &gate{stopping: stopping}
+	g.now.Store(g.newTenure(store, dir, serving))
 	return g
 }
 
-// enter reports whether the store may be used; if so, leave must follow.
-func (g *gate) enter() bool {
-	g.mu.RLock()
-	if g.closed {
-		g.mu.RUnlock()
-		return false
+func (g *gate) newTenure(store *mvcc.Store, dir string, serving *atomic.Bool) *tenure {
+	t := &tenure{store: store, dir: dir, serving: serving, idle: make(chan struct{})}
+	t.over, t.end = context.WithCancelCause(g.stopping)
+	t.users.Store(1)
+	serving.Store(true)
+	return t
+}
+
+// enter returns the tenure of the store that is the state now, false once the gate is closed. The store stays open until
+// leave. No user may wait for anybody outside of the process.
+func (g *gate) enter() (*tenure, bool) {
+	for {
+		t := g.now.Load()
+		if t.join() {
+			return t, true
+		}
+		if g.now.Load() == t {
+			return nil, false
+		}
 	}
-	return true
 }
 
-func (g *gate) leave() { g.mu.RUnlock() }
-
-// hurry is closed when somebody waits for those inside: calls that may last should end then.
-func (g *gate) hurry() <-chan struct{} {
-	g.signal.Lock()
-	defer g.signal.Unlock()
-	return g.signal.hurry
+func (t *tenure) join() bool {
+	for !t.ended.Load() {
+		n := t.users.Load()
+		if n == 0 {
+			return false
+		}
+		if t.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
 }
 
-// replace runs fn while nobody is inside. Those who come meanwhile wait.
-func (g *gate) replace(fn func() error) error {
-	g.signal.Lock()
-	close(g.signal.hurry)
-	g.signal.Unlock()
+func (t *tenure) leave() {
+	if t.users.Add(-1) == 0 {
+		close(t.idle)
+	}
+}
+
+// finish ends the tenure: nobody joins any more, and those who may last are told why.
+func (t *tenure) finish(why error) {
+	t.ended.Store(true)
+	t.serving.Store(false)
+	t.end(why)
+	t.leave()
+}
+
+// during runs fn, which may last, with a context that also ends when the store is not the state any more or the member
+// stops, and returns the reason then.
+func (t *tenure) during(ctx context.Context, fn func(context.Context) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(context.Canceled)
+	defer context.AfterFunc(t.over, func() { cancel(context.Cause(t.over)) })()
+	err := fn(inner)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil && t.over.Err() != nil {
+		return fmt.Errorf("use the state: %w", context.Cause(t.over))
+	}
+	return err
+}
+
+// replace makes another store the state and returns the tenure that has ended, for its owner to close the store when it
+// is idle; nil once the gate is closed.
+func (g *gate) replace(store *mvcc.Store, dir string, serving *atomic.Bool) *tenure {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.signal.Lock()
-	g.signal.hurry = make(chan struct{})
-	g.signal.Unlock()
-	return fn()
+	if g.mu.closed {
+		return nil
+	}
+	old := g.now.Swap(g.newTenure(store, dir, serving))
+	// Whoever asked this store may ask the next.
+	old.finish(problem.ErrLeaderChanged)
+	return old
 }
 
-// close keeps newcomers out and waits until everyone has left.
+// close keeps newcomers out and waits until everyone has left. It may be called twice.
 func (g *gate) close() {
-	_ = g.replace(func() error {
-		g.closed = true
-		return nil
-	})
+	g.mu.Lock()
+	t := g.now.Load()
+	if !g.mu.closed {
+		g.mu.closed = true
+		t.finish(problem.ErrStopped)
+	}
+	g.mu.Unlock()
+	<-t.idle
 }

@@ -3,6 +3,8 @@ package consensus
 import (
 	"context"
 	"fmt"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 // keepHouse truncates the log.
@@ -32,17 +34,18 @@ func (m *Member) keepHouse(ctx context.Context) error {
 
 // look returns what truncatable does.
 func (m *Member) look() (uint64, error) {
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return 0, nil
 	}
-	defer m.gate.leave()
-	return m.truncatable()
+	defer tenure.leave()
+	return m.truncatable(tenure.store)
 }
 
 // truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
 // memory, and members that are a little behind do not ask for it.
-func (m *Member) truncatable() (uint64, error) {
-	durable, err := m.store().DurableApplied()
+func (m *Member) truncatable(state *mvcc.Store) (uint64, error) {
+	durable, err := state.DurableApplied()
 	if err != nil {
 		return 0, err
 	}

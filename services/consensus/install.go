@@ -4,30 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
 // A member that is too far behind gets the files of another member's state. They are fetched and checked by the
-// transport, prepared here (so that they are this member's own), and put in place when raft says so:
+// transport, made this member's own here, and put in place when raft says so:
 //
-//  1. the files lie in member/incoming, complete and synced;
-//  2. raft accepts the snapshot and hands it to the appender, which notes in the log store that the installation of
-//     its index has begun, and asks the applier to replace the state;
-//  3. the applier closes the old state, renames the directories and opens the new one;
-//  4. the appender lets the log begin behind the snapshot and takes the note back.
+//  1. the files lie in a directory of their own in member, complete and synced, and are opened as a store: incoming;
+//  2. raft accepts the snapshot at that store's index and hands it to the appender, which lets the log begin behind it and
+//     notes in the same batch in which directory the state is;
+//  3. the applier makes the store the state. Whoever uses the old one goes on to do so, and its last user has it closed and
+//     its directory removed.
 //
-// A crash before 3 leaves the old state, one after it the new state with a log that is too old; the note tells the next
-// start which of the two it is (recoverInstall). Nobody reads a state that is neither.
+// A crash before 2 leaves the old log and the old state, one after it the new ones: there is no time at which a log has
+// another's state. From 1 on the installation is the member's, whether or not the caller waits for it: the next snapshot
+// waits until raft has declined this one or the applier has it. What is named by no note is removed at the next start.
 
 // snapshotPoint is what raft must know of the state to make a snapshot of it: the applier moves it.
 type snapshotPoint struct {
@@ -65,73 +67,146 @@ func (m *Member) Continues(index uint64) bool {
 
 // Checkpoint makes a copy of the state's files, by links where the filesystem has them. The caller releases it.
 func (m *Member) Checkpoint(context.Context) (dir string, index, term uint64, release func(), err error) {
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", problem.ErrStopped)
 	}
-	defer m.gate.leave()
+	defer tenure.leave()
 	if err := m.trusted(); err != nil {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	index, term = m.store().Applied()
+	index, term = tenure.store.Applied()
 	dir = m.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, m.checkpoints.Add(1)))
 	if err := m.cfg.FS.RemoveAll(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
-	if err := m.store().Checkpoint(dir); err != nil {
+	if err := tenure.store.Checkpoint(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
 	return dir, index, term, func() { _ = m.cfg.FS.RemoveAll(dir) }, nil
 }
 
-const checkpointPrefix = "checkpoint-"
-
-// removeCheckpoints deletes the copies that a crash left behind.
-func (m *Member) removeCheckpoints() error {
+// removeCopies deletes what nothing refers to: copies of the state that a crash left behind, and states that were replaced,
+// or received and not accepted.
+func (m *Member) removeCopies() error {
 	names, err := m.cfg.FS.List(m.memberPath(""))
 	if err != nil {
-		return fmt.Errorf("look for old checkpoints: %w", err)
+		return fmt.Errorf("look for old copies of the state: %w", err)
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, checkpointPrefix) {
+		isState := name == stateDir || strings.HasPrefix(name, receivedPrefix)
+		if strings.HasPrefix(name, checkpointPrefix) || name == incomingDir || isState && name != m.gate.now.Load().dir {
 			if err := m.cfg.FS.RemoveAll(m.memberPath(name)); err != nil {
-				return fmt.Errorf("remove an old checkpoint: %w", err)
+				return fmt.Errorf("remove an old copy of the state: %w", err)
 			}
 		}
 	}
 	return nil
 }
 
-// InstallSnapshot makes the files of another member's state this member's, if raft finds that they help. It returns
-// once the state is replaced.
+// Directories below DataDir/member, and what the names of further ones begin with.
+const (
+	logDir = "log"
+	// stateDir holds the state of a member that never got another one's.
+	stateDir = "state"
+	// receivedPrefix comes before the index that another member's state was announced with.
+	receivedPrefix   = "state-"
+	checkpointPrefix = "checkpoint-"
+	// incomingDir and replacedDir are where programs before this one kept a state that was about to be installed, and the
+	// one that it replaced.
+	incomingDir = "incoming"
+	replacedDir = "replaced"
+)
+
+func (m *Member) memberPath(name string) string {
+	return m.cfg.FS.PathJoin(m.cfg.DataDir, "member", name)
+}
+
+// incoming is a state that raft may accept. It belongs to whoever takes it out of Member.incoming: the applier, if raft does.
+type incoming struct {
+	store       *mvcc.Store
+	dir         string
+	serving     *atomic.Bool
+	index, term uint64
+	version     *consensusv1.MembersResponse
+	confState   *raftpb.ConfState
+}
+
+// InstallSnapshot makes the files of another member's state this member's, if raft finds that they help. It returns once
+// the state is replaced, or ctx ends: the installation goes on then.
 func (m *Member) InstallSnapshot(ctx context.Context, received peer.ReceivedSnapshot) error {
 	select {
 	case m.installing <- struct{}{}:
-		defer func() { <-m.installing }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-m.stopped:
+		return problem.ErrStopped
 	}
-	snapshot, err := m.prepareIncoming(received.Dir)
-	if err != nil {
-		return fmt.Errorf("prepare the state that %s sent: %w", memberID(received.From), err)
-	}
-	message := proto.CloneOf(received.Message)
-	message.Snapshot = snapshot
-	index := snapshot.GetMetadata().GetIndex()
-	if err := m.replica.call(ctx, func(node *raft.RawNode) { err = node.Step(message) }); err != nil {
+	index, err := m.takeIncoming(received)
+	if err != nil || index == 0 {
 		return err
-	}
-	if err != nil {
-		return fmt.Errorf("step a snapshot: %w", err)
-	}
-	// By the time the replica answers again it has handed out what it made of the message.
-	var accepted uint64
-	if err := m.replica.call(ctx, func(*raft.RawNode) { accepted = m.replica.snapshotAccepted }); err != nil {
-		return err
-	}
-	if accepted < index {
-		return nil // raft has no use for it: the log has caught up meanwhile
 	}
 	return m.awaitApplied(ctx, index)
+}
+
+// takeIncoming returns the index of the state that will be installed, 0 if raft has no use for it. It is called by who
+// holds installing, and lets go of that unless the applier will.
+func (m *Member) takeIncoming(received peer.ReceivedSnapshot) (index uint64, err error) {
+	// The member is not closed before it knows what has become of the files.
+	tenure, ok := m.gate.enter()
+	if !ok {
+		<-m.installing
+		return 0, problem.ErrStopped
+	}
+	defer tenure.leave()
+	if received.Index <= m.applier.applied.Load() {
+		<-m.installing
+		return 0, m.cfg.FS.RemoveAll(received.Dir) // the log has caught up meanwhile
+	}
+	next, err := m.openIncoming(received)
+	if err != nil {
+		<-m.installing
+		return 0, fmt.Errorf("prepare the state that %s sent: %w", memberID(received.From), err)
+	}
+	m.incoming.Store(next)
+	switch accepted, err := m.offerToRaft(next, received.Message); {
+	case errors.Is(err, problem.ErrStopped):
+		return 0, err // Close gives up what is incoming: raft may have accepted it
+	case err != nil || !accepted:
+		return 0, errors.Join(err, m.declineIncoming())
+	}
+	return next.index, nil
+}
+
+// offerToRaft tells whether raft goes on from the incoming state. Once raft has the message there is no way back, so it ends
+// before it knows only with the member.
+func (m *Member) offerToRaft(next *incoming, message *raftpb.Message) (accepted bool, err error) {
+	message = proto.CloneOf(message)
+	message.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &next.index, Term: &next.term, ConfState: next.confState}}
+	var stepped error
+	err = m.replica.call(m.gate.stopping, func(node *raft.RawNode) {
+		m.replica.snapshotAccepted = 0
+		stepped = node.Step(message)
+	})
+	if err != nil {
+		return false, err
+	}
+	if stepped != nil {
+		return false, fmt.Errorf("step a snapshot: %w", stepped)
+	}
+	// By the time the replica answers again it has handed out what it made of the message.
+	err = m.replica.call(m.gate.stopping, func(*raft.RawNode) { accepted = m.replica.snapshotAccepted == next.index })
+	return accepted, err
+}
+
+// declineIncoming closes and removes the incoming state, if there is one, and lets the next one come.
+func (m *Member) declineIncoming() error {
+	next := m.incoming.Swap(nil)
+	if next == nil {
+		return nil
+	}
+	defer func() { <-m.installing }()
+	return errors.Join(next.store.Discard(), m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
 }
 
 func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
@@ -146,164 +221,108 @@ func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
 	}
 }
 
-// prepareIncoming makes the files in dir this member's own, moves them to where the applier takes them from, and
-// returns what raft must know of them.
-func (m *Member) prepareIncoming(dir string) (_ *raftpb.Snapshot, err error) {
-	store, err := mvcc.Open(mvcc.Options{Dir: dir, FS: m.cfg.FS, Logger: m.log.With("store", "incoming"), MemTableBytes: 1 << 20})
+// openIncoming makes the files that were received this member's own. Where it fails nothing is left of them.
+func (m *Member) openIncoming(received peer.ReceivedSnapshot) (_ *incoming, err error) {
+	// No state that is or was in use has this name: it would have been announced with an index that is applied.
+	next := &incoming{dir: fmt.Sprintf("%s%d", receivedPrefix, received.Index)}
+	if err := replaceDir(m.cfg.FS, received.Dir, m.memberPath(next.dir)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if next.store != nil {
+			err = errors.Join(err, next.store.Discard())
+		}
+		err = errors.Join(err, m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
+	}()
+	next.store, next.serving, err = openState(m.cfg, next.dir, m.log, m.reportFatal, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	stored, err := readIdentity(store)
+	stored, err := readIdentity(next.store)
 	if err != nil {
 		return nil, err
 	}
 	if stored.ClusterID != m.cfg.ClusterID {
 		return nil, fmt.Errorf("%w: it is of cluster %x", ErrForeignData, stored.ClusterID)
 	}
-	confState, err := readConfState(store)
-	if err != nil {
+	if next.version, next.confState, err = readMembership(next.store); err != nil {
 		return nil, err
 	}
-	batch := store.Begin()
+	if next.index, next.term = next.store.Applied(); next.index < received.Index {
+		return nil, fmt.Errorf("it is at log index %d and was announced with %d", next.index, received.Index)
+	}
+	batch := next.store.Begin()
 	defer batch.Close()
 	batch.SetMeta(metaIdentity, stateIdentity{m.cfg.ClusterID, m.cfg.MemberID}.encode())
 	if err := batch.Commit(); err != nil {
 		return nil, err
 	}
-	if err := store.Flush(); err != nil {
-		return nil, err
-	}
-	index, term := store.Applied()
-	if err := store.Close(); err != nil {
-		return nil, err
-	}
-	if err := replaceDir(m.cfg.FS, dir, m.memberPath(incomingDir)); err != nil {
-		return nil, err
-	}
-	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: new(index), Term: new(term), ConfState: confState}}, nil
+	return next, next.store.Flush()
 }
 
-// Directories below DataDir/member.
-const (
-	logDir      = "log"
-	stateDir    = "state"
-	incomingDir = "incoming"
-	replacedDir = "replaced"
-)
-
-func (m *Member) memberPath(name string) string {
-	return m.cfg.FS.PathJoin(m.cfg.DataDir, "member", name)
+// incomingDir names the directory of the incoming state, if that is at the index that raft has accepted.
+func (m *Member) incomingDir(index uint64) (string, error) {
+	next := m.incoming.Load()
+	if next == nil || next.index != index {
+		return "", fmt.Errorf("raft goes on from the state at log index %d, and that is not the one that was received", index)
+	}
+	return next.dir, nil
 }
 
-// swapRequest asks for the state to be left alone while the applier replaces it.
-type swapRequest struct {
-	paused chan struct{} // closed when it is left alone
-	resume chan struct{} // closed by the applier when there is a new one
+// replaceState makes the incoming state the state. The applier calls it, once the log says so.
+func (m *Member) replaceState(index uint64) error {
+	if _, err := m.incomingDir(index); err != nil {
+		return err
+	}
+	next := m.incoming.Swap(nil)
+	defer func() { <-m.installing }()
+	old := m.gate.replace(next.store, next.dir, next.serving)
+	if old == nil {
+		return errors.Join(fmt.Errorf("replace the state: %w", problem.ErrStopped), next.store.Discard())
+	}
+	m.members.set(next.version)
+	m.applier.point.set(next.index, next.term, next.confState)
+	m.feed.Reset(next.store.Revision())
+	nudge(m.audit.replaced)
+	m.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
+	m.retire(old)
+	old.store.Conceal()
+	return next.store.Expose(m.cfg.Registerer)
+}
+
+// retire has a state that was replaced closed and removed once nobody uses it.
+func (m *Member) retire(old *tenure) {
+	m.retired.Go(func() {
+		<-old.idle
+		if err := errors.Join(old.store.Discard(), m.cfg.FS.RemoveAll(m.memberPath(old.dir))); err != nil {
+			m.log.Warn("could not remove the state that was replaced, the next start will", "directory", m.memberPath(old.dir), "error", err)
+		}
+	})
 }
 
 // compactState runs the physical compaction of whatever store is the state.
 func (m *Member) compactState(ctx context.Context) error {
-	for {
-		runCtx, cancel := context.WithCancel(ctx)
-		done := make(chan error, 1)
-		store := m.store()
-		go func() { done <- store.RunCompaction(runCtx) }()
-		select {
-		case err := <-done:
-			cancel()
-			return ended(ctx, err)
-		case <-ctx.Done():
-			cancel()
-			<-done
+	for ctx.Err() == nil {
+		tenure, ok := m.gate.enter()
+		if !ok {
 			return nil
-		case request := <-m.swaps:
-			cancel()
-			if err := <-done; err != nil {
-				return err
-			}
-			close(request.paused)
-			select {
-			case <-request.resume:
-			case <-ctx.Done():
-				return nil
-			}
+		}
+		err := tenure.compact(ctx)
+		tenure.leave()
+		if err != nil {
+			return ended(ctx, err)
 		}
 	}
+	return nil
 }
 
-// replaceState puts the files of member/incoming in place of the state. The applier calls it.
-func (m *Member) replaceState(ctx context.Context) error {
-	request := swapRequest{paused: make(chan struct{}), resume: make(chan struct{})}
-	select {
-	case m.swaps <- request:
-		<-request.paused
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	defer close(request.resume)
-	return m.gate.replace(func() error {
-		if err := m.store().Close(); err != nil {
-			return fmt.Errorf("close the old state: %w", err)
-		}
-		if err := replaceDir(m.cfg.FS, m.memberPath(stateDir), m.memberPath(replacedDir)); err != nil {
-			return fmt.Errorf("put the old state aside: %w", err)
-		}
-		if err := replaceDir(m.cfg.FS, m.memberPath(incomingDir), m.memberPath(stateDir)); err != nil {
-			return fmt.Errorf("put the new state in place: %w", err)
-		}
-		store, err := openState(m.cfg, m.log, m.reportFatal)
-		if err != nil {
-			return fmt.Errorf("open the new state: %w", err)
-		}
-		m.state.Store(store)
-		version, confState, err := readMembership(store)
-		if err != nil {
-			return err
-		}
-		m.members.set(version)
-		index, term := store.Applied()
-		m.applier.point.set(index, term, confState)
-		m.feed.Reset(store.Revision())
-		m.audit.renew()
-		m.log.Info("replaced the state by another member's", "index", index, "revision", store.Revision())
-		return m.cfg.FS.RemoveAll(m.memberPath(replacedDir))
-	})
-}
-
-// recoverDirs finishes or takes back the renames of an installation that a crash cut short.
-func recoverDirs(cfg Config) error {
-	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
-	_, err := cfg.FS.Stat(path(stateDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, replaced := cfg.FS.Stat(path(replacedDir)); replaced == nil {
-			return replaceDir(cfg.FS, path(replacedDir), path(stateDir))
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return cfg.FS.RemoveAll(path(replacedDir))
-}
-
-// recoverInstall finishes an installation whose state is in place and whose log is not, and forgets one whose state is
-// not.
-func (s *stores) recoverInstall() error {
-	index, begun, err := notedInstall(s.log)
-	if err != nil || !begun {
-		return err
-	}
-	if applied, term := s.state.Applied(); applied == index {
-		confState, err := readConfState(s.state)
-		if err != nil {
-			return err
-		}
-		if last, err := s.log.LastIndex(); err != nil || last < index {
-			if err := errors.Join(err, s.log.Reset(index, term, confState)); err != nil {
-				return fmt.Errorf("finish the installation of a snapshot: %w", err)
-			}
-		}
-	}
-	return forgetInstall(s.log)
+// compact runs the store's compaction until ctx or the tenure ends.
+func (t *tenure) compact(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.over, cancel)()
+	return t.store.RunCompaction(ctx)
 }

@@ -2,23 +2,105 @@ package consensus
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+
+	"go.etcd.io/raft/v3"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 )
 
-// blobInstalling names the log store's note about the snapshot whose installation has begun: its index, or nothing.
-const blobInstalling = "installing"
+// Names of the log store's notes about where the state is.
+const (
+	// blobState is the directory that holds the state, stateDir if there is no such note.
+	blobState = "state"
+	// blobInstalling is the index of the snapshot whose installation has begun, or nothing. Programs before this one wrote
+	// it: they put the directory of a new state in the place of the old one's, and let the log begin behind it in a second
+	// step.
+	blobInstalling = "installing"
+)
 
-// noteInstall notes, durably, that the installation of a snapshot begins.
-func noteInstall(log *logstore.Store, index uint64) error {
-	return log.SetBlob(blobInstalling, binary.BigEndian.AppendUint64(nil, index))
+// noteState names the directory that holds the state from now on.
+func noteState(dir string) logstore.Blob { return logstore.Blob{Name: blobState, Data: []byte(dir)} }
+
+// findState returns the name of the directory that holds the state, which is there then.
+func findState(cfg Config, log *logstore.Store) (string, error) {
+	note, noted, err := log.Blob(blobState)
+	if err != nil {
+		return "", fmt.Errorf("read where the state is: %w", err)
+	}
+	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
+	if noted {
+		if _, err := cfg.FS.Stat(path(string(note))); errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("%w: the log goes on from the state in %s, which is missing: put that directory back, or restore the member from a snapshot or let it join anew",
+				ErrForeignData, path(string(note)))
+		}
+		return string(note), nil
+	}
+	if err := recoverDirs(cfg); err != nil {
+		return "", fmt.Errorf("tidy up after an installation: %w", err)
+	}
+	if err := makeDirDurable(cfg.FS, path(stateDir)); err != nil {
+		return "", fmt.Errorf("create the data directory: %w", err)
+	}
+	return stateDir, nil
 }
 
-// forgetInstall takes the note back.
-func forgetInstall(log *logstore.Store) error { return log.SetBlob(blobInstalling, nil) }
+// recoverDirs finishes or takes back the renames of an installation by an earlier program that a crash cut short.
+func recoverDirs(cfg Config) error {
+	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
+	_, err := cfg.FS.Stat(path(stateDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, replaced := cfg.FS.Stat(path(replacedDir)); replaced == nil {
+			return replaceDir(cfg.FS, path(replacedDir), path(stateDir))
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return cfg.FS.RemoveAll(path(replacedDir))
+}
 
-// notedInstall returns the note.
+// recoverInstall finishes an installation by an earlier program whose state is in place and whose log is not, and forgets
+// one whose state is not.
+func (s *stores) recoverInstall() error {
+	index, begun, err := notedInstall(s.log)
+	if err != nil || !begun {
+		return err
+	}
+	if applied, term := s.state.Applied(); applied == index {
+		behind, err := endsBehind(s.log, index, term)
+		if err != nil {
+			return err
+		}
+		if !behind {
+			confState, err := readConfState(s.state)
+			if err := errors.Join(err, s.log.Reset(index, term, confState)); err != nil {
+				return fmt.Errorf("finish the installation of a snapshot: %w", err)
+			}
+		}
+	}
+	return s.log.SetBlob(blobInstalling, nil)
+}
+
+// endsBehind tells whether the log holds what comes after the entry of a term, be it nothing. Where it has another entry in
+// its place, or none, its end is what a replaced leader wrote and the cluster never committed.
+func endsBehind(log *logstore.Store, index, term uint64) (bool, error) {
+	found, err := log.Term(index)
+	switch {
+	case errors.Is(err, raft.ErrUnavailable):
+		return false, nil
+	case errors.Is(err, raft.ErrCompacted):
+		return true, nil // checkIndexes says whether it continues
+	case err != nil:
+		return false, err
+	}
+	return found == term, nil
+}
+
+// notedInstall returns the note of an earlier program.
 func notedInstall(log *logstore.Store) (index uint64, begun bool, err error) {
 	note, _, err := log.Blob(blobInstalling)
 	switch {

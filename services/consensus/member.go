@@ -27,7 +27,6 @@ type Member struct {
 	cfg     Config
 	log     *slog.Logger
 	stores  *stores
-	state   atomic.Pointer[mvcc.Store]
 	members *membership
 	feed    *feed.Feed
 	reads   *readIndexes
@@ -36,8 +35,11 @@ type Member struct {
 	appender *appender
 	applier  *applier
 
-	gate     *gate
-	space    *space
+	gate  *gate
+	space *space
+	// stopUses ends the uses of the state that may last. retired are the owners of states that were replaced.
+	stopUses context.CancelCauseFunc
+	retired  sync.WaitGroup
 	ready    chan struct{} // closed once the member serves
 	stopped  chan struct{} // closed once Run is ending
 	broken   chan struct{} // closed by the first error of a store's own goroutines
@@ -48,9 +50,9 @@ type Member struct {
 	holder  leaseHolder
 	// reconfiguring is held by the one membership change that this member has under way.
 	reconfiguring chan struct{}
-	// installing is held by the one snapshot that is being installed; swaps asks for its place.
+	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
 	installing  chan struct{}
-	swaps       chan swapRequest
+	incoming    atomic.Pointer[incoming]
 	checkpoints atomic.Uint64
 	audit       *audit
 
@@ -78,8 +80,6 @@ func New(cfg Config) (*Member, error) {
 
 		reconfiguring: make(chan struct{}, 1),
 		installing:    make(chan struct{}, 1),
-		swaps:         make(chan swapRequest),
-		gate:          newGate(),
 		audit:         newAudit(),
 		space:         newSpace(),
 	}
@@ -89,7 +89,9 @@ func New(cfg Config) (*Member, error) {
 		return nil, err
 	}
 	m.stores, m.members = stores, stores.members
-	m.state.Store(stores.state)
+	var stopping context.Context
+	stopping, m.stopUses = context.WithCancelCause(context.Background())
+	m.gate = newGate(stopping, stores.state, stores.stateDir, stores.serving)
 	if err := m.assemble(); err != nil {
 		return nil, errors.Join(err, stores.close())
 	}
@@ -114,8 +116,8 @@ func (m *Member) assemble() error {
 	m.replica.stopped = m.stopped
 	m.appender = newAppender(m.stores.log, hardState)
 	m.applier = &applier{
-		state:       &m.state,
-		installs:    make(chan chan<- error),
+		gate:        m.gate,
+		installs:    make(chan installRequest),
 		replace:     m.replaceState,
 		point:       &snapshotPoint{},
 		feed:        m.feed,
@@ -136,6 +138,7 @@ func (m *Member) assemble() error {
 	m.stores.log.SetSnapshotFunc(m.applier.point.snapshot)
 	m.appender.deliver = m.replica.deliver
 	m.appender.install = m.applier.install
+	m.appender.incomingDir = m.incomingDir
 	m.appender.apply = func(message *raftpb.Message) { m.applier.inbox.Put(message) }
 	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
 	return registerMetrics(m, m.cfg.Registerer)
@@ -163,7 +166,7 @@ func (m *Member) raftConfig(storage raft.Storage, applied uint64) *raft.Config {
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
 func (m *Member) Run(ctx context.Context) error {
-	if err := errors.Join(m.removeLeftovers(), m.removeCheckpoints()); err != nil {
+	if err := errors.Join(m.removeLeftovers(), m.removeCopies()); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -197,6 +200,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		close(m.stopped)
+		m.stopUses(problem.ErrStopped)
 		return nil
 	})
 	err := m.await(group)
@@ -233,11 +237,13 @@ func ended(ctx context.Context, err error) error {
 func (m *Member) Close() error {
 	m.closing.Do(func() {
 		m.replica.stop()
+		m.stopUses(problem.ErrStopped)
 		done := make(chan error, 1)
 		go func() {
 			m.gate.close()
+			m.retired.Wait()
 			m.stores.state = m.store()
-			done <- m.stores.close()
+			done <- errors.Join(m.declineIncoming(), m.stores.close())
 		}()
 		select {
 		case m.closeErr = <-done:
@@ -329,7 +335,8 @@ func (m *Member) published() bool {
 	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs) && member.GetIncarnation() == m.Incarnation()
 }
 
-func (m *Member) store() *mvcc.Store { return m.state.Load() }
+// store is the state now. What of it is not in memory may only be asked for by who has entered the gate, or is its owner.
+func (m *Member) store() *mvcc.Store { return m.gate.now.Load().store }
 
 // reportFatal takes an error of a store's own goroutines; the first one ends Run.
 func (m *Member) reportFatal(err error) {

@@ -6,6 +6,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 // linearize waits until the state includes everything that was acknowledged, by any member, before the call.
@@ -40,18 +41,19 @@ func (m *Member) soleVoter(members []*consensusv1.Member) bool {
 	return true
 }
 
-// read runs fn on a state that is fit for the request.
-func (m *Member) read(ctx context.Context, serializable bool, fn func() error) error {
+// read runs fn on a state that is fit for the request. See gate for what fn may do.
+func (m *Member) read(ctx context.Context, serializable bool, fn func(*tenure) error) error {
 	if !serializable {
 		if err := m.linearize(ctx); err != nil {
 			return err
 		}
 	}
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return fmt.Errorf("read: %w", problem.ErrStopped)
 	}
-	defer m.gate.leave()
-	return fn()
+	defer tenure.leave()
+	return fn(tenure)
 }
 
 // stale is what a serializable read says of the state that it wants.
@@ -62,7 +64,7 @@ type stale interface {
 
 // readSeen is readData for a caller that has been shown a revision, maybe by another member: it waits until that is applied
 // here, where the read would not wait for more anyway.
-func (m *Member) readSeen(ctx context.Context, req stale, fn func() error) error {
+func (m *Member) readSeen(ctx context.Context, req stale, fn func(*tenure) error) error {
 	if err := m.awaitSeen(ctx, req); err != nil {
 		return err
 	}
@@ -90,15 +92,15 @@ func (m *Member) awaitSeen(ctx context.Context, req stale) error {
 }
 
 // readData is read for what clients stored: it is refused while the member is not to be believed.
-func (m *Member) readData(ctx context.Context, serializable bool, fn func() error) error {
+func (m *Member) readData(ctx context.Context, serializable bool, fn func(*tenure) error) error {
 	if err := m.trusted(); err != nil {
 		return fmt.Errorf("read: %w", err) // no leader is needed to know
 	}
-	return m.read(ctx, serializable, func() error {
+	return m.read(ctx, serializable, func(t *tenure) error {
 		if err := m.trusted(); err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
-		return fn()
+		return fn(t)
 	})
 }
 
@@ -106,9 +108,15 @@ func (m *Member) readData(ctx context.Context, serializable bool, fn func() erro
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.term()}
-	err := m.readSeen(ctx, req, func() (err error) {
-		resp.Result, resp.Revision, err = m.store().Range(ctx, req.GetRange())
-		return err
+	err := m.readSeen(ctx, req, func(t *tenure) (err error) {
+		if len(req.GetRange().GetRangeEnd()) == 0 {
+			resp.Result, resp.Revision, err = t.store.Range(ctx, req.GetRange())
+			return err
+		}
+		return t.during(ctx, func(ctx context.Context) (err error) {
+			resp.Result, resp.Revision, err = t.store.Range(ctx, req.GetRange())
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -116,25 +124,40 @@ func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 	return resp, nil
 }
 
-// RangeStream is Range in chunks, all from one revision.
+// RangeStream is Range in chunks, all from one revision, which is held by nothing between two chunks: a client that takes
+// them slowly may find it compacted, as with etcd.
 func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
-	return m.readSeen(ctx, req, func() error {
-		ctx, cancel := m.untilStopped(ctx)
-		defer cancel()
-		revision := m.store().Revision()
-		_, err := m.store().RangeStream(ctx, req.GetRange(), rangeChunkBytes, func(result *consensusv1.RangeResult) error {
-			return send(&consensusv1.RangeStreamResponse{Result: result, Revision: revision, RaftTerm: m.term()})
-		})
+	if err := m.awaitSeen(ctx, req); err != nil {
 		return err
-	})
+	}
+	serializable := req.GetSerializable()
+	for stream := mvcc.NewRangeStream(req.GetRange(), rangeChunkBytes); !stream.Done(); {
+		var chunk *consensusv1.RangeResult
+		err := m.readData(ctx, serializable, func(t *tenure) error {
+			return t.during(ctx, func(ctx context.Context) (err error) {
+				chunk, err = stream.Next(ctx, t.store)
+				return err
+			})
+		})
+		if err != nil {
+			return err
+		}
+		serializable = true // the first chunk has fixed the revision
+		if err := send(&consensusv1.RangeStreamResponse{Result: chunk, Revision: stream.Head(), RaftTerm: m.term()}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
-	err := m.readSeen(ctx, req, func() (err error) {
-		resp.Result, resp.Revision, err = m.store().ReadTxn(ctx, req.GetTxn())
-		return err
+	err := m.readSeen(ctx, req, func(t *tenure) error {
+		return t.during(ctx, func(ctx context.Context) (err error) {
+			resp.Result, resp.Revision, err = t.store.ReadTxn(ctx, req.GetTxn())
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -206,8 +229,8 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 
 // historyForTail reads commits that the feed no longer holds.
 func (m *Member) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
-	err = m.read(ctx, true, func() error {
-		commits, _, err = m.store().History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
+	err = m.read(ctx, true, func(t *tenure) error {
+		commits, _, err = t.store.History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
 		return err
 	})
 	return commits, err
@@ -220,12 +243,12 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	if bytes <= 0 {
 		bytes = historyBytesMax
 	}
-	err := m.readData(ctx, true, func() (err error) {
+	err := m.readData(ctx, true, func(t *tenure) (err error) {
 		to := req.GetToRevision()
-		if head := m.store().Revision(); to <= 0 || to > head {
+		if head := t.store.Revision(); to <= 0 || to > head {
 			to = head
 		}
-		resp.Commits, resp.ThroughRevision, err = m.store().History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
+		resp.Commits, resp.ThroughRevision, err = t.store.History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
 		return err
 	})
 	if err != nil {
@@ -235,25 +258,3 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 }
 
 func (m *Member) term() uint64 { return m.replica.position.term.Load() }
-
-// untilStopped returns a context that also ends when the member stops or its state is replaced, for calls that may
-// last.
-func (m *Member) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	hurry := m.gate.hurry()
-	go func() {
-		defer close(done)
-		select {
-		case <-m.stopped:
-			cancel(problem.ErrStopped)
-		case <-hurry:
-			cancel(problem.ErrLeaderChanged)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		cancel(context.Canceled)
-		<-done
-	}
-}

@@ -21,20 +21,23 @@ const SnapshotStorageVersion = snapshotfile.StorageVersion
 // Snapshot sends the whole state, as of now, as a file in etcd's format: blobs of it, and last its SHA-256 in a blob of
 // its own. The file is built on the disk that holds the data directory, which needs the room.
 func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
-	return m.readData(ctx, false, func() error {
-		ctx, cancel := m.untilStopped(ctx)
-		defer cancel()
-		file, err := m.buildSnapshot(ctx)
-		if err != nil {
+	var file *snapshotfile.File
+	err := m.readData(ctx, false, func(t *tenure) error {
+		return t.during(ctx, func(ctx context.Context) (err error) {
+			file, err = m.buildSnapshot(ctx, t.store)
 			return err
-		}
-		return errors.Join(sendFile(file, send), file.Close())
+		})
 	})
+	if err != nil {
+		return err
+	}
+	// The file is no part of the store: whoever takes it slowly, or not at all, holds nobody up.
+	return errors.Join(sendFile(file, send), file.Close())
 }
 
 // buildSnapshot writes the file from a snapshot of the state, which it holds no longer than that takes.
-func (m *Member) buildSnapshot(ctx context.Context) (_ *snapshotfile.File, err error) {
-	snapshot, err := m.store().Snapshot(ctx)
+func (m *Member) buildSnapshot(ctx context.Context, store *mvcc.Store) (_ *snapshotfile.File, err error) {
+	snapshot, err := store.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}

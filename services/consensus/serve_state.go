@@ -13,8 +13,8 @@ import (
 // Leases lists the leases that exist.
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
-	err := m.readData(ctx, req.GetSerializable(), func() (err error) {
-		resp.Leases, err = m.store().Leases()
+	err := m.readData(ctx, req.GetSerializable(), func(t *tenure) (err error) {
+		resp.Leases, err = t.store.Leases()
 		return err
 	})
 	if err != nil {
@@ -26,8 +26,8 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 // LeaseKeys lists the keys attached to a lease: problem.ErrLeaseNotFound where there is none.
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
-	err := m.readData(ctx, false, func() error {
-		keys, exists, err := m.store().LeaseKeys(req.GetId())
+	err := m.readData(ctx, false, func(t *tenure) error {
+		keys, exists, err := t.store.LeaseKeys(req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
 		}
@@ -42,11 +42,13 @@ func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysReques
 
 // Status tells how the member is. It waits for nothing.
 func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return nil, fmt.Errorf("status: %w", problem.ErrStopped)
 	}
-	defer m.gate.leave()
-	disk, inUse := m.store().Size()
+	defer tenure.leave()
+	store := tenure.store
+	disk, inUse := store.Size()
 	resp := &consensusv1.StatusResponse{
 		ClusterId:         m.cfg.ClusterID,
 		MemberId:          m.cfg.MemberID,
@@ -54,19 +56,19 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		RaftTerm:          m.term(),
 		RaftIndex:         max(m.replica.position.committed.Load(), m.applier.applied.Load()),
 		RaftAppliedIndex:  m.applier.applied.Load(),
-		Revision:          m.store().Revision(),
-		CompactedRevision: m.store().CompactedRevision(),
+		Revision:          store.Revision(),
+		CompactedRevision: store.CompactedRevision(),
 		DbSize:            disk,
 		DbSizeInUse:       inUse,
 		DbSizeQuota:       m.cfg.QuotaBytes,
-		LeaseEpoch:        m.store().LeaseEpoch(),
+		LeaseEpoch:        store.LeaseEpoch(),
 		FeedRevision:      m.feed.Oldest(),
 	}
 	resp.IsLearner = m.members.find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {
 		resp.Errors = append(resp.Errors, problem.ErrNoLeader.Error())
 	}
-	for _, alarm := range m.store().Alarms() {
+	for _, alarm := range store.Alarms() {
 		resp.Errors = append(resp.Errors, fmt.Sprintf("memberID:%d alarm:%s ", alarm.GetMemberId(), alarmName(alarm)))
 	}
 	return resp, nil
@@ -100,10 +102,12 @@ func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensus
 // HashKV hashes what is visible between the compacted and the given revision of this member.
 func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
 	resp := &consensusv1.HashKVResponse{}
-	err := m.read(ctx, true, func() (err error) {
-		resp.Revision = m.store().Revision()
-		resp.Hash, resp.CompactedRevision, resp.HashRevision, err = m.store().HashKV(req.GetRevision())
-		return err
+	err := m.read(ctx, true, func(t *tenure) error {
+		return t.during(ctx, func(ctx context.Context) (err error) {
+			resp.Revision = t.store.Revision()
+			resp.Hash, resp.CompactedRevision, resp.HashRevision, err = t.store.HashKV(ctx, req.GetRevision())
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -113,9 +117,8 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 
 // WaitCompacted answers once everything below the compacted revision is deleted here.
 func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
-	ctx, cancel := m.untilStopped(ctx)
-	defer cancel()
-	if err := m.store().WaitCompacted(ctx); err != nil {
+	err := m.read(ctx, true, func(t *tenure) error { return t.during(ctx, t.store.WaitCompacted) })
+	if err != nil {
 		return nil, fmt.Errorf("wait for compaction: %w", err)
 	}
 	return &consensusv1.WaitCompactedResponse{}, nil

@@ -10,13 +10,15 @@ import (
 // node is part of the answer.
 func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.term()}
-	err := m.readSeen(ctx, req, func() error {
-		r, err := m.store().ReadTree(ctx, req.GetPath(), req.GetRecursive())
-		if err != nil {
-			return err
-		}
-		resp.Node, resp.Failure, resp.Revision, resp.RaftIndex = r.Node, r.Failure, r.Revision, r.Index
-		return nil
+	err := m.readSeen(ctx, req, func(t *tenure) error {
+		return t.during(ctx, func(ctx context.Context) error {
+			r, err := t.store.ReadTree(ctx, req.GetPath(), req.GetRecursive())
+			if err != nil {
+				return err
+			}
+			resp.Node, resp.Failure, resp.Revision, resp.RaftIndex = r.Node, r.Failure, r.Revision, r.Index
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -115,11 +115,10 @@ func (m *Member) countUsage(ctx context.Context) {
 
 // lastingUse runs fn, which may last, on the state. Its context also ends when the state is replaced or the member stops.
 func (m *Member) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.Store) error) error {
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return problem.ErrStopped
 	}
-	defer m.gate.leave()
-	ctx, cancel := m.untilStopped(ctx)
-	defer cancel()
-	return fn(ctx, m.store())
+	defer tenure.leave()
+	return tenure.during(ctx, func(ctx context.Context) error { return fn(ctx, tenure.store) })
 }

@@ -35,34 +35,32 @@ func (m *Member) verifyState(ctx context.Context) error {
 
 // verify reads the state once, and twice where it finds damage: what the second reading does not show was in memory.
 func (m *Member) verify(ctx context.Context) {
-	if !m.gate.enter() {
+	tenure, ok := m.gate.enter()
+	if !ok {
 		return
 	}
-	// Until the end: the state must not be replaced between what is found and what comes of it.
-	defer m.gate.leave()
-	ctx, cancel := m.untilStopped(ctx)
-	defer cancel()
+	defer tenure.leave()
 	began := time.Now()
-	first := m.readState(ctx)
+	first := m.readState(ctx, tenure)
 	if !errors.Is(first, mvcc.ErrDamaged) {
 		if first == nil {
 			m.log.Debug("read the whole state, and it is as it was written", "took", time.Since(began))
-		} else if ctx.Err() == nil {
+		} else if ctx.Err() == nil && tenure.over.Err() == nil {
 			m.log.Warn("could not read the whole state to check it", "error", first)
 		}
 		return
 	}
-	switch second := m.readState(ctx); {
+	switch second := m.readState(ctx, tenure); {
 	case errors.Is(second, mvcc.ErrDamaged):
-		m.condemn(second.Error())
+		m.condemn(tenure.store, second.Error())
 	case second == nil:
 		m.log.Error("the state did not read as it was written, and did when it was read again: check the memory of this machine", "found", first)
 	}
 }
 
-func (m *Member) readState(ctx context.Context) error {
-	size, _ := m.store().Size()
-	return m.store().Verify(ctx, newPace(m.audit.verified, size).take)
+func (m *Member) readState(ctx context.Context, t *tenure) error {
+	size, _ := t.store.Size()
+	return t.during(ctx, func(ctx context.Context) error { return t.store.Verify(ctx, newPace(m.audit.verified, size).take) })
 }
 
 // pace holds the reading of a state back, so that others get at the disk: none before the member serves, and as much

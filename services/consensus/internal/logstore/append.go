@@ -172,8 +172,9 @@ func (s *Store) Truncate(upTo uint64) error {
 
 // Reset drops all entries and lets the log restart behind index, as after a snapshot taken there, or with index 0 on
 // first start. The configuration becomes cs at that index. A hard state that is behind is raised to the index and its
-// term, because raft refuses one that is not. It returns once that is durable.
-func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState) error {
+// term, because raft refuses one that is not. The blobs are stored as by SetBlob: after a crash all of it is there, or
+// nothing. It returns once that is durable.
+func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState, with ...Blob) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := s.checkWritableLocked(); err != nil {
@@ -197,6 +198,11 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState) error {
 	}
 	if err := stageConfState(batch, after.confState, index); err != nil {
 		return err
+	}
+	for _, blob := range with {
+		if err := set(batch, blobKey(blob.Name), blob.Data); err != nil {
+			return err
+		}
 	}
 	if after.hardState != nil {
 		if err := setMessage(batch, hardStateKey, after.hardState); err != nil {

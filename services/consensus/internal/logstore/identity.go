@@ -36,6 +36,12 @@ func (s *Store) Identity() (Identity, bool) {
 	return v.identity, v.hasIdentity
 }
 
+// Blob is a small named fact.
+type Blob struct {
+	Name string
+	Data []byte
+}
+
 // SetBlob stores a small named fact durably, such as the cluster a member was first started with.
 func (s *Store) SetBlob(name string, data []byte) error {
 	return s.write(true, func(b *pebble.Batch) error { return set(b, blobKey(name), data) })

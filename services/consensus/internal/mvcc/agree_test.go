@@ -66,13 +66,14 @@ func requireAgrees(t *testing.T, g *generator, m *model, s *Store) {
 func requireStream(t *testing.T, g *generator, s *Store, op *consensusv1.RangeOp, want *consensusv1.RangeResult) {
 	t.Helper()
 	got := &consensusv1.RangeResult{}
-	_, err := s.RangeStream(context.Background(), op, 1+g.IntN(400), func(chunk *consensusv1.RangeResult) error {
+	for stream := NewRangeStream(op, 1+g.IntN(400)); !stream.Done(); {
+		chunk, err := stream.Next(context.Background(), s)
+		require.NoError(t, err)
 		require.Zero(t, got.GetCount(), "a chunk after the last")
 		got.Kvs = append(got.Kvs, chunk.GetKvs()...)
 		got.Count, got.More = chunk.GetCount(), chunk.GetMore()
-		return nil
-	})
-	require.NoError(t, err)
+		require.Equal(t, s.Revision(), stream.Head())
+	}
 	requireProto(t, want, got, op)
 }
 
@@ -236,9 +237,9 @@ func applyBoth(t *testing.T, m *model, b *Batch, c *consensusv1.Command) {
 func requireHashes(t *testing.T, g *generator, m *model, s, other *Store) {
 	t.Helper()
 	revision := m.compacted + int64(g.IntN(int(m.revision()-m.compacted)+1))
-	hash, compacted, hashed, err := s.HashKV(revision)
+	hash, compacted, hashed, err := s.HashKV(context.Background(), revision)
 	require.NoError(t, err)
-	otherHash, otherCompacted, otherHashed, err := other.HashKV(revision)
+	otherHash, otherCompacted, otherHashed, err := other.HashKV(context.Background(), revision)
 	require.NoError(t, err)
 	require.Equal(t, []int64{int64(otherHash), otherCompacted, otherHashed}, []int64{int64(hash), compacted, hashed})
 }

@@ -3,7 +3,6 @@ package mvcc
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -223,6 +222,6 @@ func TestRangeEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	_, _, err := s.Range(ctx, &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = s.RangeStream(context.Background(), &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}, 100, func(*consensusv1.RangeResult) error { return io.ErrClosedPipe })
-	require.ErrorIs(t, err, io.ErrClosedPipe)
+	_, err = NewRangeStream(&consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}, 1<<20).Next(ctx, s)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"fmt"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -70,6 +71,26 @@ func newCollector(s *Store) *collector {
 		newMetric(counter, "quorate_store_cache_misses_total", "Blocks that were read from disk.",
 			func(r *reading) float64 { return float64(r.pebble.BlockCache.Misses) }),
 	}}
+}
+
+// Expose has the store's metrics taken by a registerer, which may be nil: no other store's may be there.
+func (s *Store) Expose(registerer prometheus.Registerer) error {
+	if registerer == nil {
+		return nil
+	}
+	collector := newCollector(s)
+	if err := registerer.Register(collector); err != nil {
+		return fmt.Errorf("register the store's metrics: %w", err)
+	}
+	s.conceal.Store(new(func() { registerer.Unregister(collector) }))
+	return nil
+}
+
+// Conceal takes the store's metrics back.
+func (s *Store) Conceal() {
+	if conceal := s.conceal.Swap(nil); conceal != nil {
+		(*conceal)()
+	}
 }
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {

@@ -60,9 +60,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // HashKV hashes what was current at a revision, 0 for the newest: each key that was alive then, with its whole record.
 // It returns with the hash the compacted and the hashed revision. Members that are equal have equal hashes at every
 // revision that both can read, whatever each has compacted: a compaction changes no hash, as etcd's does not while it
-// remembers the one it made before. Its refusals are Range's.
-func (s *Store) HashKV(revision int64) (hash uint32, compacted, hashed int64, err error) {
-	ctx := context.Background()
+// remembers the one it made before. Its refusals are Range's, and it ends with ctx.
+func (s *Store) HashKV(ctx context.Context, revision int64) (hash uint32, compacted, hashed int64, err error) {
 	v, err := s.view(ctx)
 	if err != nil {
 		return 0, 0, 0, err

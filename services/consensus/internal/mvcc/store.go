@@ -51,9 +51,10 @@ type Store struct {
 	// base is what Verify found that the digest's sum must be added to, nil while it has not or need not.
 	base atomic.Pointer[uint64]
 	// counted is what CountUsage found, nil while it has not or need not.
-	counted   atomic.Pointer[countedUsage]
-	counters  counters
-	collector *collector
+	counted  atomic.Pointer[countedUsage]
+	counters counters
+	// conceal takes the metrics back, nil if nobody has them.
+	conceal atomic.Pointer[func()]
 
 	// unflushed is about how many bytes were committed and are not on disk yet.
 	unflushed atomic.Int64
@@ -87,9 +88,8 @@ func Open(o Options) (*Store, error) {
 	}
 	s.batch = newBatch(s)
 	err := s.load()
-	if err == nil && o.Registerer != nil {
-		s.collector = newCollector(s)
-		err = o.Registerer.Register(s.collector)
+	if err == nil {
+		err = s.Expose(o.Registerer)
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
@@ -203,10 +203,7 @@ func eachRow(it *pebble.Iterator, fn func(key, value []byte) error) error {
 // and RunCompaction must have ended. It may be called twice.
 func (s *Store) Close() error {
 	s.close.Do(func() {
-		// A scrape must not find a closed database.
-		if s.collector != nil {
-			s.opts.Registerer.Unregister(s.collector)
-		}
+		s.Conceal() // a scrape must not find a closed database
 		var flush error
 		if s.failed() == nil {
 			flush = s.db.Flush()
@@ -217,6 +214,16 @@ func (s *Store) Close() error {
 			s.close.err = leaveClean(s.opts.FS, s.opts.Dir)
 		}
 		s.close.err = errors.Join(s.close.err, s.lock.Close())
+	})
+	return s.close.err
+}
+
+// Discard is Close for a store that is not needed any more: what is not on disk yet is dropped, and the directory is left
+// as a crash would.
+func (s *Store) Discard() error {
+	s.close.Do(func() {
+		s.Conceal()
+		s.close.err = errors.Join(s.db.Close(), s.lock.Close())
 	})
 	return s.close.err
 }

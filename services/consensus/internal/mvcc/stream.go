@@ -7,58 +7,99 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// streamBytesDefault is how much RangeStream puts in a chunk when its caller names no size.
+// streamBytesDefault is how much a RangeStream puts in a chunk when its caller names no size.
 const streamBytesDefault = 1 << 20
 
-// RangeStream is Range in chunks of about chunkBytes, so that memory does not grow with the range: all chunks are read
-// from one revision, and come in the order of keys. The last one has the count, and tells whether there is more; it may
-// have no keys. Only what can be read in order can be streamed: a request that sorts or filters is answered in one chunk.
+// RangeStream is Range in chunks of about so many bytes, so that memory does not grow with the range: all chunks are read
+// from the revision that the first one was, and come in the order of keys. The last one has the count, and tells whether
+// there is more; it may have no keys. Only what can be read in order can be streamed: a request that sorts or filters is
+// answered in one chunk.
 //
-// A chunk is send's to keep. An error of send's ends the stream and is returned.
-func (s *Store) RangeStream(ctx context.Context, op *consensusv1.RangeOp, chunkBytes int, send func(*consensusv1.RangeResult) error) (head int64, err error) {
-	s.counters.ranges.Add(1)
-	v, err := s.view(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	if err := checkRevision(v, op.GetRevision()); err != nil {
-		return v.revision, err
-	}
-	q := newQuery(op)
-	if op.GetCountOnly() || q.filters() || q.sorts() {
-		res, err := evalRange(ctx, v, op)
-		if err != nil {
-			return v.revision, err
-		}
-		return v.revision, send(res)
-	}
+// Between two chunks nothing of a store is held: each may be read from another one that has the same history, and fails
+// with problem.ErrCompacted when the revision is gone. It is for one goroutine.
+type RangeStream struct {
+	op         *consensusv1.RangeOp
+	q          *query
+	chunkBytes int
+	head       int64
+	done       bool
+
+	// size is that of the chunk that is being read.
+	size int
+	full bool
+}
+
+// NewRangeStream begins a stream. The operation must not be changed until its end.
+func NewRangeStream(op *consensusv1.RangeOp, chunkBytes int) *RangeStream {
 	if chunkBytes <= 0 {
 		chunkBytes = streamBytesDefault
 	}
-	st := streamer{q: q, chunkBytes: chunkBytes, send: send}
+	return &RangeStream{op: op, q: newQuery(op), chunkBytes: chunkBytes}
+}
+
+// Done tells whether the last chunk was read.
+func (st *RangeStream) Done() bool { return st.done }
+
+// Head is the newest revision when the first chunk was read, which all are from unless the operation names one.
+func (st *RangeStream) Head() int64 { return st.head }
+
+// Next reads the next chunk, which is the caller's to keep. Its errors are Range's; the same chunk may be asked for again.
+func (st *RangeStream) Next(ctx context.Context, s *Store) (chunk *consensusv1.RangeResult, err error) {
+	v, err := s.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.close()) }()
+	revision := st.op.GetRevision()
+	if st.head != 0 {
+		revision = st.q.revision
+	}
+	if err := checkRevision(v, revision); err != nil {
+		return nil, err
+	}
+	if st.head == 0 {
+		s.counters.ranges.Add(1)
+		st.head = v.revision
+		st.q.revision = min(st.q.revision, v.revision)
+	}
+	if st.op.GetCountOnly() || st.q.filters() || st.q.sorts() {
+		st.done = true
+		return evalRange(ctx, v, st.op)
+	}
+	return st.read(ctx, v)
+}
+
+// read takes rows until the chunk is full, or those of the range are all read.
+func (st *RangeStream) read(ctx context.Context, v *view) (*consensusv1.RangeResult, error) {
+	q := st.q
+	seen := q.seen
+	// A fresh slab, so that no chunk keeps another's memory alive.
+	q.kvs, q.slab, st.size, st.full = nil, slab{}, 0, false
 	if err := v.scan(ctx, q.span, q.revision, st.take); err != nil {
-		return v.revision, err
+		q.seen = seen
+		return nil, err
 	}
-	last := &consensusv1.RangeResult{Kvs: q.kvs, Count: q.seen}
+	chunk := &consensusv1.RangeResult{Kvs: q.kvs}
+	if st.full {
+		last := q.kvs[len(q.kvs)-1].GetKey()
+		q.span.low = append(append(make([]byte, 0, len(last)+1), last...), 0)
+		return chunk, nil
+	}
+	st.done = true
+	chunk.Count = q.seen
 	if q.cut {
-		last.More = true
-		if last.Count, err = v.count(ctx, q.span, q.revision); err != nil {
-			return v.revision, err
+		chunk.More = true
+		count, err := v.count(ctx, newSpan(st.op.GetKey(), st.op.GetRangeEnd()), q.revision)
+		if err != nil {
+			q.seen, q.cut, st.done = seen, false, false
+			return nil, err
 		}
+		chunk.Count = count
 	}
-	return v.revision, send(last)
+	return chunk, nil
 }
 
-// streamer sends what a query takes, each time that it is enough.
-type streamer struct {
-	q          *query
-	chunkBytes int
-	size       int
-	send       func(*consensusv1.RangeResult) error
-}
-
-func (st *streamer) take(r *row) (bool, error) {
+func (st *RangeStream) take(r *row) (bool, error) {
 	more, err := st.q.take(r)
 	if err != nil || !more {
 		return false, err
@@ -67,11 +108,6 @@ func (st *streamer) take(r *row) (bool, error) {
 	if st.q.values {
 		st.size += len(r.value)
 	}
-	if st.size < st.chunkBytes {
-		return true, nil
-	}
-	chunk := &consensusv1.RangeResult{Kvs: st.q.kvs}
-	// A fresh slab, so that no chunk keeps another's memory alive.
-	st.q.kvs, st.q.slab, st.size = nil, slab{}, 0
-	return true, st.send(chunk)
+	st.full = st.size >= st.chunkBytes && !st.q.span.single
+	return !st.full, nil
 }
