@@ -17,7 +17,7 @@ func (m *Member) explain(change string, id uint64, err error) {
 	case errors.Is(err, problem.ErrNotEnoughStarted):
 		reason = "too few voters have ever started to be a quorum of those that there would be: start the others, or remove them, first"
 	case errors.Is(err, problem.ErrUnhealthy):
-		reason = fmt.Sprintf("voters are not connected, or not for %s yet: if one of them failed too, nothing could be decided any more", healthyAfter)
+		reason = fmt.Sprintf("the voters that have been connected for %s are too few to be a quorum of those that there would be: nothing could be decided any more", healthyAfter)
 	default:
 		return // the error says it all; learners may ask again and again whether they are ready
 	}

@@ -52,6 +52,6 @@ func TestRefusedChangesAreExplained(t *testing.T) {
 	require.Contains(t, log.String(), "too few voters have ever started")
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://more"}, IsLearner: true})
 	require.ErrorIs(t, err, problem.ErrUnhealthy)
-	require.Contains(t, log.String(), "voters are not connected")
+	require.Contains(t, log.String(), "too few to be a quorum")
 	require.NotContains(t, log.String(), "not-connected=[alone")
 }

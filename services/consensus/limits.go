@@ -56,6 +56,12 @@ const (
 	tailHeartbeat = time.Second
 	// publishElections is for how many election timeouts a member waits until it proposes its name and URLs again.
 	publishElections = 3
+	// handOverTries is among how many voters an election timeout is shared when leadership is handed over: to take it is two
+	// rounds of messages and a sync.
+	handOverTries = 3
+	// applierStallElections is for how many election timeouts a leader may apply nothing of what waits to be: longer than any
+	// command takes that is not stuck, as the others would take as long for it.
+	applierStallElections = 5
 	// stuckTimeout is how long a store that has failed may take to stop.
 	stuckTimeout = 3 * time.Second
 	// housekeepingInterval is how often the log is truncated, and the quota and the room on disk are looked at.

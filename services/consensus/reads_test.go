@@ -55,7 +55,7 @@ func following(t *testing.T, id uint64, voters []uint64, electionTicks int, tran
 	})
 	require.NoError(t, err)
 	r := newReplica(node, cfg, cfg.Logger)
-	r.reads, r.appender = newReadIndexes(1), newAppender(nil, nil)
+	r.reads, r.appender, r.applier = newReadIndexes(1), newAppender(nil, nil), &applier{}
 	require.NoError(t, node.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}))
 	r.publish()
 	return r

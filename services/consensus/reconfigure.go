@@ -147,13 +147,14 @@ func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, me
 }
 
 // mayAdd refuses a voter where its absence could cost the quorum: it counts as soon as it is added, and is not started
-// yet. A single member may always become two, as there is no other way to grow. Nobody is added while a voter is away.
+// yet. A single member may always become two, as there is no other way to grow. As with etcd, a quorum of the enlarged
+// cluster must be connected without the new one, also for a learner: that is there to become a voter.
 func (m *Member) mayAdd(learner bool) error {
 	voters, started := countVoters(m.members.list(), raft.None)
 	if !learner && (voters != 1 || started != 1) && started < quorum(voters+1) {
 		return problem.ErrNotEnoughStarted
 	}
-	if m.connected(m.members.list()) < voters {
+	if voters != 1 && m.connected(m.members.list()) < quorum(voters+1) {
 		return problem.ErrUnhealthy
 	}
 	return nil

@@ -2,9 +2,11 @@ package consensus
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -93,4 +95,24 @@ func TestMoveLeader(t *testing.T) {
 	defer cancel()
 	_, err = target.Propose(ctx, &consensusv1.ProposeRequest{Command: put("key", "value")})
 	require.NoError(t, err)
+}
+
+// Goal: a member may be added while a voter is away, if a quorum of the enlarged cluster is connected without the new one, be it
+// a learner or not; else it is refused. Method: what five voters are asked, of which four are connected, and then three.
+func TestMemberIsAddedWhileAVoterIsAway(t *testing.T) {
+	cfg := testConfig(vfs.NewMem())
+	cfg.MemberID, cfg.Members = 1, nil
+	for id := uint64(1); id <= 5; id++ {
+		cfg.Members = append(cfg.Members, &consensusv1.Member{Id: id, Name: fmt.Sprint(id), PeerUrls: []string{fmt.Sprintf("http://m%d", id)}})
+	}
+	connected := partners{since: map[uint64]time.Time{2: {}, 3: {}, 4: {}}}
+	cfg.Transport = connected
+	m, err := New(cfg)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	require.NoError(t, m.mayAdd(false))
+	require.NoError(t, m.mayAdd(true))
+	delete(connected.since, 4)
+	require.ErrorIs(t, m.mayAdd(false), problem.ErrUnhealthy)
+	require.ErrorIs(t, m.mayAdd(true), problem.ErrUnhealthy)
 }

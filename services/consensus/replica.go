@@ -48,6 +48,7 @@ type replica struct {
 	ticks            int
 	succession       succession
 	stall            stall
+	applierStall     applierStall
 
 	position   raftPosition
 	leadership *leadership
@@ -175,6 +176,7 @@ func (r *replica) tick() {
 	}
 	r.stand()
 	r.watchLog()
+	r.watchApplier()
 }
 
 // askReadIndex asks raft for the reads that wait, if it is time.

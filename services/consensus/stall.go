@@ -41,12 +41,55 @@ func (r *replica) watchLog() {
 	if stalled%r.settings.electionTicks != 0 {
 		return
 	}
+	r.giveAway(stalled/r.settings.electionTicks-1, "the disk of the raft log does not answer")
+}
+
+// giveAway has leadership, if it is here, taken by another voter: by the next one with each attempt.
+func (r *replica) giveAway(attempt int, reason string) {
 	status := r.node.Status()
 	if status.RaftState != raft.StateLeader {
 		return
 	}
-	if to := successor(status, r.id); to != raft.None {
-		r.log.Warn("leadership is given to another member, because the disk of the raft log does not answer", "to", memberID(to))
-		r.node.TransferLeader(to)
+	successors := r.successors(status)
+	if len(successors) == 0 {
+		return
 	}
+	to := successors[attempt%len(successors)]
+	r.log.Warn("leadership is given to another member", "to", memberID(to), "reason", reason)
+	r.node.TransferLeader(to)
+}
+
+// applierStall notices that nothing is applied of what is committed. A leader in that state acknowledges nothing, and its
+// heartbeats keep those quiet who could. A follower may be as slow with the same commands, so it gets some time.
+type applierStall struct {
+	// applied and led are what was found at the tick since, when either had changed or nothing waited.
+	applied uint64
+	led     bool
+	since   int
+	told    bool
+}
+
+// watchApplier gives leadership away when nothing was applied for applierStallElections election timeouts of leading, and
+// again after each further ones in which nobody took it.
+func (r *replica) watchApplier() {
+	s := &r.applierStall
+	applied, leads := r.applier.applied.Load(), r.position.leader.Load() == r.id
+	if applied != s.applied || leads != s.led || applied >= r.position.committed.Load() {
+		if s.told && applied != s.applied {
+			s.told = false
+			r.log.Info("committed entries are applied again", "applied", applied)
+		}
+		s.applied, s.led, s.since = applied, leads, r.ticks
+		return
+	}
+	stalled, limit := r.ticks-s.since, applierStallElections*r.settings.electionTicks
+	if stalled < limit || stalled%limit != 0 {
+		return
+	}
+	if !s.told {
+		s.told = true
+		r.log.Error("committed entries are not applied: this member answers no write until they are; if no large command explains it, check the disk that holds --data-dir",
+			"applied", applied, "committed", r.position.committed.Load(), "waiting", r.settings.tick*time.Duration(stalled))
+	}
+	r.giveAway(stalled/limit-1, "committed entries are not applied here")
 }
