@@ -180,6 +180,7 @@ func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
 	grpc.Stop()
 	_ = s.http.Close()
 	<-drained
+	s.calls.WaitTransfers()
 	s.requests.close()
 	s.inside.close()
 	_ = s.metrics.Close()

@@ -54,7 +54,9 @@ type Member struct {
 	installing  chan struct{}
 	incoming    atomic.Pointer[incoming]
 	checkpoints atomic.Uint64
-	audit       *audit
+	// snapshots holds a place for each file of Snapshot.
+	snapshots chan struct{}
+	audit     *audit
 
 	closing  sync.Once
 	closeErr error
@@ -80,6 +82,7 @@ func New(cfg Config) (*Member, error) {
 
 		reconfiguring: make(chan struct{}, 1),
 		installing:    make(chan struct{}, 1),
+		snapshots:     make(chan struct{}, snapshotsMax),
 		audit:         newAudit(),
 		space:         newSpace(),
 	}

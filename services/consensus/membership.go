@@ -180,6 +180,7 @@ func (m *membership) change(change *raftpb.ConfChange) error {
 	case raftpb.ConfChangeRemoveNode:
 		version := m.without(id)
 		version.RemovedIds = append(version.RemovedIds, id)
+		version.RemovedIds = version.RemovedIds[max(0, len(version.RemovedIds)-removedIDsMax):]
 		m.set(version)
 	case raftpb.ConfChangeUpdateNode:
 		updated := proto.CloneOf(old)

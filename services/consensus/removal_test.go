@@ -8,8 +8,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // The last member of a cluster that shrank does not wait for those that were removed: a removal that it knows of survives
@@ -40,4 +42,21 @@ func TestRemovalOfTheSecondLastSurvivesACrash(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Goal: the ids of removed members do not grow without end, and the newest are refused by name. Method: more members come and go
+// than are remembered.
+func TestRemovedMembersAreForgottenSomeDay(t *testing.T) {
+	m := &membership{transport: noPeers{}, removed: make(chan struct{})}
+	m.newest.Store(&consensusv1.MembersResponse{})
+	const gone = removedIDsMax + 10
+	for id := uint64(1); id <= gone; id++ {
+		m.set(m.with(&consensusv1.Member{Id: id}))
+		require.NoError(t, m.change(&raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}))
+	}
+	require.Len(t, m.newest.Load().GetRemovedIds(), removedIDsMax)
+	require.True(t, m.wasRemoved(gone))
+	require.False(t, m.wasRemoved(1))
+	again := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(uint64(gone))}
+	require.ErrorIs(t, m.change(again), problem.ErrMemberRemoved)
 }

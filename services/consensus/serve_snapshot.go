@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
 )
@@ -19,13 +22,24 @@ import (
 const SnapshotStorageVersion = snapshotfile.StorageVersion
 
 // Snapshot sends the whole state, as of now, as a file in etcd's format: blobs of it, and last its SHA-256 in a blob of
-// its own. The file is built on the disk that holds the data directory, which needs the room.
+// its own. The file is built on the disk that holds the data directory: problem.ErrNoSpace where that would be left as
+// full as makes writes stop. Of those beyond snapshotsMax each waits until one has ended.
 func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
+	select {
+	case m.snapshots <- struct{}{}:
+		defer func() { <-m.snapshots }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for other snapshots to end: %w", context.Cause(ctx))
+	case <-m.stopped:
+		return fmt.Errorf("wait for other snapshots to end: %w", problem.ErrStopped)
+	}
 	var file *snapshotfile.File
 	err := m.readData(ctx, false, func(t *tenure) error {
-		return t.during(ctx, func(ctx context.Context) (err error) {
-			file, err = m.buildSnapshot(ctx, t.store)
-			return err
+		return t.during(ctx, func(ctx context.Context) error {
+			return m.whileRoom(ctx, func(ctx context.Context) (err error) {
+				file, err = m.buildSnapshot(ctx, t.store)
+				return err
+			})
 		})
 	})
 	if err != nil {
@@ -33,6 +47,54 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 	}
 	// The file is no part of the store: whoever takes it slowly, or not at all, holds nobody up.
 	return errors.Join(sendFile(file, send), file.Close())
+}
+
+// whileRoom runs fn with a context that ends when the disk has too little room left for what fn writes.
+func (m *Member) whileRoom(ctx context.Context, fn func(context.Context) error) error {
+	if err := m.room(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		ticker := time.NewTicker(snapshotRoomInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				if err := m.room(); err != nil {
+					cancel(err)
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	err := fn(ctx)
+	cancel(nil)
+	watching.Wait()
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, problem.ErrNoSpace) {
+		return cause
+	}
+	return err
+}
+
+// room refuses to go on where a file would take what the log and the state need: a disk of which so little is left that
+// writes would be refused, and not go on when the file is gone.
+func (m *Member) room() error {
+	usage, err := m.cfg.FS.GetDiskUsage(m.snapshotDir())
+	if err != nil {
+		return nil // where nobody can tell, the disk itself will
+	}
+	_, hard := m.cfg.DiskMarks.of(int64(usage.TotalBytes))
+	least := uint64(hard + hard/roomPart)
+	if usage.AvailBytes >= least {
+		return nil
+	}
+	m.log.Warn("a snapshot is refused, because its file would take the room that the log and the state need: free space, or take it from another member",
+		"directory", m.snapshotDir(), "free", usage.AvailBytes, "needed", least)
+	return fmt.Errorf("build a snapshot in %s, where %d bytes are free and %d must stay so: %w", m.snapshotDir(), usage.AvailBytes, least, problem.ErrNoSpace)
 }
 
 // buildSnapshot writes the file from a snapshot of the state, which it holds no longer than that takes.

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -35,7 +36,7 @@ type server struct {
 func (s server) RangeStream(
 	ctx context.Context, req *consensusv1.RangeStreamRequest, out *connect.ServerStream[consensusv1.RangeStreamResponse],
 ) error {
-	return s.Service.RangeStream(ctx, req, out.Send)
+	return s.Service.RangeStream(ctx, req, patient(ctx, out))
 }
 
 func (s server) Tail(
@@ -47,5 +48,16 @@ func (s server) Tail(
 func (s server) Snapshot(
 	ctx context.Context, req *consensusv1.SnapshotRequest, out *connect.ServerStream[consensusv1.SnapshotResponse],
 ) error {
-	return s.Service.Snapshot(ctx, req, out.Send)
+	return s.Service.Snapshot(ctx, req, patient(ctx, out))
+}
+
+// transferIdleMax is how long the other side of a stream that goes one way may take nothing: longer than an API node lets its
+// own clients (calls.TransferIdleMax there), so that a stream ends for its cause.
+const transferIdleMax = 90 * time.Second
+
+// patient sends on a stream as long as the other side takes something now and then.
+func patient[T any](ctx context.Context, out *connect.ServerStream[T]) func(*T) error {
+	return func(message *T) error {
+		return edge.Within(ctx, transferIdleMax, func() error { return out.Send(message) })
+	}
 }

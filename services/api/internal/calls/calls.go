@@ -2,6 +2,7 @@ package calls
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,8 @@ type Calls struct {
 	// streams ends with the server; every stream's context ends with it.
 	streams    context.Context
 	endStreams context.CancelFunc
+	// transfers are the handlers of streams that go one way.
+	transfers sync.WaitGroup
 }
 
 // New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says.
@@ -139,7 +142,11 @@ func (c *Calls) admitStream(ctx context.Context, m *Method) error {
 // Stream is the interceptor of streaming gRPC calls.
 func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	m := c.Method(info.FullMethod)
-	return c.RunStream(m, inner, func(stream grpc.ServerStream) error { return handle(service, stream) })
+	run := c.RunStream
+	if info.IsServerStream && !info.IsClientStream {
+		run = c.runTransfer
+	}
+	return run(m, inner, func(stream grpc.ServerStream) error { return handle(service, stream) })
 }
 
 // RunStream runs the handler of a stream of any protocol on inner: counted, and with a context that ends with the server

@@ -114,3 +114,38 @@ type led struct{}
 func (led) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
 	return &consensusv1.PositionResponse{LeaderId: 1}, nil
 }
+
+// unread is a stream whose client takes nothing until the stream has ended.
+type unread struct {
+	grpc.ServerStream
+	ctx   context.Context
+	ended chan struct{}
+}
+
+func (u *unread) Context() context.Context { return u.ctx }
+
+func (u *unread) SendMsg(any) error {
+	<-u.ended
+	return status.Error(codes.Canceled, "the stream has ended")
+}
+
+// Goal: a client that does not read a snapshot or a range does not keep it for ever. Method: a stream that takes nothing, on a
+// clock of its own; grpc-go lets the message fail when the interceptor has returned, and so does the stream here.
+func TestTransferThatIsNotReadEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, begun := newCalls(t), time.Now()
+		stream := &unread{ctx: t.Context(), ended: make(chan struct{})}
+		handled := make(chan error, 1)
+		err := c.Stream(nil, stream, &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Maintenance/Snapshot", IsServerStream: true},
+			func(_ any, s grpc.ServerStream) error {
+				err := s.SendMsg(nil)
+				handled <- err
+				return err
+			})
+		require.Equal(t, codes.DeadlineExceeded, status.Code(err))
+		require.Equal(t, TransferIdleMax, time.Since(begun))
+		close(stream.ended)
+		require.Error(t, <-handled)
+		c.WaitTransfers()
+	})
+}

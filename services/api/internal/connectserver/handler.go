@@ -120,6 +120,7 @@ func inward(next http.Handler) http.Handler {
 			// It fails where there is no stream to stop: over HTTP/1.1 a request is read before it is answered.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 		})
+		ctx = context.WithValue(ctx, writeDeadlineKey{}, func(at time.Time) { _ = http.NewResponseController(w).SetWriteDeadline(at) })
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

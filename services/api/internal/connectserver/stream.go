@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/grpc"
@@ -26,6 +27,7 @@ func serverStream[Req, Res any](
 ) error {
 	method := watched.Method(stream.Conn().Spec().Procedure)
 	inner := &grpcStream{ctx: ctx, conn: stream.Conn(), response: newOf[Res]}
+	inner.writeDeadline, _ = ctx.Value(writeDeadlineKey{}).(func(time.Time))
 	return toConnect(watched.RunStream(method, inner, func(counted grpc.ServerStream) error {
 		method.Received()
 		return handle(request, &grpc.GenericServerStream[Req, Res]{ServerStream: counted})
@@ -51,6 +53,9 @@ func newOf[T any]() any { return new(T) }
 // stopReadingKey is the context's key of a func() that makes all reads of the request's body fail.
 type stopReadingKey struct{}
 
+// writeDeadlineKey is the context's key of a func(time.Time) that sets when writing fails, the zero time for never.
+type writeDeadlineKey struct{}
+
 // grpcStream makes a Connect stream look like one of grpc-go's.
 //
 // There is one difference that matters: with grpc-go a method may return while a goroutine of its own still waits in
@@ -63,6 +68,8 @@ type grpcStream struct {
 	// receiving is held while a message is received, and for good once that has ended.
 	receiving sync.Mutex
 	ended     bool
+	// writeDeadline is set for streams that go one way: their clients must not take nothing for calls.TransferIdleMax.
+	writeDeadline func(time.Time)
 }
 
 var _ grpc.ServerStream = (*grpcStream)(nil)
@@ -103,6 +110,10 @@ func (s *grpcStream) SendMsg(message any) error {
 			return status.Error(codes.Internal, err.Error())
 		}
 		message = decoded
+	}
+	if s.writeDeadline != nil {
+		s.writeDeadline(time.Now().Add(calls.TransferIdleMax))
+		defer s.writeDeadline(time.Time{})
 	}
 	return fromConnect(s.conn.Send(message))
 }

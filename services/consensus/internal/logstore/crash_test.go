@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -129,6 +130,39 @@ func TestFullDiskDuringFlush(t *testing.T) {
 	require.ErrorIs(t, <-told, syscall.ENOSPC)
 	require.ErrorIs(t, s.Close(), ErrFailed)
 	require.GreaterOrEqual(t, len(all(t, openAt(t, mem, "log"))), int(next-1))
+}
+
+// Goal: the log is handled as the state is: a flush that finds no free descriptor is tried again until it does, and one that
+// fails for a reason that does not pass ends the log, whichever it is. Method: tables cannot be made for some tries.
+func TestFlushThatFailsForAWhile(t *testing.T) {
+	for _, c := range []struct {
+		cause  error
+		passes bool
+	}{{syscall.EMFILE, true}, {syscall.EPERM, false}} {
+		var refused atomic.Int64
+		failing := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") && refused.Add(1) <= 5 {
+				return c.cause
+			}
+			return nil
+		})}
+		told := make(chan error, 1)
+		s, err := Open(Options{Dir: "log", FS: errorfs.Wrap(vfs.NewMem(), failing), OnFatal: func(err error) { told <- err }})
+		require.NoError(t, err)
+		require.NoError(t, s.Append(run(1, 5, 1), nil, true))
+		failing.On()
+		require.NoError(t, s.db.Flush())
+		require.EqualValues(t, 6, refused.Load())
+		if c.passes {
+			require.NoError(t, s.Append(run(6, 7, 1), nil, true))
+			require.Empty(t, told)
+			require.NoError(t, s.Close())
+			continue
+		}
+		require.ErrorIs(t, <-told, c.cause)
+		require.ErrorIs(t, s.Append(run(6, 7, 1), nil, true), c.cause)
+		require.ErrorIs(t, s.Close(), ErrFailed)
+	}
 }
 
 // TestOpenOnFullDisk opens an existing log without space to open it: the cause is named, and a later Open with space

@@ -1,14 +1,14 @@
 package logstore
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
 
 // engineOptions tunes Pebble for a log: written once in order, read back from memory, deleted in order from the front.
@@ -38,6 +38,8 @@ func engineOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, log *engin
 type engineLog struct {
 	log     *slog.Logger
 	onFatal func(error)
+	// shortages are logged now and then.
+	shortages shortage.Notice
 
 	mu struct {
 		sync.Mutex
@@ -92,16 +94,14 @@ func fatalCause(format string, args []any) error {
 	return fmt.Errorf(format, args...)
 }
 
-// backgroundError takes the failure of a flush or compaction, which Pebble tries again at once and for ever. Where the
-// disk is the reason, appends would go on into what space is left and then hang: better to stop with the cause.
+// backgroundError takes the failure of a flush or compaction, which Pebble tries again at once and for ever. Where that does
+// not pass, appends would go on into what space is left and then hang: better to stop with the cause.
 func (l *engineLog) backgroundError(err error) {
-	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EROFS} {
-		if errors.Is(err, cause) {
-			l.fail(err)
-			return
-		}
+	if shortage.Passes(err) {
+		l.shortages.Warn(l.log, err)
+		return
 	}
-	l.log.Error("raft log: background work failed", "error", err)
+	l.fail(err)
 }
 
 func (l *engineLog) listener() *pebble.EventListener {

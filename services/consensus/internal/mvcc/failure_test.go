@@ -167,6 +167,32 @@ func TestManifestAfterAPowerCut(t *testing.T) {
 	}
 }
 
+// Goal: what the system runs short of and has again ends nobody: a flush that finds no free descriptor is tried again until it
+// does. Method: files cannot be made for some tries of a flush.
+func TestShortageOfDescriptorsPasses(t *testing.T) {
+	var short atomic.Bool
+	var refused atomic.Int64
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && short.Load() {
+			if refused.Add(1) == 5 {
+				short.Store(false)
+			}
+			return &os.PathError{Op: "open", Path: op.Path, Err: syscall.EMFILE}
+		}
+		return nil
+	}))
+	fatal := make(chan error, 10)
+	s, err := Open(Options{Dir: "state", FS: disk, OnFatal: func(err error) { fatal <- err }})
+	require.NoError(t, err)
+	applyAll(t, s, 1, putCommand("a", "1"))
+	short.Store(true)
+	require.NoError(t, s.Flush())
+	require.EqualValues(t, 5, refused.Load())
+	applyAll(t, s, 2, putCommand("a", "2"))
+	require.NoError(t, s.Close())
+	require.Empty(t, fatal)
+}
+
 // A full disk is reported once, refuses further commits, and loses nothing that was durable: the disk fills up, and later
 // has room again.
 func TestFullDiskStopsCommits(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
 
 // Options say where a store is and what it may use.
@@ -102,7 +103,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactionsMax },
 		Logger:                      pebbleLogger{s},
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { s.fail(fmt.Errorf("storage: %w", err)) },
+			BackgroundError: s.backgroundError,
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				s.fail(fmt.Errorf("file %s is damaged: %w", i.Path, i.Details))
 			},
@@ -128,6 +129,15 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return o
+}
+
+// backgroundError takes the failure of a flush or compaction, which Pebble tries again at once and for ever.
+func (s *Store) backgroundError(err error) {
+	if shortage.Passes(err) {
+		s.shortages.Warn(s.log, err)
+		return
+	}
+	s.fail(fmt.Errorf("storage: %w", err))
 }
 
 // pebbleLogger hands Pebble's log to slog. Pebble reports every flush and compaction, so its news are debug to us.

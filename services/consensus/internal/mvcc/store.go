@@ -12,6 +12,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
+	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
 
 var (
@@ -61,8 +62,9 @@ type Store struct {
 	// flushes counts the flushes.
 	flushes atomic.Uint64
 
-	failure atomic.Pointer[error]
-	close   struct {
+	failure   atomic.Pointer[error]
+	shortages shortage.Notice
+	close     struct {
 		sync.Once
 		err error
 	}
