@@ -37,8 +37,8 @@ func awaitEvent[T any](t *testing.T, c <-chan T, what string) (got T) {
 	return got
 }
 
-// followerOf returns a member that is not the leader.
-func followerOf(members []*running, leader *running) *running {
+// otherThan returns a member that is not the leader.
+func otherThan(members []*running, leader *running) *running {
 	if members[0] != leader {
 		return members[0]
 	}
@@ -81,7 +81,7 @@ func TestClientsThatDoNotReadHoldNobodyUp(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Join(c.DataDir, "member"), 0o700))
 	}, nil)
 	leader := leaderOf(t, members)
-	f := followerOf(members, leader)
+	f := otherThan(members, leader)
 	leader.mustPut(t, "k", "old")
 	require.Equal(t, "old", f.get(t, "k"))
 
@@ -128,7 +128,7 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 		c.Registerer = registries[c.MemberID]
 	}, nil)
 	leader := leaderOf(t, members)
-	f := followerOf(members, leader)
+	f := otherThan(members, leader)
 	leader.mustPut(t, "k", "old")
 	require.Equal(t, "old", f.get(t, "k"))
 	net.isolate(f.MemberID(), true)
@@ -172,7 +172,7 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 func TestOverlappingSnapshotsAreInstalledInTurn(t *testing.T) {
 	net, members, disks := crashableCluster(t, 3)
 	leader := leaderOf(t, members)
-	f := followerOf(members, leader)
+	f := otherThan(members, leader)
 	disk := disks[f.MemberID()-1]
 	net.isolate(f.MemberID(), true)
 	fill := func(prefix string) {
@@ -237,7 +237,7 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 func TestDeclinedSnapshotsLeaveNothing(t *testing.T) {
 	net, members := cluster(t, 3)
 	leader := leaderOf(t, members)
-	f := followerOf(members, leader)
+	f := otherThan(members, leader)
 	leader.mustPut(t, "k", "old")
 	require.Equal(t, "old", f.get(t, "k"))
 	passed := received(t, leader, f, "received1")
@@ -271,7 +271,7 @@ func TestDeclinedSnapshotsLeaveNothing(t *testing.T) {
 func TestInstalledStateIsTheOneThatTheLogNames(t *testing.T) {
 	net, members := cluster(t, 3)
 	leader := leaderOf(t, members)
-	f := followerOf(members, leader)
+	f := otherThan(members, leader)
 	older := received(t, leader, f, "older")
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")

@@ -68,7 +68,7 @@ func TestLeadershipIsHandedToTheNextIfTheFirstDoesNotTakeIt(t *testing.T) {
 func TestLeaderWhoseApplierIsStuckIsReplaced(t *testing.T) {
 	_, members := cluster(t, 3)
 	old := leaderOf(t, members)
-	follower := followerOf(members, old)
+	other := otherThan(members, old)
 	held, hold := make(chan struct{}), make(chan struct{})
 	defer close(hold)
 	old.applier.replace = func(uint64) error { close(held); <-hold; return nil }
@@ -77,15 +77,15 @@ func TestLeaderWhoseApplierIsStuckIsReplaced(t *testing.T) {
 	replaced := make(chan uint64, 1)
 	go func() {
 		for t.Context().Err() == nil {
-			id, changed := follower.Leader()
+			id, changed := other.Leader()
 			if id != raft.None && id != old.MemberID() {
 				replaced <- id
 				return
 			}
-			_, _ = follower.submit(put("key", "committed"))
+			_, _ = other.submit(put("key", "committed"))
 			<-changed
 		}
 	}()
 	awaitEvent(t, replaced, "another leader")
-	writeUntilAcknowledged(t, follower, "key", "after")
+	writeUntilAcknowledged(t, other, "key", "after")
 }

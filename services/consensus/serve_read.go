@@ -65,13 +65,17 @@ type stale interface {
 // readSeen is readData for a caller that has been shown a revision, maybe by another member: it waits until that is applied
 // here, where the read would not wait for more anyway.
 func (m *Member) readSeen(ctx context.Context, req stale, fn func(*tenure) error) error {
-	if err := m.awaitSeen(ctx, req); err != nil {
-		return err
-	}
-	if err := m.awaitNamed(ctx, req); err != nil {
+	if err := m.awaitWanted(ctx, req); err != nil {
 		return err
 	}
 	return m.readData(ctx, req.GetSerializable(), fn)
+}
+
+func (m *Member) awaitWanted(ctx context.Context, req stale) error {
+	if err := m.awaitSeen(ctx, req); err != nil {
+		return err
+	}
+	return m.awaitNamed(ctx, req)
 }
 
 func (m *Member) awaitSeen(ctx context.Context, req stale) error {
@@ -127,7 +131,7 @@ func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 // RangeStream is Range in chunks, all from one revision, which is held by nothing between two chunks: a client that takes
 // them slowly may find it compacted, as with etcd.
 func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
-	if err := m.awaitSeen(ctx, req); err != nil {
+	if err := m.awaitWanted(ctx, req); err != nil {
 		return err
 	}
 	serializable := req.GetSerializable()
