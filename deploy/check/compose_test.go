@@ -94,6 +94,36 @@ func TestComposeCertificatesAreTheirOwners(t *testing.T) {
 	require.Equal(t, len(owners), made)
 }
 
+// Goal: the certificates of other services, which one authority vouches for, are no members' (an API node's passed for one).
+// Method: each member wants a host name that the members' certificates have and no other does.
+func TestComposeMembersTakeMembersCertificatesOnly(t *testing.T) {
+	project := compose(t)
+	wanted := map[string]bool{}
+	for name, service := range project.Services {
+		if strings.HasPrefix(name, "consensus-") {
+			host := ""
+			for _, arg := range service.Command {
+				if allowed, ok := strings.CutPrefix(arg, "--peer-cert-allowed-hostname="); ok {
+					host = allowed
+				}
+			}
+			require.NotEmpty(t, host, name)
+			wanted[host] = true
+		}
+	}
+	require.Len(t, wanted, 1)
+	for _, arg := range project.Services["certificates"].Command {
+		certificate, ok := strings.CutPrefix(arg, "--certificate=/certificates/")
+		if !ok {
+			continue
+		}
+		owner, hosts, _ := strings.Cut(certificate, "=")
+		for host := range wanted {
+			require.Equal(t, strings.HasPrefix(owner, "consensus-"), slices.Contains(strings.Split(hosts, ","), host), owner)
+		}
+	}
+}
+
 // has reports whether other services find a service by the name.
 func has(service types.ServiceConfig, name string) bool {
 	for _, network := range service.Networks {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
 const (
@@ -29,24 +31,24 @@ type Node struct {
 	transport    *http.Transport
 }
 
-func newNode(url, address string, config *tls.Config) *Node {
+// newNode makes a node that is called with TLS if name, which its certificate must have, is not empty.
+func newNode(url, address, name string, client tlsconfig.Client) *Node {
 	protocols := new(http.Protocols)
-	if config == nil {
+	if name == "" {
 		protocols.SetUnencryptedHTTP2(true)
 	} else {
 		protocols.SetHTTP2(true)
-		config = config.Clone()
-		config.NextProtos = nil // net/http adds what it speaks
 	}
 	dialer := net.Dialer{Timeout: dialTimeout}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, network, address)
 		},
-		TLSClientConfig:     config,
-		TLSHandshakeTimeout: dialTimeout,
-		DisableCompression:  true, // services are near each other, and CPU is what a hop costs
-		Protocols:           protocols,
+		DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialTLS(ctx, &dialer, network, address, name, client)
+		},
+		DisableCompression: true, // services are near each other, and CPU is what a hop costs
+		Protocols:          protocols,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerConnection: windowBytes,
 			MaxReceiveBufferPerStream:     windowBytes,
@@ -55,6 +57,31 @@ func newNode(url, address string, config *tls.Config) *Node {
 		},
 	}
 	return &Node{URL: url, Address: address, Client: &http.Client{Transport: transport}, transport: transport}
+}
+
+// dialTLS takes the authorities as they are now. A nil client trusts the system's.
+func dialTLS(ctx context.Context, dialer *net.Dialer, network, address, name string, client tlsconfig.Client) (net.Conn, error) {
+	config := &tls.Config{}
+	if client != nil {
+		var err error
+		if config, err = client(); err != nil {
+			return nil, err
+		}
+	}
+	config.ServerName = name
+	config.NextProtos = []string{"h2"}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close() // it is of no use
+		return nil, err
+	}
+	return secure, nil
 }
 
 // Close closes the node's connection once nothing uses it any more.

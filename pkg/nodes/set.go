@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -10,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
 const (
@@ -24,7 +25,7 @@ type Config struct {
 	// Endpoints are http(s)://HOST:PORT.
 	Endpoints []string
 	// TLS is how nodes of https endpoints are called; their certificates must be valid for HOST.
-	TLS    *tls.Config
+	TLS    tlsconfig.Client
 	Logger *slog.Logger // nil for none
 	// Lookup finds the addresses of a name; nil for the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]string, error)
@@ -99,7 +100,7 @@ func (s *Set) lookUp(ctx context.Context) []*Node {
 			}
 			listed[key] = true
 			if s.known[key] == nil {
-				s.known[key] = newNode(e.url, address, s.tls(e))
+				s.known[key] = newNode(e.url, address, e.name(), s.config.TLS)
 			}
 			found = append(found, s.known[key])
 		}
@@ -112,16 +113,12 @@ func (s *Set) lookUp(ctx context.Context) []*Node {
 	return found
 }
 
-func (s *Set) tls(e *endpoint) *tls.Config {
+// name is what the certificate of an endpoint's nodes must be valid for, empty where there is no TLS.
+func (e *endpoint) name() string {
 	if e.url[:5] != "https" {
-		return nil
+		return ""
 	}
-	config := s.config.TLS.Clone()
-	if config == nil {
-		config = &tls.Config{}
-	}
-	config.ServerName = e.host
-	return config
+	return e.host
 }
 
 // resolve looks an endpoint's name up. Addresses need no lookup.

@@ -77,3 +77,67 @@ func TestServersConnectToEachOther(t *testing.T) {
 	_, err = tlsconfig.Server{TrustedCAFile: one.KeyFile}.ClientConfig(tlsconfig.Policy{})
 	require.ErrorContains(t, err, "holds no PEM certificate")
 }
+
+// Goal: an authority that is added to a bundle on disk counts at the next handshake, at both ends, and one that is removed
+// counts no more (both needed a restart). Method: two servers of different authorities; each learns of the other's.
+func TestGrownBundleCountsAtOnce(t *testing.T) {
+	one, two := vouchedFor(t), vouchedFor(t)
+	serving, err := one.Config(tlsconfig.Policy{})
+	require.NoError(t, err)
+	plain := tlsconfig.Speaking(serving, "other/1")
+	calling, err := two.Client(tlsconfig.Policy{})
+	require.NoError(t, err)
+	call := func(server *tls.Config, protocols ...string) (tls.ConnectionState, error) {
+		client, err := calling()
+		require.NoError(t, err)
+		client.ServerName, client.NextProtos = "localhost", protocols
+		return handshake(t, server, client)
+	}
+	add := func(from, to tlsconfig.Server) []byte {
+		before, err := os.ReadFile(to.TrustedCAFile)
+		require.NoError(t, err)
+		added, err := os.ReadFile(from.TrustedCAFile)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to.TrustedCAFile, append(before, added...), 0o600))
+		return before
+	}
+	_, err = call(serving)
+	require.Error(t, err)
+	own := add(one, two)
+	_, err = call(serving)
+	require.Error(t, err, "the server does not know the client's yet")
+	add(two, one)
+	state, err := call(serving)
+	require.NoError(t, err)
+	require.Len(t, state.PeerCertificates, 1)
+	state, err = call(plain, "h2", "other/1")
+	require.NoError(t, err)
+	require.Equal(t, "other/1", state.NegotiatedProtocol)
+	require.NoError(t, os.WriteFile(two.TrustedCAFile, own, 0o600))
+	_, err = call(serving)
+	require.Error(t, err)
+	require.NoError(t, os.WriteFile(one.TrustedCAFile, []byte("nonsense"), 0o600))
+	add(one, two)
+	_, err = call(serving)
+	require.Error(t, err)
+}
+
+// Goal: a certificate of its own for calls is shown instead of the server's (--peer-client-cert-file was refused). Method: a
+// server that knows the one for calls only.
+func TestCertificateForCallsIsShown(t *testing.T) {
+	one, two := vouchedFor(t), vouchedFor(t)
+	caller := one
+	caller.ClientCertFile, caller.ClientKeyFile = two.CertFile, two.KeyFile
+	require.NoError(t, caller.Validate())
+	server := one
+	server.TrustedCAFile = two.TrustedCAFile
+	serving, err := server.Config(tlsconfig.Policy{})
+	require.NoError(t, err)
+	client, err := caller.ClientConfig(tlsconfig.Policy{})
+	require.NoError(t, err)
+	client.ServerName = "localhost"
+	_, err = handshake(t, serving, client)
+	require.NoError(t, err)
+	caller.ClientKeyFile = ""
+	require.ErrorContains(t, caller.Validate(), "both or neither")
+}

@@ -15,6 +15,8 @@ import (
 // Server says who a server is and which clients it lets in. The zero value is a server without TLS.
 type Server struct {
 	CertFile, KeyFile string // PEM
+	// ClientCertFile and ClientKeyFile, where not empty, are shown to other servers instead of CertFile and KeyFile.
+	ClientCertFile, ClientKeyFile string // PEM
 	// ClientCertAuth asks every client for a certificate that an authority of TrustedCAFile vouches for, or one of the
 	// system's authorities where no file is given. TrustedCAFile implies ClientCertAuth, as it does in etcd.
 	ClientCertAuth bool
@@ -28,7 +30,7 @@ type Server struct {
 
 // Empty tells whether nothing is set.
 func (s Server) Empty() bool {
-	return s.CertFile == "" && s.KeyFile == "" && !s.ClientCertAuth && s.TrustedCAFile == "" && s.CRLFile == "" &&
+	return s.CertFile == "" && s.KeyFile == "" && s.ClientCertFile == "" && s.ClientKeyFile == "" && !s.ClientCertAuth && s.TrustedCAFile == "" && s.CRLFile == "" &&
 		len(s.AllowedNames) == 0 && len(s.AllowedHostnames) == 0
 }
 
@@ -46,14 +48,18 @@ func (s Server) Validate() error {
 	if s.CertFile == "" || s.KeyFile == "" {
 		problems = append(problems, errors.New("certificate and key are needed, both"))
 	}
+	if (s.ClientCertFile == "") != (s.ClientKeyFile == "") {
+		problems = append(problems, errors.New("certificate and key for other servers are needed, both or neither"))
+	}
 	if !s.asksClients() && (s.CRLFile != "" || len(s.AllowedNames) > 0 || len(s.AllowedHostnames) > 0) {
 		problems = append(problems, errors.New("a revocation list or allowed names have no effect while clients need no certificate"))
 	}
 	return errors.Join(problems...)
 }
 
-// Config reads the files and returns the server's configuration. Certificate and key are read again at every
-// handshake, so that renewed ones need no restart; what is wrong with them now is an error now.
+// Config reads the files and returns the server's configuration. Certificate, key and authorities are read again at every
+// handshake, so that renewed ones need no restart; what is wrong with them now is an error now. Use Speaking to change the
+// protocols that are agreed on.
 func (s Server) Config(policy Policy) (*tls.Config, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -66,11 +72,6 @@ func (s Server) Config(policy Policy) (*tls.Config, error) {
 	if config.MinVersion, config.MaxVersion, config.CipherSuites, err = policy.resolve(); err != nil {
 		return nil, err
 	}
-	if s.TrustedCAFile != "" {
-		if config.ClientCAs, err = readPool(s.TrustedCAFile); err != nil {
-			return nil, err
-		}
-	}
 	if s.asksClients() {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
@@ -81,6 +82,11 @@ func (s Server) Config(policy Policy) (*tls.Config, error) {
 	}
 	// VerifyConnection, not VerifyPeerCertificate, which is skipped when a session is resumed.
 	config.VerifyConnection = s.verify
+	if s.TrustedCAFile != "" {
+		if err := (&authorities{file: s.TrustedCAFile}).serving(config); err != nil {
+			return nil, err
+		}
+	}
 	return config, nil
 }
 
@@ -117,18 +123,6 @@ func (s Server) verify(connection tls.ConnectionState) error {
 		}
 	}
 	return nil
-}
-
-func readPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("trusted authorities: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("trusted authorities: %s holds no PEM certificate", file)
-	}
-	return pool, nil
 }
 
 func readRevoked(file string) (map[string]bool, error) {

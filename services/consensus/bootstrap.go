@@ -149,7 +149,9 @@ func (s *stores) identify(cfg *Config, log *slog.Logger) error {
 		return fmt.Errorf("read the cluster's token: %w", err)
 	}
 	if cfg.ClusterToken != "" && cfg.ClusterToken != string(token) {
-		return fmt.Errorf("%w: %s belongs to the cluster with token %q and not to %q: choose another data directory or the right token", ErrForeignData, cfg.DataDir, token, cfg.ClusterToken)
+		// As with etcd it counts at the first start only. Which cluster it is, the directory says.
+		log.Warn("the cluster's token is ignored: the data directory has the one that its cluster began with; choose another directory if another cluster was meant",
+			"data-dir", cfg.DataDir, "token", cfg.ClusterToken, "token-of-directory", string(token))
 	}
 	cfg.ClusterID, cfg.MemberID = identity.ClusterID, identity.MemberID
 	if applied == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 )
 
@@ -20,7 +21,7 @@ type Routes = broadcast.Routes
 type Users = broadcast.Users
 
 // RouteTLS makes one configuration for both ends of a route, see broadcast.RouteTLS.
-func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
+func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *tls.Config {
 	return broadcast.RouteTLS(asServer, asClient, peers)
 }
 

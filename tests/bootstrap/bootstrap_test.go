@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +34,28 @@ func place(t *testing.T, binary string, args ...string) *harness.Server {
 	s := harness.New(harness.Config{Binary: binary, DataDir: filepath.Join(t.TempDir(), "data"), Args: args})
 	watchOver(t, s)
 	return s
+}
+
+// Goal: a member that joins without having been added says at once what it waits for, and goes on once it is added (it was
+// silent for ten seconds, and ended). Method: add it when it has said so.
+func TestJoinSaysWhatItWaitsFor(t *testing.T) {
+	quorate, _ := binaries(t)
+	first := place(t, quorate)
+	require.NoError(t, first.Start(t.Context()))
+	url := fmt.Sprintf("http://127.0.0.1:%d", harness.FreePort())
+	founders := ""
+	for _, arg := range first.Args() {
+		if list, ok := strings.CutPrefix(arg, "--initial-cluster="); ok {
+			founders = list
+		}
+	}
+	second := place(t, quorate, "--name=two", "--listen-peer-urls="+url, "--initial-advertise-peer-urls="+url,
+		"--initial-cluster="+founders+",two="+url, "--initial-cluster-state=existing")
+	require.NoError(t, second.Launch())
+	require.NoError(t, second.AwaitOutput(harness.Context(t), "etcdctl member add two --peer-urls="+url+")"))
+	_, err := harness.Client(t, first).MemberAdd(harness.Context(t), []string{url})
+	require.NoError(t, err)
+	require.NoError(t, second.AwaitReady(t.Context()))
 }
 
 func watchOver(t *testing.T, s *harness.Server) {

@@ -1,25 +1,22 @@
 package peer
 
 import (
-	"crypto/tls"
+	"context"
 	"net"
 	"net/http"
 	"time"
 )
 
 // newHTTPTransport makes the ordinary requests to members: all but the streams.
-func newHTTPTransport(config *tls.Config) *http.Transport {
+func newHTTPTransport(dial *dialer) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	if config != nil {
-		config = config.Clone()
-		config.NextProtos = nil // net/http adds what it speaks
-	}
 	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   handshakeTimeout,
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) { return dial.plain(ctx, address) },
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return dial.secure(ctx, address, "h2", "http/1.1")
+		},
 		ResponseHeaderTimeout: headerTimeout,
 		IdleConnTimeout:       idleTimeout,
 		DisableCompression:    true, // what is large here is compressed already
@@ -28,8 +25,9 @@ func newHTTPTransport(config *tls.Config) *http.Transport {
 }
 
 // newStreamTransport makes requests that go on in both directions. They share a connection, of HTTP/2 without TLS too.
-func newStreamTransport(config *tls.Config, silence time.Duration) *http.Transport {
-	made := newHTTPTransport(config)
+func newStreamTransport(dial *dialer, silence time.Duration) *http.Transport {
+	made := newHTTPTransport(dial)
+	made.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) { return dial.secure(ctx, address, "h2") }
 	made.Protocols.SetHTTP1(false)
 	made.Protocols.SetUnencryptedHTTP2(true)
 	made.HTTP2 = &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence}
@@ -65,11 +63,13 @@ func (t *Transport) StreamClient(to uint64) *http.Client {
 	return &http.Client{Transport: introducing{t: t, to: to, next: t.streams}}
 }
 
-// URL returns where a peer is reached: the URL of the last stream to it, or else its first; false if it is unknown.
+// URL returns where requests to a peer are made to: the URL of the last stream to it, or else its first; false if it is
+// unknown. For a socket it is one that only HTTPClient and StreamClient know the way to.
 func (t *Transport) URL(id uint64) (string, bool) {
 	l := (*t.links.Load())[id]
 	if l == nil {
 		return "", false
 	}
-	return l.bestURL()
+	url, known := l.bestURL()
+	return requestURL(url), known
 }

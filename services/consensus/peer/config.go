@@ -1,15 +1,16 @@
 package peer
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
+	"net"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
 // Config says how a member talks to the others.
@@ -25,8 +26,10 @@ type Config struct {
 	// silenceMin. 0 is for the default, one second.
 	ElectionTimeout time.Duration
 
-	// TLS is for connections to URLs with the scheme https; nil has them verified against the system's authorities.
-	TLS *tls.Config
+	// TLS is for connections to URLs with TLS; nil has them verified against the system's authorities.
+	TLS tlsconfig.Client
+	// LocalAddress is where connections to other members come from; nil for what the machine chooses.
+	LocalAddress net.IP
 
 	// SnapshotDir is where snapshots arrive. It belongs to the transport alone, and is emptied by Run. Empty refuses
 	// snapshots.
@@ -76,16 +79,4 @@ func (c Config) Validate() error {
 // silence is how long a stream may be without a sign of life.
 func (c Config) silence() time.Duration {
 	return max(c.ElectionTimeout, silenceMin)
-}
-
-// parseURL accepts the URLs that a member can be reached at.
-func parseURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("peer URL: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Port() == "" {
-		return nil, fmt.Errorf("peer URL %q is not of the form http://host:port or https://host:port", text)
-	}
-	return u, nil
 }

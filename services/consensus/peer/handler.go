@@ -150,6 +150,6 @@ func writeJSON(w http.ResponseWriter, value any) {
 type serverLog struct{ notices *notices }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	l.notices.warn(0, "a connection of another member failed", "error", strings.TrimSpace(string(p)))
+	l.notices.warnWhy(0, "a connection of another member failed", errors.New(strings.TrimSpace(string(p))))
 	return len(p), nil
 }

@@ -136,6 +136,7 @@ type nodeOptions struct {
 	flush    time.Duration // 0 for flushMax
 	server   *tls.Config
 	address  string
+	listener net.Listener // nil for one of TCP at address
 }
 
 func startNode(t *testing.T, id uint64, o nodeOptions) *node {
@@ -144,9 +145,16 @@ func startNode(t *testing.T, id uint64, o nodeOptions) *node {
 	if o.receiver != nil {
 		o.receiver(n.receiver)
 	}
-	listener := n.bind(o.address)
+	listener := o.listener
+	if listener == nil {
+		listener = n.bind(o.address)
+	}
+	var advertised []string
+	if n.address != "" {
+		advertised = []string{n.url()}
+	}
 	cfg := Config{
-		AdvertiseURLs:   []string{n.url()},
+		AdvertiseURLs:   advertised,
 		ServerVersion:   fmt.Sprintf("test-%d", id),
 		ElectionTimeout: patience,
 		SnapshotDir:     t.TempDir(),
@@ -197,6 +205,9 @@ func (n *node) serve(listener net.Listener) {
 }
 
 func (n *node) url() string {
+	if n.address == "" { // on a socket
+		return n.cfg.AdvertiseURLs[0]
+	}
 	if n.tls != nil {
 		return "https://" + n.address
 	}

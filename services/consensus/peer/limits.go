@@ -64,6 +64,8 @@ const (
 
 	// noticeInterval is how often the same trouble with the same peer is logged.
 	noticeInterval = 10 * time.Second
+	// reasonsMax is how many reasons of a trouble are told apart within noticeInterval.
+	reasonsMax = 32
 	// noticesMax bounds what is remembered of what was logged; ids come from the other side.
 	noticesMax = 1024
 

@@ -242,7 +242,7 @@ func (l *link) lost(ctx context.Context, r *run, url string, err error) {
 	l.count.failures.Inc()
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		l.t.notices.warn(l.id, "a peer refuses this member", "url", url, "reason", refusal.Reason, "error", refusal.Text)
+		l.t.notices.warnWhy(l.id, "a peer refuses this member", errors.New(refusal.Text), "url", url, "reason", refusal.Reason)
 		switch refusal.Reason {
 		case RefusedRemoved:
 			r.receiver.ReportRemoved(l.id)
@@ -251,7 +251,7 @@ func (l *link) lost(ctx context.Context, r *run, url string, err error) {
 		default: // it may pass
 		}
 	} else {
-		l.t.notices.warn(l.id, "a peer cannot be reached", "url", url, "error", err)
+		l.t.notices.warnWhy(l.id, "a peer cannot be reached", err, "url", url)
 	}
 	for _, i := range l.queue.drop() {
 		l.count.dropped.Inc()

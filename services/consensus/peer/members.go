@@ -2,16 +2,15 @@ package peer
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
 // Paths that answer whoever asks: a member that is about to join has no id yet. They are etcd's.
@@ -60,8 +59,8 @@ func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
 
 // FetchMembers asks the members behind urls, in turn, until one tells who belongs to the cluster. config is for URLs with
 // the scheme https. The error tells what each of them said.
-func FetchMembers(ctx context.Context, urls []string, config *tls.Config) (clusterID uint64, members []*consensusv1.Member, err error) {
-	transport := newHTTPTransport(config)
+func FetchMembers(ctx context.Context, urls []string, config tlsconfig.Client) (clusterID uint64, members []*consensusv1.Member, err error) {
+	transport := newHTTPTransport(newDialer(config, nil))
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	var problems []error
@@ -81,7 +80,7 @@ func FetchMembers(ctx context.Context, urls []string, config *tls.Config) (clust
 func fetchMembers(ctx context.Context, client *http.Client, url string) (uint64, []*consensusv1.Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+pathMembers, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, requestURL(url)+pathMembers, nil)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type notices struct {
 type notice struct {
 	member uint64
 	what   string
+	reason uint32 // see reasonOf
 }
 
 type noticed struct {
@@ -35,7 +37,30 @@ func newNotices(log *slog.Logger) *notices {
 
 // warn logs what happened with member, 0 for who is unknown, unless that was logged a short time ago.
 func (n *notices) warn(member uint64, what string, args ...any) {
-	skipped, due := n.due(notice{member, what}, time.Now())
+	n.warnOf(notice{member: member, what: what}, args...)
+}
+
+// warnWhy is warn for what happens for several reasons, of which a new one is news: the connections that are refused
+// while a member starts must not hide that its certificate is refused then.
+func (n *notices) warnWhy(member uint64, what string, why error, args ...any) {
+	n.warnOf(notice{member, what, reasonOf(why.Error())}, append(args, "error", why)...)
+}
+
+// reasonOf tells reasons apart, though not more than reasonsMax: others may have a say in the text. Its digits are left
+// out, because ports and addresses change each time.
+func reasonOf(text string) uint32 {
+	hash := fnv.New32a()
+	for _, b := range []byte(text) {
+		if b < '0' || b > '9' {
+			_, _ = hash.Write([]byte{b}) // a hash takes everything
+		}
+	}
+	return 1 + hash.Sum32()%reasonsMax
+}
+
+func (n *notices) warnOf(of notice, args ...any) {
+	member, what := of.member, of.what
+	skipped, due := n.due(of, time.Now())
 	if !due {
 		return
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -187,7 +186,7 @@ func (p *pull) request(ctx context.Context, method, below string, header http.He
 			continue
 		}
 		tried[base] = true
-		err = p.requestAt(ctx, strings.TrimSuffix(base, "/")+pathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
+		err = p.requestAt(ctx, requestURL(base)+pathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
 		var refusal *Refusal
 		if err == nil || errors.As(err, &refusal) && refusal.Reason != RefusedMember {
 			return err

@@ -119,15 +119,20 @@ func giver(t *testing.T, id uint64, source *fakeSource) *node {
 func taker(t *testing.T, id uint64, fs vfs.FS) (*node, chan installed) {
 	arrived := make(chan installed, 16)
 	n := startNode(t, id, nodeOptions{
-		config: func(c *Config) { c.FS = fs; c.SnapshotDir = "incoming" },
-		receiver: func(f *fakeReceiver) {
-			f.install = func(_ context.Context, s ReceivedSnapshot) error {
-				arrived <- installed{s, readDir(t, fs, s.Dir)}
-				return nil
-			}
-		},
+		config:   func(c *Config) { c.FS = fs; c.SnapshotDir = "incoming" },
+		receiver: installing(t, fs, arrived),
 	})
 	return n, arrived
+}
+
+// installing has a receiver hand over what arrives.
+func installing(t *testing.T, fs vfs.FS, arrived chan installed) func(*fakeReceiver) {
+	return func(f *fakeReceiver) {
+		f.install = func(_ context.Context, s ReceivedSnapshot) error {
+			arrived <- installed{s, readDir(t, fs, s.Dir)}
+			return nil
+		}
+	}
 }
 
 func msgSnap(from, to *node, term uint64) *raftpb.Message {

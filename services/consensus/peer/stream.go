@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -39,11 +38,16 @@ type stream struct {
 
 // connect opens a stream to one of the peer's URLs.
 func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error) {
-	u, err := parseURL(text)
+	u, err := url.Parse(requestURL(text))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dial(ctx, u, l.t.cfg.TLS)
+	var conn net.Conn
+	if u.Scheme == "https" {
+		conn, err = l.t.dial.secure(ctx, u.Host, "http/1.1")
+	} else {
+		conn, err = l.t.dial.plain(ctx, u.Host)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -56,30 +60,6 @@ func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error
 		return nil, errors.Join(err, closeQuietly(conn))
 	}
 	return &stream{l: l, url: text, conn: conn, response: response, silence: l.t.cfg.silence(), start: time.Now()}, nil
-}
-
-// dial connects to u's host, with TLS if u says so.
-func dial(ctx context.Context, u *url.URL, config *tls.Config) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
-	if err != nil || u.Scheme == "http" {
-		return conn, err
-	}
-	secure := &tls.Config{}
-	if config != nil {
-		secure = config.Clone()
-	}
-	secure.NextProtos = []string{"http/1.1"}
-	if secure.ServerName == "" {
-		secure.ServerName = u.Hostname()
-	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	wrapped := tls.Client(conn, secure)
-	if err := wrapped.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("TLS: %w", err), closeQuietly(conn))
-	}
-	return wrapped, nil
 }
 
 // greet sends the request's head and waits for the answer's. The peer's refusal is returned as a *Refusal.

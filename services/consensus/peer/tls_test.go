@@ -63,7 +63,7 @@ func secureNode(t *testing.T, id uint64, server tlsconfig.Server, o nodeOptions)
 	t.Helper()
 	serving, err := server.Config(tlsconfig.Policy{})
 	require.NoError(t, err)
-	dialing, err := server.ClientConfig(tlsconfig.Policy{})
+	dialing, err := server.Client(tlsconfig.Policy{})
 	require.NoError(t, err)
 	change := o.config
 	o.server = serving
@@ -117,7 +117,7 @@ func TestTLSKeepsStrangersOut(t *testing.T) {
 		"other authority": certificates(t, 1)[0],
 	} {
 		t.Run(name, func(t *testing.T) {
-			dialing, err := config.ClientConfig(tlsconfig.Policy{})
+			dialing, err := config.Client(tlsconfig.Policy{})
 			require.NoError(t, err)
 			b := startNode(t, 0xb, nodeOptions{config: func(c *Config) { c.TLS = dialing }})
 			b.SetPeers(members)

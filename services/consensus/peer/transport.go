@@ -28,6 +28,7 @@ type Transport struct {
 	mux     *http.ServeMux
 	// requests makes all requests but the streams of messages, and those of streams, which belong to others.
 	requests, streams *http.Transport
+	dial              *dialer
 	// flush is how long a stopping sender tries to get rid of what is queued: flushMax.
 	flush time.Duration
 
@@ -67,7 +68,8 @@ func New(cfg Config) (*Transport, error) {
 		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
 	}
 	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(), flush: flushMax}
-	t.requests, t.streams = newHTTPTransport(cfg.TLS), newStreamTransport(cfg.TLS, cfg.silence())
+	t.dial = newDialer(cfg.TLS, cfg.LocalAddress)
+	t.requests, t.streams = newHTTPTransport(t.dial), newStreamTransport(t.dial, cfg.silence())
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)
 	t.mu.guests = make(map[uint64]bool)

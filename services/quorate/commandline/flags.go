@@ -72,7 +72,7 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.AutoCompactionMode, "auto-compaction-mode", c.AutoCompactionMode, "What --auto-compaction-retention counts: 'periodic' or 'revision'.")
 	fs.StringVar(&c.AutoCompactionRetention, "auto-compaction-retention", c.AutoCompactionRetention, "History to keep: a duration or a number of hours, or a number of revisions. 0 keeps everything.")
 	fs.DurationVar(&c.CorruptCheckTime, "corrupt-check-time", c.CorruptCheckTime, "How often this member reads all its keys and compares them with what was written. 0 means never.")
-	s.gates = &gates{initialCheck: &c.InitialCorruptCheck}
+	s.gates = &gates{initialCheck: &c.InitialCorruptCheck, localAddress: &c.SetMemberLocalAddr}
 	fs.Var(s.gates, "feature-gates", "InitialCorruptCheck=false serves at the start before the keys were read and compared with the other members'. Other gates of etcd's have no effect.")
 	fs.BoolVar(&c.InitialCorruptCheck, "experimental-initial-corrupt-check", c.InitialCorruptCheck, "Former name of --feature-gates=InitialCorruptCheck=...")
 	fs.UintVar(&c.MaxTxnOps, "max-txn-ops", c.MaxTxnOps, "Operations that one transaction may have.")
@@ -108,6 +108,8 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.ClientAutoTLS, "auto-tls", false, "Show clients a self-signed certificate made for the purpose.")
 	fs.StringVar(&c.PeerTLS.CertFile, "peer-cert-file", "", "Certificate shown to other members, PEM.")
 	fs.StringVar(&c.PeerTLS.KeyFile, "peer-key-file", "", "Key of --peer-cert-file, PEM.")
+	fs.StringVar(&c.PeerTLS.ClientCertFile, "peer-client-cert-file", "", "Certificate shown when calling other members, PEM. Empty for --peer-cert-file.")
+	fs.StringVar(&c.PeerTLS.ClientKeyFile, "peer-client-key-file", "", "Key of --peer-client-cert-file, PEM.")
 	fs.BoolVar(&c.PeerTLS.ClientCertAuth, "peer-client-cert-auth", false, "Ask other members for a certificate.")
 	fs.StringVar(&c.PeerTLS.TrustedCAFile, "peer-trusted-ca-file", "", "Authorities that vouch for other members, PEM.")
 	fs.StringVar(&c.PeerTLS.CRLFile, "peer-crl-file", "", "Revocation list for other members' certificates, DER.")

@@ -58,8 +58,6 @@ var foreignFlags = []foreign{
 	{name: "raft-write-timeout", kind: duration, reason: "a stuck stream between members ends after an election timeout"},
 	{name: "pre-vote", kind: boolean, reason: "it is always on"},
 	{name: "max-learners", kind: number, reason: "up to 16 learners are allowed"},
-	{name: "peer-client-cert-file", harmless: []string{""}, reason: "members show --peer-cert-file to each other"},
-	{name: "peer-client-key-file", harmless: []string{""}, reason: "members show --peer-cert-file to each other"},
 	{name: "peer-skip-client-san-verification", kind: boolean, reason: "certificates are not compared with addresses"},
 
 	{name: "discovery", harmless: []string{""}, reason: noV2Discovery},

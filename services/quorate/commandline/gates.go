@@ -10,12 +10,13 @@ import (
 // idleGates are etcd's feature gates that switch nothing here.
 var idleGates = []string{
 	"AllAlpha", "AllBeta", "CompactHashCheck", "FastLeaseKeepAlive", "LeaseCheckpoint", "LeaseCheckpointPersist",
-	"PriorityRequest", "SetMemberLocalAddr", "StopGRPCServiceOnDefrag", "TxnModeWriteWithSharedBuffer",
+	"PriorityRequest", "StopGRPCServiceOnDefrag", "TxnModeWriteWithSharedBuffer",
 }
 
 // gates is the flag.Value of --feature-gates: Name=true,Name=false. Setting it adds to what was set.
 type gates struct {
 	initialCheck *bool
+	localAddress *bool
 	given, idle  []string
 }
 
@@ -32,6 +33,8 @@ func (g *gates) Set(text string) error {
 			return fmt.Errorf("invalid value of %s, it is true or false", pair)
 		case name == "InitialCorruptCheck":
 			*g.initialCheck = on
+		case name == "SetMemberLocalAddr":
+			*g.localAddress = on
 		case slices.Contains(idleGates, name):
 			g.idle = append(g.idle, name)
 		default:

@@ -102,6 +102,8 @@ type Config struct {
 	PeerTLS     tlsconfig.Server
 	PeerAutoTLS bool
 	TLSPolicy   tlsconfig.Policy
+	// SetMemberLocalAddr has connections to other members come from the address in InitialAdvertisePeerURLs.
+	SetMemberLocalAddr bool
 
 	// LogLevel, Logger, LogFormat and LogOutputs say what is logged, and where, unless Log is set.
 	LogLevel   string

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Endpoint is an open listener and what it is called.
@@ -24,7 +26,7 @@ func Listen(flag string, texts []string) ([]*Endpoint, error) {
 		if err != nil {
 			return opened, fmt.Errorf("--%s=%s: %w", flag, text, err)
 		}
-		listener, err := net.Listen(address(u))
+		listener, err := listen(u)
 		if err != nil {
 			return opened, fmt.Errorf("--%s=%s: %s: %w", flag, text, advice(err), err)
 		}
@@ -34,6 +36,34 @@ func Listen(flag string, texts []string) ([]*Endpoint, error) {
 		opened = append(opened, &Endpoint{listener, u})
 	}
 	return opened, nil
+}
+
+// socketTimeout bounds finding out whether somebody listens on a socket: on this host, that is told at once.
+const socketTimeout = time.Second
+
+// listen replaces the file of a socket on which nobody listens: a member that was killed leaves one.
+func listen(u *url.URL) (net.Listener, error) {
+	network, address := address(u)
+	listener, err := net.Listen(network, address)
+	if err == nil || !isSocket(u) || !errors.Is(err, syscall.EADDRINUSE) {
+		return listener, err
+	}
+	info, statErr := os.Lstat(address)
+	if statErr != nil || info.Mode().Type() != os.ModeSocket {
+		return nil, err
+	}
+	conn, dialErr := net.DialTimeout(network, address, socketTimeout)
+	if dialErr == nil {
+		_ = conn.Close() // it has shown that somebody is there
+		return nil, err
+	}
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if err := os.Remove(address); err != nil {
+		return nil, fmt.Errorf("remove the socket that is left of another process: %w", err)
+	}
+	return net.Listen(network, address)
 }
 
 // advice says what to do about an address that cannot be listened on.

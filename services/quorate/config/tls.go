@@ -30,7 +30,7 @@ func (c Config) TLSForClients() (*tls.Config, error) {
 }
 
 // TLSForPeers is how other members are let in and how they are called. Both are nil where no peer URL uses TLS.
-func (c Config) TLSForPeers() (server, client *tls.Config, err error) {
+func (c Config) TLSForPeers() (server *tls.Config, client tlsconfig.Client, err error) {
 	files := c.PeerTLS
 	auto := c.PeerAutoTLS && files.CertFile == "" && files.KeyFile == ""
 	if auto {
@@ -43,18 +43,24 @@ func (c Config) TLSForPeers() (server, client *tls.Config, err error) {
 		return nil, nil, nil
 	}
 	if server, err = files.Config(c.TLSPolicy); err == nil {
-		client, err = files.ClientConfig(c.TLSPolicy)
+		client, err = files.Client(c.TLSPolicy)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("--peer-cert-file=%s --peer-key-file=%s: %w", files.CertFile, files.KeyFile, err)
 	}
-	// Self-signed certificates vouch for nobody: the connection is private, and nobody knows with whom.
-	client.InsecureSkipVerify = auto
-	// As in etcd: who finds members by a domain, and names no authority to vouch for them, wants certificates of that domain.
-	if files.TrustedCAFile == "" {
-		client.ServerName = c.DiscoverySRV
-	}
-	return server, client, nil
+	return server, func() (*tls.Config, error) {
+		made, err := client()
+		if err != nil {
+			return nil, err
+		}
+		// Self-signed certificates vouch for nobody: the connection is private, and nobody knows with whom.
+		made.InsecureSkipVerify = auto
+		// As in etcd: who finds members by a domain, and names no authority to vouch for them, wants certificates of that domain.
+		if files.TrustedCAFile == "" {
+			made.ServerName = c.DiscoverySRV
+		}
+		return made, nil
+	}, nil
 }
 
 // clientURLs are all URLs that ClientTLS is for.

@@ -89,3 +89,21 @@ func address(u *url.URL) (network, address string) {
 
 // socketPath is relative for unix://name, which etcd writes as unix://host:port, and absolute for unix:///path.
 func socketPath(u *url.URL) string { return u.Host + u.Path }
+
+// LocalPeerAddress is where connections to other members come from, nil for what the host chooses: the first address in
+// InitialAdvertisePeerURLs that another host can mean, as in etcd.
+func (c Config) LocalPeerAddress() net.IP {
+	if !c.SetMemberLocalAddr {
+		return nil
+	}
+	for _, text := range c.InitialAdvertisePeerURLs {
+		u, err := ParseURL(text)
+		if err != nil || isSocket(u) {
+			continue
+		}
+		if ip := net.ParseIP(u.Hostname()); ip != nil && !ip.IsLoopback() && !ip.IsUnspecified() {
+			return ip
+		}
+	}
+	return nil
+}

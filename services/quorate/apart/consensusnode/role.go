@@ -39,7 +39,7 @@ func (*role) Flags(s *node.Settings) {
 	s.Group("Discovery of the first members", func(fs *flag.FlagSet) { commandline.RegisterDiscovery(fs, &s.Config) })
 	s.Group("Security between members", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
-			"peer-cert-file", "peer-key-file", "peer-client-cert-auth", "peer-trusted-ca-file", "peer-crl-file",
+			"peer-cert-file", "peer-key-file", "peer-client-cert-file", "peer-client-key-file", "peer-client-cert-auth", "peer-trusted-ca-file", "peer-crl-file",
 			"peer-cert-allowed-cn", "peer-cert-allowed-hostname", "peer-auto-tls", "self-signed-cert-validity",
 			"cipher-suites", "tls-min-version", "tls-max-version")
 	})

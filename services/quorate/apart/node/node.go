@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
 )
@@ -23,7 +24,7 @@ type Node struct {
 	Log      *slog.Logger
 	Metrics  *prometheus.Registry
 	// ClientTLS is for calls to other services, nil for plain ones.
-	ClientTLS *tls.Config
+	ClientTLS tlsconfig.Client
 	// ServerTLS is what the internal listener shows and asks for, nil for none.
 	ServerTLS *tls.Config
 
@@ -101,7 +102,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	t := n.Settings.InternalTLS
 	if !t.Empty() {
 		if n.ServerTLS, err = t.Config(n.Settings.Config.TLSPolicy); err == nil {
-			n.ClientTLS, err = t.ClientConfig(n.Settings.Config.TLSPolicy)
+			n.ClientTLS, err = t.Client(n.Settings.Config.TLSPolicy)
 		}
 		if err != nil {
 			return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s: %w", t.CertFile, t.KeyFile, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
@@ -94,9 +95,7 @@ func monitorListener(monitor *config.Endpoint, secrets *tls.Config) net.Listener
 	if !config.Secure(monitor.URL) {
 		return monitor
 	}
-	secrets = secrets.Clone()
-	secrets.NextProtos = []string{"http/1.1"}
-	return tls.NewListener(monitor, secrets)
+	return tls.NewListener(monitor, tlsconfig.Speaking(secrets, "http/1.1"))
 }
 
 func zeroIsOff(d time.Duration) time.Duration {

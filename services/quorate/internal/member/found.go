@@ -3,7 +3,6 @@ package member
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -32,7 +32,7 @@ const bootstrappedTimeout = time.Second
 // finder finds out, at the first start, who this member is and who belongs to the cluster.
 type finder struct {
 	config.Config
-	client *tls.Config // how other members are called
+	client tlsconfig.Client // how other members are called
 	log    *slog.Logger
 }
 

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	// joinTimeout is how long a member that joins waits for the others to know it, joinRetry how often it asks.
+	// joinTimeout is how long a member that joins waits for the others to know it, joinRetry how often it asks, and joinNotice
+	// how often it says what it waits for.
 	joinTimeout = 10 * time.Second
 	joinRetry   = 250 * time.Millisecond
+	joinNotice  = 3 * time.Second
 )
 
 // joining asks the other members that are named who belongs to the cluster, and finds this member among them.
@@ -32,10 +34,17 @@ func (f finder) joining(ctx context.Context, named config.Founding) (config.Foun
 	// A member that has not heard of the addition yet may be the one that answers: ask the others too, and again.
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
+	f.log.Info("this member joins a cluster: it asks the others who belongs to it", "urls", strings.Join(others, ","))
+	var noticed time.Time
 	for {
 		found, err := f.askWhoIsThere(ctx, others)
 		if err == nil || errors.Is(err, ErrBootstrapped) {
 			return found, err
+		}
+		if time.Since(noticed) >= joinNotice {
+			noticed = time.Now()
+			f.log.Warn("this member waits to be known to the cluster: has it been added? (etcdctl member add "+f.Name+" --peer-urls="+strings.Join(f.InitialAdvertisePeerURLs, ",")+")",
+				"gives-up-after", joinTimeout.String(), "error", err)
 		}
 		timer := time.NewTimer(joinRetry)
 		select {

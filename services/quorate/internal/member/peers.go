@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/api/v3/version"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
@@ -21,8 +22,8 @@ import (
 type Peers struct {
 	*peer.Transport
 	endpoints []*config.Endpoint
-	server    *tls.Config // nil where no peer URL uses TLS
-	client    *tls.Config // nil likewise
+	server    *tls.Config      // nil where no peer URL uses TLS
+	client    tlsconfig.Client // nil likewise
 }
 
 // OpenPeers opens the listeners and makes the transport, which is idle until Run. With an error, what was opened is to be
@@ -42,6 +43,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer)
 		EtcdVersion:     version.Version,
 		ElectionTimeout: c.ElectionTimeout,
 		TLS:             client,
+		LocalAddress:    c.LocalPeerAddress(),
 		SnapshotDir:     filepath.Join(c.Directory(), "member", "received"),
 		Logger:          log,
 		Registerer:      metrics,

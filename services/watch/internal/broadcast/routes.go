@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
 const (
@@ -112,14 +113,24 @@ func (n *names) find(ctx context.Context) (found []string, err error) {
 
 // RouteTLS makes one configuration for both ends of routes from that of a server and that of a client, as NATS wants
 // it. Routes go to addresses, not names: so a node's certificate has to be valid for one of the peers' names or for
-// the address.
-func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
+// the address. The authorities are the client's as they are at each handshake, for both ends.
+func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *tls.Config {
 	made := asServer.Clone()
 	made.NextProtos = nil
-	made.RootCAs = asClient.RootCAs
-	made.GetClientCertificate = asClient.GetClientCertificate
-	if made.Certificates == nil {
-		made.Certificates = asClient.Certificates
+	made.GetConfigForClient = nil
+	made.ClientAuth, made.ClientCAs = tls.RequireAnyClientCert, nil // verify looks at it
+	made.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		config, err := asClient()
+		switch {
+		case err != nil:
+			return nil, err
+		case config.GetClientCertificate != nil:
+			return config.GetClientCertificate(asked)
+		case len(config.Certificates) > 0:
+			return &config.Certificates[0], nil
+		default:
+			return &tls.Certificate{}, nil // as crypto/tls wants it from who has none
+		}
 	}
 	made.InsecureSkipVerify = true // of the name, which verify looks at
 	names := hosts(peers)
@@ -130,7 +141,11 @@ func RouteTLS(asServer, asClient *tls.Config, peers []string) *tls.Config {
 				return err
 			}
 		}
-		return verify(state, asClient.RootCAs, names)
+		config, err := asClient()
+		if err != nil {
+			return err
+		}
+		return verify(state, config.RootCAs, names)
 	}
 	return made
 }

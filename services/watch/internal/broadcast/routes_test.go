@@ -135,7 +135,10 @@ func (a *authority) routes(t *testing.T, name string) *Routes {
 	}, key)
 	shown := tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
 	asServer := &tls.Config{Certificates: []tls.Certificate{shown}, ClientCAs: a.pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	return &Routes{TLS: RouteTLS(asServer, &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{shown}}, []string{"localhost:1"})}
+	asClient := func() (*tls.Config, error) {
+		return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{shown}}, nil
+	}
+	return &Routes{TLS: RouteTLS(asServer, asClient, []string{"localhost:1"})}
 }
 
 // Goal: routes over TLS come about between nodes of one authority whose certificates are valid for a name among the

@@ -1,0 +1,73 @@
+package peer
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3/raftpb"
+)
+
+// Goal: members reach each other by sockets: messages, snapshots, the list and what is mounted (unix:// in a peer URL was
+// accepted as a flag, and refused). Method: two members on sockets.
+func TestMembersOnSockets(t *testing.T) {
+	dir := t.TempDir()
+	onSocket := func(id uint64, o nodeOptions) *node {
+		path := filepath.Join(dir, hex(id))
+		listener, err := net.Listen("unix", path)
+		require.NoError(t, err)
+		change := o.config
+		o.listener = listener
+		o.config = func(c *Config) {
+			c.AdvertiseURLs = []string{"unix://" + path}
+			if change != nil {
+				change(c)
+			}
+		}
+		return startNode(t, id, o)
+	}
+	source := newFakeSource(vfs.NewMem(), pieceBytes+1)
+	a := onSocket(0xa, nodeOptions{source: source, config: func(c *Config) { c.FS = source.fs }})
+	arrived := make(chan installed, 1)
+	fs := vfs.NewMem()
+	b := onSocket(0xb, nodeOptions{config: func(c *Config) { c.FS = fs }, receiver: installing(t, fs, arrived)})
+	introduce(a, b)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	sendUntilReceived(t, b, a, heartbeat(b, a, 2))
+	a.Send([]*raftpb.Message{msgSnap(a, b, 7)})
+	requireSameFiles(t, source.files, await(t, arrived).files)
+
+	cluster, members, err := FetchMembers(t.Context(), a.cfg.AdvertiseURLs, nil)
+	require.NoError(t, err)
+	require.Equal(t, uint64(testCluster), cluster)
+	require.Len(t, members, 2)
+	at, known := a.URL(0xb)
+	require.True(t, known)
+	response, err := a.HTTPClient(0xb).Get(at + pathMembers)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+}
+
+// Goal: what a peer URL stands for survives the way through a request's URL. Method: each kind.
+func TestRequestURLs(t *testing.T) {
+	for text, want := range map[string][3]string{
+		"http://10.0.0.1:2380/":    {"tcp", "10.0.0.1:2380", "10.0.0.1"},
+		"https://host:2380":        {"tcp", "host:2380", "host"},
+		"unix:///tmp/a.sock":       {"unix", "/tmp/a.sock", socketServerName},
+		"unixs://localhost:2380":   {"unix", "localhost:2380", socketServerName},
+		"unix://relative/dir.sock": {"unix", "relative/dir.sock", socketServerName},
+	} {
+		made := requestURL(text)
+		scheme, address, _ := strings.Cut(made, "://")
+		require.Equal(t, strings.HasPrefix(text, "https") || strings.HasPrefix(text, "unixs"), scheme == "https")
+		network, to, name := endpoint(address)
+		require.Equal(t, want, [3]string{network, to, name}, text)
+	}
+	for _, text := range []string{"ftp://x:1", "http://nowhere", "unix://", "x"} {
+		_, err := parseURL(text)
+		require.Error(t, err, text)
+	}
+}
