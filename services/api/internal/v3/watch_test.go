@@ -288,7 +288,7 @@ func TestWatchOfAReplacedStore(t *testing.T) {
 	w := startWatching(t, &fakeConsensus{}, nil)
 	added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
 	w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Replaced: true}
-	w.expect(&etcdserverpb.WatchResponse{Header: header(0), WatchId: 3, Canceled: true, CancelReason: reasonReplaced})
+	w.expect(&etcdserverpb.WatchResponse{Header: header(0), WatchId: 3, Canceled: true, CancelReason: "etcdserver: the store was replaced or restored from an earlier state"})
 	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 3}, 3)
 }
 
