@@ -1,3 +1,3 @@
-// Package budget says what memory is for: how many bytes each part of a process may hold (budget.go), and how much garbage
-// may lie beside them before it is collected (collector.go). It holds no data of its own.
+// Package budget says what memory is for: how many bytes each part of a process may hold (budget.go), how much garbage may lie
+// beside them before it is collected (collector.go), and what answers hold until clients have taken them (answers.go).
 package budget

@@ -11,12 +11,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 )
 
 // Calls is shared by the servers of all protocols. Its interceptors may run concurrently once Register has been called.
 type Calls struct {
 	leader   *leader.Monitor
+	answers  *budget.Answers
 	counters vectors
 	methods  map[string]*Method
 
@@ -36,6 +38,7 @@ type Calls struct {
 func New(registerer prometheus.Registerer, monitor *leader.Monitor) *Calls {
 	c := &Calls{
 		leader:   monitor,
+		answers:  budget.NewAnswers(0),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
 		idle:     make(chan struct{}, 1),
@@ -43,6 +46,7 @@ func New(registerer prometheus.Registerer, monitor *leader.Monitor) *Calls {
 	c.streams, c.endStreams = context.WithCancel(context.Background())
 	if registerer != nil {
 		c.counters.register(registerer)
+		registerAnswers(registerer, c.answers)
 	}
 	return c
 }
@@ -53,6 +57,7 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 		for _, method := range info.Methods {
 			m := c.counters.method(service, method)
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
+			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn")
 			c.methods["/"+service+"/"+method.Name] = m
 		}
 	}
@@ -123,7 +128,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	var response any
 	err := c.Admit(ctx)
 	if err == nil {
-		response, err = handle(ctx, request)
+		response, err = c.answer(ctx, m, request, handle)
 	}
 	c.EndUnary(m, err)
 	return response, err

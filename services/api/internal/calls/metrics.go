@@ -64,6 +64,7 @@ type Method struct {
 	started, received, sent prometheus.Counter
 	handled                 [codesMax]prometheus.Counter
 	watches                 bool // tells of the state for as long as it goes
+	reads                   bool // may have an answer of any size
 }
 
 // unknown stands for methods that were not registered.

@@ -92,7 +92,10 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		var response connect.AnyResponse
 		err := i.watched.Admit(ctx)
 		if err == nil {
-			response, err = next(ctx, request)
+			// Connect writes the answer after this: what waits in sockets there is bounded by their number.
+			counted, release := i.watched.CountAnswer(ctx, method)
+			response, err = next(counted, request)
+			release()
 		}
 		i.watched.EndUnary(method, err)
 		return response, toConnect(err)

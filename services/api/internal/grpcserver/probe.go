@@ -47,6 +47,18 @@ func newProbed(conn net.Conn) *probed {
 	return p
 }
 
+// RemoteAddr implements net.Conn. A call's handler finds the address in its context, and by it the connection.
+func (p *probed) RemoteAddr() net.Addr { return &address{Addr: p.Conn.RemoteAddr(), conn: p.Conn} }
+
+// address is a client's address that can end the client's connection.
+type address struct {
+	net.Addr
+	conn net.Conn
+}
+
+// Drop ends the connection.
+func (a *address) Drop() { _ = a.conn.Close() }
+
 // Write implements net.Conn.
 func (p *probed) Write(b []byte) (int, error) {
 	p.mu.Lock()

@@ -18,7 +18,7 @@ type Encoded struct {
 	Shared []byte
 }
 
-// Codec is grpc-go's protobuf codec, except that it passes an *Encoded on as it is. Hand it to a server with
+// Codec is grpc-go's protobuf codec, except that it passes an *Encoded on as it is, and tells when a *Held was written. Hand it to a server with
 // grpc.ForceServerCodecV2. It has no state.
 type Codec struct{}
 
@@ -29,6 +29,9 @@ var standard = encoding.GetCodecV2(proto.Name)
 
 // Marshal implements encoding.CodecV2.
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
+	if held, ok := v.(*Held); ok {
+		return held.marshal()
+	}
 	encoded, ok := v.(*Encoded)
 	if !ok {
 		return standard.Marshal(v)

@@ -42,3 +42,17 @@ func TestEncodedPassesUnchanged(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, mem.BufferSlice{mem.SliceBuffer("head")}, data)
 }
+
+// TestHeldTellsWhenItWasWritten frees an encoded message, as gRPC does once it is written, and looks for the release.
+func TestHeldTellsWhenItWasWritten(t *testing.T) {
+	released := 0
+	message := &etcdserverpb.PutRequest{Key: []byte("k"), Value: make([]byte, 64<<10)}
+	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released++ }})
+	require.NoError(t, err)
+	want, err := proto.Marshal(message)
+	require.NoError(t, err)
+	require.Equal(t, want, data.Materialize())
+	require.Zero(t, released)
+	data.Free()
+	require.Equal(t, 1, released)
+}

@@ -25,11 +25,13 @@ func (v *view) lastKeys(ctx context.Context, q *query) (*consensusv1.RangeResult
 		return nil, err
 	}
 	res := &consensusv1.RangeResult{Count: n, More: true}
+	var full error
 	err = v.scanBack(ctx, q.span, q.revision, func(r *row) bool {
 		res.Kvs = append(res.Kvs, q.slab.toKeyValue(r, q.values))
-		return int64(len(res.Kvs)) < limit
+		full = q.account(r)
+		return full == nil && int64(len(res.Kvs)) < limit
 	})
-	return res, err
+	return res, errors.Join(err, full)
 }
 
 // scanBack calls fn with the span's keys that exist at the revision, the last one first, until fn wants no more.

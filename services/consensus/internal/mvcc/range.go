@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -29,6 +30,7 @@ func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consen
 // evalRange evaluates a range whose revision was checked.
 func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
 	q := newQuery(op)
+	q.grow = func(bytes int64) error { return budget.Grow(ctx, bytes) }
 	if op.GetCountOnly() {
 		n, err := rd.count(ctx, q.span, q.revision)
 		return &consensusv1.RangeResult{Count: n}, err
@@ -79,6 +81,10 @@ type query struct {
 	cut  bool
 	kvs  []*consensusv1.KeyValue
 	slab slab
+	// grow waits for room for so many bytes of the answer, nil where what is read is sent at once. grown is what was read
+	// since it was last called.
+	grow  func(bytes int64) error
+	grown int
 }
 
 func newQuery(op *consensusv1.RangeOp) *query {
@@ -128,8 +134,26 @@ func (q *query) take(r *row) (more bool, err error) {
 	q.seen++
 	if q.wanted(r) {
 		q.kvs = append(q.kvs, q.slab.toKeyValue(r, q.values))
+		return true, q.account(r)
 	}
 	return true, nil
+}
+
+// keyValueBytes is about what a key-value of an answer takes beside its key and value.
+const keyValueBytes = 128
+
+// account asks for the memory of what was taken, in steps.
+func (q *query) account(r *row) error {
+	q.grown += keyValueBytes + len(r.key)
+	if q.values {
+		q.grown += len(r.value)
+	}
+	if q.grow == nil || q.grown < budget.AnswerStep {
+		return nil
+	}
+	grown := q.grown
+	q.grown = 0
+	return q.grow(int64(grown))
 }
 
 func (q *query) wanted(r *row) bool {

@@ -1,0 +1,70 @@
+package budget
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Goal: what is read concurrently stays within the room, and nobody waits for ever. Method: two answers that each need
+// more than half of the room; the one that goes beyond it ends first, then the other goes on.
+func TestReadsThatNeedMoreThanThereIsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAnswers(10)
+		first, one := a.Begin(t.Context())
+		second, two := a.Begin(t.Context())
+		require.NoError(t, Grow(first, 6))
+		require.NoError(t, Grow(second, 4))
+		require.NoError(t, Grow(first, 6), "one may go beyond")
+		grown := make(chan error, 1)
+		go func() { grown <- Grow(second, 4) }()
+		synctest.Wait()
+		require.Empty(t, grown, "the other waits")
+		one.Release()
+		require.NoError(t, <-grown)
+		require.EqualValues(t, 8, two.Bytes())
+		two.Release()
+		two.Release()
+		held, _ := a.Held()
+		require.Zero(t, held)
+	})
+}
+
+// Goal: clients that do not read do not keep others from reading. Method: an answer that nobody takes holds all the room;
+// who waits gets it after unreadMax, by dropping the client.
+func TestWhoDoesNotReadIsDroppedWhenOthersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAnswers(10)
+		ctx, stuck := a.Begin(t.Context())
+		require.NoError(t, Grow(ctx, 20))
+		dropped := false
+		stuck.Send(func() { dropped = true })
+		begin := time.Now()
+		ctx, next := a.Begin(t.Context())
+		require.NoError(t, Grow(ctx, 5))
+		require.True(t, dropped)
+		require.Equal(t, unreadMax, time.Since(begin))
+		stuck.Release() // what grpc-go does when the stream ends
+		held, count := a.Held()
+		require.EqualValues(t, 5, held)
+		require.EqualValues(t, 1, count)
+		next.Release()
+	})
+}
+
+// Goal: waiting has an end. Method: wait with a context that ends.
+func TestWaitingForRoomEndsWithTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAnswers(10)
+		ctx, _ := a.Begin(t.Context())
+		require.NoError(t, Grow(ctx, 20))
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ctx, _ = a.Begin(short)
+		require.ErrorIs(t, Grow(ctx, 5), context.DeadlineExceeded)
+		require.NoError(t, Grow(t.Context(), 1<<40), "what is no answer is not counted")
+	})
+}

@@ -1,0 +1,60 @@
+package calls
+
+import (
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/api/internal/wire"
+)
+
+// CountAnswer counts what the answer to a call of m holds, from its reading on. release must be called when the client has
+// taken it.
+func (c *Calls) CountAnswer(ctx context.Context, m *Method) (counted context.Context, release func()) {
+	if !m.reads {
+		return ctx, func() {}
+	}
+	counted, answer := c.answers.Begin(ctx)
+	return counted, answer.Release
+}
+
+// answer handles a unary gRPC call. An answer that holds memory worth counting is counted until gRPC has written it.
+func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.UnaryHandler) (any, error) {
+	if !m.reads {
+		return handle(ctx, request)
+	}
+	ctx, answer := c.answers.Begin(ctx)
+	response, err := handle(ctx, request)
+	message, ok := response.(proto.Message)
+	if err != nil || !ok || answer.Bytes() == 0 {
+		answer.Release()
+		return response, err
+	}
+	answer.Send(func() { drop(ctx) })
+	return &wire.Held{Message: message, Release: answer.Release}, nil
+}
+
+// drop ends the connection that a call came by.
+func drop(ctx context.Context) {
+	if client, ok := peer.FromContext(ctx); ok {
+		if connection, ok := client.Addr.(interface{ Drop() }); ok {
+			connection.Drop()
+		}
+	}
+}
+
+// registerAnswers registers what answers hold.
+func registerAnswers(registerer prometheus.Registerer, answers *budget.Answers) {
+	registerer.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "quorate_api_answers_bytes", Help: "Bytes that answers to reads hold until clients have taken them.",
+		}, func() float64 { held, _ := answers.Held(); return float64(held) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "quorate_api_answers_dropped_total", Help: "Clients dropped because they did not read answers whose memory others waited for.",
+		}, func() float64 { _, dropped := answers.Held(); return float64(dropped) }),
+	)
+}

@@ -1,0 +1,66 @@
+package clientv3
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// Goal: answers that nobody reads do not take the server's memory, and keep nobody else from reading. Method: 30 clients ask for 20 MB
+// each and never read; another one reads the same until it gets it, and then the server's largest size is looked at. On etcd, and
+// before there was a budget, it was about 1 GB.
+func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
+	k, server := own(t)
+	const keys, clients = 20, 30
+	for i := range keys {
+		_, err := k.Put(k.ctx, fmt.Sprintf("large/%02d", i), strings.Repeat("v", 1<<20))
+		require.NoError(t, err)
+	}
+	for range clients {
+		askAndNeverRead(t, k, server.Endpoint())
+	}
+	for {
+		response, err := k.Get(k.ctx, "large/", clientv3.WithPrefix())
+		if err == nil {
+			require.Len(t, response.Kvs, keys)
+			break
+		}
+		require.NoError(t, k.ctx.Err(), "others read: %v", err)
+	}
+	require.Less(t, peakMegabytes(t, server.PID()), 450)
+}
+
+// askAndNeverRead asks for all large keys with a window that holds next to nothing of the answer.
+func askAndNeverRead(t *testing.T, k *keyspace, endpoint string) {
+	t.Helper()
+	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithStaticStreamWindowSize(1<<16), grpc.WithStaticConnWindowSize(1<<16))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	stream, err := conn.NewStream(k.ctx, &grpc.StreamDesc{}, etcdserverpb.KV_Range_FullMethodName)
+	require.NoError(t, err)
+	require.NoError(t, stream.SendMsg(&etcdserverpb.RangeRequest{Key: []byte("large/"), RangeEnd: []byte("large0")}))
+	require.NoError(t, stream.CloseSend())
+}
+
+// peakMegabytes is the largest resident size that a process has had.
+func peakMegabytes(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
+			return kilobytes >> 10
+		}
+	}
+	require.Fail(t, "the kernel does not tell the peak")
+	return 0
+}
