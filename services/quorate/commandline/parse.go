@@ -70,6 +70,9 @@ const usageHead = `Usage:
   quorate [flags]
     Start a store.
 
+  quorate health [--url http://127.0.0.1:2379/readyz]
+    Ask one that runs how it is: exit code 0 if it is well. For health checks where there is no curl.
+
   quorate --version
     Show the version.
 

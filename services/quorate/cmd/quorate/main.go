@@ -1,5 +1,5 @@
 // Command quorate runs a store in one process. It takes etcd's flags, variables and file, and stops cleanly on SIGTERM
-// and SIGINT; a second one ends it at once.
+// and SIGINT; a second one ends it at once. quorate health asks one that runs how it is.
 //
 // Its exit code is 0 after a clean stop, 2 for a command line that cannot be read, and 1 for everything else that is
 // wrong.
@@ -32,6 +32,9 @@ func main() {
 }
 
 func run(args, environ []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "health" {
+		return askHealth(args[1:], stdout, stderr)
+	}
 	invocation, err := commandline.Parse(args, environ)
 	switch {
 	case errors.Is(err, commandline.ErrUsage):

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"testing"
 
@@ -34,6 +36,19 @@ func TestExitCodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Goal: a health check of an image that holds nothing else tells well from unwell. Method: servers that say either, and none.
+func TestHealth(t *testing.T) {
+	for status, want := range map[int]int{http.StatusOK: exitOK, http.StatusServiceUnavailable: exitError} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, want, run([]string{"health", "--url=" + server.URL + "/readyz"}, nil, &stdout, &stderr), stderr.String())
+		server.Close()
+		require.Equal(t, exitError, run([]string{"health", "--url=" + server.URL}, nil, &stdout, &stderr))
+	}
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, exitUsage, run([]string{"health", "nonsense"}, nil, &stdout, &stderr))
 }
 
 // Goal: systemd hears of it when it listens, and nobody is missed when it does not. Method: a socket in its place.
