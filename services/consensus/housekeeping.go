@@ -3,8 +3,6 @@ package consensus
 import (
 	"context"
 	"fmt"
-
-	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 // keepHouse truncates the log.
@@ -32,32 +30,39 @@ func (m *Member) keepHouse(ctx context.Context) error {
 	}
 }
 
-// look returns what truncatable does.
+// look returns what truncatable does, after it has had the state flushed where the log asks for it.
 func (m *Member) look() (uint64, error) {
 	tenure, ok := m.gate.enter()
 	if !ok {
 		return 0, nil
 	}
 	defer tenure.leave()
-	return m.truncatable(tenure.store)
-}
-
-// truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
-// memory, and members that are a little behind do not ask for it.
-func (m *Member) truncatable(state *mvcc.Store) (uint64, error) {
-	durable, err := state.DurableApplied()
+	durable, err := tenure.store.DurableApplied()
 	if err != nil {
 		return 0, err
 	}
+	if durable >= m.flushAsked && m.stores.log.BytesAbove(durable) > logUnflushedBytes {
+		m.flushAsked = m.applier.applied.Load()
+		if err := tenure.store.FlushSoon(); err != nil {
+			return 0, err
+		}
+	}
+	return m.truncatable(durable), nil
+}
+
+// truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
+// memory, and members that are a little behind, by entries or by bytes, do not ask for it.
+func (m *Member) truncatable(durable uint64) uint64 {
 	if len(m.members.list()) == 1 {
-		return durable, nil
+		return durable
 	}
-	keep := max(m.cfg.SnapshotCount, logEntriesKeptMin)
-	if durable <= keep {
-		return 0, nil
+	var index uint64
+	if keep := max(m.cfg.SnapshotCount, logEntriesKeptMin); durable > keep {
+		index = durable - keep
 	}
-	if index, sending := m.cfg.Transport.OldestTransfer(); sending {
-		return min(durable-keep, index), nil
+	index = min(max(index, m.stores.log.IndexKeeping(m.logKept)), durable)
+	if transfer, sending := m.cfg.Transport.OldestTransfer(); sending {
+		index = min(index, transfer)
 	}
-	return durable - keep, nil
+	return index
 }

@@ -99,6 +99,12 @@ const (
 	// do; verifyTime is how long that may take, for states that are so large that it would be longer.
 	verifyBytesPerSecond = 32 << 20
 	verifyTime           = time.Hour
+	// logBytesKept is how many bytes of applied entries stay in the log for members that are behind: beyond that, the files of
+	// the state are the shorter way. It also bounds what is read to verify the log.
+	logBytesKept = 256 << 20
+	// logUnflushedBytes is how many bytes of entries may need to be replayed before the state is flushed for the log's sake:
+	// commands that change nothing fill the log and no memtable.
+	logUnflushedBytes = 64 << 20
 	// logEntriesKeptMin is the least number of applied entries that stay in the log of a member that has peers, for
 	// those that are a little behind.
 	logEntriesKeptMin = 100

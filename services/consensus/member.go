@@ -48,6 +48,10 @@ type Member struct {
 
 	changes *changeWaiters
 	holder  leaseHolder
+	// flushAsked is what was applied when the log last had the state flushed; housekeeping's.
+	flushAsked uint64
+	// logKept is logBytesKept, and less in a test.
+	logKept uint64
 	// reconfiguring is held by the one membership change that this member has under way.
 	reconfiguring chan struct{}
 	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
@@ -79,6 +83,7 @@ func New(cfg Config) (*Member, error) {
 		stopped: make(chan struct{}),
 		broken:  make(chan struct{}),
 		changes: newChangeWaiters(),
+		logKept: logBytesKept,
 
 		reconfiguring: make(chan struct{}, 1),
 		installing:    make(chan struct{}, 1),
@@ -246,7 +251,7 @@ func (m *Member) Close() error {
 			m.gate.close()
 			m.retired.Wait()
 			m.stores.state = m.store()
-			done <- errors.Join(m.declineIncoming(), m.stores.close())
+			done <- errors.Join(m.declineIncoming(), m.closeStores())
 		}()
 		select {
 		case m.closeErr = <-done:
@@ -260,6 +265,21 @@ func (m *Member) Close() error {
 		}
 	})
 	return m.closeErr
+}
+
+// closeStores closes the state first, which makes all of it durable, so that the next start finds no more in the log than
+// others may ask for.
+func (m *Member) closeStores() error {
+	applied, _ := m.store().Applied()
+	err := m.store().Close()
+	select {
+	case <-m.broken:
+	default:
+		if err == nil {
+			err = m.stores.log.Truncate(m.truncatable(applied))
+		}
+	}
+	return errors.Join(err, m.stores.close())
 }
 
 // Ready is closed once the member has caught up with the cluster and serves.

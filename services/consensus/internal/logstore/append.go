@@ -58,6 +58,9 @@ func (s *Store) Append(entries []*raftpb.Entry, hs *raftpb.HardState, sync bool)
 	if len(entries) > 0 {
 		s.mu.lastIndex = entries[len(entries)-1].GetIndex()
 		s.mu.tail.put(entries)
+		for _, e := range entries {
+			s.mu.sizes.add(e.GetIndex(), uint64(entryBytes(e)))
+		}
 	}
 	if !raft.IsEmptyHardState(hs) {
 		s.mu.hardState = hs
@@ -74,6 +77,7 @@ func (s *Store) hideReplaced(by []*raftpb.Entry) {
 	if len(by) > 0 && by[0].GetIndex() <= s.mu.lastIndex {
 		s.mu.lastIndex = by[0].GetIndex() - 1
 		s.mu.tail.cutFrom(by[0].GetIndex())
+		s.mu.sizes.cutFrom(by[0].GetIndex())
 	}
 }
 
@@ -166,6 +170,7 @@ func (s *Store) Truncate(upTo uint64) error {
 	s.mu.Lock() // before the disk: see hideReplaced
 	s.mu.truncatedIndex, s.mu.truncatedTerm = upTo, term
 	s.mu.tail.cutTo(upTo)
+	s.mu.sizes.cutTo(upTo)
 	s.mu.Unlock()
 	return s.commit(batch, false)
 }
@@ -212,6 +217,7 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState, with ...Blob) er
 	s.mu.Lock() // before the disk: see hideReplaced
 	s.mu.view = after
 	s.mu.tail.clear()
+	s.mu.sizes = sizes{}
 	s.mu.Unlock()
 	return s.commit(batch, true)
 }

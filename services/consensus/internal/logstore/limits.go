@@ -8,6 +8,8 @@ const (
 	TailBytesMax = budget.LogTail
 	// entryOverheadBytes is what an entry costs in the tail beside its payload.
 	entryOverheadBytes = 96
+	// sizeMarkBytes is how exactly the log knows where its bytes are.
+	sizeMarkBytes = 1 << 20
 	// memTableBytes is Pebble's memtable and, with it, the size of a write-ahead file. Truncation usually comes before
 	// one fills, so that most entries are never written a second time: the state flushes twice as often. What is reserved on
 	// disk is twice to four times as much.

@@ -19,7 +19,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return s.openError(err)
 	}
-	last, tail, err := s.scanEntries(v)
+	last, tail, sizes, err := s.scanEntries(v)
 	if err != nil {
 		return s.openError(err)
 	}
@@ -30,7 +30,7 @@ func (s *Store) recover() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.view, s.mu.tail = v, tail
+	s.mu.view, s.mu.tail, s.mu.sizes = v, tail, sizes
 	return nil
 }
 
@@ -85,11 +85,11 @@ func (s *Store) loadView() (view, error) {
 	return v, nil
 }
 
-// scanEntries walks the entries, and returns the index of the last one and those worth keeping in memory.
-func (s *Store) scanEntries(v view) (last uint64, kept tail, err error) {
+// scanEntries walks the entries, and returns the index of the last one, those worth keeping in memory, and where the bytes are.
+func (s *Store) scanEntries(v view) (last uint64, kept tail, where sizes, err error) {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{entryPrefix}, UpperBound: []byte{entryPrefix + 1}})
 	if err != nil {
-		return 0, tail{}, err
+		return 0, tail{}, sizes{}, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 
@@ -97,18 +97,19 @@ func (s *Store) scanEntries(v view) (last uint64, kept tail, err error) {
 	for valid := it.First(); valid; valid = it.Next() {
 		e, err := decodeEntry(it.Key(), it.Value())
 		if err != nil {
-			return 0, tail{}, err
+			return 0, tail{}, sizes{}, err
 		}
 		if e.GetIndex() != last+1 {
-			return 0, tail{}, fmt.Errorf("%w: entry %d follows entry %d", ErrCorrupt, e.GetIndex(), last)
+			return 0, tail{}, sizes{}, fmt.Errorf("%w: entry %d follows entry %d", ErrCorrupt, e.GetIndex(), last)
 		}
 		if e.GetTerm() < term {
-			return 0, tail{}, fmt.Errorf("%w: entry %d has term %d, after term %d", ErrCorrupt, e.GetIndex(), e.GetTerm(), term)
+			return 0, tail{}, sizes{}, fmt.Errorf("%w: entry %d has term %d, after term %d", ErrCorrupt, e.GetIndex(), e.GetTerm(), term)
 		}
 		last, term = e.GetIndex(), e.GetTerm()
 		kept.put([]*raftpb.Entry{e})
+		where.add(last, uint64(entryBytes(e)))
 	}
-	return last, kept, it.Error()
+	return last, kept, where, it.Error()
 }
 
 // decodeEntry returns a copy that owns its memory.

@@ -49,6 +49,7 @@ type Store struct {
 		sync.Mutex
 		view
 		tail     tail
+		sizes    sizes
 		snapshot func() (*raftpb.Snapshot, error)
 		closed   bool
 	}

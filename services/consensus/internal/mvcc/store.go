@@ -238,6 +238,15 @@ func (s *Store) Flush() error {
 	return s.db.Flush()
 }
 
+// FlushSoon has everything that is committed made durable, and does not wait for it.
+func (s *Store) FlushSoon() error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	_, err := s.db.AsyncFlush()
+	return err
+}
+
 // flushed notes that a flush wrote about so many bytes of the memtables' to disk.
 func (s *Store) flushed(size int64) {
 	// The memtable's bytes are a little more than the batches', so what is left may come out short, never negative.
