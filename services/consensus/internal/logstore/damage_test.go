@@ -1,7 +1,9 @@
 package logstore
 
 import (
+	"bytes"
 	"encoding/binary"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,9 +71,19 @@ func damageAt(t *testing.T, path string, offset int, change func(b []byte)) {
 
 func flip(b []byte) { b[0] ^= 0xff }
 
-// TestTornTailIsRepaired cuts, zeroes or garbles the end of the newest write-ahead file, as an interrupted write does:
-// the log opens with all entries before that, and goes on.
-func TestTornTailIsRepaired(t *testing.T) {
+// openSaying opens a log and returns what it had to say.
+func openSaying(t *testing.T, dir string) (*Store, string) {
+	t.Helper()
+	var said bytes.Buffer
+	s, err := Open(Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s, said.String()
+}
+
+// TestTornTailIsRepairedAndSaid cuts, zeroes or garbles the end of the newest write-ahead file, as an interrupted write does:
+// the log opens with all entries before that, says what it dropped, and goes on.
+func TestTornTailIsRepairedAndSaid(t *testing.T) {
 	for name, tear := range map[string]func(t *testing.T, path string, last, end int){
 		"cut": func(t *testing.T, path string, last, end int) {
 			require.NoError(t, os.Truncate(path, int64(last+(end-last)/2)))
@@ -82,25 +94,62 @@ func TestTornTailIsRepaired(t *testing.T) {
 		"zeroes": func(t *testing.T, path string, last, end int) {
 			damageAt(t, path, last+(end-last)/2, func(b []byte) { clear(b) })
 		},
-		"garbage": func(t *testing.T, path string, last, _ int) {
+		"a sector that was never written": func(t *testing.T, path string, last, end int) {
+			sector := (last/walSectorSize + 1) * walSectorSize
+			damageAt(t, path, sector, func(b []byte) { clear(b[:walSectorSize]) })
+		},
+		"an old sector of a file that is reused": func(t *testing.T, path string, last, end int) {
 			damageAt(t, path, last+walHeaderSize+1, flip)
+			old := make([]byte, walHeaderSize)
+			old[6] = walKindFirst
+			binary.LittleEndian.PutUint32(old[7:], 1)
+			binary.LittleEndian.PutUint32(old, walChecksum(old[6:]))
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			data = append(append(data, make([]byte, walBlockSize-len(data)%walBlockSize)...), old...)
+			require.NoError(t, os.WriteFile(path, data, 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := writeLog(t, 20, 300)
+			dir := writeLog(t, 20, 1300)
 			path := newestWALPath(t, dir)
 			starts, end := chunksOf(t, path)
 			tear(t, path, starts[len(starts)-1], end)
 
-			s := openAt(t, vfs.Default, dir)
+			s, said := openSaying(t, dir)
+			require.Contains(t, said, "dropped-bytes=")
+			require.Contains(t, said, "last-index-kept=19")
 			last, err := s.LastIndex()
 			require.NoError(t, err)
 			require.Equal(t, uint64(19), last)
 			require.NoError(t, s.Append(run(20, 21, 1), nil, true))
 			require.NoError(t, s.Close())
-			require.Len(t, all(t, openAt(t, vfs.Default, dir)), 21)
+			s, said = openSaying(t, dir)
+			require.Len(t, all(t, s), 21)
+			require.Empty(t, said)
 		})
 	}
+}
+
+// TestDamagedEndIsRefused turns over a byte of the last record of a member that was killed. All of the record's sectors were
+// written, so it was not cut off: it may have been acknowledged, and the log refuses to go on without it, and names the file.
+// What was not damaged opens in silence.
+func TestDamagedEndIsRefused(t *testing.T) {
+	dir := writeLog(t, 20, 1300)
+	path := newestWALPath(t, dir)
+	intact := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.CopyFS(intact, os.DirFS(dir)))
+	starts, _ := chunksOf(t, path)
+	damageAt(t, path, starts[len(starts)-1]+walHeaderSize+700, flip)
+	for range 2 {
+		_, err := Open(Options{Dir: dir})
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.ErrorContains(t, err, path)
+		require.ErrorContains(t, err, recoverAdvice)
+	}
+	s, said := openSaying(t, intact)
+	require.Len(t, all(t, s), 20)
+	require.Empty(t, said)
 }
 
 // TestDamagedMiddleIsRefused damages one record of the newest write-ahead file, near its end (where Pebble alone takes
@@ -293,9 +342,14 @@ func FuzzCheckWAL(f *testing.F) {
 		_, err = file.Write(data)
 		require.NoError(t, err)
 		require.NoError(t, file.Close())
-		if err := checkNewestWAL(mem, "000003.log", 3); err != nil {
+		torn, err := checkNewestWAL(mem, "000003.log", 3)
+		if err != nil {
 			require.ErrorIs(t, err, ErrCorrupt)
-			require.Greater(t, len(data), walHeaderSize, "there is no room for a witness behind damage")
+			require.GreaterOrEqual(t, len(data), walHeaderSize, "there is no room for a record that is damaged")
+		}
+		if torn != nil {
+			require.Positive(t, torn.bytes)
+			require.LessOrEqual(t, torn.offset+torn.bytes, uint64(len(data)))
 		}
 	})
 }

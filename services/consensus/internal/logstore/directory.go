@@ -76,15 +76,15 @@ func syncDir(fsys vfs.FS, dir string) error {
 }
 
 // checkFiles looks at the directory before Pebble does, for damage that Pebble would take for a fresh start or for a
-// torn tail. It reports whether there is a database at all.
-func checkFiles(fsys vfs.FS, dir string) (exists bool, err error) {
+// torn tail. It reports whether there is a database at all, and what Pebble will drop.
+func checkFiles(fsys vfs.FS, dir string) (exists bool, torn *tornTail, err error) {
 	desc, err := pebble.Peek(dir, fsys)
 	if err != nil {
-		return false, fmt.Errorf("directory %s: %w", dir, err)
+		return false, nil, fmt.Errorf("directory %s: %w", dir, err)
 	}
 	names, err := fsys.List(dir)
 	if err != nil {
-		return false, fmt.Errorf("directory %s: %w", dir, err)
+		return false, nil, fmt.Errorf("directory %s: %w", dir, err)
 	}
 	newest, hasTables := newestWAL(names), false
 	for _, name := range names {
@@ -93,12 +93,13 @@ func checkFiles(fsys vfs.FS, dir string) (exists bool, err error) {
 	switch {
 	case !desc.Exists && (newest.name != "" || hasTables):
 		// Pebble would create an empty database over these.
-		return false, fmt.Errorf("%w: %s holds log files but its manifest is missing; %s", ErrCorrupt, dir, recoverAdvice)
+		return false, nil, fmt.Errorf("%w: %s holds log files but its manifest is missing; %s", ErrCorrupt, dir, recoverAdvice)
 	case desc.Exists && newest.name == "" && hasTables:
 		// A table is flushed only after a write-ahead file exists, and the newest one is never deleted.
-		return false, fmt.Errorf("%w: %s holds tables but its write-ahead file (*.log) is missing; %s", ErrCorrupt, dir, recoverAdvice)
+		return false, nil, fmt.Errorf("%w: %s holds tables but its write-ahead file (*.log) is missing; %s", ErrCorrupt, dir, recoverAdvice)
 	case newest.name == "":
-		return desc.Exists, nil
+		return desc.Exists, nil, nil
 	}
-	return desc.Exists, checkNewestWAL(fsys, fsys.PathJoin(dir, newest.name), newest.number)
+	torn, err = checkNewestWAL(fsys, fsys.PathJoin(dir, newest.name), newest.number)
+	return desc.Exists, torn, err
 }

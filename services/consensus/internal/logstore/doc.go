@@ -29,14 +29,17 @@
 // beyond the damage; damage in the last block reads like a torn tail. checkNewestWAL looks at every byte after the
 // damage instead, and Close writes such a witness behind the last record. Damage is refused with ErrCorrupt in:
 //
-//   - a record of the newest write-ahead file, when a later intact record was started after it was synced,
+//   - a record of the newest write-ahead file, when a later intact record was started after it was synced, or when all of its
+//     sectors were written (a write that was cut off leaves blank ones; in a file that is reused that cannot be told),
 //   - an older write-ahead file that is still needed, a table, or the manifest (Pebble's checksums),
 //   - an entry whose checksum, index or term order is wrong, a hole between entries, or a missing manifest.
 //
 // ErrMissing reports a log that ends below its own commit index, and CheckApplied one that ends below what the state
 // machine has applied.
 //
-// Not detectable from here: damage to the one or two last records of a member that was killed (nothing follows that
-// could witness for them), unless the hard state, the state machine or another member knows better; and a directory
+// What is dropped is a warning with its size and the last index that is kept.
+//
+// Not detectable from here: damage to the one or two last records of a member that was killed, where it looks like a write
+// that was cut off (nothing follows that could witness for them), unless the hard state, the state machine or another member knows better; and a directory
 // put back from an older copy, which is consistent in itself.
 package logstore

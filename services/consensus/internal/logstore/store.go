@@ -3,6 +3,7 @@ package logstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 
@@ -40,6 +41,7 @@ type Store struct {
 	lock    *pebble.Lock
 	engine  *engineLog
 	metrics *metrics
+	torn    *tornTail // what Open dropped, nil for nothing
 
 	// writing lets one writer at a time compute a batch from mu's fields and write it. No reader takes it.
 	writing sync.Mutex
@@ -87,6 +89,11 @@ func Open(o Options) (*Store, error) {
 	if err == nil {
 		err = s.recover()
 	}
+	if err == nil && s.torn != nil {
+		o.Logger.Warn("the raft log ended in a write that was cut off, as by a power failure, and it is dropped: nothing was acknowledged "+
+			"that is in it, unless the disk lost what it had confirmed",
+			"file", s.torn.path, "offset", s.torn.offset, "dropped-bytes", s.torn.bytes, "last-index-kept", s.mu.lastIndex)
+	}
 	if err == nil {
 		s.metrics, err = newMetrics(s, o.Registerer)
 	}
@@ -106,10 +113,11 @@ func (s *Store) open(fs vfs.FS) error {
 	if s.lock, err = lockDir(plain, s.dir); err != nil {
 		return err
 	}
-	exists, err := checkFiles(plain, s.dir)
+	exists, torn, err := checkFiles(plain, s.dir)
 	if err != nil {
 		return err
 	}
+	s.torn = torn
 	// A new database writes its first write-ahead file before it raises its format to the one asked for, so that file
 	// would lack the synced offsets that checkNewestWAL goes by. Opening it once more starts another file.
 	opens := 1
@@ -117,7 +125,7 @@ func (s *Store) open(fs vfs.FS) error {
 		opens = 2
 	}
 	for i := range opens {
-		s.db, err = pebble.Open(s.dir, engineOptions(fs, s.lock, s.cache, s.engine))
+		s.db, err = s.openEngine(fs)
 		if err = errors.Join(err, s.engine.failed()); err != nil {
 			return s.openError(err)
 		}
@@ -131,8 +139,18 @@ func (s *Store) open(fs vfs.FS) error {
 	return nil
 }
 
+// openEngine opens the database. Pebble ends in a panic where its files contradict each other.
+func (s *Store) openEngine(fsys vfs.FS) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, fmt.Errorf("%w: the storage engine cannot make sense of its files: %v", ErrCorrupt, cause)
+		}
+	}()
+	return pebble.Open(s.dir, engineOptions(fsys, s.lock, s.cache, s.engine))
+}
+
 func (s *Store) openError(err error) error {
-	if pebble.IsCorruptionError(err) || errors.Is(err, ErrCorrupt) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: directory %s: %w; %s", ErrCorrupt, s.dir, err, recoverAdvice)
 	}
 	return fmt.Errorf("directory %s: %w", s.dir, err)

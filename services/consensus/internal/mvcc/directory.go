@@ -105,6 +105,25 @@ func checkDir(fsys vfs.FS, dir string) error {
 	return takeClean(fsys, dir, desc.ManifestFilename)
 }
 
+// openEngine opens the database. Where its files are not what they must be, it returns ErrCorrupt with what to do: Pebble
+// names each file that its list has and the directory has not, and ends in a panic where the list contradicts itself.
+func openEngine(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, fmt.Errorf("%w: the storage engine cannot make sense of its files: %v; %s", ErrCorrupt, cause, recoverAdvice)
+		}
+	}()
+	db, err = pebble.Open(dir, o)
+	if err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist)) {
+		first, _, more := strings.Cut(err.Error(), "\n")
+		if more {
+			first += ", and more"
+		}
+		err = fmt.Errorf("%w: %s; %s", ErrCorrupt, first, recoverAdvice)
+	}
+	return db, err
+}
+
 // cleanLine says what the manifest is.
 func cleanLine(fsys vfs.FS, manifest string) (string, error) {
 	info, err := fsys.Stat(manifest)

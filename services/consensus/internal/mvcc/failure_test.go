@@ -94,6 +94,35 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	require.Equal(t, 1, refused["marker.manifest.000001.MANIFEST"], "%v", refused)
 }
 
+// A manifest that is cut short, or names tables that are not there, ends in advice and not in a list of files or a trace: in
+// the directory of a store that was killed.
+func TestCutManifestGivesAdvice(t *testing.T) {
+	closed, _ := writtenStore(t)
+	for name, damage := range map[string]func(dir string) error{
+		"cut": func(dir string) error {
+			paths, err := filepath.Glob(filepath.Join(dir, "MANIFEST-*"))
+			require.NoError(t, err)
+			return os.Truncate(paths[len(paths)-1], 10)
+		},
+		"a table is missing": func(dir string) error {
+			paths, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+			require.NoError(t, err)
+			return os.Remove(paths[0])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(closed)))
+			require.NoError(t, os.Remove(filepath.Join(dir, cleanName)))
+			require.NoError(t, damage(dir))
+			_, err := Open(Options{Dir: dir})
+			require.ErrorIs(t, err, ErrCorrupt)
+			require.ErrorContains(t, err, recoverAdvice)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
 // writtenStore returns the directory of a store that was closed, and what it holds.
 func writtenStore(t *testing.T) (dir string, want map[string]string) {
 	t.Helper()

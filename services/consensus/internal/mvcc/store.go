@@ -112,7 +112,7 @@ func (s *Store) openPebble() error {
 	s.cache = newBlockCache(s.opts.CacheBytes)
 	po := s.pebbleOptions()
 	po.Lock = lock
-	db, err := pebble.Open(s.opts.Dir, po)
+	db, err := openEngine(s.opts.Dir, po)
 	if err != nil {
 		s.cache.Unref()
 		return errors.Join(err, lock.Close())
