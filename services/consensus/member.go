@@ -92,7 +92,7 @@ func New(cfg Config) (*Member, error) {
 		space:         newSpace(),
 	}
 	m.space.volumes = m.newVolumes()
-	stores, err := openStores(&m.cfg, m.log, m.reportFatal)
+	stores, err := m.openStores()
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,31 @@ func New(cfg Config) (*Member, error) {
 		return nil, errors.Join(err, stores.close())
 	}
 	return m, nil
+}
+
+// openStores is openStores of the package, whose storage engines may wait for ever for a disk that has failed. Then there is
+// nothing to close either, as in await.
+func (m *Member) openStores() (*stores, error) {
+	type outcome struct {
+		*stores
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		stores, err := openStores(&m.cfg, m.log, m.reportFatal)
+		done <- outcome{stores, err}
+	}()
+	select {
+	case o := <-done:
+		return o.stores, o.err
+	case <-m.broken:
+	}
+	select {
+	case o := <-done:
+		return o.stores, o.err
+	case <-time.After(stuckTimeout):
+		return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", m.failure())
+	}
 }
 
 // assemble connects the owners to each other.

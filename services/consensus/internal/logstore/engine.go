@@ -62,9 +62,11 @@ func (l *engineLog) fail(cause error) {
 	}
 	err := l.mu.failure
 	l.mu.Unlock()
-
+	if !first {
+		return // Pebble tries a failed flush again and again: one line is enough
+	}
 	l.log.Error("raft log cannot be written", "error", cause)
-	if first && l.onFatal != nil {
+	if l.onFatal != nil {
 		l.onFatal(err)
 	}
 }

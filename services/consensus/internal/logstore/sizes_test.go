@@ -20,22 +20,22 @@ func TestLogKnowsWhereItsBytesAre(t *testing.T) {
 			require.NoError(t, s.Append([]*raftpb.Entry{{Index: new(index), Term: new(uint64(1)), Data: make([]byte, half)}}, nil, false))
 		}
 	}
-	put(1, 100)
-	require.InDelta(t, 20*half, s.BytesAbove(80), 2*size)
-	require.InDelta(t, 60, s.IndexKeeping(20*size), 3)
-	require.Zero(t, s.IndexKeeping(60*size))
-	put(91, 92) // in place of what was there
-	require.InDelta(t, 12*half, s.BytesAbove(80), 2*size)
-	require.NoError(t, s.Truncate(50))
-	require.InDelta(t, 42*half, s.BytesAbove(0), 2*size)
+	put(1, 30)
+	require.InDelta(t, 10*half, s.BytesAbove(20), 2*size)
+	require.InDelta(t, 14, s.IndexKeeping(8*size), 3)
+	require.Zero(t, s.IndexKeeping(20*size))
+	put(25, 26) // in place of what was there
+	require.InDelta(t, 6*half, s.BytesAbove(20), 2*size)
+	require.NoError(t, s.Truncate(10))
+	require.InDelta(t, 16*half, s.BytesAbove(0), 2*size)
 	require.NoError(t, s.Close())
 
 	s, err = Open(Options{Dir: "log", FS: fs})
 	require.NoError(t, err)
 	last, err := s.LastIndex()
 	require.NoError(t, err)
-	require.Equal(t, uint64(92), last)
-	require.InDelta(t, 12*half, s.BytesAbove(80), 2*size)
+	require.Equal(t, uint64(26), last)
+	require.InDelta(t, 6*half, s.BytesAbove(20), 2*size)
 	require.NoError(t, s.Reset(200, 1, nil))
 	require.Zero(t, s.BytesAbove(0))
 	require.NoError(t, s.Close())
