@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -60,9 +59,9 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// Open makes the logger, and a function that closes the files it writes to, which the caller calls once, at the end.
-// It fails if the configuration is wrong or a file cannot be opened.
-func Open(c Config) (*slog.Logger, func() error, error) {
+// Open makes the logger, and what it writes to, which the caller closes once, at the end. It fails if the configuration is
+// wrong or a file cannot be opened.
+func Open(c Config) (*slog.Logger, *Outputs, error) {
 	if err := c.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("logging: %w", err)
 	}
@@ -70,7 +69,7 @@ func Open(c Config) (*slog.Logger, func() error, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("logging: %w", err)
 	}
-	return slog.New(c.handler(out)), out.close, nil
+	return slog.New(c.handler(out)), out, nil
 }
 
 func (c Config) handler(w io.Writer) slog.Handler {
@@ -114,68 +113,4 @@ func rename(groups []string, a slog.Attr) slog.Attr {
 func shortCaller(s *slog.Source) string {
 	dir, file := path.Split(filepath.ToSlash(s.File))
 	return path.Join(path.Base(dir), file) + ":" + strconv.Itoa(s.Line)
-}
-
-// outputs is everything that a line is written to.
-type outputs struct {
-	writers []io.Writer
-	files   []*os.File
-}
-
-func openOutputs(names []string) (*outputs, error) {
-	if len(names) == 0 {
-		names = []string{"default"}
-	}
-	o := &outputs{}
-	if slices.Contains(names, os.DevNull) {
-		return o, nil
-	}
-	opened := map[string]bool{}
-	for _, name := range names {
-		if name == "default" || name == "systemd/journal" {
-			name = "stderr"
-		}
-		if opened[name] {
-			continue
-		}
-		opened[name] = true
-		if err := o.open(name); err != nil {
-			return nil, errors.Join(fmt.Errorf("--log-outputs: %w", err), o.close())
-		}
-	}
-	return o, nil
-}
-
-func (o *outputs) open(name string) error {
-	switch name {
-	case "stderr":
-		o.writers = append(o.writers, os.Stderr)
-	case "stdout":
-		o.writers = append(o.writers, os.Stdout)
-	default:
-		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		o.writers, o.files = append(o.writers, f), append(o.files, f)
-	}
-	return nil
-}
-
-// Write hands the line to every output, also when one fails: a full disk must not silence stderr.
-func (o *outputs) Write(line []byte) (int, error) {
-	var wrong []error
-	for _, w := range o.writers {
-		_, err := w.Write(line)
-		wrong = append(wrong, err)
-	}
-	return len(line), errors.Join(wrong...)
-}
-
-func (o *outputs) close() error {
-	var wrong []error
-	for _, f := range o.files {
-		wrong = append(wrong, f.Close())
-	}
-	return errors.Join(wrong...)
 }

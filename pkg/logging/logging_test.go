@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,13 +18,13 @@ import (
 // A JSON line must have the keys and forms of etcd's. Log one with every kind of value to a file and read it.
 func TestJSONLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
-	log, closeLog, err := Open(Config{Logger: "zap", Outputs: []string{file}})
+	log, outputs, err := Open(Config{Logger: "zap", Outputs: []string{file}})
 	require.NoError(t, err)
 	began := time.Now().Truncate(time.Microsecond)
 	log.Warn("slow disk",
 		slog.Duration("took", 1500*time.Millisecond), slog.Any("error", io.ErrShortWrite),
 		slog.Group("raft", slog.Uint64("term", 3), slog.String("level", "untouched"), slog.Duration("d", time.Second)))
-	require.NoError(t, closeLog())
+	require.NoError(t, outputs.Close())
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(raw), "\n"))
@@ -47,13 +48,13 @@ func TestLevels(t *testing.T) {
 		"": "iwe", "debug": "diwe", "info": "iwe", "WARN": "we", "error": "e", "dpanic": "", "panic": "", "fatal": "",
 	} {
 		file := filepath.Join(t.TempDir(), "log")
-		log, closeLog, err := Open(Config{Level: level, Outputs: []string{file}, Format: "console"})
+		log, outputs, err := Open(Config{Level: level, Outputs: []string{file}, Format: "console"})
 		require.NoError(t, err)
 		log.Debug("d")
 		log.Info("i")
 		log.Warn("w")
 		log.Error("e")
-		require.NoError(t, closeLog())
+		require.NoError(t, outputs.Close())
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		got := ""
@@ -69,10 +70,10 @@ func TestLevels(t *testing.T) {
 func TestSeveralOutputs(t *testing.T) {
 	a, b := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
 	for range 2 {
-		log, closeLog, err := Open(Config{Outputs: []string{a, b, a}})
+		log, outputs, err := Open(Config{Outputs: []string{a, b, a}})
 		require.NoError(t, err)
 		log.Info("hello")
-		require.NoError(t, closeLog())
+		require.NoError(t, outputs.Close())
 	}
 	for _, file := range []string{a, b} {
 		raw, err := os.ReadFile(file)
@@ -103,7 +104,7 @@ func TestOutputNames(t *testing.T) {
 // An output that fails must not keep a line from the others. The first of two writers fails.
 func TestFailingOutput(t *testing.T) {
 	var got strings.Builder
-	o := &outputs{writers: []io.Writer{failing{}, &got}}
+	o := &Outputs{writers: []io.Writer{failing{}, &got}}
 	_, err := o.Write([]byte("line\n"))
 	require.ErrorIs(t, err, errDisk)
 	require.Equal(t, "line\n", got.String())
@@ -125,3 +126,38 @@ var errDisk = errors.New("disk is full")
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, errDisk }
+
+// Files that were renamed must be let go when that is asked for, and lines that are written meanwhile must be in one or the
+// other. Rename the file, reopen while others write, and count.
+func TestRenamedFileIsLetGo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	log, outputs, err := Open(Config{Outputs: []string{file}})
+	require.NoError(t, err)
+	var writing sync.WaitGroup
+	for range 4 {
+		writing.Go(func() {
+			for range 100 {
+				log.Info("line")
+			}
+		})
+	}
+	require.NoError(t, os.Rename(file, file+".1"))
+	require.NoError(t, outputs.Reopen())
+	writing.Wait()
+	log.Info("after")
+	require.NoError(t, outputs.Close())
+	before, err := os.ReadFile(file + ".1")
+	require.NoError(t, err)
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, 401, strings.Count(string(before)+string(after), "\n"))
+	require.Contains(t, string(after), "after")
+
+	log, outputs, err = Open(Config{Outputs: []string{file}})
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(file))
+	require.NoError(t, os.Mkdir(file, 0o700))
+	require.Error(t, outputs.Reopen())
+	log.Info("goes on")
+	require.NoError(t, outputs.Close())
+}

@@ -58,9 +58,10 @@ type Config struct {
 	TLSListeners []net.Listener
 	// TLS is for TLSListeners.
 	TLS *tls.Config
-	// MetricsListeners serve /metrics and the health paths alone.
-	MetricsListeners []net.Listener
-	// MaxConnections bounds the open client connections; more wait in the kernel's backlog. 0 means 65,536.
+	// Monitor serves health and metrics elsewhere, and is told of the store; nil where there is none.
+	Monitor *Monitor
+	// MaxConnections bounds the open client connections; more take the place of one without a request, or are refused. 0
+	// means 65,536.
 	MaxConnections int
 
 	// MaxRequestBytes bounds a write request's encoding, MaxTxnOps the operations of a transaction.
@@ -110,6 +111,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Versions.Server, version.Version)
 	set(&c.Versions.Cluster, "3.7.0")
 	set(&c.Versions.Storage, "3.7.0")
+	if c.Monitor == nil {
+		c.Monitor = NewMonitor(MonitorConfig{Elsewhere: c.Elsewhere, Logger: c.Logger, Registerer: c.Registerer})
+	}
 	if len(c.CORS) == 0 {
 		c.CORS = []string{"*"}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
@@ -22,14 +23,10 @@ import (
 	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
 )
 
-// Limits of the HTTP servers. There is none on a whole request or answer, for a watch may last for months.
+// Limits of the HTTP server for clients; package ingress has those of all listeners.
 const (
-	// readHeaderTimeout bounds how long the headers of a request over HTTP/1.1 may take.
-	readHeaderTimeout = time.Minute
-	// idleTimeout ends a connection that has no request under way.
-	idleTimeout = 5 * time.Minute
-	// headerBytesMax bounds the headers of one request.
-	headerBytesMax = 1 << 20
+	// headBytesMax bounds the head of one request: v2's forms may be part of its URL, with a value in them.
+	headBytesMax = 1 << 20
 	// pingAfter is how long nothing may arrive over HTTP/2 before the client is pinged, and pingTimeout how long it has
 	// to answer: the streams of a client that is gone end.
 	pingAfter   = time.Minute
@@ -38,14 +35,14 @@ const (
 
 // newClientHandler routes everything that is not gRPC.
 func newClientHandler(
-	cfg Config, services connectserver.Services, watched *calls.Calls, wellness *health.Handler, json http.Handler,
+	cfg Config, services connectserver.Services, watched *calls.Calls, json http.Handler,
 ) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(gateway.Prefix, json)
 	mux.Handle(gateway.OldPrefix, json)
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
-	addOperations(mux, cfg.Gatherer, wellness)
+	addOperations(mux, cfg.Gatherer, cfg.Monitor.wellness)
 	if cfg.Tree != nil {
 		mux.Handle(v2.Prefix, newV2(cfg, watched))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
@@ -61,13 +58,7 @@ func newV2(cfg Config, watched *calls.Calls) http.Handler {
 	})
 }
 
-// newMetricsHandler routes what the metrics listeners serve.
-func newMetricsHandler(cfg Config, wellness *health.Handler) http.Handler {
-	mux := http.NewServeMux()
-	addOperations(mux, cfg.Gatherer, wellness)
-	return mux
-}
-
+// addOperations adds what those ask for who run the server.
 func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *health.Handler) {
 	wellness.Register(mux)
 	if gatherer != nil {
@@ -77,25 +68,21 @@ func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *h
 
 // newHTTPServer returns a server of HTTP/1.1 and of HTTP/2 without negotiation: TLS, where there is any, was spoken
 // before it gets a connection.
-func newHTTPServer(handler http.Handler, cfg Config) *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerBytesMax,
+func newHTTPServer(handler http.Handler, cfg Config, connections *ingress.Connections) *ingress.Server {
+	return ingress.New(ingress.Config{
+		Handler:      handler,
+		Streams:      func(r *http.Request) bool { return ingress.Streams(r) || gateway.Streams(r) },
+		HeadBytesMax: headBytesMax,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: int(min(cfg.MaxConcurrentStreams, math.MaxInt32)),
 			SendPingTimeout:      pingAfter,
 			PingTimeout:          pingTimeout,
 		},
+		Connections: connections,
 		ConnContext: rememberTLS,
 		// What it logs are clients' mistakes.
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
-	}
+	})
 }
 
 type tlsStateKey struct{}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -110,7 +111,18 @@ func TestVersion(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := serve(t, fakeServices(), func(cfg *Config) { cfg.MetricsListeners = []net.Listener{listener} })
+	var monitor *Monitor
+	s := serve(t, fakeServices(), func(cfg *Config) {
+		monitor = NewMonitor(MonitorConfig{Listeners: []net.Listener{listener}, Logger: cfg.Logger, Registerer: cfg.Registerer, Gatherer: cfg.Gatherer})
+		cfg.Monitor = monitor
+	})
+	monitoring, end := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- monitor.Run(monitoring) }()
+	t.Cleanup(func() {
+		end()
+		require.NoError(t, <-ended)
+	})
 	kv := etcdserverpb.NewKVClient(dial(t, s.address))
 	_, err = kv.Range(within(t), &etcdserverpb.RangeRequest{Key: []byte("k")})
 	require.NoError(t, err)

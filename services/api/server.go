@@ -10,11 +10,11 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
-	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 	v3 "github.com/quoratedb/quorate/services/api/internal/v3"
@@ -32,10 +32,7 @@ type Server struct {
 	leader   *leader.Monitor
 	mux      *sniff.Mux
 	inside   *inside
-	http     *http.Server
-	metrics  *http.Server
-	// requests are those that net/http has handed to our handlers.
-	requests *gate
+	http     *ingress.Server
 }
 
 // New builds a server. It starts nothing, but its listeners may have connections waiting already.
@@ -63,7 +60,6 @@ func New(cfg Config) (*Server, error) {
 func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
 	watched := calls.New(cfg.Registerer, monitor)
-	wellness := health.New(cfg.Consensus, cfg.Elsewhere, cfg.Logger, cfg.Registerer)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,
@@ -71,14 +67,13 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		services: services,
 		inside:   newInside(),
-		metrics:  newHTTPServer(newMetricsHandler(cfg, wellness), cfg),
-		requests: newGate(),
 	}
 	json, err := gateway.New(s.inside)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s.http = newHTTPServer(s.requests.guard(newClientHandler(cfg, services, watched, wellness, json)), cfg)
+	cfg.Monitor.wellness.Open(cfg.Consensus)
+	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json), cfg, s.mux.Connections())
 	return s, nil
 }
 
@@ -103,7 +98,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	grpc := s.newGRPC()
-	failed := make(chan error, 4+len(s.cfg.MetricsListeners))
+	failed := make(chan error, 5)
 	var running sync.WaitGroup
 	start := func(serve func() error) {
 		running.Go(func() {
@@ -119,9 +114,6 @@ func (s *Server) Run(ctx context.Context) error {
 	start(func() error { return grpc.Serve(s.mux.GRPC()) })
 	start(func() error { return grpc.Serve(s.inside.listener) })
 	start(func() error { return s.http.Serve(s.mux.HTTP()) })
-	for _, listener := range s.cfg.MetricsListeners {
-		start(func() error { return s.metrics.Serve(listener) })
-	}
 
 	var err error
 	select {
@@ -151,7 +143,6 @@ func (s *Server) listeners() []sniff.Listener {
 //  3. Streams end: a watch would otherwise hold up the stop for ever, and its client should look elsewhere now.
 //  4. Calls under way finish, in no more than the drain timeout. Clients are told to send no others here.
 //  5. What is left, streams that did not notice, is cut off with its connection.
-//  6. The metrics listeners close last, so that the above can be observed.
 func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
 	grpc.Leave()
 	stopAccepting()
@@ -178,10 +169,8 @@ func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
 	}
 	cancel()
 	grpc.Stop()
-	_ = s.http.Close()
+	s.http.End()
 	<-drained
 	s.calls.WaitTransfers()
-	s.requests.close()
 	s.inside.close()
-	_ = s.metrics.Close()
 }

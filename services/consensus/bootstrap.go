@@ -117,6 +117,7 @@ func openState(cfg Config, dir string, log *slog.Logger, fatal func(error), regi
 		Logger:        log.With("store", "state"),
 		CacheBytes:    cfg.CacheBytes,
 		MemTableBytes: cfg.MemTableBytes,
+		OpenFilesMax:  cfg.OpenFilesMax,
 		Registerer:    registerer,
 		OnFatal: func(err error) {
 			if serving.Load() {

@@ -60,6 +60,8 @@ type Config struct {
 	// CacheBytes and MemTableBytes size the state store's block cache and write buffer, 0 for its defaults.
 	CacheBytes    int64
 	MemTableBytes uint64
+	// OpenFilesMax bounds the files that the state store keeps open, 0 for its default.
+	OpenFilesMax int
 
 	// AutoCompaction drops old revisions by itself.
 	AutoCompaction AutoCompaction

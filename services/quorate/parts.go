@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/lease"
@@ -19,16 +21,18 @@ import (
 	"github.com/quoratedb/quorate/services/watch"
 )
 
-// parts are what a store is made of, open but not running.
+// parts are what a store is made of. The services are there once assemble has made them.
 type parts struct {
-	name     string
-	dataDir  string
-	log      *slog.Logger
-	closeLog func() error
-	metrics  *prometheus.Registry
-	promote  bool // Config.PromoteWhenCaughtUp
+	name    string
+	dataDir string
+	log     *slog.Logger
+	outputs *logging.Outputs // of log
+	metrics *prometheus.Registry
+	promote bool // Config.PromoteWhenCaughtUp
 
+	budget  descriptors.Budget
 	clients *clients.Side
+	monitor *api.Monitor
 	peers   *member.Peers
 	member  *consensus.Member
 	watch   *watch.Service
@@ -38,17 +42,17 @@ type parts struct {
 }
 
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
-// listeners, then data. If one fails, what was opened is closed.
-func open(ctx context.Context, c Config) (*parts, error) {
+// listeners. If one fails, what was opened is closed. The data is opened by assemble, which may take its time.
+func open(c Config) (*parts, error) {
 	p := &parts{name: c.Name, dataDir: c.Directory(), promote: c.PromoteWhenCaughtUp}
-	if err := p.open(ctx, c); err != nil {
+	if err := p.open(c); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *parts) open(ctx context.Context, c Config) (err error) {
-	if p.log, p.closeLog, err = c.OpenLog(); err != nil {
+func (p *parts) open(c Config) (err error) {
+	if p.log, p.outputs, err = c.OpenLog(); err != nil {
 		return err
 	}
 	if err := c.CheckDirectory(); err != nil {
@@ -62,19 +66,26 @@ func (p *parts) open(ctx context.Context, c Config) (err error) {
 		p.metrics = prometheus.NewRegistry()
 		p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	if p.peers, err = member.OpenPeers(c, p.log, p.metrics); err != nil {
+	if p.budget, err = descriptors.Ours(); err != nil {
 		return err
 	}
-	return p.assemble(ctx, c)
+	if advice := p.budget.Advice(); advice != "" {
+		p.log.Warn(advice)
+	}
+	if p.peers, err = member.OpenPeers(c, p.log, p.metrics, p.budget); err != nil {
+		return err
+	}
+	p.monitor = p.clients.Monitor(p.log, p.metrics, p.budget, false)
+	return nil
 }
 
-// assemble makes the services and wires them to each other by direct calls.
+// assemble opens the data, makes the services and wires them to each other by direct calls.
 func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	advertised := c.AdvertiseClientURLs
 	if len(advertised) == 0 {
 		advertised = config.URLTexts(p.clients.Clients)
 	}
-	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics); err != nil {
+	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
 	users, err := natsusers.Of(c)
@@ -110,7 +121,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 
 func (p *parts) apiConfig(c Config) api.Config {
 	leader := leading{p.member, p.peers.Transport}
-	made := p.clients.Config(c, p.log, p.metrics)
+	made := p.clients.Config(c, p.log, p.metrics, p.budget)
 	made.Consensus, made.Lease, made.Watch = promoting{p.member, leader}, leadersLeases{leader, p.lease, p.leader}, p.watch
 	if c.EnableV2 {
 		made.Tree = p.member
@@ -130,8 +141,8 @@ func (p *parts) close() error {
 	if p.member != nil {
 		problems = append(problems, p.member.Close())
 	}
-	if p.closeLog != nil {
-		problems = append(problems, p.closeLog())
+	if p.outputs != nil {
+		problems = append(problems, p.outputs.Close())
 	}
 	return errors.Join(problems...)
 }

@@ -35,7 +35,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	parts, err := open(ctx, c)
+	parts, err := open(c)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{parts: parts, stop: stop, ready: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		s.err = s.run(ctx)
+		s.err = s.run(ctx, c)
 	}()
 	select {
 	case <-s.ready:
@@ -61,10 +61,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 }
 
 // run owns everything that runs. See DESIGN.md for why the order is what it is.
-func (s *Server) run(ctx context.Context) error {
+func (s *Server) run(ctx context.Context, c Config) error {
 	p := s.parts
 	services := supervisor.New(servicesCount)
-	err := s.bringUp(ctx, services)
+	services.Start("health and metrics", p.monitor.Run)
+	err := p.assemble(ctx, c)
+	if err == nil {
+		err = s.bringUp(ctx, services)
+	}
 	if err == nil {
 		p.log.Info("ready to serve client requests", "addresses", strings.Join(s.ClientURLs(), ","))
 		close(s.ready)
@@ -82,8 +86,8 @@ func (s *Server) run(ctx context.Context) error {
 	return err
 }
 
-// servicesCount is how many services bringUp starts.
-const servicesCount = 9
+// servicesCount is how many services run and bringUp start.
+const servicesCount = 11
 
 // bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
@@ -95,6 +99,7 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 		"data-dir", p.dataDir)
 	services.Start("peers", func(ctx context.Context) error { return p.peers.Run(ctx, p.member) })
 	services.Start("consensus", p.member.Run)
+	services.Start("waiting", func(ctx context.Context) error { return p.peers.TellWhoIsMissing(ctx, p.member, p.log) })
 	select {
 	case <-p.member.Ready():
 	case err := <-services.Failed:

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	// silenceMin. 0 is for the default, one second.
 	ElectionTimeout time.Duration
 
+	// Connections bounds those that others make to this member, nil does not.
+	Connections *ingress.Connections
 	// TLS is for connections to URLs with TLS; nil has them verified against the system's authorities.
 	TLS tlsconfig.Client
 	// LocalAddress is where connections to other members come from; nil for what the machine chooses.

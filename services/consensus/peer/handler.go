@@ -5,12 +5,13 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/ingress"
 )
 
 // Handler serves what other members ask for: messages, snapshots, who the members are, and what was mounted. It may be
@@ -90,45 +91,18 @@ func (t *Transport) greeting(r *run, to uint64) greeting {
 }
 
 // Serve serves Handler on listener, with TLS unless config is nil, until ctx ends. It closes the listener then, ends the
-// streams, and returns once no request is being served. It may be called for several listeners, and before Run.
+// streams, and returns once no request is being served, whatever the connections do. It may be called for several listeners, and before Run.
 func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
-	server := &http.Server{
-		Handler:           t.Handler(),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: headerTimeout,
-		MaxHeaderBytes:    headBytesMax,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          log.New(serverLog{t.notices}, "", 0),
-		Protocols:         new(http.Protocols),
-	}
-	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetHTTP2(true)
-	server.Protocols.SetUnencryptedHTTP2(true)
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { stopped <- shutDown(context.WithoutCancel(ctx), server) })
-	var err error
-	if config == nil {
-		err = server.Serve(listener)
-	} else {
-		server.TLSConfig = config.Clone()
-		err = server.ServeTLS(listener, "", "")
-	}
-	if stop() {
-		return errors.Join(fmt.Errorf("serve members on %s: %w", listener.Addr(), err), server.Close())
-	}
-	return <-stopped
-}
-
-// shutDown closes the listener, and the connections as soon as they have no request, or else by drainTimeout: net/http waits
-// for the rest of a body that nobody has asked for.
-func shutDown(ctx context.Context, server *http.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	err := server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
-	}
-	return err
+	server := ingress.New(ingress.Config{
+		Handler:      t.Handler(),
+		Streams:      func(r *http.Request) bool { return r.URL.Path == pathStream || ingress.Streams(r) },
+		HeadBytesMax: headBytesMax,
+		HTTP2:        &http.HTTP2Config{},
+		Connections:  t.cfg.Connections,
+		BaseContext:  func(net.Listener) context.Context { return ctx },
+		ErrorLog:     log.New(serverLog{t.notices}, "", 0),
+	})
+	return server.Run(ctx, listener, config)
 }
 
 // unread has what is left of a request's body come soon or never. It is for those that are answered without it.

@@ -54,12 +54,9 @@ const (
 	// refusedBodyTimeout bounds how long the body of a request may take that is answered without it; net/http reads on, to keep
 	// the connection.
 	refusedBodyTimeout = time.Second
-	// drainTimeout bounds how long requests may take once the listener has closed: longer than flushMax, within which they
-	// end by themselves.
-	drainTimeout = 2 * time.Second
-	// headerTimeout bounds how long a connection may take to say what it wants.
+	// headerTimeout bounds how long another member may take to begin its answer.
 	headerTimeout = 10 * time.Second
-	// idleTimeout is how long a connection without a request is kept.
+	// idleTimeout is how long a connection to another member is kept without a request.
 	idleTimeout = 90 * time.Second
 
 	// noticeInterval is how often the same trouble with the same peer is logged.

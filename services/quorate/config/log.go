@@ -6,11 +6,11 @@ import (
 	"github.com/quoratedb/quorate/pkg/logging"
 )
 
-// OpenLog opens the log that LogLevel, Logger, LogFormat and LogOutputs describe, and returns a function that closes
-// its files, to be called once. Where Log is set it is returned as it is, with a function that does nothing.
-func (c Config) OpenLog() (*slog.Logger, func() error, error) {
+// OpenLog opens the log that LogLevel, Logger, LogFormat and LogOutputs describe, and what it writes to, to be
+// closed once. Where Log is set it is returned as it is, with outputs that are none.
+func (c Config) OpenLog() (*slog.Logger, *logging.Outputs, error) {
 	if c.Log != nil {
-		return c.Log, func() error { return nil }, nil
+		return c.Log, &logging.Outputs{}, nil
 	}
 	return logging.Open(c.logging())
 }

@@ -48,6 +48,16 @@ func New(conn grpc.ClientConnInterface) (http.Handler, error) {
 	return renamed(mux), nil
 }
 
+// Streams tells requests whose body lasts as long as its client likes.
+func Streams(r *http.Request) bool {
+	switch strings.Replace(r.URL.Path, OldPrefix, Prefix, 1) {
+	case "/v3/watch", "/v3/lease/keepalive":
+		return true
+	default:
+		return false
+	}
+}
+
 func renamed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rest, old := strings.CutPrefix(r.URL.Path, OldPrefix); old {

@@ -36,7 +36,7 @@ type check struct {
 
 // checks are bound to a store.
 type checks struct {
-	store  Store
+	store  *later
 	logger *slog.Logger
 	// elsewhere says that the store is no part of this process.
 	elsewhere bool
@@ -79,6 +79,9 @@ func (c checks) read(serializable bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
+		if serializable && !c.store.opened() {
+			return nil // a restart would not help
+		}
 		_, err := c.store.Range(ctx, &consensusv1.RangeRequest{
 			Range:        &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}, Limit: 1, KeysOnly: true},
 			Serializable: serializable,

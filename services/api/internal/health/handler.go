@@ -16,15 +16,18 @@ type Handler struct {
 	metrics *metrics
 }
 
-// New returns a handler over store, which is in this process or elsewhere. The metrics are registered unless registerer is
-// nil.
-func New(store Store, elsewhere bool, logger *slog.Logger, registerer prometheus.Registerer) *Handler {
-	h := &Handler{checks: checks{store, logger, elsewhere}, metrics: newMetrics()}
+// New returns a handler that says that the server is starting until it is told of a store, which is in this process or elsewhere. The
+// metrics are registered unless registerer is nil.
+func New(elsewhere bool, logger *slog.Logger, registerer prometheus.Registerer) *Handler {
+	h := &Handler{checks: checks{&later{}, logger, elsewhere}, metrics: newMetrics()}
 	if registerer != nil {
 		h.metrics.register(registerer)
 	}
 	return h
 }
+
+// Open has the checks ask a store from now on.
+func (h *Handler) Open(store Store) { h.store.open(store) }
 
 // Register adds the paths to mux.
 func (h *Handler) Register(mux *http.ServeMux) {

@@ -11,9 +11,9 @@ import (
 // read. It is no *tls.Conn even if it carries TLS, for net/http would then expect to do the handshake itself.
 type Conn struct {
 	net.Conn
-	replay  []byte
-	state   *tls.ConnectionState
-	release func()
+	raw    net.Conn // as it was accepted
+	replay []byte
+	state  *tls.ConnectionState
 }
 
 // TLS is the state of the TLS connection, nil without TLS.
@@ -32,11 +32,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close implements net.Conn. It may be called twice.
-func (c *Conn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
-}
+// NetConn is the connection as it was accepted.
+func (c *Conn) NetConn() net.Conn { return c.raw }
 
 // queue is the listener of one server. It holds nothing: a connection is handed over when the server accepts.
 type queue struct {

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/ingress"
 )
 
 const (
-	// HandshakeTimeout bounds the TLS handshake and the first bytes of a connection together.
-	HandshakeTimeout = 30 * time.Second
 	// ConnectionsMax is how many connections may be open unless Config says otherwise. Each costs about 70 KiB once it
 	// is served, so this is a bound for accidents, not a quota.
 	ConnectionsMax = 1 << 16
@@ -27,8 +27,8 @@ const (
 
 // Config says how connections are taken.
 type Config struct {
-	// ConnectionsMax bounds the open connections, those that were handed on included; beyond it, connections wait in the
-	// kernel's backlog. 0 means ConnectionsMax.
+	// ConnectionsMax bounds the open connections, those that were handed on included; beyond it, a connection takes the
+	// place of one that has no request, or is refused. 0 means ConnectionsMax.
 	ConnectionsMax int
 	Logger         *slog.Logger
 	// Registerer may be nil.
@@ -47,8 +47,8 @@ type Mux struct {
 	logger *slog.Logger
 	grpc   *queue
 	http   *queue
-	// slots holds one element for each open connection.
-	slots   chan struct{}
+	// open are the connections that are open.
+	open    *ingress.Connections
 	sorting sync.WaitGroup
 }
 
@@ -61,13 +61,17 @@ func New(cfg Config) *Mux {
 		logger: cfg.Logger,
 		grpc:   newQueue(),
 		http:   newQueue(),
-		slots:  make(chan struct{}, cfg.ConnectionsMax),
+		open:   ingress.NewConnections(cfg.ConnectionsMax, "clients", cfg.Logger),
 	}
 	if cfg.Registerer != nil {
 		cfg.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "quorate_api_connections",
 			Help: "Open client connections.",
-		}, func() float64 { return float64(len(m.slots)) }))
+		}, func() float64 { return float64(m.open.Open()) }))
+		cfg.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "quorate_api_connections_refused_total",
+			Help: "Client connections that were closed at once, because as many were open as may be.",
+		}, func() float64 { return float64(m.open.Refused()) }))
 	}
 	return m
 }
@@ -77,6 +81,9 @@ func (m *Mux) GRPC() net.Listener { return m.grpc }
 
 // HTTP is the listener whose connections begin with anything else. They are of type *Conn.
 func (m *Mux) HTTP() net.Listener { return m.http }
+
+// Connections are those that are open, for the server behind HTTP to say which have a request.
+func (m *Mux) Connections() *ingress.Connections { return m.open }
 
 // Run accepts from the listeners, which it then owns and closes, until ctx ends; it returns when no connection is in its
 // hands any more. Those that it
@@ -112,11 +119,8 @@ func (m *Mux) accept(ctx context.Context, listener Listener) error {
 		switch {
 		case err == nil:
 			backoff = 0
-			select {
-			case m.slots <- struct{}{}:
-				m.sorting.Go(func() { m.sort(ctx, raw, listener.TLS) })
-			case <-ctx.Done():
-				_ = raw.Close()
+			if counted := m.open.Take(raw); counted != nil {
+				m.sorting.Go(func() { m.sort(ctx, counted, listener.TLS) })
 			}
 			continue
 		case ctx.Err() != nil:
@@ -136,7 +140,7 @@ func (m *Mux) accept(ctx context.Context, listener Listener) error {
 
 // sort finds out what a connection speaks and hands it on. The end of ctx closes it if it is still in here.
 func (m *Mux) sort(ctx context.Context, raw net.Conn, secure *tls.Config) {
-	conn := &Conn{Conn: raw, release: sync.OnceFunc(func() { <-m.slots })}
+	conn := &Conn{Conn: raw, raw: raw}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	to, err := m.meet(ctx, conn, secure)
 	if err != nil || !stop() {
@@ -153,7 +157,7 @@ func (m *Mux) sort(ctx context.Context, raw net.Conn, secure *tls.Config) {
 
 // meet does the TLS handshake, if there is one, and sniffs.
 func (m *Mux) meet(ctx context.Context, conn *Conn, secure *tls.Config) (*queue, error) {
-	if err := conn.SetDeadline(time.Now().Add(HandshakeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(ingress.HeadTimeout)); err != nil {
 		return nil, err
 	}
 	if secure != nil {
@@ -174,6 +178,7 @@ func (m *Mux) meet(ctx context.Context, conn *Conn, secure *tls.Config) (*queue,
 	}
 	conn.replay = replay
 	if spoken == protocolGRPC {
+		m.open.Busy(conn.raw) // its calls are not seen here
 		return m.grpc, nil
 	}
 	return m.http, conn.SetDeadline(time.Time{})

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/pkg/ingress"
 )
 
 const testTime = 10 * time.Second
@@ -118,35 +120,40 @@ func TestSilentConnectionEnds(t *testing.T) {
 		client, begin := listener.dial(), time.Now()
 		_, err := client.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
-		require.Equal(t, HandshakeTimeout, time.Since(begin))
+		require.Equal(t, ingress.HeadTimeout, time.Since(begin))
 	})
 }
 
-// Goal: no more connections are open than allowed, and one that closes makes room. Method: fill a mux of two.
+// Goal: no more connections are open than allowed: one too many takes the place of one that has said nothing, and is
+// refused and counted where all are served; one that closes makes room. Method: fill a mux of two.
 func TestConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := newPipes()
 		r := runOn(t, Config{ConnectionsMax: 2}, Listener{Listener: listener})
-		// The first is decided and served, the second silent.
+		over := func(conn net.Conn) bool {
+			_, err := conn.Read(make([]byte, 1))
+			return errors.Is(err, io.EOF)
+		}
+		grpc := preface().request("application/grpc", 1).String()
 		first := listener.dial()
-		send(t, first, "GET / HTTP/1.1\r\n\r\n")
-		served := accept(t, r.HTTP())
-		listener.dial()
-		third := listener.dial()
-		asked := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(third, "GET /3 HTTP/1.1\r\n\r\n")
-			asked <- err
-		}()
+		send(t, first, grpc)
+		served := accept(t, r.GRPC())
+		silent := listener.dial()
 		synctest.Wait()
-		require.Empty(t, asked, "nobody may read from the third connection yet")
+		third := listener.dial()
+		require.True(t, over(silent))
+		send(t, third, grpc)
+		accept(t, r.GRPC())
+		require.True(t, over(listener.dial()))
+		require.EqualValues(t, 1, r.Connections().Refused())
 		require.NoError(t, served.Close())
 		require.NoError(t, served.Close(), "closing twice must not make room twice")
-		require.NoError(t, <-asked)
+		fourth := listener.dial()
+		send(t, fourth, "GET /4 HTTP/1.1\r\n\r\n")
 		got := make([]byte, 6)
 		_, err := io.ReadFull(accept(t, r.HTTP()), got)
 		require.NoError(t, err)
-		require.Equal(t, "GET /3", string(got))
+		require.Equal(t, "GET /4", string(got))
 	})
 }
 

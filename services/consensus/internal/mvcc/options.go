@@ -30,6 +30,8 @@ type Options struct {
 	// MemTableBytes is how much is written in memory before it goes to disk, 0 for MemTableBytesDefault. After a crash
 	// the log is replayed from the last such flush.
 	MemTableBytes uint64
+	// OpenFilesMax bounds the tables that are kept open, 0 for OpenFilesDefault.
+	OpenFilesMax int
 	// OnFlush is called each time that writes have become durable. It must neither block nor call the store; once it has
 	// returned, DurableApplied tells how far.
 	OnFlush func()
@@ -43,8 +45,12 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// MemTableBytesDefault trades memory (memTablesMax of them, at the worst) for fewer and larger files.
-const MemTableBytesDefault = budget.StateWrites
+const (
+	// MemTableBytesDefault trades memory (memTablesMax of them, at the worst) for fewer and larger files.
+	MemTableBytesDefault = budget.StateWrites
+	// OpenFilesDefault keeps a store of some ten gigabytes open.
+	OpenFilesDefault = 1000
+)
 
 const (
 	// filterBitsPerKey makes one lookup in a hundred read a block in vain.
@@ -58,7 +64,6 @@ const (
 	l0StopWritesSublevels = 24
 	l0CompactionSublevels = 4
 	levelBaseBytes        = 64 << 20
-	openFilesMax          = 1000
 	compactionsMax        = 2
 )
 
@@ -74,6 +79,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.usageMarkBytes == 0 {
 		o.usageMarkBytes = usageMarkBytesDefault
+	}
+	if o.OpenFilesMax == 0 {
+		o.OpenFilesMax = OpenFilesDefault
 	}
 	if o.OnFlush == nil {
 		o.OnFlush = func() {}
@@ -99,7 +107,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		L0CompactionThreshold:       l0CompactionSublevels,
 		L0StopWritesThreshold:       l0StopWritesSublevels,
 		LBaseMaxBytes:               levelBaseBytes,
-		MaxOpenFiles:                openFilesMax,
+		MaxOpenFiles:                s.opts.OpenFilesMax,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, compactionsMax },
 		Logger:                      pebbleLogger{s},
 		EventListener: &pebble.EventListener{

@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
+	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
 	"github.com/quoratedb/quorate/services/watch/relay"
 )
 
@@ -62,11 +63,13 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	ballast := make([]byte, ballastBytes)
 	n.OnClose(func() error { runtime.KeepAlive(ballast); return nil })
 	c := n.Settings.Config
+	grpclogs.Take(n.Log)
 	side, err := clients.Open(c)
 	n.OnClose(func() error { side.Close(); return nil })
 	if err != nil {
 		return err
 	}
+	n.Start("health and metrics", side.Monitor(n.Log, n.Metrics, n.Budget, true).Run, nil)
 	members, err := find(n, "consensus-endpoints", r.consensus)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	made := side.Config(c, n.Log, n.Metrics)
+	made := side.Config(c, n.Log, n.Metrics, n.Budget)
 	made.Consensus, made.Lease, made.Watch, made.Elsewhere = store, lease, watch, true
 	if c.EnableV2 {
 		made.Tree = store

@@ -13,6 +13,7 @@ import (
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
+	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
 )
 
@@ -51,17 +52,18 @@ func (*role) Validate(s *node.Settings) error { return s.Config.ValidateMember()
 // Open implements node.Role.
 func (*role) Open(ctx context.Context, n *node.Node) error {
 	c := n.Settings.Config
+	grpclogs.Take(n.Log)
 	if err := c.CheckDirectory(); err != nil {
 		return err
 	}
-	peers, err := member.OpenPeers(c, n.Log, n.Metrics)
+	peers, err := member.OpenPeers(c, n.Log, n.Metrics, n.Budget)
 	if peers != nil {
 		n.OnClose(func() error { peers.Close(); return nil })
 	}
 	if err != nil {
 		return err
 	}
-	m, err := member.New(ctx, c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics)
+	m, err := member.New(ctx, c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics, n.Budget)
 	if err != nil {
 		return err
 	}
@@ -70,6 +72,7 @@ func (*role) Open(ctx context.Context, n *node.Node) error {
 		"local-member-id", fmt.Sprintf("%x", m.MemberID()), "cluster-id", fmt.Sprintf("%x", m.ClusterID()),
 		"name", c.Name, "data-dir", c.Directory())
 	n.Start("peers", func(ctx context.Context) error { return peers.Run(ctx, m) }, nil)
+	n.Start("waiting", func(ctx context.Context) error { return peers.TellWhoIsMissing(ctx, m, n.Log) }, nil)
 	n.Start("consensus", m.Run, m.Ready())
 	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Log) }, nil)
 	if c.PromoteWhenCaughtUp {

@@ -36,7 +36,11 @@ func (n *Node) wellness(ctx context.Context) (lines string, err error) {
 	}}
 	var b strings.Builder
 	var problems []error
-	for _, c := range append([]check{started}, n.checks...) {
+	checks := []check{started}
+	if n.ready.Load() { // before that they are still being added
+		checks = append(checks, n.checks...)
+	}
+	for _, c := range checks {
 		if err := c.run(ctx); err != nil {
 			fmt.Fprintf(&b, "[-]%s failed: %v\n", c.name, err)
 			problems = append(problems, fmt.Errorf("%s: %w", c.name, err))

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
+	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
 
 // Program is one of the programs of services that run apart.
@@ -68,24 +68,23 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 		_, err := fmt.Fprintf(stdout, "%s Version: %s\nGo Version: %s\nGo OS/Arch: %s/%s\n", p.Name, p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitCode(err)
 	}
-	log, closeLog, err := settings.Config.OpenLog()
+	log, outputs, err := settings.Config.OpenLog()
 	if err != nil {
 		p.complain(stderr, err)
 		return exitError
 	}
 	settings.Config.Log = log
+	slog.SetDefault(log) // what libraries log by themselves, too
 	for _, warning := range outcome.Warnings {
 		log.Warn(warning)
 	}
-	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	stop := context.AfterFunc(ctx, restore) // a second signal does what it does to any program
+	ctx, release := signals.Context(log, outputs.Reopen)
 	err = Run(ctx, settings)
-	stop()
-	restore()
+	release()
 	if err != nil {
 		log.Error("stopped by a failure", "error", err)
 	}
-	if closeErr := closeLog(); closeErr != nil {
+	if closeErr := outputs.Close(); closeErr != nil {
 		p.complain(stderr, closeErr)
 		err = closeErr
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
@@ -27,9 +29,14 @@ type Node struct {
 	ClientTLS tlsconfig.Client
 	// ServerTLS is what the internal listener shows and asks for, nil for none.
 	ServerTLS *tls.Config
+	// Budget is what the node's parts may have of its file descriptors.
+	Budget descriptors.Budget
 
+	callers        *ingress.Connections // of the internal listeners
+	watchers       *ingress.Connections // of those for health and metrics
 	internal       []*config.Endpoint
 	monitors       []*config.Endpoint
+	monitoring     *supervisor.Supervisor
 	mux            *http.ServeMux
 	services       []service
 	checks         []check
@@ -84,7 +91,8 @@ func (n *Node) Ready(line string, addresses []string) {
 func Run(ctx context.Context, s *Settings) error {
 	n := &Node{
 		Settings: s, Log: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
-		readyLine: "ready to serve internal requests",
+		readyLine:  "ready to serve internal requests",
+		monitoring: supervisor.New(len(s.Config.ListenMetricsURLs)),
 	}
 	err := n.open(ctx)
 	switch {
@@ -94,7 +102,7 @@ func Run(ctx context.Context, s *Settings) error {
 		n.Log.Info(stoppedEarly)
 		err = nil
 	}
-	return errors.Join(err, n.close())
+	return errors.Join(err, n.monitoring.Stop(), n.close())
 }
 
 func (n *Node) open(ctx context.Context) (err error) {
@@ -108,6 +116,15 @@ func (n *Node) open(ctx context.Context) (err error) {
 			return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s: %w", t.CertFile, t.KeyFile, err)
 		}
 	}
+	if n.Budget, err = descriptors.Ours(); err != nil {
+		return err
+	}
+	if advice := n.Budget.Advice(); advice != "" {
+		n.Log.Warn(advice)
+	}
+	// A node has either clients or other services as its callers.
+	n.callers = ingress.NewConnections(n.Budget.Internal+n.Budget.Clients, "other services", n.Log)
+	n.watchers = ingress.NewConnections(n.Budget.Monitors, "health and metrics", n.Log)
 	if n.internal, err = config.Listen("listen-internal-urls", n.Settings.ListenInternalURLs); err != nil {
 		return err
 	}
@@ -117,12 +134,15 @@ func (n *Node) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	for _, e := range n.monitors {
+		n.monitoring.Start("health and metrics", func(ctx context.Context) error { return n.serveMonitors(ctx, e) })
+	}
 	return n.Settings.role.Open(ctx, n)
 }
 
 // serve owns everything that runs.
 func (n *Node) serve(ctx context.Context) error {
-	running := supervisor.New(len(n.services) + len(n.internal) + len(n.monitors))
+	running := supervisor.New(len(n.services) + len(n.internal))
 	err := n.bringUp(ctx, running)
 	if err == nil {
 		n.ready.Store(true)
@@ -131,6 +151,8 @@ func (n *Node) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			n.Log.Info("stopping", "cause", context.Cause(ctx))
 		case err = <-running.Failed:
+			n.Log.Error("a service failed, stopping", "error", err)
+		case err = <-n.monitoring.Failed:
 			n.Log.Error("a service failed, stopping", "error", err)
 		}
 	} else if ctx.Err() != nil {
@@ -147,9 +169,6 @@ func (n *Node) serve(ctx context.Context) error {
 
 // bringUp starts everything, each once what it stands on is ready.
 func (n *Node) bringUp(ctx context.Context, running *supervisor.Supervisor) error {
-	for _, e := range n.monitors {
-		running.Start("health and metrics", func(ctx context.Context) error { return n.serveMonitors(ctx, e) })
-	}
 	for _, s := range n.services {
 		running.Start(s.name, s.run)
 		if s.ready == nil {

@@ -33,7 +33,7 @@ func runFront(ctx context.Context, args []string, _ io.Writer) error {
 	if err := parse(flags, args, "nodes", "ports"); err != nil {
 		return err
 	}
-	log, closeLog, err := logging.Open(logging.Config{Level: *level})
+	log, outputs, err := logging.Open(logging.Config{Level: *level})
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
@@ -58,7 +58,7 @@ func runFront(ctx context.Context, args []string, _ io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error { return serveHealth(ctx, healthListener, f) })
-	return errors.Join(group.Wait(), closeLog())
+	return errors.Join(group.Wait(), outputs.Close())
 }
 
 // listen opens each of the ports.

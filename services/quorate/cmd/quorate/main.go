@@ -1,5 +1,6 @@
 // Command quorate runs a store in one process. It takes etcd's flags, variables and file, and stops cleanly on SIGTERM
-// and SIGINT; a second one ends it at once. quorate health asks one that runs how it is.
+// and SIGINT; one that comes much later than the first ends it at once. SIGHUP has it open its log files anew.
+// quorate health asks one that runs how it is.
 //
 // Its exit code is 0 after a clean stop, 2 for a command line that cannot be read, and 1 for everything else that is
 // wrong.
@@ -12,13 +13,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/services/quorate"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
+	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
+	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
 
 const (
@@ -50,17 +52,19 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		return exitCode(writeVersion(stdout))
 	}
 	config := invocation.Config
-	log, closeLog, err := config.OpenLog()
+	log, outputs, err := config.OpenLog()
 	if err != nil {
 		complain(stderr, err)
 		return exitError
 	}
 	config.Log = log
+	slog.SetDefault(log) // what libraries log by themselves, too
+	grpclogs.Take(log)
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
 	}
-	code := exitCode(serve(config, log))
-	if err := closeLog(); err != nil {
+	code := exitCode(serve(config, log, outputs))
+	if err := outputs.Close(); err != nil {
 		complain(stderr, err)
 		return exitError
 	}
@@ -68,9 +72,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 }
 
 // serve runs the store until a signal or a failure, which it has logged.
-func serve(config quorate.Config, log *slog.Logger) error {
-	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer restore()
+func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs) error {
+	ctx, release := signals.Context(log, outputs.Reopen)
+	defer release()
 	stopGoverning := governMemory()
 	defer stopGoverning()
 	server, err := quorate.Start(ctx, config)
@@ -85,7 +89,6 @@ func serve(config quorate.Config, log *slog.Logger) error {
 	tellManager(log, "READY=1")
 	select {
 	case <-ctx.Done():
-		restore() // a second signal does what it does to any program
 		tellManager(log, "STOPPING=1")
 	case <-server.Done():
 	}

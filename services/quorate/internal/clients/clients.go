@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -25,6 +27,7 @@ type Side struct {
 	// Clients are where clients come in, Monitors where health and metrics are served alone.
 	Clients, Monitors []*config.Endpoint
 	secrets           *tls.Config
+	monitor           *api.Monitor
 }
 
 // Open reads certificates and opens the listeners. With an error, what was opened is to be closed all the same.
@@ -59,13 +62,28 @@ func (s *Side) Close() {
 	config.CloseAll(s.Monitors)
 }
 
-// Config is everything that the API service needs but its ports.
-func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Registry) api.Config {
+// Monitor makes what serves health and metrics of a store that is in this process or elsewhere. It may run before there is anything else.
+func (s *Side) Monitor(log *slog.Logger, metrics *prometheus.Registry, budget descriptors.Budget, elsewhere bool) *api.Monitor {
+	listeners := make([]net.Listener, 0, len(s.Monitors))
+	for _, monitor := range s.Monitors {
+		listeners = append(listeners, monitorListener(monitor, s.secrets))
+	}
+	s.monitor = api.NewMonitor(api.MonitorConfig{
+		Listeners: listeners, Connections: ingress.NewConnections(budget.Monitors, "health and metrics", log),
+		Logger: log, Elsewhere: elsewhere, Registerer: metrics, Gatherer: metrics,
+	})
+	return s.monitor
+}
+
+// Config is everything that the API service needs but its ports. Monitor is called before.
+func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Registry, budget descriptors.Budget) api.Config {
 	made := api.Config{
 		Logger:               log,
 		Registerer:           metrics,
 		Gatherer:             metrics,
 		TLS:                  s.secrets,
+		Monitor:              s.monitor,
+		MaxConnections:       budget.Clients,
 		MaxRequestBytes:      c.MaxRequestBytes,
 		MaxTxnOps:            c.MaxTxnOps,
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
@@ -83,9 +101,6 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		} else {
 			made.Listeners = append(made.Listeners, client)
 		}
-	}
-	for _, monitor := range s.Monitors {
-		made.MetricsListeners = append(made.MetricsListeners, monitorListener(monitor, s.secrets))
 	}
 	return made
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -22,7 +23,7 @@ const handOverTimeout = 3 * time.Second
 
 // New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients
 // reach the member, as the member list tells.
-func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer) (*consensus.Member, error) {
+func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer, budget descriptors.Budget) (*consensus.Member, error) {
 	age, revisions, err := c.Retention()
 	if err != nil {
 		return nil, err
@@ -45,6 +46,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		HeartbeatInterval:  c.HeartbeatInterval,
 		ElectionTicks:      int(c.ElectionTimeout / c.HeartbeatInterval),
 		SnapshotCount:      cmp.Or(c.SnapshotCount, config.Default().SnapshotCount),
+		OpenFilesMax:       budget.StoreFiles,
 		QuotaBytes:         max(c.QuotaBackendBytes, 0),
 		DiskMarks:          consensus.DiskMarks{SoftBytes: c.DiskSoftMarkBytes, HardBytes: c.DiskHardMarkBytes},
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},

@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/etcd/api/v3/version"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -28,7 +30,7 @@ type Peers struct {
 
 // OpenPeers opens the listeners and makes the transport, which is idle until Run. With an error, what was opened is to be
 // closed all the same, unless it is nil.
-func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer) (*Peers, error) {
+func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer, budget descriptors.Budget) (*Peers, error) {
 	server, client, err := c.TLSForPeers()
 	if err != nil {
 		return nil, err
@@ -37,6 +39,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer)
 	if opened.endpoints, err = config.Listen("listen-peer-urls", c.ListenPeerURLs); err != nil {
 		return opened, err
 	}
+	connections := ingress.NewConnections(budget.Peers, "members", log)
 	opened.Transport, err = peer.New(peer.Config{
 		AdvertiseURLs:   c.InitialAdvertisePeerURLs,
 		ServerVersion:   version.Version,
@@ -44,6 +47,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer)
 		ElectionTimeout: c.ElectionTimeout,
 		TLS:             client,
 		LocalAddress:    c.LocalPeerAddress(),
+		Connections:     connections,
 		SnapshotDir:     filepath.Join(c.Directory(), "member", "received"),
 		Logger:          log,
 		Registerer:      metrics,

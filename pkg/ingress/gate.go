@@ -1,4 +1,4 @@
-package api
+package ingress
 
 import (
 	"net/http"
