@@ -11,8 +11,8 @@ import (
 // takes a *Held wherever it takes a message.
 type Held struct {
 	Message proto.Message
-	// Release is called once gRPC needs the encoded message no longer: it was written, or its stream has ended. It may be
-	// called more than once.
+	// Release is called once gRPC needs the encoded message no longer: it was written, or its stream has ended; a message too
+	// small to count is released as soon as it is encoded. It may be called more than once.
 	Release func()
 }
 
@@ -23,11 +23,15 @@ func (h *Held) marshal() (mem.BufferSlice, error) {
 		h.Release()
 		return nil, err
 	}
-	buffer := mem.NewBuffer(&encoded, releasing{h.Release})
-	if len(encoded) > 0 {
-		// A transport that ends leaves some of what it was to write to the collector.
-		runtime.AddCleanup(&encoded[0], func(release func()) { release() }, h.Release)
+	if mem.IsBelowBufferPoolingThreshold(cap(encoded)) {
+		// gRPC never says that it has let such a buffer go, and what was read for so little has been let go already: the
+		// first of many keys by another order than theirs, say.
+		h.Release()
+		return mem.BufferSlice{mem.SliceBuffer(encoded)}, nil
 	}
+	buffer := mem.NewBuffer(&encoded, releasing{h.Release})
+	// A transport that ends leaves some of what it was to write to the collector.
+	runtime.AddCleanup(&encoded[0], func(release func()) { release() }, h.Release)
 	return mem.BufferSlice{buffer}, nil
 }
 
