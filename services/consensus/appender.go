@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -65,7 +66,9 @@ func (a *appender) run(ctx context.Context) error {
 			}
 		case <-a.inbox.Ready():
 			messages = a.inbox.Take(messages)
-			if err := a.append(ctx, messages); err != nil {
+			if err := a.append(ctx, messages); errors.Is(err, errNotTaken) {
+				return nil // a clean stop: the next start goes on from the state that the log names
+			} else if err != nil {
 				return fmt.Errorf("append to the log: %w", err)
 			}
 		}

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -91,9 +92,12 @@ func (a *applier) install(ctx context.Context, index uint64) error {
 	case a.installs <- installRequest{index, reply}:
 		return <-reply
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errNotTaken
 	}
 }
+
+// errNotTaken says that the member stops before it has another state, which its log may name already.
+var errNotTaken = errors.New("the member stops before it goes on from another state")
 
 // replaceState goes on from another member's state. Entries up to its index may still come; apply passes them over.
 func (a *applier) replaceState(index uint64) error {

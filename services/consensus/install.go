@@ -171,7 +171,7 @@ func (m *Member) takeIncoming(received peer.ReceivedSnapshot) (index uint64, err
 	m.incoming.Store(next)
 	switch accepted, err := m.offerToRaft(next, received.Message); {
 	case errors.Is(err, problem.ErrStopped):
-		return 0, err // Close gives up what is incoming: raft may have accepted it
+		return 0, err // Close closes what is incoming, and leaves its files: raft may have accepted it
 	case err != nil || !accepted:
 		return 0, errors.Join(err, m.declineIncoming())
 	}
@@ -207,6 +207,16 @@ func (m *Member) declineIncoming() error {
 	}
 	defer func() { <-m.installing }()
 	return errors.Join(next.store.Discard(), m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
+}
+
+// giveUpIncoming closes the incoming state of a member that stops, if there is one. Its directory stays: the log may name it
+// already, though the applier has not taken it. If the log does not, the next start removes it.
+func (m *Member) giveUpIncoming() error {
+	next := m.incoming.Swap(nil)
+	if next == nil {
+		return nil
+	}
+	return next.store.Discard()
 }
 
 func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
@@ -288,8 +298,8 @@ func (m *Member) replaceState(index uint64) error {
 	m.feed.Reset(next.store.Revision())
 	nudge(m.audit.replaced)
 	m.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
+	old.store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	m.retire(old)
-	old.store.Conceal()
 	return next.store.Expose(m.cfg.Registerer)
 }
 

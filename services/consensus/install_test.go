@@ -18,6 +18,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -227,6 +228,38 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, applied, index)
 	require.GreaterOrEqual(t, last, applied)
+	require.NoError(t, again.removeCopies())
+	require.Empty(t, (&running{Member: again}).copies(t))
+	require.NoError(t, again.Close())
+}
+
+// Goal: a member that is stopped when its log goes on from a new state, and the applier has not taken that yet, stops cleanly
+// and starts with it. Method: the applier does not come to it before the stop.
+func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
+	net, members := cluster(t, 3)
+	leader := leaderOf(t, members)
+	f := otherThan(members, leader)
+	net.isolate(f.MemberID(), true)
+	writeUntilAcknowledged(t, leader, "k", "new")
+	snapshot := received(t, leader, f, "received")
+	named := make(chan struct{})
+	f.appender.install = func(ctx context.Context, _ uint64) error {
+		close(named)
+		<-ctx.Done()
+		return (&applier{}).install(ctx, 0)
+	}
+	installed := make(chan error, 1)
+	go func() { installed <- f.InstallSnapshot(t.Context(), snapshot) }()
+	awaitEvent(t, named, "the note in the log")
+	require.NoError(t, f.halt())
+	require.ErrorIs(t, awaitEvent(t, installed, "the end of the installation"), problem.ErrStopped)
+
+	cfg := f.cfg
+	cfg.Transport = newNetwork()
+	again, err := New(cfg)
+	require.NoError(t, err)
+	applied, _ := again.store().Applied()
+	require.GreaterOrEqual(t, applied, snapshot.Index)
 	require.NoError(t, again.removeCopies())
 	require.Empty(t, (&running{Member: again}).copies(t))
 	require.NoError(t, again.Close())

@@ -276,7 +276,7 @@ func (m *Member) Close() error {
 			m.gate.close()
 			m.retired.Wait()
 			m.stores.state = m.store()
-			done <- errors.Join(m.declineIncoming(), m.closeStores())
+			done <- errors.Join(m.giveUpIncoming(), m.closeStores())
 		}()
 		select {
 		case m.closeErr = <-done:

@@ -3,6 +3,7 @@ package mvcc
 import (
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/budget"
@@ -28,4 +29,13 @@ func TestBlockCacheGrowsWithTheState(t *testing.T) {
 	defer fixed.Unref()
 	fixed.fit(1 << 40)
 	require.EqualValues(t, 1<<20, fixed.size)
+}
+
+// Goal: a store that is discarded, as each that another member's state replaces, leaves no cache behind. Method: nobody holds
+// the cache then, which it says by a panic when it is let go of once more.
+func TestDiscardedStoreLetsItsCacheGo(t *testing.T) {
+	s, err := Open(Options{Dir: "state", FS: vfs.NewMem()})
+	require.NoError(t, err)
+	require.NoError(t, s.Discard())
+	require.Panics(t, s.cache.Unref)
 }

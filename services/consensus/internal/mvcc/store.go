@@ -225,7 +225,9 @@ func (s *Store) Close() error {
 func (s *Store) Discard() error {
 	s.close.Do(func() {
 		s.Conceal()
-		s.close.err = errors.Join(s.db.Close(), s.lock.Close())
+		s.close.err = s.db.Close()
+		s.cache.Unref()
+		s.close.err = errors.Join(s.close.err, s.lock.Close())
 	})
 	return s.close.err
 }
