@@ -65,6 +65,7 @@ func (m *Member) watchSpace(ctx context.Context) error {
 	for {
 		m.lookAtVolumes()
 		m.settleNoSpace(ctx)
+		m.lowerOrphans(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -89,7 +90,20 @@ func (m *Member) settleNoSpace(ctx context.Context) {
 	case alarm == nil && m.space.full.Load():
 		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm.GetAutomatic() && roomy:
-		m.lowerAlarm(ctx, alarm)
+		m.lowerAlarm(ctx, alarm, "there is room again")
+	}
+}
+
+// lowerOrphans lowers what members raised by themselves that are gone: to replace one whose disk is full is a way out too.
+// The leader does it for all.
+func (m *Member) lowerOrphans(ctx context.Context) {
+	if m.replica.position.leader.Load() != m.cfg.MemberID {
+		return
+	}
+	for _, alarm := range m.store().Alarms() {
+		if alarm.GetAutomatic() && m.members.find(alarm.GetMemberId()) == nil {
+			m.lowerAlarm(ctx, alarm, "the member that raised it is gone")
+		}
 	}
 }
 
@@ -107,13 +121,13 @@ func (m *Member) raiseAlarm(ctx context.Context, member uint64, kind consensusv1
 	m.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", memberID(member))
 }
 
-// lowerAlarm lowers an alarm that the member has raised by itself.
-func (m *Member) lowerAlarm(ctx context.Context, alarm *consensusv1.Alarm) {
+// lowerAlarm lowers an alarm that a member has raised by itself.
+func (m *Member) lowerAlarm(ctx context.Context, alarm *consensusv1.Alarm, why string) {
 	if err := m.proposeAlarm(ctx, &consensusv1.AlarmOp{Disarm: true, Alarm: alarm}); err != nil {
 		m.log.Warn("could not lower an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()), "error", err)
 		return
 	}
-	m.log.Info("there is room again, lowered the alarm", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()))
+	m.log.Info("lowered an alarm: "+why, "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()))
 }
 
 func (m *Member) proposeAlarm(ctx context.Context, op *consensusv1.AlarmOp) error {

@@ -110,6 +110,20 @@ func TestAlarmRaisedByHandStays(t *testing.T) {
 	m.mustPut(t, "k", "v")
 }
 
+// An alarm that a member has raised by itself goes with it: whoever replaces the member whose disk is full has room again.
+// What somebody raised by hand in its name stays.
+func TestAlarmOfAMemberThatIsGoneIsLowered(t *testing.T) {
+	m := start(t, testConfig(vfs.NewMem()))
+	gone := &consensusv1.Alarm{MemberId: 0xbeef, Type: consensusv1.Alarm_TYPE_NOSPACE, Automatic: true}
+	require.NoError(t, m.proposeAlarm(t.Context(), &consensusv1.AlarmOp{Alarm: gone}))
+	require.Eventually(t, func() bool { return !m.store().Raised(0xbeef, consensusv1.Alarm_TYPE_NOSPACE) }, 30*time.Second, time.Millisecond)
+	m.mustPut(t, "k", "v")
+
+	require.NoError(t, propose(t.Context(), m, alarmOp(0xbeef, false)))
+	m.lowerOrphans(t.Context())
+	require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
+}
+
 // smallDisk is a filesystem of a gibibyte, of which as much is free as one says.
 type smallDisk struct {
 	vfs.FS
