@@ -80,6 +80,7 @@ func (c Config) ValidateClients() error {
 	var found problems
 	c.checkName(&found)
 	c.checkClientURLs(&found)
+	eachURL(&found, "advertise-client-urls", c.AdvertiseClientURLs, CheckReachable)
 	c.checkAddresses(&found, c.clientAddresses())
 	c.checkKeepAlives(&found)
 	c.checkLimits(&found)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,10 +33,12 @@ func (r *role) Flags(s *node.Settings) {
 	s.OwnMetrics = true // the API answers health questions itself, as a member does
 	s.Group("Clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
-			"listen-client-urls", "listen-client-http-urls", "listen-legacy-urls", "enable-v2", "cors",
+			"listen-client-urls", "listen-client-http-urls", "listen-legacy-urls", "advertise-client-urls", "enable-v2", "cors",
 			"max-txn-ops", "max-request-bytes", "max-concurrent-streams",
 			"grpc-keepalive-min-time", "grpc-keepalive-interval", "grpc-keepalive-timeout",
 			"watch-progress-notify-interval", "election-timeout")
+		fs.Lookup("advertise-client-urls").Usage = "Where clients on other hosts reach this node, told for members that advertise none. " +
+			"Empty means --listen-client-urls, with an address of this host where that is for all addresses."
 		fs.Lookup("election-timeout").Usage = "That of the members, in milliseconds. A request may take five seconds and two of it."
 	})
 	s.Group("Security of clients", func(fs *flag.FlagSet) {
@@ -90,7 +93,15 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return err
 	}
 	made := side.Config(c, n.Log, n.Metrics, n.Budget)
-	made.Consensus, made.Lease, made.Watch, made.Elsewhere = store, lease, watch, true
+	told := &advertised{Consensus: store, urls: c.AdvertiseClientURLs}
+	if len(told.urls) == 0 {
+		addresses, err := net.InterfaceAddrs()
+		if err != nil {
+			n.Log.Warn("this host's addresses are not known; set --advertise-client-urls if clients take their endpoints from the member list", "error", err)
+		}
+		told.urls = reachable(side.Clients, addresses)
+	}
+	made.Consensus, made.Lease, made.Watch, made.Elsewhere = told, lease, watch, true
 	if c.EnableV2 {
 		made.Tree = store
 	}
@@ -114,6 +125,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("watch nodes", watch.Run, nil)
 	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, watch.StoreReplaced) }, nil)
 	n.Start("api", served.Run, store.Ready())
+	n.Log.Info("client URLs of members that advertise none", "advertise-client-urls", told.urls)
 	n.Ready("ready to serve client requests", config.URLTexts(side.Clients))
 	return nil
 }
