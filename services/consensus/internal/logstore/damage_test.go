@@ -109,6 +109,12 @@ func TestTornTailIsRepairedAndSaid(t *testing.T) {
 			data = append(append(data, make([]byte, walBlockSize-len(data)%walBlockSize)...), old...)
 			require.NoError(t, os.WriteFile(path, data, 0o600))
 		},
+		"an old sector in the last block of a file that is reused": func(t *testing.T, path string, last, end int) {
+			damageAt(t, path, last+walHeaderSize+1, flip)
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, append(data[:end], "the rest of an old record"...), 0o600))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := writeLog(t, 20, 1300)

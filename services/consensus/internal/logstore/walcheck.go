@@ -140,7 +140,13 @@ func newDamagedTail(block []byte, start int, base uint64, number uint32) *damage
 		return d
 	}
 	d.begun, d.end = true, d.offset+uint64(size)
-	d.torn = start+size > len(block) || neverWritten(block[start:start+size], start)
+	if start+size > len(block) {
+		d.torn = true
+		return d
+	}
+	d.torn = neverWritten(block[start:start+size], start)
+	// What is neither blank nor this file's is of another: its last block has none behind it that would say so.
+	d.reused = !blank(block[max(start+size, lastChunkEnd(block, start+size, number)):])
 	return d
 }
 
