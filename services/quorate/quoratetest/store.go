@@ -8,10 +8,9 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/quoratedb/quorate/services/quorate"
 )
@@ -109,7 +108,8 @@ func start(o options, dir string, log *testLog) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Store{members: make([]*quorate.Server, o.members), stop: stop}
-	var starting errgroup.Group
+	var starting sync.WaitGroup
+	errs := make([]error, o.members) // each member's: that of one that was stopped must not hide why
 	for i := range s.members {
 		config := quorate.DefaultConfig()
 		o.configure(&config)
@@ -119,17 +119,14 @@ func start(o options, dir string, log *testLog) (*Store, error) {
 		config.ListenPeerURLs, config.InitialAdvertisePeerURLs = []string{peers[i]}, []string{peers[i]}
 		config.InitialCluster = strings.Join(founders, ",")
 		config.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})).With("member", config.Name)
-		starting.Go(func() error {
-			member, err := quorate.Start(ctx, config)
-			if err != nil {
+		starting.Go(func() {
+			if s.members[i], errs[i] = quorate.Start(ctx, config); errs[i] != nil {
 				stop() // the others may wait for this one
-				return err
 			}
-			s.members[i] = member
-			return nil
 		})
 	}
-	if err := starting.Wait(); err != nil {
+	starting.Wait()
+	if err := errors.Join(errs...); err != nil {
 		for _, member := range s.members {
 			if member != nil {
 				err = errors.Join(err, member.Close())

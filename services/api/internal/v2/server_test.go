@@ -169,6 +169,18 @@ func TestNobodyWaitsOnACorruptState(t *testing.T) {
 	require.True(t, store.unfollowed)
 }
 
+// A wait ends with the store that it was for: it would hear nothing of the one that replaced it, for ever.
+func TestWaitEndsWhenTheStoreIsReplaced(t *testing.T) {
+	for _, target := range []string{"/v2/keys/a?wait=true", "/v2/keys/a?wait=true&stream=true"} {
+		waited, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		w := ask(t, newServer(&fakeStore{}, &fakeWatch{deliveries: []*delivery.Delivery{{Replaced: true}}}, waited), "GET", target, "")
+		require.NoError(t, waited.Err())
+		require.Equal(t, 200, w.Code)
+		require.Empty(t, w.Body.String())
+	}
+}
+
 // A wait is over with the first event that concerns it, and with the end of its history; a stream goes on to the next.
 func TestWatchAnswers(t *testing.T) {
 	put := func(key string, revision int64) *consensusv1.Event {

@@ -16,8 +16,8 @@ import (
 // watch answers with the first event at or after an index, or with all of them, as they happen.
 //
 // The headers go out before there is an event, so that a client knows from where it waits. A wait that has to end
-// without one, because the server stops, its state turns out corrupt, or the history that it needs is compacted away
-// meanwhile, ends with an empty body: clients ask again.
+// without one, because the server stops, its state turns out corrupt, the history that it needs is compacted away
+// meanwhile, or the store is another one by now, ends with an empty body: clients ask again.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	ctx, stop := context.WithCancelCause(r.Context())
 	defer stop(nil)
@@ -66,7 +66,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	t := teller{at: at, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
 	for {
 		next, err := session.Next(ctx)
-		if err != nil || next.CompactedRevision != 0 {
+		if err != nil || next.CompactedRevision != 0 || next.Replaced {
 			return
 		}
 		if done := t.tell(next); done || out.Flush() != nil {
