@@ -3,6 +3,7 @@ package match
 import (
 	"errors"
 	"testing"
+	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -242,5 +243,21 @@ func TestRecentHistoryComesInOneAnswer(t *testing.T) {
 		h.put("k")
 		got := revisions(h.next(h.open(watchOf(1, "k", 2))))
 		require.EqualValues(h, 7, got[len(got)-1])
+	})
+}
+
+// Goal: a node that was reading what it had missed goes on with the store that replaced the one it read from, though that never
+// gets so far. Method: a gap to a revision that is not there, then the other store; what is put there is told at once, and the
+// rest of the message with the gap is not.
+func TestReadsOfAReplacedStoreAreGivenUp(t *testing.T) {
+	bubble(t, 3, nil, func(h *harness) {
+		h.open(watchOf(1, "a", 4))
+		h.send(&broadcast.Message{Follows: 100, Through: 101, Commits: []*consensusv1.Commit{{Revision: 101}}})
+		h.node.Restart(3)
+		time.Sleep(2 * retryMax)
+		require.EqualValues(h, 3, h.node.Position())
+		s := h.open(watchOf(1, "a", 4))
+		require.EqualValues(h, 4, h.put("a"))
+		require.Equal(h, span(4, 4), revisions(h.next(s)))
 	})
 }

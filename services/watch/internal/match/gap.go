@@ -73,9 +73,11 @@ func (s *Session) wanted() int64 {
 	return lowest
 }
 
-// fill reads what lies between the position and a revision from history, however long it takes, and matches it.
+// fill reads what lies between the position and a revision from history, however long it takes, and matches it. It ends
+// early if the store turns out to be another one.
 func (n *Node) fill(ctx context.Context, to int64) error {
-	for wait := retryMin; n.Position() < to; {
+	era := n.era.Load()
+	for wait := retryMin; n.Position() < to && n.era.Load() == era; {
 		resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
 			FromRevision: n.Position() + 1,
 			ToRevision:   to,

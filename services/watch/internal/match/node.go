@@ -66,6 +66,8 @@ type Node struct {
 	cfg      Config
 	counts   counts
 	position atomic.Int64
+	// era counts the stores that were followed. What was to be read of an earlier one is given up: this one may never get there.
+	era atomic.Int64
 	// reads has a place for each read of history that runs on behalf of a watch.
 	reads chan struct{}
 	// announce has a token when the first watch came.
@@ -153,6 +155,7 @@ func (n *Node) Restart(revision int64) {
 	sessions := slices.Collect(maps.Keys(n.mu.sessions))
 	n.mu.ring.reset(revision)
 	n.position.Store(revision)
+	n.era.Add(1)
 	n.mu.Unlock()
 	for _, s := range sessions {
 		s.Close()
@@ -161,6 +164,7 @@ func (n *Node) Restart(revision int64) {
 
 // handle moves the position to where the message leads.
 func (n *Node) handle(ctx context.Context, m *broadcast.Message) error {
+	era := n.era.Load()
 	// What the message does not hold has to come from elsewhere.
 	missing := m.Follows
 	if len(m.Commits) == 0 {
@@ -169,7 +173,7 @@ func (n *Node) handle(ctx context.Context, m *broadcast.Message) error {
 	if err := n.bridge(ctx, missing); err != nil {
 		return err
 	}
-	if len(m.Commits) > 0 {
+	if len(m.Commits) > 0 && n.era.Load() == era {
 		n.match(m.Commits, m.Through)
 	}
 	return nil
