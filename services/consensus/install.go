@@ -223,6 +223,9 @@ func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
 	done := m.reads.reached(index)
 	select {
 	case <-done:
+		if m.applier.applied.Load() < index {
+			return problem.ErrStopped // who waits is let go then
+		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
