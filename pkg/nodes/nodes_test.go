@@ -39,7 +39,7 @@ func (n *names) set(host string, err error, addresses ...string) {
 func TestNodesFollowNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := &names{}
-		dns.set("members", nil, "10.0.0.2", "10.0.0.1", "fd00::1")
+		dns.set("members", nil, "10.0.0.2", "10.0.0.1")
 		set, err := New(Config{Endpoints: []string{"http://members:2381", "http://127.0.0.1:9"}, Lookup: dns.lookup})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -64,10 +64,10 @@ func TestNodesFollowNames(t *testing.T) {
 }
 
 // Goal: answers that tell a part of what there is take no node away ("nodes come and go while nothing happens"), nor do
-// failures, however many. Method: parts in turn, between them failures, and one part of the wrong family.
+// failures, however many. Method: parts in turn, one of them of the other family, and between them failures.
 func TestPartialAnswers(t *testing.T) {
 	dns := &names{}
-	dns.set("members", nil, "10.0.0.1", "10.0.0.2", "10.0.0.3")
+	dns.set("members", nil, "10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1")
 	set, err := New(Config{Endpoints: []string{"http://members:1"}, Lookup: dns.lookup})
 	require.NoError(t, err)
 	all := set.lookUp(t.Context())
@@ -87,6 +87,40 @@ func TestPartialAnswers(t *testing.T) {
 		}
 		require.Equal(t, all, set.lookUp(t.Context()), "answer %d", i)
 	}
+}
+
+// Goal: nodes that have an IPv6 address only are used, also if others of the name have IPv4 ("half of the nodes get no
+// calls"); of localhost, which has both, there is one. Method: names with addresses of both families.
+func TestNodesOfBothFamilies(t *testing.T) {
+	for _, c := range []struct{ hosts, want []string }{
+		{[]string{"10.0.0.1", "fd00::2"}, []string{"10.0.0.1:1", "[fd00::2]:1"}},
+		{[]string{"fd00::2"}, []string{"[fd00::2]:1"}},
+		{[]string{"127.0.0.1", "::1"}, []string{"127.0.0.1:1"}},
+		{[]string{"::1"}, []string{"[::1]:1"}},
+		{[]string{"10.0.0.1", "::1"}, []string{"10.0.0.1:1", "[::1]:1"}},
+	} {
+		dns := &names{}
+		dns.set("watch", nil, c.hosts...)
+		set, err := New(Config{Endpoints: []string{"http://watch:1"}, Lookup: dns.lookup})
+		require.NoError(t, err)
+		require.Equal(t, c.want, addresses(set.lookUp(t.Context())))
+	}
+}
+
+// Goal: names that nobody answers for do not hold up the others, one after the other ("a new node is found minutes later").
+// Method: three of them beside an address, in a time of the test's own.
+func TestDeadNamesDoNotAddUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := func(ctx context.Context, _ string) ([]string, error) {
+			<-ctx.Done()
+			return nil, errors.New("no answer")
+		}
+		set, err := New(Config{Endpoints: []string{"http://a:1", "http://b:1", "http://c:1", "http://127.0.0.1:9"}, Lookup: dead})
+		require.NoError(t, err)
+		began := time.Now()
+		require.Equal(t, []string{"127.0.0.1:9"}, addresses(set.lookUp(t.Context())))
+		require.Equal(t, lookupTimeout, time.Since(began))
+	})
 }
 
 // Goal: a failing name server changes nothing. Method: let it fail for several lookups, then answer something else.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
@@ -86,13 +87,18 @@ func (s *Set) Run(ctx context.Context, update func([]*Node)) error {
 	}
 }
 
-// lookUp returns the nodes as names have them now, in the order of the endpoints.
+// lookUp returns the nodes as names have them now, in the order of the endpoints. Names are looked up side by side: one that
+// nobody answers for holds up the others for one timeout, however many there are of its kind.
 func (s *Set) lookUp(ctx context.Context) []*Node {
+	var lookups sync.WaitGroup
+	for i := range s.endpoints {
+		lookups.Go(func() { s.resolve(ctx, &s.endpoints[i]) })
+	}
+	lookups.Wait()
 	var found []*Node
 	listed := map[[2]string]bool{}
 	for i := range s.endpoints {
 		e := &s.endpoints[i]
-		s.resolve(ctx, e)
 		for _, address := range e.addresses {
 			key := [2]string{e.url, address}
 			if listed[key] {
@@ -140,22 +146,20 @@ func (s *Set) resolve(ctx context.Context, e *endpoint) {
 	e.failed = false
 	e.known.Answer(hosts)
 	e.addresses = nil
-	for _, host := range preferred(slices.Sorted(maps.Keys(e.known))) {
+	for _, host := range distinct(slices.Sorted(maps.Keys(e.known))) {
 		e.addresses = append(e.addresses, net.JoinHostPort(host, e.port))
 	}
 }
 
-// preferred are the IPv4 addresses where there are any: a name with both, such as localhost, would else count each node
-// twice.
-func preferred(hosts []string) []string {
-	var v4 []string
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil && ip.To4() != nil {
-			v4 = append(v4, host)
-		}
-	}
-	if len(v4) > 0 {
-		return v4
-	}
-	return hosts
+// distinct are the addresses without the IPv6 loopback where there is an IPv4 one too: localhost has both, and they are one
+// host for certain. Elsewhere each family may have nodes that the other has not, so both are used: a node with an address of
+// each counts twice, and an address that nobody listens on is a node that does not answer.
+func distinct(hosts []string) []string {
+	loopbackV4 := slices.ContainsFunc(hosts, func(host string) bool {
+		ip := net.ParseIP(host)
+		return ip.To4() != nil && ip.IsLoopback()
+	})
+	return slices.DeleteFunc(hosts, func(host string) bool {
+		return loopbackV4 && net.ParseIP(host).Equal(net.IPv6loopback)
+	})
 }
