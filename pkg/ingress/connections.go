@@ -47,7 +47,7 @@ func (c *Connections) Open() int {
 	return len(c.mu.open)
 }
 
-// Refused is how many were refused.
+// Refused is how many were refused, or gave their place to another.
 func (c *Connections) Refused() int64 { return c.refused.Load() }
 
 // Listen wraps a listener, so that what it accepts is counted.
@@ -76,25 +76,27 @@ func (c *Connections) Take(conn net.Conn) net.Conn {
 	now := time.Now()
 	one := &counted{Conn: conn, of: c, waiting: now}
 	c.mu.Lock()
-	displaced := (*counted)(nil)
-	if len(c.mu.open) >= c.max {
-		if displaced = c.longestWaitingLocked(); displaced == nil {
-			due := now.Sub(c.mu.logged) >= refusalsLogged
-			if due {
-				c.mu.logged = now
-			}
-			c.mu.Unlock()
-			_ = conn.Close()
-			c.refuse(due)
-			return nil
-		}
-		delete(c.mu.open, displaced)
+	if len(c.mu.open) < c.max {
+		c.mu.open[one] = one
+		c.mu.Unlock()
+		return one
 	}
-	c.mu.open[one] = one
-	c.mu.Unlock()
+	due := now.Sub(c.mu.logged) >= refusalsLogged
+	if due {
+		c.mu.logged = now
+	}
+	displaced := c.longestWaitingLocked()
 	if displaced != nil {
-		_ = displaced.Close()
+		delete(c.mu.open, displaced)
+		c.mu.open[one] = one
 	}
+	c.mu.Unlock()
+	c.refuse(due)
+	if displaced == nil {
+		_ = conn.Close()
+		return nil
+	}
+	_ = displaced.Close()
 	return one
 }
 

@@ -222,7 +222,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		require.True(t, ended(silent))
 		require.Equal(t, 2, connections.Open())
 		require.True(t, ended(open(busy)))
-		require.EqualValues(t, 1, connections.Refused())
+		require.EqualValues(t, 2, connections.Refused())
 		require.False(t, ended(first))
 		require.NoError(t, second.Close())
 		close(release)

@@ -70,7 +70,7 @@ func New(cfg Config) *Mux {
 		}, func() float64 { return float64(m.open.Open()) }))
 		cfg.Registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "quorate_api_connections_refused_total",
-			Help: "Client connections that were closed at once, because as many were open as may be.",
+			Help: "Client connections that were closed, at once or while they had no request, because as many were open as may be.",
 		}, func() float64 { return float64(m.open.Refused()) }))
 	}
 	return m

@@ -145,7 +145,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		send(t, third, grpc)
 		accept(t, r.GRPC())
 		require.True(t, over(listener.dial()))
-		require.EqualValues(t, 1, r.Connections().Refused())
+		require.EqualValues(t, 2, r.Connections().Refused())
 		require.NoError(t, served.Close())
 		require.NoError(t, served.Close(), "closing twice must not make room twice")
 		fourth := listener.dial()
