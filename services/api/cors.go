@@ -8,6 +8,9 @@ import (
 	connectcors "connectrpc.com/cors"
 )
 
+// maxAge is for how many seconds a browser need not ask again before it calls: as long as any of them remembers.
+const maxAge = "7200"
+
 // crossOrigin lets scripts of other origins call. Nothing here depends on cookies, so that "*" gives nothing away.
 //
 // It does what etcd does rather than what the libraries for it do: every answer carries the headers, whether the request
@@ -35,6 +38,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 			answer.Set("Access-Control-Allow-Methods", allowedMethods)
 			answer.Set("Access-Control-Allow-Headers", allowedHeaders)
 			answer.Set("Access-Control-Expose-Headers", exposed)
+			answer.Set("Access-Control-Max-Age", maxAge)
 		}
 		if r.Method == http.MethodOptions {
 			w.WriteHeader(http.StatusOK)

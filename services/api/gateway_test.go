@@ -38,6 +38,38 @@ func TestGateway(t *testing.T) {
 	}
 }
 
+// Goal: a body that is larger than a request may be is refused while it is read. Method: a body without end.
+func TestGatewayRefusesWhatIsTooLarge(t *testing.T) {
+	s := serve(t, fakeServices(), nil)
+	// The answer to a stream that fails so early is empty.
+	for path, want := range map[string]string{"/v3/kv/put": "request is too large", "/v3/watch": ""} {
+		body, client := io.Pipe()
+		sent := make(chan int64, 1)
+		go func() {
+			n, _ := io.Copy(client, io.MultiReader(strings.NewReader(`{"key":"YQ==","value":"`), endless{}))
+			sent <- n
+		}()
+		answer, err := h1(t).Post("http://"+s.address+path, "application/json", body)
+		require.NoError(t, err)
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Contains(t, string(text), want, path)
+		require.NoError(t, body.Close())
+		require.Less(t, <-sent, int64(32<<20), path)
+	}
+}
+
+// endless is base64 without end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'A'
+	}
+	return len(p), nil
+}
+
 // Goal: a watch over JSON streams, and does not hold up a stop. Method: read its first line, then stop.
 func TestGatewayWatch(t *testing.T) {
 	s := serve(t, fakeServices(), nil)

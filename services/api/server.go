@@ -52,7 +52,7 @@ func New(cfg Config) (*Server, error) {
 	return newServer(cfg, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
-		Auth: etcdserverpb.UnimplementedAuthServer{},
+		Auth: v3.AuthServer{},
 	})
 }
 
@@ -68,7 +68,7 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		services: services,
 		inside:   newInside(),
 	}
-	json, err := gateway.New(s.inside)
+	json, err := gateway.New(s.inside, cfg.receiveBytesMax())
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}

@@ -39,7 +39,11 @@ func TestEveryFlagOfEtcdIsKnown(t *testing.T) {
 func TestForeignFlagsWarnOrRefuse(t *testing.T) {
 	values := map[kind]string{text: "x", boolean: "true", number: "7", duration: "7s"}
 	for _, row := range foreignFlags {
-		invocation, err := Parse([]string{"--" + row.name + "=" + values[row.kind]}, nil)
+		value := values[row.kind]
+		if row.oneOf != nil {
+			value = row.oneOf[0]
+		}
+		invocation, err := Parse([]string{"--" + row.name + "=" + value}, nil)
 		if row.harmless != nil {
 			require.ErrorContains(t, err, "--"+row.name, row.name)
 			require.ErrorContains(t, err, row.reason, row.name)
@@ -48,7 +52,7 @@ func TestForeignFlagsWarnOrRefuse(t *testing.T) {
 		require.NoError(t, err, row.name)
 		require.Equal(t, []string{"--" + row.name + " has no effect: " + row.reason}, invocation.Warnings)
 	}
-	for _, wrong := range []string{"--max-wals=many", "--memory-mlock=perhaps", "--raft-read-timeout=5"} {
+	for _, wrong := range []string{"--max-wals=many", "--memory-mlock=perhaps", "--raft-read-timeout=5", "--v2-deprecation=not-yet"} {
 		_, err := Parse([]string{wrong}, nil)
 		require.ErrorIs(t, err, ErrUsage, wrong)
 	}

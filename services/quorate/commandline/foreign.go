@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -24,6 +25,7 @@ type foreign struct {
 	name     string
 	kind     kind
 	harmless []string // refuse every other value; nil refuses none
+	oneOf    []string // what there is to choose from, as in etcd; nil is anything
 	reason   string
 }
 
@@ -33,7 +35,7 @@ const (
 	noBolt        = "it tunes a database that is not used here"
 	noTracing     = "traces are not exported"
 	noHashCheck   = "members compare hashes of what they applied all the time"
-	noRotation    = "log files are left to the system's log rotation"
+	noRotation    = "log files are left to the system's log rotation, which sends SIGHUP to have them opened anew"
 	noProxy       = "etcd's v2 proxy is gone in etcd too"
 	noGates       = "feature gates switch parts of etcd that do not exist here"
 	longGone      = "etcd itself ignores it"
@@ -87,7 +89,7 @@ var foreignFlags = []foreign{
 	{name: "compaction-batch-limit", kind: number, reason: "a compaction stops nobody, whatever its size"},
 	{name: "compaction-sleep-interval", kind: duration, reason: "a compaction stops nobody, whatever its size"},
 	{name: "downgrade-check-time", kind: duration, reason: "there are no versions of the cluster to downgrade to"},
-	{name: "v2-deprecation", reason: longGone},
+	{name: "v2-deprecation", oneOf: []string{"write-only", "write-only-skip-check", "write-only-drop-data", "gone"}, reason: "--enable-v2 says whether v2 is served, and no data of etcd's v2 store is kept"},
 	{name: "unsafe-no-fsync", kind: boolean, reason: "every acknowledged write is synced"},
 
 	{name: "proxy", harmless: []string{"", "off"}, reason: noProxy},
@@ -172,6 +174,9 @@ func (f *foreignFlag) Set(value string) error {
 	}
 	if err != nil {
 		return errors.New("parse error")
+	}
+	if f.oneOf != nil && !slices.Contains(f.oneOf, value) {
+		return fmt.Errorf("it is one of %q", f.oneOf)
 	}
 	f.given, f.value = true, value
 	return nil

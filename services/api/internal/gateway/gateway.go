@@ -21,15 +21,22 @@ const (
 	Prefix = "/v3/"
 	// OldPrefix is what they began with before etcd 3.4; it stands for Prefix.
 	OldPrefix = "/v3beta/"
+	// jsonEnvelopeBytes is for names, quotes and spaces around what JSON has in base64.
+	jsonEnvelopeBytes = 64 << 10
 )
 
-// New returns a handler of the paths below Prefix and OldPrefix. The calls go through conn.
-func New(conn grpc.ClientConnInterface) (http.Handler, error) {
-	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.HTTPBodyMarshaler{
-		Marshaler: &runtime.JSONPb{
-			MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
-			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+// New returns a handler of the paths below Prefix and OldPrefix. The calls go through conn. A request of more than
+// messageBytesMax once it is decoded is refused while it is read; that of a stream is one of its messages.
+func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, error) {
+	jsonBytesMax := int64(messageBytesMax)/3*4 + jsonEnvelopeBytes
+	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &marshaler{
+		HTTPBodyMarshaler: &runtime.HTTPBodyMarshaler{
+			Marshaler: &runtime.JSONPb{
+				MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
+				UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+			},
 		},
+		jsonBytesMax: jsonBytesMax,
 	}))
 	// The routes hold on to no more than the context's values: nothing is started.
 	ctx := context.Background()

@@ -37,6 +37,9 @@ const (
 	// replayBytesMax bounds what is kept of a connection that is not decided: what a client may send before the server's
 	// SETTINGS, which is one flow-control window (64 KiB) and the headers of some requests.
 	replayBytesMax = 256 << 10
+	// pingsMax is how many PINGs may come sooner than pingInterval after the one before them; grpc-go is as patient.
+	pingsMax     = 2
+	pingInterval = 5 * time.Second
 	// headerListBytesMax bounds the decoded first HEADERS; grpc-go and net/http accept more or less the same.
 	headerListBytesMax = 1 << 20
 	// frameBytesMax is the frame size that HTTP/2 allows before SETTINGS say more.
@@ -46,6 +49,13 @@ const (
 	acknowledgeTimeout = 2 * time.Second
 	// writeTimeout bounds the few bytes that are written here: they fit any socket buffer.
 	writeTimeout = 5 * time.Second
+)
+
+var (
+	// errTooMuch ends a connection that goes on beyond replayBytesMax without a request, say with headers that never end.
+	errTooMuch = errors.New("more was sent before the first request than is kept")
+	// errTooManyPings ends a connection that does nothing but ask for signs of life.
+	errTooManyPings = errors.New("too_many_pings")
 )
 
 // protocol is what a connection's first request speaks.
@@ -77,6 +87,9 @@ func sniff(conn net.Conn) (protocol, []byte, error) {
 	}
 	r := newFrames(conn, in)
 	spoken, err := r.firstRequest()
+	if errors.Is(err, errTooMuch) || errors.Is(err, errTooManyPings) {
+		_ = r.framer.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte(err.Error())) // it is let go either way
+	}
 	if err != nil {
 		return protocolHTTP, nil, err
 	}
@@ -98,6 +111,9 @@ type frames struct {
 	kept         []byte
 	settingsSent bool
 	acknowledged bool
+	// pinged is when the last PING came, hasty how many came too soon.
+	pinged time.Time
+	hasty  int
 }
 
 func newFrames(conn net.Conn, in *bufio.Reader) *frames {
@@ -118,6 +134,9 @@ func (f *frames) Read(p []byte) (int, error) {
 		if err := f.framer.WriteSettings(); err != nil {
 			return 0, err
 		}
+	}
+	if len(f.kept) > replayBytesMax {
+		return 0, errTooMuch
 	}
 	n, err := f.in.Read(p)
 	f.kept = append(f.kept, p[:n]...)
@@ -144,7 +163,7 @@ func (f *frames) firstRequest() (protocol, error) {
 		case *http2.PingFrame:
 			if !frame.IsAck() {
 				f.kept = f.kept[:begin]
-				if err := f.framer.WritePing(true, frame.Data); err != nil {
+				if err := f.answer(frame); err != nil {
 					return protocolHTTP, err
 				}
 			}
@@ -168,6 +187,18 @@ func (f *frames) firstRequest() (protocol, error) {
 			return protocolHTTP, f.conn.SetReadDeadline(time.Time{})
 		}
 	}
+}
+
+// answer answers a PING, unless too many come.
+func (f *frames) answer(ping *http2.PingFrame) error {
+	now := time.Now()
+	if now.Sub(f.pinged) < pingInterval {
+		if f.hasty++; f.hasty > pingsMax {
+			return errTooManyPings
+		}
+	}
+	f.pinged = now
+	return f.framer.WritePing(true, ping.Data)
 }
 
 // malformed tells whether the client broke HTTP/2's rules, as opposed to the connection having failed.

@@ -273,6 +273,49 @@ func TestReplayIsBounded(t *testing.T) {
 	require.LessOrEqual(t, len(got.replay), replayBytesMax+2*frameBytesMax)
 }
 
+// Goal: headers that never end, and signs of life without end, cost a bounded memory and time: the connection is told why and ends.
+// Method: empty CONTINUATION frames, and PINGs; the client reads what it is told.
+func TestFloodBeforeTheFirstRequestEnds(t *testing.T) {
+	pings := preface()
+	for range pingsMax + 2 {
+		pings.add(ping)
+	}
+	for name, c := range map[string]struct {
+		sent   string
+		repeat string
+		want   error
+	}{
+		"continuations": {preface().String() + "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x83", strings.Repeat("\x00\x00\x00\x09\x00\x00\x00\x00\x01", 1000), errTooMuch},
+		"pings":         {pings.String(), "", errTooManyPings},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _, result := dialog(t)
+			told := make(chan http2.ErrCode, 1)
+			go func() {
+				defer close(told)
+				read := http2.NewFramer(io.Discard, client)
+				for {
+					frame, err := read.ReadFrame()
+					if err != nil {
+						return
+					}
+					if away, ok := frame.(*http2.GoAwayFrame); ok {
+						told <- away.ErrCode
+					}
+				}
+			}()
+			go func() {
+				_, err := io.WriteString(client, c.sent)
+				for err == nil && c.repeat != "" {
+					_, err = io.WriteString(client, c.repeat)
+				}
+			}()
+			require.ErrorIs(t, (<-result).err, c.want)
+			require.Equal(t, http2.ErrCodeEnhanceYourCalm, <-told)
+		})
+	}
+}
+
 // Goal: a client that leaves at any point is noticed. Method: cut a gRPC client's beginning everywhere.
 func TestClientThatLeaves(t *testing.T) {
 	whole := preface().request("application/grpc", 2).String()

@@ -69,11 +69,16 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 		if err != nil || next.CompactedRevision != 0 || next.Replaced {
 			return
 		}
+		// A client that does not read is let go: it can ask again from the index that it has seen.
+		_ = out.SetWriteDeadline(time.Now().Add(unreadMax))
 		if done := t.tell(next); done || out.Flush() != nil {
 			return
 		}
 	}
 }
+
+// unreadMax is how long a client may read nothing of events that are there for it.
+const unreadMax = 30 * time.Second
 
 // clampIndex turns an index into a revision to start from. No store comes to see the highest ones.
 func clampIndex(index uint64) int64 {
