@@ -37,7 +37,9 @@ func (silent) Range(ctx context.Context, _ *consensusv1.RangeRequest) (*consensu
 func TestProbesOfANodeWithoutItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()
-		New(silent{}, true, slog.New(slog.DiscardHandler), nil).Register(mux)
+		handler := New(true, slog.New(slog.DiscardHandler), nil)
+		handler.Open(silent{})
+		handler.Register(mux)
 		for path, want := range map[string]int{
 			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/health": http.StatusServiceUnavailable,
 		} {
