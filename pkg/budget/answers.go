@@ -120,6 +120,21 @@ func (r *Answer) tryGrow(n int64) (<-chan struct{}, bool) {
 	return nil, true
 }
 
+// Take counts n bytes of an answer that is there already, whether there is room or not: another service has read it, or it
+// is that of a write, which was applied. What is beyond the room makes others wait, and drops clients that have not read
+// for unreadMax.
+func (r *Answer) Take(n int64) {
+	a := r.all
+	a.mu.Lock()
+	a.mu.held += n
+	r.bytes += n
+	full := a.mu.held > a.max
+	a.mu.Unlock()
+	if full {
+		a.dropUnread(time.Now())
+	}
+}
+
 // Bytes is what the answer holds.
 func (r *Answer) Bytes() int64 {
 	r.all.mu.Lock()

@@ -68,3 +68,24 @@ func TestWaitingForRoomEndsWithTheRequest(t *testing.T) {
 		require.NoError(t, Grow(t.Context(), 1<<40), "what is no answer is not counted")
 	})
 }
+
+// Goal: answers that were not read here, or belong to a write, are bounded by how long their clients may take. Method: one that
+// nobody takes and that is all there is room for; the next one after unreadMax drops its client, and none before does.
+func TestAnswersThatAreThereDropWhoDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := NewAnswers(10)
+		dropped := false
+		_, stuck := a.Begin(t.Context())
+		stuck.Take(10)
+		stuck.Send(func() { dropped = true })
+		_, next := a.Begin(t.Context())
+		next.Take(10)
+		require.False(t, dropped)
+		time.Sleep(unreadMax)
+		_, last := a.Begin(t.Context())
+		last.Take(1)
+		require.True(t, dropped)
+		held, _ := a.Held()
+		require.EqualValues(t, 11, held)
+	})
+}

@@ -30,6 +30,12 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 	ctx, answer := c.answers.Begin(ctx)
 	response, err := handle(ctx, request)
 	message, ok := response.(proto.Message)
+	if err == nil && ok && answer.Bytes() == 0 {
+		// What another service has read, or a write, nobody has counted.
+		if size := int64(proto.Size(message)); size >= budget.AnswerStep {
+			answer.Take(size)
+		}
+	}
 	if err != nil || !ok || answer.Bytes() == 0 {
 		answer.Release()
 		return response, err

@@ -57,7 +57,7 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 		for _, method := range info.Methods {
 			m := c.counters.method(service, method)
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
-			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn")
+			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
 			c.methods["/"+service+"/"+method.Name] = m
 		}
 	}

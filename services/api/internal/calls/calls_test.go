@@ -10,12 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
+	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
 var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
@@ -24,7 +27,7 @@ func newCalls(t testing.TB) *Calls {
 	t.Helper()
 	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second))
 	c.Register(map[string]grpc.ServiceInfo{
-		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}}},
+		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
 	return c
@@ -148,4 +151,27 @@ func TestTransferThatIsNotReadEnds(t *testing.T) {
 		require.Error(t, <-handled)
 		c.WaitTransfers()
 	})
+}
+
+// Goal: an answer counts also where nobody counted while it was read: a write's, or one of services apart. Method: handlers that
+// count nothing, with a large answer and a small one.
+func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
+	c := newCalls(t)
+	answer := func(bytes int) any {
+		response, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Txn"}, func(context.Context, any) (any, error) {
+			return &etcdserverpb.TxnResponse{Responses: []*etcdserverpb.ResponseOp{{Response: &etcdserverpb.ResponseOp_ResponseRange{
+				ResponseRange: &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, bytes)}}},
+			}}}}, nil
+		})
+		require.NoError(t, err)
+		return response
+	}
+	require.IsType(t, &etcdserverpb.TxnResponse{}, answer(1))
+	sent, ok := answer(1 << 20).(*wire.Held)
+	require.True(t, ok)
+	held, _ := c.answers.Held()
+	require.Greater(t, held, int64(1<<20))
+	sent.Release()
+	held, _ = c.answers.Held()
+	require.Zero(t, held)
 }
