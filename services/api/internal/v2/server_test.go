@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,6 +168,33 @@ func TestNobodyWaitsOnACorruptState(t *testing.T) {
 	require.Equal(t, 200, w.Code)
 	require.Empty(t, w.Body.String())
 	require.True(t, store.unfollowed)
+}
+
+// deadlines is an answer that remembers the last deadline for writing.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	last, latest time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(at time.Time) error {
+	d.last = at
+	if at.After(d.latest) {
+		d.latest = at
+	}
+	return nil
+}
+
+// A stream has a deadline while an event is written, and none while it waits for the next: over HTTP/2 it would end.
+func TestStreamWaitsWithoutADeadline(t *testing.T) {
+	ending, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer end()
+	event := &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("/a"), ModRevision: 11, CreateRevision: 11}}
+	watch := &fakeWatch{deliveries: []*delivery.Delivery{{Batch: delivery.NewBatch([]*consensusv1.Event{event})}}}
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	newServer(&fakeStore{}, watch, ending).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/keys/a?wait=true&stream=true", nil))
+	require.Contains(t, w.Body.String(), `"key":"/a"`)
+	require.False(t, w.latest.IsZero())
+	require.True(t, w.last.IsZero())
 }
 
 // A wait ends with the store that it was for: it would hear nothing of the one that replaced it, for ever.

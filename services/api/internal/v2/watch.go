@@ -74,6 +74,8 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 		if done := t.tell(next); done || out.Flush() != nil {
 			return
 		}
+		// Over HTTP/2 a deadline that passes ends the stream, also where nothing is being written.
+		_ = out.SetWriteDeadline(time.Time{})
 	}
 }
 
