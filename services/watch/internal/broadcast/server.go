@@ -22,6 +22,17 @@ const (
 	routeWriteDeadline = 5 * time.Second
 	// serverPayloadsMax bounds what the server holds for one connection, in units of the largest payload.
 	serverPayloadsMax = 4 * pendingPayloadsMax
+
+	// usersMax bounds the connections of users, ownConnections are this process's beside them. NATS would let 65,536 in.
+	usersMax       = 1024
+	ownConnections = 2
+	// userSubscriptionsMax bounds the subscriptions of a connection: each that wants an event gets a copy.
+	userSubscriptionsMax = 1024
+	// userPayloadsMax bounds what waits for one connection where users are let in, in units of the largest payload. NATS has
+	// one figure for all connections: it is what this process keeps for itself. At three quarters of it a user misses messages.
+	userPayloadsMax = pendingPayloadsMax
+	// userWriteDeadline is how long a user may take nothing of what waits for it until it is dropped.
+	userWriteDeadline = 5 * time.Second
 )
 
 // Options say how far the broadcast reaches. Log and PayloadBytesMax are required.
@@ -139,6 +150,9 @@ func (u *Users) admit(options *server.Options, account *server.Account) (err err
 	if options.Host, options.Port, err = splitAddress(u.Listen); err != nil {
 		return err
 	}
+	options.MaxConn, options.MaxSubs = usersMax+ownConnections, userSubscriptionsMax
+	options.MaxPending = userPayloadsMax * int64(options.MaxPayload)
+	options.WriteDeadline = userWriteDeadline
 	if u.User == internalUser || u.User == publisherUser {
 		return fmt.Errorf("user %q of NATS is the store's own: choose another name", u.User)
 	}
