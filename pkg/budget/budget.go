@@ -27,6 +27,9 @@ const (
 	// watches that fell behind catch up from there first.
 	WatchRing   = 4 << 20
 	WatchRecent = 16 << 20
+	// WatchReads is what such an API node has read of the past of late, for others that are behind alike: encoded, and what of it
+	// was looked into takes as much again.
+	WatchReads = 16 << 20
 	// SnapshotSort is what is sorted in memory while a snapshot is built, before it goes to disk as a run.
 	SnapshotSort = 8 << 20
 	// SnapshotWrites is a transaction of the file that is built: bbolt holds the pages of one in memory.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -14,7 +15,7 @@ const (
 	// readTimeout bounds one read of the past: then the node counts as not answering.
 	readTimeout = 3 * time.Second
 	// readsKeptMax is how many stretches are kept for others who are behind alike, as all members of a group are after
-	// its node has died.
+	// its node has died. budget.WatchReads bounds their bytes.
 	readsKeptMax = 128
 )
 
@@ -41,9 +42,16 @@ type reads struct {
 	mu      struct {
 		sync.Mutex
 		calls map[readKey]*readCall
-		kept  []readKey // those in calls that are done, oldest first
+		kept  []keptRead // those in calls that are done, oldest first
+		bytes int        // of what is kept
 		ended bool
 	}
+}
+
+// keptRead is a read that is done, and the bytes of what it brought.
+type keptRead struct {
+	key   readKey
+	bytes int
 }
 
 type readCall struct {
@@ -85,7 +93,7 @@ func (x *reads) call(r *Relay, want readKey) *readCall {
 		call.got, call.err = x.ask(r, want)
 		close(call.done)
 		if want.vetted {
-			x.keep(key, call.err == nil && call.got.through >= want.from)
+			x.keep(key, call)
 		}
 	})
 	return call
@@ -99,17 +107,25 @@ func (x *reads) stop() {
 	x.running.Wait()
 }
 
-// keep keeps a read that brought something, for a while.
-func (x *reads) keep(key readKey, good bool) {
+// keep keeps a read that brought something, for a while: as many as may be, by number and by bytes.
+func (x *reads) keep(key readKey, call *readCall) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !good {
+	if call.err != nil || call.got.through < key.from {
 		delete(x.mu.calls, key)
 		return
 	}
-	if x.mu.kept = append(x.mu.kept, key); len(x.mu.kept) > readsKeptMax {
-		delete(x.mu.calls, x.mu.kept[0])
-		x.mu.kept[0] = readKey{}
+	done := keptRead{key: key}
+	if call.got.batch != nil {
+		done.bytes = len(call.got.batch.Encoded())
+	}
+	x.mu.kept = append(x.mu.kept, done)
+	x.mu.bytes += done.bytes
+	for len(x.mu.kept) > readsKeptMax || x.mu.bytes > budget.WatchReads {
+		oldest := x.mu.kept[0]
+		delete(x.mu.calls, oldest.key)
+		x.mu.bytes -= oldest.bytes
+		x.mu.kept[0] = keptRead{}
 		x.mu.kept = x.mu.kept[1:]
 	}
 }

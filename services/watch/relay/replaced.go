@@ -39,8 +39,8 @@ func (r *Relay) endAllLocked(s *Session) {
 func (x *reads) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, key := range x.mu.kept {
-		delete(x.mu.calls, key)
+	for _, done := range x.mu.kept {
+		delete(x.mu.calls, done.key)
 	}
-	x.mu.kept = nil
+	x.mu.kept, x.mu.bytes = nil, 0
 }

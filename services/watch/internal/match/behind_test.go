@@ -194,6 +194,28 @@ func TestLongAndCompactedGaps(t *testing.T) {
 	})
 }
 
+// Goal: a gap of few but large revisions does not keep the node silent while it reads gigabytes: it reads a part as a whole, and each
+// watch the rest of its own. Method: a gap of more bytes than that, and what was asked for; the watch misses nothing.
+func TestLargeGapIsReadInPart(t *testing.T) {
+	bubble(t, 1, nil, func(h *harness) {
+		s := h.open(watchOf(1, "k", 2))
+		value := make([]byte, 1<<20) // one for all
+		for range 2 * gapBytesMax / len(value) {
+			h.append("k").Events[0].Kv.Value = value
+		}
+		last := int64(len(h.history.commits))
+		h.send(&broadcast.Message{Follows: last, Through: last})
+		require.Equal(h, last, h.node.Position())
+		asked := len(h.history.requests)
+		whole := 0
+		for whole < asked && len(h.history.requests[whole].Key) == 0 {
+			whole++
+		}
+		require.Equal(h, gapBytesMax/len(value), whole, "reads of one revision each")
+		require.Equal(h, span(2, last), h.collect(s, last))
+	})
+}
+
 // Goal: a session opened and watching before the node runs is served once it does. Method: Add on a new node, then Run.
 func TestWatchBeforeRun(t *testing.T) {
 	bubble(t, 3, nil, func(h *harness) {

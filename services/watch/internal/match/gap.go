@@ -9,6 +9,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/watch/internal/weight"
 )
 
 // Retries of a read of history start after retryMin and double up to retryMax.
@@ -20,6 +21,10 @@ const (
 // gapRevisionsMax is the longest gap that the node reads as a whole. Over a longer one each watch reads for itself,
 // which is more reads, but only of its own range, and holds up nobody else.
 const gapRevisionsMax = 10_000
+
+// gapBytesMax is how much of a gap the node reads as a whole, by weight: 10,000 revisions may be gigabytes, and until they are read the
+// node tells nobody anything. What is left then each watch reads for itself.
+const gapBytesMax = 32 << 20
 
 // bridge moves the position to a revision, by whichever way loses no event for any watch.
 func (n *Node) bridge(ctx context.Context, to int64) error {
@@ -73,9 +78,10 @@ func (s *Session) wanted() int64 {
 	return lowest
 }
 
-// fill reads what lies between the position and a revision from history, however long it takes, and matches it. It ends
-// early if the store turns out to be another one.
+// fill reads what lies between the position and a revision from history, however long it takes, and matches it; of a gap
+// that is too large it reads a part. It ends early if the store turns out to be another one.
 func (n *Node) fill(ctx context.Context, to int64) error {
+	read := 0 // bytes
 	era := n.era.Load()
 	for wait := retryMin; n.Position() < to && n.era.Load() == era; {
 		resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
@@ -93,6 +99,13 @@ func (n *Node) fill(ctx context.Context, to int64) error {
 			return nil
 		case err == nil && resp.ThroughRevision > n.Position():
 			n.match(resp.Commits, resp.ThroughRevision)
+			for _, commit := range resp.Commits {
+				read += weight.Commit(commit)
+			}
+			if read >= gapBytesMax && n.era.Load() == era {
+				n.strand(to)
+				return nil
+			}
 			wait = retryMin
 			continue
 		}

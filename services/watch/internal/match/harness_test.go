@@ -13,6 +13,7 @@ import (
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/weight"
 	"github.com/stretchr/testify/require"
 )
 
@@ -38,6 +39,11 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 	through := int64(len(h.commits))
 	if req.ToRevision > 0 {
 		through = min(req.ToRevision, through)
+	}
+	for revision, bytes := req.FromRevision, int64(0); revision <= through && req.MaxBytes > 0; revision++ {
+		if bytes += int64(weight.Commit(h.commits[revision-1])); bytes >= req.MaxBytes {
+			through = revision
+		}
 	}
 	resp := &consensusv1.HistoryResponse{ThroughRevision: through}
 	if req.FromRevision <= through {
