@@ -81,7 +81,7 @@ func TestAnswersThatAreThereDropWhoDoesNotRead(t *testing.T) {
 		_, next := a.Begin(t.Context())
 		next.Take(10)
 		require.False(t, dropped)
-		time.Sleep(unreadMax)
+		<-time.After(unreadMax) // of the bubble's time
 		_, last := a.Begin(t.Context())
 		last.Take(1)
 		require.True(t, dropped)

@@ -276,7 +276,7 @@ func TestReadsOfAReplacedStoreAreGivenUp(t *testing.T) {
 		h.open(watchOf(1, "a", 4))
 		h.send(&broadcast.Message{Follows: 100, Through: 101, Commits: []*consensusv1.Commit{{Revision: 101}}})
 		h.node.Restart(3)
-		time.Sleep(2 * retryMax)
+		<-time.After(2 * retryMax) // of the bubble's time
 		require.EqualValues(h, 3, h.node.Position())
 		s := h.open(watchOf(1, "a", 4))
 		require.EqualValues(h, 4, h.put("a"))
