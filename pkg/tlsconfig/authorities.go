@@ -23,19 +23,23 @@ type authorities struct {
 	}
 }
 
-// current returns the same pool as long as the file holds the same.
+// current returns the same pool as long as the file holds the same, or nothing that could be used: it is being written
+// anew then.
 func (a *authorities) current() (*x509.CertPool, error) {
 	pem, err := os.ReadFile(a.file)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.pool != nil && (err != nil || bytes.Equal(pem, a.mu.pem)) {
+		return a.mu.pool, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("trusted authorities: %w", err)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.mu.pool != nil && bytes.Equal(pem, a.mu.pem) {
-		return a.mu.pool, nil
-	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
+		if a.mu.pool != nil {
+			return a.mu.pool, nil
+		}
 		return nil, fmt.Errorf("trusted authorities: %s holds no PEM certificate", a.file)
 	}
 	a.mu.pem, a.mu.pool, a.mu.server = pem, pool, nil
