@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,8 +15,10 @@ const (
 	answersPart    = 8
 	// unreadMax is how long a client may take to read an answer that others wait for, less than a read may wait at all;
 	// unreadCheck is how often who waits looks for such.
-	unreadMax   = 5 * time.Second
-	unreadCheck = time.Second
+	unreadMax = 5 * time.Second
+	// unreadBytesPerSecond is how slow a client may be beyond that.
+	unreadBytesPerSecond = 1 << 20
+	unreadCheck          = time.Second
 	// AnswerStep is in what steps an answer's memory is asked for: smaller ones are not counted.
 	AnswerStep = 64 << 10
 )
@@ -189,11 +192,18 @@ func (a *Answers) takeOverdue(now time.Time) []func() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var drops []func()
-	for len(a.mu.unread) > 0 && now.Sub(a.mu.unread[0].since) >= unreadMax {
-		overdue := a.mu.unread[0]
-		drops = append(drops, overdue.drop)
+	for _, unread := range slices.Clone(a.mu.unread) {
+		if now.Sub(unread.since) < unread.patience() {
+			continue
+		}
+		drops = append(drops, unread.drop)
 		a.mu.dropped++
-		overdue.releaseLocked()
+		unread.releaseLocked()
 	}
 	return drops
+}
+
+// patience is how long a client may take: one that reads steadily over a slow line is not dropped.
+func (r *Answer) patience() time.Duration {
+	return unreadMax + time.Duration(r.bytes/unreadBytesPerSecond)*time.Second
 }

@@ -89,3 +89,18 @@ func TestAnswersThatAreThereDropWhoDoesNotRead(t *testing.T) {
 		require.EqualValues(t, 11, held)
 	})
 }
+
+// Goal: a client that reads a large answer steadily over a slow line is not dropped. Method: an answer of 20 MiB is on its way for less
+// than unreadMax and a second a MiB, then for more.
+func TestALargeAnswerHasMoreTime(t *testing.T) {
+	a := NewAnswers(1)
+	_, large := a.Begin(t.Context())
+	large.Take(20 << 20)
+	dropped := false
+	large.Send(func() { dropped = true })
+	sent := time.Now()
+	a.dropUnread(sent.Add(unreadMax + 10*time.Second))
+	require.False(t, dropped)
+	a.dropUnread(sent.Add(unreadMax + 21*time.Second))
+	require.True(t, dropped)
+}
