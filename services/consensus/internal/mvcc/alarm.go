@@ -45,14 +45,14 @@ func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
 	return []*consensusv1.Alarm{alarm}
 }
 
-// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0. A member that
-// lowers what it has raised by itself leaves what somebody raised by hand.
+// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0. Whether an alarm
+// is automatic is for those who propose to look at: a member whose earlier program stored it without that would keep what
+// the others lower.
 func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
 	var kept, lowered []*consensusv1.Alarm
 	for _, a := range b.now.alarms {
 		if match.GetMemberId() != 0 && match.GetMemberId() != a.GetMemberId() ||
-			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() ||
-			match.GetAutomatic() && !a.GetAutomatic() {
+			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() {
 			kept = append(kept, a)
 			continue
 		}
