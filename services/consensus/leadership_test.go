@@ -47,7 +47,7 @@ func TestSuccessorsAreConnectedNow(t *testing.T) {
 // Goal: a leader that stops finds somebody to take over though the first it asks does not. Method: the one it would ask first is
 // cut off without the leader having noticed, and leadership is handed over.
 func TestLeadershipIsHandedToTheNextIfTheFirstDoesNotTakeIt(t *testing.T) {
-	net, members := cluster(t, 5)
+	net, members := clusterWith(t, 5, func(c *Config) { c.ElectionTicks = 50 }, nil)
 	for range 3 {
 		leader := leaderOf(t, members)
 		leader.mustPut(t, "key", "value")

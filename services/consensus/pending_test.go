@@ -129,9 +129,8 @@ func TestLostBatchIsForgottenWithItsCallers(t *testing.T) {
 	drop.Store(true)
 	for range 3 * forwardsInFlightMax {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-		_, err := f.Propose(ctx, &consensusv1.ProposeRequest{Command: put("k", "lost")})
+		_, _ = f.Propose(ctx, &consensusv1.ProposeRequest{Command: put("k", "lost")}) // it may have become the leader meanwhile
 		cancel()
-		require.Error(t, err)
 	}
 	batches, bytes := f.replica.pending.held()
 	require.Zero(t, batches)
@@ -163,7 +162,8 @@ func followerOf(t *testing.T, members []*running) *running {
 // A command that is in the state that a member gets from another one is answered, with an unknown outcome: its entry
 // will never be applied here. The leader's appends do not reach a follower that has passed on a put.
 func TestCommandInsideASnapshotIsAnswered(t *testing.T) {
-	net, members := cluster(t, 3)
+	// The follower hears nothing from here on, and must go on knowing its leader until it has passed the command on.
+	net, members := clusterWith(t, 3, func(c *Config) { c.ElectionTicks = 200 }, nil)
 	leader, f := leaderOf(t, members), followerOf(t, members)
 	f.mustPut(t, "k", "v")
 	net.mu.Lock()
