@@ -37,7 +37,7 @@ func SelfSigned(dir string, hosts []string, years uint) (certFile, keyFile strin
 	if err != nil {
 		return "", "", fmt.Errorf("self-signed certificate: %w", err)
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(keyFile, key, 0o600), os.WriteFile(certFile, cert, 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(keyFile, key, 0o600), os.WriteFile(certFile, cert, 0o600)); err != nil {
 		return "", "", fmt.Errorf("self-signed certificate: %w", err)
 	}
 	return certFile, keyFile, nil

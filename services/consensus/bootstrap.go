@@ -55,6 +55,7 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err := makeDirDurable(cfg.FS, path(logDir)); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
+	narrowData(*cfg, log)
 	s := &stores{}
 	defer func() {
 		if err != nil {

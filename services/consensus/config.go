@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
 // Config says what a member is and where it lives.
@@ -71,7 +72,7 @@ type Config struct {
 	// Auditor asks the other members what they have, nil where that is not to be compared.
 	Auditor Auditor
 
-	FS         vfs.FS    // nil for the machine's
+	FS         vfs.FS    // nil for the machine's, with files that are their owner's alone
 	Clock      Clock     // nil for the machine's
 	Transport  Transport // nil where there are no other members
 	Logger     *slog.Logger
@@ -119,7 +120,7 @@ func (c Config) raftSettings() raftSettings {
 // withDefaults fills in what may be left out.
 func (c Config) withDefaults() Config {
 	if c.FS == nil {
-		c.FS = vfs.Default
+		c.FS = owneronly.FS
 	}
 	if c.Clock == nil {
 		c.Clock = SystemClock{}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
 // Config says how a member talks to the others.
@@ -54,7 +55,7 @@ func (c Config) withDefaults() Config {
 		c.SnapshotBytesPerSecond = SnapshotBytesPerSecondDefault
 	}
 	if c.FS == nil {
-		c.FS = vfs.Default
+		c.FS = owneronly.FS
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
