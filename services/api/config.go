@@ -81,6 +81,10 @@ type Config struct {
 
 	// CORS are the origins whose scripts may call; none or "*" means all.
 	CORS []string
+	// HostWhitelist are the host names by which requests over HTTP may come that have no TLS; none or "*" means all.
+	HostWhitelist []string
+	// NoGateway leaves out etcd's JSON paths, below /v3.
+	NoGateway bool
 
 	// DrainTimeout bounds how long Run waits, once its context has ended, for calls that are under way.
 	DrainTimeout time.Duration

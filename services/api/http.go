@@ -38,16 +38,18 @@ func newClientHandler(
 	cfg Config, services connectserver.Services, watched *calls.Calls, json http.Handler,
 ) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(gateway.Prefix, json)
-	mux.Handle(gateway.OldPrefix, json)
+	if !cfg.NoGateway {
+		mux.Handle(gateway.Prefix, json)
+		mux.Handle(gateway.OldPrefix, json)
+	}
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	addOperations(mux, cfg.Gatherer, cfg.Monitor.wellness)
 	if cfg.Tree != nil {
-		mux.Handle(v2.Prefix, newV2(cfg, watched))
+		mux.Handle(v2.Prefix, counted(cfg.Registerer, newV2(cfg, watched)))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
 	}
-	return withTLSState(crossOrigin(cfg.CORS, mux))
+	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, mux)))
 }
 
 // newV2 returns what answers v2's paths.

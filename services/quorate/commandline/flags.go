@@ -62,6 +62,7 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
 	fs.Var(flagset.ListOf(&c.ListenLegacyURLs), "listen-legacy-urls", "More URLs to serve clients on, such as http://localhost:4001, where very old clients look.")
 	fs.BoolVar(&c.EnableV2, "enable-v2", c.EnableV2, "Serve the v2 HTTP API, below /v2, on all URLs for clients.")
+	fs.BoolVar(&c.EnableGRPCGateway, "enable-grpc-gateway", c.EnableGRPCGateway, "Serve etcd's JSON paths, below /v3.")
 	fs.Var(flagset.ListOf(&c.ListenPeerURLs), "listen-peer-urls", "URLs to serve other members on.")
 	fs.Uint64Var(&c.SnapshotCount, "snapshot-count", c.SnapshotCount, "How many applied entries the log keeps for members that are behind. 0 means the default.")
 	fs.Var(flagset.MillisecondsOf(&c.HeartbeatInterval), "heartbeat-interval", "Time between heartbeats, in milliseconds.")
@@ -121,6 +122,7 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.TLSPolicy.MinVersion, "tls-min-version", c.TLSPolicy.MinVersion, "Lowest TLS version: TLS1.2 or TLS1.3.")
 	fs.StringVar(&c.TLSPolicy.MaxVersion, "tls-max-version", c.TLSPolicy.MaxVersion, "Highest TLS version: TLS1.2 or TLS1.3. Empty leaves that to Go.")
 	fs.Var(flagset.ListOf(&c.CORS), "cors", "Origins whose pages may call this server from a browser. '*' means all.")
+	fs.Var(flagset.ListOf(&c.HostWhitelist), "host-whitelist", "Host names by which clients may call over HTTP without TLS. '*' means all.")
 }
 
 func (s *settings) monitoringFlags(fs *flag.FlagSet) {

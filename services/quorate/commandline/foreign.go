@@ -53,7 +53,6 @@ var foreignFlags = []foreign{
 	{name: "bootstrap-defrag-threshold-megabytes", kind: number, reason: "nothing needs defragmentation"},
 	{name: "socket-reuse-port", kind: boolean, reason: "two servers on one port would share its clients by chance"},
 	{name: "socket-reuse-address", kind: boolean, reason: "it is always on"},
-	{name: "enable-grpc-gateway", kind: boolean, reason: "JSON is always served, at the methods' own paths"},
 
 	{name: "initial-election-tick-advance", kind: boolean, reason: "elections are quick without it"},
 	{name: "raft-read-timeout", kind: duration, reason: "a silent stream between members ends after an election timeout"},
@@ -68,7 +67,6 @@ var foreignFlags = []foreign{
 
 	{name: "client-cert-file", reason: "the server never calls itself"},
 	{name: "client-key-file", reason: "the server never calls itself"},
-	{name: "host-whitelist", harmless: []string{"", "*"}, reason: "the host names that clients use are not checked"},
 	{name: "auth-token", reason: noAuth},
 	{name: "auth-token-ttl", kind: number, reason: noAuth},
 	{name: "bcrypt-cost", kind: number, reason: noAuth},

@@ -87,6 +87,10 @@ type Config struct {
 	EnableV2 bool
 	// CORS lists the origins whose pages may call this server from a browser, "*" for all.
 	CORS []string
+	// HostWhitelist lists the host names by which clients may call over HTTP without TLS; none or "*" for all.
+	HostWhitelist []string
+	// EnableGRPCGateway serves etcd's JSON paths, below /v3.
+	EnableGRPCGateway bool
 	// NATS lets NATS clients subscribe to events.
 	NATS NATS
 	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
@@ -164,6 +168,8 @@ func Default() Config {
 		GRPCKeepAliveTimeout:        20 * time.Second,
 		EnableV2:                    true,
 		CORS:                        []string{"*"},
+		HostWhitelist:               []string{"*"},
+		EnableGRPCGateway:           true,
 		WatchProgressNotifyInterval: 10 * time.Minute,
 
 		SelfSignedCertValidity: 1,

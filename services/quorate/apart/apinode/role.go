@@ -34,6 +34,7 @@ func (r *role) Flags(s *node.Settings) {
 	s.Group("Clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"listen-client-urls", "listen-client-http-urls", "listen-legacy-urls", "advertise-client-urls", "enable-v2", "cors",
+			"host-whitelist", "enable-grpc-gateway",
 			"max-txn-ops", "max-request-bytes", "max-concurrent-streams",
 			"grpc-keepalive-min-time", "grpc-keepalive-interval", "grpc-keepalive-timeout",
 			"watch-progress-notify-interval", "election-timeout")

@@ -93,6 +93,8 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		KeepAliveInterval:    zeroIsOff(c.GRPCKeepAliveInterval),
 		KeepAliveTimeout:     zeroIsOff(c.GRPCKeepAliveTimeout),
 		CORS:                 c.CORS,
+		HostWhitelist:        c.HostWhitelist,
+		NoGateway:            !c.EnableGRPCGateway,
 		Versions:             api.Versions{Server: version.Version},
 	}
 	for _, client := range s.Clients {
