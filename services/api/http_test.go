@@ -191,6 +191,7 @@ func TestCORS(t *testing.T) {
 			require.Equal(t, c.want, answer.Header.Get("Access-Control-Allow-Origin"))
 			if c.want != "" {
 				require.Equal(t, "POST, GET, OPTIONS, PUT, DELETE", answer.Header.Get("Access-Control-Allow-Methods"))
+				require.Equal(t, "7200", answer.Header.Get("Access-Control-Max-Age"))
 				for _, header := range []string{"accept", "authorization", "content-type", "connect-protocol-version", "x-grpc-web"} {
 					require.Contains(t, answer.Header.Get("Access-Control-Allow-Headers"), header)
 				}
