@@ -15,10 +15,10 @@ const (
 	answersPart    = 8
 	// unreadMax is how long a client may take to read an answer that others wait for, less than a read may wait at all;
 	// unreadCheck is how often who waits looks for such.
-	unreadMax = 5 * time.Second
+	unreadMax   = 5 * time.Second
+	unreadCheck = time.Second
 	// unreadBytesPerSecond is how slow a client may be beyond that.
 	unreadBytesPerSecond = 1 << 20
-	unreadCheck          = time.Second
 	// AnswerStep is in what steps an answer's memory is asked for: smaller ones are not counted.
 	AnswerStep = 64 << 10
 )
