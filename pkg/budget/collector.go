@@ -73,7 +73,7 @@ func (g *governor) step(h heap) int {
 	g.collections = h.collections
 	switch {
 	case since > collectionsMany:
-		g.garbage = min(2*g.garbage, garbageMax)
+		g.garbage = min(g.garbage*uint64(since)/collectionsMany, garbageMax) // as much as it would have taken
 	case since < collectionsFew:
 		g.garbage = max(g.garbage/2, garbageMin)
 	}

@@ -16,8 +16,8 @@ func TestGarbageIsAnAmountThatFollowsTheWork(t *testing.T) {
 	}
 	require.Equal(t, percentMax, step(0, 4<<20), "a small heap is the runtime's to judge")
 	require.Equal(t, 50, step(3, 32<<20), "16 MiB beside 32 MiB")
-	require.Equal(t, 100, step(20, 32<<20), "much work: 32 MiB")
-	require.Equal(t, 50, step(20, 128<<20), "much work still: 64 MiB")
+	require.Equal(t, 100, step(12, 32<<20), "twice as much work: 32 MiB")
+	require.Equal(t, 50, step(12, 128<<20), "and once more: 64 MiB")
 	for range 10 {
 		step(20, 128<<20)
 	}
