@@ -16,35 +16,36 @@ type Held struct {
 	Release func()
 }
 
-// marshal encodes into memory that is not pooled, so that its end can be told.
+// marshal encodes into memory of gRPC's own pool, by way of one that tells when it comes back.
 func (h *Held) marshal() (mem.BufferSlice, error) {
-	encoded, err := proto.Marshal(h.Message)
-	if err != nil {
-		h.Release()
-		return nil, err
-	}
-	if mem.IsBelowBufferPoolingThreshold(cap(encoded)) {
+	size := proto.Size(h.Message)
+	if mem.IsBelowBufferPoolingThreshold(size) {
 		// gRPC never says that it has let such a buffer go, and what was read for so little has been let go already: the
 		// first of many keys by another order than theirs, say.
 		h.Release()
-		return mem.BufferSlice{mem.SliceBuffer(encoded)}, nil
+		return standard.Marshal(h.Message)
 	}
-	buffer := mem.NewBuffer(&encoded, releasing{h.Release})
+	pool := &releasing{BufferPool: mem.DefaultBufferPool(), release: h.Release}
+	buffer := pool.Get(size)
+	encoded, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], h.Message)
+	if err != nil {
+		pool.Put(buffer)
+		return nil, err
+	}
+	*buffer = encoded
 	// A transport that ends leaves some of what it was to write to the collector.
-	runtime.AddCleanup(&encoded[0], func(release func()) { release() }, h.Release)
-	return mem.BufferSlice{buffer}, nil
+	runtime.AddCleanup(pool, func(release func()) { release() }, h.Release)
+	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
 }
 
-// releasing is a pool of one buffer that nobody uses again.
-type releasing struct{ release func() }
-
-var _ mem.BufferPool = releasing{}
-
-// Get implements mem.BufferPool. Nothing comes from such a pool.
-func (releasing) Get(length int) *[]byte {
-	fresh := make([]byte, length)
-	return &fresh
+// releasing is the pool that one buffer comes from and goes back to.
+type releasing struct {
+	mem.BufferPool
+	release func()
 }
 
 // Put implements mem.BufferPool: gRPC has let the buffer go.
-func (r releasing) Put(*[]byte) { r.release() }
+func (r *releasing) Put(buffer *[]byte) {
+	r.BufferPool.Put(buffer)
+	r.release()
+}
