@@ -42,14 +42,16 @@ func (c Config) TLSForPeers() (server *tls.Config, client tlsconfig.Client, err 
 	if files.CertFile == "" {
 		return nil, nil, nil
 	}
+	// The result has a name of its own: what is returned must not call itself.
+	var calling tlsconfig.Client
 	if server, err = files.Config(c.TLSPolicy); err == nil {
-		client, err = files.Client(c.TLSPolicy)
+		calling, err = files.Client(c.TLSPolicy)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("--peer-cert-file=%s --peer-key-file=%s: %w", files.CertFile, files.KeyFile, err)
 	}
 	return server, func() (*tls.Config, error) {
-		made, err := client()
+		made, err := calling()
 		if err != nil {
 			return nil, err
 		}
