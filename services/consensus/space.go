@@ -19,6 +19,10 @@ import (
 // with every few writes.
 const quotaRoomPercent = 90
 
+// roomyLooksMin is after how many looks in a row that found room NOSPACE is lowered: some seconds where nobody writes, so
+// that a script that compacts, defragments and then disarms finds the alarm, as with etcd.
+const roomyLooksMin = 6
+
 // space is what a member knows about the room that it has.
 type space struct {
 	// pressed has a token when a write was refused: the alarm should follow at once.
@@ -27,6 +31,8 @@ type space struct {
 	volumes []*volume
 	// full says that one of them is.
 	full atomic.Bool
+	// roomy counts the looks in a row that found room.
+	roomy atomic.Int64
 	// tidying is what Defragment asks for.
 	tidying tidying
 }
@@ -83,13 +89,18 @@ func (m *Member) settleNoSpace(ctx context.Context) {
 	exceeded := quota > 0 && inUse > quota
 	// Divided first: a quota may be as large as numbers are.
 	roomy := !m.space.full.Load() && known && (quota <= 0 || inUse <= quota/100*quotaRoomPercent)
+	if roomy {
+		m.space.roomy.Add(1)
+	} else {
+		m.space.roomy.Store(0)
+	}
 	switch {
 	case alarm == nil && exceeded:
 		m.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
 		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm == nil && m.space.full.Load():
 		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
-	case alarm.GetAutomatic() && roomy:
+	case alarm.GetAutomatic() && roomy && m.space.roomy.Load() >= roomyLooksMin:
 		m.lowerAlarm(ctx, alarm, "there is room again")
 	}
 }
