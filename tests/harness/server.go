@@ -35,6 +35,8 @@ type Config struct {
 	Args []string
 	// Env is added to this process's environment.
 	Env []string
+	// PeerTLS has members reach each other over TLS; Args say with which certificates.
+	PeerTLS bool
 }
 
 // Server is one member as a process. It keeps its ports and its data directory over restarts.
@@ -100,7 +102,13 @@ func (s *Server) Endpoint() string {
 // URL is Endpoint with its scheme.
 func (s *Server) URL() string { return "http://" + s.Endpoint() }
 
-func (s *Server) peerURL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.peer) }
+func (s *Server) peerURL() string {
+	scheme := "http"
+	if s.config.PeerTLS {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, s.peer)
+}
 
 // Binary is the program.
 func (s *Server) Binary() string { return s.config.Binary }
