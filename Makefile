@@ -29,7 +29,7 @@ build: ## Build bin/quorate, and the programs of services that run apart
 
 .PHONY: images
 images: ## Build a container image of each program, with its version and latest as tags (Docker)
-	@rm -rf bin/images && mkdir -p bin/images/empty
+	@rm -rf bin/images && mkdir -p bin/images/empty bin/images/own && mkdir -m 700 bin/images/own/data
 	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(CURDIR)/bin/images/ $(IMAGES:%=./cmd/%)
 	@for image in $(IMAGES); do \
 		$(DOCKER_BUILD) --quiet --file deploy/Dockerfile --target $$image --build-arg VERSION='$(VERSION)' --build-arg REVISION="$$(git rev-parse HEAD)" \
@@ -60,7 +60,7 @@ bin/tools/docker-compose: .ci/compose/go.mod .ci/compose/go.sum
 COMPOSE ?= $(if $(shell docker compose version 2>/dev/null),docker compose,$(CURDIR)/bin/tools/docker-compose)
 
 .PHONY: compose-test
-compose-test: images peers compose-tool ## Use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
+compose-test: images peers compose-tool ## Run the image alone, use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
 	go -C tests run ./compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)' -compose '$(COMPOSE)'
 SUITES ?= true
 

@@ -1,4 +1,5 @@
-// Compose runs the stack of docker-compose.yml, uses it as clients do, breaks each of its containers, and judges what clients saw.
+// Compose runs the image of the store in one process alone, as docker run does without a flag. Then it runs the stack of docker-compose.yml, uses it as
+// clients do, breaks each of its containers, and judges what clients saw.
 //
 //	make compose-test
 //	make compose-test SEED=7 ONLY='pause lease|kill consensus' SUITES=false
@@ -64,6 +65,9 @@ type options struct {
 func run(ctx context.Context, o options) error {
 	if err := os.RemoveAll(o.dir); err != nil {
 		return err
+	}
+	if err := imageAlone(ctx); err != nil {
+		return fmt.Errorf("docker run quorate: %w", err)
 	}
 	s := stack.New(strings.Fields(o.compose), project, filepath.Join(harness.Root(), "docker-compose.yml"), filepath.Join(harness.Root(), "tests", "compose", "override.yml"))
 	if o.suites {

@@ -32,6 +32,7 @@ type detail struct {
 		Status    string
 		Pid       int
 		OOMKilled bool
+		Health    *struct{ Status string }
 	}
 	Config struct {
 		Labels      map[string]string
