@@ -32,7 +32,7 @@ type Service struct {
 	running atomic.Bool
 	// pulse is there with Routes only.
 	pulse     *pulse
-	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it
+	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it; there with Routes or Users only
 	ingesting atomic.Bool
 	cluster   atomic.Uint64 // the store's id
 	duties    atomic.Int64  // how often this node began to ingest
@@ -147,6 +147,9 @@ func (s *Service) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.cfg.Routes == nil && s.cfg.Users == nil {
+		return s.runAlone(ctx, revision)
+	}
 	bus, err := broadcast.Open(broadcast.Options{
 		Log:             s.cfg.Logger,
 		PayloadBytesMax: s.cfg.PayloadBytesMax,
@@ -159,10 +162,9 @@ func (s *Service) run(ctx context.Context) error {
 	defer bus.Close() // after all who use it have ended
 	s.bus.Store(bus)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.node.Run(ctx, s.source(bus), revision) })
-	group.Go(func() error { return s.node.Pace(ctx, bus) })
+	s.follow(ctx, group, bus, revision)
 	if s.cfg.Routes == nil {
-		group.Go(func() error { return s.newIngester(bus).Run(ctx, revision) })
+		group.Go(func() error { return s.newIngester(bus, bus).Run(ctx, revision) })
 		return group.Wait()
 	}
 	group.Go(func() error { return bus.FollowRoutes(ctx) })
@@ -179,17 +181,34 @@ func (s *Service) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (s *Service) newIngester(bus *broadcast.Bus) *ingest.Ingester {
+// runAlone is run where no other process takes part: then there is no NATS.
+func (s *Service) runAlone(ctx context.Context, revision int64) error {
+	local := broadcast.NewLocal(s.cfg.PayloadBytesMax)
+	defer local.Close() // after all who use it have ended
+	group, ctx := errgroup.WithContext(ctx)
+	s.follow(ctx, group, local, revision)
+	group.Go(func() error { return s.newIngester(local, nil).Run(ctx, revision) })
+	return group.Wait()
+}
+
+// follow has the node follow the broadcast.
+func (s *Service) follow(ctx context.Context, group *errgroup.Group, from broadcast.Broadcast, revision int64) {
+	group.Go(func() error { return s.node.Run(ctx, s.source(from), revision) })
+	group.Go(func() error { return s.node.Pace(ctx, from) })
+}
+
+// newIngester returns an ingester for the broadcast, and for users where bus is theirs, which is nil where there are none.
+func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *ingest.Ingester {
 	made := ingest.Config{
 		Log:               s.cfg.Logger,
 		Feed:              s.cfg.Feed,
-		Publisher:         bus,
+		Publisher:         to,
 		Metrics:           s.metrics,
 		HeartbeatInterval: s.cfg.HeartbeatInterval,
 		BatchBytesMax:     s.cfg.BatchBytesMax,
 		QueueBytesMax:     s.cfg.IngestBytesMax,
 	}
-	if s.cfg.Routes != nil || s.cfg.Users != nil {
+	if bus != nil {
 		made.Wanted = bus.Users
 		made.Outside = &outside.Publisher{
 			Log: s.cfg.Logger, Conn: bus, Cluster: s.cluster.Load(), PayloadBytesMax: s.cfg.PayloadBytesMax,
@@ -219,7 +238,7 @@ func (s *Service) ingest(ctx context.Context, bus *broadcast.Bus) {
 		running, end := context.WithCancel(ctx)
 		s.endIngest.Store(&end)
 		after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
-		_ = s.newIngester(bus).Run(running, after) // it ends with its context
+		_ = s.newIngester(bus, bus).Run(running, after) // it ends with its context
 		end()
 	}
 }

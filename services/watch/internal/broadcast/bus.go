@@ -37,8 +37,7 @@ const (
 // ErrTooLarge is returned by Publish for a message whose encoding is over the payload limit.
 var ErrTooLarge = errors.New("message is over the payload limit")
 
-// Bus is this process's end of the broadcast. Publish is for one goroutine at a time, and so is Receive; all else may
-// be called concurrently.
+// Bus is this process's end of the broadcast over NATS.
 type Bus struct {
 	log             *slog.Logger
 	payloadBytesMax int

@@ -26,36 +26,81 @@ func openBus(t *testing.T, payloadBytesMax int) *Bus {
 	return bus
 }
 
-// Goal: what is published is received, in order, and an end leaves nothing behind. Method: real server and client,
-// a batch, a notice and a heartbeat; goleak after Close.
+// kinds opens each kind of broadcast that one process can have.
+var kinds = map[string]func(t *testing.T) Broadcast{
+	"local": func(*testing.T) Broadcast { return NewLocal(1 << 20) },
+	"nats":  func(t *testing.T) Broadcast { return openBus(t, 1<<20) },
+}
+
+// Goal: what is published is received, in order, and an end leaves nothing behind. Method: each kind, NATS with its real
+// server and client; a batch, a notice and a heartbeat; goleak after Close.
 func TestPublishReceiveClose(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	bus := openBus(t, 1<<20)
-	sent := []*Message{
-		{Follows: 4, Through: 6, Commits: []*consensusv1.Commit{commitOf(5, "a"), commitOf(6, "b")}},
-		{Follows: 6, Through: 9},
-		{Follows: 9, Through: 9},
+	for name, open := range kinds {
+		t.Run(name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			bus := open(t)
+			sent := []*Message{
+				{Follows: 4, Through: 6, Commits: []*consensusv1.Commit{commitOf(5, "a"), commitOf(6, "b")}},
+				{Follows: 6, Through: 9},
+				{Follows: 9, Through: 9},
+			}
+			for _, m := range sent {
+				_, err := bus.Publish(m)
+				require.NoError(t, err)
+			}
+			for _, want := range sent {
+				got, err := bus.Receive(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, want.Follows, got.Follows)
+				require.Equal(t, want.Through, got.Through)
+				require.Len(t, got.Commits, len(want.Commits))
+				for i := range want.Commits {
+					require.True(t, proto.Equal(want.Commits[i], got.Commits[i]))
+				}
+			}
+			bus.Close()
+			bus.Close()
+			_, err := bus.Receive(t.Context())
+			require.Error(t, err)
+			_, err = bus.Publish(sent[0])
+			require.Error(t, err)
+		})
 	}
-	for _, m := range sent {
-		_, err := bus.Publish(m)
+}
+
+// Goal: what nobody receives is bounded in number and in bytes, its loss shows, and one message goes through however large it
+// is. Method: publish far more than is kept, then take it all.
+func TestLocalKeepsNoMoreThanItsBounds(t *testing.T) {
+	receive := func(bus *Local) *Message {
+		m, err := bus.Receive(t.Context())
 		require.NoError(t, err)
+		return m
 	}
-	for _, want := range sent {
-		got, err := bus.Receive(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, want.Follows, got.Follows)
-		require.Equal(t, want.Through, got.Through)
-		require.Len(t, got.Commits, len(want.Commits))
-		for i := range want.Commits {
-			require.True(t, proto.Equal(want.Commits[i], got.Commits[i]))
-		}
+	for name, bound := range map[string]struct {
+		value, kept int
+	}{
+		"number": {0, pendingMessagesMax},
+		"bytes":  {1 << 20, pendingPayloadsMax - 1}, // what is beside a value counts too
+	} {
+		t.Run(name, func(t *testing.T) {
+			bus := NewLocal(1 << 20)
+			published := int64(2 * pendingMessagesMax)
+			one := commitOf(1, string(make([]byte, bound.value)))
+			for through := int64(1); through <= published; through++ {
+				_, err := bus.Publish(&Message{Follows: through - 1, Through: through, Commits: []*consensusv1.Commit{one}})
+				require.NoError(t, err)
+			}
+			for through := int64(1); through <= int64(bound.kept); through++ {
+				require.Equal(t, through, receive(bus).Through)
+			}
+			large := commitOf(1, string(make([]byte, 2*pendingPayloadsMax<<20)))
+			_, err := bus.Publish(&Message{Follows: published, Through: published + 1, Commits: []*consensusv1.Commit{large}})
+			require.NoError(t, err)
+			got := receive(bus)
+			require.Equal(t, published, got.Follows, "shows that something is missing")
+			require.Len(t, got.Commits, 1)
+		})
 	}
-	bus.Close()
-	bus.Close()
-	_, err := bus.Receive(t.Context())
-	require.Error(t, err)
-	_, err = bus.Publish(sent[0])
-	require.Error(t, err)
 }
 
 // Goal: a message over the limit is refused before it reaches NATS, which would cut the connection. Method: one value
@@ -95,14 +140,21 @@ func TestReconnect(t *testing.T) {
 	require.NotEqual(t, id, again)
 }
 
-// Goal: an announcement wakes the ingester and is forgotten when withdrawn. Method: through the real bus, waiting for
-// the token.
+// Goal: an announcement wakes the ingester and is forgotten when withdrawn. Method: through each kind, waiting for the token.
 func TestAnnounce(t *testing.T) {
-	bus := openBus(t, 1<<20)
-	require.False(t, bus.Interested())
-	require.NoError(t, bus.Announce(true))
-	<-bus.InterestChanged()
-	require.True(t, bus.Interested())
+	for name, open := range kinds {
+		t.Run(name, func(t *testing.T) {
+			bus := open(t)
+			require.False(t, bus.Interested())
+			require.NoError(t, bus.Announce(true))
+			<-bus.InterestChanged()
+			require.True(t, bus.Interested())
+			require.NoError(t, bus.Announce(false))
+			require.Eventually(t, func() bool { return !bus.Interested() }, 10*time.Second, time.Millisecond)
+			require.NoError(t, bus.Announce(true))
+			<-bus.InterestChanged()
+		})
+	}
 }
 
 // Goal: a node that falls silent stops counting, and one that withdraws at once. Method: the table with made-up times.
@@ -149,14 +201,18 @@ func BenchmarkBatch(b *testing.B) {
 	require.NoError(b, err)
 	defer bus.Close()
 	commit := commitOf(1, string(make([]byte, 256)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commit}}); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := bus.Receive(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+	for name, bus := range map[string]Broadcast{"nats": bus, "local": NewLocal(1 << 20)} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commit}}); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := bus.Receive(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

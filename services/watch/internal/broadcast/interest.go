@@ -65,10 +65,7 @@ func (i *interest) heard(data []byte, now time.Time) {
 	}
 	i.mu.Unlock()
 	if watching && !known {
-		select {
-		case i.changed <- struct{}{}:
-		default:
-		}
+		token(i.changed)
 	}
 }
 

@@ -1,0 +1,30 @@
+package broadcast
+
+import (
+	"context"
+	"time"
+)
+
+// Broadcast is what an ingester and a node have between them: Local within a process, Bus over NATS. Publish is for one
+// goroutine at a time, and so is Receive; all else may be called concurrently.
+type Broadcast interface {
+	// Publish sends a message to every node without waiting for any. It returns the message's size.
+	Publish(m *Message) (bytes int, err error)
+	// Receive waits for the next message. It fails when ctx ends or the broadcast is closed. Messages may have been lost before.
+	Receive(ctx context.Context) (*Message, error)
+	// Announce tells ingesters whether this node has watchers, and is to be repeated every AnnounceInterval.
+	Announce(watching bool) error
+	AnnounceInterval() time.Duration
+	// AlwaysAnnounce tells that a node has something to announce also while it has no watchers.
+	AlwaysAnnounce() bool
+	// Interested tells whether any node has announced watchers of late, InterestChanged yields a token when one begins to.
+	Interested() bool
+	InterestChanged() <-chan struct{}
+	// Close ends it. It may be called twice.
+	Close()
+}
+
+var (
+	_ Broadcast = (*Local)(nil)
+	_ Broadcast = (*Bus)(nil)
+)
