@@ -17,6 +17,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/api/internal/peerurls"
 )
 
 // memberBytesMax bounds the body of a change of members.
@@ -223,6 +224,9 @@ func readPeerURLs(r *http.Request) ([]string, error) {
 	}
 	if len(asked.PeerURLs) == 0 {
 		return nil, refuse(http.StatusBadRequest, "no valid URLs given")
+	}
+	if peerurls.TooMuch(asked.PeerURLs) {
+		return nil, refuse(http.StatusBadRequest, "no valid URLs given: too many, or too long")
 	}
 	for _, text := range asked.PeerURLs {
 		if err := checkPeerURL(text); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,6 +246,7 @@ func TestMemberChanges(t *testing.T) {
 		{"POST", "", urls, nil, 201, `{"id":"ab","name":"","peerURLs":["http://h:1"],"clientURLs":[]}` + "\n"},
 		{"POST", "", urls, problem.ErrPeerInUse, 409, `{"message":"membership: peerURL exists"}` + "\n"},
 		{"POST", "", urls, problem.ErrUnhealthy, 500, `{"message":"Internal Server Error"}` + "\n"},
+		{"POST", "", `{"peerURLs":["http://h:1"` + strings.Repeat(`,"http://h:1"`, 16) + `]}`, nil, 400, `{"message":"no valid URLs given: too many, or too long"}` + "\n"},
 		{"PUT", "/ab", urls, nil, 204, ""},
 		{"PUT", "/ab", urls, problem.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
 		{"PUT", "/ab", urls, problem.ErrMemberRemoved, 500, `{"message":"Internal Server Error"}` + "\n"},

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/peerurls"
 )
 
 // ClusterServer is etcd's Cluster service.
@@ -95,7 +96,7 @@ func change[Request, Response any](
 
 // checkMemberURLs refuses what no member could listen at.
 func checkMemberURLs(urls []string) error {
-	if len(urls) == 0 {
+	if len(urls) == 0 || peerurls.TooMuch(urls) {
 		return rpctypes.ErrGRPCMemberBadURLs
 	}
 	for _, text := range urls {
