@@ -35,7 +35,7 @@ const (
 
 // newClientHandler routes everything that is not gRPC.
 func newClientHandler(
-	cfg Config, services connectserver.Services, watched *calls.Calls, json http.Handler,
+	cfg Config, services connectserver.Services, watched *calls.Calls, json http.Handler, tree *v2.Server,
 ) http.Handler {
 	mux := http.NewServeMux()
 	if !cfg.NoGateway {
@@ -45,15 +45,18 @@ func newClientHandler(
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	addOperations(mux, cfg.Gatherer, cfg.Monitor.wellness)
-	if cfg.Tree != nil {
-		mux.Handle(v2.Prefix, counted(cfg.Registerer, newV2(cfg, watched)))
+	if tree != nil {
+		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
 	}
 	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, mux)))
 }
 
-// newV2 returns what answers v2's paths.
-func newV2(cfg Config, watched *calls.Calls) http.Handler {
+// newV2 returns what answers v2's paths, nil if nothing does.
+func newV2(cfg Config, watched *calls.Calls) *v2.Server {
+	if cfg.Tree == nil {
+		return nil
+	}
 	return v2.New(v2.Config{
 		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Logger: cfg.Logger,
 		Ending: watched.Ending(), Follow: watched.FollowState, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,

@@ -33,6 +33,8 @@ type Server struct {
 	mux      *sniff.Mux
 	inside   *inside
 	http     *ingress.Server
+	// forget has those who know the store by heart ask for it anew.
+	forget []func()
 }
 
 // New builds a server. It starts nothing, but its listeners may have connections waiting already.
@@ -49,11 +51,23 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	return newServer(cfg, connectserver.Services{
+	s, err := newServer(cfg, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: v3.AuthServer{},
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.forget = append(s.forget, services.StoreReplaced)
+	return s, nil
+}
+
+// StoreReplaced has answers name the store that is there now: it is another one than before.
+func (s *Server) StoreReplaced() {
+	for _, forget := range s.forget {
+		forget()
+	}
 }
 
 // newServer puts the wires around services.
@@ -73,7 +87,11 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
-	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json), cfg, s.mux.Connections())
+	tree := newV2(cfg, watched)
+	if tree != nil {
+		s.forget = append(s.forget, tree.StoreReplaced)
+	}
+	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json, tree), cfg, s.mux.Connections())
 	return s, nil
 }
 

@@ -17,6 +17,7 @@ type store struct {
 	cluster      uint64
 	incarnations map[uint64]uint64 // by member, of those that were met serving
 	replaced     chan struct{}     // closed, and made anew, when it is found to be another
+	replacements int               // how often it was
 }
 
 // meet takes in where a member stands. One without a leader may be one that its cluster refuses.
@@ -48,18 +49,23 @@ func (c *Client) replacedLocked(why string) {
 	s.cluster, s.incarnations = 0, nil
 	close(s.replaced)
 	s.replaced = make(chan struct{})
+	s.replacements++
 }
 
-// FollowReplacements calls forget whenever the store turned out to be another than before, until ctx ends; it fails for no
-// other reason.
+// FollowReplacements calls forget after the store turned out to be another than before, until ctx ends; it fails for no
+// other reason. Of replacements that come while forget runs, it is called once more for all.
 func (c *Client) FollowReplacements(ctx context.Context, forget func()) error {
-	for {
+	for followed := 0; ; {
 		c.store.mu.Lock()
-		replaced := c.store.replaced
+		replaced, replacements := c.store.replaced, c.store.replacements
 		c.store.mu.Unlock()
+		if followed != replacements {
+			followed = replacements
+			forget()
+			continue
+		}
 		select {
 		case <-replaced:
-			forget()
 		case <-ctx.Done():
 			return nil
 		}

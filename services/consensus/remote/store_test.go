@@ -71,6 +71,28 @@ func TestConfirmedRevisionBelowAnEarlierOneIsNoticed(t *testing.T) {
 	require.EqualValues(t, 3, c.seen.Load())
 }
 
+// Goal: a store that is replaced again while the services still forget the one before is forgotten too. Method: one that goes back
+// within forget, before which nobody waits for a replacement.
+func TestReplacementWhileAnotherIsForgottenIsToldOf(t *testing.T) {
+	c := New(nil, time.Second, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // ends it where a replacement is lost
+	defer cancel()
+	forgotten := 0
+	goBack := func() {
+		c.sees(15)
+		c.confirms(3, 15)
+	}
+	goBack()
+	require.NoError(t, c.FollowReplacements(ctx, func() {
+		if forgotten++; forgotten == 1 {
+			goBack()
+		} else {
+			cancel()
+		}
+	}))
+	require.Equal(t, 2, forgotten)
+}
+
 // Goal: no call waits for ever where no member can be reached ("they hang for over 20 s"). Method: calls without a deadline, to
 // nobody, among them such as may be long.
 func TestCallsToNobodyEnd(t *testing.T) {

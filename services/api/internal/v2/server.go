@@ -43,7 +43,7 @@ type Config struct {
 type Server struct {
 	Config
 	mux *http.ServeMux
-	// cluster is the cluster's id once it is known: it never changes.
+	// cluster is the cluster's id once it is known: it never changes, unless another store takes this one's place.
 	cluster atomic.Uint64
 	// watchers counts the answers that wait.
 	watchers atomic.Int64
@@ -71,6 +71,9 @@ func New(config Config) *Server {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// StoreReplaced has headers name the cluster that is there now: it is another store than before.
+func (s *Server) StoreReplaced() { s.cluster.Store(0) }
 
 // allow refuses a request whose method is none of those given.
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {

@@ -21,14 +21,16 @@ type backend struct {
 	consensus port.Consensus
 	logger    *slog.Logger
 	timeout   time.Duration
-	// identity is who answers. A member never changes its ids, so they are asked for once.
+	// identity is who answers. A member never changes its ids, so they are asked for once, and again when another store has
+	// taken this one's place.
 	identity atomic.Pointer[identity]
-	// term is the newest raft term that any answer has shown, for headers of what is not an answer to a request.
-	term atomic.Uint64
 }
 
 type identity struct {
 	clusterID, memberID uint64
+	// term is the newest raft term that any answer has shown, for headers of what is not an answer to a request. It is of this
+	// store: another one's may be lower.
+	term atomic.Uint64
 }
 
 // bound gives ctx at most the request timeout. When that runs out, the cause is problem.ErrTimeout; when the client's
@@ -84,7 +86,18 @@ func (b *backend) position(ctx context.Context) (*consensusv1.PositionResponse, 
 	if err != nil {
 		return nil, b.failure(ctx, err)
 	}
-	b.sawTerm(position.GetRaftTerm())
+	known := b.identity.Load()
+	if known == nil || known.clusterID != position.GetClusterId() {
+		made := &identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}
+		if b.identity.CompareAndSwap(known, made) {
+			known = made
+		} else {
+			known = b.identity.Load() // of somebody who asked at the same time
+		}
+	}
+	if known != nil {
+		known.sawTerm(position.GetRaftTerm())
+	}
 	return position, nil
 }
 
@@ -97,9 +110,20 @@ func (b *backend) whoAmI(ctx context.Context) (*identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := &identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}
-	b.identity.Store(asked)
-	return asked, nil
+	if known := b.identity.Load(); known != nil {
+		return known, nil
+	}
+	return &identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}, nil // forgotten again meanwhile
+}
+
+// forget asks for the ids and the term anew: the store is another one. Where it does not answer, the next header asks again.
+func (b *backend) forget() {
+	b.identity.Store(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
+	defer cancel()
+	if _, err := b.position(ctx); err != nil {
+		b.logger.Warn("the store that replaced another does not say yet who it is", slog.Any("error", err))
+	}
 }
 
 // header returns the header of an answer that the store gave at a revision and term.
@@ -108,7 +132,7 @@ func (b *backend) header(ctx context.Context, revision int64, term uint64) (*etc
 	if err != nil {
 		return nil, err
 	}
-	b.sawTerm(term)
+	id.sawTerm(term)
 	return id.header(revision, term), nil
 }
 
@@ -131,10 +155,10 @@ func (id *identity) header(revision int64, term uint64) *etcdserverpb.ResponseHe
 	}
 }
 
-func (b *backend) sawTerm(term uint64) {
+func (id *identity) sawTerm(term uint64) {
 	for {
-		newest := b.term.Load()
-		if term <= newest || b.term.CompareAndSwap(newest, term) {
+		newest := id.term.Load()
+		if term <= newest || id.term.CompareAndSwap(newest, term) {
 			return
 		}
 	}

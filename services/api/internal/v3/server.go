@@ -50,7 +50,11 @@ type Services struct {
 	Lease       *LeaseServer
 	Cluster     *ClusterServer
 	Maintenance *MaintenanceServer
+	backend     *backend
 }
+
+// StoreReplaced has headers name the store that is there now: it is another one than before.
+func (s *Services) StoreReplaced() { s.backend.forget() }
 
 var (
 	_ etcdserverpb.KVServer          = (*KVServer)(nil)
@@ -88,5 +92,6 @@ func New(config Config) (*Services, error) {
 		Lease:       &LeaseServer{backend: back, lease: config.Lease},
 		Cluster:     &ClusterServer{backend: back},
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
+		backend:     back,
 	}, nil
 }

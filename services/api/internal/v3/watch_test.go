@@ -22,10 +22,11 @@ import (
 
 // watching is a client's watch stream and the session behind it.
 type watching struct {
-	t       *testing.T
-	stream  etcdserverpb.Watch_WatchClient
-	session *fakeSession
-	cancel  context.CancelFunc
+	t        *testing.T
+	services *v3.Services
+	stream   etcdserverpb.Watch_WatchClient
+	session  *fakeSession
+	cancel   context.CancelFunc
 }
 
 // startWatching opens a stream to services over a fake session.
@@ -34,17 +35,18 @@ func startWatching(t *testing.T, consensus *fakeConsensus, change func(*v3.Confi
 	session := newFakeSession()
 	sessions := make(chan *fakeSession, 1)
 	sessions <- session
-	conn := dial(t, newServices(t, consensus, func(c *v3.Config) {
+	services := newServices(t, consensus, func(c *v3.Config) {
 		c.Watch = &fakeWatch{sessions: sessions}
 		if change != nil {
 			change(c)
 		}
-	}))
+	})
+	conn := dial(t, services)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	stream, err := etcdserverpb.NewWatchClient(conn).Watch(ctx)
 	require.NoError(t, err)
-	return &watching{t: t, stream: stream, session: session, cancel: cancel}
+	return &watching{t: t, services: services, stream: stream, session: session, cancel: cancel}
 }
 
 func encoded(c *v3.Config) { c.EncodedWatch = true }

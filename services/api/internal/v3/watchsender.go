@@ -14,7 +14,7 @@ import (
 type watchSender struct {
 	server *WatchServer
 	stream grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]
-	id     *identity
+	id     *identity // who answers, as far as it was known last
 	ids    *watchIDs
 	queue  *controlQueue
 	// watches are those whose created answer is sent and whose end is not, by session id. A delivery for any other is
@@ -152,5 +152,8 @@ func (s *watchSender) sendReplaced(w *watch) error {
 }
 
 func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {
-	return s.id.header(revision, s.server.term.Load())
+	if known := s.server.identity.Load(); known != nil {
+		s.id = known
+	}
+	return s.id.header(revision, s.id.term.Load())
 }

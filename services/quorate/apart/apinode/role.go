@@ -124,7 +124,12 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("members", store.Run, nil)
 	n.Start("lease nodes", lease.Run, nil)
 	n.Start("watch nodes", watch.Run, nil)
-	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, watch.StoreReplaced) }, nil)
+	n.Start("replacements", func(ctx context.Context) error {
+		return store.FollowReplacements(ctx, func() {
+			served.StoreReplaced() // first: whoever's watch ends finds the other store named
+			watch.StoreReplaced()
+		})
+	}, nil)
 	n.Start("api", served.Run, store.Ready())
 	n.Log.Info("client URLs of members that advertise none", "advertise-client-urls", told.urls)
 	n.Ready("ready to serve client requests", config.URLTexts(side.Clients))
