@@ -19,23 +19,27 @@ func (s *Service) checkpoint(ctx context.Context, epoch uint64) error {
 		if err := pause(ctx, s.cfg.CheckpointInterval/checkpointsPerInterval); err != nil {
 			return err
 		}
-		for more := true; more; {
+		for more, entries := true, 0; more && entries < checkpointEntriesMax; {
+			var recorded int
 			var err error
-			if more, err = s.checkpointDue(ctx, epoch); err != nil {
+			if recorded, more, err = s.checkpointDue(ctx, epoch); err != nil {
 				return err
+			}
+			if recorded > 0 {
+				entries++
 			}
 		}
 	}
 }
 
-// checkpointDue records what is due, at most checkpointLeasesMax leases, and tells whether there is more to look at.
-func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (more bool, err error) {
+// checkpointDue records what is due, at most checkpointLeasesMax leases, and tells of how many and whether there is more to look at.
+func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (recorded int, more bool, err error) {
 	c := newClaim()
 	s.mu.Lock()
 	due, more := s.mu.table.takeCheckpoints(c, s.countedLocked(), checkpointLeasesMax)
 	s.mu.Unlock()
 	if len(due) == 0 {
-		return more, nil
+		return 0, more, nil
 	}
 	err = s.proposeCheckpoint(ctx, epoch, due)
 	s.mu.Lock()
@@ -44,15 +48,15 @@ func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (more bool, e
 	switch {
 	case err == nil:
 		s.metrics.checkpointed.Add(float64(len(due)))
-		return more, nil
+		return len(due), more, nil
 	case errors.Is(err, problem.ErrStaleEpoch):
 		s.fenced(epoch)
-		return false, err
+		return 0, false, err
 	case withoutEffect(err):
 		s.log.Warn("cannot checkpoint leases", slog.Int("leases", len(due)), slog.Any("error", err))
-		return false, nil
+		return 0, false, nil
 	}
-	return false, fmt.Errorf("checkpoint %d leases: %w", len(due), err)
+	return 0, false, fmt.Errorf("checkpoint %d leases: %w", len(due), err)
 }
 
 // clearCheckpoints makes a take-over give these leases all of their time, before a keep-alive promises it.

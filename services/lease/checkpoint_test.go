@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -142,5 +143,57 @@ func TestLateCheckpointIsFenced(t *testing.T) {
 		stop()
 		s, _ = run(t, f, nil)
 		require.GreaterOrEqual(t, timeToLive(t, s, 1), int64(3600))
+	})
+}
+
+// Leases that clients keep alive must cost no log entries after a take-over, however many there are: each was recorded when a
+// quarter of its time was over, before its client asked again, and cleared by that keep-alive. A thousand leases whose clients ask
+// after a third of the time, wherever they were when the holder changed.
+func TestKeptLeasesCostNothingAfterATakeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const leases, third = 1000, 20
+		f := newStore()
+		s, stop := run(t, f, nil)
+		for id := int64(1); id <= leases; id++ {
+			grant(t, s, id, 3*third)
+		}
+		stop()
+		s, _ = run(t, f, nil)
+		for second := range 6 * third {
+			elapse(time.Second)
+			for id := int64(1 + second%third); id <= leases; id += third {
+				keepAlive(t, s, id)
+			}
+		}
+		require.Zero(t, f.entries(isCheckpoint))
+	})
+}
+
+// A great many leases whose remaining time is due to be recorded together must leave the log to others: a few entries a second,
+// until all are recorded. Take over 25,000 leases that nobody keeps alive.
+func TestManyCheckpointsKeepAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const leases = 25_000
+		f := newStore()
+		f.mu.Lock()
+		for id := int64(1); id <= leases; id++ {
+			f.mu.leases[id] = &consensusv1.Lease{Id: id, GrantedTtl: 600}
+		}
+		f.mu.Unlock()
+		run(t, f, nil)
+		elapse(290 * time.Second)
+		require.Zero(t, f.entries(isCheckpoint))
+		most := 0
+		for range 20 {
+			before := f.entries(isCheckpoint)
+			elapse(time.Second)
+			most = max(most, f.entries(isCheckpoint)-before)
+		}
+		require.Equal(t, checkpointEntriesMax, most)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, l := range f.mu.leases {
+			require.Positive(t, l.RemainingTtl)
+		}
 	})
 }

@@ -33,22 +33,30 @@ type countdown struct {
 	// of the monotonic one then.
 	confirmed uptime
 	lead      time.Duration
+	// learned is when that was known here: an answer may take its time.
+	learned uptime
 	// lost is the time that did not count until then.
 	lost time.Duration
 }
 
-// confirm notes that the epoch was certainly the newest at a moment, when the wall clock had that lead.
-func (c *countdown) confirm(at uptime, lead time.Duration) {
+// confirm notes that the epoch was certainly the newest at a moment, when the wall clock had that lead, as is known now.
+func (c *countdown) confirm(at uptime, lead time.Duration, now uptime) {
 	if at <= c.confirmed {
 		return
 	}
 	c.lost += max(0, time.Duration(at-c.confirmed.plus(holdWindow)))
-	c.confirmed, c.lead = at, lead
+	c.confirmed, c.lead, c.learned = at, lead, now
 }
 
 // sure tells whether the epoch was confirmed at or after the moment since.
 func (c *countdown) sure(since uptime, lead time.Duration) bool {
 	return c.confirmed >= since && lead-c.lead < suspensionMin
+}
+
+// inTouch tells whether the store confirmed the epoch, whenever it was asked, less than holdWindow before now: only then may a
+// lease be found expired. One that answers slowly makes time pass slowly, and not stand still.
+func (c *countdown) inTouch(now uptime, lead time.Duration) bool {
+	return c.learned >= now.plus(-holdWindow) && lead-c.lead < suspensionMin
 }
 
 // now is how much time has counted at a moment.

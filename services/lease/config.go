@@ -58,6 +58,12 @@ const (
 	// checkpointKeptPart of checkpointKeptOf parts of its time is how long a lease that is kept alive goes without a checkpoint:
 	// clients ask again after one part of three, and may be late.
 	checkpointKeptPart, checkpointKeptOf = 2, 3
+	// checkpointSpareOf: half of its time is what a lease that was taken over goes without a checkpoint at first. Clients ask again
+	// after a third.
+	checkpointSpareOf = 2
+	// checkpointEntriesMax is how many checkpoint entries are proposed at each look: at the default interval 10,000 leases a second.
+	// A million that fall due together, as after a take-over, leave the log to clients meanwhile.
+	checkpointEntriesMax = 10
 	// retryPauseMin and retryPauseMax bound the doubling pause between attempts that fail.
 	retryPauseMin = 50 * time.Millisecond
 	retryPauseMax = 2 * time.Second

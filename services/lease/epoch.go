@@ -63,7 +63,8 @@ func (s *Service) tryAcquire(ctx context.Context, newest uint64, proposed *bool)
 	s.mu.Lock()
 	// Nobody can have taken over before this epoch was acquired, so nobody had when its acquisition began.
 	s.mu.epoch = epoch
-	s.mu.time.confirm(began, lead)
+	learned, _ := s.now()
+	s.mu.time.confirm(began, lead, learned)
 	s.mu.table.beginEpoch()
 	if len(s.mu.table.open) > 0 {
 		wake(s.reconcileNow)
@@ -197,7 +198,8 @@ func (s *Service) confirm(ctx context.Context, confirming chan struct{}, epoch u
 	s.mu.confirming = nil
 	close(confirming)
 	if err == nil && seen == epoch && s.mu.epoch == epoch {
-		s.mu.time.confirm(began, lead)
+		learned, _ := s.now()
+		s.mu.time.confirm(began, lead, learned)
 	}
 	s.mu.Unlock()
 	switch {

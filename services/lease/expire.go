@@ -56,7 +56,7 @@ func (s *Service) takeExpired() (ids []int64, next time.Duration) {
 func (s *Service) takeExpiredSlice() (ids []int64, next time.Duration, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.role != holding || !s.recentLocked() {
+	if at, lead := s.now(); s.mu.role != holding || !s.mu.time.inTouch(at, lead) {
 		return nil, confirmInterval, false
 	}
 	now := s.countedLocked()

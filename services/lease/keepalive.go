@@ -16,7 +16,7 @@ import (
 // cleared first. A lease that has expired is renewed as long as nobody has proposed to revoke it; from then on
 // KeepAlive waits for the outcome.
 func (s *Service) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
-	r := renewal{ids: req.GetIds(), ttls: make([]int64, len(req.GetIds()))}
+	r := renewal{ids: req.GetIds(), ttls: make([]int64, len(req.GetIds())), since: s.recent()}
 	r.open = make([]int, len(r.ids))
 	for i := range r.open {
 		r.open[i] = i
@@ -35,6 +35,9 @@ func (s *Service) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) 
 type renewal struct {
 	ids, ttls []int64
 	renewed   int
+	// since is from when on a confirmation of the epoch will do: the hold's window before the request came, or before it had to
+	// wait for something else. What is asked for after that answers it however long it takes.
+	since uptime
 	// open are the indexes of the ids that are not answered yet.
 	open []int
 	// recorded are open ids whose record in the log must be cleared under epoch; clearing claims them meanwhile.
@@ -51,11 +54,13 @@ func (s *Service) finish(ctx context.Context, r *renewal, sure bool) error {
 		var err error
 		switch {
 		case !sure:
-			err = s.assure(ctx, s.recent())
+			err = s.assure(ctx, r.since)
 		case len(r.recorded) > 0:
 			err = s.clearFor(ctx, r)
+			r.since = s.recent()
 		case r.busy != nil:
 			err = await(ctx, r.busy.done)
+			r.since = s.recent()
 		default:
 			return nil
 		}
@@ -67,11 +72,11 @@ func (s *Service) finish(ctx context.Context, r *renewal, sure bool) error {
 }
 
 // renew answers what can be answered at once. It does nothing, and says so, if the service is not sure to hold the
-// newest epoch right now.
+// newest epoch.
 func (s *Service) renew(r *renewal) (sure bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.role != holding || !s.recentLocked() {
+	if _, lead := s.now(); s.mu.role != holding || !s.mu.time.sure(r.since, lead) {
 		return false
 	}
 	now := s.countedLocked()

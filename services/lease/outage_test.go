@@ -18,6 +18,7 @@ import (
 type outage struct {
 	*store
 	down, listDown atomic.Bool
+	slow           atomic.Int64 // how long ReadIndex takes, a time.Duration
 }
 
 func (o *outage) reach(ctx context.Context) error {
@@ -39,7 +40,9 @@ func (o *outage) ReadIndex(ctx context.Context, r *readIndexRequest) (*readIndex
 	if err := o.reach(ctx); err != nil {
 		return nil, err
 	}
-	return o.store.ReadIndex(ctx, r)
+	resp, err := o.store.ReadIndex(ctx, r)
+	<-time.After(time.Duration(o.slow.Load()))
+	return resp, err
 }
 
 func (o *outage) Leases(ctx context.Context, r *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
@@ -93,6 +96,26 @@ func TestOutageExpiresNoLiveLease(t *testing.T) {
 		close(stop)
 		elapse(2 * ttl * time.Second)
 		require.Zero(t, o.count())
+	})
+}
+
+// A store that takes longer than the hold's window to confirm an epoch must not keep the service from answering keep-alives, for
+// ever, nor leases from ending: what was asked for after the request came answers it. Let every read index take twice the window.
+func TestSlowConfirmationsAnswerAndExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &outage{store: newStore()}
+		s, _ := run(t, o.store, func(c *Config) { c.Consensus = o })
+		grant(t, s, 1, 60)
+		grant(t, s, 2, 5)
+		elapse(time.Second)
+		o.slow.Store(int64(2 * holdWindow))
+		elapse(time.Second)
+		for range 10 {
+			elapse(time.Second)
+			require.Equal(t, []int64{60}, keepAlive(t, s, 1))
+		}
+		require.False(t, o.exists(2))
+		require.True(t, o.exists(1))
 	})
 }
 

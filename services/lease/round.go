@@ -49,6 +49,9 @@ func (t *table) compareSlice(list []*consensusv1.Lease, now instant, extra time.
 		}
 		e := t.add(l.Id, l.GrantedTtl, now.plus(seconds(left)).plus(extra), now)
 		e.checkpointed = l.RemainingTtl > 0
+		if !e.checkpointed {
+			t.spare(e, now)
+		}
 		if known == nil {
 			added++
 		}

@@ -246,12 +246,6 @@ func (s *Service) countedLocked() instant {
 	return s.mu.time.now(at)
 }
 
-// recentLocked tells whether the epoch was confirmed within the window in which that is as good as holding it.
-func (s *Service) recentLocked() bool {
-	at, lead := s.now()
-	return s.mu.time.sure(at.plus(-holdWindow), lead)
-}
-
 // wake leaves a wake-up in a channel that holds one.
 func wake(c chan struct{}) {
 	select {

@@ -141,6 +141,12 @@ func (t *table) planCheckpoint(e *entry, now instant) {
 	}
 }
 
+// spare gives a lease that was taken over, with no remaining time on record, longer until its first checkpoint than a client
+// lets pass: probably it is kept alive, and a record of each would cost the log an entry, and another with its next keep-alive.
+func (t *table) spare(e *entry, now instant) {
+	e.checkpointAt = max(e.checkpointAt, now.plus(min(t.checkpointInterval, seconds(e.ttl)/checkpointSpareOf)))
+}
+
 // claim takes ids that nobody has claimed.
 func (t *table) claim(c *claim, ids ...int64) {
 	for _, id := range ids {
