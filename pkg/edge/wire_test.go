@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
 )
@@ -110,7 +111,7 @@ func (r *refuser) Tail(_ context.Context, _ *consensusv1.TailRequest, out *conne
 func serve(t *testing.T, r *refuser, options ...connect.ClientOption) consensusv1connect.ConsensusServiceClient {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(consensusv1connect.NewConsensusServiceHandler(r, HandlerOptions()...))
+	mux.Handle(consensusv1connect.NewConsensusServiceHandler(r, HandlerOptions(rules.Check)...))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

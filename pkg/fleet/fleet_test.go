@@ -45,7 +45,7 @@ func (p *peer) stand(epoch uint64, active bool) {
 
 func (p *peer) Batch(ctx context.Context, stream *connect.BidiStream[leasev1.BatchRequest, leasev1.BatchResponse]) error {
 	return mux.Server[leasev1.BatchRequest, leasev1.BatchResponse]{
-		Methods: mux.Methods{"Grant": mux.Unary(p.grant)},
+		Methods: mux.Methods{"Grant": mux.Unary(nil, p.grant)},
 		Calls:   (*leasev1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *leasev1.BatchResponse, func() <-chan struct{}) {
 			wrap := func(answers []*batchv1.Answer) *leasev1.BatchResponse {
@@ -69,7 +69,7 @@ func (p *peer) start(t *testing.T, address string) {
 		p.mu.changed = make(chan struct{})
 	}
 	handler := http.NewServeMux()
-	path, inner := leasev1connect.NewLeaseServiceHandler(p, edge.HandlerOptions()...)
+	path, inner := leasev1connect.NewLeaseServiceHandler(p, edge.HandlerOptions(nil)...)
 	handler.Handle(path, edge.Interruptible(inner))
 	p.server = httptest.NewUnstartedServer(handler)
 	if address != "" {

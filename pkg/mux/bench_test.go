@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/edge"
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
@@ -30,7 +31,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchmarkCalls(b *testing.B, callers int) {
-	conn := connectHTTP(b, Methods{"Propose": Unary(applied)})
+	conn := connectHTTP(b, Methods{"Propose": Unary(rules.Check, applied)})
 	request := &consensusv1.ProposeRequest{Command: &consensusv1.Command{Command: &consensusv1.Command_Put{
 		Put: &consensusv1.PutOp{Key: []byte("registry/pods/default/nginx"), Value: make([]byte, 256)},
 	}}}
@@ -82,7 +83,7 @@ func connectHTTP(b *testing.B, methods Methods) *Conn {
 		},
 	}}
 	routes := http.NewServeMux()
-	path, handler := consensusv1connect.NewConsensusServiceHandler(service, edge.HandlerOptions()...)
+	path, handler := consensusv1connect.NewConsensusServiceHandler(service, edge.HandlerOptions(rules.Check)...)
 	routes.Handle(path, edge.Interruptible(handler))
 	server := httptest.NewUnstartedServer(routes)
 	protocols := new(http.Protocols)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -138,7 +139,7 @@ func TestUntakenAnswersAreBounded(t *testing.T) {
 func TestPanicEndsItsCallAlone(t *testing.T) {
 	p, told := newPipe(), make(chan string, 1)
 	methods := Methods{
-		"Echo": Unary(echo),
+		"Echo": Unary(rules.Check, echo),
 		"bad":  answers(func(context.Context) (proto.Message, error) { panic("index out of range") }),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -165,7 +166,7 @@ func TestPanicEndsItsCallAlone(t *testing.T) {
 
 // Goal: reads and keep-alives that are not answered leave room for changes. Method: fill their window, then make a change.
 func TestLooksLeaveRoomForChanges(t *testing.T) {
-	conn := connectPipe(t, newPipe(), Methods{"Echo": Unary(echo), "wait": answers(func(ctx context.Context) (proto.Message, error) {
+	conn := connectPipe(t, newPipe(), Methods{"Echo": Unary(rules.Check, echo), "wait": answers(func(ctx context.Context) (proto.Message, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -116,7 +117,7 @@ func echo(_ context.Context, r *consensusv1.HistoryRequest) (*consensusv1.Histor
 func TestCallsShareMessages(t *testing.T) {
 	p := newPipe()
 	p.hold = make(chan struct{})
-	conn := connectPipe(t, p, Methods{"Echo": Unary(echo)})
+	conn := connectPipe(t, p, Methods{"Echo": Unary(rules.Check, echo)})
 	const calls = 500
 	var asking sync.WaitGroup
 	for i := range int64(calls) {
@@ -142,8 +143,8 @@ func TestCallsShareMessages(t *testing.T) {
 // Goal: refusals keep their meaning, and what breaks the rules or does not exist is refused. Method: one call of each kind.
 func TestFailures(t *testing.T) {
 	conn := connectPipe(t, newPipe(), Methods{
-		"Echo": Unary(echo),
-		"Refuse": Unary(func(context.Context, *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+		"Echo": Unary(rules.Check, echo),
+		"Refuse": Unary(rules.Check, func(context.Context, *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 			return nil, fmt.Errorf("below 7: %w", problem.ErrCompacted)
 		}),
 	})
@@ -158,7 +159,7 @@ func TestFailures(t *testing.T) {
 
 // waitFor is a method that tells how its context ended.
 func waitFor(began chan<- struct{}, ended chan<- error) Method {
-	return Unary(func(ctx context.Context, _ *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	return Unary(rules.Check, func(ctx context.Context, _ *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 		began <- struct{}{}
 		<-ctx.Done()
 		ended <- ctx.Err()
@@ -173,7 +174,7 @@ func TestDeadlineAndCancellation(t *testing.T) {
 	deadlines := make(chan time.Duration, 1)
 	conn := connectPipe(t, newPipe(), Methods{
 		"Wait": waitFor(began, ended),
-		"Left": Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+		"Left": Unary(rules.Check, func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 			deadline, _ := ctx.Deadline()
 			deadlines <- time.Until(deadline)
 			return echo(ctx, r)
@@ -202,7 +203,7 @@ func TestDeadlineAndCancellation(t *testing.T) {
 // Method: a deadline, after which a service answers late, with various things, or never.
 func TestLastWordIsTheServices(t *testing.T) {
 	late := func(err error, by time.Duration) Method {
-		return Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+		return Unary(rules.Check, func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 			<-ctx.Done()
 			<-time.After(by)
 			return &consensusv1.HistoryResponse{ThroughRevision: r.GetFromRevision()}, err
@@ -257,7 +258,7 @@ func TestAbandonedIsNotSent(t *testing.T) {
 	p := newPipe()
 	p.hold = make(chan struct{})
 	served := make(chan int64, 2)
-	conn := connectPipe(t, p, Methods{"Echo": Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	conn := connectPipe(t, p, Methods{"Echo": Unary(rules.Check, func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 		served <- r.GetFromRevision()
 		return echo(ctx, r)
 	})})
@@ -334,7 +335,7 @@ func TestMoreCallsThanWorkers(t *testing.T) {
 	began := make(chan struct{}, calls)
 	var release chan struct{}
 	conn := connectPipe(t, newPipe(), Methods{
-		"Meet": Unary(func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+		"Meet": Unary(rules.Check, func(ctx context.Context, r *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 			began <- struct{}{}
 			<-release
 			return echo(ctx, r)

@@ -52,15 +52,19 @@ type message[T any] interface {
 	proto.Message
 }
 
-// Unary makes a Method of a service's own. Messages that break the rules in proto/ are refused as they are elsewhere.
-func Unary[Req, Resp any, PReq message[Req], PResp message[Resp]](call func(context.Context, PReq) (PResp, error)) Method {
+// Unary makes a Method of a service's own. Messages that break the rules are refused as they are by edge.HandlerOptions.
+func Unary[Req, Resp any, PReq message[Req], PResp message[Resp]](
+	rules edge.Rules, call func(context.Context, PReq) (PResp, error),
+) Method {
 	return func(encoded []byte) (Action, error) {
 		request := PReq(new(Req))
 		if err := proto.Unmarshal(encoded, request); err != nil {
 			return nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("decode the request: %w", err))
 		}
-		if err := edge.Check(request); err != nil {
-			return nil, err
+		if rules != nil {
+			if err := rules(request); err != nil {
+				return nil, err
+			}
 		}
 		return func(ctx context.Context) (proto.Message, error) { return call(ctx, request) }, nil
 	}

@@ -66,7 +66,7 @@ func (n *leaderNode) StreamClient(uint64) *http.Client {
 func follow(t *testing.T) (*leaderNode, leadersLeases) {
 	t.Helper()
 	node := &leaderNode{leadership: newLeadership(2), hung: make(chan struct{}, 1)}
-	path, handler := leaserpc.NewHandler(node)
+	path, handler := leaserpc.NewHandler(node, nil)
 	mux := http.NewServeMux()
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/Batch") {

@@ -45,9 +45,9 @@ func followLeadership(ctx context.Context, member leaderOf, leases *lease.Servic
 
 // mount offers the other members what only this one may be able to do.
 func (p *parts) mount() {
-	path, handler := consensusrpc.NewHandler(p.member)
+	path, handler := consensusrpc.NewHandler(p.member, nil)
 	p.peers.Mount(path, handler)
-	path, handler = leaserpc.NewHandler(p.lease)
+	path, handler = leaserpc.NewHandler(p.lease, nil)
 	p.peers.Mount(path, handler)
 }
 

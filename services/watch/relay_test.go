@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/services/watch/relay"
@@ -144,7 +145,7 @@ func serveNode(t *testing.T, n *node) (address string, stop func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	mux := http.NewServeMux()
-	mux.Handle(rpc.NewHandler(n))
+	mux.Handle(rpc.NewHandler(n, rules.Check))
 	server := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
 	server.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)

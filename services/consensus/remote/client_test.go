@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -124,7 +125,7 @@ func serve(t *testing.T, id uint64) *fake {
 	f := &fake{id: id}
 	f.mu.leader, f.mu.term, f.mu.changed, f.mu.incarnation = 1, 1, make(chan struct{}), 100+id
 	mux := http.NewServeMux()
-	mux.Handle(rpc.NewHandler(f))
+	mux.Handle(rpc.NewHandler(f, rules.Check))
 	f.server = httptest.NewUnstartedServer(mux)
 	f.server.Config.Protocols = new(http.Protocols)
 	f.server.Config.Protocols.SetUnencryptedHTTP2(true)

@@ -12,9 +12,9 @@ import (
 // Audit is what members ask each other: *consensus.Member has these methods.
 type Audit = consensusv1connect.AuditServiceHandler
 
-// NewAuditHandler makes the handler, and names the path below which it belongs.
+// NewAuditHandler makes the handler, and names the path below which it belongs. Only members call it.
 func NewAuditHandler(a Audit) (path string, handler http.Handler) {
-	return consensusv1connect.NewAuditServiceHandler(a, edge.HandlerOptions()...)
+	return consensusv1connect.NewAuditServiceHandler(a, edge.HandlerOptions(nil)...)
 }
 
 // NewAuditClient makes a client of the member at a URL. It dials nothing.

@@ -24,37 +24,37 @@ type Standing interface {
 }
 
 // methods are the calls that travel in batches: all that do not stream.
-func methods(m Member) mux.Methods {
+func methods(m Member, rules edge.Rules) mux.Methods {
 	return mux.Methods{
-		"Propose":        mux.Unary(m.Propose),
-		"Range":          mux.Unary(m.Range),
-		"ReadTxn":        mux.Unary(m.ReadTxn),
-		"ReadIndex":      mux.Unary(m.ReadIndex),
-		"Position":       mux.Unary(m.Position),
-		"History":        mux.Unary(m.History),
-		"Leases":         mux.Unary(m.Leases),
-		"LeaseKeys":      mux.Unary(m.LeaseKeys),
-		"Status":         mux.Unary(m.Status),
-		"Members":        mux.Unary(m.Members),
-		"AddMember":      mux.Unary(m.AddMember),
-		"RemoveMember":   mux.Unary(m.RemoveMember),
-		"UpdateMember":   mux.Unary(m.UpdateMember),
-		"PromoteMember":  mux.Unary(m.PromoteMember),
-		"MoveLeader":     mux.Unary(m.MoveLeader),
-		"Alarms":         mux.Unary(m.Alarms),
-		"HashKV":         mux.Unary(m.HashKV),
-		"WaitCompacted":  mux.Unary(m.WaitCompacted),
-		"Defragment":     mux.Unary(m.Defragment),
-		"HoldLeases":     mux.Unary(m.HoldLeases),
-		"ReadTree":       mux.Unary(m.ReadTree),
-		"TreeStatistics": mux.Unary(m.TreeStatistics),
+		"Propose":        mux.Unary(rules, m.Propose),
+		"Range":          mux.Unary(rules, m.Range),
+		"ReadTxn":        mux.Unary(rules, m.ReadTxn),
+		"ReadIndex":      mux.Unary(rules, m.ReadIndex),
+		"Position":       mux.Unary(rules, m.Position),
+		"History":        mux.Unary(rules, m.History),
+		"Leases":         mux.Unary(rules, m.Leases),
+		"LeaseKeys":      mux.Unary(rules, m.LeaseKeys),
+		"Status":         mux.Unary(rules, m.Status),
+		"Members":        mux.Unary(rules, m.Members),
+		"AddMember":      mux.Unary(rules, m.AddMember),
+		"RemoveMember":   mux.Unary(rules, m.RemoveMember),
+		"UpdateMember":   mux.Unary(rules, m.UpdateMember),
+		"PromoteMember":  mux.Unary(rules, m.PromoteMember),
+		"MoveLeader":     mux.Unary(rules, m.MoveLeader),
+		"Alarms":         mux.Unary(rules, m.Alarms),
+		"HashKV":         mux.Unary(rules, m.HashKV),
+		"WaitCompacted":  mux.Unary(rules, m.WaitCompacted),
+		"Defragment":     mux.Unary(rules, m.Defragment),
+		"HoldLeases":     mux.Unary(rules, m.HoldLeases),
+		"ReadTree":       mux.Unary(rules, m.ReadTree),
+		"TreeStatistics": mux.Unary(rules, m.TreeStatistics),
 	}
 }
 
 // newBatches serves calls in batches. Every stream is told where the member stands, and when that changes.
-func newBatches(m Member) mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
+func newBatches(m Member, rules edge.Rules) mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
 	return mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Methods: methods(m),
+		Methods: methods(m, rules),
 		Calls:   (*consensusv1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
 			var told *consensusv1.Standing

@@ -20,10 +20,10 @@ type Member interface {
 	Standing
 }
 
-// NewHandler makes the handler, and names the path below which it belongs.
-func NewHandler(m Member) (path string, handler http.Handler) {
-	served := server{m, newBatches(m)}
-	path, handler = consensusv1connect.NewConsensusServiceHandler(served, edge.HandlerOptions()...)
+// NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
+func NewHandler(m Member, rules edge.Rules) (path string, handler http.Handler) {
+	served := server{m, newBatches(m, rules)}
+	path, handler = consensusv1connect.NewConsensusServiceHandler(served, edge.HandlerOptions(rules)...)
 	return path, edge.Interruptible(handler)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 )
@@ -118,7 +119,7 @@ func TestUnreachable(t *testing.T) {
 func serve(t *testing.T, m Member) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(m))
+	mux.Handle(NewHandler(m, rules.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

@@ -10,7 +10,7 @@ import (
 // Tree is the member's side of the v2 API as its users see it: *consensus.Member has these methods.
 type Tree = consensusv1connect.TreeServiceHandler
 
-// NewTreeHandler makes the handler, and names the path below which it belongs.
-func NewTreeHandler(t Tree) (path string, handler http.Handler) {
-	return consensusv1connect.NewTreeServiceHandler(t, edge.HandlerOptions()...)
+// NewTreeHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
+func NewTreeHandler(t Tree, rules edge.Rules) (path string, handler http.Handler) {
+	return consensusv1connect.NewTreeServiceHandler(t, edge.HandlerOptions(rules)...)
 }

@@ -33,9 +33,9 @@ type Node interface {
 	Standing() (epoch uint64, active bool, changed <-chan struct{})
 }
 
-// NewHandler makes the handler, and names the path below which it belongs.
-func NewHandler(n Node) (path string, handler http.Handler) {
-	path, handler = leasev1connect.NewLeaseServiceHandler(server{n, newBatches(n)}, edge.HandlerOptions()...)
+// NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
+func NewHandler(n Node, rules edge.Rules) (path string, handler http.Handler) {
+	path, handler = leasev1connect.NewLeaseServiceHandler(server{n, newBatches(n, rules)}, edge.HandlerOptions(rules)...)
 	return path, edge.Interruptible(handler)
 }
 
@@ -50,14 +50,14 @@ func NewClient(c connect.HTTPClient, url string) Service {
 }
 
 // newBatches serves calls in batches. Every stream is told what part the node plays, and when that changes.
-func newBatches(n Node) mux.Server[leasev1.BatchRequest, leasev1.BatchResponse] {
+func newBatches(n Node, rules edge.Rules) mux.Server[leasev1.BatchRequest, leasev1.BatchResponse] {
 	return mux.Server[leasev1.BatchRequest, leasev1.BatchResponse]{
 		Methods: mux.Methods{
-			"Grant":      mux.Unary(n.Grant),
-			"Revoke":     mux.Unary(n.Revoke),
-			"KeepAlive":  mux.Unary(n.KeepAlive),
-			"TimeToLive": mux.Unary(n.TimeToLive),
-			"List":       mux.Unary(n.List),
+			"Grant":      mux.Unary(rules, n.Grant),
+			"Revoke":     mux.Unary(rules, n.Revoke),
+			"KeepAlive":  mux.Unary(rules, n.KeepAlive),
+			"TimeToLive": mux.Unary(rules, n.TimeToLive),
+			"List":       mux.Unary(rules, n.List),
 		},
 		Calls: (*leasev1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *leasev1.BatchResponse, func() <-chan struct{}) {

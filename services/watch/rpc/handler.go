@@ -19,9 +19,9 @@ import (
 // PositionInterval is how often an API node is told a position as long as the node is well.
 const PositionInterval = 500 * time.Millisecond
 
-// NewHandler makes the handler, and names the path below which it belongs. It needs HTTP/2.
-func NewHandler(s Service) (path string, handler http.Handler) {
-	path, inner := watchv1connect.NewWatchServiceHandler(server{s, rand.Uint64()}, edge.HandlerOptions()...)
+// NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs. It needs HTTP/2.
+func NewHandler(s Service, rules edge.Rules) (path string, handler http.Handler) {
+	path, inner := watchv1connect.NewWatchServiceHandler(server{s, rand.Uint64()}, edge.HandlerOptions(rules)...)
 	return path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		giveUp := func() error { return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), giveUpKey{}, giveUp)))

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/edge"
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -27,7 +28,7 @@ type clientStream = connect.BidiStreamForClientSimple[watchv1.WatchRequest, watc
 func open(t *testing.T, f *fake) (*clientStream, watchv1connect.WatchServiceClient) {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(f))
+	mux.Handle(NewHandler(f, rules.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/services/consensus/remote"
 	"github.com/quoratedb/quorate/services/lease"
@@ -59,7 +60,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("lease", service.Run, nil)
 	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
 	n.Start("standby", func(ctx context.Context) error { return service.StandBy(ctx, store) }, nil)
-	n.Handle(leaserpc.NewHandler(service))
+	n.Handle(leaserpc.NewHandler(service, rules.Check))
 	n.Check("leader_is_known", func(context.Context) error {
 		if leader, reached, _ := store.Leader(); !reached {
 			return errors.New("no member can be reached")

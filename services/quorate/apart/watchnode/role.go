@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/quoratedb/quorate/pkg/edge/rules"
 	"github.com/quoratedb/quorate/pkg/flagset"
 	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/services/consensus/remote"
@@ -104,7 +105,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("members", store.Run, nil)
 	n.Start("watch", service.Run, nil)
 	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
-	n.Handle(watchrpc.NewHandler(service))
+	n.Handle(watchrpc.NewHandler(service, rules.Check))
 	n.Check("store_is_heard", func(context.Context) error {
 		if !service.Well() {
 			return errors.New("the members confirm no revision")
