@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -18,7 +19,8 @@ type sending struct {
 	t      *Transport
 	r      *run
 	source SnapshotSource
-	pace   pacer
+	// pace is that of all that is sent; what it saves up while nothing is sent is one piece.
+	pace *rate.Limiter
 	// making has room for the one checkpoint that may be being made.
 	making chan struct{}
 	mu     struct {
@@ -51,9 +53,17 @@ var errSuperseded = errors.New("a newer snapshot is sent instead")
 
 func newSending(t *Transport, r *run, source SnapshotSource) *sending {
 	s := &sending{t: t, r: r, source: source, making: make(chan struct{}, 1)}
-	s.pace.perSecond = t.cfg.SnapshotBytesPerSecond
+	s.pace = newPace(t.cfg.SnapshotBytesPerSecond)
 	s.mu.transfers = make(map[uint64]*transfer)
 	return s
+}
+
+// newPace lets so many bytes of pieces pass in a second, any number below 1.
+func newPace(bytesPerSecond int64) *rate.Limiter {
+	if bytesPerSecond < 1 {
+		return rate.NewLimiter(rate.Inf, pieceBytes)
+	}
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), pieceBytes)
 }
 
 // send offers a snapshot to a peer in place of m, a MsgSnap, and returns when it was taken or that has failed, and the

@@ -75,7 +75,7 @@ func serveFile(r *run, g greeting, w http.ResponseWriter, req *http.Request) {
 func (s *sending) servePiece(w http.ResponseWriter, req *http.Request, tr *transfer, file manifestFile, first, last int64) error {
 	ctx, cancel := context.WithTimeout(req.Context(), pieceTimeout)
 	defer cancel()
-	err := s.pace.wait(ctx, int(last-first+1))
+	err := s.pace.WaitN(ctx, int(last-first+1))
 	buffer := pieces.Get().(*[pieceBytes]byte)
 	defer pieces.Put(buffer)
 	piece := buffer[:last-first+1]

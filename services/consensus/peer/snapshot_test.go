@@ -464,21 +464,23 @@ func TestSilentReceiverIsGivenUp(t *testing.T) {
 	})
 }
 
-// Goal: the rate holds however many ask, and idle time is not saved up. Method: reserve in a bubble of time.
+// Goal: the rate holds however many ask, and of idle time no more than a piece is saved up. Method: wait in a bubble of time.
 func TestPaceHoldsTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pacer{perSecond: 1000}
+		p := newPace(2 * pieceBytes)
 		<-time.After(time.Hour)
 		begin := time.Now()
 		var waiting sync.WaitGroup
 		for range 11 {
-			waiting.Go(func() { require.NoError(t, p.wait(t.Context(), 500)) })
+			waiting.Go(func() { require.NoError(t, p.WaitN(t.Context(), pieceBytes)) })
 		}
 		waiting.Wait()
 		require.Equal(t, 5*time.Second, time.Since(begin))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.ErrorIs(t, p.wait(ctx, 1), context.Canceled)
+		require.ErrorIs(t, p.WaitN(ctx, 1), context.Canceled)
+		require.NoError(t, newPace(-1).WaitN(t.Context(), pieceBytes))
+		require.Equal(t, 5*time.Second, time.Since(begin), "no bound")
 	})
 }
 
