@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
@@ -34,6 +35,9 @@ const (
 // ErrForeignData is returned by New when the data directory does not hold what the configuration describes, or its
 // parts do not belong together. Nothing is changed then.
 var ErrForeignData = errors.New("the data directory does not fit")
+
+// ErrInterrupted is returned by New when Config.Interrupt was closed before the member was open. The data is as after a crash.
+var ErrInterrupted = interruptible.ErrInterrupted
 
 // stores are the two Pebble stores of a member.
 type stores struct {
@@ -62,9 +66,15 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 			err = errors.Join(err, s.close())
 		}
 	}()
+	opening := *cfg
+	if cfg.Interrupt != nil {
+		reading := interruptible.New(cfg.FS, cfg.Interrupt)
+		defer reading.Release()
+		opening.FS = reading
+	}
 	s.log, err = logstore.Open(logstore.Options{
 		Dir:        path(logDir),
-		FS:         cfg.FS,
+		FS:         opening.FS,
 		Logger:     log.With("store", "log"),
 		Registerer: cfg.Registerer,
 		OnFatal:    fatal,
@@ -75,7 +85,7 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if s.stateDir, err = findState(*cfg, s.log); err != nil {
 		return nil, err
 	}
-	s.state, s.serving, err = openState(*cfg, s.stateDir, log, fatal, cfg.Registerer)
+	s.state, s.serving, err = openState(opening, s.stateDir, log, fatal, cfg.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}

@@ -72,6 +72,9 @@ type Config struct {
 	// Auditor asks the other members what they have, nil where that is not to be compared.
 	Auditor Auditor
 
+	// Interrupt has New give up once it is closed, nil never.
+	Interrupt <-chan struct{}
+
 	FS         vfs.FS    // nil for the machine's, with files that are their owner's alone
 	Clock      Clock     // nil for the machine's
 	Transport  Transport // nil where there are no other members

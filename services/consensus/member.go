@@ -34,6 +34,8 @@ type Member struct {
 	replica  *replica
 	appender *appender
 	applier  *applier
+	// assembled says that there are all three: metrics are read before.
+	assembled atomic.Bool
 
 	gate  *gate
 	space *space
@@ -70,7 +72,7 @@ type Member struct {
 // not run must be closed by Close.
 //
 // Errors say what is wrong with the directory: ErrForeignData, that it cannot be written, that another process uses
-// it, or that a file is damaged.
+// it, or that a file is damaged; or that Config.Interrupt ended it, which is ErrInterrupted.
 func New(cfg Config) (*Member, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -92,8 +94,13 @@ func New(cfg Config) (*Member, error) {
 		space:         newSpace(),
 	}
 	m.space.volumes = m.newVolumes()
+	metrics, err := registerLeader(m, cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
 	stores, err := m.openStores()
 	if err != nil {
+		metrics.unregister()
 		return nil, err
 	}
 	m.stores, m.members = stores, stores.members
@@ -101,8 +108,10 @@ func New(cfg Config) (*Member, error) {
 	stopping, m.stopUses = context.WithCancelCause(context.Background())
 	m.gate = newGate(stopping, stores.state, stores.stateDir, stores.serving)
 	if err := m.assemble(); err != nil {
+		metrics.unregister()
 		return nil, errors.Join(err, stores.close())
 	}
+	m.assembled.Store(true)
 	return m, nil
 }
 
@@ -122,13 +131,20 @@ func (m *Member) openStores() (*stores, error) {
 	case o := <-done:
 		return o.stores, o.err
 	case <-m.broken:
+	case <-m.cfg.Interrupt:
 	}
 	select {
 	case o := <-done:
 		return o.stores, o.err
 	case <-time.After(stuckTimeout):
-		return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", m.failure())
 	}
+	err := ErrInterrupted
+	select {
+	case <-m.broken:
+		err = m.failure()
+	default:
+	}
+	return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", err)
 }
 
 // assemble connects the owners to each other.

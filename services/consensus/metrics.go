@@ -7,26 +7,51 @@ import (
 	"go.etcd.io/raft/v3"
 )
 
+// registered are metrics that can be taken back.
+type registered struct {
+	registerer prometheus.Registerer
+	collectors []prometheus.Collector
+}
+
+func (r registered) unregister() {
+	for _, c := range r.collectors {
+		r.registerer.Unregister(c)
+	}
+}
+
+// registerLeader offers what is asked for first of all, also while the member's data opens: whether there is a leader.
+func registerLeader(m *Member, registerer prometheus.Registerer) (registered, error) {
+	if registerer == nil {
+		return registered{}, nil
+	}
+	leader := gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", func() float64 {
+		return flag(m.assembled.Load() && m.replica.position.leader.Load() != raft.None)
+	})
+	if err := registerer.Register(leader); err != nil {
+		return registered{}, fmt.Errorf("register a metric: %w", err)
+	}
+	return registered{registerer, []prometheus.Collector{leader}}, nil
+}
+
+func gauge(name, help string, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
+
 // registerMetrics offers the member's state under etcd's names where they mean the same. They are read when they are
 // scraped: nothing is counted on the way of a request. The stores register their own.
 func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 	if registerer == nil {
 		return nil
 	}
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
-	}
-	flag := func(on bool) float64 {
-		if on {
-			return 1
-		}
-		return 0
-	}
 	position := &m.replica.position
 	for _, c := range []prometheus.Collector{
-		gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", func() float64 {
-			return flag(position.leader.Load() != raft.None)
-		}),
 		gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.", func() float64 {
 			return flag(position.leader.Load() == m.cfg.MemberID)
 		}),

@@ -213,3 +213,28 @@ func TestSIGHUPReopensLogFiles(t *testing.T) {
 	require.Contains(t, string(before), `"starting"`)
 	require.NotContains(t, string(before), `"stopped"`)
 }
+
+// Goal: a member that still asks others who belongs to its cluster tells that it has no leader, and a signal ends it with exit
+// code 0. Method: one that joins without having been added, until it has said what it waits for.
+func TestMemberThatAsksWhoItIsCanBeWatched(t *testing.T) {
+	t.Parallel()
+	first := newServer(t)
+	require.NoError(t, first.Start(harness.Context(t)))
+	founders := ""
+	for _, arg := range first.Args() {
+		if list, ok := strings.CutPrefix(arg, "--initial-cluster="); ok {
+			founders = list
+		}
+	}
+	monitor, peer := harness.FreePort(), fmt.Sprintf("http://127.0.0.1:%d", harness.FreePort())
+	s := newServer(t, "--name=two", fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor), "--listen-peer-urls="+peer,
+		"--initial-advertise-peer-urls="+peer, "--initial-cluster="+founders+",two="+peer, "--initial-cluster-state=existing")
+	require.NoError(t, s.Launch())
+	require.NoError(t, s.AwaitOutput(harness.Context(t), "etcdctl member add two"))
+	status, metrics := get(fmt.Sprintf("http://127.0.0.1:%d/metrics", monitor))
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, metrics, "\netcd_server_has_leader 0\n")
+	code, err := s.Stop(syscall.SIGTERM)
+	require.NoError(t, err)
+	require.Zero(t, code)
+}

@@ -21,7 +21,7 @@ import (
 // handOverTimeout bounds how long a stopping leader waits for another to take over.
 const handOverTimeout = 3 * time.Second
 
-// New opens the member's data; ctx is for finding out who the member is, at the first start. clientURLs are where clients
+// New opens the member's data, until ctx ends, and finds out who the member is at the first start. clientURLs are where clients
 // reach the member, as the member list tells.
 func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers, log *slog.Logger, metrics prometheus.Registerer, budget descriptors.Budget) (*consensus.Member, error) {
 	age, revisions, err := c.Retention()
@@ -52,6 +52,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
 		StateCheck:         consensus.StateCheck{Interval: c.CorruptCheckTime, SkipInitial: !c.InitialCorruptCheck},
 		Auditor:            auditor{peers.Transport},
+		Interrupt:          ctx.Done(),
 		Logger:             log,
 		Registerer:         metrics,
 		Found: func() (found consensus.Founding, err error) {
