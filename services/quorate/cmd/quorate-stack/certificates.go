@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -32,7 +31,7 @@ func (o *owners) Set(text string) error {
 	return nil
 }
 
-func certificates(_ context.Context, args []string, out io.Writer) error {
+func certificates(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("certificates", flag.ContinueOnError)
 	dir := flags.String("authority-dir", "", "")
 	var to owners

@@ -6,23 +6,30 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 	"github.com/quoratedb/quorate/services/quorate/stack/front"
 )
 
-// headerWithin bounds how long a caller of the health page may take to ask.
-const headerWithin = 5 * time.Second
+const (
+	// connectionsMax bounds the connections under way, where descriptors allow as many.
+	connectionsMax = 16384
+	// filesEach are the descriptors of a connection that is passed on: two ends, and a pipe for each way.
+	filesEach = 6
+)
 
-func runFront(ctx context.Context, args []string, _ io.Writer) error {
+func runFront(args []string, _ io.Writer) error {
 	flags := flag.NewFlagSet("front", flag.ContinueOnError)
 	nodes := flags.String("nodes", "", "")
 	ports := flags.String("ports", "", "")
@@ -37,12 +44,22 @@ func runFront(ctx context.Context, args []string, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
+	files, err := descriptors.Ours()
+	if err != nil {
+		return err
+	}
+	connections := min(connectionsMax, max(files.Clients/filesEach, 1))
+	if connections < connectionsMax {
+		log.Warn("the limit on open files is low: further connections wait", "limit", files.Limit, "connections-at-most", connections)
+	}
+	ctx, release := signals.Context(log, outputs.Reopen)
+	defer release()
 	listeners, err := listen(*host, strings.Split(*ports, ","))
 	if err != nil {
 		return err
 	}
 	f, err := front.New(front.Config{
-		Host: *nodes, Listeners: listeners, ReadyPort: *readyPort, Log: log,
+		Host: *nodes, Listeners: listeners, ReadyPort: *readyPort, ConnectionsMax: connections, Log: log,
 		Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
@@ -57,13 +74,15 @@ func runFront(ctx context.Context, args []string, _ io.Writer) error {
 	log.Info("passing connections on", "nodes", *nodes, "ports", *ports)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
-	group.Go(func() error { return serveHealth(ctx, healthListener, f) })
+	group.Go(func() error {
+		return serveHealth(ctx, healthListener, f, ingress.NewConnections(files.Monitors, "health", log), log)
+	})
 	return errors.Join(group.Wait(), outputs.Close())
 }
 
 // listen opens each of the ports.
-func listen(host string, ports []string) (map[int]*net.TCPListener, error) {
-	listeners := map[int]*net.TCPListener{}
+func listen(host string, ports []string) (map[int]front.Listener, error) {
+	listeners := map[int]front.Listener{}
 	for _, text := range ports {
 		port, err := strconv.Atoi(text)
 		if err != nil {
@@ -81,7 +100,7 @@ func listen(host string, ports []string) (map[int]*net.TCPListener, error) {
 }
 
 // serveHealth answers whether connections lead somewhere, until ctx ends.
-func serveHealth(ctx context.Context, listener net.Listener, f *front.Front) error {
+func serveHealth(ctx context.Context, listener net.Listener, f *front.Front, connections *ingress.Connections, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !f.Usable() {
@@ -90,10 +109,7 @@ func serveHealth(ctx context.Context, listener net.Listener, f *front.Front) err
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerWithin}
-	defer context.AfterFunc(ctx, func() { server.Close() })()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return ingress.New(ingress.Config{
+		Handler: mux, Connections: connections, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}).Run(ctx, listener, nil)
 }

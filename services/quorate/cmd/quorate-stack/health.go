@@ -12,13 +12,13 @@ import (
 // healthWithin is less than the time that the runner of a health check allows.
 const healthWithin = 3 * time.Second
 
-func health(ctx context.Context, args []string, out io.Writer) error {
+func health(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("health", flag.ContinueOnError)
 	url := flags.String("url", "", "")
 	if err := parse(flags, args, "url"); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), healthWithin)
 	defer cancel()
 	return wellness.Ask(ctx, *url, out)
 }

@@ -5,15 +5,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 )
 
 const (
@@ -29,15 +26,15 @@ var version = "unknown"
 var errUsage = errors.New("the command line cannot be read")
 
 // commands by name. Each reads its own arguments.
-var commands = map[string]func(ctx context.Context, args []string, out io.Writer) error{
+var commands = map[string]func(args []string, out io.Writer) error{
 	"certificates": certificates,
 	"front":        runFront,
 	"health":       health,
-	"--version": func(_ context.Context, _ []string, out io.Writer) error {
+	"--version": func(_ []string, out io.Writer) error {
 		_, err := fmt.Fprintf(out, "quorate-stack Version: %s\n", version)
 		return err
 	},
-	"--help": func(context.Context, []string, io.Writer) error { return flag.ErrHelp },
+	"--help": func([]string, io.Writer) error { return flag.ErrHelp },
 }
 
 const usage = `Usage:
@@ -58,13 +55,11 @@ const usage = `Usage:
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer restore()
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
-	err := commands[args[0]](ctx, args[1:], stdout)
+	err := commands[args[0]](args[1:], stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, usage)

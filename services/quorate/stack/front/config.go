@@ -19,21 +19,39 @@ const (
 	failuresMax = 3
 	// dialWithin is how long a node may take to accept a connection before the next one is tried.
 	dialWithin = time.Second
-	// connectionsMax bounds the connections under way; more wait in the kernel.
-	connectionsMax = 16384
+	// acceptPauseMin and acceptPauseMax are how long accepting rests after it has failed, doubled from one to the other:
+	// where there are no descriptors left, a connection that ends gives some back.
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+	// acceptLogged is how often it is logged that accepting fails.
+	acceptLogged = 10 * time.Second
+	// halfClosedIdle is how long nothing may come from one side of a connection after the other has said its last: answers
+	// begin earlier, and a side that forgot to close would keep the connection for ever.
+	halfClosedIdle = 5 * time.Minute
+	// unreadMax is how long one side may leave unread what was passed on to it.
+	unreadMax = 2 * time.Minute
 )
+
+// Listener is where clients come in. A *net.TCPListener is one.
+type Listener interface {
+	AcceptTCP() (*net.TCPConn, error)
+	Addr() net.Addr
+	Close() error
+}
 
 // Config says what to pass on, and where to. Every field must be set.
 type Config struct {
 	// Host names the nodes, by one or more addresses, which may change at any time.
 	Host string
 	// Listeners are where clients come, by the port of the nodes that their connections are passed on to. Run closes them.
-	Listeners map[int]*net.TCPListener
+	Listeners map[int]Listener
 	// ReadyPort is where the nodes answer GET /readyz over HTTP: 200 when they are ready, anything else when they are alive.
 	ReadyPort int
 	// Lookup resolves Host, as net.Resolver.LookupNetIP does for "ip".
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	Log    *slog.Logger
+	// ConnectionsMax bounds the connections under way; more wait in the kernel.
+	ConnectionsMax int
+	Log            *slog.Logger
 }
 
 // Validate reports everything that is missing.
@@ -49,6 +67,9 @@ func (c Config) Validate() error {
 		wrong = append(wrong, validPort(port))
 	}
 	wrong = append(wrong, validPort(c.ReadyPort))
+	if c.ConnectionsMax < 1 {
+		wrong = append(wrong, errors.New("no connection allowed"))
+	}
 	if c.Lookup == nil || c.Log == nil {
 		wrong = append(wrong, errors.New("no resolver or no log"))
 	}

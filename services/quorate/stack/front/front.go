@@ -2,8 +2,8 @@ package front
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +22,7 @@ type Front struct {
 	pool   *pool
 	client *http.Client
 	slots  chan struct{} // one for each connection under way
+	times  times
 }
 
 // New takes a valid configuration. It starts nothing.
@@ -35,7 +36,8 @@ func New(config Config) (*Front, error) {
 		pool:   newPool(),
 		// A new connection for each look: one that is open already says nothing of new ones.
 		client: &http.Client{Timeout: probeWithin, Transport: &http.Transport{DisableKeepAlives: true}},
-		slots:  make(chan struct{}, connectionsMax),
+		slots:  make(chan struct{}, config.ConnectionsMax),
+		times:  times{halfClosedIdle, unreadMax},
 	}, nil
 }
 
@@ -120,10 +122,12 @@ func (f *Front) ask(ctx context.Context, address netip.Addr) condition {
 	return alive
 }
 
-// accept passes on what comes to a listener, until ctx ends, and waits for the end of it all.
-func (f *Front) accept(ctx context.Context, listener *net.TCPListener, port int) error {
+// accept passes on what comes to a listener, until ctx ends, and waits for the end of it all. Where connections cannot be accepted, it
+// rests and tries again: those under way go on.
+func (f *Front) accept(ctx context.Context, listener Listener, port int) error {
 	var under sync.WaitGroup
 	defer under.Wait()
+	var failing backoff
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,17 +135,54 @@ func (f *Front) accept(ctx context.Context, listener *net.TCPListener, port int)
 		case f.slots <- struct{}{}:
 		}
 		conn, err := listener.AcceptTCP()
-		if err != nil {
-			<-f.slots
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("front: accept at %s: %w", listener.Addr(), err)
+		if err == nil {
+			failing = backoff{}
+			under.Go(func() {
+				defer func() { <-f.slots }()
+				f.pass(ctx, conn, port)
+			})
+			continue
 		}
-		under.Go(func() {
-			defer func() { <-f.slots }()
-			f.pass(ctx, conn, port)
-		})
+		<-f.slots
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("front: accept at %s: %w", listener.Addr(), err)
+		case failing.tell(time.Now()):
+			f.log.Warn("cannot accept connections, and tries again", "address", listener.Addr().String(), "error", err)
+		}
+		if !failing.rest(ctx) {
+			return nil
+		}
+	}
+}
+
+// backoff is how accepting that fails goes on. The zero value is one that does not fail.
+type backoff struct {
+	pause time.Duration
+	told  time.Time
+}
+
+// tell says whether it is time for another line of the log.
+func (b *backoff) tell(now time.Time) bool {
+	if now.Sub(b.told) < acceptLogged {
+		return false
+	}
+	b.told = now
+	return true
+}
+
+// rest waits, longer each time, and reports whether ctx goes on.
+func (b *backoff) rest(ctx context.Context) bool {
+	b.pause = min(max(2*b.pause, acceptPauseMin), acceptPauseMax)
+	timer := time.NewTimer(b.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -163,26 +204,8 @@ func (f *Front) pass(ctx context.Context, client *net.TCPConn, port int) {
 		}
 		defer done()
 		defer context.AfterFunc(ctx, stop)()
-		join(client, target.(*net.TCPConn))
+		join(client, target.(*net.TCPConn), f.times)
 		return
 	}
 	f.log.Warn("a client was turned away: no node takes connections", "host", f.config.Host, "port", port)
-}
-
-// join copies both ways until both sides have said their last, or one of them fails.
-func join(a, b *net.TCPConn) {
-	var ways sync.WaitGroup
-	one := func(to, from *net.TCPConn) {
-		_, err := io.Copy(to, from)
-		if err == nil {
-			err = to.CloseWrite() // the other direction may have more to say
-		}
-		if err != nil {
-			a.Close()
-			b.Close()
-		}
-	}
-	ways.Go(func() { one(a, b) })
-	ways.Go(func() { one(b, a) })
-	ways.Wait()
 }

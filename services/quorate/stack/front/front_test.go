@@ -20,6 +20,9 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/stack/front"
 )
 
+// connectionsMax is more than tests need.
+const connectionsMax = 100
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // node is a fake that tells its address to whoever connects, then echoes, and says of itself what a test sets.
@@ -94,7 +97,7 @@ func start(t *testing.T) *stand {
 	listener := listen(t, netip.MustParseAddr("127.0.0.3"), 0)
 	s.address = listener.Addr().String()
 	f, err := front.New(front.Config{
-		Host: "nodes.test", Listeners: map[int]*net.TCPListener{serve: listener}, ReadyPort: readiness,
+		Host: "nodes.test", Listeners: map[int]front.Listener{serve: listener}, ReadyPort: readiness, ConnectionsMax: connectionsMax,
 		Lookup: func(context.Context, string) ([]netip.Addr, error) { return *s.listed.Load(), nil },
 		Log:    slog.New(slog.DiscardHandler),
 	})
