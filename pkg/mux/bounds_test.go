@@ -3,9 +3,11 @@ package mux
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -164,17 +166,29 @@ func TestPanicEndsItsCallAlone(t *testing.T) {
 	<-ended
 }
 
-// Goal: reads and keep-alives that are not answered leave room for changes. Method: fill their window, then make a change.
+// Goal: reads and keep-alives that are not answered leave room for changes. Method: ask for more of them than all windows have
+// places, until one has to wait for its place, then make a change.
 func TestLooksLeaveRoomForChanges(t *testing.T) {
 	conn := connectPipe(t, newPipe(), Methods{"Echo": Unary(rules.Check, echo), "wait": answers(func(ctx context.Context) (proto.Message, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})})
-	for range looksMax {
-		_, err := conn.Start(t.Context(), Look, "wait", &consensusv1.HistoryRequest{})
-		require.NoError(t, err)
-	}
-	got, err := ask(t.Context(), conn, "Echo", 7)
+	ctx, cancel := context.WithCancel(t.Context())
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for range callsMax + 1 {
+			if _, err := conn.Start(ctx, Look, "wait", &consensusv1.HistoryRequest{}); err != nil {
+				return
+			}
+		}
+	})
+	defer looking.Wait()
+	defer cancel()
+	window := conn.windows[Look]
+	require.Eventually(t, func() bool { return len(window) == cap(window) }, time.Minute, time.Millisecond)
+	bounded, end := context.WithTimeout(ctx, 10*time.Second)
+	defer end()
+	got, err := ask(bounded, conn, "Echo", 7)
 	require.NoError(t, err)
 	require.EqualValues(t, 7, got)
 }
