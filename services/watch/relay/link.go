@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +56,10 @@ type link struct {
 	filled chan struct{}
 	out    struct {
 		sync.Mutex
-		join       []*watchv1.Subscription
+		// join holds the subscriptions to begin, and order their ids in the order in which they came, with those that have left
+		// meanwhile among them.
+		join       map[int64]*watchv1.Subscription
+		order      []int64
 		leave      []int64
 		positionAt int64
 	}
@@ -170,12 +172,18 @@ func (l *link) takeOut() *watchv1.WatchRequest {
 	}
 	req := &watchv1.WatchRequest{Leave: out.leave}
 	out.leave = nil
-	if len(out.join) > joinsMax {
-		req.Join, out.join = out.join[:joinsMax], out.join[joinsMax:]
-		return req
+	for len(out.join) > 0 && len(req.Join) < joinsMax {
+		id := out.order[0]
+		out.order = out.order[1:]
+		if subscription := out.join[id]; subscription != nil {
+			req.Join = append(req.Join, subscription)
+			delete(out.join, id)
+		}
 	}
-	req.Join, req.PositionAt = out.join, out.positionAt
-	out.join, out.positionAt = nil, 0
+	if len(out.join) == 0 {
+		req.PositionAt = out.positionAt
+		out.order, out.positionAt = nil, 0
+	}
 	return req
 }
 
@@ -194,11 +202,10 @@ func (l *link) ask(change func()) {
 func (l *link) leave(id int64) {
 	delete(l.groups, id)
 	l.ask(func() {
-		asked := len(l.out.join)
-		l.out.join = slices.DeleteFunc(l.out.join, func(s *watchv1.Subscription) bool { return s.GetId() == id })
-		if len(l.out.join) == asked {
+		if l.out.join[id] == nil {
 			l.out.leave = append(l.out.leave, id)
 		}
+		delete(l.out.join, id)
 	})
 }
 
@@ -212,7 +219,17 @@ func (l *link) subscribeLocked(g *group) {
 	l.lastID++
 	g.link, g.id, g.joined = l, l.lastID, false
 	l.groups[g.id] = g
-	l.ask(func() { l.out.join = append(l.out.join, &watchv1.Subscription{Id: g.id, Selection: g.sel.request()}) })
+	l.join(&watchv1.Subscription{Id: g.id, Selection: g.sel.request()})
+}
+
+func (l *link) join(s *watchv1.Subscription) {
+	l.ask(func() {
+		if l.out.join == nil {
+			l.out.join = make(map[int64]*watchv1.Subscription)
+		}
+		l.out.join[s.Id] = s
+		l.out.order = append(l.out.order, s.Id)
+	})
 }
 
 // handle takes in what a node tells. It fails if that makes no sense.
@@ -274,7 +291,7 @@ func (r *Relay) detach(l *link) (was bool) {
 	}
 	l.up = false
 	l.out.Lock()
-	l.out.join, l.out.leave, l.out.positionAt = nil, nil, 0
+	l.out.join, l.out.order, l.out.leave, l.out.positionAt = nil, nil, nil, 0
 	l.out.Unlock()
 	for _, g := range l.groups {
 		r.counts.moved.Add(1)

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,4 +89,62 @@ func TestWatchesOfAReplacedStoreEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 8, d.ID)
 	require.EqualValues(t, 4, d.Revision)
+}
+
+// Goal: progress requests do not look through all of a client's watches each, nor for each delivery while one is open ("100,000
+// watches and a request of five bytes: milliseconds under the relay's lock, again and again"). Method: count the looks while a node
+// is behind, and while requests are answered.
+func TestProgressLooksAtWatchesOnce(t *testing.T) {
+	const watches, rounds = 200, 100
+	r, s, g := watching(t, 1)
+	for id := range int64(watches) {
+		require.NoError(t, r.add(&watch{id: 100 + id, session: s, next: 1}, g.sel))
+	}
+	l := at(r)
+	join(r, g, l, 0)
+	move := func(to int64) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		l.position = to
+	}
+	s.Progress(rounds)
+	for revision := range int64(rounds) {
+		move(revision)
+		require.Nil(t, r.progressOf(s))
+	}
+	move(rounds)
+	for range rounds {
+		require.EqualValues(t, rounds, r.progressOf(s).Revision)
+		s.Progress(rounds)
+	}
+	require.LessOrEqual(t, s.looked, 3*watches)
+
+	// A watch that begins in the past is waited for.
+	require.NoError(t, r.add(&watch{id: 1, session: s, next: 7}, g.sel))
+	require.Nil(t, r.progressOf(s))
+	s.Remove(1)
+	require.EqualValues(t, rounds, r.progressOf(s).Revision)
+}
+
+// Goal: a client that goes with many watches does not hold up all others' events while they end. Method: the slices that a close
+// is made of; the watches are told nothing from the first on.
+func TestCloseEndsWatchesInSlices(t *testing.T) {
+	r, s, g := watching(t, 1)
+	for id := range int64(2 * endSliceMax) {
+		require.NoError(t, r.add(&watch{id: 100 + id, session: s, next: 1}, g.sel))
+	}
+	join(r, g, at(r), 0)
+	watches := slices.Collect(maps.Values(s.shut()))
+	require.Len(t, watches, 2*endSliceMax+1)
+	s.endSome(watches[:endSliceMax])
+	require.Equal(t, endSliceMax+1, r.mu.watches)
+	r.mu.Lock()
+	r.deliverLocked(g, put(5), 5)
+	r.mu.Unlock()
+	require.Zero(t, s.mu.queue.length())
+	s.endSome(watches[endSliceMax:])
+	require.Zero(t, r.mu.watches)
+	require.Empty(t, r.mu.groups)
+	require.Empty(t, s.shut())
+	s.Close()
 }

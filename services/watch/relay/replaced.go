@@ -30,7 +30,7 @@ func (r *Relay) endAllLocked(s *Session) {
 		r.endLocked(w)
 		s.mu.replaced = append(s.mu.replaced, id)
 	}
-	s.mu.progress = nil
+	s.mu.progress, s.mu.toldAll, s.mu.holdsUp = nil, 0, nil
 	delete(r.mu.awaiting, s)
 	s.nudgeLocked()
 }

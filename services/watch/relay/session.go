@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
@@ -37,11 +38,18 @@ type Session struct {
 		lineTurn bool
 		// progress holds the revisions of open progress requests, in the order in which they came.
 		progress []int64
+		// toldAll is a revision up to which each watch was handed everything, 0 when that is not known, and holdsUp one that the
+		// oldest progress request waits for, as far as it is known. So the watches, of which there may be a hundred thousand,
+		// are not looked through for each delivery and each request, which has five bytes.
+		toldAll int64
+		holdsUp *watch
 		// replaced are watches that have ended with their store, which is still to be told.
 		replaced []int64
 		waiting  bool
 		closed   bool
 	}
+	// looked counts the watches that were looked at for progress.
+	looked int
 }
 
 func newSession(r *Relay) *Session {
@@ -78,6 +86,7 @@ func (r *Relay) add(w *watch, sel selector) error {
 		return errIDInUse
 	}
 	s.mu.watches[w.id] = w
+	s.mu.toldAll = min(s.mu.toldAll, w.next-1)
 	s.mu.Unlock()
 
 	g := r.mu.groups[sel]
@@ -159,26 +168,42 @@ func (s *Session) Progress(revision int64) {
 		open[len(open)-1] = max(open[len(open)-1], revision)
 	}
 	r.mu.awaiting[s] = struct{}{}
-	for _, w := range s.mu.watches {
-		if g := w.group; g.joined && g.told() < revision {
-			g.link.askPosition(revision)
+	if s.mu.toldAll < revision {
+		for _, l := range r.mu.links {
+			if l.up && l.position < revision {
+				l.askPosition(revision)
+			}
 		}
 	}
 	s.nudgeLocked()
 }
 
+// endSliceMax is how many watches of a session that closes are ended in one go, under the relay's lock: about a millisecond's
+// worth. Everybody else's events wait for it.
+const endSliceMax = 500
+
 // Close implements delivery.Session.
 func (s *Session) Close() {
+	watches := make([]*watch, 0, endSliceMax)
+	for _, w := range s.shut() {
+		if watches = append(watches, w); len(watches) == endSliceMax {
+			s.endSome(watches)
+			watches = watches[:0]
+		}
+	}
+	s.endSome(watches)
+}
+
+// shut closes the session but for its watches, which are told nothing any more, and gives them to the caller, to end them. It
+// gives none if that was done before.
+func (s *Session) shut() (watches map[int64]*watch) {
 	r := s.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return
-	}
-	for _, w := range s.mu.watches {
-		r.endLocked(w)
+		return nil
 	}
 	for e := s.mu.queue.pop(); e != nil; e = s.mu.queue.pop() {
 		r.counts.pending.Add(-int64(e.events()))
@@ -188,6 +213,19 @@ func (s *Session) Close() {
 	s.end()
 	delete(r.mu.sessions, s)
 	delete(r.mu.awaiting, s)
+	watches, s.mu.watches = s.mu.watches, nil
+	return watches
+}
+
+// endSome ends watches of a session that was shut.
+func (s *Session) endSome(watches []*watch) {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range watches {
+		s.relay.endLocked(w)
+	}
 }
 
 // Next implements delivery.Session.
@@ -291,7 +329,7 @@ func (r *Relay) progressOf(s *Session) *delivery.Delivery {
 	wanted := s.mu.progress[0]
 	told := wanted // to nobody, that is
 	if len(s.mu.watches) > 0 {
-		told = toldToAll(s.mu.watches)
+		told = s.toldToAllLocked(wanted)
 	}
 	if told < wanted {
 		return nil
@@ -302,20 +340,42 @@ func (r *Relay) progressOf(s *Session) *delivery.Delivery {
 	return &delivery.Delivery{All: true, Revision: told}
 }
 
-// toldToAll is the revision up to which each of the watches has been handed everything. Both locks are held.
-func toldToAll(watches map[int64]*watch) int64 {
-	told := int64(1<<63 - 1)
-	for _, w := range watches {
-		switch {
-		case w.queued > 0:
-			told = min(told, w.floor)
-		case w.live:
-			told = min(told, w.toldTo())
-		default:
-			told = min(told, w.next-1)
+// toldToAllLocked is a revision up to which each of the watches has been handed everything: at or above wanted if that is so.
+// Both locks are held.
+func (s *Session) toldToAllLocked(wanted int64) int64 {
+	if s.mu.toldAll >= wanted {
+		return s.mu.toldAll // it never goes back, but for watches that come
+	}
+	if w := s.mu.holdsUp; w != nil && !w.ended {
+		if told := w.handed(); told < wanted {
+			return told
 		}
 	}
-	return told
+	s.mu.holdsUp = nil
+	all := int64(math.MaxInt64)
+	for _, w := range s.mu.watches {
+		s.looked++
+		told := w.handed()
+		if told < wanted {
+			s.mu.holdsUp = w
+			return told
+		}
+		all = min(all, told)
+	}
+	s.mu.toldAll = all
+	return all
+}
+
+// handed is the revision up to which the watch has been handed everything. Both locks are held.
+func (w *watch) handed() int64 {
+	switch {
+	case w.queued > 0:
+		return w.floor
+	case w.live:
+		return w.toldTo()
+	default:
+		return w.next - 1
+	}
 }
 
 // push queues a delivery for a watch, which was told everything up to before, and tells false, having queued nothing, if

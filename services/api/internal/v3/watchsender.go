@@ -20,6 +20,8 @@ type watchSender struct {
 	// watches are those whose created answer is sent and whose end is not, by session id. A delivery for any other is
 	// dropped.
 	watches map[int64]*watch
+	// later are those of them that named a first revision, until all progress has got there.
+	later map[int64]*watch
 	// encoded is set when the stream takes a wire.Encoded.
 	encoded bool
 }
@@ -40,6 +42,7 @@ func newWatchSender(
 		ids:     ids,
 		queue:   queue,
 		watches: make(map[int64]*watch),
+		later:   make(map[int64]*watch),
 		encoded: isGRPC && server.encoded,
 	}
 }
@@ -79,12 +82,15 @@ func (s *watchSender) sendControls() error {
 		}
 		if w := c.begins; w != nil {
 			s.watches[w.session] = w
+			if w.startRevision > 0 {
+				s.later[w.session] = w
+			}
 		}
 		if w := c.ends; w != nil {
 			if s.watches[w.session] == nil {
 				continue // it has ended by itself meanwhile, and the client knows
 			}
-			delete(s.watches, w.session)
+			s.end(w)
 		}
 		if err := s.stream.Send(c.answer); err != nil {
 			return err
@@ -119,10 +125,11 @@ func (s *watchSender) sendProgressOfAll(revision int64) error {
 	if len(s.watches) == 0 {
 		return nil
 	}
-	for _, w := range s.watches {
+	for id, w := range s.later {
 		if revision < w.startRevision {
 			return nil
 		}
+		delete(s.later, id) // progress does not go back
 	}
 	return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(revision), WatchId: everyWatch})
 }
@@ -130,7 +137,7 @@ func (s *watchSender) sendProgressOfAll(revision int64) error {
 // sendCompacted ends a watch whose next revisions are gone. As in etcd the compacted revision is the reason, and the
 // header has no revision that the client could take for its progress.
 func (s *watchSender) sendCompacted(w *watch, d *delivery.Delivery) error {
-	delete(s.watches, w.session)
+	s.end(w)
 	s.ids.ended(w)
 	return s.stream.Send(&etcdserverpb.WatchResponse{
 		Header:          s.header(0),
@@ -146,9 +153,14 @@ const reasonReplaced = "etcdserver: the store was replaced or restored from an e
 
 // sendReplaced ends a watch whose store is gone, with no revision that the client could take for its progress.
 func (s *watchSender) sendReplaced(w *watch) error {
-	delete(s.watches, w.session)
+	s.end(w)
 	s.ids.ended(w)
 	return s.stream.Send(&etcdserverpb.WatchResponse{Header: s.header(0), WatchId: w.id, Canceled: true, CancelReason: reasonReplaced})
+}
+
+func (s *watchSender) end(w *watch) {
+	delete(s.watches, w.session)
+	delete(s.later, w.session)
 }
 
 func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -56,7 +55,10 @@ func (n *Node) skip(to int64) bool {
 	defer n.mu.Unlock()
 	wanted := to + 1
 	for s := range n.mu.sessions {
-		wanted = min(wanted, s.wanted())
+		// Once one wants the next revision there is nothing to skip: most nodes' first live watch says so.
+		if wanted = s.wanted(wanted, n.Position()+1); wanted <= n.Position()+1 {
+			break
+		}
 	}
 	if wanted-1 > n.Position() {
 		n.mu.ring.reset(wanted - 1)
@@ -65,12 +67,15 @@ func (n *Node) skip(to int64) bool {
 	return n.Position() >= to
 }
 
-// wanted returns the lowest revision at which a live watch of the session began or will begin.
-func (s *Session) wanted() int64 {
+// wanted returns the lowest revision at which a live watch of the session began or will begin, at most lowest, and looks no
+// further once that is at or below enough.
+func (s *Session) wanted(lowest, enough int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lowest := int64(math.MaxInt64)
 	for _, w := range s.mu.watches {
+		if lowest <= enough {
+			break
+		}
 		if w.group != nil {
 			lowest = min(lowest, w.next)
 		}

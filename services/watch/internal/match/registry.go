@@ -56,6 +56,7 @@ func (n *Node) add(w *watch) error {
 		n.mu.index.group(w.sel).join(w)
 		return nil
 	}
+	w.inLine = true
 	s.mu.line = append(s.mu.line, w)
 	s.nudgeLocked()
 	n.counts.behind.Add(1)
@@ -97,27 +98,54 @@ func (n *Node) leaveLocked(w *watch) {
 	}
 }
 
+// endSliceMax is how many watches of a session that closes are ended in one go, under the node's lock: below a millisecond's
+// worth. Everybody else's events wait for it.
+const endSliceMax = 500
+
 func (n *Node) close(s *Session) {
+	watches := make([]*watch, 0, endSliceMax)
+	for _, w := range n.shut(s) {
+		if watches = append(watches, w); len(watches) == endSliceMax {
+			n.endSome(s, watches)
+			watches = watches[:0]
+		}
+	}
+	n.endSome(s, watches)
+}
+
+// shut closes a session but for its watches, which are told nothing any more, and gives them to the caller, to end them. It gives
+// none if that was done before.
+func (n *Node) shut(s *Session) (watches map[int64]*watch) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return
-	}
-	for _, w := range s.mu.watches {
-		n.endLocked(w)
+		return nil
 	}
 	for e := s.mu.queue.pop(); e != nil; e = s.mu.queue.pop() {
 		n.counts.pending.Add(-int64(e.events()))
 	}
-	s.mu.line, s.mu.progress = nil, nil
+	s.mu.line, s.mu.progress, s.mu.holdsUp = nil, nil, nil
 	s.mu.closed = true
 	s.end()
 	delete(n.mu.sessions, s)
 	delete(n.mu.awaiting, s)
 	if s.attached {
 		n.mu.attached--
+	}
+	watches, s.mu.watches = s.mu.watches, nil
+	return watches
+}
+
+// endSome ends watches of a session that was shut.
+func (n *Node) endSome(s *Session, watches []*watch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range watches {
+		n.endLocked(w)
 	}
 }
 

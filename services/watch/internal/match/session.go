@@ -47,9 +47,14 @@ type Session struct {
 		// progress holds the revisions of open progress requests, the lowest first: none waits for another. An API node's
 		// request for a revision still to come must not hold back the positions that tell it that this node is well.
 		progress []int64
-		waiting  bool
-		closed   bool
+		// holdsUp is a watch in the line that the first of them waits for, as far as it is known. So the line, which may be of
+		// a hundred thousand, is not looked through for each delivery.
+		holdsUp *watch
+		waiting bool
+		closed  bool
 	}
+	// looked counts the watches that were looked at for progress.
+	looked int
 }
 
 // Add implements delivery.Session. It fails with ErrIDInUse, or with problem.ErrStopped.
@@ -150,6 +155,7 @@ func (s *Session) behindLocked() *watch {
 		}
 		s.mu.lineTurn = false
 		if w.queued == 0 {
+			w.inLine = false
 			return w
 		}
 		s.mu.line = append(s.mu.line, w)
@@ -163,19 +169,29 @@ func (s *Session) progressLocked(position int64) *delivery.Delivery {
 		return nil
 	}
 	wanted, told := s.mu.progress[0], position
+	if w := s.mu.holdsUp; w != nil && w.inLine && !w.ended && w.next <= wanted {
+		return nil
+	}
+	s.mu.holdsUp = nil
 	if len(s.mu.watches) == 0 {
 		told = max(told, wanted) // to nobody, that is
 	}
 	if s.mu.queue.head != nil {
 		told = min(told, s.mu.queue.head.after)
 	}
-	for _, w := range s.mu.line {
-		if !w.ended {
-			told = min(told, w.next-1)
-		}
-	}
 	if told < wanted {
 		return nil
+	}
+	for _, w := range s.mu.line {
+		s.looked++
+		if w.ended {
+			continue
+		}
+		if w.next <= wanted {
+			s.mu.holdsUp = w
+			return nil
+		}
+		told = min(told, w.next-1)
 	}
 	s.mu.progress = s.mu.progress[1:]
 	return &delivery.Delivery{All: true, Revision: told}
@@ -207,6 +223,7 @@ func (s *Session) lineUp(w *watch, next int64) bool {
 	if s.mu.closed || w.ended {
 		return false
 	}
+	w.inLine = true
 	s.mu.line = append(s.mu.line, w)
 	s.nudgeLocked()
 	return true

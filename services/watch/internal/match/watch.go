@@ -12,7 +12,7 @@ package match
 //   - group, place, quiet: under the node's lock. group is nil unless the watch is live.
 //   - ended: written under the node's and the session's lock, read under either.
 //   - next: written under both locks, except that Next's goroutine owns it while it reads on for the watch.
-//   - queued, vetted: queued under the session's lock; vetted by Next's goroutine only.
+//   - queued, inLine, vetted: the first two under the session's lock; vetted by Next's goroutine only.
 type watch struct {
 	id      int64
 	sel     selector
@@ -28,6 +28,8 @@ type watch struct {
 	next int64
 	// queued counts the deliveries in the session's queue.
 	queued int
+	// inLine says that it stands in the session's line.
+	inLine bool
 	// vetted says that history has confirmed that next was not compacted when the watch began.
 	vetted bool
 	ended  bool
