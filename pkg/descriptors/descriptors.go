@@ -16,6 +16,8 @@ type Budget struct {
 	StoreFiles int
 	// Peers, Internal and Monitors are connections of members, of other services, and of those who ask for health and metrics.
 	Peers, Internal, Monitors int
+	// Subscribers are connections of users' NATS clients, where they are let in.
+	Subscribers int
 	// Clients are clients' connections.
 	Clients int
 }
@@ -41,6 +43,8 @@ var (
 	peers      = part{share: 8, least: 24, most: 1024}
 	internal   = part{share: 32, least: 8, most: 1024}
 	monitors   = part{share: 32, least: 8, most: 128}
+	// A NATS client costs up to 16 MiB while it does not read.
+	subscribers = part{share: 16, least: 8, most: 1024}
 )
 
 func (p part) of(limit int) int { return min(max(limit/p.share, p.least), p.most) }
@@ -48,13 +52,14 @@ func (p part) of(limit int) int { return min(max(limit/p.share, p.least), p.most
 // Divide divides a limit.
 func Divide(limit int) Budget {
 	b := Budget{
-		Limit:      limit,
-		StoreFiles: storeFiles.of(limit),
-		Peers:      peers.of(limit),
-		Internal:   internal.of(limit),
-		Monitors:   monitors.of(limit),
+		Limit:       limit,
+		StoreFiles:  storeFiles.of(limit),
+		Peers:       peers.of(limit),
+		Internal:    internal.of(limit),
+		Monitors:    monitors.of(limit),
+		Subscribers: subscribers.of(limit),
 	}
-	rest := limit - 2*b.StoreFiles - b.Peers - b.Internal - b.Monitors - other
+	rest := limit - 2*b.StoreFiles - b.Peers - b.Internal - b.Monitors - b.Subscribers - other
 	b.Clients = min(max(rest, clientsMin), clientsMax)
 	return b
 }

@@ -14,7 +14,7 @@ func TestPartsFitInTheLimit(t *testing.T) {
 	for limit := 1; limit <= 20_000; limit++ {
 		b := descriptors.Divide(limit)
 		if limit >= descriptors.LimitMin {
-			require.Less(t, 2*b.StoreFiles+b.Peers+b.Internal+b.Monitors+b.Clients, limit)
+			require.Less(t, 2*b.StoreFiles+b.Peers+b.Internal+b.Monitors+b.Subscribers+b.Clients, limit)
 		}
 		require.GreaterOrEqual(t, b.Clients, before.Clients/2, "limit %d", limit)
 		require.GreaterOrEqual(t, b.Peers, before.Peers)

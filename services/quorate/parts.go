@@ -88,7 +88,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
-	users, err := natsusers.Of(c)
+	users, err := natsusers.Of(c, p.budget)
 	if err != nil {
 		return err
 	}

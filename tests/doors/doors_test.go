@@ -47,12 +47,13 @@ func get(url string) (int, string) {
 // stop in the middle of everything that a connection can be in; then the signal, and exit code 0.
 func TestSIGTERMEndsWhateverConnectionsDo(t *testing.T) {
 	t.Parallel()
-	monitor, peer := harness.FreePort(), harness.FreePort()
-	s := newServer(t, fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor), fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", peer))
+	monitor, peer, nats := harness.FreePort(), harness.FreePort(), harness.FreePort()
+	s := newServer(t, fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor), fmt.Sprintf("--listen-peer-urls=http://127.0.0.1:%d", peer),
+		fmt.Sprintf("--nats-listen=127.0.0.1:%d", nats))
 	require.NoError(t, s.Start(harness.Context(t)))
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	const settings = preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-	for _, address := range []string{s.Endpoint(), fmt.Sprintf("127.0.0.1:%d", monitor), fmt.Sprintf("127.0.0.1:%d", peer)} {
+	for _, address := range []string{s.Endpoint(), fmt.Sprintf("127.0.0.1:%d", monitor), fmt.Sprintf("127.0.0.1:%d", peer), fmt.Sprintf("127.0.0.1:%d", nats)} {
 		for _, sent := range []string{
 			"",
 			"POST /raft/stream HTTP/1.1\r\nHost: x\r\n",
@@ -64,6 +65,9 @@ func TestSIGTERMEndsWhateverConnectionsDo(t *testing.T) {
 			"PUT /v2/keys/a HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60\r\n\r\nval",
 			preface,
 			settings,
+			"SUB quorate.> 1\r\n",
+			"CONNECT {\"verbose\":",
+			"PUB quorate.a 1000\r\nhalf",
 			settings + "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x83",
 		} {
 			conn, err := net.Dial("tcp", address)

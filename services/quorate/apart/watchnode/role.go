@@ -74,7 +74,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
 	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Log)
-	users, err := natsusers.Of(n.Settings.Config)
+	users, err := natsusers.Of(n.Settings.Config, n.Budget)
 	if err != nil {
 		return err
 	}

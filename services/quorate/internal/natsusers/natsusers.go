@@ -3,12 +3,13 @@
 package natsusers
 
 import (
+	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
 // Of is nil where NATS clients are not let in.
-func Of(c config.Config) (*watch.Users, error) {
+func Of(c config.Config, budget descriptors.Budget) (*watch.Users, error) {
 	if c.NATS.Listen == "" {
 		return nil, nil
 	}
@@ -16,5 +17,5 @@ func Of(c config.Config) (*watch.Users, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, TLS: secrets}, nil
+	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, ConnectionsMax: budget.Subscribers, TLS: secrets}, nil
 }

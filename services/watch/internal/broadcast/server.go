@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -23,7 +24,8 @@ const (
 	// serverPayloadsMax bounds what the server holds for one connection, in units of the largest payload.
 	serverPayloadsMax = 4 * pendingPayloadsMax
 
-	// usersMax bounds the connections of users, ownConnections are this process's beside them. NATS would let 65,536 in.
+	// usersMax bounds the connections of users where nothing else is said, ownConnections are this process's beside them. NATS
+	// would let 65,536 in.
 	usersMax       = 1024
 	ownConnections = 2
 	// userSubscriptionsMax bounds the subscriptions of a connection: each that wants an event gets a copy.
@@ -53,6 +55,8 @@ type Users struct {
 	Listen string
 	// User and Password are asked of every client; if both are empty anybody is let in.
 	User, Password string
+	// ConnectionsMax bounds the connections of users, 0 for usersMax.
+	ConnectionsMax int
 	// TLS is for https, nil for none.
 	TLS *tls.Config
 }
@@ -150,7 +154,7 @@ func (u *Users) admit(options *server.Options, account *server.Account) (err err
 	if options.Host, options.Port, err = splitAddress(u.Listen); err != nil {
 		return err
 	}
-	options.MaxConn, options.MaxSubs = usersMax+ownConnections, userSubscriptionsMax
+	options.MaxConn, options.MaxSubs = cmp.Or(u.ConnectionsMax, usersMax)+ownConnections, userSubscriptionsMax
 	options.MaxPending = userPayloadsMax * int64(options.MaxPayload)
 	options.WriteDeadline = userWriteDeadline
 	if u.User == internalUser || u.User == publisherUser {
