@@ -32,6 +32,7 @@ type Services struct {
 func Register(mux *http.ServeMux, services Services, watched *calls.Calls, receiveBytesMax int) {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(receiveBytesMax),
+		withGzip(receiveBytesMax),
 		connect.WithInterceptors(unary{watched}),
 	}
 	add := func(path string, handler http.Handler) { mux.Handle(path, inward(handler)) }

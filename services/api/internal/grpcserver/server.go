@@ -27,6 +27,9 @@ const (
 	// its answer for every small call (see probe.go for the other direction).
 	streamWindowBytes     = 2 << 20
 	connectionWindowBytes = 4 << 20
+	// headersBytesMax bounds the headers of a call once they are decoded, as for all other requests; grpc-go's own limit is 16 MiB,
+	// which a hundredth of that can stand for on the wire, and a call may wait as long as it likes.
+	headersBytesMax = 1 << 20
 )
 
 // Config says how calls are taken. Zero values mean grpc-go's defaults, except for KeepAlive.
@@ -63,6 +66,7 @@ func New(cfg Config, watched *calls.Calls) *Server {
 		grpc.MaxRecvMsgSize(cfg.ReceiveBytesMax),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(cfg.ConcurrentStreamsMax),
+		grpc.MaxHeaderListSize(headersBytesMax),
 		grpc.ReadBufferSize(bufferBytes),
 		grpc.WriteBufferSize(bufferBytes),
 		grpc.NumStreamWorkers(streamWorkers),
