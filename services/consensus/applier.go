@@ -227,6 +227,7 @@ func (a *applier) applyCommands(batch *mvcc.Batch, entry *raftpb.Entry, answers 
 		}
 		commands = decoded.GetCommands()
 	}
+	batch.Unanswered = waiting == nil
 	for i := range max(len(waiting), len(commands)) {
 		var command *consensusv1.Command
 		if waiting != nil {

@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -210,6 +211,12 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 				return err
 			}
 		}
+		if !req.GetAllowLeftOut() {
+			var err error
+			if commits, err = m.completed(ctx, commits); err != nil {
+				return err
+			}
+		}
 		if len(commits) > 0 {
 			if err := send(&consensusv1.TailResponse{Commits: commits, Head: m.feed.Head()}); err != nil {
 				return err
@@ -234,10 +241,32 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 // historyForTail reads commits that the feed no longer holds.
 func (m *Member) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
 	err = m.read(ctx, true, func(t *tenure) error {
-		commits, _, err = t.store.History(from, m.feed.Oldest()-1, nil, nil, historyBytesMax)
+		var next int64
+		commits, _, next, err = t.store.HistoryParts(from, 0, m.feed.Oldest()-1, historyBytesMax)
+		if last := len(commits) - 1; next != 0 {
+			commits[last] = &consensusv1.Commit{Revision: commits[last].GetRevision(), LeftOut: true}
+		}
 		return err
 	})
 	return commits, err
+}
+
+// completed returns commits for a reader that does not know of those without their events: as far as the first of them, or
+// that one, read from history.
+func (m *Member) completed(ctx context.Context, commits []*consensusv1.Commit) (whole []*consensusv1.Commit, err error) {
+	at := slices.IndexFunc(commits, (*consensusv1.Commit).GetLeftOut)
+	if at < 0 {
+		return commits, nil
+	}
+	if at > 0 {
+		return commits[:at], nil
+	}
+	revision := commits[0].GetRevision()
+	err = m.read(ctx, true, func(t *tenure) error {
+		whole, _, err = t.store.History(revision, revision, nil, nil, 0)
+		return err
+	})
+	return whole, err
 }
 
 // History reads one stretch of past commits: problem.ErrCompacted where it begins below the compacted revision.
@@ -251,6 +280,10 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 		to := req.GetToRevision()
 		if head := t.store.Revision(); to <= 0 || to > head {
 			to = head
+		}
+		if req.GetParts() && len(req.GetKey()) == 0 {
+			resp.Commits, resp.ThroughRevision, resp.NextSub, err = t.store.HistoryParts(req.GetFromRevision(), req.GetFromSub(), to, bytes)
+			return err
 		}
 		resp.Commits, resp.ThroughRevision, err = t.store.History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
 		return err

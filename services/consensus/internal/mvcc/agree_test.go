@@ -103,10 +103,44 @@ func requireHistory(t *testing.T, g *generator, m *model, s *Store) {
 		require.GreaterOrEqual(t, through, next)
 		got, next = append(got, commits...), through+1
 	}
+	if len(key) == 0 {
+		requireProtos(t, got, historyInParts(t, s, from, to))
+	}
 	want := m.history(from, to, key, end)
 	require.Equal(t, len(want), len(got), "history of %q to %q from %d to %d", key, end, from, to)
 	for i := range want {
 		requireProto(t, want[i], got[i], fmt.Sprintf("history, compacted %d", m.compacted))
+	}
+}
+
+// historyInParts reads the history of all keys in parts, and puts them together.
+func historyInParts(t *testing.T, s *Store, from, to int64) (whole []*consensusv1.Commit) {
+	t.Helper()
+	open := false
+	for sub := int64(0); from <= to; {
+		parts, through, next, err := s.HistoryParts(from, sub, to, 300)
+		require.NoError(t, err)
+		if open && len(parts) > 0 && parts[0].GetRevision() == from {
+			last := whole[len(whole)-1]
+			require.Equal(t, from, last.GetRevision())
+			last.Events = append(last.Events, parts[0].GetEvents()...)
+			last.Tree = parts[0].GetTree()
+			parts = parts[1:]
+		}
+		for _, part := range parts {
+			require.LessOrEqual(t, len(part.GetEvents()), s.opts.commitEventsMax+1)
+		}
+		whole = append(whole, parts...)
+		from, sub, open = through+1, next, next != 0
+	}
+	return whole
+}
+
+func requireProtos(t *testing.T, want, got []*consensusv1.Commit) {
+	t.Helper()
+	require.Equal(t, len(want), len(got))
+	for i := range want {
+		requireProto(t, want[i], got[i], "history in parts")
 	}
 }
 
@@ -172,7 +206,8 @@ func requireVersions(t *testing.T, m *model, s *Store) {
 
 // The store does what a naive model does, whatever the commands, however they fall into batches, however far compaction
 // is, and over restarts. Random commands go to the model and to two stores with different batches, only one of which
-// removes what is compacted; all that they answer and hold is compared.
+// removes what is compacted, and takes a deletion of three keys for one of very many; all that they answer and hold is
+// compared.
 func TestStoreAgreesWithModel(t *testing.T) {
 	const rounds, batches = 12, 120
 	for round := range rounds {
@@ -181,7 +216,9 @@ func TestStoreAgreesWithModel(t *testing.T) {
 			m := newModel()
 			g := &generator{Rand: rand.New(rand.NewPCG(uint64(round), 1)), m: m}
 			fs := vfs.NewMem()
-			s, other := openSmall(t, fs), openSmall(t, vfs.NewMem())
+			s := openSmall(t, fs)
+			other, err := Open(Options{Dir: "state", FS: vfs.NewMem(), usageMarkBytes: 500})
+			require.NoError(t, err)
 			index := uint64(0)
 			for range batches {
 				b := s.Begin()
@@ -191,6 +228,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					applyBoth(t, m, b, c)
 					b.SetApplied(index, 1)
 					ob := other.Begin()
+					ob.Unanswered = g.one(2)
 					_, _, _ = ob.Apply(c)
 					ob.SetApplied(index, 1)
 					require.NoError(t, ob.Commit())
@@ -230,6 +268,10 @@ func applyBoth(t *testing.T, m *model, b *Batch, c *consensusv1.Command) {
 	requireRefusal(t, wantErr, err, c)
 	if err == nil {
 		requireProto(t, want, got, c)
+		if gotCommit.GetLeftOut() {
+			require.Greater(t, len(wantCommit.GetEvents()), b.s.opts.commitEventsMax)
+			wantCommit = &consensusv1.Commit{Revision: wantCommit.GetRevision(), LeftOut: true}
+		}
 		requireProto(t, wantCommit, gotCommit, c)
 	}
 }
@@ -247,7 +289,7 @@ func requireHashes(t *testing.T, g *generator, m *model, s, other *Store) {
 // openSmall opens a store whose memtables are small, so that some tests meet files too.
 func openSmall(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20, usageMarkBytes: 500})
+	s, err := Open(Options{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20, usageMarkBytes: 500, bulkKeysMin: 2, commitEventsMax: 3})
 	require.NoError(t, err)
 	return s
 }

@@ -52,6 +52,14 @@ type Batch struct {
 	// events of the command at hand, and what it did to the tree.
 	events []*consensusv1.Event
 	tree   *consensusv1.TreeChange
+	// sub is how many changes of keys it has made, eventBytes about what its events take, leftOut set when they are too
+	// many to be told.
+	sub        int64
+	eventBytes int
+	leftOut    bool
+	// Unanswered says that nobody waits for the answers of the commands to come: what they hold beside what the state
+	// needs is left out.
+	Unanswered bool
 	// slab is where copies of keys and values that events and results carry are cut from.
 	slab slab
 
@@ -81,17 +89,20 @@ func (s *Store) Begin() *Batch {
 //
 // The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
 func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
-	b.events, b.tree = nil, nil
+	b.events, b.tree, b.sub, b.eventBytes, b.leftOut = nil, nil, 0, 0, false
 	before := b.now.usage
 	res, err := b.apply(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
 	var commit *consensusv1.Commit
-	if len(b.events) > 0 || b.tree != nil {
+	if b.sub > 0 || b.tree != nil {
 		b.now.revision++
 		b.noteUsage(before)
 		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
+		if b.leftOut {
+			commit = &consensusv1.Commit{Revision: b.now.revision, LeftOut: true}
+		}
 	}
 	res.Revision = b.now.revision
 	return res, commit, nil
@@ -147,7 +158,9 @@ const (
 
 // Full tells whether the batch should be committed before it takes another entry of the log. A single command may pass
 // the limits, since it is carried out as a whole.
-func (b *Batch) Full() bool { return b.overlay.used >= batchKeysMax || b.pb.Len() >= batchBytesMax }
+func (b *Batch) Full() bool {
+	return b.overlay.used+b.overlay.gone.keys >= batchKeysMax || b.pb.Len() >= batchBytesMax
+}
 
 // Note folds what happened to the member beside the state, by the same entry of the log on every member, into the digest.
 func (b *Batch) Note(values ...uint64) {
@@ -192,6 +205,7 @@ func (b *Batch) Commit() error {
 		b.recent.put(&r)
 		b.fresh.add(r.key, b.now.revision)
 	})
+	b.rememberGone()
 	if b.compacts {
 		b.s.compaction.wake()
 	}
@@ -212,7 +226,7 @@ func (b *Batch) Close() error {
 		err = errors.Join(err, b.durable.Close())
 	}
 	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, row{}
-	b.events, b.tree, b.slab, b.compacts = nil, nil, slab{}, false
+	b.events, b.tree, b.slab, b.compacts, b.Unanswered = nil, nil, slab{}, false, false
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()

@@ -269,3 +269,21 @@ func BenchmarkPutsAndScansInOneBatch(b *testing.B) {
 		require.NoError(b, batch.Commit())
 	}
 }
+
+// BenchmarkDeleteOfManyKeys deletes 300,000 keys of 100 bytes with one command, which is carried out as a whole while all
+// other writes wait. The time of filling the store is not in it.
+func BenchmarkDeleteOfManyKeys(b *testing.B) {
+	b.ReportAllocs()
+	for range b.N {
+		b.StopTimer()
+		s := openBench(b)
+		fill(b, s, 300_000, 100)
+		require.NoError(b, s.Flush())
+		b.StartTimer()
+		batch := s.Begin()
+		_, _, err := batch.Apply(deleteCommand("/registry/", "/registry0"))
+		require.NoError(b, err)
+		batch.SetApplied(1, 1)
+		require.NoError(b, batch.Commit())
+	}
+}

@@ -62,11 +62,15 @@ func (b *Batch) updateCounts() error {
 			b.changes = append(b.changes, count.Change{Key: stringOf(k.key), Delta: -1})
 		}
 	})
+	b.overlay.gone.each(func(k *goneKey) { b.changes = append(b.changes, count.Change{Key: stringOf(k.key), Delta: -1}) })
 	if len(b.changes) == 0 {
 		return nil
 	}
 	u, err := b.now.counts.Update(b.changes, b.splitBucket)
 	clear(b.changes)
+	if cap(b.changes) > changesKeptMax {
+		b.changes = nil
+	}
 	if err != nil {
 		return fmt.Errorf("count keys: %w", err)
 	}
@@ -80,6 +84,9 @@ func (b *Batch) updateCounts() error {
 	b.now.counts = u.Index
 	return nil
 }
+
+// changesKeptMax is how many changes of counts memory is kept for: more than a usual batch has.
+const changesKeptMax = 1 << 16
 
 func (b *Batch) splitBucket(low, high string, unbounded bool) ([]count.Bucket, error) {
 	c := count.NewCutter(low)
@@ -162,6 +169,7 @@ func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error
 	if err != nil {
 		return 0, err
 	}
+	n -= b.overlay.gone.count(s, revision)
 	for _, k := range b.overlay.within(s) {
 		if v := k.at(revision); v != nil {
 			if k.base != 0 {

@@ -18,7 +18,12 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 	b.s.counters.deletes.Add(1)
 	var prevs []*consensusv1.KeyValue
 	expirations := make(map[int]int64)
-	err := b.scan(context.Background(), newSpan(op.GetKey(), op.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
+	s, many := newSpan(op.GetKey(), op.GetRangeEnd()), false
+	err := b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
+		if len(prevs) == b.s.opts.bulkKeysMin {
+			many = true
+			return false, nil
+		}
 		if r.expiration != 0 {
 			expirations[len(prevs)] = r.expiration
 		}
@@ -28,6 +33,9 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 	if err != nil {
 		return nil, err
 	}
+	if many {
+		return b.deleteMany(s, op.GetPrevKv() && !b.Unanswered)
+	}
 	for i, prev := range prevs {
 		b.deleteKey(prev, expirations[i])
 	}
@@ -36,6 +44,18 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 		res.PrevKvs = prevs
 	}
 	return res, nil
+}
+
+// deleteMany is deleteRange for more keys than are looked at twice.
+func (b *Batch) deleteMany(s span, tell bool) (*consensusv1.DeleteRangeResult, error) {
+	res := &consensusv1.DeleteRangeResult{}
+	var taken func(*row)
+	if tell {
+		taken = func(r *row) { res.PrevKvs = append(res.PrevKvs, b.slab.toKeyValue(r, true)) }
+	}
+	var err error
+	res.Deleted, err = b.deleteSpan(s, taken)
+	return res, err
 }
 
 // deleteKey writes the tombstone of a key whose newest version is prev, which had an expiration or 0.

@@ -26,6 +26,23 @@ const eventBytes = 64
 // It fails with problem.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
 // read, but what its events replaced cannot.
 func (s *Store) History(from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
+	h := historian{span: newSpan(key, rangeEnd), left: maxBytes}
+	if len(key) == 0 {
+		h.span = span{unbounded: true}
+	}
+	return s.history(from, to, &h)
+}
+
+// HistoryParts is History of all keys, where a commit whose events are too many to be held in memory comes in parts: if next is
+// not 0, the last commit goes on with that sub-revision, and through is before it. From is where to begin in the first
+// revision.
+func (s *Store) HistoryParts(from, sub, to, maxBytes int64) (commits []*consensusv1.Commit, through, next int64, err error) {
+	h := &historian{span: span{unbounded: true}, sub: sub, left: maxBytes, parts: true}
+	commits, through, err = s.history(from, to, h)
+	return commits, through, h.next, err
+}
+
+func (s *Store) history(from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
 	v, err := s.view(context.Background())
 	if err != nil {
 		return nil, 0, err
@@ -40,14 +57,11 @@ func (s *Store) History(from, to int64, key, rangeEnd []byte, maxBytes int64) (c
 	if from > to {
 		return nil, to, nil
 	}
-	h := historian{v: v, span: newSpan(key, rangeEnd), left: maxBytes, through: to}
-	if len(key) == 0 {
-		h.span = span{unbounded: true}
-	}
+	h.v, h.first, h.through = v, from, to
 	if h.left <= 0 {
 		h.left = historyBytesDefault
 	}
-	err = v.changes(from, to, h.take)
+	err = v.changesFrom(from, h.sub, to, h.take)
 	return h.commits, h.through, err
 }
 
@@ -57,8 +71,13 @@ var errEnough = errors.New("enough")
 // changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
 // The change is fn's until it returns.
 func (v *view) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
+	return v.changesFrom(from, 0, to, fn)
+}
+
+// changesFrom is changes without those of the first revision that come before a sub-revision.
+func (v *view) changesFrom(from, sub, to int64, fn func(revision, sub int64, c *change) error) error {
 	var c change
-	err := v.each(appendHistoryKey(nil, from, 0), appendHistoryKey(nil, to+1, 0), func(k, b []byte) error {
+	err := v.each(appendHistoryKey(nil, from, sub), appendHistoryKey(nil, to+1, 0), func(k, b []byte) error {
 		revision, sub, err := splitHistoryKey(k)
 		if err != nil {
 			return err
@@ -82,9 +101,16 @@ type historian struct {
 	through int64
 	slab    slab
 	commits []*consensusv1.Commit
+	// sub is where it begins in the first revision.
+	first, sub int64
+	// parts has a commit end where its events pass Options.commitEventsMax or commitBytesMax; it goes on with next. bytes is what the
+	// last one's take.
+	parts bool
+	next  int64
+	bytes int
 }
 
-func (h *historian) take(revision, _ int64, c *change) error {
+func (h *historian) take(revision, sub int64, c *change) error {
 	n := len(h.commits)
 	current := n > 0 && h.commits[n-1].GetRevision() == revision
 	if !current && h.left <= 0 {
@@ -103,10 +129,18 @@ func (h *historian) take(revision, _ int64, c *change) error {
 	}
 	if !current {
 		h.commits = append(h.commits, &consensusv1.Commit{Revision: revision})
+		h.bytes = 0
 		n++
 	}
-	h.commits[n-1].Events = append(h.commits[n-1].Events, event)
-	h.left -= int64(eventBytes + 2*len(c.key) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue()))
+	commit := h.commits[n-1]
+	commit.Events = append(commit.Events, event)
+	size := eventBytes + 2*len(c.key) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue())
+	h.left -= int64(size)
+	h.bytes += size
+	if h.parts && (len(commit.Events) > h.v.s.opts.commitEventsMax || h.bytes > commitBytesMax) {
+		h.through, h.next = revision-1, sub+1
+		return errEnough
+	}
 	return nil
 }
 
@@ -117,7 +151,8 @@ func (h *historian) takeTree(revision int64, encoded []byte, current bool) error
 	if err := proto.Unmarshal(encoded, tree); err != nil {
 		return fmt.Errorf("history of the tree at revision %d: %w: %w", revision, errBadRecord, err)
 	}
-	wanted := current || tree.GetNode() != nil && h.span.contains(tree.GetNode().GetPath()) ||
+	rest := h.sub > 0 && revision == h.first // its events were in the part before
+	wanted := current || rest || tree.GetNode() != nil && h.span.contains(tree.GetNode().GetPath()) ||
 		slices.ContainsFunc(tree.GetRemoved(), h.span.contains)
 	if !wanted {
 		return nil

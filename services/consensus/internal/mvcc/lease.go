@@ -132,17 +132,10 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 	}
 	// A key is attached to one lease at a time, so none comes twice.
 	slices.SortFunc(keys, bytes.Compare)
-	for _, key := range keys {
-		var r row
-		live, err := b.get(key, newestRevision, &r)
-		if err != nil {
-			return nil, err
-		}
-		if live {
-			b.deleteKey(b.slab.toKeyValue(&r, true), r.expiration)
-		}
+	if err := b.deleteKeys(keys); err != nil {
+		return nil, err
 	}
-	if op.GetEpoch() != 0 && len(b.events) > 0 {
+	if op.GetEpoch() != 0 && b.sub > 0 {
 		if err := b.changeTree(&consensusv1.TreeChange{Action: consensusv1.TreeAction_TREE_ACTION_EXPIRE}); err != nil {
 			return nil, err
 		}
@@ -194,7 +187,7 @@ func (b *Batch) attached(id int64, keys [][]byte) ([][]byte, error) {
 	err = base.each(lower, upper, func(k, _ []byte) error {
 		_, key, err := splitAttachmentKey(k)
 		// The overlay knows better of what it knows.
-		if err == nil && b.overlay.keys[string(key)] == nil {
+		if err == nil && b.overlay.keys[string(key)] == nil && !b.overlay.gone.at(key, newestRevision) {
 			keys = append(keys, b.slab.copy(key))
 		}
 		return err

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,8 @@ type Options struct {
 	OnFatal func(error)
 	// usageMarkBytes is how much is replaced and spent between two marks, 0 for usageMarkBytesDefault.
 	usageMarkBytes int64
+	// bulkKeysMin and commitEventsMax are 0 for bulkKeysMinDefault and commitEventsMaxDefault.
+	bulkKeysMin, commitEventsMax int
 	// Registerer takes the store's metrics, nil for none.
 	Registerer prometheus.Registerer
 }
@@ -80,6 +83,8 @@ func (o *Options) setDefaults() {
 	if o.usageMarkBytes == 0 {
 		o.usageMarkBytes = usageMarkBytesDefault
 	}
+	o.bulkKeysMin = cmp.Or(o.bulkKeysMin, bulkKeysMinDefault)
+	o.commitEventsMax = cmp.Or(o.commitEventsMax, commitEventsMaxDefault)
 	if o.OpenFilesMax == 0 {
 		o.OpenFilesMax = OpenFilesDefault
 	}

@@ -18,6 +18,8 @@ type overlay struct {
 	// slab holds the overlayKeys, cut from chunks that are kept for the next batch.
 	chunks [][]overlayKey
 	used   int
+	// gone holds what was deleted in bulk, and is in neither keys nor sorted.
+	gone gone
 }
 
 // overlayKey is one changed key.
@@ -25,8 +27,12 @@ type overlayKey struct {
 	key []byte
 	// base is the revision of the version that the batch found, 0 if the key did not exist.
 	base int64
-	// before is what the newest revision found, as its first event tells, nil if the key did not exist.
-	before *consensusv1.KeyValue
+	// before is what the newest revision found, as its first event tells, nil if the key did not exist or nobody is told;
+	// beforeRevision is the revision of that, 0 if the key did not exist.
+	before         *consensusv1.KeyValue
+	beforeRevision int64
+	// recreated says that the newest version is a put of a key that its revision had deleted.
+	recreated bool
 	// versions, oldest first.
 	versions []row
 	// first is where versions begins, as nearly all keys change once in a batch.
@@ -67,6 +73,7 @@ func (o *overlay) reset() {
 	clear(o.leased)
 	clear(o.sorted)
 	clear(o.recent)
+	o.gone = gone{}
 	o.sorted, o.recent = o.sorted[:0], o.recent[:0]
 	for i := 0; i*overlayChunkKeys < o.used; i++ {
 		clear(o.chunks[i][:min(overlayChunkKeys, o.used-i*overlayChunkKeys)])
@@ -88,8 +95,8 @@ func (k *overlayKey) newest() *row { return &k.versions[len(k.versions)-1] }
 
 // add records a new version of a key; base is as in overlayKey, and counts the first time. A second version of the same
 // revision replaces the first. before is as in overlayKey.
-func (o *overlay) add(r row, base int64, before *consensusv1.KeyValue) {
-	k := o.keys[string(r.key)]
+func (o *overlay) add(r row, base int64, before *consensusv1.KeyValue) *overlayKey {
+	k := o.find(r.key)
 	if k == nil {
 		k = o.insert(r.key, base)
 	} else if old := k.newest(); old.lease != 0 {
@@ -99,11 +106,12 @@ func (o *overlay) add(r row, base int64, before *consensusv1.KeyValue) {
 		k.versions[n-1] = r
 	} else {
 		k.versions = append(k.versions, r)
-		k.before = before
+		k.before, k.beforeRevision = before, before.GetModRevision()
 	}
 	if r.lease != 0 {
 		o.leased[r.lease]++
 	}
+	return k
 }
 
 func (o *overlay) insert(key []byte, base int64) *overlayKey {

@@ -83,9 +83,9 @@ func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
 		prev = nil
 	}
 	b.now.changeVersion(prev, r)
-	r.sub = int64(len(b.events))
+	r.sub = b.sub
 	c := change{tombstone: r.tombstone, key: r.key}
-	if k := b.overlay.keys[string(r.key)]; k != nil && k.newest().revision == r.revision {
+	if k := b.overlay.find(r.key); k != nil && k.newest().revision == r.revision {
 		b.writeAgain(k, r, event, &c)
 	} else {
 		if live {
@@ -93,26 +93,25 @@ func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
 		}
 		b.now.usage.addVersion(prev, r)
 	}
-	b.events = append(b.events, event)
+	b.tell(event)
 	b.valueBuf = appendRecord(b.valueBuf[:0], &r.record)
 	b.set(appendVersionKey(b.keyBuf[:0], r.key, r.revision), b.valueBuf)
 	b.setChange(r.revision, r.sub, &c)
-	b.overlay.add(*r, c.previous, event.GetPrevKv())
+	b.overlay.add(*r, c.previous, event.GetPrevKv()).recreated = c.recreated
 }
 
 // writeAgain completes a change of a key that the command at hand has changed already.
 func (b *Batch) writeAgain(k *overlayKey, r *row, event *consensusv1.Event, c *change) {
 	last := *k.newest()
-	before := k.before
-	c.previous = before.GetModRevision()
-	c.recreated = !r.tombstone && r.create == r.revision && before != nil
-	event.PrevKv = before
+	c.previous = k.beforeRevision
+	c.recreated = !r.tombstone && r.create == r.revision && c.previous != 0
+	event.PrevKv = k.before
 	if c.recreated {
 		event.PrevKv = nil
 	}
 	overwritten := change{
 		tombstone: last.tombstone, previous: c.previous, key: r.key, overwritten: true, record: last.record,
-		recreated: !last.tombstone && b.events[last.sub].GetPrevKv() == nil && before != nil,
+		recreated: k.recreated,
 	}
 	b.setChange(last.revision, last.sub, &overwritten)
 	b.now.usage.takeVersion(&last)

@@ -199,6 +199,9 @@ func (b *Batch) get(key []byte, revision int64, r *row) (bool, error) {
 			*r = *v
 			return !v.tombstone, nil
 		}
+	} else if b.overlay.gone.at(key, revision) {
+		*r = row{key: key, record: record{tombstone: true}}
+		return false, nil
 	}
 	return b.getBase(key, revision, r)
 }
@@ -295,7 +298,7 @@ func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) 
 	if err != nil {
 		return err
 	}
-	m := merge{changed: b.overlay.within(s), revision: revision, fn: fn}
+	m := merge{changed: b.overlay.within(s), gone: &b.overlay.gone, revision: revision, fn: fn}
 	err = scanVersions(ctx, base.it, s, revision, m.base)
 	if err == nil && !m.done {
 		err = m.rest(nil)
@@ -306,6 +309,7 @@ func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) 
 // merge lays the changed keys of an overlay over a scan of what is committed.
 type merge struct {
 	changed  []*overlayKey
+	gone     *gone
 	revision int64
 	fn       func(*row) (bool, error)
 	done     bool
@@ -322,6 +326,8 @@ func (m *merge) base(r *row) (bool, error) {
 		if v := k.at(m.revision); v != nil {
 			return !m.done, m.emit(v)
 		}
+	} else if m.gone.at(r.key, m.revision) {
+		return true, nil
 	}
 	return !m.done, m.emit(r)
 }

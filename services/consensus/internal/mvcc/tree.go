@@ -170,6 +170,12 @@ func (t treeStore) Delete(path []byte) (*consensusv1.KeyValue, error) {
 	return prev, nil
 }
 
+func (t treeStore) DeleteAll(low, high []byte) error {
+	res, err := t.b.deleteRange(&consensusv1.DeleteRangeOp{Key: low, RangeEnd: high})
+	t.b.s.counters.deletes.Add(uint64(max(0, res.GetDeleted()-1))) // one is counted already
+	return err
+}
+
 func (t treeStore) SetDir(path []byte, dir tree.Dir) error {
 	old, err := t.Dir(path)
 	if err != nil {

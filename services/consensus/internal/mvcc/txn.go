@@ -93,7 +93,7 @@ func compare(ctx context.Context, rd reader, c *consensusv1.Compare) (bool, erro
 	err := rd.scan(ctx, newSpan(c.GetKey(), c.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
 		any = true
 		holds = compareRow(c, r)
-		return holds, nil
+		return holds && !existenceAlone(c), nil
 	})
 	if err != nil || any {
 		return holds, err
@@ -103,6 +103,23 @@ func compare(ctx context.Context, rd reader, c *consensusv1.Compare) (bool, erro
 		return false, nil
 	}
 	return compareRow(c, &row{}), nil
+}
+
+// existenceAlone tells whether a comparison holds for all keys that exist, or for none: versions and revisions of keys are
+// above 0.
+func existenceAlone(c *consensusv1.Compare) bool {
+	var with int64
+	switch t := c.GetTarget().(type) {
+	case *consensusv1.Compare_Version:
+		with = t.Version
+	case *consensusv1.Compare_CreateRevision:
+		with = t.CreateRevision
+	case *consensusv1.Compare_ModRevision:
+		with = t.ModRevision
+	default:
+		return false
+	}
+	return with <= 0
 }
 
 func compareRow(c *consensusv1.Compare, r *row) bool {
@@ -205,7 +222,10 @@ func execute(ctx context.Context, rd reader, b *Batch, br *branch) (*consensusv1
 		switch o := o.GetOp().(type) {
 		case *consensusv1.Op_Range:
 			var r consensusv1.OpResult_Range
-			r.Range, err = evalRange(ctx, rd, o.Range)
+			// A range changes nothing and is refused no more: where nobody waits for what it finds, it is not looked for.
+			if b == nil || !b.Unanswered {
+				r.Range, err = evalRange(ctx, rd, o.Range)
+			}
 			out.Result = &r
 		case *consensusv1.Op_Put:
 			r := consensusv1.OpResult_Put{Put: &consensusv1.PutResult{}}

@@ -70,6 +70,13 @@ func (s *fakeStore) Delete([]byte) (*consensusv1.KeyValue, error) {
 	return nil, nil
 }
 
+func (s *fakeStore) DeleteAll(low, high []byte) error {
+	return s.Files(low, high, func(*File) (bool, error) {
+		s.deleted++
+		return true, nil
+	})
+}
+
 func (s *fakeStore) SetDir([]byte, Dir) error { return nil }
 
 func (s *fakeStore) DropDir([]byte) error {

@@ -100,10 +100,8 @@ func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 	out := outcome{prev: dir.node(o.path), node: dir.node(o.path)}
 	out.node.ModRevision, out.node.Expiration = o.s.Next(), 0
 	low, high := below(o.path)
-	var keys, records [][]byte
 	gone := removed{dir: o.path, names: map[string]bool{}}
 	err := o.s.Files(low, high, func(f *File) (bool, error) {
-		keys = append(keys, bytes.Clone(f.Path))
 		if !treepath.Valid(f.Path) {
 			return true, nil
 		}
@@ -113,7 +111,6 @@ func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 		return outcome{}, err
 	}
 	err = o.s.Dirs(low, high, func(path []byte, _ *Dir) (bool, error) {
-		records = append(records, bytes.Clone(path))
 		return gone.add(path[len(o.path):])
 	})
 	if err != nil {
@@ -123,17 +120,39 @@ func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 		return outcome{}, fmt.Errorf("delete %q with more than %d bytes of directories in it: %w", o.path, removedBytesMax, problem.ErrTooLarge)
 	}
 	out.removed = gone.paths()
-	for _, key := range keys {
-		if _, err := o.s.Delete(key); err != nil {
-			return outcome{}, err
-		}
+	if err := o.s.DeleteAll(low, high); err != nil {
+		return outcome{}, err
 	}
-	for _, path := range append(records, o.path) {
-		if err := o.s.DropDir(path); err != nil {
-			return outcome{}, err
-		}
+	if err := o.dropDirs(low, high); err != nil {
+		return outcome{}, err
 	}
-	return out, nil
+	return out, o.s.DropDir(o.path)
+}
+
+// recordsPage is how many records of directories are named in memory at a time to be deleted.
+const recordsPage = 1000
+
+// dropDirs deletes the records of the directories in [low, high).
+func (o *operation) dropDirs(low, high []byte) error {
+	for {
+		var page [][]byte
+		err := o.s.Dirs(low, high, func(path []byte, _ *Dir) (bool, error) {
+			page = append(page, bytes.Clone(path))
+			return len(page) < recordsPage, nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, path := range page {
+			if err := o.s.DropDir(path); err != nil {
+				return err
+			}
+		}
+		if len(page) < recordsPage {
+			return nil
+		}
+		low = append(page[len(page)-1], 0)
+	}
 }
 
 // removed gathers the directories below one that is deleted.

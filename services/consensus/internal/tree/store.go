@@ -42,6 +42,8 @@ type Store interface {
 	Put(path, value []byte, expiration int64, fresh bool) (*consensusv1.KeyValue, error)
 	// Delete deletes a key that exists, and returns its last version.
 	Delete(path []byte) (*consensusv1.KeyValue, error)
+	// DeleteAll deletes all keys of [low, high), which may be very many.
+	DeleteAll(low, high []byte) error
 	// SetDir writes the record of a directory.
 	SetDir(path []byte, dir Dir) error
 	// DropDir deletes the record of a directory, if it has one.

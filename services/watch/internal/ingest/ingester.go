@@ -23,6 +23,8 @@ const (
 type Feed interface {
 	// Tail sends commits from a revision on, without gaps, until ctx ends or send fails.
 	Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error
+	// History reads the events of a commit that the feed leaves out.
+	History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error)
 	// Position tells the newest revision.
 	Position(ctx context.Context, req *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error)
 }
@@ -86,7 +88,7 @@ func (i *Ingester) Run(ctx context.Context, after int64) error {
 func (i *Ingester) tail(ctx context.Context, after int64) error {
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		before := after
-		err := i.Feed.Tail(ctx, &consensusv1.TailRequest{FromRevision: after + 1}, func(resp *consensusv1.TailResponse) error {
+		err := i.Feed.Tail(ctx, &consensusv1.TailRequest{FromRevision: after + 1, AllowLeftOut: true}, func(resp *consensusv1.TailResponse) error {
 			fresh, err := following(resp.GetCommits(), after)
 			if err != nil || len(fresh) == 0 {
 				return err
@@ -155,10 +157,10 @@ func (i *Ingester) publish(ctx context.Context, through int64) error {
 				}
 				// First, so that whoever takes over ingesting, where its node is, has left out no event of these.
 				if i.outside() {
-					i.Outside.Commits(commits)
+					i.tellOutside(ctx, commits)
 				}
 				if i.Publisher.Interested() {
-					i.send(&broadcast.Message{Follows: reached - int64(len(commits)), Through: reached, Commits: commits})
+					i.sendAll(reached-int64(len(commits)), reached, commits)
 					quiet = false
 				}
 				through = reached
@@ -182,6 +184,47 @@ func (i *Ingester) publish(ctx context.Context, through int64) error {
 const positionInterval = time.Second
 
 func (i *Ingester) outside() bool { return i.Outside != nil && i.Wanted() }
+
+// tellOutside publishes commits to those outside; the events of one that the feed leaves out come from history. What cannot be
+// read is lost: subscribers find out by the revisions.
+func (i *Ingester) tellOutside(ctx context.Context, commits []*consensusv1.Commit) {
+	for n, commit := range commits {
+		if !commit.LeftOut {
+			continue
+		}
+		i.Outside.Commits(commits[:n])
+		resp, err := i.Feed.History(ctx, &consensusv1.HistoryRequest{FromRevision: commit.Revision, ToRevision: commit.Revision})
+		if err != nil {
+			i.Log.Warn("events of a large commit not published to NATS clients", "revision", commit.Revision, "error", err)
+		}
+		i.Outside.Commits(resp.GetCommits())
+		i.tellOutside(ctx, commits[n+1:])
+		return
+	}
+	i.Outside.Commits(commits)
+}
+
+// sendAll publishes the commits that lead from a revision to another, or, without them, that it is read there. One that is left
+// out is a message of its own without commits.
+func (i *Ingester) sendAll(follows, reached int64, commits []*consensusv1.Commit) {
+	send := func(part []*consensusv1.Commit, through int64) {
+		if through > follows || len(commits) == 0 {
+			i.send(&broadcast.Message{Follows: follows, Through: through, Commits: part})
+			follows = through
+		}
+	}
+	begin := 0
+	for n, commit := range commits {
+		if commit.LeftOut {
+			send(commits[begin:n], commit.Revision-1)
+			send(nil, commit.Revision)
+			begin = n + 1
+		}
+	}
+	if begin < len(commits) || len(commits) == 0 {
+		send(commits[begin:], reached)
+	}
+}
 
 // send publishes m, without its commits if they do not fit. What fails is lost: the next message shows it.
 func (i *Ingester) send(m *broadcast.Message) {

@@ -43,6 +43,10 @@ func (f *feed) Tail(ctx context.Context, req *consensusv1.TailRequest, send func
 	}
 }
 
+func (f *feed) History(_ context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	return &consensusv1.HistoryResponse{Commits: commitsAt(req.FromRevision, req.ToRevision, 1), ThroughRevision: req.ToRevision}, nil
+}
+
 func (f *feed) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
 	return &consensusv1.PositionResponse{Revision: f.revision}, nil
 }
@@ -231,5 +235,18 @@ func TestCompactedFeedIsLeaptOver(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, []int64{5, 51}, f.froms)
 		require.Equal(t, [][3]int64{{50, 50, 0}, {50, 51, 1}}, p.steps())
+	})
+}
+
+// A commit that the feed leaves out is a message without commits, and those before and behind it go with theirs. Method: one
+// between two others in one batch.
+func TestLeftOutCommitIsAMessageOfItsOwn(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *feed, p *publisher) {
+		p.steps()
+		commits := commitsAt(5, 7, 1)
+		commits[1] = &consensusv1.Commit{Revision: 6, LeftOut: true}
+		f.commits <- commits
+		synctest.Wait()
+		require.Equal(t, [][3]int64{{4, 5, 1}, {5, 6, 0}, {6, 7, 1}}, p.steps())
 	})
 }

@@ -93,6 +93,7 @@ func (n *Node) fill(ctx context.Context, to int64) error {
 			FromRevision: n.Position() + 1,
 			ToRevision:   to,
 			MaxBytes:     int64(n.cfg.DeliveryBytesMax),
+			Parts:        true,
 		})
 		n.counts.reads.Add(1)
 		switch {
@@ -102,6 +103,15 @@ func (n *Node) fill(ctx context.Context, to int64) error {
 			n.cfg.Log.Warn("missed commits are compacted", "after_revision", n.Position(), "to_revision", to)
 			n.strand(to)
 			return nil
+		case err == nil && resp.NextSub != 0:
+			// The last commit is read from its beginning, to keep of it only what somebody wants.
+			last := len(resp.Commits) - 1
+			n.match(resp.Commits[:last], resp.ThroughRevision)
+			if err := n.sift(ctx, resp.Commits[last].Revision, era); err != nil {
+				return err
+			}
+			wait = retryMin
+			continue
 		case err == nil && resp.ThroughRevision > n.Position():
 			n.match(resp.Commits, resp.ThroughRevision)
 			for _, commit := range resp.Commits {

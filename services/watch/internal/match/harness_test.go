@@ -24,6 +24,8 @@ type history struct {
 	requests  []*consensusv1.HistoryRequest
 	// fail, if set, may fail a read.
 	fail func() error
+	// partEvents is how many events of a commit come in a part, 0 for all.
+	partEvents int64
 }
 
 func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
@@ -35,6 +37,9 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 	}
 	if req.FromRevision < h.compacted {
 		return nil, fmt.Errorf("history: %w", problem.ErrCompacted)
+	}
+	if h.partEvents > 0 && req.Parts {
+		return h.part(req)
 	}
 	through := int64(len(h.commits))
 	if req.ToRevision > 0 {
@@ -48,6 +53,19 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 	resp := &consensusv1.HistoryResponse{ThroughRevision: through}
 	if req.FromRevision <= through {
 		resp.Commits = h.commits[req.FromRevision-1 : through] // not filtered: the caller has to cope
+	}
+	return resp, nil
+}
+
+// part answers with a part of the first commit.
+func (h *history) part(req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
+	commit := h.commits[req.FromRevision-1]
+	end := min(req.FromSub+h.partEvents, int64(len(commit.Events)))
+	resp := &consensusv1.HistoryResponse{ThroughRevision: req.FromRevision, Commits: []*consensusv1.Commit{
+		{Revision: commit.Revision, Events: commit.Events[req.FromSub:end]},
+	}}
+	if end < int64(len(commit.Events)) {
+		resp.NextSub, resp.ThroughRevision = end, req.FromRevision-1
 	}
 	return resp, nil
 }

@@ -14,6 +14,10 @@ import (
 func (n *Node) match(commits []*consensusv1.Commit, through int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.matchAllLocked(commits, through)
+}
+
+func (n *Node) matchAllLocked(commits []*consensusv1.Commit, through int64) {
 	after := n.Position()
 	if through <= after {
 		return

@@ -719,7 +719,9 @@ func (x *PositionResponse) GetCorrupt() bool {
 type TailRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The first revision wanted.
-	FromRevision  int64 `protobuf:"varint,1,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	FromRevision int64 `protobuf:"varint,1,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	// The caller understands Commit.left_out.
+	AllowLeftOut  bool `protobuf:"varint,2,opt,name=allow_left_out,json=allowLeftOut,proto3" json:"allow_left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,6 +761,13 @@ func (x *TailRequest) GetFromRevision() int64 {
 		return x.FromRevision
 	}
 	return 0
+}
+
+func (x *TailRequest) GetAllowLeftOut() bool {
+	if x != nil {
+		return x.AllowLeftOut
+	}
+	return false
 }
 
 type TailResponse struct {
@@ -824,7 +833,11 @@ type HistoryRequest struct {
 	Key      []byte `protobuf:"bytes,3,opt,name=key,proto3" json:"key,omitempty"`
 	RangeEnd []byte `protobuf:"bytes,4,opt,name=range_end,json=rangeEnd,proto3" json:"range_end,omitempty"`
 	// Stop after the commit that passes so many bytes, 0 for the service's own limit.
-	MaxBytes      int64 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	MaxBytes int64 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// A commit whose events are too many to be held in memory may come in parts: see HistoryResponse.next_sub. Only for all keys.
+	Parts bool `protobuf:"varint,6,opt,name=parts,proto3" json:"parts,omitempty"`
+	// Where in the first revision to go on.
+	FromSub       int64 `protobuf:"varint,7,opt,name=from_sub,json=fromSub,proto3" json:"from_sub,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -894,14 +907,31 @@ func (x *HistoryRequest) GetMaxBytes() int64 {
 	return 0
 }
 
+func (x *HistoryRequest) GetParts() bool {
+	if x != nil {
+		return x.Parts
+	}
+	return false
+}
+
+func (x *HistoryRequest) GetFromSub() int64 {
+	if x != nil {
+		return x.FromSub
+	}
+	return 0
+}
+
 type HistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Commits that hold no wanted event are left out.
 	Commits []*Commit `protobuf:"bytes,1,rep,name=commits,proto3" json:"commits,omitempty"`
 	// Every wanted event up to here is in commits; go on from the next revision.
 	ThroughRevision int64 `protobuf:"varint,2,opt,name=through_revision,json=throughRevision,proto3" json:"through_revision,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Not 0 if the last commit is not complete, and through_revision is before it: the next part is asked for with its revision
+	// and this as from_sub.
+	NextSub       int64 `protobuf:"varint,3,opt,name=next_sub,json=nextSub,proto3" json:"next_sub,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryResponse) Reset() {
@@ -944,6 +974,13 @@ func (x *HistoryResponse) GetCommits() []*Commit {
 func (x *HistoryResponse) GetThroughRevision() int64 {
 	if x != nil {
 		return x.ThroughRevision
+	}
+	return 0
+}
+
+func (x *HistoryResponse) GetNextSub() int64 {
+	if x != nil {
+		return x.NextSub
 	}
 	return 0
 }
@@ -2801,22 +2838,26 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"raft_index\x18\x05 \x01(\x04R\traftIndex\x12-\n" +
 	"\x12compacted_revision\x18\x06 \x01(\x03R\x11compactedRevision\x12\x1b\n" +
 	"\tleader_id\x18\a \x01(\x04R\bleaderId\x12\x18\n" +
-	"\acorrupt\x18\b \x01(\bR\acorrupt\";\n" +
+	"\acorrupt\x18\b \x01(\bR\acorrupt\"a\n" +
 	"\vTailRequest\x12,\n" +
-	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\"Z\n" +
+	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12$\n" +
+	"\x0eallow_left_out\x18\x02 \x01(\bR\fallowLeftOut\"Z\n" +
 	"\fTailResponse\x126\n" +
 	"\acommits\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.CommitR\acommits\x12\x12\n" +
-	"\x04head\x18\x02 \x01(\x03R\x04head\"\xab\x01\n" +
+	"\x04head\x18\x02 \x01(\x03R\x04head\"\xdc\x01\n" +
 	"\x0eHistoryRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12\x1f\n" +
 	"\vto_revision\x18\x02 \x01(\x03R\n" +
 	"toRevision\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\fR\x03key\x12\x1b\n" +
 	"\trange_end\x18\x04 \x01(\fR\brangeEnd\x12\x1b\n" +
-	"\tmax_bytes\x18\x05 \x01(\x03R\bmaxBytes\"t\n" +
+	"\tmax_bytes\x18\x05 \x01(\x03R\bmaxBytes\x12\x14\n" +
+	"\x05parts\x18\x06 \x01(\bR\x05parts\x12\x19\n" +
+	"\bfrom_sub\x18\a \x01(\x03R\afromSub\"\x8f\x01\n" +
 	"\x0fHistoryResponse\x126\n" +
 	"\acommits\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.CommitR\acommits\x12)\n" +
-	"\x10through_revision\x18\x02 \x01(\x03R\x0fthroughRevision\"3\n" +
+	"\x10through_revision\x18\x02 \x01(\x03R\x0fthroughRevision\x12\x19\n" +
+	"\bnext_sub\x18\x03 \x01(\x03R\anextSub\"3\n" +
 	"\rLeasesRequest\x12\"\n" +
 	"\fserializable\x18\x01 \x01(\bR\fserializable\"E\n" +
 	"\x0eLeasesResponse\x123\n" +

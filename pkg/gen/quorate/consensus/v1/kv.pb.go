@@ -245,7 +245,10 @@ type Commit struct {
 	// None if only the tree changed.
 	Events []*Event `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
 	// What else there is to say to watchers of the tree.
-	Tree          *TreeChange `protobuf:"bytes,3,opt,name=tree,proto3" json:"tree,omitempty"`
+	Tree *TreeChange `protobuf:"bytes,3,opt,name=tree,proto3" json:"tree,omitempty"`
+	// Says that there are too many events to be held in memory, and that neither they nor the change of the tree are here:
+	// History has them, for a range of keys those of it. Only for whoever said that it understands that.
+	LeftOut       bool `protobuf:"varint,4,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -301,6 +304,13 @@ func (x *Commit) GetTree() *TreeChange {
 	return nil
 }
 
+func (x *Commit) GetLeftOut() bool {
+	if x != nil {
+		return x.LeftOut
+	}
+	return false
+}
+
 var File_quorate_consensus_v1_kv_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_kv_proto_rawDesc = "" +
@@ -322,11 +332,12 @@ const file_quorate_consensus_v1_kv_proto_rawDesc = "" +
 	"\x03PUT\x10\x00\x12\n" +
 	"\n" +
 	"\x06DELETE\x10\x01\x12\b\n" +
-	"\x04TREE\x10\x02\"\x8f\x01\n" +
+	"\x04TREE\x10\x02\"\xaa\x01\n" +
 	"\x06Commit\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
 	"\x06events\x18\x02 \x03(\v2\x1b.quorate.consensus.v1.EventR\x06events\x124\n" +
-	"\x04tree\x18\x03 \x01(\v2 .quorate.consensus.v1.TreeChangeR\x04treeB\xdc\x01\n" +
+	"\x04tree\x18\x03 \x01(\v2 .quorate.consensus.v1.TreeChangeR\x04tree\x12\x19\n" +
+	"\bleft_out\x18\x04 \x01(\bR\aleftOutB\xdc\x01\n" +
 	"\x18com.quorate.consensus.v1B\aKvProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
 var (

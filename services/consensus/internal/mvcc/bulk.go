@@ -1,0 +1,131 @@
+package mvcc
+
+import (
+	"context"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// A command that deletes a million keys makes one revision, so it is one batch: all other writes wait for it. So what it
+// does for a key is little. It writes the two rows, counts them and what they replace, and remembers that the key is gone;
+// its events are not made (leaveOut), and nothing of the key is held in memory but its name.
+//
+// What was there is read all the same: the state's digest takes it out. It stands in one block of a file with what must be
+// read anyway, the key and the revision.
+
+const (
+	// bulkKeysMinDefault is from how many keys on a deletion is carried out so: a watcher's events cost more than what is saved
+	// with fewer.
+	bulkKeysMinDefault = 1000
+	// commitEventsMaxDefault and commitBytesMax bound the events of one commit that are made and handed to the feed. Who wants to
+	// see those of a larger one reads them from history.
+	commitEventsMaxDefault = 10_000
+	commitBytesMax         = 16 << 20
+)
+
+// tell adds an event to those of the command at hand.
+func (b *Batch) tell(event *consensusv1.Event) {
+	b.sub++
+	if b.leftOut {
+		return
+	}
+	b.events = append(b.events, event)
+	b.eventBytes += eventBytes + len(event.GetKv().GetKey()) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue())
+	if len(b.events) > b.s.opts.commitEventsMax || b.eventBytes > commitBytesMax {
+		b.leaveOut()
+	}
+}
+
+// leaveOut has the commit of the command at hand hold no events.
+func (b *Batch) leaveOut() { b.events, b.leftOut = nil, true }
+
+// deleteSpan deletes the span's keys, which are many, and returns how many they were. taken sees each before it goes,
+// unless it is nil.
+func (b *Batch) deleteSpan(s span, taken func(*row)) (int64, error) {
+	expected, err := b.count(context.Background(), s, newestRevision)
+	if err != nil {
+		return 0, err
+	}
+	if expected > int64(b.s.opts.commitEventsMax) {
+		b.leaveOut()
+	}
+	d := bulk{b: b, keys: make([]goneKey, 0, expected)}
+	err = b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
+		if taken != nil {
+			taken(r)
+		}
+		d.delete(r)
+		return true, nil
+	})
+	b.overlay.gone.add(d.keys)
+	return d.deleted, err
+}
+
+// deleteKeys deletes those of the keys that exist. They are in order, must not change any more, and none comes twice.
+func (b *Batch) deleteKeys(keys [][]byte) error {
+	if len(keys) > b.s.opts.commitEventsMax {
+		b.leaveOut()
+	}
+	d := bulk{b: b, keys: make([]goneKey, 0, len(keys))}
+	for _, key := range keys {
+		var r row
+		live, err := b.get(key, newestRevision, &r)
+		if err != nil {
+			return err
+		}
+		if live {
+			d.delete(&r)
+		}
+	}
+	b.overlay.gone.add(d.keys)
+	return nil
+}
+
+// bulk is one deletion of many keys. They become known to the commands behind it at its end, since what it reads must not
+// move below it.
+type bulk struct {
+	b       *Batch
+	deleted int64
+	keys    []goneKey
+}
+
+// delete writes the tombstone of the newest version of a key, which may be read anew after the call.
+func (d *bulk) delete(r *row) {
+	b := d.b
+	d.deleted++
+	if !b.leftOut || b.overlay.keys[string(r.key)] != nil {
+		b.deleteKey(b.slab.toKeyValue(r, true), r.expiration)
+		return
+	}
+	key := b.slab.copy(r.key)
+	b.moveAttachment(key, r.lease, 0)
+	b.moveExpiry(key, r.expiration, 0)
+	tombstone := row{key: key, revision: b.next(), record: record{tombstone: true, sub: b.sub}}
+	b.now.changeVersion(r, &tombstone)
+	b.now.usage.addVersion(r, &tombstone)
+	b.valueBuf = appendRecord(b.valueBuf[:0], &tombstone.record)
+	b.set(appendVersionKey(b.keyBuf[:0], key, tombstone.revision), b.valueBuf)
+	b.setChange(tombstone.revision, b.sub, &change{tombstone: true, previous: r.revision, key: key})
+	d.keys = append(d.keys, goneKey{key: key, base: r.revision, revision: tombstone.revision, sub: uint32(b.sub)})
+	b.sub++
+}
+
+// forget drops the keys that are gone from what is remembered of the keys that were written last.
+func (c *recent) forget(g *gone) {
+	for _, generation := range []map[string]*row{c.young, c.old} {
+		for key := range generation {
+			if g.at([]byte(key), newestRevision) {
+				delete(generation, key)
+			}
+		}
+	}
+}
+
+// rememberGone has the batches to come know of what went in bulk.
+func (b *Batch) rememberGone() {
+	if b.overlay.gone.keys == 0 {
+		return
+	}
+	b.recent.forget(&b.overlay.gone)
+	b.overlay.gone.each(func(k *goneKey) { b.fresh.add(k.key, b.now.revision) })
+}
