@@ -31,6 +31,8 @@ type space struct {
 	volumes []*volume
 	// full says that one of them is.
 	full atomic.Bool
+	// estimate is what the state seems to have in use by the sizes of its files, for as long as that is not counted.
+	estimate atomic.Int64
 	// roomy counts the looks in a row that found room.
 	roomy atomic.Int64
 	// tidying is what Defragment asks for.
@@ -55,28 +57,47 @@ func (m *Member) roomToGrow() error {
 	return nil
 }
 
-// quotaInUse is what counts against the quota, 0 while that is still being counted: nothing is refused by a guess.
+// quotaInUse is what counts against the quota. While that is still being counted, in a directory of an earlier program, it
+// is what that went by: the files less the engine's guess of what is garbage in them.
 func (m *Member) quotaInUse() int64 {
 	inUse, known := m.store().Usage()
 	if !known {
-		return 0
+		return m.space.estimate.Load()
 	}
 	return inUse
 }
+
+// estimateUsage looks at the files where nothing better is known yet.
+func (m *Member) estimateUsage() {
+	if _, known := m.store().Usage(); !known {
+		_, inUse := m.store().Size()
+		m.space.estimate.Store(inUse)
+	}
+}
+
+// refusalsPause is how often refused writes have the room looked at before its time: once the alarm is raised they tell
+// nothing new, and until there is a leader to raise it they may come by the thousand.
+const refusalsPause = 100 * time.Millisecond
 
 // watchSpace raises NOSPACE where there is no room, and lowers it where there is again.
 func (m *Member) watchSpace(ctx context.Context) error {
 	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	for {
+		m.estimateUsage()
 		m.lookAtVolumes()
 		m.settleNoSpace(ctx)
 		m.lowerOrphans(ctx)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C():
-		case <-m.space.pressed:
+		looked := time.Now()
+		for wait := true; wait; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C():
+				wait = false
+			case <-m.space.pressed:
+				wait = time.Since(looked) < refusalsPause // the ticker comes soon
+			}
 		}
 	}
 }

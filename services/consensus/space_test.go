@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,10 +127,12 @@ func TestAlarmOfAMemberThatIsGoneIsLowered(t *testing.T) {
 // smallDisk is a filesystem of a gibibyte, of which as much is free as one says.
 type smallDisk struct {
 	vfs.FS
-	free atomic.Uint64
+	free  atomic.Uint64
+	looks atomic.Int64
 }
 
 func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	d.looks.Add(1)
 	return vfs.DiskUsage{TotalBytes: 1 << 30, AvailBytes: d.free.Load()}, nil
 }
 
@@ -179,6 +182,25 @@ func TestDiskIsNeverFilled(t *testing.T) {
 			m.mustPut(t, "k", "v")
 		})
 	}
+}
+
+// Refused writes have the disk looked at now and then, not each of them. Method: a member whose disk is full, one refusal for
+// each turn of its loop, for some dozens of the pauses between two looks.
+func TestRefusalsLookAtTheDiskNowAndThen(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem()}
+	m := start(t, testConfig(disk))
+	m.awaitNoSpace(t, true)
+	began, before, refused := time.Now(), disk.looks.Load(), 0
+	for time.Since(began) < 5*refusalsPause {
+		require.ErrorIs(t, m.roomToGrow(), problem.ErrNoSpace)
+		refused++
+		for len(m.space.pressed) > 0 {
+			runtime.Gosched()
+		}
+	}
+	looks := disk.looks.Load() - before
+	most := int64(len(m.space.volumes)) * (2 + int64(time.Since(began)/refusalsPause) + int64(time.Since(began)/housekeepingInterval))
+	require.LessOrEqual(t, looks, most, "of %d refusals", refused)
 }
 
 // Defragment gives the disk back what was deleted and compacted, while the member serves, and answers however long it takes.

@@ -74,12 +74,15 @@ func (m *Member) Defragment(ctx context.Context, _ *consensusv1.DefragmentReques
 func (m *Member) tidyState(ctx context.Context) error {
 	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
+	var failed time.Time // when counting did
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C():
-			m.countUsage(ctx)
+			if time.Since(failed) >= countAgainAfter && !m.countUsage(ctx) {
+				failed = time.Now()
+			}
 		case <-m.space.tidying.asked:
 			began := time.Now()
 			err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
@@ -93,24 +96,40 @@ func (m *Member) tidyState(ctx context.Context) error {
 	}
 }
 
+// countAgainAfter is how long a count that failed is not tried again: it reads the whole state.
+const countAgainAfter = time.Minute
+
+// errDefragmentFirst ends a count for somebody who waits for a defragmentation.
+var errDefragmentFirst = errors.New("a defragmentation goes first")
+
 // countUsage is for a data directory of a program that did not keep what is in use, and for what little can be unknown
-// later.
-func (m *Member) countUsage(ctx context.Context) {
+// later. A defragmentation that is asked for meanwhile goes first, and the count begins anew after it. It is false if the
+// count has failed.
+func (m *Member) countUsage(ctx context.Context) bool {
 	if _, known := m.store().Usage(); known {
-		return
+		return true
 	}
 	began := time.Now()
 	err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
 		size, _ := state.Size()
-		return state.CountUsage(ctx, newPace(m.audit.verified, size).take)
+		pace := newPace(m.audit.verified, size)
+		return state.CountUsage(ctx, func(ctx context.Context, read int) error {
+			if len(m.space.tidying.asked) > 0 {
+				return errDefragmentFirst
+			}
+			return pace.take(ctx, read)
+		})
 	})
 	switch {
 	case err == nil:
 		inUse, _ := m.store().Usage()
 		m.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
+	case errors.Is(err, errDefragmentFirst):
 	case !errors.Is(err, problem.ErrStopped) && ctx.Err() == nil:
-		m.log.Warn("could not count what the state has in use, will try again", "error", err)
+		m.log.Warn("could not count what the state has in use, will try again", "after", countAgainAfter, "error", err)
+		return false
 	}
+	return true
 }
 
 // lastingUse runs fn, which may last, on the state. Its context also ends when the state is replaced or the member stops.

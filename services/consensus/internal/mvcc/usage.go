@@ -179,10 +179,10 @@ func (s *Store) loadUsage(st *state, fresh bool) error {
 	}
 	if b != nil {
 		index, u, err := decodeUsage(b)
-		if err != nil {
-			return err
-		}
-		if index == st.index {
+		switch {
+		case err != nil:
+			s.log.Error("what is in use will be counted anew", "error", err)
+		case index == st.index:
 			st.usage = u
 			return nil
 		}
@@ -250,6 +250,11 @@ func (b *Batch) storeMark(revision int64, k usageMark) {
 // freeUsage counts that everything up to a revision is compacted.
 func (b *Batch) freeUsage(revision int64) error {
 	k, known, err := b.markAt(revision)
+	if errors.Is(err, errBadRecord) || errors.Is(err, errBadKey) {
+		// The sums are a member's own: they decide nothing that others must decide alike, and can be counted anew.
+		b.s.log.Error("the sums of what is in use are damaged, they will be counted anew", "revision", revision, "error", err)
+		known, err = false, nil
+	}
 	if err != nil {
 		return err
 	}
