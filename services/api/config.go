@@ -53,7 +53,7 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 
-	// Listeners take clients without TLS, TLSListeners with TLS. Run owns and closes them.
+	// Listeners take clients without TLS, TLSListeners with TLS, and one that is in both takes either. Run owns and closes them.
 	Listeners    []net.Listener
 	TLSListeners []net.Listener
 	// TLS is for TLSListeners.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -146,10 +147,12 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) listeners() []sniff.Listener {
 	var listeners []sniff.Listener
 	for _, plain := range s.cfg.Listeners {
-		listeners = append(listeners, sniff.Listener{Listener: plain})
+		if !slices.Contains(s.cfg.TLSListeners, plain) {
+			listeners = append(listeners, sniff.Listener{Listener: plain})
+		}
 	}
 	for _, secure := range s.cfg.TLSListeners {
-		listeners = append(listeners, sniff.Listener{Listener: secure, TLS: s.cfg.TLS})
+		listeners = append(listeners, sniff.Listener{Listener: secure, TLS: s.cfg.TLS, Plain: slices.Contains(s.cfg.Listeners, secure)})
 	}
 	return listeners
 }

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -238,6 +239,39 @@ func TestMemberThatAsksWhoItIsCanBeWatched(t *testing.T) {
 	status, metrics := get(fmt.Sprintf("http://127.0.0.1:%d/metrics", monitor))
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, metrics, "\netcd_server_has_leader 0\n")
+	code, err := s.Stop(syscall.SIGTERM)
+	require.NoError(t, err)
+	require.Zero(t, code)
+}
+
+// Goal: one address takes clients with http and with https, if both are given (the start was refused; etcd takes both). Method: each
+// protocol that clients may speak, with TLS and without.
+func TestHTTPAndHTTPSOnOneAddress(t *testing.T) {
+	t.Parallel()
+	address := fmt.Sprintf("127.0.0.1:%d", harness.FreePort())
+	urls := "http://" + address + ",https://" + address
+	s := newServer(t, "--listen-client-urls="+urls, "--advertise-client-urls="+urls, "--auto-tls")
+	require.NoError(t, s.Start(harness.Context(t)))
+	self := &tls.Config{InsecureSkipVerify: true}
+	for name, secrets := range map[string]*tls.Config{"http": nil, "https": self} {
+		endpoint := name + "://" + address
+		client, err := harness.DialTLS(secrets, endpoint)
+		require.NoError(t, err)
+		defer client.Close()
+		_, err = client.Put(harness.Context(t), name, "gRPC")
+		require.NoError(t, err)
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+			protocols := new(http.Protocols)
+			protocols.SetHTTP1(protocol == "HTTP/1.1")
+			protocols.SetHTTP2(protocol == "HTTP/2" && secrets != nil)
+			protocols.SetUnencryptedHTTP2(protocol == "HTTP/2" && secrets == nil)
+			transport := &http.Transport{TLSClientConfig: self, Protocols: protocols, DisableKeepAlives: true}
+			answer, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(endpoint + "/version")
+			require.NoError(t, err, "%s %s", endpoint, protocol)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, http.StatusOK, answer.StatusCode)
+		}
+	}
 	code, err := s.Stop(syscall.SIGTERM)
 	require.NoError(t, err)
 	require.Zero(t, code)

@@ -17,18 +17,25 @@ type Endpoint struct {
 	URL *url.URL // with the port that is really used
 }
 
-// Listen opens a listener for each of the URLs, which Validate has accepted. Port 0 takes a free port. What was opened
-// is returned with an error too.
+// Listen opens a listener for each of the URLs, which Validate has accepted; http and https at one address share theirs.
+// Port 0 takes a free port. What was opened is returned with an error too.
 func Listen(flag string, texts []string) ([]*Endpoint, error) {
 	var opened []*Endpoint
+	shared := map[string]net.Listener{}
 	for _, text := range texts {
 		u, err := ParseURL(text)
 		if err != nil {
 			return opened, fmt.Errorf("--%s=%s: %w", flag, text, err)
 		}
-		listener, err := listen(u)
-		if err != nil {
-			return opened, fmt.Errorf("--%s=%s: %s: %w", flag, text, advice(err), err)
+		_, address := address(u)
+		listener := shared[address]
+		if listener == nil {
+			if listener, err = listen(u); err != nil {
+				return opened, fmt.Errorf("--%s=%s: %s: %w", flag, text, advice(err), err)
+			}
+		}
+		if shared[address] = listener; u.Port() == "0" {
+			delete(shared, address) // another port each time
 		}
 		if bound, ok := listener.Addr().(*net.TCPAddr); ok {
 			u.Host = net.JoinHostPort(u.Hostname(), strconv.Itoa(bound.Port))

@@ -154,22 +154,24 @@ func (c Config) checkPeerURLs(found *problems) {
 type listened struct {
 	flag string
 	urls []string
+	// eitherScheme says that one address may be given with http and with https.
+	eitherScheme bool
 }
 
 func (c Config) clientAddresses() []listened {
 	return []listened{
-		{"listen-client-urls", c.ListenClientURLs},
-		{"listen-client-http-urls", c.ListenClientHTTPURLs},
-		{"listen-legacy-urls", c.ListenLegacyURLs},
-		{"listen-metrics-urls", c.ListenMetricsURLs},
+		{"listen-client-urls", c.ListenClientURLs, true},
+		{"listen-client-http-urls", c.ListenClientHTTPURLs, true},
+		{"listen-legacy-urls", c.ListenLegacyURLs, false},
+		{"listen-metrics-urls", c.ListenMetricsURLs, false},
 	}
 }
 
 func (c Config) memberAddresses() []listened {
-	return []listened{{"listen-peer-urls", c.ListenPeerURLs}}
+	return []listened{{"listen-peer-urls", c.ListenPeerURLs, false}}
 }
 
-// checkAddresses wants each address to be listened on once, which excludes http and https on the same port.
+// checkAddresses wants each address to be listened on once. Only clients may come with http and https at one, if one flag says so, as with etcd.
 func (c Config) checkAddresses(found *problems, all []listened) {
 	taken := map[string]string{}
 	for _, each := range all {
@@ -180,12 +182,27 @@ func (c Config) checkAddresses(found *problems, all []listened) {
 			}
 			_, where := address(u)
 			if first := taken[where]; first != "" {
+				if each.eitherScheme && first == "--"+each.flag+"="+otherScheme(u) {
+					continue
+				}
 				found.add(each.flag, text, "its address is taken by %s", first)
 				continue
 			}
 			taken[where] = "--" + each.flag + "=" + text
 		}
 	}
+}
+
+// otherScheme is a URL of http with https, and the other way round.
+func otherScheme(u *url.URL) string {
+	other := *u
+	switch u.Scheme {
+	case "http":
+		other.Scheme = "https"
+	case "https":
+		other.Scheme = "http"
+	}
+	return other.String()
 }
 
 func (c Config) checkCluster(found *problems) {

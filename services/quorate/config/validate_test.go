@@ -85,7 +85,15 @@ func TestValidateRelations(t *testing.T) {
 		"http and https on one port": {func(c *Config) {
 			c.ListenClientURLs = []string{"http://localhost:1", "https://localhost:1"}
 			c.ClientAutoTLS = true
-		}, "--listen-client-urls=https://localhost:1: its address is taken by --listen-client-urls=http://localhost:1"},
+		}, ""},
+		"http and https on one port, of two flags": {func(c *Config) {
+			c.ListenClientURLs, c.ListenClientHTTPURLs = []string{"http://localhost:1"}, []string{"https://localhost:1"}
+			c.ClientAutoTLS = true
+		}, "--listen-client-http-urls=https://localhost:1: its address is taken by --listen-client-urls=http://localhost:1"},
+		"http and https on one port, of members": {func(c *Config) {
+			c.ListenPeerURLs = []string{"http://localhost:1", "https://localhost:1"}
+			c.PeerAutoTLS = true
+		}, "--listen-peer-urls=https://localhost:1: its address is taken by --listen-peer-urls=http://localhost:1"},
 		"sockets":               {func(c *Config) { c.ListenClientURLs = []string{"unix://localhost:1", "unix:///tmp/q.sock"} }, ""},
 		"name alone":            {func(c *Config) { c.Name = "a" }, ""},
 		"name not in cluster":   {func(c *Config) { c.Name = "a"; c.InitialCluster = "b=http://localhost:2380" }, "--initial-cluster=b=http://localhost:2380: does not hold --name=a"},

@@ -40,6 +40,8 @@ type Listener struct {
 	net.Listener
 	// TLS, unless nil, is spoken by every connection. It must offer "h2" and "http/1.1" as NextProtos.
 	TLS *tls.Config
+	// Plain has those connections go without TLS that do not begin with its handshake.
+	Plain bool
 }
 
 // Mux sorts connections. Create it with New, give its two listeners to two servers, and Run it.
@@ -120,7 +122,7 @@ func (m *Mux) accept(ctx context.Context, listener Listener) error {
 		case err == nil:
 			backoff = 0
 			if counted := m.open.Take(raw); counted != nil {
-				m.sorting.Go(func() { m.sort(ctx, counted, listener.TLS) })
+				m.sorting.Go(func() { m.sort(ctx, counted, listener) })
 			}
 			continue
 		case ctx.Err() != nil:
@@ -139,10 +141,10 @@ func (m *Mux) accept(ctx context.Context, listener Listener) error {
 }
 
 // sort finds out what a connection speaks and hands it on. The end of ctx closes it if it is still in here.
-func (m *Mux) sort(ctx context.Context, raw net.Conn, secure *tls.Config) {
+func (m *Mux) sort(ctx context.Context, raw net.Conn, from Listener) {
 	conn := &Conn{Conn: raw, raw: raw}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	to, err := m.meet(ctx, conn, secure)
+	to, err := m.meet(ctx, conn, from)
 	if err != nil || !stop() {
 		_ = conn.Close()
 		if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
@@ -156,12 +158,19 @@ func (m *Mux) sort(ctx context.Context, raw net.Conn, secure *tls.Config) {
 }
 
 // meet does the TLS handshake, if there is one, and sniffs.
-func (m *Mux) meet(ctx context.Context, conn *Conn, secure *tls.Config) (*queue, error) {
+func (m *Mux) meet(ctx context.Context, conn *Conn, from Listener) (*queue, error) {
 	if err := conn.SetDeadline(time.Now().Add(ingress.HeadTimeout)); err != nil {
 		return nil, err
 	}
-	if secure != nil {
-		secured := tls.Server(conn.Conn, secure)
+	secure := from.TLS != nil
+	if secure && from.Plain {
+		var err error
+		if secure, err = beginsTLS(conn); err != nil {
+			return nil, err
+		}
+	}
+	if secure {
+		secured := tls.Server(conn.Conn, from.TLS)
 		if err := secured.HandshakeContext(ctx); err != nil {
 			m.logger.Warn("rejected connection on client endpoint", "remote", conn.RemoteAddr().String(), "error", err)
 			return nil, err
@@ -182,4 +191,17 @@ func (m *Mux) meet(ctx context.Context, conn *Conn, secure *tls.Config) (*queue,
 		return m.grpc, nil
 	}
 	return m.http, conn.SetDeadline(time.Time{})
+}
+
+// tlsHandshake is the first byte of every connection that speaks TLS, and of none that speaks HTTP.
+const tlsHandshake = 0x16
+
+// beginsTLS reads the first byte of a connection, which is read again.
+func beginsTLS(conn *Conn) (bool, error) {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(conn.Conn, first); err != nil {
+		return false, err
+	}
+	conn.Conn = &Conn{Conn: conn.Conn, raw: conn.raw, replay: first}
+	return first[0] == tlsHandshake, nil
 }

@@ -99,9 +99,9 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 	}
 	for _, client := range s.Clients {
 		if config.Secure(client.URL) {
-			made.TLSListeners = append(made.TLSListeners, client)
+			made.TLSListeners = append(made.TLSListeners, client.Listener)
 		} else {
-			made.Listeners = append(made.Listeners, client)
+			made.Listeners = append(made.Listeners, client.Listener)
 		}
 	}
 	return made
