@@ -9,11 +9,11 @@ const (
 	LogTail = 8 << 20
 	// LogWrites is a memtable of the raft log, and the size of its write-ahead files. The log is truncated each time that
 	// the state was flushed, so with half of this StateWrites most entries never reach a table.
-	LogWrites = 8 << 20
+	LogWrites = 4 << 20
 	// LogBlocks caches the log's tables. They are read after a restart and for members that are far behind.
 	LogBlocks = 4 << 20
 	// StateWrites is a memtable of the state. After a crash the log is replayed from the last one that was flushed.
-	StateWrites = 4 << 20
+	StateWrites = 2 << 20
 	// StateBlocksMin and StateBlocksMax bound the cache of the state's blocks; between them it is one part in
 	// StateBlocksPart of the state, so that a small store takes little and a large one keeps its upper levels and filters.
 	StateBlocksMin  = 16 << 20

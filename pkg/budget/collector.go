@@ -10,7 +10,7 @@ import (
 
 const (
 	// garbageMin and garbageMax bound what may lie on the heap as garbage before it is collected.
-	garbageMin = 16 << 20
+	garbageMin = 8 << 20
 	garbageMax = 128 << 20
 	// collectionsFew and collectionsMany are how many collections an interval may bring without a change: above, there may
 	// be more garbage; below, less.

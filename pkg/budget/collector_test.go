@@ -15,9 +15,9 @@ func TestGarbageIsAnAmountThatFollowsTheWork(t *testing.T) {
 		return g.step(heap{live: live, collections: collections})
 	}
 	require.Equal(t, percentMax, step(0, 4<<20), "a small heap is the runtime's to judge")
-	require.Equal(t, 50, step(3, 32<<20), "16 MiB beside 32 MiB")
-	require.Equal(t, 100, step(12, 32<<20), "twice as much work: 32 MiB")
-	require.Equal(t, 50, step(12, 128<<20), "and once more: 64 MiB")
+	require.Equal(t, 50, step(3, 16<<20), "8 MiB beside 16 MiB")
+	require.Equal(t, 100, step(12, 16<<20), "twice as much work: 16 MiB")
+	require.Equal(t, 50, step(12, 64<<20), "and once more: 32 MiB")
 	for range 10 {
 		step(20, 128<<20)
 	}

@@ -74,7 +74,7 @@ func (p *probed) Write(b []byte) (int, error) {
 	n, err := p.Conn.Write(b)
 	p.mu.sent += n
 	// grpc-go gathers whole frames in a buffer; only when that is full does it write without looking for their end.
-	p.mu.inside = len(b) >= bufferBytes
+	p.mu.inside = len(b) >= writeBufferBytes
 	if err == nil && p.mu.sent >= probeBytes {
 		err = p.releaseLocked()
 	}

@@ -78,7 +78,7 @@ func TestProbeIsNotSeenInFrame(t *testing.T) {
 	client := &outgoing{}
 	conn := newProbed(client)
 	defer conn.Close()
-	write(t, conn, string(make([]byte, bufferBytes)), probeAck)
+	write(t, conn, string(make([]byte, writeBufferBytes)), probeAck)
 	require.Len(t, client.pieces, 2)
 }
 
@@ -89,7 +89,7 @@ func TestProbeWaitsForEndOfFrame(t *testing.T) {
 		client := &outgoing{}
 		conn := newProbed(client)
 		defer conn.Close()
-		write(t, conn, probeAck, string(make([]byte, bufferBytes)))
+		write(t, conn, probeAck, string(make([]byte, writeBufferBytes)))
 		<-time.After(time.Second)
 		synctest.Wait()
 		require.Len(t, client.pieces, 1)
