@@ -2,8 +2,6 @@ package budget
 
 import (
 	"context"
-	"math"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -45,13 +43,11 @@ type Answers struct {
 	}
 }
 
-// NewAnswers has room for max bytes, and for 0 for a part of the process's limit (GOMEMLIMIT).
+// NewAnswers has room for max bytes, and for 0 for what is usual, or less where the process has a limit.
 func NewAnswers(max int64) *Answers {
 	if max == 0 {
 		max = answersDefault
-		if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
-			max = min(max, limit/answersPart)
-		}
+		max = min(max, Limit()/answersPart)
 	}
 	return &Answers{max: max}
 }

@@ -10,8 +10,11 @@ import (
 const (
 	// proposalsWaitingMax bounds the commands that wait to be put into a log entry.
 	proposalsWaitingMax = 16384
-	// proposalBytesMax bounds what the waiting commands hold together, from their call to their answer.
+	// proposalBytesMax bounds what the waiting commands hold together, from their call to their answer. They are held twice, by
+	// their callers and encoded, so that they take no more than a quarter of the memory that the process may take.
 	proposalBytesMax = 512 << 20
+	// proposalsPart is which part of the memory that the process may take bounds them too.
+	proposalsPart = 8
 	// applyLagMax is how many entries may be committed and not applied before new commands are refused, as in etcd: a state
 	// that does not keep up must not be given more to do.
 	applyLagMax = 5000

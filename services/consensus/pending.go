@@ -20,6 +20,8 @@ type pending struct {
 	origin uint64
 	// ready receives a value when there may be a command in line.
 	ready chan struct{}
+	// bytesMax is how much may wait, but for one command alone.
+	bytesMax int64
 
 	mu struct {
 		sync.Mutex
@@ -46,8 +48,9 @@ type proposalBatch struct {
 	term uint64
 }
 
-func newPending() *pending {
-	p := &pending{origin: rand.Uint64(), ready: make(chan struct{}, 1)}
+// newPending makes room for what a process that may take so much memory can have waiting.
+func newPending(memory int64) *pending {
+	p := &pending{origin: rand.Uint64(), ready: make(chan struct{}, 1), bytesMax: min(proposalBytesMax, memory/proposalsPart)}
 	p.mu.batches = make(map[uint64]*proposalBatch)
 	return p
 }
@@ -61,7 +64,7 @@ func (p *pending) add(one *proposal) error {
 		return fmt.Errorf("propose: %w", problem.ErrStopped)
 	case len(p.mu.line)-p.mu.left >= proposalsWaitingMax:
 		return fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
-	case p.mu.bytes+one.size > proposalBytesMax:
+	case p.mu.bytes > 0 && p.mu.bytes+one.size > p.bytesMax:
 		return fmt.Errorf("propose: commands of %d bytes are waiting: %w", p.mu.bytes, problem.ErrTooManyRequests)
 	}
 	p.mu.bytes += one.size

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func (p *pending) held() (batches int, bytes int64) {
 // What waits is bounded by bytes from the call to the answer, in line and in batches, and what is answered, refused or
 // forgotten gives its bytes back: commands that only claim their size go every way that there is.
 func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
-	p := newPending()
+	p := newPending(math.MaxInt64)
 	const size = proposalBytesMax / 8
 	var all []*proposal
 	add := func() error {
@@ -61,10 +62,26 @@ func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
 	require.Nil(t, p.next(3))
 }
 
+// A process that may take little memory lets less wait, but any command alone: without a leader, or with a slow disk, the puts
+// of many clients would end it ("out of memory" on all members at once).
+func TestLittleMemoryLetsLessWait(t *testing.T) {
+	const memory = 256 << 20
+	p := newPending(memory)
+	large := &proposal{size: memory}
+	require.NoError(t, p.add(large))
+	require.ErrorIs(t, p.add(&proposal{size: 1}), problem.ErrTooManyRequests)
+	p.forget(large)
+	var waiting int64
+	for p.add(&proposal{size: 1 << 20}) == nil {
+		waiting += 1 << 20
+	}
+	require.EqualValues(t, memory/proposalsPart, waiting)
+}
+
 // The number of those that wait is bounded too, and a caller that leaves makes room for another one, however many have
 // left: ten times as many come and go as there is room for.
 func TestWaitingCommandsAreBoundedByNumber(t *testing.T) {
-	p := newPending()
+	p := newPending(math.MaxInt64)
 	for range proposalsWaitingMax {
 		require.NoError(t, p.add(&proposal{size: 1}))
 	}

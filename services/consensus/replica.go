@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
@@ -77,7 +78,7 @@ func newReplica(node *raft.RawNode, cfg Config, log *slog.Logger) *replica {
 		settings:    cfg.raftSettings(),
 		transport:   cfg.Transport,
 		log:         log,
-		pending:     newPending(),
+		pending:     newPending(budget.Limit()),
 		readsDue:    stoppedTimer(),
 		inbox:       mailbox.New[*raftpb.Message](),
 		confChanges: make(chan confChange),
