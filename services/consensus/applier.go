@@ -162,6 +162,7 @@ func (a *applier) apply(ctx context.Context, messages []*raftpb.Message) error {
 func (a *applier) applyEntry(ctx context.Context, r *round, entry *raftpb.Entry) (err error) {
 	switch entry.GetType() {
 	case raftpb.EntryNormal:
+		r.batch.SetTime(logEntryStamp(entry.GetData()))
 		r.answers, r.commits, err = a.applyCommands(r.batch, entry, r.answers, r.commits)
 	default:
 		err = a.applyConfChange(ctx, r.batch, entry)

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -83,11 +84,15 @@ const (
 	logEntryOrigin   protowire.Number = 1
 	logEntrySequence protowire.Number = 2
 	logEntryCommands protowire.Number = 3
+	logEntryTime     protowire.Number = 4
 )
 
-// encodeLogEntry builds the encoding of a consensusv1.LogEntry around encoded commands.
+// logEntryTimeAt is where in an entry the time stands: behind origin and sequence, each of a tag and eight bytes, and its own tag.
+const logEntryTimeAt = 2*(1+8) + 1
+
+// encodeLogEntry builds the encoding of a consensusv1.LogEntry around encoded commands, with room for the leader's time.
 func encodeLogEntry(origin, sequence uint64, proposals []*proposal) []byte {
-	size := 32
+	size := 40
 	for _, p := range proposals {
 		size += len(p.encoded) + 6
 	}
@@ -96,11 +101,37 @@ func encodeLogEntry(origin, sequence uint64, proposals []*proposal) []byte {
 	b = protowire.AppendFixed64(b, origin)
 	b = protowire.AppendTag(b, logEntrySequence, protowire.Fixed64Type)
 	b = protowire.AppendFixed64(b, sequence)
+	b = protowire.AppendTag(b, logEntryTime, protowire.Fixed64Type)
+	b = protowire.AppendFixed64(b, 0)
 	for _, p := range proposals {
 		b = protowire.AppendTag(b, logEntryCommands, protowire.BytesType)
 		b = protowire.AppendBytes(b, p.encoded)
 	}
 	return b
+}
+
+// stampLogEntry puts the time into an entry, in place. One that a member of before there were times has made stays as it is.
+func stampLogEntry(data []byte, nanoseconds int64) {
+	if room := logEntryTimeField(data); room != nil {
+		binary.LittleEndian.PutUint64(room, uint64(nanoseconds))
+	}
+}
+
+// logEntryStamp returns the time that stands in an entry, 0 where none does.
+func logEntryStamp(data []byte) int64 {
+	if room := logEntryTimeField(data); room != nil {
+		return int64(binary.LittleEndian.Uint64(room))
+	}
+	return 0
+}
+
+// logEntryTimeField is the eight bytes of the time, nil where an entry has none.
+func logEntryTimeField(data []byte) []byte {
+	if _, _, ok := logEntryHeader(data); !ok || len(data) < logEntryTimeAt+8 ||
+		data[logEntryTimeAt-1] != byte(protowire.EncodeTag(logEntryTime, protowire.Fixed64Type)) {
+		return nil
+	}
+	return data[logEntryTimeAt : logEntryTimeAt+8]
 }
 
 // logEntryHeader reads origin and sequence, which encodeLogEntry puts first, without decoding the commands. ok is

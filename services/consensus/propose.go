@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"fmt"
+	"time"
 
 	"go.etcd.io/raft/v3"
 
@@ -67,7 +68,11 @@ func (r *replica) proposeWaiting() {
 
 // propose makes one log entry of a batch.
 func (r *replica) propose(batch *proposalBatch, leads bool) {
-	err := r.node.Propose(encodeLogEntry(r.pending.origin, batch.sequence, batch.proposals))
+	entry := encodeLogEntry(r.pending.origin, batch.sequence, batch.proposals)
+	if leads {
+		stampLogEntry(entry, time.Now().UnixNano())
+	}
+	err := r.node.Propose(entry)
 	switch {
 	case err == nil:
 		for _, p := range batch.proposals {

@@ -138,14 +138,30 @@ func (r *replica) receive() error {
 		if m.GetFrom() == r.position.leader.Load() {
 			r.succession.heard = r.ticks
 		}
-		if m.GetType() == raftpb.MsgStorageApplyResp {
+		switch m.GetType() {
+		case raftpb.MsgStorageApplyResp:
 			r.full = false
+		case raftpb.MsgProp:
+			r.stamp(m)
 		}
 		if err := r.node.Step(m); err != nil && !droppable(err) {
 			return fmt.Errorf("step %s: %w", m.GetType(), err)
 		}
 	}
 	return nil
+}
+
+// stamp puts the leader's time into what another member has passed on. Whoever does not lead passes it on as it is.
+func (r *replica) stamp(m *raftpb.Message) {
+	if r.position.leader.Load() != r.id {
+		return
+	}
+	now := time.Now().UnixNano()
+	for _, entry := range m.GetEntries() {
+		if entry.GetType() == raftpb.EntryNormal {
+			stampLogEntry(entry.GetData(), now)
+		}
+	}
 }
 
 // call runs fn on the replica's goroutine and waits for it.

@@ -14,8 +14,11 @@ import (
 // Versions of what members say to each other: the headers, frames and files of this package. A member speaks
 // protocolVersion and everything down to protocolVersionMin; two members use the highest version that both speak. A
 // change that older members cannot pass over needs a new version.
+//
+//	1  the first
+//	2  the files of a snapshot are of a format that members of version 1 refuse; messages are the same
 const (
-	protocolVersion    = 1
+	protocolVersion    = 2
 	protocolVersionMin = 1
 )
 

@@ -49,6 +49,8 @@ type Batch struct {
 	// dirs are the records of directories that the batch has changed.
 	dirs dirOverlay
 
+	// time is that of the entry at hand, see SetTime.
+	time int64
 	// events of the command at hand, and what it did to the tree.
 	events []*consensusv1.Event
 	tree   *consensusv1.TreeChange
@@ -99,6 +101,7 @@ func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensus
 	if b.sub > 0 || b.tree != nil {
 		b.now.revision++
 		b.noteUsage(before)
+		b.noteTime()
 		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
 		if b.leftOut {
 			commit = &consensusv1.Commit{Revision: b.now.revision, LeftOut: true}
@@ -226,7 +229,7 @@ func (b *Batch) Close() error {
 		err = errors.Join(err, b.durable.Close())
 	}
 	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, row{}
-	b.events, b.tree, b.slab, b.compacts, b.Unanswered = nil, nil, slab{}, false, false
+	b.events, b.tree, b.slab, b.compacts, b.Unanswered, b.time = nil, nil, slab{}, false, false, 0
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()

@@ -190,7 +190,7 @@ func (s *Store) compactChunk(ctx context.Context, changes int) (err error) {
 		return err
 	}
 	if w.ended {
-		if err := w.dropHistory(); err != nil {
+		if err := w.dropHistory(v); err != nil {
 			return err
 		}
 	}
@@ -253,8 +253,11 @@ func (w *compactionWalk) remove(key []byte, revision int64) error {
 }
 
 // dropHistory ends the walk.
-func (w *compactionWalk) dropHistory() error {
+func (w *compactionWalk) dropHistory(v *view) error {
 	w.next = progress{finished: w.next.target}
+	if err := v.dropTimes(w.pb, w.next.finished); err != nil {
+		return err
+	}
 	marks, _ := spaceMark.bounds()
 	if err := w.pb.DeleteRange(marks, appendMarkKey(nil, w.next.finished), nil); err != nil {
 		return err

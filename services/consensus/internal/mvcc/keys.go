@@ -19,6 +19,7 @@ import (
 //	m name 00                         one of a kind: the format's version, positions, and what the member keeps under a name
 //	d /a/b 00                         the record of the directory /a/b of the tree
 //	s [revision 8 bytes] 00           what was replaced and spent up to a revision, see usage.go
+//	t [revision 8 bytes] 00           when the revision was made, see times.go
 //	e [time 8 bytes] [kind] /a/b 00   when the directory (kind 1) or file (kind 0) /a/b of the tree ends
 //
 // All numbers are big-endian, so that bytes order as numbers do. The trailing zero byte is what lets keys hold any bytes
@@ -36,6 +37,7 @@ const (
 	spaceMeta       space = 'm'
 	spaceAlarm      space = 'n'
 	spaceMark       space = 's'
+	spaceTime       space = 't'
 	spaceVersion    space = 'v'
 )
 

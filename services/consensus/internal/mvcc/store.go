@@ -78,6 +78,8 @@ type state struct {
 	alarms []*consensusv1.Alarm
 	// counts holds the keys of the newest revision.
 	counts *count.Index
+	// timed is the newest time in the index of times.
+	timed int64
 }
 
 // Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, ErrCorrupt, or
@@ -148,6 +150,9 @@ func (s *Store) load() error {
 		return err
 	}
 	if st.counts, err = s.loadCounts(); err != nil {
+		return err
+	}
+	if err = s.loadTimes(st); err != nil {
 		return err
 	}
 	s.state.Store(st)

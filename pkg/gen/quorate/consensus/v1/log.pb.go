@@ -28,8 +28,11 @@ type LogEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run of the process that proposed the entry, and which of its entries this is. The proposer finds the
 	// waiting callers by them; nobody else looks.
-	Origin        uint64     `protobuf:"fixed64,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	Sequence      uint64     `protobuf:"fixed64,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Origin   uint64 `protobuf:"fixed64,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Sequence uint64 `protobuf:"fixed64,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// When the leader put the entry into its log, by its clock: nanoseconds since 1970, 0 where it did not say. It stands third,
+	// where the leader finds it in what a follower has passed on.
+	Time          uint64     `protobuf:"fixed64,4,opt,name=time,proto3" json:"time,omitempty"`
 	Commands      []*Command `protobuf:"bytes,3,rep,name=commands,proto3" json:"commands,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -79,6 +82,13 @@ func (x *LogEntry) GetSequence() uint64 {
 	return 0
 }
 
+func (x *LogEntry) GetTime() uint64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
 func (x *LogEntry) GetCommands() []*Command {
 	if x != nil {
 		return x.Commands
@@ -90,10 +100,11 @@ var File_quorate_consensus_v1_log_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x1equorate/consensus/v1/log.proto\x12\x14quorate.consensus.v1\x1a\"quorate/consensus/v1/command.proto\"y\n" +
+	"\x1equorate/consensus/v1/log.proto\x12\x14quorate.consensus.v1\x1a\"quorate/consensus/v1/command.proto\"\x8d\x01\n" +
 	"\bLogEntry\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\x06R\x06origin\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x06R\bsequence\x129\n" +
+	"\bsequence\x18\x02 \x01(\x06R\bsequence\x12\x12\n" +
+	"\x04time\x18\x04 \x01(\x06R\x04time\x129\n" +
 	"\bcommands\x18\x03 \x03(\v2\x1d.quorate.consensus.v1.CommandR\bcommandsB\xdd\x01\n" +
 	"\x18com.quorate.consensus.v1B\bLogProtoP\x01ZEgithub.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1;consensusv1\xa2\x02\x03QCX\xaa\x02\x14Quorate.Consensus.V1\xca\x02\x14Quorate\\Consensus\\V1\xe2\x02 Quorate\\Consensus\\V1\\GPBMetadata\xea\x02\x16Quorate::Consensus::V1b\x06proto3"
 
