@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
 // reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
@@ -97,7 +98,11 @@ func (v *view) scan(ctx context.Context, s span, revision int64, fn func(*row) (
 		_, err = fn(&r)
 		return err
 	}
-	return scanVersions(ctx, v.it, s, min(revision, v.revision), fn)
+	var counts *count.Index
+	if revision >= v.revision {
+		counts = v.counts
+	}
+	return scanVersions(ctx, v.it, s, min(revision, v.revision), counts, fn)
 }
 
 func countByScan(ctx context.Context, rd reader, s span, revision int64) (n int64, err error) {
@@ -138,8 +143,13 @@ func readRow(it *pebble.Iterator, r *row) error {
 // stepsBeforeSeek is how many versions that are too new a scan steps over before it seeks past them.
 const stepsBeforeSeek = 4
 
-// scanVersions calls fn with the span's keys that exist at the revision, as base sees them.
-func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision int64, fn func(*row) (bool, error)) (err error) {
+// deletedBeforeSeek is after how many deleted keys in a row a scan looks whether the stretch is empty.
+const deletedBeforeSeek = 64
+
+// scanVersions calls fn with the span's keys that exist at the revision, as base sees them. Where counts is not nil it is of
+// that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
+// million keys, and the state machine must not walk over them again and again.
+func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision int64, counts *count.Index, fn func(*row) (bool, error)) (err error) {
 	if s.empty() {
 		return nil
 	}
@@ -154,6 +164,7 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 		target  []byte
 		tooNew  int
 		checkIn = scanRowsPerCheck
+		deleted int
 	)
 	for ok := it.First(); ok; {
 		if checkIn--; checkIn == 0 {
@@ -180,14 +191,31 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 		if err := readRow(it, &r); err != nil {
 			return err
 		}
-		if !r.tombstone {
+		if r.tombstone {
+			deleted++
+		} else {
+			deleted = 0
 			if more, err := fn(&r); err != nil || !more {
 				return err
 			}
 		}
-		ok = it.NextPrefix()
+		if deleted < deletedBeforeSeek || counts == nil {
+			ok = it.NextPrefix()
+			continue
+		}
+		deleted = 0
+		low, some := counts.Populated(string(r.key))
+		switch {
+		case !some:
+			return nil
+		case low == string(r.key):
+			ok = it.NextPrefix()
+		default:
+			target = appendVersionPrefix(target[:0], []byte(low))
+			ok = it.SeekGE(target)
+		}
 	}
-	return nil
+	return it.Error()
 }
 
 // bounds lets commands ask for the revisions before them only.
@@ -299,7 +327,11 @@ func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) 
 		return err
 	}
 	m := merge{changed: b.overlay.within(s), gone: &b.overlay.gone, revision: revision, fn: fn}
-	err = scanVersions(ctx, base.it, s, revision, m.base)
+	var counts *count.Index
+	if revision >= b.begun.revision {
+		counts = b.begun.counts
+	}
+	err = scanVersions(ctx, base.it, s, revision, counts, m.base)
 	if err == nil && !m.done {
 		err = m.rest(nil)
 	}

@@ -267,7 +267,7 @@ func (v *treeView) File(path []byte) (*tree.File, error) {
 }
 
 func (v *treeView) Files(low, high []byte, fn func(*tree.File) (bool, error)) error {
-	return scanVersions(v.ctx, v.it, span{low: low, high: high}, newestRevision, func(r *row) (bool, error) { return fn(r.file()) })
+	return scanVersions(v.ctx, v.it, span{low: low, high: high}, newestRevision, nil, func(r *row) (bool, error) { return fn(r.file()) })
 }
 
 func (v *treeView) Dir(path []byte) (*tree.Dir, error) { return seekDir(v.it, path) }

@@ -76,6 +76,25 @@ func (x *Index) Keys() (n int64) {
 	return n
 }
 
+// Populated returns the first key, from the given one on, at which there may be keys: the given one, if its bucket has any, else
+// where the next bucket begins that has. It is false if there is none.
+func (x *Index) Populated(from string) (low string, some bool) {
+	at := x.find(from)
+	if x.bucket(at).Keys > 0 {
+		return from, true
+	}
+	for at = x.following(at); at.group < len(x.groups); at = x.following(at) {
+		if at.bucket == 0 && x.groups[at.group].keys == 0 {
+			at.bucket = len(x.groups[at.group].buckets) - 1
+			continue
+		}
+		if b := x.bucket(at); b.Keys > 0 {
+			return b.Low, true
+		}
+	}
+	return "", false
+}
+
 // Edge is a part of a bucket, [Low, High), that holds at most Keys keys.
 type Edge struct {
 	Low, High string

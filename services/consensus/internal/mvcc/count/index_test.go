@@ -102,6 +102,9 @@ func TestIndexAgreesWithKeys(t *testing.T) {
 				for range 20 {
 					low, high, unbounded := key(), key(), r.IntN(5) == 0
 					require.Equal(t, int64(len(keys.within(low, high, unbounded))), keys.count(t, x, low, high, unbounded))
+					populated, some := x.Populated(low)
+					require.Equal(t, len(keys.within(low, "", true)) > 0 || some, some, "keys are passed over")
+					require.Empty(t, keys.within(low, populated, !some), "keys are passed over")
 				}
 			}
 		})

@@ -72,6 +72,10 @@ func (u *updater) group(g int, changes []Change) error {
 		if i+1 < len(old) {
 			n = sort.Search(len(changes), func(j int) bool { return changes[j].Key >= old[i+1].Low })
 		}
+		if left := len(buckets) - 1; n == 0 && b.Keys == 0 && left >= 0 && buckets[left].Keys == 0 {
+			u.removed = append(u.removed, b.Low) // its neighbour has just become as empty
+			continue
+		}
 		if n == 0 {
 			buckets = append(buckets, b)
 			continue
@@ -107,7 +111,7 @@ func (u *updater) bucket(buckets []Bucket, b Bucket, g, i int, changes []Change)
 	case b.Keys == before:
 		return append(buckets, b), nil
 	}
-	if left := len(buckets) - 1; left >= 0 && buckets[left].Keys+b.Keys <= bucketKeysMerged {
+	if left := len(buckets) - 1; left >= 0 && joins(buckets[left].Keys, b.Keys) {
 		buckets[left].Keys += b.Keys
 		u.note(buckets[left])
 		u.removed = append(u.removed, b.Low)
@@ -115,6 +119,12 @@ func (u *updater) bucket(buckets []Bucket, b Bucket, g, i int, changes []Change)
 	}
 	u.note(b)
 	return append(buckets, b), nil
+}
+
+// joins tells whether neighbours with so many keys become one. An empty stretch stays apart from one with keys, so that it can be
+// told from that: see Populated.
+func joins(left, right int64) bool {
+	return (left == 0) == (right == 0) && left+right <= bucketKeysMerged
 }
 
 // note records a bucket's new number of keys, over an older note of the same one.
