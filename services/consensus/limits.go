@@ -103,7 +103,7 @@ const (
 	verifyBytesPerSecond = 32 << 20
 	verifyTime           = time.Hour
 	// logBytesKept is how many bytes of applied entries stay in the log for members that are behind: beyond that, the files of
-	// the state are the shorter way. It also bounds what is read to verify the log.
+	// the state are the shorter way. It also bounds what is read to verify the log, most of it once the member serves.
 	logBytesKept = 256 << 20
 	// logUnflushedBytes is how many bytes of entries may need to be replayed before the state is flushed for the log's sake:
 	// commands that change nothing fill the log and no memtable.

@@ -236,6 +236,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.compactHistory(ctx) })
 	group.Go(func() error { return m.expireTree(ctx) })
 	group.Go(func() error { return m.verifyState(ctx) })
+	group.Go(func() error { return m.verifyLog(ctx) })
 	group.Go(func() error { return m.auditState(ctx) })
 	group.Go(func() error { return m.leave(ctx) })
 	group.Go(func() error {

@@ -63,6 +63,26 @@ func (m *Member) readState(ctx context.Context, t *tenure) error {
 	return t.during(ctx, func(ctx context.Context) error { return t.store.Verify(ctx, newPace(m.audit.verified, size).take) })
 }
 
+// verifyLog verifies what of the log was not read when it was opened, once the member serves. It is for members that are behind:
+// this one goes on, and a read of a damaged entry fails.
+func (m *Member) verifyLog(ctx context.Context) error {
+	select {
+	case <-m.audit.verified:
+	case <-ctx.Done():
+		return nil
+	}
+	began := time.Now()
+	err := m.stores.log.VerifyRest(ctx, newPace(m.audit.verified, 0).take)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		m.log.Error("the older part of the raft log is not as it was written; members that are behind cannot be given it", "error", err)
+	default:
+		m.log.Debug("verified the older part of the raft log", "took", time.Since(began))
+	}
+	return nil
+}
+
 // pace holds the reading of a state back, so that others get at the disk: none before the member serves, and as much
 // later that it takes verifyTime, or reads verifyBytesPerSecond.
 type pace struct {

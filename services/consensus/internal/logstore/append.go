@@ -78,6 +78,7 @@ func (s *Store) hideReplaced(by []*raftpb.Entry) {
 		s.mu.lastIndex = by[0].GetIndex() - 1
 		s.mu.tail.cutFrom(by[0].GetIndex())
 		s.mu.sizes.cutFrom(by[0].GetIndex())
+		s.mu.rest.end = min(s.mu.rest.end, by[0].GetIndex())
 	}
 }
 
@@ -217,7 +218,7 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState, with ...Blob) er
 	s.mu.Lock() // before the disk: see hideReplaced
 	s.mu.view = after
 	s.mu.tail.clear()
-	s.mu.sizes = sizes{}
+	s.mu.sizes, s.mu.rest = sizes{}, rest{}
 	s.mu.Unlock()
 	return s.commit(batch, true)
 }

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// recover loads what readers see and verifies every retained entry: its checksum, its place, and that terms never
-// fall. What it reads is what the state machine is about to replay anyway; truncation bounds it.
+// recover loads what readers see and verifies the newest entries: their checksums, their places, and that terms never
+// fall. What it reads is what the state machine is about to replay anyway; the rest is for VerifyRest.
 func (s *Store) recover() error {
 	if err := s.checkVersion(); err != nil {
 		return err
@@ -19,7 +19,11 @@ func (s *Store) recover() error {
 	if err != nil {
 		return s.openError(err)
 	}
-	last, tail, sizes, err := s.scanEntries(v)
+	from, err := s.openFrom(v)
+	if err != nil {
+		return s.openError(err)
+	}
+	last, tail, sizes, err := s.scanEntries(v, from)
 	if err != nil {
 		return s.openError(err)
 	}
@@ -30,7 +34,7 @@ func (s *Store) recover() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.view, s.mu.tail, s.mu.sizes = v, tail, sizes
+	s.mu.view, s.mu.tail, s.mu.sizes, s.mu.rest = v, tail, sizes, rest{end: from}
 	return nil
 }
 
@@ -85,31 +89,39 @@ func (s *Store) loadView() (view, error) {
 	return v, nil
 }
 
-// scanEntries walks the entries, and returns the index of the last one, those worth keeping in memory, and where the bytes are.
-func (s *Store) scanEntries(v view) (last uint64, kept tail, where sizes, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{entryPrefix}, UpperBound: []byte{entryPrefix + 1}})
+// scanEntries walks the entries from one on, and returns the index of the last one, those worth keeping in memory, and where the bytes are.
+func (s *Store) scanEntries(v view, from uint64) (last uint64, kept tail, where sizes, err error) {
+	it, err := s.entries(from, 0)
 	if err != nil {
 		return 0, tail{}, sizes{}, err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 
-	last, term := v.truncatedIndex, v.truncatedTerm
+	last, term := from-1, v.truncatedTerm
 	for valid := it.First(); valid; valid = it.Next() {
 		e, err := decodeEntry(it.Key(), it.Value())
 		if err != nil {
 			return 0, tail{}, sizes{}, err
 		}
-		if e.GetIndex() != last+1 {
-			return 0, tail{}, sizes{}, fmt.Errorf("%w: entry %d follows entry %d", ErrCorrupt, e.GetIndex(), last)
-		}
-		if e.GetTerm() < term {
-			return 0, tail{}, sizes{}, fmt.Errorf("%w: entry %d has term %d, after term %d", ErrCorrupt, e.GetIndex(), e.GetTerm(), term)
+		if err := follows(e, last, term); err != nil {
+			return 0, tail{}, sizes{}, err
 		}
 		last, term = e.GetIndex(), e.GetTerm()
 		kept.put([]*raftpb.Entry{e})
 		where.add(last, uint64(entryBytes(e)))
 	}
 	return last, kept, where, it.Error()
+}
+
+// follows tells whether an entry may come behind the one of that index and term.
+func follows(e *raftpb.Entry, last, term uint64) error {
+	if e.GetIndex() != last+1 {
+		return fmt.Errorf("%w: entry %d follows entry %d", ErrCorrupt, e.GetIndex(), last)
+	}
+	if e.GetTerm() < term {
+		return fmt.Errorf("%w: entry %d has term %d, after term %d", ErrCorrupt, e.GetIndex(), e.GetTerm(), term)
+	}
+	return nil
 }
 
 // decodeEntry returns a copy that owns its memory.

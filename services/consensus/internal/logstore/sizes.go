@@ -24,6 +24,18 @@ func (s *sizes) add(index, bytes uint64) {
 	}
 }
 
+// precede counts entries in front of all others, unless some of those are gone already.
+func (s *sizes) precede(by sizes) {
+	if s.gone > 0 {
+		return
+	}
+	for i := range s.marks {
+		s.marks[i].bytes += by.total
+	}
+	s.marks = append(by.marks, s.marks...)
+	s.total += by.total
+}
+
 // cutFrom forgets the entries at index and above, as far back as there is a mark.
 func (s *sizes) cutFrom(index uint64) {
 	n := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].index >= index })

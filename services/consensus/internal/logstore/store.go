@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,8 @@ type Options struct {
 	// OnFatal is called once, from any goroutine, when the log can no longer be written. The member should stop: every
 	// later write returns the same error. It must not call the Store.
 	OnFatal func(error)
+	// openBytes is 0 for openBytesDefault.
+	openBytes int
 }
 
 // Store is a raft log on disk. It implements raft.Storage.
@@ -42,6 +45,8 @@ type Store struct {
 	engine  *engineLog
 	metrics *metrics
 	torn    *tornTail // what Open dropped, nil for nothing
+	// openBytes is how much of the entries Open reads.
+	openBytes int
 
 	// writing lets one writer at a time compute a batch from mu's fields and write it. No reader takes it.
 	writing sync.Mutex
@@ -52,6 +57,7 @@ type Store struct {
 		view
 		tail     tail
 		sizes    sizes
+		rest     rest
 		snapshot func() (*raftpb.Snapshot, error)
 		closed   bool
 	}
@@ -74,7 +80,7 @@ type view struct {
 
 var _ raft.Storage = (*Store)(nil)
 
-// Open opens the log in o.Dir, creating an empty one if there is none, and verifies every retained entry. It returns
+// Open opens the log in o.Dir, creating an empty one if there is none, and verifies the newest entries; VerifyRest does the others. It returns
 // ErrInUse, ErrNotWritable, ErrCorrupt or ErrMissing, each with the directory or file and what to do about it.
 func Open(o Options) (*Store, error) {
 	if o.Logger == nil {
@@ -84,6 +90,8 @@ func Open(o Options) (*Store, error) {
 		dir:    o.Dir,
 		engine: &engineLog{log: o.Logger, onFatal: o.OnFatal},
 		cache:  pebble.NewCache(blockCacheBytes),
+
+		openBytes: cmp.Or(o.openBytes, openBytesDefault),
 	}
 	err := s.open(o.FS)
 	if err == nil {
