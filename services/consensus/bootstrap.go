@@ -85,11 +85,10 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if s.stateDir, err = findState(*cfg, s.log); err != nil {
 		return nil, err
 	}
-	s.state, s.serving, err = openState(opening, s.stateDir, log, fatal, cfg.Registerer)
+	s.state, s.serving, err = openState(opening, s.stateDir, log, fatal, fatal, cfg.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("open the state: %w", err)
 	}
-	s.serving.Store(true)
 	if err := s.recoverInstall(); err != nil {
 		return nil, err
 	}
@@ -119,8 +118,8 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 }
 
 // openState opens the state in a directory below DataDir/member. Its failures are told to fatal while serving says that it
-// is the member's.
-func openState(cfg Config, dir string, log *slog.Logger, fatal func(error), registerer prometheus.Registerer) (_ *mvcc.Store, serving *atomic.Bool, err error) {
+// is the member's, and to failing otherwise, also while it opens: an engine that fails may never return from what it does.
+func openState(cfg Config, dir string, log *slog.Logger, fatal, failing func(error), registerer prometheus.Registerer) (_ *mvcc.Store, serving *atomic.Bool, err error) {
 	serving = &atomic.Bool{}
 	store, err := mvcc.Open(mvcc.Options{
 		Dir:           cfg.FS.PathJoin(cfg.DataDir, "member", dir),
@@ -133,6 +132,8 @@ func openState(cfg Config, dir string, log *slog.Logger, fatal func(error), regi
 		OnFatal: func(err error) {
 			if serving.Load() {
 				fatal(err)
+			} else {
+				failing(err)
 			}
 		},
 	})

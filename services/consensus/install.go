@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -142,16 +143,51 @@ func (m *Member) InstallSnapshot(ctx context.Context, received peer.ReceivedSnap
 	case <-m.stopped:
 		return problem.ErrStopped
 	}
-	index, err := m.takeIncoming(received)
+	index, err := m.takeOrBreak(received)
 	if err != nil || index == 0 {
 		return err
 	}
 	return m.awaitApplied(ctx, index)
 }
 
+// takeOrBreak is takeIncoming, whose storage engine may wait for ever for a disk that has failed. The member ends then, as in
+// await: it cannot be closed any more. An engine that returns when it has failed ends the installation alone.
+func (m *Member) takeOrBreak(received peer.ReceivedSnapshot) (uint64, error) {
+	type outcome struct {
+		index uint64
+		err   error
+	}
+	done, failed := make(chan outcome, 1), make(chan error, 1)
+	go func() {
+		index, err := m.takeIncoming(received, func(err error) {
+			select {
+			case failed <- err:
+			default: // the first one counts
+			}
+		})
+		done <- outcome{index, err}
+	}()
+	var failure error
+	select {
+	case o := <-done:
+		return o.index, o.err
+	case failure = <-failed:
+	case <-m.broken:
+		failure = m.failure()
+	}
+	select {
+	case o := <-done:
+		return o.index, o.err
+	case <-time.After(stuckTimeout):
+		failure = fmt.Errorf("install another member's state: %w; the storage engine does not stop", failure)
+		m.reportFatal(failure)
+		return 0, failure
+	}
+}
+
 // takeIncoming returns the index of the state that will be installed, 0 if raft has no use for it. It is called by who
 // holds installing, and lets go of that unless the applier will.
-func (m *Member) takeIncoming(received peer.ReceivedSnapshot) (index uint64, err error) {
+func (m *Member) takeIncoming(received peer.ReceivedSnapshot, failing func(error)) (index uint64, err error) {
 	// The member is not closed before it knows what has become of the files.
 	tenure, ok := m.gate.enter()
 	if !ok {
@@ -163,7 +199,7 @@ func (m *Member) takeIncoming(received peer.ReceivedSnapshot) (index uint64, err
 		<-m.installing
 		return 0, m.cfg.FS.RemoveAll(received.Dir) // the log has caught up meanwhile
 	}
-	next, err := m.openIncoming(received)
+	next, err := m.openIncoming(received, failing)
 	if err != nil {
 		<-m.installing
 		return 0, fmt.Errorf("prepare the state that %s sent: %w", memberID(received.From), err)
@@ -235,7 +271,7 @@ func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
 }
 
 // openIncoming makes the files that were received this member's own. Where it fails nothing is left of them.
-func (m *Member) openIncoming(received peer.ReceivedSnapshot) (_ *incoming, err error) {
+func (m *Member) openIncoming(received peer.ReceivedSnapshot, failing func(error)) (_ *incoming, err error) {
 	// No state that is or was in use has this name: it would have been announced with an index that is applied.
 	next := &incoming{dir: fmt.Sprintf("%s%d", receivedPrefix, received.Index)}
 	if err := replaceDir(m.cfg.FS, received.Dir, m.memberPath(next.dir)); err != nil {
@@ -250,7 +286,7 @@ func (m *Member) openIncoming(received peer.ReceivedSnapshot) (_ *incoming, err 
 		}
 		err = errors.Join(err, m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
 	}()
-	next.store, next.serving, err = openState(m.cfg, next.dir, m.log, m.reportFatal, nil)
+	next.store, next.serving, err = openState(m.cfg, next.dir, m.log, m.reportFatal, failing, nil)
 	if err != nil {
 		return nil, err
 	}
