@@ -242,7 +242,7 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 func (m *Member) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
 	err = m.read(ctx, true, func(t *tenure) error {
 		var next int64
-		commits, _, next, err = t.store.HistoryParts(from, 0, m.feed.Oldest()-1, historyBytesMax)
+		commits, _, next, err = t.store.HistoryParts(ctx, from, 0, m.feed.Oldest()-1, historyBytesMax)
 		if last := len(commits) - 1; next != 0 {
 			commits[last] = &consensusv1.Commit{Revision: commits[last].GetRevision(), LeftOut: true}
 		}
@@ -263,7 +263,7 @@ func (m *Member) completed(ctx context.Context, commits []*consensusv1.Commit) (
 	}
 	revision := commits[0].GetRevision()
 	err = m.read(ctx, true, func(t *tenure) error {
-		whole, _, err = t.store.History(revision, revision, nil, nil, 0)
+		whole, _, err = t.store.History(ctx, revision, revision, nil, nil, 0)
 		return err
 	})
 	return whole, err
@@ -282,10 +282,10 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 			to = head
 		}
 		if req.GetParts() && len(req.GetKey()) == 0 {
-			resp.Commits, resp.ThroughRevision, resp.NextSub, err = t.store.HistoryParts(req.GetFromRevision(), req.GetFromSub(), to, bytes)
+			resp.Commits, resp.ThroughRevision, resp.NextSub, err = t.store.HistoryParts(ctx, req.GetFromRevision(), req.GetFromSub(), to, bytes)
 			return err
 		}
-		resp.Commits, resp.ThroughRevision, err = t.store.History(req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
+		resp.Commits, resp.ThroughRevision, err = t.store.History(ctx, req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
 		return err
 	})
 	if err != nil {

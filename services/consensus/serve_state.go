@@ -14,7 +14,7 @@ import (
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
 	err := m.readData(ctx, req.GetSerializable(), func(t *tenure) (err error) {
-		resp.Leases, err = t.store.Leases()
+		resp.Leases, err = t.store.Leases(ctx)
 		return err
 	})
 	if err != nil {
@@ -27,7 +27,7 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
 	err := m.readData(ctx, false, func(t *tenure) error {
-		keys, exists, err := t.store.LeaseKeys(req.GetId())
+		keys, exists, err := t.store.LeaseKeys(ctx, req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
 		}

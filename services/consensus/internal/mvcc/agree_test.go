@@ -98,7 +98,7 @@ func requireHistory(t *testing.T, g *generator, m *model, s *Store) {
 	}
 	var got []*consensusv1.Commit
 	for next := from; next <= to; {
-		commits, through, err := s.History(next, to, key, end, int64(1+g.IntN(500)))
+		commits, through, err := s.History(t.Context(), next, to, key, end, int64(1+g.IntN(500)))
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, through, next)
 		got, next = append(got, commits...), through+1
@@ -118,7 +118,7 @@ func historyInParts(t *testing.T, s *Store, from, to int64) (whole []*consensusv
 	t.Helper()
 	open := false
 	for sub := int64(0); from <= to; {
-		parts, through, next, err := s.HistoryParts(from, sub, to, 300)
+		parts, through, next, err := s.HistoryParts(t.Context(), from, sub, to, 300)
 		require.NoError(t, err)
 		if open && len(parts) > 0 && parts[0].GetRevision() == from {
 			last := whole[len(whole)-1]
@@ -146,12 +146,12 @@ func requireProtos(t *testing.T, want, got []*consensusv1.Commit) {
 
 func requireLeases(t *testing.T, m *model, s *Store) {
 	t.Helper()
-	leases, err := s.Leases()
+	leases, err := s.Leases(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, len(m.leases), len(leases))
 	for _, l := range leases {
 		requireProto(t, m.leases[l.GetId()], l, "lease")
-		keys, exists, err := s.LeaseKeys(l.GetId())
+		keys, exists, err := s.LeaseKeys(t.Context(), l.GetId())
 		require.NoError(t, err)
 		require.True(t, exists)
 		var want [][]byte
@@ -162,7 +162,7 @@ func requireLeases(t *testing.T, m *model, s *Store) {
 		}
 		require.Equal(t, want, keys)
 	}
-	_, exists, err := s.LeaseKeys(99)
+	_, exists, err := s.LeaseKeys(t.Context(), 99)
 	require.NoError(t, err)
 	require.False(t, exists)
 }

@@ -92,7 +92,7 @@ func readWhole(t *testing.T, s *Store, r *rand.Rand) bool {
 		}
 	}
 	from := max(2, at-5)
-	commits, through, err := s.History(from, at, nil, nil, 0)
+	commits, through, err := s.History(t.Context(), from, at, nil, nil, 0)
 	if errors.Is(err, problem.ErrCompacted) || !noError(t, err) {
 		return false
 	}

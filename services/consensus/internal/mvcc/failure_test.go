@@ -280,3 +280,24 @@ func TestRangeEndsWithItsContext(t *testing.T) {
 	_, err = NewRangeStream(&consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}, 1<<20).Next(ctx, s)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
+
+// Goal: reads of history and of leases end with their context too: one that nobody waits for any more holds up no stop. Method: more rows
+// of each than are read between two looks, and a context that has ended.
+func TestHistoryAndLeasesEndWithTheirContext(t *testing.T) {
+	s := openMem(t, vfs.NewMem())
+	var commands []*consensusv1.Command
+	for i := range 2 * scanRowsPerCheck {
+		commands = append(commands, grantCommand(int64(i+1)), leasedCommand(fmt.Sprint(i), 1))
+	}
+	applyAll(t, s, 1, commands...)
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancel()
+	_, _, err := s.History(ctx, 1, 0, nil, nil, 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, _, _, err = s.HistoryParts(ctx, 1, 0, 0, 0)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = s.Leases(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, _, err = s.LeaseKeys(ctx, 1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}

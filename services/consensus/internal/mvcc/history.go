@@ -25,25 +25,25 @@ const eventBytes = 64
 //
 // It fails with problem.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
 // read, but what its events replaced cannot.
-func (s *Store) History(from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
+func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
 	h := historian{span: newSpan(key, rangeEnd), left: maxBytes}
 	if len(key) == 0 {
 		h.span = span{unbounded: true}
 	}
-	return s.history(from, to, &h)
+	return s.history(ctx, from, to, &h)
 }
 
 // HistoryParts is History of all keys, where a commit whose events are too many to be held in memory comes in parts: if next is
 // not 0, the last commit goes on with that sub-revision, and through is before it. From is where to begin in the first
 // revision.
-func (s *Store) HistoryParts(from, sub, to, maxBytes int64) (commits []*consensusv1.Commit, through, next int64, err error) {
+func (s *Store) HistoryParts(ctx context.Context, from, sub, to, maxBytes int64) (commits []*consensusv1.Commit, through, next int64, err error) {
 	h := &historian{span: span{unbounded: true}, sub: sub, left: maxBytes, parts: true}
-	commits, through, err = s.history(from, to, h)
+	commits, through, err = s.history(ctx, from, to, h)
 	return commits, through, h.next, err
 }
 
-func (s *Store) history(from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
-	v, err := s.view(context.Background())
+func (s *Store) history(ctx context.Context, from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
+	v, err := s.view(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -61,7 +61,7 @@ func (s *Store) history(from, to int64, h *historian) (commits []*consensusv1.Co
 	if h.left <= 0 {
 		h.left = historyBytesDefault
 	}
-	err = v.changesFrom(from, h.sub, to, h.take)
+	err = v.changesFrom(ctx, from, h.sub, to, h.take)
 	return h.commits, h.through, err
 }
 
@@ -71,13 +71,13 @@ var errEnough = errors.New("enough")
 // changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
 // The change is fn's until it returns.
 func (v *view) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
-	return v.changesFrom(from, 0, to, fn)
+	return v.changesFrom(context.Background(), from, 0, to, fn)
 }
 
 // changesFrom is changes without those of the first revision that come before a sub-revision.
-func (v *view) changesFrom(from, sub, to int64, fn func(revision, sub int64, c *change) error) error {
+func (v *view) changesFrom(ctx context.Context, from, sub, to int64, fn func(revision, sub int64, c *change) error) error {
 	var c change
-	err := v.each(appendHistoryKey(nil, from, sub), appendHistoryKey(nil, to+1, 0), func(k, b []byte) error {
+	err := v.each(appendHistoryKey(nil, from, sub), appendHistoryKey(nil, to+1, 0), attentive(ctx, func(k, b []byte) error {
 		revision, sub, err := splitHistoryKey(k)
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (v *view) changesFrom(from, sub, to int64, fn func(revision, sub int64, c *
 			return err
 		}
 		return fn(revision, sub, &c)
-	})
+	}))
 	if errors.Is(err, errEnough) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package mvcc
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -11,13 +12,15 @@ import (
 )
 
 // Leases returns the leases that exist, ordered by id.
-func (s *Store) Leases() ([]*consensusv1.Lease, error) { return readLeases(s.each) }
+func (s *Store) Leases(ctx context.Context) ([]*consensusv1.Lease, error) {
+	return readLeases(ctx, s.each)
+}
 
 // readLeases reads all leases by way of each, which is a store's or a view's.
-func readLeases(each func(lower, upper []byte, fn func(key, value []byte) error) error) ([]*consensusv1.Lease, error) {
+func readLeases(ctx context.Context, each func(lower, upper []byte, fn func(key, value []byte) error) error) ([]*consensusv1.Lease, error) {
 	var leases []*consensusv1.Lease
 	lower, upper := spaceLease.bounds()
-	err := each(lower, upper, func(k, v []byte) error {
+	err := each(lower, upper, attentive(ctx, func(k, v []byte) error {
 		id, err := splitLeaseKey(k)
 		if err != nil {
 			return err
@@ -25,22 +28,22 @@ func readLeases(each func(lower, upper []byte, fn func(key, value []byte) error)
 		l, err := decodeLease(v, id)
 		leases = append(leases, l)
 		return err
-	})
+	}))
 	return leases, err
 }
 
 // LeaseKeys returns the keys that are attached to a lease, in order, and whether the lease exists.
-func (s *Store) LeaseKeys(id int64) (keys [][]byte, exists bool, err error) {
+func (s *Store) LeaseKeys(ctx context.Context, id int64) (keys [][]byte, exists bool, err error) {
 	b, err := s.get(appendLeaseKey(nil, id))
 	if err != nil || b == nil {
 		return nil, false, err
 	}
 	lower, upper := attachmentBounds(id)
-	err = s.each(lower, upper, func(k, _ []byte) error {
+	err = s.each(lower, upper, attentive(ctx, func(k, _ []byte) error {
 		_, key, err := splitAttachmentKey(k)
 		keys = append(keys, bytes.Clone(key))
 		return err
-	})
+	}))
 	return keys, true, err
 }
 

@@ -33,6 +33,20 @@ const newestRevision = math.MaxInt64
 // scanRowsPerCheck is how many rows a scan reads between two looks at its context.
 const scanRowsPerCheck = 1024
 
+// attentive is fn for a walk over rows that ends with ctx.
+func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, value []byte) error {
+	checkIn := scanRowsPerCheck
+	return func(key, value []byte) error {
+		if checkIn--; checkIn == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			checkIn = scanRowsPerCheck
+		}
+		return fn(key, value)
+	}
+}
+
 // checkRevision tells whether a revision that a request names can be read; 0 and less stand for the newest.
 func checkRevision(rd reader, revision int64) error {
 	if revision <= 0 {

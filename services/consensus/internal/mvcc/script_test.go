@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 				var from, to int64
 				d.ScanArgs(t, "from", &from)
 				d.MaybeScanArgs(t, "to", &to)
-				commits, through, err := s.History(from, to, nil, nil, 0)
+				commits, through, err := s.History(t.Context(), from, to, nil, nil, 0)
 				writeOutcome(&out, err, func() {
 					for _, c := range commits {
 						fmt.Fprintln(&out, commitText(c))

@@ -54,7 +54,9 @@ func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, to
 }
 
 // Leases returns the leases, ordered by id.
-func (s *Snapshot) Leases() ([]*consensusv1.Lease, error) { return readLeases(s.v.each) }
+func (s *Snapshot) Leases() ([]*consensusv1.Lease, error) {
+	return readLeases(context.Background(), s.v.each)
+}
 
 // Meta returns what SetMeta had stored under name, nil if nothing was.
 func (s *Snapshot) Meta(name string) ([]byte, error) {

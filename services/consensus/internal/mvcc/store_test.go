@@ -78,7 +78,7 @@ func TestStoreKeepsWhatWasCommitted(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "2", "b": "1"}, keysAt(t, s, 4))
 	require.Equal(t, map[string]string{"a": "2"}, keysAt(t, s, 0))
 
-	commits, through, err := s.History(2, 0, nil, nil, 0)
+	commits, through, err := s.History(t.Context(), 2, 0, nil, nil, 0)
 	require.NoError(t, err)
 	require.Equal(t, int64(5), through)
 	require.Len(t, commits, 4)
