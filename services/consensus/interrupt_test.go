@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestStopWhileTheStoresOpenIsObeyed(t *testing.T) {
 		m.mustPut(t, "key", strings.Repeat("v", 1<<20))
 	}
 	require.NoError(t, m.halt())
-	for _, during := range []string{".log", "MANIFEST", "/state/"} {
+	for _, during := range []string{".log", "MANIFEST", "/state/", ".sst"} {
 		t.Run(during, func(t *testing.T) {
 			interrupt := make(chan struct{})
 			metrics := prometheus.NewRegistry()
@@ -35,9 +36,12 @@ func TestStopWhileTheStoresOpenIsObeyed(t *testing.T) {
 				return nil
 			})))
 			cfg.Interrupt, cfg.Registerer = interrupt, metrics
+			var errorsLogged lineCount
+			cfg.Logger = slog.New(slog.NewTextHandler(&errorsLogged, &slog.HandlerOptions{Level: slog.LevelError}))
 			_, err := New(cfg)
 			require.ErrorIs(t, err, ErrInterrupted)
 			require.True(t, asked)
+			require.Zero(t, errorsLogged.Load(), "a stop is no failure of the disk")
 			count, err := testutil.GatherAndCount(metrics)
 			require.NoError(t, err)
 			require.Zero(t, count, "metrics of a member that is not there")

@@ -5,6 +5,7 @@ package interruptible
 
 import (
 	"errors"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -12,6 +13,14 @@ import (
 
 // ErrInterrupted is returned by reads once a stop was asked for.
 var ErrInterrupted = errors.New("interrupted")
+
+// Level is how loud an error is: one that a stop brought about is no failure of the disk.
+func Level(err error) slog.Level {
+	if errors.Is(err, ErrInterrupted) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
+}
 
 // FS is a file system whose files cannot be read once a stop was asked for, until Release. Its methods may be called
 // concurrently.

@@ -1,6 +1,7 @@
 package logstore
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
 
@@ -65,7 +67,7 @@ func (l *engineLog) fail(cause error) {
 	if !first {
 		return // Pebble tries a failed flush again and again: one line is enough
 	}
-	l.log.Error("raft log cannot be written", "error", cause)
+	l.log.Log(context.Background(), interruptible.Level(cause), "raft log cannot be written", "error", cause)
 	if l.onFatal != nil {
 		l.onFatal(err)
 	}

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
@@ -267,7 +269,7 @@ func (s *Store) flushed(size int64) {
 // a failed flush again and again.
 func (s *Store) fail(err error) {
 	if s.failure.CompareAndSwap(nil, &err) {
-		s.log.Error("storage failed", "error", err)
+		s.log.Log(context.Background(), interruptible.Level(err), "storage failed", "error", err)
 		s.opts.OnFatal(err)
 	}
 }
