@@ -37,6 +37,8 @@ type Config struct {
 	// Routes connect this watch node with others. Nil, the default, means that there are none. With routes Feed must be a
 	// ConfirmedFeed.
 	Routes *Routes
+	// Identity tells stores apart, where there are several watch nodes. Nil, the default, means that there is one store for ever.
+	Identity Identity
 
 	// Users lets users' NATS clients subscribe to events. Nil, the default, means that there are none.
 	Users *Users

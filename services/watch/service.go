@@ -38,6 +38,8 @@ type Service struct {
 	duties    atomic.Int64  // how often this node began to ingest
 	// endIngest ends the ingesting under way, which begins anew if it is still this node's duty.
 	endIngest atomic.Pointer[context.CancelFunc]
+	// store is the identity of the store that the node's position is of, once somebody asked for it.
+	store atomic.Pointer[[]byte]
 	// source, set by tests, stands between the broadcast and the node.
 	source func(match.Source) match.Source
 }
@@ -64,6 +66,11 @@ func New(cfg Config) (*Service, error) {
 		}),
 		metrics: ingest.NewMetrics(),
 		source:  func(s match.Source) match.Source { return s },
+	}
+	if cfg.Identity != nil {
+		s.source = func(from match.Source) match.Source {
+			return &sameStore{Source: from, other: cfg.Identity.Other, log: cfg.Logger}
+		}
 	}
 	if cfg.Routes != nil {
 		s.pulse = &pulse{
@@ -109,6 +116,8 @@ func (s *Service) StoreReplaced() {
 	position, err := s.cfg.Feed.Position(ctx, &consensusv1.PositionRequest{})
 	if err != nil {
 		s.cfg.Logger.Warn("the store that replaced another does not tell its position yet", "error", err)
+	} else {
+		s.cluster.Store(position.GetClusterId())
 	}
 	s.restart(position.GetRevision())
 }
@@ -116,6 +125,7 @@ func (s *Service) StoreReplaced() {
 // restart begins anew from a revision, also with ingesting.
 func (s *Service) restart(revision int64) {
 	s.node.Restart(revision)
+	s.store.Store(nil)
 	if s.pulse != nil {
 		s.pulse.newest.Store(0)
 	}
@@ -207,6 +217,7 @@ func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *inges
 		HeartbeatInterval: s.cfg.HeartbeatInterval,
 		BatchBytesMax:     s.cfg.BatchBytesMax,
 		QueueBytesMax:     s.cfg.IngestBytesMax,
+		Store:             s.Store(),
 	}
 	if bus != nil {
 		made.Wanted = bus.Users
@@ -237,8 +248,9 @@ func (s *Service) ingest(ctx context.Context, bus *broadcast.Bus) {
 	for ctx.Err() == nil {
 		running, end := context.WithCancel(ctx)
 		s.endIngest.Store(&end)
+		ingester := s.newIngester(bus, bus) // first, see Store
 		after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
-		_ = s.newIngester(bus, bus).Run(running, after) // it ends with its context
+		_ = ingester.Run(running, after) // it ends with its context
 		end()
 	}
 }

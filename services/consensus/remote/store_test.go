@@ -108,3 +108,34 @@ func TestCallsToNobodyEnd(t *testing.T) {
 	err = c.RangeStream(t.Context(), &consensusv1.RangeStreamRequest{}, nil)
 	require.ErrorIs(t, err, problem.ErrTimeout)
 }
+
+// Goal: nodes that have not noticed yet that the store was replaced, and those that have, know each other from what they say, whoever
+// of the members each has met. Method: the same members with other data; a member more; another cluster.
+func TestIdentitiesTellStoresApart(t *testing.T) {
+	node := func() *Client { return New(nil, time.Second, nil) }
+	meet := func(c *Client, cluster, member, incarnation uint64) {
+		c.meet(&consensusv1.Standing{LeaderId: 1, ClusterId: cluster, MemberId: member, Incarnation: incarnation})
+	}
+	stale, noticed, fresh := node(), node(), node()
+	require.Nil(t, fresh.Identity())
+	require.False(t, fresh.Other(nil))
+	for member := range uint64(3) {
+		meet(stale, 7, 1+member, 101+member)
+		meet(noticed, 7, 1+member, 101+member)
+	}
+	require.False(t, stale.Other(noticed.Identity()))
+
+	meet(noticed, 7, 1, 201)
+	require.True(t, stale.Other(noticed.Identity()))
+	require.True(t, noticed.Other(stale.Identity()))
+	partly := node()
+	meet(partly, 7, 2, 102) // all that it has met is of the first
+	require.True(t, noticed.Other(partly.Identity()))
+	meet(noticed, 7, 2, 202)
+	meet(noticed, 7, 4, 204)
+	meet(fresh, 7, 1, 201)
+	require.False(t, fresh.Other(noticed.Identity()), "it has not met the members added since")
+	require.False(t, noticed.Other(fresh.Identity()))
+	meet(fresh, 8, 1, 301)
+	require.True(t, noticed.Other(fresh.Identity()))
+}

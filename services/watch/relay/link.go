@@ -234,6 +234,10 @@ func (l *link) join(s *watchv1.Subscription) {
 
 // handle takes in what a node tells. It fails if that makes no sense.
 func (r *Relay) handle(l *link, resp *watchv1.WatchResponse) error {
+	// The first of a stream comes with nothing else, and before anything is asked of the node.
+	if resp.Position != nil && r.cfg.Other != nil && r.cfg.Other(resp.Position.Store) {
+		return errOtherStore
+	}
 	batches := make([]*delivery.Batch, len(resp.Deliveries))
 	for i, d := range resp.Deliveries {
 		if len(d.Events) == 0 {

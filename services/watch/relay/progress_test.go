@@ -9,6 +9,8 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/pkg/nodes"
 )
 
 // at is a link to a node that is up, without a stream.
@@ -147,4 +149,18 @@ func TestCloseEndsWatchesInSlices(t *testing.T) {
 	require.Empty(t, r.mu.groups)
 	require.Empty(t, s.shut())
 	s.Close()
+}
+
+// Goal: no watch begins at a node that follows another store ("it joins at the old one's revision, and is told the old one's events").
+// Method: the first position of a stream, of either store.
+func TestNodeOfAnotherStoreIsNotUsed(t *testing.T) {
+	r, _, g := watching(t, 1)
+	r.cfg.Other = func(store []byte) bool { return string(store) == "another" }
+	l := newLink(t.Context(), r, &nodes.Node{Address: "node"})
+	defer l.end()
+	r.mu.links[l.node] = l
+	require.ErrorIs(t, r.handle(l, &watchv1.WatchResponse{Position: &watchv1.Position{Revision: 15, Store: []byte("another")}}), errOtherStore)
+	require.Nil(t, g.link)
+	require.NoError(t, r.handle(l, &watchv1.WatchResponse{Position: &watchv1.Position{Revision: 3, Store: []byte("this")}}))
+	require.Equal(t, l, g.link)
 }

@@ -23,6 +23,8 @@ import (
 type Config struct {
 	// Nodes are the watch nodes.
 	Nodes *nodes.Set
+	// Other tells whether what a node says of its store is certainly another one than is there. Nil, the default, takes all for the same.
+	Other func(store []byte) bool
 	// Logger receives what operators should know. Default: nowhere.
 	Logger *slog.Logger
 	// Registerer receives the metrics. Default: nowhere.

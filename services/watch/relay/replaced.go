@@ -5,6 +5,9 @@ import "errors"
 // errReplaced is why the stream to a node ends that may not have heard yet that the store is another.
 var errReplaced = errors.New("the store was replaced")
 
+// errOtherStore is why the stream to a node ends that follows another store.
+var errOtherStore = errors.New("the watch node follows another store than this one: one of them has not noticed yet that it was replaced")
+
 // StoreReplaced ends all watches, each with a delivery that says so, and all streams to watch nodes: the store is another one
 // now, or went back to an earlier state, and the revisions that were told mean nothing there. What is watched from then on begins
 // anew.

@@ -16,6 +16,8 @@ type Service interface {
 	Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.ReadResponse, error)
 	// Well tells whether the node is of use; when it is not, API nodes are to leave it.
 	Well() bool
+	// Store says which store the sessions that are started from now on tell of, nil if that is not known.
+	Store() []byte
 }
 
 // Attached is the session of one API node. Its methods may be called concurrently; Next only by one goroutine at a time.

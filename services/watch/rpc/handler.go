@@ -48,6 +48,7 @@ func (s server) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.Re
 // Watch serves one session for as long as its stream lasts. It ends well when the API node has asked for all that it
 // wanted and leaves, and with the session's error when that ends first.
 func (s server) Watch(ctx context.Context, st *stream) error {
+	store := s.service.Store() // before there is a position of it
 	session := s.service.Attach()
 	defer session.Close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -62,7 +63,7 @@ func (s server) Watch(ctx context.Context, st *stream) error {
 		read <- s.takeRequests(ctx, st, session)
 		cancel()
 	}()
-	sent := s.sendResponses(ctx, st, session)
+	sent := s.sendResponses(ctx, st, session, store)
 	if giveUp, ok := ctx.Value(giveUpKey{}).(func() error); !ok || giveUp() != nil {
 		// Behind a writer that knows no deadlines the read ends when the server closes the stream: after the return.
 		select {
@@ -122,14 +123,14 @@ func (s server) takeRequests(ctx context.Context, st *stream, session Attached) 
 }
 
 // sendResponses sends what the session tells, until either ends.
-func (s server) sendResponses(ctx context.Context, st *stream, session Attached) error {
+func (s server) sendResponses(ctx context.Context, st *stream, session Attached, store []byte) error {
 	for {
 		resp, err := session.Next(ctx)
 		if err != nil {
 			return err
 		}
 		if resp.Position != nil {
-			resp.Position.Node = s.node
+			resp.Position.Node, resp.Position.Store = s.node, store
 		}
 		if err := st.Send(resp); err != nil {
 			return err

@@ -57,9 +57,13 @@ func TestStream(t *testing.T) {
 	for _, want := range []*watchv1.WatchResponse{
 		{Deliveries: []*watchv1.Delivery{{Id: 5, Kind: watchv1.Delivery_KIND_JOINED, Revision: 8}}},
 		{Deliveries: []*watchv1.Delivery{{Id: 5, Events: []byte("events"), Revision: 10, FirstRevision: 9, LastRevision: 10}}},
-		{Position: &watchv1.Position{Revision: 12}},
+		{Position: &watchv1.Position{Revision: 12, Store: []byte("store")}},
 	} {
-		f.responses <- proto.CloneOf(want)
+		told := proto.CloneOf(want)
+		if told.Position != nil {
+			told.Position.Store = nil // the handler names it
+		}
+		f.responses <- told
 		got, err := stream.Receive()
 		require.NoError(t, err)
 		if want.Position != nil {
@@ -139,6 +143,7 @@ func (f *fake) next(t *testing.T) string {
 
 func (f *fake) Attach() Attached { return f }
 func (f *fake) Well() bool       { return !f.unwell.Load() }
+func (f *fake) Store() []byte    { return []byte("store") }
 
 func (f *fake) Read(context.Context, *watchv1.ReadRequest) (*watchv1.ReadResponse, error) {
 	return nil, f.refuse

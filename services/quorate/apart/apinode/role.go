@@ -88,7 +88,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return err
 	}
 	watch, err := relay.New(relay.Config{
-		Nodes: watches, Logger: n.Log, Registerer: n.Metrics, ProgressInterval: c.WatchProgressNotifyInterval,
+		Nodes: watches, Other: store.Other, Logger: n.Log, Registerer: n.Metrics, ProgressInterval: c.WatchProgressNotifyInterval,
 	})
 	if err != nil {
 		return err

@@ -95,6 +95,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	service, err := watch.New(watch.Config{
 		Feed:       store,
 		Routes:     routes,
+		Identity:   store,
 		Users:      users,
 		Logger:     n.Log,
 		Registerer: n.Metrics,

@@ -12,6 +12,23 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// Goal: a message says which store it is of, heartbeats too, and those that say nothing are understood. Method: there and back.
+func TestMessagesNameTheirStore(t *testing.T) {
+	for name, m := range map[string]*Message{
+		"heartbeat": {Follows: 7, Through: 7, Store: []byte("store")},
+		"commits":   {Follows: 7, Through: 8, Commits: []*consensusv1.Commit{commitOf(8, "a")}, Store: []byte("store")},
+		"unnamed":   {Follows: 7, Through: 8, Commits: []*consensusv1.Commit{commitOf(8, "a")}},
+	} {
+		encoded, err := m.appendTo(nil)
+		require.NoError(t, err, name)
+		decoded, err := decode(encoded)
+		require.NoError(t, err, name)
+		require.Equal(t, m.Store, decoded.Store, name)
+		require.Equal(t, m.Through, decoded.Through, name)
+		require.Len(t, decoded.Commits, len(m.Commits), name)
+	}
+}
+
 func commitOf(revision int64, value string) *consensusv1.Commit {
 	return &consensusv1.Commit{Revision: revision, Events: []*consensusv1.Event{{
 		Kv: &consensusv1.KeyValue{Key: []byte("k"), Value: []byte(value), ModRevision: revision, CreateRevision: 1, Version: revision},

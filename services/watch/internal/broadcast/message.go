@@ -17,10 +17,12 @@ import (
 type Message struct {
 	Follows, Through int64
 	Commits          []*consensusv1.Commit
+	// Store is which store the revisions are of, nil where that is not known.
+	Store []byte
 }
 
 // The encoding: a byte for the version of the format, Follows and Through as big-endian 64-bit numbers, and the
-// commits as those of a consensusv1.TailResponse.
+// commits and the store as those of a consensusv1.TailResponse.
 //
 //	01  00 00 00 00 00 00 00 07  00 00 00 00 00 00 00 09  0a ...
 const (
@@ -36,10 +38,10 @@ func (m *Message) appendTo(buf []byte) ([]byte, error) {
 	buf = append(buf, formatVersion)
 	buf = binary.BigEndian.AppendUint64(buf, uint64(m.Follows))
 	buf = binary.BigEndian.AppendUint64(buf, uint64(m.Through))
-	if len(m.Commits) == 0 {
+	if len(m.Commits) == 0 && len(m.Store) == 0 {
 		return buf, nil
 	}
-	return proto.MarshalOptions{}.MarshalAppend(buf, &consensusv1.TailResponse{Commits: m.Commits})
+	return proto.MarshalOptions{}.MarshalAppend(buf, &consensusv1.TailResponse{Commits: m.Commits, Store: m.Store})
 }
 
 // decode is the inverse of appendTo. The message does not refer to data.
@@ -68,6 +70,6 @@ func decode(data []byte) (*Message, error) {
 	if last != m.Through && len(body.Commits) > 0 {
 		return nil, fmt.Errorf("%w: ends at revision %d, not %d", errMalformed, last, m.Through)
 	}
-	m.Commits = body.Commits
+	m.Commits, m.Store = body.Commits, body.Store
 	return m, nil
 }

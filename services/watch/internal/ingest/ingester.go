@@ -44,7 +44,7 @@ type Outside interface {
 	Position(revision int64)
 }
 
-// Config says what an ingester works with. All fields but Outside are required.
+// Config says what an ingester works with. All fields but Outside and Store are required.
 type Config struct {
 	Log       *slog.Logger
 	Feed      Feed
@@ -53,6 +53,8 @@ type Config struct {
 	Outside Outside
 	Wanted  func() bool
 	Metrics *Metrics
+	// Store is which store the feed is of, for those who hear of its commits; nil where nobody asks.
+	Store []byte
 	// HeartbeatInterval is how often the ingester says where it is while anybody listens and there was nothing else to say.
 	HeartbeatInterval time.Duration
 	// BatchBytesMax is where a batch is full, as estimated; one commit may exceed it.
@@ -228,6 +230,7 @@ func (i *Ingester) sendAll(follows, reached int64, commits []*consensusv1.Commit
 
 // send publishes m, without its commits if they do not fit. What fails is lost: the next message shows it.
 func (i *Ingester) send(m *broadcast.Message) {
+	m.Store = i.Store
 	bytes, err := i.Publisher.Publish(m)
 	if errors.Is(err, broadcast.ErrTooLarge) {
 		i.Metrics.notices.Inc()

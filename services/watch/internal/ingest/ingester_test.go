@@ -91,6 +91,9 @@ func (p *publisher) steps() [][3]int64 {
 	defer p.mu.Unlock()
 	var steps [][3]int64
 	for _, m := range p.mu.sent {
+		if string(m.Store) != "store" {
+			panic("a message does not say which store it is of")
+		}
 		steps = append(steps, [3]int64{m.Follows, m.Through, int64(len(m.Commits))})
 	}
 	p.mu.sent = nil
@@ -124,6 +127,7 @@ func bubble(t *testing.T, set func(*feed, *publisher), test func(*testing.T, *fe
 			HeartbeatInterval: time.Second,
 			BatchBytesMax:     10_000,
 			QueueBytesMax:     20_000,
+			Store:             []byte("store"),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

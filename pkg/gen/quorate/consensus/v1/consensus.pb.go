@@ -775,7 +775,9 @@ type TailResponse struct {
 	// In ascending, gapless order. Empty in a heartbeat.
 	Commits []*Commit `protobuf:"bytes,1,rep,name=commits,proto3" json:"commits,omitempty"`
 	// The store's revision when this was sent.
-	Head          int64 `protobuf:"varint,2,opt,name=head,proto3" json:"head,omitempty"`
+	Head int64 `protobuf:"varint,2,opt,name=head,proto3" json:"head,omitempty"`
+	// Where watch nodes broadcast commits to each other: which store they are of, as remote.Client.Identity says it.
+	Store         []byte `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +824,13 @@ func (x *TailResponse) GetHead() int64 {
 		return x.Head
 	}
 	return 0
+}
+
+func (x *TailResponse) GetStore() []byte {
+	if x != nil {
+		return x.Store
+	}
+	return nil
 }
 
 type HistoryRequest struct {
@@ -2841,10 +2850,11 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\acorrupt\x18\b \x01(\bR\acorrupt\"a\n" +
 	"\vTailRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12$\n" +
-	"\x0eallow_left_out\x18\x02 \x01(\bR\fallowLeftOut\"Z\n" +
+	"\x0eallow_left_out\x18\x02 \x01(\bR\fallowLeftOut\"p\n" +
 	"\fTailResponse\x126\n" +
 	"\acommits\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.CommitR\acommits\x12\x12\n" +
-	"\x04head\x18\x02 \x01(\x03R\x04head\"\xdc\x01\n" +
+	"\x04head\x18\x02 \x01(\x03R\x04head\x12\x14\n" +
+	"\x05store\x18\x03 \x01(\fR\x05store\"\xdc\x01\n" +
 	"\x0eHistoryRequest\x12,\n" +
 	"\rfrom_revision\x18\x01 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12\x1f\n" +
 	"\vto_revision\x18\x02 \x01(\x03R\n" +

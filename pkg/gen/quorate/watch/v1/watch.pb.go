@@ -551,7 +551,9 @@ type Position struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Revision int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The node's number, drawn anew at its start.
-	Node          uint64 `protobuf:"fixed64,2,opt,name=node,proto3" json:"node,omitempty"`
+	Node uint64 `protobuf:"fixed64,2,opt,name=node,proto3" json:"node,omitempty"`
+	// Which store the revision is of, as remote.Client.Identity says it; empty where that is not known.
+	Store         []byte `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -598,6 +600,13 @@ func (x *Position) GetNode() uint64 {
 		return x.Node
 	}
 	return 0
+}
+
+func (x *Position) GetStore() []byte {
+	if x != nil {
+		return x.Store
+	}
+	return nil
 }
 
 type ReadRequest struct {
@@ -806,10 +815,11 @@ const file_quorate_watch_v1_watch_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_JOINED\x10\x01\x12\x0f\n" +
-	"\vKIND_LAPSED\x10\x02\":\n" +
+	"\vKIND_LAPSED\x10\x02\"P\n" +
 	"\bPosition\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\x06R\x04node\"\xcb\x01\n" +
+	"\x04node\x18\x02 \x01(\x06R\x04node\x12\x14\n" +
+	"\x05store\x18\x03 \x01(\fR\x05store\"\xcb\x01\n" +
 	"\vReadRequest\x12A\n" +
 	"\tselection\x18\x01 \x01(\v2\x1b.quorate.watch.v1.SelectionB\x06\xbaH\x03\xc8\x01\x01R\tselection\x12,\n" +
 	"\rfrom_revision\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02 \x00R\ffromRevision\x12\x1f\n" +
