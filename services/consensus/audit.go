@@ -159,7 +159,7 @@ func (m *Member) auditState(ctx context.Context) error {
 	for {
 		if trusted := m.trusted() == nil; trusted != m.audit.trusted {
 			m.audit.trusted = trusted
-			m.replica.leadership.announce()
+			m.replica.Announce()
 		}
 		_, leaderChanged := m.Leader()
 		m.stepAside(ctx)
@@ -177,7 +177,7 @@ func (m *Member) auditState(ctx context.Context) error {
 
 // stepAside gives leadership away if this member is not to be believed. Others may need an election timeout to take it.
 func (m *Member) stepAside(ctx context.Context) {
-	if m.replica.position.leader.Load() != m.cfg.MemberID || m.trusted() == nil {
+	if !m.replica.Leads() || m.trusted() == nil {
 		return
 	}
 	if err := m.HandOver(ctx); err != nil && ctx.Err() == nil {

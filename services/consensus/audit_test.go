@@ -18,10 +18,10 @@ import (
 // diverge makes a running member apply a put that no other does, as if it had misread the log.
 func (r *running) diverge(t *testing.T, key, value string) {
 	t.Helper()
-	replace := r.applier.replace
-	r.applier.replace = func(uint64) error { return applyAside(r.store(), key, value) }
-	require.NoError(t, r.applier.install(t.Context(), 0))
-	r.applier.replace = replace
+	replace := r.install.replace
+	r.install.replace = func(uint64) (*raftpb.ConfState, error) { return nil, applyAside(r.store(), key, value) }
+	require.NoError(t, r.replica.Install(t.Context(), 0))
+	r.install.replace = replace
 }
 
 // applyAside applies a put without an entry of the log.
@@ -286,7 +286,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	_, err = odd.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{}) // by then it has heard
 	require.NoError(t, err)
 	require.Equal(t, "newer", odd.get(t, "key"))
-	for lowered := odd.applier.applied.Load(); odd.audit.agreed.Load() < lowered; {
+	for lowered := odd.replica.Applied(); odd.audit.agreed.Load() < lowered; {
 		writeUntilAcknowledged(t, leader, "meanwhile", "served")
 	}
 	require.Equal(t, "newer", odd.get(t, "key"))

@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"context"
-	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/compactor"
@@ -15,10 +14,7 @@ func (m *Member) compactHistory(ctx context.Context) error {
 		Retention: m.cfg.AutoCompaction.Retention,
 		Revisions: m.cfg.AutoCompaction.Revisions,
 		Logger:    m.log,
-		Ticks: func(interval time.Duration) (<-chan time.Time, func()) {
-			ticker := m.cfg.Clock.NewTicker(interval)
-			return ticker.C(), ticker.Stop
-		},
+		Ticks:     m.cfg.ticks,
 	}).Run(ctx)
 }
 
@@ -27,7 +23,7 @@ type autoCompaction struct{ *Member }
 
 func (m autoCompaction) Revision() int64 { return m.store().Revision() }
 
-func (m autoCompaction) Leading() bool { return m.replica.position.leader.Load() == m.cfg.MemberID }
+func (m autoCompaction) Leading() bool { return m.replica.Leads() }
 
 func (m autoCompaction) Compact(ctx context.Context, revision int64) error {
 	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})

@@ -24,10 +24,3 @@ func (SystemClock) NewTicker(d time.Duration) Ticker {
 type systemTicker struct{ *time.Ticker }
 
 func (t systemTicker) C() <-chan time.Time { return t.Ticker.C }
-
-// stoppedTimer returns a timer that fires only after it was reset.
-func stoppedTimer() *time.Timer {
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	return timer
-}

@@ -111,13 +111,10 @@ type AutoCompaction struct {
 	Revisions int64
 }
 
-type raftSettings struct {
-	tick          time.Duration
-	electionTicks int
-}
-
-func (c Config) raftSettings() raftSettings {
-	return raftSettings{tick: c.HeartbeatInterval, electionTicks: c.ElectionTicks}
+// ticks is Clock's for those who only want the time.
+func (c Config) ticks(interval time.Duration) (<-chan time.Time, func()) {
+	ticker := c.Clock.NewTicker(interval)
+	return ticker.C(), ticker.Stop
 }
 
 // withDefaults fills in what may be left out.

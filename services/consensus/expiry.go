@@ -6,6 +6,7 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 const (
@@ -28,7 +29,7 @@ func (m *Member) expireTree(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C():
-			if m.replica.position.leader.Load() != m.cfg.MemberID {
+			if !m.replica.Leads() {
 				continue
 			}
 			if err := m.expireDue(ctx, now.UnixNano()); err != nil {
@@ -69,21 +70,21 @@ func (m *Member) due(now int64) ([]*consensusv1.TreeOp, error) {
 func (m *Member) proposeExpired(ctx context.Context, due []*consensusv1.TreeOp) error {
 	ctx, cancel := context.WithTimeout(ctx, treeExpiryTimeout)
 	defer cancel()
-	var waiting []*proposal
+	var waiting []*replication.Proposal
 	defer func() {
 		for _, p := range waiting {
-			m.replica.pending.forget(p)
+			m.replica.Forget(p)
 		}
 	}()
 	for _, op := range due {
-		p, err := m.submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
+		p, err := m.replica.Submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
 		if err != nil {
 			return err
 		}
 		waiting = append(waiting, p)
 	}
 	for _, p := range waiting {
-		if _, err := p.wait(ctx, m.replica.pending, m.stopped); err != nil {
+		if _, err := m.replica.Wait(ctx, p); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // ErrNotForced is returned by New when Config.ForceNewCluster asks for what this member's data cannot give.
@@ -95,9 +97,9 @@ func (s *stores) membersAtEnd(last uint64) (*membership, error) {
 			if entry.GetType() == raftpb.EntryNormal {
 				continue
 			}
-			change, err := decodeConfChange(entry)
+			change, err := replication.DecodeConfChange(entry)
 			if err == nil {
-				err = scratch.change(change)
+				err = scratch.Change(change)
 			}
 			if err != nil && !refusal(err) {
 				return nil, fmt.Errorf("entry %d: %w", entry.GetIndex(), err)

@@ -26,7 +26,7 @@ type leaseHolder struct {
 // that is the first that asks. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
 func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
 	term := m.term()
-	if m.replica.position.leader.Load() != m.cfg.MemberID {
+	if !m.replica.Leads() {
 		return nil, fmt.Errorf("hold leases: %w", problem.ErrNotLeader)
 	}
 	newest, now := m.store().LeaseEpoch(), time.Now()

@@ -16,11 +16,9 @@ func (m *Member) keepHouse(ctx context.Context) error {
 			return fmt.Errorf("find out what the log may forget: %w", err)
 		}
 		if index > truncated {
-			select {
-			case m.appender.truncate <- index:
+			if m.replica.Truncate(index) {
 				truncated = index
-			default: // the last one is not done yet
-			}
+			} // else the last one is not done yet
 		}
 		select {
 		case <-ctx.Done():
@@ -42,7 +40,7 @@ func (m *Member) look() (uint64, error) {
 		return 0, err
 	}
 	if durable >= m.flushAsked && m.stores.log.BytesAbove(durable) > logUnflushedBytes {
-		m.flushAsked = m.applier.applied.Load()
+		m.flushAsked = m.replica.Applied()
 		if err := tenure.store.FlushSoon(); err != nil {
 			return 0, err
 		}

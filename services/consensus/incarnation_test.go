@@ -53,7 +53,7 @@ func TestIncarnationNeverChanges(t *testing.T) {
 	publish := func(name string, incarnation uint64) *consensusv1.Member {
 		batch := m.store().Begin()
 		defer batch.Close()
-		require.NoError(t, m.members.publish(batch, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
+		require.NoError(t, m.members.Publish(replicatedBatch{batch}, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
 		return m.members.find(m.MemberID())
 	}
 	require.Equal(t, uint64(7), publish("a", 7).GetIncarnation())

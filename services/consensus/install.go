@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -31,34 +29,6 @@ import (
 // A crash before 2 leaves the old log and the old state, one after it the new ones: there is no time at which a log has
 // another's state. From 1 on the installation is the member's, whether or not the caller waits for it: the next snapshot
 // waits until raft has declined this one or the applier has it. What is named by no note is removed at the next start.
-
-// snapshotPoint is what raft must know of the state to make a snapshot of it: the applier moves it.
-type snapshotPoint struct {
-	mu struct {
-		sync.Mutex
-		index, term uint64
-		confState   *raftpb.ConfState
-	}
-}
-
-func (p *snapshotPoint) set(index, term uint64, confState *raftpb.ConfState) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mu.index, p.mu.term = index, term
-	if confState != nil {
-		p.mu.confState = confState
-	}
-}
-
-// snapshot is the log store's answer to raft. It names a state and holds none: the transport makes a checkpoint, which
-// is as new or newer, when it has to send it.
-func (p *snapshotPoint) snapshot() (*raftpb.Snapshot, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		Index: new(p.mu.index), Term: new(p.mu.term), ConfState: proto.CloneOf(p.mu.confState),
-	}}, nil
-}
 
 // Continues tells whether a member whose state ends at index can go on from this member's log.
 func (m *Member) Continues(index uint64) bool {
@@ -147,7 +117,7 @@ func (m *Member) InstallSnapshot(ctx context.Context, received peer.ReceivedSnap
 	if err != nil || index == 0 {
 		return err
 	}
-	return m.awaitApplied(ctx, index)
+	return m.replica.WaitApplied(ctx, index)
 }
 
 // takeOrBreak is takeIncoming, whose storage engine may wait for ever for a disk that has failed. The member ends then, as in
@@ -195,7 +165,7 @@ func (m *Member) takeIncoming(received peer.ReceivedSnapshot, failing func(error
 		return 0, problem.ErrStopped
 	}
 	defer tenure.leave()
-	if received.Index <= m.applier.applied.Load() {
+	if received.Index <= m.replica.Applied() {
 		<-m.installing
 		return 0, m.cfg.FS.RemoveAll(received.Dir) // the log has caught up meanwhile
 	}
@@ -214,25 +184,15 @@ func (m *Member) takeIncoming(received peer.ReceivedSnapshot, failing func(error
 	return next.index, nil
 }
 
-// offerToRaft tells whether raft goes on from the incoming state. Once raft has the message there is no way back, so it ends
-// before it knows only with the member.
+// offerToRaft tells whether raft goes on from the incoming state.
 func (m *Member) offerToRaft(next *incoming, message *raftpb.Message) (accepted bool, err error) {
 	message = proto.CloneOf(message)
 	message.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &next.index, Term: &next.term, ConfState: next.confState}}
-	var stepped error
-	err = m.replica.call(m.gate.stopping, func(node *raft.RawNode) {
-		m.replica.snapshotAccepted = 0
-		stepped = node.Step(message)
-	})
+	accepted, err = m.replica.OfferSnapshot(m.gate.stopping, message)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("step a snapshot: %w", err)
 	}
-	if stepped != nil {
-		return false, fmt.Errorf("step a snapshot: %w", stepped)
-	}
-	// By the time the replica answers again it has handed out what it made of the message.
-	err = m.replica.call(m.gate.stopping, func(*raft.RawNode) { accepted = m.replica.snapshotAccepted == next.index })
-	return accepted, err
+	return accepted, nil
 }
 
 // declineIncoming closes and removes the incoming state, if there is one, and lets the next one come.
@@ -253,21 +213,6 @@ func (m *Member) giveUpIncoming() error {
 		return nil
 	}
 	return next.store.Discard()
-}
-
-func (m *Member) awaitApplied(ctx context.Context, index uint64) error {
-	done := m.reads.reached(index)
-	select {
-	case <-done:
-		if m.applier.applied.Load() < index {
-			return problem.ErrStopped // who waits is let go then
-		}
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-m.stopped:
-		return problem.ErrStopped
-	}
 }
 
 // openIncoming makes the files that were received this member's own. Where it fails nothing is left of them.
@@ -321,25 +266,47 @@ func (m *Member) incomingDir(index uint64) (string, error) {
 	return next.dir, nil
 }
 
-// replaceState makes the incoming state the state. The applier calls it, once the log says so.
-func (m *Member) replaceState(index uint64) error {
-	if _, err := m.incomingDir(index); err != nil {
+// acceptSnapshot lets the log begin behind a snapshot, and the next start go on from its state.
+func (m *Member) acceptSnapshot(_ context.Context, metadata *raftpb.SnapshotMetadata) error {
+	dir, err := m.incomingDir(metadata.GetIndex())
+	if err != nil {
 		return err
+	}
+	return m.stores.log.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState(), noteState(dir))
+}
+
+// installation is what the replication asks for when raft goes on from another member's state.
+type installation struct {
+	accept  func(context.Context, *raftpb.SnapshotMetadata) error
+	replace func(index uint64) (*raftpb.ConfState, error)
+}
+
+// Accept implements replication.Snapshots.
+func (i *installation) Accept(ctx context.Context, metadata *raftpb.SnapshotMetadata) error {
+	return i.accept(ctx, metadata)
+}
+
+// Replace implements replication.Snapshots.
+func (i *installation) Replace(index uint64) (*raftpb.ConfState, error) { return i.replace(index) }
+
+// replaceState makes the incoming state the state. The applier calls it, once the log says so.
+func (m *Member) replaceState(index uint64) (*raftpb.ConfState, error) {
+	if _, err := m.incomingDir(index); err != nil {
+		return nil, err
 	}
 	next := m.incoming.Swap(nil)
 	defer func() { <-m.installing }()
 	old := m.gate.replace(next.store, next.dir, next.serving)
 	if old == nil {
-		return errors.Join(fmt.Errorf("replace the state: %w", problem.ErrStopped), next.store.Discard())
+		return nil, errors.Join(fmt.Errorf("replace the state: %w", problem.ErrStopped), next.store.Discard())
 	}
 	m.members.set(next.version)
-	m.applier.point.set(next.index, next.term, next.confState)
 	m.feed.Reset(next.store.Revision())
 	nudge(m.audit.replaced)
 	m.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
 	old.store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	m.retire(old)
-	return next.store.Expose(m.cfg.Registerer)
+	return next.confState, next.store.Expose(m.cfg.Registerer)
 }
 
 // retire has a state that was replaced closed and removed once nobody uses it.

@@ -21,6 +21,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
@@ -189,8 +190,8 @@ func TestOverlappingSnapshotsAreInstalledInTurn(t *testing.T) {
 	held, hold := make(chan struct{}, 2), make(chan struct{})
 	release := sync.OnceFunc(func() { close(hold) })
 	defer release()
-	replace := f.applier.replace
-	f.applier.replace = func(index uint64) error {
+	replace := f.install.replace
+	f.install.replace = func(index uint64) (*raftpb.ConfState, error) {
 		held <- struct{}{}
 		<-hold
 		return replace(index)
@@ -205,7 +206,7 @@ func TestOverlappingSnapshotsAreInstalledInTurn(t *testing.T) {
 	requireStarts(t, f, disk.CrashClone(vfs.CrashCloneCfg{}), first.Index)
 	release()
 	require.NoError(t, awaitEvent(t, done, "the second installation"))
-	require.GreaterOrEqual(t, f.applier.applied.Load(), second.Index)
+	require.GreaterOrEqual(t, f.replica.Applied(), second.Index)
 	requireStarts(t, f, disk.CrashClone(vfs.CrashCloneCfg{}), second.Index)
 	select {
 	case <-f.ended:
@@ -243,10 +244,14 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	writeUntilAcknowledged(t, leader, "k", "new")
 	snapshot := received(t, leader, f, "received")
 	named := make(chan struct{})
-	f.appender.install = func(ctx context.Context, _ uint64) error {
+	accept := f.install.accept
+	f.install.accept = func(ctx context.Context, metadata *raftpb.SnapshotMetadata) error {
+		if err := accept(ctx, metadata); err != nil {
+			return err
+		}
 		close(named)
 		<-ctx.Done()
-		return (&applier{}).install(ctx, 0)
+		return replication.ErrNotTaken
 	}
 	installed := make(chan error, 1)
 	go func() { installed <- f.InstallSnapshot(t.Context(), snapshot) }()

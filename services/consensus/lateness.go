@@ -17,9 +17,11 @@ func (m *Member) late(ctx context.Context, began time.Time, err error) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return err
 	}
-	position := &m.replica.position
-	elected := time.Unix(0, position.leaderElected.Load())
-	leader := position.leader.Load()
+	return m.explainLateness(began, m.replica.LeaderElected(), m.replica.LeaderID(), err)
+}
+
+// explainLateness says it for a leader that was elected at a time.
+func (m *Member) explainLateness(began, elected time.Time, leader uint64, err error) error {
 	switch {
 	case began.Before(elected) && began.After(elected.Add(-2*m.electionTimeout())):
 		return fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderFailed)

@@ -50,11 +50,7 @@ func TestLateProposalSaysWhy(t *testing.T) {
 			m, err := New(cfg)
 			require.NoError(t, err)
 			defer m.Close()
-			m.replica.position.leader.Store(c.leader)
-			m.replica.position.leaderElected.Store(c.elected.UnixNano())
-			ctx, cancel := context.WithDeadline(t.Context(), began)
-			defer cancel()
-			require.ErrorIs(t, m.late(ctx, began, context.DeadlineExceeded), c.want)
+			require.ErrorIs(t, m.explainLateness(began, c.elected, c.leader, context.DeadlineExceeded), c.want)
 		})
 	}
 }

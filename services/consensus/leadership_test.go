@@ -2,47 +2,11 @@ package consensus
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/tracker"
+	"go.etcd.io/raft/v3/raftpb"
 )
-
-// Goal: a leader that wins another term is news: whoever compares members by their terms would hold its followers' older word
-// against it. Method: the same leader in the same term again, then in the next.
-func TestSameLeaderInAnotherTermIsNews(t *testing.T) {
-	l := newLeadership()
-	l.set(1, 1)
-	changed := l.mu.changed
-	l.set(1, 1)
-	select {
-	case <-changed:
-		t.Fatal("nothing changed")
-	default:
-	}
-	l.set(1, 2)
-	<-changed
-	require.Equal(t, uint64(2), l.mu.term)
-}
-
-// Goal: leadership goes to a voter that can be reached now and is furthest along, and of equals to the same one every time: not
-// to one that has just stopped, which answered the leader a moment ago. Method: the order for what raft and the transport say.
-func TestSuccessorsAreConnectedNow(t *testing.T) {
-	status := raft.Status{Progress: map[uint64]tracker.Progress{
-		1: {Match: 9, RecentActive: true},
-		2: {Match: 9, RecentActive: true}, // its connections have just broken
-		3: {Match: 7, RecentActive: true},
-		4: {Match: 8, RecentActive: true},
-		5: {Match: 8, RecentActive: true},
-		6: {Match: 9, RecentActive: true, IsLearner: true},
-		7: {Match: 9}, // silent since the last count
-	}}
-	r := &replica{id: 1, transport: partners{since: map[uint64]time.Time{3: {}, 4: {}, 5: {}, 6: {}, 7: {}}}}
-	for range 20 {
-		require.Equal(t, []uint64{4, 5, 3, 7}, r.successors(status))
-	}
-}
 
 // Goal: a leader that stops finds somebody to take over though the first it asks does not. Method: the one it would ask first is
 // cut off without the leader having noticed, and leadership is handed over.
@@ -51,9 +15,9 @@ func TestLeadershipIsHandedToTheNextIfTheFirstDoesNotTakeIt(t *testing.T) {
 	for range 3 {
 		leader := leaderOf(t, members)
 		leader.mustPut(t, "key", "value")
-		var status raft.Status
-		require.NoError(t, leader.replica.call(t.Context(), func(node *raft.RawNode) { status = node.Status() }))
-		first := leader.replica.successors(status)[0]
+		successors, _, err := leader.replica.Successors(t.Context())
+		require.NoError(t, err)
+		first := successors[0]
 		net.isolate(first, true)
 		require.NoError(t, leader.HandOver(t.Context()))
 		now, _ := leader.Leader()
@@ -71,8 +35,8 @@ func TestLeaderWhoseApplierIsStuckIsReplaced(t *testing.T) {
 	other := otherThan(members, old)
 	held, hold := make(chan struct{}), make(chan struct{})
 	defer close(hold)
-	old.applier.replace = func(uint64) error { close(held); <-hold; return nil }
-	go func() { _ = old.applier.install(t.Context(), 0) }()
+	old.install.replace = func(uint64) (*raftpb.ConfState, error) { close(held); <-hold; return nil, nil }
+	go func() { _ = old.replica.Install(t.Context(), 0) }()
 	awaitEvent(t, held, "the applier's stop")
 	replaced := make(chan uint64, 1)
 	go func() {
@@ -82,7 +46,7 @@ func TestLeaderWhoseApplierIsStuckIsReplaced(t *testing.T) {
 				replaced <- id
 				return
 			}
-			_, _ = other.submit(put("key", "committed"))
+			_, _ = other.replica.Submit(put("key", "committed"))
 			<-changed
 		}
 	}()

@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
-	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // Member is one member of the replicated store. New opens its data, Run makes it take part; its other methods may be
@@ -29,11 +28,7 @@ type Member struct {
 	stores  *stores
 	members *membership
 	feed    *feed.Feed
-	reads   *readIndexes
-
-	replica  *replica
-	appender *appender
-	applier  *applier
+	replica *replication.Replica
 	// assembled says that there are all three: metrics are read before.
 	assembled atomic.Bool
 
@@ -42,6 +37,7 @@ type Member struct {
 	// stopUses ends the uses of the state that may last. retired are the owners of states that were replaced.
 	stopUses context.CancelCauseFunc
 	retired  sync.WaitGroup
+	opened   time.Time
 	ready    chan struct{} // closed once the member serves
 	stopped  chan struct{} // closed once Run is ending
 	broken   chan struct{} // closed by the first error of a store's own goroutines
@@ -59,6 +55,7 @@ type Member struct {
 	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
 	installing  chan struct{}
 	incoming    atomic.Pointer[incoming]
+	install     *installation
 	checkpoints atomic.Uint64
 	// snapshots holds a place for each file of Snapshot.
 	snapshots chan struct{}
@@ -147,70 +144,67 @@ func (m *Member) openStores() (*stores, error) {
 	return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", err)
 }
 
-// assemble connects the owners to each other.
+// assemble makes what replicates the log.
 func (m *Member) assemble() error {
-	applied, term := m.store().Applied()
-	storage := raftStorage{m.stores.log, m.stores.confState, applied}
-	hardState, _, err := storage.InitialState()
-	if err != nil {
-		return fmt.Errorf("read raft's state: %w", err)
-	}
-	node, err := raft.NewRawNode(m.raftConfig(storage, applied))
-	if err != nil {
-		return fmt.Errorf("start raft: %w", err)
-	}
+	applied, _ := m.store().Applied()
 	m.feed = feed.New(m.store().Revision(), feedBytesMax)
-	m.reads = newReadIndexes(applied)
-	m.replica = newReplica(node, m.cfg, m.log)
-	m.replica.stopped = m.stopped
-	m.appender = newAppender(m.stores.log, hardState)
-	m.applier = &applier{
-		gate:        m.gate,
-		installs:    make(chan installRequest),
-		replace:     m.replaceState,
-		point:       &snapshotPoint{},
-		feed:        m.feed,
-		members:     m.members,
-		pending:     m.replica.pending,
-		reads:       m.reads,
-		inbox:       mailbox.New[*raftpb.Message](),
-		deliver:     m.replica.deliver,
-		confChanges: m.replica.confChanges,
-		changes:     m.changes,
-		audit:       m.audit,
-		termAtOpen:  hardState.GetTerm(),
-		current:     make(chan struct{}),
+	m.install = &installation{accept: m.acceptSnapshot, replace: m.replaceState}
+	replica, err := replication.New(replication.Options{
+		ID:                m.cfg.MemberID,
+		HeartbeatInterval: m.cfg.HeartbeatInterval,
+		ElectionTicks:     m.cfg.ElectionTicks,
+		MemoryBytes:       budget.Limit(),
+		Storage:           raftStorage{m.stores.log, m.stores.confState, applied},
+		Log:               m.stores.log,
+		State:             replicatedState{m.gate},
+		Members:           m.members,
+		Snapshots:         m.install,
+		Transport:         m.cfg.Transport,
+		Announce:          m.announce,
+		Ticks:             m.cfg.ticks,
+		Logger:            m.log,
+		Stopped:           m.stopped,
+	})
+	if err != nil {
+		return err
 	}
-	m.applier.applied.Store(applied)
-	m.applier.term.Store(term)
-	m.applier.point.set(applied, term, m.stores.confState)
-	m.stores.log.SetSnapshotFunc(m.applier.point.snapshot)
-	m.appender.deliver = m.replica.deliver
-	m.appender.install = m.applier.install
-	m.appender.incomingDir = m.incomingDir
-	m.appender.apply = func(message *raftpb.Message) { m.applier.inbox.Put(message) }
-	m.replica.reads, m.replica.appender, m.replica.applier = m.reads, m.appender, m.applier
+	m.replica, m.opened = replica, time.Now()
+	m.stores.log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }
 
-func (m *Member) raftConfig(storage raft.Storage, applied uint64) *raft.Config {
-	return &raft.Config{
-		ID:                        m.cfg.MemberID,
-		ElectionTick:              m.cfg.ElectionTicks,
-		HeartbeatTick:             1,
-		Storage:                   storage,
-		Applied:                   applied,
-		AsyncStorageWrites:        true,
-		MaxSizePerMsg:             messageBytesMax,
-		MaxCommittedSizePerReady:  applyingBytesMax,
-		MaxUncommittedEntriesSize: uncommittedBytesMax,
-		MaxInflightMsgs:           inflightMessagesMax,
-		MaxInflightBytes:          inflightBytesMax,
-		CheckQuorum:               true,
-		PreVote:                   true,
-		Logger:                    raftLogger{m.log.With("raft", memberID(m.cfg.MemberID))},
+// announce tells of what has become visible, before those who wait for it are answered.
+func (m *Member) announce(v replication.Visible) {
+	if v.Alarms {
+		nudge(m.audit.kick)
+	}
+	m.feed.Announce(v.Commits)
+	for _, change := range v.Changes {
+		m.changes.finish(change.ID, change.Err)
 	}
 }
+
+// replicatedState is the state as the log makes it.
+type replicatedState struct{ gate *gate }
+
+func (s replicatedState) store() *mvcc.Store { return s.gate.now.Load().store }
+
+// Begin implements replication.State.
+func (s replicatedState) Begin() replication.Batch { return replicatedBatch{s.store().Begin()} }
+
+type replicatedBatch struct{ *mvcc.Batch }
+
+// Answers implements replication.Batch.
+func (b replicatedBatch) Answers(waited bool) { b.Unanswered = !waited }
+
+// Applied implements replication.State.
+func (s replicatedState) Applied() (index, term uint64) { return s.store().Applied() }
+
+// Revision implements replication.State.
+func (s replicatedState) Revision() int64 { return s.store().Revision() }
+
+// Refuses implements replication.State.
+func (s replicatedState) Refuses(err error) bool { return refusal(err) }
 
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
@@ -221,13 +215,9 @@ func (m *Member) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if voters := m.stores.confState.GetVoters(); len(voters) == 1 && voters[0] == m.cfg.MemberID {
 		// Nobody else could win: do not wait for an election timeout.
-		if err := m.replica.node.Campaign(); err != nil {
-			return errors.Join(fmt.Errorf("campaign: %w", err), m.Close())
-		}
+		m.replica.Campaign()
 	}
-	group.Go(func() error { return m.replica.run(ctx) })
-	group.Go(func() error { return m.appender.run(ctx) })
-	group.Go(func() error { return m.applier.run(ctx) })
+	m.replica.Go(ctx, group)
 	group.Go(func() error { return m.compactState(ctx) })
 	group.Go(func() error { return m.keepHouse(ctx) })
 	group.Go(func() error { return m.watchSpace(ctx) })
@@ -286,7 +276,7 @@ func ended(ctx context.Context, err error) error {
 // Close releases the data of a member that does not run (any more). It may be called twice.
 func (m *Member) Close() error {
 	m.closing.Do(func() {
-		m.replica.stop()
+		m.replica.Close()
 		m.stopUses(problem.ErrStopped)
 		done := make(chan error, 1)
 		go func() {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // Names of the state store's records about membership.
@@ -105,6 +105,9 @@ func (m *membership) introduce(version *consensusv1.MembersResponse) {
 	m.transport.SetRemoved(slices.Concat(version.GetRemovedIds(), m.shunned))
 }
 
+// Count is how many members there are.
+func (m *membership) Count() int { return len(m.list()) }
+
 // list returns the members, ascending by id. They must not be changed.
 func (m *membership) list() []*consensusv1.Member { return m.newest.Load().GetMembers() }
 
@@ -123,9 +126,9 @@ func (m *membership) wasRemoved(id uint64) bool {
 	return slices.Contains(m.newest.Load().GetRemovedIds(), id)
 }
 
-// publish records a member's name, client URLs and incarnation. A member that was removed meanwhile is passed over, and so is one
+// Publish records a member's name, client URLs and incarnation. A member that was removed meanwhile is passed over, and so is one
 // with another incarnation: it has lost its data.
-func (m *membership) publish(batch *mvcc.Batch, op *consensusv1.PublishOp) error {
+func (m *membership) Publish(batch replication.Batch, op *consensusv1.PublishOp) error {
 	old := m.find(op.GetMemberId())
 	if old == nil || otherIncarnation(old.GetIncarnation(), op.GetIncarnation()) {
 		return nil
@@ -159,9 +162,9 @@ func (m *membership) without(id uint64) *consensusv1.MembersResponse {
 	}
 }
 
-// change applies a committed membership change, or returns a refusal of problem and changes nothing: then raft must be
-// given an empty change in its place. Every member decides alike. store must follow in the same batch.
-func (m *membership) change(change *raftpb.ConfChange) error {
+// Change applies a committed membership change, or returns a refusal of problem and changes nothing: then raft must be
+// given an empty change in its place. Every member decides alike. Store must follow in the same batch.
+func (m *membership) Change(change *raftpb.ConfChange) error {
 	var member *consensusv1.Member
 	if change.GetType() != raftpb.ConfChangeRemoveNode {
 		member = &consensusv1.Member{}
@@ -261,8 +264,8 @@ func learners(members []*consensusv1.Member) int {
 	return n
 }
 
-// store writes the members and the configuration that raft derived from them.
-func (m *membership) store(batch *mvcc.Batch, confState *raftpb.ConfState) error {
+// Store writes the members and the configuration that raft derived from them.
+func (m *membership) Store(batch replication.Batch, confState *raftpb.ConfState) error {
 	encoded, err := proto.Marshal(confState)
 	if err != nil {
 		return fmt.Errorf("encode the raft configuration: %w", err)
@@ -271,29 +274,13 @@ func (m *membership) store(batch *mvcc.Batch, confState *raftpb.ConfState) error
 	return m.write(batch)
 }
 
-func (m *membership) write(batch *mvcc.Batch) error {
+func (m *membership) write(batch replication.Batch) error {
 	encoded, err := proto.Marshal(m.newest.Load())
 	if err != nil {
 		return fmt.Errorf("encode the members: %w", err)
 	}
 	batch.SetMeta(metaMembers, encoded)
 	return nil
-}
-
-func decodeConfChange(entry *raftpb.Entry) (*raftpb.ConfChange, error) {
-	if entry.GetType() != raftpb.EntryConfChange {
-		return nil, fmt.Errorf("entries of type %s are not part of this log's format", entry.GetType())
-	}
-	change := &raftpb.ConfChange{}
-	if err := proto.Unmarshal(entry.GetData(), change); err != nil {
-		return nil, fmt.Errorf("decode a membership change: %w", err)
-	}
-	return change, nil
-}
-
-// emptyChange leaves raft's configuration as it is.
-func emptyChange() *raftpb.ConfChange {
-	return &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(raft.None)}
 }
 
 // memberID prints an id as etcd's tools do.

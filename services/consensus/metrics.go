@@ -25,7 +25,7 @@ func registerLeader(m *Member, registerer prometheus.Registerer) (registered, er
 		return registered{}, nil
 	}
 	leader := gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.", func() float64 {
-		return flag(m.assembled.Load() && m.replica.position.leader.Load() != raft.None)
+		return flag(m.assembled.Load() && m.replica.LeaderID() != raft.None)
 	})
 	if err := registerer.Register(leader); err != nil {
 		return registered{}, fmt.Errorf("register a metric: %w", err)
@@ -50,19 +50,19 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 	if registerer == nil {
 		return nil
 	}
-	position := &m.replica.position
 	for _, c := range []prometheus.Collector{
 		gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.", func() float64 {
-			return flag(position.leader.Load() == m.cfg.MemberID)
+			return flag(m.replica.Leads())
 		}),
 		gauge("etcd_server_proposals_committed_total", "The newest committed log index.", func() float64 {
-			return float64(position.committed.Load())
+			return float64(m.replica.Committed())
 		}),
 		gauge("etcd_server_proposals_applied_total", "The newest applied log index.", func() float64 {
-			return float64(m.applier.applied.Load())
+			return float64(m.replica.Applied())
 		}),
 		gauge("etcd_server_proposals_pending", "Commands that wait to be put into a log entry.", func() float64 {
-			return float64(m.replica.pending.inLineCount())
+			inLine, _ := m.replica.Waiting()
+			return float64(inLine)
 		}),
 		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
 			return float64(m.cfg.QuotaBytes)

@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"context"
-	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,87 +14,6 @@ import (
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
-
-// held is what pending remembers of commands.
-func (p *pending) held() (batches int, bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.mu.batches), p.mu.bytes
-}
-
-// What waits is bounded by bytes from the call to the answer, in line and in batches, and what is answered, refused or
-// forgotten gives its bytes back: commands that only claim their size go every way that there is.
-func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
-	p := newPending(math.MaxInt64)
-	const size = proposalBytesMax / 8
-	var all []*proposal
-	add := func() error {
-		one := &proposal{size: size, done: make(chan outcome, 1)}
-		err := p.add(one)
-		if err == nil {
-			all = append(all, one)
-		}
-		return err
-	}
-	for range 8 {
-		require.NoError(t, add())
-	}
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests)
-	batch := p.next(1)
-	require.Len(t, batch.proposals, 1, "a large command travels alone")
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests, "it is not answered yet")
-	require.Len(t, p.take(p.origin, batch.sequence), 1)
-	require.NoError(t, add())
-
-	batch = p.next(1)
-	p.putBack(batch)
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests)
-	require.Equal(t, batch.proposals, p.next(2).proposals, "it stands first in line again")
-	for _, one := range all {
-		p.forget(one)
-		p.forget(one)
-	}
-	batches, bytes := p.held()
-	require.Zero(t, batches)
-	require.Zero(t, bytes)
-	require.Zero(t, p.inLineCount())
-	require.Nil(t, p.next(3))
-}
-
-// A process that may take little memory lets less wait, but any command alone: without a leader, or with a slow disk, the puts
-// of many clients would end it ("out of memory" on all members at once).
-func TestLittleMemoryLetsLessWait(t *testing.T) {
-	const memory = 256 << 20
-	p := newPending(memory)
-	large := &proposal{size: memory}
-	require.NoError(t, p.add(large))
-	require.ErrorIs(t, p.add(&proposal{size: 1}), problem.ErrTooManyRequests)
-	p.forget(large)
-	var waiting int64
-	for p.add(&proposal{size: 1 << 20}) == nil {
-		waiting += 1 << 20
-	}
-	require.EqualValues(t, memory/proposalsPart, waiting)
-}
-
-// The number of those that wait is bounded too, and a caller that leaves makes room for another one, however many have
-// left: ten times as many come and go as there is room for.
-func TestWaitingCommandsAreBoundedByNumber(t *testing.T) {
-	p := newPending(math.MaxInt64)
-	for range proposalsWaitingMax {
-		require.NoError(t, p.add(&proposal{size: 1}))
-	}
-	require.ErrorIs(t, p.add(&proposal{size: 1}), problem.ErrTooManyRequests)
-	for _, one := range append([]*proposal(nil), p.mu.line...) {
-		p.forget(one)
-	}
-	for range 10 * proposalsWaitingMax {
-		one := &proposal{size: 1}
-		require.NoError(t, p.add(one))
-		p.forget(one)
-	}
-	require.LessOrEqual(t, len(p.mu.line), 2)
-}
 
 // A put whose caller gave up while there was no leader does not take effect later, over what others have written since: a
 // member that is cut off loses its leadership, a put through it times out, and then it comes back.
@@ -144,21 +62,20 @@ func TestLostBatchIsForgottenWithItsCallers(t *testing.T) {
 	f := followerOf(t, members)
 	f.mustPut(t, "k", "v")
 	drop.Store(true)
-	for range 3 * forwardsInFlightMax {
+	for range 12 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		_, _ = f.Propose(ctx, &consensusv1.ProposeRequest{Command: put("k", "lost")}) // it may have become the leader meanwhile
 		cancel()
 	}
-	batches, bytes := f.replica.pending.held()
-	require.Zero(t, batches)
+	_, bytes := f.replica.Waiting()
 	require.Zero(t, bytes)
 
 	// Callers that stay do not stop those behind them either.
-	for range forwardsInFlightMax {
-		_, err := f.submit(put("k", "lost"))
+	for range 4 {
+		_, err := f.replica.Submit(put("k", "lost"))
 		require.NoError(t, err)
 	}
-	require.Eventually(t, func() bool { return f.replica.pending.inLineCount() == 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return f.inLine() == 0 }, time.Minute, time.Millisecond)
 	drop.Store(false)
 	f.mustPut(t, "k", "after")
 	require.Equal(t, "after", f.get(t, "k"))
@@ -190,7 +107,7 @@ func TestCommandInsideASnapshotIsAnswered(t *testing.T) {
 		}
 	}
 	net.mu.Unlock()
-	passed, err := f.submit(put("k", "passed on"))
+	passed, err := f.replica.Submit(put("k", "passed on"))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return leader.get(t, "k") == "passed on" }, time.Minute, time.Millisecond)
 
@@ -202,23 +119,8 @@ func TestCommandInsideASnapshotIsAnswered(t *testing.T) {
 	require.NoError(t, err)
 	message := &raftpb.Message{Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(f.MemberID()), Term: new(leader.term())}
 	require.NoError(t, f.InstallSnapshot(t.Context(), peer.ReceivedSnapshot{Dir: to, From: leader.MemberID(), Index: index, Term: term, Message: message}))
-	require.ErrorIs(t, (<-passed.done).err, problem.ErrLeaderChanged)
+	_, err = f.replica.Wait(t.Context(), passed)
+	require.ErrorIs(t, err, problem.ErrLeaderChanged)
 	net.isolate(f.MemberID(), false)
 	require.Equal(t, "passed on", f.get(t, "k"))
-}
-
-// A member whose state is too far behind its log takes no new commands: one that is not run pretends to be.
-func TestNewCommandsAreRefusedWhileTheStateLagsBehind(t *testing.T) {
-	m, err := New(testConfig(vfs.NewMem()))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, m.Close()) }()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	propose := func(lag uint64) error {
-		m.replica.position.committed.Store(m.applier.applied.Load() + lag)
-		_, err := m.Propose(ctx, &consensusv1.ProposeRequest{Command: put("k", "v")})
-		return err
-	}
-	require.ErrorIs(t, propose(applyLagMax), context.Canceled, "it was in line")
-	require.ErrorIs(t, propose(applyLagMax+1), problem.ErrTooManyRequests)
 }

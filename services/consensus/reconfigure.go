@@ -133,7 +133,7 @@ func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, me
 	again := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval * time.Duration(m.cfg.ElectionTicks))
 	defer again.Stop()
 	for {
-		m.replica.tasks.Put(func(node *raft.RawNode) { _ = node.ProposeConfChange(change) })
+		m.replica.ProposeConfChange(change)
 		select {
 		case err := <-done:
 			return err
@@ -187,8 +187,8 @@ func (m *Member) mayRemove(id uint64) error {
 
 // mayPromote refuses to let a member vote that is not there yet, or where that could cost the quorum.
 func (m *Member) mayPromote(ctx context.Context, id uint64) error {
-	var status raft.Status
-	if err := m.replica.call(ctx, func(node *raft.RawNode) { status = node.Status() }); err != nil {
+	status, err := m.replica.Status(ctx)
+	if err != nil {
 		return err
 	}
 	if status.RaftState != raft.StateLeader {
@@ -223,21 +223,20 @@ func caughtUp(progress map[uint64]tracker.Progress, leader, learner uint64) bool
 
 // MoveLeader hands leadership to another voter and waits for it: problem.ErrNotLeader, ErrBadTransferee, ErrTimeout.
 func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error) {
-	leader := &m.replica.position.leader
-	if leader.Load() != m.cfg.MemberID {
+	if !m.replica.Leads() {
 		return nil, fmt.Errorf("move leadership: %w", problem.ErrNotLeader)
 	}
 	if target := m.members.find(req.GetId()); target == nil || target.GetIsLearner() {
 		return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), problem.ErrBadTransferee)
 	}
-	if err := m.replica.call(ctx, func(node *raft.RawNode) { node.TransferLeader(req.GetId()) }); err != nil {
+	if err := m.replica.TransferLeader(ctx, req.GetId()); err != nil {
 		return nil, err
 	}
 	ticker := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval)
 	defer ticker.Stop()
 	// Raft gives a transfer one election timeout; one more lets the news of it arrive.
 	for range 2 * m.cfg.ElectionTicks {
-		if leader.Load() == req.GetId() {
+		if m.replica.LeaderID() == req.GetId() {
 			return &consensusv1.MoveLeaderResponse{}, nil
 		}
 		select {

@@ -90,7 +90,7 @@ func TestMoveLeader(t *testing.T) {
 	require.ErrorIs(t, err, problem.ErrBadTransferee)
 	_, err = leader.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: target.MemberID()})
 	require.NoError(t, err)
-	require.Equal(t, target.MemberID(), leader.replica.position.leader.Load())
+	require.Equal(t, target.MemberID(), leader.replica.LeaderID())
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err = target.Propose(ctx, &consensusv1.ProposeRequest{Command: put("key", "value")})

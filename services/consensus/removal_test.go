@@ -52,11 +52,11 @@ func TestRemovedMembersAreForgottenSomeDay(t *testing.T) {
 	const gone = removedIDsMax + 10
 	for id := uint64(1); id <= gone; id++ {
 		m.set(m.with(&consensusv1.Member{Id: id}))
-		require.NoError(t, m.change(&raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}))
+		require.NoError(t, m.Change(&raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}))
 	}
 	require.Len(t, m.newest.Load().GetRemovedIds(), removedIDsMax)
 	require.True(t, m.wasRemoved(gone))
 	require.False(t, m.wasRemoved(1))
 	again := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(uint64(gone))}
-	require.ErrorIs(t, m.change(again), problem.ErrMemberRemoved)
+	require.ErrorIs(t, m.Change(again), problem.ErrMemberRemoved)
 }

@@ -19,18 +19,14 @@ func (m *Member) linearize(ctx context.Context) error {
 	members := m.members.list()
 	if m.soleVoter(members) {
 		// Raft answers a sole voter's read index at once, even before it knows that its newest entries are committed.
-		select {
-		case <-m.applier.current:
-		case <-m.stopped:
-			return fmt.Errorf("read: %w", problem.ErrStopped)
-		case <-ctx.Done():
-			return fmt.Errorf("read: %w", context.Cause(ctx))
+		if err := m.replica.WaitCurrent(ctx); err != nil {
+			return fmt.Errorf("read: %w", err)
 		}
 		if len(members) == 1 {
 			return nil
 		}
 	}
-	return m.reads.wait(ctx)
+	return m.replica.WaitReadIndex(ctx)
 }
 
 func (m *Member) soleVoter(members []*consensusv1.Member) bool {
@@ -185,10 +181,10 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 		MemberId:  m.cfg.MemberID,
 		RaftTerm:  m.term(),
 		Revision:  m.store().Revision(),
-		RaftIndex: m.applier.applied.Load(),
+		RaftIndex: m.replica.Applied(),
 
 		CompactedRevision: m.store().CompactedRevision(),
-		LeaderId:          m.replica.position.leader.Load(),
+		LeaderId:          m.replica.LeaderID(),
 		Corrupt:           m.trusted() != nil,
 	}, nil
 }
@@ -294,4 +290,4 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	return resp, nil
 }
 
-func (m *Member) term() uint64 { return m.replica.position.term.Load() }
+func (m *Member) term() uint64 { return m.replica.Term() }

@@ -52,10 +52,10 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 	resp := &consensusv1.StatusResponse{
 		ClusterId:         m.cfg.ClusterID,
 		MemberId:          m.cfg.MemberID,
-		LeaderId:          m.replica.position.leader.Load(),
+		LeaderId:          m.replica.LeaderID(),
 		RaftTerm:          m.term(),
-		RaftIndex:         max(m.replica.position.committed.Load(), m.applier.applied.Load()),
-		RaftAppliedIndex:  m.applier.applied.Load(),
+		RaftIndex:         max(m.replica.Committed(), m.replica.Applied()),
+		RaftAppliedIndex:  m.replica.Applied(),
 		Revision:          store.Revision(),
 		CompactedRevision: store.CompactedRevision(),
 		DbSize:            disk,

@@ -29,7 +29,7 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 // TreeStatistics tells what this member has done since it was opened, as far as the v2 API shows it.
 func (m *Member) TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error) {
 	resp := m.store().TreeStatistics()
-	resp.Started = m.replica.position.opened.Load()
-	resp.LeaderSince = m.replica.position.leaderSince.Load()
+	resp.Started = m.opened.UnixNano()
+	resp.LeaderSince = m.replica.LeaderSince().UnixNano()
 	return resp, nil
 }

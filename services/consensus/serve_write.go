@@ -6,7 +6,6 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Propose replicates a command and answers once it is applied here. It returns the state machine's refusals
@@ -25,8 +24,8 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 			return nil, fmt.Errorf("propose: %w", err)
 		}
 	}
-	if committed, applied := m.replica.position.committed.Load(), m.applier.applied.Load(); committed > applied+applyLagMax {
-		return nil, fmt.Errorf("propose: %d entries are committed and not applied: %w", committed-applied, problem.ErrTooManyRequests)
+	if err := m.replica.CheckLag(); err != nil {
+		return nil, fmt.Errorf("propose: %w", err)
 	}
 	result, err := m.propose(ctx, command)
 	if err != nil {
@@ -36,33 +35,16 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 }
 
 func (m *Member) propose(ctx context.Context, command *consensusv1.Command) (*consensusv1.Result, error) {
-	p, err := m.submit(command)
+	p, err := m.replica.Submit(command)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	result, err := p.wait(ctx, m.replica.pending, m.stopped)
+	result, err := m.replica.Wait(ctx, p)
 	if err != nil {
 		err = m.late(ctx, began, err)
 	}
 	return result, err
-}
-
-// submit puts a command in line to be proposed.
-func (m *Member) submit(command *consensusv1.Command) (*proposal, error) {
-	p, err := newProposal(command)
-	if err != nil {
-		return nil, err
-	}
-	select {
-	case <-m.stopped:
-		return nil, fmt.Errorf("propose: %w", problem.ErrStopped)
-	default:
-	}
-	if err := m.replica.pending.add(p); err != nil {
-		return nil, err
-	}
-	return p, nil
 }
 
 // wayOut tells the commands whose result does not come from the state of the member that proposes them.

@@ -129,7 +129,7 @@ func (m *Member) settleNoSpace(ctx context.Context) {
 // lowerOrphans lowers what members raised by themselves that are gone: to replace one whose disk is full is a way out too.
 // The leader does it for all.
 func (m *Member) lowerOrphans(ctx context.Context) {
-	if m.replica.position.leader.Load() != m.cfg.MemberID {
+	if !m.replica.Leads() {
 		return
 	}
 	for _, alarm := range m.store().Alarms() {

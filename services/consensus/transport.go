@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -52,28 +51,18 @@ func (m *Member) Step(message *raftpb.Message) error {
 				memberID(message.GetFrom()), message.GetCommit(), last)
 		}
 	}
-	m.replica.inbox.Put(message)
+	m.replica.Step(message)
 	return nil
 }
 
 // ReportUnreachable tells raft that messages to a member were lost. It does not wait.
-func (m *Member) ReportUnreachable(id uint64) {
-	m.replica.tasks.Put(func(node *raft.RawNode) { node.ReportUnreachable(id) })
-}
+func (m *Member) ReportUnreachable(id uint64) { m.replica.ReportUnreachable(id) }
 
 // ReportDown says that a member's process has ended: if it led, another one is elected. It does not wait.
-func (m *Member) ReportDown(id uint64) {
-	m.replica.tasks.Put(func(node *raft.RawNode) { m.replica.replaceLeader(node, id) })
-}
+func (m *Member) ReportDown(id uint64) { m.replica.ReportDown(id) }
 
 // ReportSnapshot tells raft whether a member has taken the snapshot that it was told to take. It does not wait.
-func (m *Member) ReportSnapshot(id uint64, ok bool) {
-	status := raft.SnapshotFailure
-	if ok {
-		status = raft.SnapshotFinish
-	}
-	m.replica.tasks.Put(func(node *raft.RawNode) { node.ReportSnapshot(id, status) })
-}
+func (m *Member) ReportSnapshot(id uint64, ok bool) { m.replica.ReportSnapshot(id, ok) }
 
 // ReportRemoved takes another member's word that this one was removed from the cluster, and stops it: nobody answers
 // it any more, so that it could never learn it from the log.

@@ -1,7 +1,6 @@
-package consensus
+package replication
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -9,11 +8,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
-// proposal is one command on its way through the log, and the caller that waits for it.
-type proposal struct {
+// Proposal is one command on its way through the log, and the caller that waits for it.
+type Proposal struct {
 	command *consensusv1.Command
 	// encoded goes once the command is in a log entry, which holds a copy; size is its length.
 	encoded []byte
@@ -21,22 +19,22 @@ type proposal struct {
 	// done receives the outcome once; its capacity is 1, so that a caller that left blocks nobody.
 	done chan outcome
 
-	// place and batch are pending's, under its lock.
-	place proposalPlace
-	batch *proposalBatch // where place is inBatch
+	// place and batch belong to proposals.
+	place place
+	batch *batch // where place is inBatch
 }
 
-// proposalPlace is where in pending a proposal is.
-type proposalPlace int
+// place is where in proposals one is.
+type place int
 
 const (
-	nowhere proposalPlace = iota // not added yet, or its caller left
-	inLine                       // waits to be put into a log entry
-	inBatch                      // is in a log entry, or was and is answered
+	nowhere place = iota // not added yet, or its caller left
+	inLine               // waits to be put into a log entry
+	inBatch              // is in a log entry, or was and is answered
 )
 
 // leave gives free what a proposal holds whose caller left the line.
-func (p *proposal) leave() {
+func (p *Proposal) leave() {
 	p.place, p.command, p.encoded = nowhere, nil, nil
 }
 
@@ -45,35 +43,15 @@ type outcome struct {
 	err    error
 }
 
-func newProposal(command *consensusv1.Command) (*proposal, error) {
+func newProposal(command *consensusv1.Command) (*Proposal, error) {
 	encoded, err := proto.Marshal(command)
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
-	return &proposal{command: command, encoded: encoded, size: int64(len(encoded)), done: make(chan outcome, 1)}, nil
+	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), done: make(chan outcome, 1)}, nil
 }
 
-// wait returns the outcome, or why the caller stopped waiting for it: the proposal may then still take effect, unless it
-// was never put into a log entry.
-func (p *proposal) wait(ctx context.Context, waiting *pending, stopped <-chan struct{}) (*consensusv1.Result, error) {
-	select {
-	case o := <-p.done:
-		return o.result, o.err
-	case <-ctx.Done():
-		waiting.forget(p)
-		return nil, fmt.Errorf("wait for a proposal: %w", context.Cause(ctx))
-	case <-stopped:
-		// The applier may have answered in the same instant.
-		select {
-		case o := <-p.done:
-			return o.result, o.err
-		default:
-			return nil, fmt.Errorf("wait for a proposal: %w", problem.ErrStopped)
-		}
-	}
-}
-
-func answerAll(proposals []*proposal, err error) {
+func answerAll(proposals []*Proposal, err error) {
 	for _, p := range proposals {
 		p.done <- outcome{err: err}
 	}
@@ -91,7 +69,7 @@ const (
 const logEntryTimeAt = 2*(1+8) + 1
 
 // encodeLogEntry builds the encoding of a consensusv1.LogEntry around encoded commands, with room for the leader's time.
-func encodeLogEntry(origin, sequence uint64, proposals []*proposal) []byte {
+func encodeLogEntry(origin, sequence uint64, proposals []*Proposal) []byte {
 	size := 40
 	for _, p := range proposals {
 		size += len(p.encoded) + 6

@@ -1,17 +1,19 @@
-package consensus
+package replication
 
 import (
 	"context"
+	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
 
 // questions is a transport that keeps the questions for a read index.
@@ -39,27 +41,32 @@ func (q *questions) all() []*raftpb.Message {
 	return q.mu.asked
 }
 
-// following is the replica of a member that follows member 1. Raft's own election timer is set to never.
-func following(t *testing.T, id uint64, voters []uint64, electionTicks int, transport Transport) *replica {
+// following is the loop of a member that follows member 1. Raft's own election timer is set to never.
+func following(t *testing.T, id uint64, voters []uint64, electionTicks int, transport Transport) *raftLoop {
 	t.Helper()
-	storage := raft.NewMemoryStorage()
-	storage.SetHardState(&raftpb.HardState{Term: new(uint64(1)), Commit: new(uint64(1))})
-	require.NoError(t, storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		Index: new(uint64(1)), Term: new(uint64(1)), ConfState: &raftpb.ConfState{Voters: voters},
-	}}))
-	cfg := testConfig(vfs.NewMem()).withDefaults()
-	cfg.MemberID, cfg.ElectionTicks, cfg.Transport = id, electionTicks, transport
-	node, err := raft.NewRawNode(&raft.Config{
-		ID: id, ElectionTick: 1 << 20, HeartbeatTick: 1, Storage: storage, AsyncStorageWrites: true, MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 8,
-		CheckQuorum: true, PreVote: true, Logger: raftLogger{cfg.Logger},
-	})
-	require.NoError(t, err)
-	r := newReplica(node, cfg, cfg.Logger)
-	r.reads, r.appender, r.applier = newReadIndexes(1), newAppender(nil, nil), &applier{}
-	require.NoError(t, node.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}))
-	r.publish()
-	return r
+	waiting := newPending(newProposals(1, math.MaxInt64))
+	s := stepperOf(t, Options{ID: id, ElectionTicks: 1 << 20, Storage: storageOf(t, voters...)}, waiting)
+	s.settings.electionTicks = electionTicks
+	require.NoError(t, s.step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}, time.Now()))
+	s.ready()
+	return &raftLoop{
+		stepper: s, ticks: systemTicks, transport: transport, logger: slog.New(slog.DiscardHandler),
+		pending: waiting, readers: newReaders(newReadIndexes(1, 0)), readsDue: stoppedTimer(),
+		inbox: newInbox(), toLog: newInbox(), toApplier: newInbox(), confChanges: make(chan confChange), tasks: mailbox.New[func(*stepper)](),
+		reached: &reached{}, published: newPublished(),
+	}
 }
+
+func systemTicks(interval time.Duration) (<-chan time.Time, func()) {
+	ticker := time.NewTicker(interval)
+	return ticker.C, ticker.Stop
+}
+
+// noPeers is the transport of a member that has nobody to talk to.
+type noPeers struct{}
+
+func (noPeers) Send([]*raftpb.Message)               {}
+func (noPeers) ActiveSince(uint64) (time.Time, bool) { return time.Time{}, false }
 
 // Reads that come while a question for a read index is out share the next one, which is asked when the first is answered,
 // or a little later where it is not: a follower's questions are counted on a fake clock.
@@ -74,7 +81,7 @@ func TestReadsGatherBehindAQuestion(t *testing.T) {
 		var served atomic.Int64
 		read := func() {
 			go func() {
-				if r.reads.wait(ctx) == nil {
+				if r.readers.wait(ctx) == nil {
 					served.Add(1)
 				}
 			}()

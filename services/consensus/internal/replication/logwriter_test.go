@@ -1,4 +1,4 @@
-package consensus
+package replication
 
 import (
 	"context"
@@ -11,14 +11,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 )
 
-// appending is an appender on a log whose syncs of the write-ahead file are counted.
+// appending is the log's loop on a log whose syncs of the write-ahead file are counted.
 type appending struct {
-	*appender
+	*logLoop
+	store    *logstore.Store
 	syncs    atomic.Int64
 	answered int
 }
@@ -35,15 +37,18 @@ func newAppending(t *testing.T) *appending {
 	log, err := logstore.Open(logstore.Options{Dir: "log", FS: fs})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, log.Close()) })
-	a.appender = newAppender(log, nil)
-	a.deliver = func(answers []*raftpb.Message) { a.answered += len(answers) }
+	a.store = log
+	a.logLoop = &logLoop{
+		log: log, inbox: newInbox(), truncate: make(chan uint64, 1), reached: &reached{}, keptLong: stoppedTimer(),
+		deliver: func(answers []*raftpb.Message) { a.answered += len(answers) },
+	}
 	return a
 }
 
 // stored is the commit index that the log has.
 func (a *appending) stored(t *testing.T) uint64 {
 	t.Helper()
-	hardState, _, err := a.log.InitialState()
+	hardState, _, err := a.store.InitialState()
 	require.NoError(t, err)
 	return hardState.GetCommit()
 }
@@ -83,32 +88,42 @@ func TestAppenderSyncsWhatIsPromised(t *testing.T) {
 		require.Equal(t, step.syncs, a.syncs.Load()-syncs, step.what)
 		require.Equal(t, answered+1, a.answered, step.what)
 	}
-	hardState, _, err := a.log.InitialState()
+	hardState, _, err := a.store.InitialState()
 	require.NoError(t, err)
 	require.Equal(t, []uint64{2, 1, 3}, []uint64{hardState.GetTerm(), hardState.GetVote(), hardState.GetCommit()})
 }
 
-// A change of members reaches the applier after the commit index that covers it is durable, and nothing overtakes it.
+// A change of members reaches the applier after the commit index that covers it is durable, and nothing overtakes it: what raft
+// has applied goes by way of the log's writer from there on, until that has passed it on.
 func TestMemberChangesWaitForTheCommitIndex(t *testing.T) {
 	a := newAppending(t)
 	toApply := func(index uint64, kind raftpb.EntryType) *raftpb.Message {
-		return &raftpb.Message{Type: raftpb.MsgStorageApply.Enum(), Entries: []*raftpb.Entry{{Index: new(index), Type: kind.Enum()}}}
+		return &raftpb.Message{
+			Type: raftpb.MsgStorageApply.Enum(), To: new(raft.LocalApplyThread),
+			Entries: []*raftpb.Entry{{Index: new(index), Type: kind.Enum()}},
+		}
 	}
 	var applied []uint64
 	a.apply = func(m *raftpb.Message) {
 		require.LessOrEqual(t, m.GetEntries()[0].GetIndex(), a.stored(t))
 		applied = append(applied, m.GetEntries()[0].GetIndex())
 	}
-	require.False(t, a.holdBack(toApply(1, raftpb.EntryNormal)))
+	s := &stepper{}
+	s.route(toApply(1, raftpb.EntryNormal))
+	require.Len(t, s.out.toApplier, 1)
 	require.NoError(t, a.append(t.Context(), []*raftpb.Message{toAppend(1, 3, 1, 1, 2, 3)}))
 	a.inbox.Put(toAppend(1, 3, 3))
-	require.True(t, a.holdBack(toApply(2, raftpb.EntryConfChange)))
-	require.True(t, a.holdBack(toApply(3, raftpb.EntryNormal)), "it is behind one that is held back")
+	s.route(toApply(2, raftpb.EntryConfChange))
+	s.route(toApply(3, raftpb.EntryNormal)) // it is behind one that is held back
+	require.Len(t, s.out.toLog, 2)
+	a.inbox.Put(s.out.toLog...)
 	before := a.syncs.Load()
 	require.NoError(t, a.append(t.Context(), a.inbox.Take(nil)))
 	require.Equal(t, []uint64{2, 3}, applied)
 	require.EqualValues(t, 1, a.syncs.Load()-before)
-	require.False(t, a.holdBack(toApply(4, raftpb.EntryNormal)))
+	s.done = a.reached.progress()
+	s.route(toApply(4, raftpb.EntryNormal))
+	require.Len(t, s.out.toApplier, 2)
 }
 
 // What one sync waits for is bounded by bytes, however many messages wait: an append takes as many as come to appendBytesMax.

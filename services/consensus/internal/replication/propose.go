@@ -1,12 +1,9 @@
-package consensus
+package replication
 
 import (
-	"fmt"
 	"time"
 
 	"go.etcd.io/raft/v3"
-
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // How commands leave the line. What is held back is gathered meanwhile, so that many commands share what costs the same for
@@ -25,12 +22,12 @@ type forward struct {
 
 // mayPropose holds commands back while there is no leader to take them, and while others should gather behind those that
 // are on their way.
-func (r *replica) mayPropose() bool {
-	switch r.position.leader.Load() {
+func (r *stepper) mayPropose() bool {
+	switch r.position.leader {
 	case raft.None:
 		return false
 	case r.id:
-		return !r.full && r.appendsSent-r.appender.appended.Load() < appendsInFlightMax
+		return !r.full && r.appendsSent-r.done.appended < appendsInFlightMax
 	default:
 		return r.mayForward()
 	}
@@ -38,10 +35,10 @@ func (r *replica) mayPropose() bool {
 
 // mayForward forgets the batches that were applied or that nobody waits for. Those that have been away for an election
 // timeout are not counted either: they may be lost, which nobody says.
-func (r *replica) mayForward() bool {
+func (r *stepper) mayForward() bool {
 	kept := r.forwards[:0]
 	for _, f := range r.forwards {
-		if r.ticks-f.tick < r.settings.electionTicks && r.pending.has(f.sequence) {
+		if r.ticks-f.tick < r.settings.electionTicks && r.commands.waitsFor(f.sequence) {
 			kept = append(kept, f)
 		}
 	}
@@ -49,50 +46,51 @@ func (r *replica) mayForward() bool {
 	return len(r.forwards) < forwardsInFlightMax
 }
 
-// proposeWaiting makes log entries of what stands in line.
-func (r *replica) proposeWaiting() {
-	leads := r.position.leader.Load() == r.id
+// propose makes log entries of the commands that wait, and tells whether more may. now is for those that this member makes as
+// the leader.
+func (r *stepper) propose(now time.Time) (more bool) {
+	leads := r.position.leader == r.id
 	for bytes := int64(0); bytes < appendBytesMax && !r.full; {
 		if !leads && !r.mayForward() {
 			break
 		}
-		batch := r.pending.next(r.position.term.Load())
-		if batch == nil {
-			return
+		b := r.commands.next(r.position.term)
+		if b == nil {
+			return false
 		}
-		r.propose(batch, leads)
-		bytes += batch.bytes
+		r.proposeBatch(b, leads, now)
+		bytes += b.bytes
 	}
-	nudge(r.pending.ready) // there may be more
+	return true
 }
 
-// propose makes one log entry of a batch.
-func (r *replica) propose(batch *proposalBatch, leads bool) {
-	entry := encodeLogEntry(r.pending.origin, batch.sequence, batch.proposals)
+// proposeBatch makes one log entry of a batch.
+func (r *stepper) proposeBatch(b *batch, leads bool, now time.Time) {
+	entry := encodeLogEntry(r.commands.from(), b.sequence, b.proposals)
 	if leads {
-		stampLogEntry(entry, time.Now().UnixNano())
+		stampLogEntry(entry, now.UnixNano())
 	}
 	err := r.node.Propose(entry)
 	switch {
 	case err == nil:
-		for _, p := range batch.proposals {
+		for _, p := range b.proposals {
 			p.encoded = nil
 		}
 		if !leads {
-			r.forwards = append(r.forwards, forward{batch.sequence, r.ticks})
+			r.forwards = append(r.forwards, forward{b.sequence, r.ticks})
 		}
 	case r.outOfRoom():
 		r.full = true
-		r.pending.putBack(batch)
+		r.commands.putBack(b)
 	default:
 		// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
-		answerAll(r.pending.take(r.pending.origin, batch.sequence), fmt.Errorf("propose: %w", problem.ErrLeaderChanged))
+		r.out.refused = append(r.out.refused, r.commands.take(r.commands.from(), b.sequence)...)
 	}
 }
 
 // outOfRoom tells why the leader's raft has just dropped a proposal: it does so as well while it hands over, and when it
 // was removed.
-func (r *replica) outOfRoom() bool {
+func (r *stepper) outOfRoom() bool {
 	status := r.node.Status()
 	_, member := status.Progress[r.id]
 	return status.RaftState == raft.StateLeader && status.LeadTransferee == raft.None && member

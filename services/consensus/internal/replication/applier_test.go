@@ -1,7 +1,8 @@
-package consensus
+package replication
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -10,7 +11,18 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
+
+// stored is the state that members have.
+type stored struct{ *mvcc.Store }
+
+func (s stored) Begin() Batch       { return storedBatch{s.Store.Begin()} }
+func (s stored) Refuses(error) bool { return false }
+
+type storedBatch struct{ *mvcc.Batch }
+
+func (b storedBatch) Answers(waited bool) { b.Unanswered = !waited }
 
 // However much a member has to replay at once, it does so in batches: what it has done is visible, and of bounded size, before
 // it goes on. Method: two entries of many small commands and two of few large ones, of which each fills a batch, and then
@@ -20,12 +32,11 @@ func TestReplayIsCutIntoBatches(t *testing.T) {
 		"by number": {10_000, 1}, "by bytes": {20, 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := New(testConfig(vfs.NewMem()))
+			store, err := mvcc.Open(mvcc.Options{Dir: "state", FS: vfs.NewMem()})
 			require.NoError(t, err)
-			defer func() { require.NoError(t, m.Close()) }()
-			next := m.applier.applied.Load() + 1
+			defer func() { require.NoError(t, store.Close()) }()
 			message := &raftpb.Message{}
-			for range 2 {
+			for index := range uint64(2) {
 				logged := &consensusv1.LogEntry{Origin: 1, Sequence: 1}
 				for i := range c.commands {
 					logged.Commands = append(logged.Commands, &consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{
@@ -35,17 +46,25 @@ func TestReplayIsCutIntoBatches(t *testing.T) {
 				data, err := proto.Marshal(logged)
 				require.NoError(t, err)
 				message.Entries = append(message.Entries, &raftpb.Entry{
-					Type: raftpb.EntryNormal.Enum(), Term: new(uint64(1)), Index: new(next + uint64(len(message.Entries))), Data: data,
+					Type: raftpb.EntryNormal.Enum(), Term: new(uint64(1)), Index: new(index + 1), Data: data,
 				})
 			}
 			message.Entries = append(message.Entries, &raftpb.Entry{
-				Type: raftpb.EntryNormal.Enum(), Term: new(uint64(1)), Index: new(next + 2), Data: []byte("no entry"),
+				Type: raftpb.EntryNormal.Enum(), Term: new(uint64(1)), Index: new(uint64(3)), Data: []byte("no entry"),
 			})
-			err = m.applier.apply(t.Context(), []*raftpb.Message{message})
+			a := &applier{state: stored{store}, waiting: newProposals(2, math.MaxInt64)}
+			a.put([]*raftpb.Message{message})
+			for index := uint64(1); index <= 2; index++ {
+				r, err := a.next(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, index, r.last.GetIndex())
+				require.Len(t, r.commits, c.commands)
+				require.Equal(t, index, a.applied)
+				require.EqualValues(t, 1+int(index)*c.commands, store.Revision())
+			}
+			_, err = a.next(t.Context())
 			require.ErrorContains(t, err, "no log entry of this format")
-			m.reportFatal(err) // the entries are in no log, which a clean stop would have truncated up to them
-			require.Equal(t, next+1, m.applier.applied.Load())
-			require.EqualValues(t, 1+2*c.commands, m.store().Revision())
+			require.EqualValues(t, 1+2*c.commands, store.Revision())
 		})
 	}
 }

@@ -1,0 +1,93 @@
+package replication
+
+import "sync"
+
+// pending is proposals behind a lock: callers, the replica's loop and the applier's share them.
+type pending struct {
+	// ready receives a value when there may be a command in line.
+	ready chan struct{}
+	mu    struct {
+		sync.Mutex
+		*proposals
+	}
+}
+
+func newPending(p *proposals) *pending {
+	q := &pending{ready: make(chan struct{}, 1)}
+	q.mu.proposals = p
+	return q
+}
+
+// add puts a command in line. It returns problem.ErrTooManyRequests where too much waits already.
+func (p *pending) add(one *Proposal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.mu.add(one)
+	if err == nil {
+		nudge(p.ready)
+	}
+	return err
+}
+
+func (p *pending) held() (inLine int, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.inLineCount(), p.mu.bytes
+}
+
+func (p *pending) forget(one *Proposal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.forget(one)
+}
+
+func (p *pending) next(term uint64) *batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.next(term)
+}
+
+func (p *pending) putBack(b *batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.putBack(b)
+	nudge(p.ready)
+}
+
+func (p *pending) waitsFor(sequence uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.waitsFor(sequence)
+}
+
+func (p *pending) take(origin, sequence uint64) []*Proposal {
+	if origin != p.from() {
+		return nil // without the lock: most entries are others'
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.take(origin, sequence)
+}
+
+func (p *pending) dropBefore(term uint64) []*Proposal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.dropBefore(term)
+}
+
+// stop returns what is still in line and lets nothing come after it.
+func (p *pending) stop() []*Proposal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.stop()
+}
+
+// from does not change.
+func (p *pending) from() uint64 { return p.mu.origin }
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,33 @@
+package replication
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// Goal: a leader that wins another term is news: whoever compares members by their terms would hold its followers' older word
+// against it. Method: the same leader in the same term again, then in the next.
+func TestSameLeaderInAnotherTermIsNews(t *testing.T) {
+	p := newPublished()
+	p.setLeader(1, 1)
+	_, _, changed := p.standing()
+	p.setLeader(1, 1)
+	select {
+	case <-changed:
+		t.Fatal("nothing changed")
+	default:
+	}
+	p.setLeader(1, 2)
+	<-changed
+	_, term, _ := p.standing()
+	require.Equal(t, uint64(2), term)
+}
+
+// New commands are refused while the state lags too far behind the log.
+func TestNewCommandsAreRefusedWhileTheStateLagsBehind(t *testing.T) {
+	require.NoError(t, checkLag(7+applyLagMax, 7))
+	require.ErrorIs(t, checkLag(8+applyLagMax, 7), problem.ErrTooManyRequests)
+}
