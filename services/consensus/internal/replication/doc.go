@@ -7,7 +7,8 @@
 // it: election.go, stall.go, propose.go), the logWriter, the applier, proposals and readIndexes. They are told of ticks, messages
 // and what others have done, and return what is to be done: messages, writes, answers, lines for operators. There is no
 // goroutine, channel, lock, clock or randomness in them; log, state and members are reached through interfaces as narrow as their
-// use. So a whole cluster can run in one goroutine.
+// use. So a whole cluster runs in one goroutine, and a seed makes the
+// same of it every time (cluster_test.go; raft draws its election timeouts from crypto/rand, which a test can seed).
 //
 // What carries it out are three loops, each the owner of one of them, and two locks:
 //
