@@ -221,6 +221,7 @@ func (s *Service) seenEpoch(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("confirm lease epoch: %w", err)
 	}
+	s.note(index)
 	return index.GetLeaseEpoch(), nil
 }
 
@@ -246,5 +247,24 @@ func (s *Service) propose(ctx context.Context, c *consensusv1.Command) (*consens
 		}
 		return nil, err
 	}
+	s.note(resp.GetResult())
 	return resp.GetResult(), nil
+}
+
+// position is a moment of the store, for the headers of answers.
+type position struct {
+	revision int64
+	term     uint64
+}
+
+// note keeps the newest position that an answer of the store has shown.
+func (s *Service) note(answer interface {
+	GetRevision() int64
+	GetRaftTerm() uint64
+},
+) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.seen.revision = max(s.mu.seen.revision, answer.GetRevision())
+	s.mu.seen.term = max(s.mu.seen.term, answer.GetRaftTerm())
 }

@@ -28,7 +28,7 @@ func (s *Service) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) 
 		}
 	}
 	s.metrics.renewed.Add(float64(r.renewed))
-	return &leasev1.KeepAliveResponse{Ttls: r.ttls}, nil
+	return &leasev1.KeepAliveResponse{Ttls: r.ttls, Revision: r.seen.revision, RaftTerm: r.seen.term}, nil
 }
 
 // renewal is one keep-alive request on its way.
@@ -46,6 +46,8 @@ type renewal struct {
 	epoch    uint64
 	// busy is the claim of an open id that must end first, nil when there is none.
 	busy *claim
+	// seen is the newest known position when the first of the leases were renewed: a later one may be that of their end.
+	seen position
 }
 
 // finish goes on with a renewal, after a first try that was sure or not, until all of it is answered.
@@ -78,6 +80,9 @@ func (s *Service) renew(r *renewal) (sure bool) {
 	defer s.mu.Unlock()
 	if _, lead := s.now(); s.mu.role != holding || !s.mu.time.sure(r.since, lead) {
 		return false
+	}
+	if r.seen == (position{}) {
+		r.seen = s.mu.seen
 	}
 	now := s.countedLocked()
 	t := &s.mu.table

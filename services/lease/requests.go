@@ -30,11 +30,11 @@ func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 			if chosen == 0 {
 				chosen = rand.Int64N(math.MaxInt64) + 1
 			}
-			revision, err := s.grant(ctx, chosen, ttl)
+			result, err := s.grant(ctx, chosen, ttl)
 			if id == 0 && errors.Is(err, problem.ErrLeaseExists) || errors.Is(err, problem.ErrStaleEpoch) {
 				continue // with another id, or under the next epoch, if it is this service's
 			}
-			resp = &leasev1.GrantResponse{Id: chosen, Ttl: ttl, Revision: revision}
+			resp = &leasev1.GrantResponse{Id: chosen, Ttl: ttl, Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
 			return err
 		}
 	})
@@ -46,9 +46,9 @@ func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 	return resp, nil
 }
 
-func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err error) {
+func (s *Service) grant(ctx context.Context, id, ttl int64) (*consensusv1.Result, error) {
 	if err := s.claimOne(ctx, id); err != nil {
-		return 0, err
+		return nil, err
 	}
 	epoch, _, _ := s.Standing()
 	result, err := s.proposeOnce(ctx, epoch, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
@@ -63,10 +63,10 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err
 	case errors.Is(err, problem.ErrLeaseExists) && t.leases[id] == nil:
 		t.inquire(id)
 		wake(s.reconcileNow)
-		return 0, err
+		return nil, err
 	case err != nil && !withoutEffect(err):
 		s.loseLocked(epoch, id)
-		return 0, err
+		return nil, err
 	case err == nil && replaced:
 		err = fmt.Errorf("granted by a holder that was replaced: %w", problem.ErrLeaderChanged)
 	case err == nil:
@@ -75,7 +75,7 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (revision int64, err
 		wake(s.expireNow)
 	}
 	t.release(id)
-	return result.GetRevision(), err
+	return result, err
 }
 
 // loseLocked leaves a claimed id, for which something was proposed under an epoch and lost, to the comparison that follows
@@ -114,11 +114,11 @@ func (s *Service) proposeOnce(ctx context.Context, epoch uint64, c *consensusv1.
 func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	var resp *leasev1.RevokeResponse
 	err := s.within(ctx, func(ctx context.Context) error {
-		revision, err := s.revoke(ctx, req.GetId())
+		result, err := s.revoke(ctx, req.GetId())
 		for errors.Is(err, problem.ErrStaleEpoch) { // under the next epoch, if it is this service's
-			revision, err = s.revoke(ctx, req.GetId())
+			result, err = s.revoke(ctx, req.GetId())
 		}
-		resp = &leasev1.RevokeResponse{Revision: revision}
+		resp = &leasev1.RevokeResponse{Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
 		return err
 	})
 	if err != nil {
@@ -128,9 +128,9 @@ func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 	return resp, nil
 }
 
-func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err error) {
+func (s *Service) revoke(ctx context.Context, id int64) (*consensusv1.Result, error) {
 	if err := s.claimOne(ctx, id); err != nil {
-		return 0, err
+		return nil, err
 	}
 	epoch, _, _ := s.Standing()
 	result, err := s.proposeOnce(ctx, epoch, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
@@ -145,19 +145,19 @@ func (s *Service) revoke(ctx context.Context, id int64) (revision int64, err err
 	case withoutEffect(err), s.mu.role == passive, s.mu.role == stopped:
 	case e == nil:
 		s.loseLocked(epoch, id)
-		return 0, err
+		return nil, err
 	case s.mu.epoch != epoch: // the claim goes with it, here and below
 		t.doom(e)
 		t.again = append(t.again, id)
 		wake(s.expireNow)
-		return 0, err
+		return nil, err
 	default:
 		t.loseRevoke(e)
 		wake(s.settleNow)
-		return 0, err
+		return nil, err
 	}
 	t.release(id)
-	return result.GetRevision(), err
+	return result, err
 }
 
 // claimOne waits until this service holds the epoch and nothing is under way for the id, and claims it.
@@ -193,6 +193,7 @@ func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest
 		}
 		s.mu.Lock()
 		e := s.mu.table.leases[req.GetId()]
+		resp.Revision, resp.RaftTerm = s.mu.seen.revision, s.mu.seen.term
 		if e != nil {
 			resp.Ttl = max(0, int64(e.deadline.until(s.countedLocked())/time.Second))
 			resp.GrantedTtl = e.ttl
@@ -203,8 +204,7 @@ func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest
 		}
 		keys, err := s.consensus.LeaseKeys(ctx, &consensusv1.LeaseKeysRequest{Id: req.GetId()})
 		if errors.Is(err, problem.ErrLeaseNotFound) {
-			resp = &leasev1.TimeToLiveResponse{Ttl: -1}
-			return nil
+			return s.gone(ctx, resp)
 		}
 		resp.Keys = keys.GetKeys()
 		return err
@@ -215,13 +215,29 @@ func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest
 	return resp, nil
 }
 
+// gone answers that a lease that was there a moment ago has ended, at a revision that is not before its end.
+func (s *Service) gone(ctx context.Context, resp *leasev1.TimeToLiveResponse) error {
+	if _, err := s.seenEpoch(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	resp.Ttl, resp.GrantedTtl = -1, 0
+	resp.Revision, resp.RaftTerm = s.mu.seen.revision, s.mu.seen.term
+	return nil
+}
+
 // List names all leases, those that expire first first. It is linearizable.
 func (s *Service) List(ctx context.Context, _ *leasev1.ListRequest) (*leasev1.ListResponse, error) {
 	deadlines := map[int64]instant{}
+	resp := &leasev1.ListResponse{}
 	err := s.within(ctx, func(ctx context.Context) error {
 		if err := s.assureSettled(ctx, 0); err != nil {
 			return err
 		}
+		s.mu.Lock()
+		resp.Revision, resp.RaftTerm = s.mu.seen.revision, s.mu.seen.term
+		s.mu.Unlock()
 		for before := math.MaxInt; before > 0; {
 			before = s.listSlice(before, deadlines)
 		}
@@ -230,7 +246,7 @@ func (s *Service) List(ctx context.Context, _ *leasev1.ListRequest) (*leasev1.Li
 	if err != nil {
 		return nil, fmt.Errorf("list leases: %w", err)
 	}
-	resp := &leasev1.ListResponse{Ids: slices.Collect(maps.Keys(deadlines))}
+	resp.Ids = slices.Collect(maps.Keys(deadlines))
 	slices.SortFunc(resp.Ids, func(a, b int64) int {
 		return cmp.Or(cmp.Compare(deadlines[a], deadlines[b]), cmp.Compare(a, b))
 	})

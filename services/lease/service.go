@@ -65,6 +65,8 @@ type Service struct {
 		during context.Context
 		// time is what leases are counted down by.
 		time countdown
+		// seen is the newest position that an answer of the store has shown since this service was passive last.
+		seen position
 		// compared is when the leases were last compared with the store.
 		compared uptime
 		// confirming is closed when the confirmation under way ends; nil when there is none.
@@ -229,6 +231,7 @@ func (s *Service) turnLocked(to role) {
 	if to == passive || to == stopped {
 		s.mu.table.clear()
 		s.mu.held = 0
+		s.mu.seen = position{} // the next store may be one that went back
 	}
 	close(s.mu.turned)
 	s.mu.turned = make(chan struct{})

@@ -28,9 +28,10 @@ type backend struct {
 
 type identity struct {
 	clusterID, memberID uint64
-	// term is the newest raft term that any answer has shown, for headers of what is not an answer to a request. It is of this
-	// store: another one's may be lower.
-	term atomic.Uint64
+	// revision and term are the newest that any answer has shown, for headers of what carries none, or one that may be older.
+	// They are of this store: another one's may be lower.
+	revision atomic.Int64
+	term     atomic.Uint64
 }
 
 // bound gives ctx at most the request timeout. When that runs out, the cause is problem.ErrTimeout; when the client's
@@ -96,7 +97,7 @@ func (b *backend) position(ctx context.Context) (*consensusv1.PositionResponse, 
 		}
 	}
 	if known != nil {
-		known.sawTerm(position.GetRaftTerm())
+		known.saw(position.GetRevision(), position.GetRaftTerm())
 	}
 	return position, nil
 }
@@ -132,8 +133,28 @@ func (b *backend) header(ctx context.Context, revision int64, term uint64) (*etc
 	if err != nil {
 		return nil, err
 	}
-	id.sawTerm(term)
+	id.saw(revision, term)
 	return id.header(revision, term), nil
+}
+
+// headerSeen returns a header with the newest revision and term that any answer has shown.
+func (b *backend) headerSeen(ctx context.Context) (*etcdserverpb.ResponseHeader, error) {
+	id, err := b.whoAmI(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return id.header(id.revision.Load(), id.term.Load()), nil
+}
+
+// leaseHeader returns the header of an answer of the lease service. Its revision may be older than what this node has shown to
+// its clients; seen is what it had shown before it asked, and no later: a lease that ends at some revision must not seem alive
+// at that one.
+func (b *backend) leaseHeader(ctx context.Context, seen *etcdserverpb.ResponseHeader, answer interface {
+	GetRevision() int64
+	GetRaftTerm() uint64
+},
+) (*etcdserverpb.ResponseHeader, error) {
+	return b.header(ctx, max(seen.GetRevision(), answer.GetRevision()), max(seen.GetRaftTerm(), answer.GetRaftTerm()))
 }
 
 // headerNow returns the header of an answer that carries no revision and term of its own.
@@ -155,11 +176,11 @@ func (id *identity) header(revision int64, term uint64) *etcdserverpb.ResponseHe
 	}
 }
 
-func (id *identity) sawTerm(term uint64) {
-	for {
-		newest := id.term.Load()
-		if term <= newest || id.term.CompareAndSwap(newest, term) {
-			return
-		}
+func (id *identity) saw(revision int64, term uint64) {
+	for newest := id.revision.Load(); revision > newest && !id.revision.CompareAndSwap(newest, revision); {
+		newest = id.revision.Load()
+	}
+	for newest := id.term.Load(); term > newest && !id.term.CompareAndSwap(newest, term); {
+		newest = id.term.Load()
 	}
 }

@@ -28,12 +28,10 @@ func (s *LeaseServer) LeaseGrant(ctx context.Context, r *etcdserverpb.LeaseGrant
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
-	header, err := s.headerNow(ctx)
+	header, err := s.header(ctx, granted.GetRevision(), granted.GetRaftTerm())
 	if err != nil {
 		return nil, err
 	}
-	// The revision at which the lease was granted: others may have been made since.
-	header.Revision = granted.GetRevision()
 	return &etcdserverpb.LeaseGrantResponse{Header: header, ID: granted.GetId(), TTL: granted.GetTtl()}, nil
 }
 
@@ -45,13 +43,10 @@ func (s *LeaseServer) LeaseRevoke(ctx context.Context, r *etcdserverpb.LeaseRevo
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
-	header, err := s.headerNow(ctx)
+	header, err := s.header(ctx, revoked.GetRevision(), revoked.GetRaftTerm())
 	if err != nil {
 		return nil, err
 	}
-	// The revision at which the lease was revoked: others may have been made since, and the member that is asked here may be
-	// behind the one that revoked.
-	header.Revision = revoked.GetRevision()
 	return &etcdserverpb.LeaseRevokeResponse{Header: header}, nil
 }
 
@@ -77,8 +72,7 @@ func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverp
 }
 
 func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.LeaseKeepAliveResponse, error) {
-	// The revision is taken first: a lease that is revoked at some revision must not seem alive at that one or a later.
-	header, err := s.headerNow(ctx)
+	seen, err := s.headerSeen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +81,10 @@ func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.Le
 	kept, err := s.lease.KeepAlive(bounded, &leasev1.KeepAliveRequest{Ids: []int64{id}})
 	if err != nil && !errors.Is(err, problem.ErrLeaseNotFound) {
 		return nil, s.proposalError(bounded, err)
+	}
+	header, err := s.leaseHeader(ctx, seen, kept)
+	if err != nil {
+		return nil, err
 	}
 	answer := &etcdserverpb.LeaseKeepAliveResponse{Header: header, ID: id}
 	if ttls := kept.GetTtls(); len(ttls) == 1 {
@@ -97,8 +95,7 @@ func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.Le
 
 // LeaseTimeToLive tells how long a lease has, and its keys if asked to. One that does not exist has -1 seconds.
 func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.LeaseTimeToLiveRequest) (*etcdserverpb.LeaseTimeToLiveResponse, error) {
-	// Taken first, as for a keep-alive: a lease, or a key of it, must not seem to be there at the revision that ended it.
-	header, err := s.headerNow(ctx)
+	seen, err := s.headerSeen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +108,9 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
-	if found.GetTtl() < 0 {
-		// And one that is gone must not seem so before that.
-		if header, err = s.headerNow(ctx); err != nil {
-			return nil, err
-		}
+	header, err := s.leaseHeader(ctx, seen, found)
+	if err != nil {
+		return nil, err
 	}
 	return &etcdserverpb.LeaseTimeToLiveResponse{
 		Header:     header,
@@ -128,8 +123,7 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 
 // LeaseLeases lists all leases.
 func (s *LeaseServer) LeaseLeases(ctx context.Context, _ *etcdserverpb.LeaseLeasesRequest) (*etcdserverpb.LeaseLeasesResponse, error) {
-	// Taken first: a lease must not be listed at the revision that ended it.
-	header, err := s.headerNow(ctx)
+	seen, err := s.headerSeen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +132,10 @@ func (s *LeaseServer) LeaseLeases(ctx context.Context, _ *etcdserverpb.LeaseLeas
 	listed, err := s.lease.List(bounded, &leasev1.ListRequest{})
 	if err != nil {
 		return nil, s.failure(bounded, err)
+	}
+	header, err := s.leaseHeader(ctx, seen, listed)
+	if err != nil {
+		return nil, err
 	}
 	leases := make([]*etcdserverpb.LeaseStatus, len(listed.GetIds()))
 	for i, id := range listed.GetIds() {

@@ -29,7 +29,7 @@ func TestLeaseGrant(t *testing.T) {
 		_, bounded := ctx.Deadline()
 		require.True(t, bounded)
 		equal(t, &leasev1.GrantRequest{Id: 7, Ttl: 60}, r)
-		return &leasev1.GrantResponse{Id: 7, Ttl: 61, Revision: revision - 1}, refusal
+		return &leasev1.GrantResponse{Id: 7, Ttl: 61, Revision: revision - 1, RaftTerm: raftTerm}, refusal
 	}})
 	request := &etcdserverpb.LeaseGrantRequest{ID: 7, TTL: 60}
 	got, err := server.LeaseGrant(t.Context(), request)
@@ -55,7 +55,7 @@ func TestLeaseRevoke(t *testing.T) {
 	at := int64(revision + 1)
 	server := leaseServer(t, &fakeLease{revoke: func(r *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 		require.Equal(t, int64(7), r.GetId())
-		return &leasev1.RevokeResponse{Revision: at}, refusal
+		return &leasev1.RevokeResponse{Revision: at, RaftTerm: raftTerm}, refusal
 	}})
 	for _, at = range []int64{revision + 1, revision - 1} {
 		got, err := server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
@@ -97,24 +97,71 @@ func TestLeaseKeepAlive(t *testing.T) {
 	require.Equal(t, "etcdserver: no leader", status.Convert(err).Message())
 }
 
-// TestLeaseKeepAliveHeaderIsNotLater checks that the header's revision is taken before the lease is kept alive.
-func TestLeaseKeepAliveHeaderIsNotLater(t *testing.T) {
-	now := int64(revision)
-	consensus := &fakeConsensus{position: func(context.Context) (*consensusv1.PositionResponse, error) {
-		return &consensusv1.PositionResponse{ClusterId: clusterID, MemberId: memberID, RaftTerm: raftTerm, Revision: now}, nil
-	}}
-	conn := dial(t, newServices(t, consensus, func(c *v3.Config) {
-		c.Lease = &fakeLease{keepAlive: func(*leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
-			now++
-			return &leasev1.KeepAliveResponse{Ttls: []int64{5}}, nil
-		}}
-	}))
-	stream, err := etcdserverpb.NewLeaseClient(conn).LeaseKeepAlive(t.Context())
+// TestLeaseHeaders checks that headers have the newest revision and term of what the lease service answers and what this node
+// had shown before it asked, never what it learns meanwhile, and that the store is asked once for all of them.
+func TestLeaseHeaders(t *testing.T) {
+	asked := 0
+	var now, answered int64
+	consensus := &fakeConsensus{
+		position: func(context.Context) (*consensusv1.PositionResponse, error) {
+			asked++
+			return &consensusv1.PositionResponse{ClusterId: clusterID, MemberId: memberID, RaftTerm: raftTerm, Revision: revision}, nil
+		},
+		propose: func(context.Context, *consensusv1.Command) (*consensusv1.Result, error) {
+			return &consensusv1.Result{Revision: now, RaftTerm: raftTerm, Result: &consensusv1.Result_Put{Put: &consensusv1.PutResult{}}}, nil
+		},
+	}
+	var services *v3.Services
+	meanwhile := func() {
+		if _, err := services.KV.Put(t.Context(), &etcdserverpb.PutRequest{Key: []byte("k")}); err != nil {
+			t.Error(err)
+		}
+	}
+	services = newServices(t, consensus, func(c *v3.Config) {
+		c.Lease = &fakeLease{
+			keepAlive: func(*leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
+				meanwhile()
+				return &leasev1.KeepAliveResponse{Ttls: []int64{5}, Revision: answered, RaftTerm: raftTerm}, nil
+			},
+			timeToLive: func(*leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
+				meanwhile()
+				return &leasev1.TimeToLiveResponse{Ttl: 5, Revision: answered, RaftTerm: raftTerm}, nil
+			},
+			list: func() (*leasev1.ListResponse, error) {
+				meanwhile()
+				return &leasev1.ListResponse{Revision: answered, RaftTerm: raftTerm}, nil
+			},
+		}
+	})
+	stream, err := etcdserverpb.NewLeaseClient(dial(t, services)).LeaseKeepAlive(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, stream.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: 7}))
-	got, err := stream.Recv()
-	require.NoError(t, err)
-	require.Equal(t, int64(revision), got.GetHeader().GetRevision())
+	for _, call := range []func() *etcdserverpb.ResponseHeader{
+		func() *etcdserverpb.ResponseHeader {
+			require.NoError(t, stream.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: 7}))
+			got, err := stream.Recv()
+			require.NoError(t, err)
+			return got.GetHeader()
+		},
+		func() *etcdserverpb.ResponseHeader {
+			got, err := services.Lease.LeaseTimeToLive(t.Context(), &etcdserverpb.LeaseTimeToLiveRequest{ID: 7})
+			require.NoError(t, err)
+			return got.GetHeader()
+		},
+		func() *etcdserverpb.ResponseHeader {
+			got, err := services.Lease.LeaseLeases(t.Context(), &etcdserverpb.LeaseLeasesRequest{})
+			require.NoError(t, err)
+			return got.GetHeader()
+		},
+	} {
+		before := max(now, revision)
+		now = before + 10
+		answered = before - 1 // what the lease service knows is older than what was shown
+		equal(t, header(before), call())
+		before, now = now, now+10
+		answered = before + 1
+		equal(t, header(answered), call())
+	}
+	require.Equal(t, 1, asked)
 }
 
 // TestLeaseTimeToLive asks for a lease with its keys and for one that does not exist, told either way.

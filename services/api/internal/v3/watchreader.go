@@ -69,7 +69,8 @@ func (r *watchReader) run(ctx context.Context) error {
 
 // create starts a watch, or answers why not. It returns an error only for the stream as a whole.
 func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCreateRequest) error {
-	// Taken before the session hears of the watch: a watch from now on must miss nothing after the answer's revision.
+	// Where the store is, taken before the session hears of the watch: one from now on begins there, and must miss nothing after
+	// the answer's revision.
 	header, err := r.server.headerNow(ctx)
 	if err != nil {
 		return err
@@ -150,7 +151,7 @@ func (r *watchReader) cancel(ctx context.Context, id int64) error {
 		return nil
 	}
 	r.session.Remove(w.session)
-	header, err := r.server.headerNow(ctx)
+	header, err := r.server.headerSeen(ctx)
 	if err != nil {
 		return err
 	}

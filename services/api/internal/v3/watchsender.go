@@ -167,5 +167,6 @@ func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {
 	if known := s.server.identity.Load(); known != nil {
 		s.id = known
 	}
+	s.id.saw(revision, 0)
 	return s.id.header(revision, s.id.term.Load())
 }

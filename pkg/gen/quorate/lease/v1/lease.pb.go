@@ -80,10 +80,12 @@ func (x *GrantRequest) GetTtl() int64 {
 }
 
 type GrantResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Ttl           int64                  `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	Revision      int64                  `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Ttl   int64                  `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// The store's revision and raft term at the grant.
+	Revision      int64  `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,4,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,6 +141,13 @@ func (x *GrantResponse) GetRevision() int64 {
 	return 0
 }
 
+func (x *GrantResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
+}
+
 type RevokeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -184,8 +193,10 @@ func (x *RevokeRequest) GetId() int64 {
 }
 
 type RevokeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The store's revision and raft term at the revoke.
+	Revision      int64  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,2,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -223,6 +234,13 @@ func (*RevokeResponse) Descriptor() ([]byte, []int) {
 func (x *RevokeResponse) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *RevokeResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
 	}
 	return 0
 }
@@ -275,7 +293,11 @@ func (x *KeepAliveRequest) GetIds() []int64 {
 type KeepAliveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Seconds, in the order of the request; 0 where there is no such lease.
-	Ttls          []int64 `protobuf:"varint,1,rep,packed,name=ttls,proto3" json:"ttls,omitempty"`
+	Ttls []int64 `protobuf:"varint,1,rep,packed,name=ttls,proto3" json:"ttls,omitempty"`
+	// The newest revision and raft term of the store that the lease service knew when it found the leases: one that lives
+	// ends at a later revision. They may be half a second old.
+	Revision      int64  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -315,6 +337,20 @@ func (x *KeepAliveResponse) GetTtls() []int64 {
 		return x.Ttls
 	}
 	return nil
+}
+
+func (x *KeepAliveResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *KeepAliveResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
 }
 
 type TimeToLiveRequest struct {
@@ -372,9 +408,13 @@ func (x *TimeToLiveRequest) GetKeys() bool {
 type TimeToLiveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Seconds; -1 where there is no such lease.
-	Ttl           int64    `protobuf:"varint,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
-	GrantedTtl    int64    `protobuf:"varint,2,opt,name=granted_ttl,json=grantedTtl,proto3" json:"granted_ttl,omitempty"`
-	Keys          [][]byte `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	Ttl        int64    `protobuf:"varint,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	GrantedTtl int64    `protobuf:"varint,2,opt,name=granted_ttl,json=grantedTtl,proto3" json:"granted_ttl,omitempty"`
+	Keys       [][]byte `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	// A revision and raft term of the store at or after the call: a lease that lives ends at a later revision, and one that
+	// is gone had ended by this one.
+	Revision      int64  `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,5,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +470,20 @@ func (x *TimeToLiveResponse) GetKeys() [][]byte {
 	return nil
 }
 
+func (x *TimeToLiveResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *TimeToLiveResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
+}
+
 type ListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -467,8 +521,11 @@ func (*ListRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           []int64                `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ids   []int64                `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	// A revision and raft term of the store at or after the call: the leases end at later revisions.
+	Revision      int64  `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm      uint64 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +565,20 @@ func (x *ListResponse) GetIds() []int64 {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *ListResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *ListResponse) GetRaftTerm() uint64 {
+	if x != nil {
+		return x.RaftTerm
+	}
+	return 0
 }
 
 type BatchRequest struct {
@@ -669,30 +740,38 @@ const file_quorate_lease_v1_lease_proto_rawDesc = "" +
 	"\x1cquorate/lease/v1/lease.proto\x12\x10quorate.lease.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\"0\n" +
 	"\fGrantRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
-	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\"M\n" +
+	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\"j\n" +
 	"\rGrantResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x03R\brevision\"\x1f\n" +
+	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x04 \x01(\x04R\braftTerm\"\x1f\n" +
 	"\rRevokeRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\",\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\"I\n" +
 	"\x0eRevokeResponse\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"1\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"1\n" +
 	"\x10KeepAliveRequest\x12\x1d\n" +
-	"\x03ids\x18\x01 \x03(\x03B\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x03ids\"'\n" +
+	"\x03ids\x18\x01 \x03(\x03B\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x03ids\"`\n" +
 	"\x11KeepAliveResponse\x12\x12\n" +
-	"\x04ttls\x18\x01 \x03(\x03R\x04ttls\"7\n" +
+	"\x04ttls\x18\x01 \x03(\x03R\x04ttls\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"7\n" +
 	"\x11TimeToLiveRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x12\n" +
-	"\x04keys\x18\x02 \x01(\bR\x04keys\"[\n" +
+	"\x04keys\x18\x02 \x01(\bR\x04keys\"\x94\x01\n" +
 	"\x12TimeToLiveResponse\x12\x10\n" +
 	"\x03ttl\x18\x01 \x01(\x03R\x03ttl\x12\x1f\n" +
 	"\vgranted_ttl\x18\x02 \x01(\x03R\n" +
 	"grantedTtl\x12\x12\n" +
-	"\x04keys\x18\x03 \x03(\fR\x04keys\"\r\n" +
-	"\vListRequest\" \n" +
+	"\x04keys\x18\x03 \x03(\fR\x04keys\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x05 \x01(\x04R\braftTerm\"\r\n" +
+	"\vListRequest\"Y\n" +
 	"\fListResponse\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\x03R\x03ids\"<\n" +
+	"\x03ids\x18\x01 \x03(\x03R\x03ids\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"<\n" +
 	"\fBatchRequest\x12,\n" +
 	"\x05calls\x18\x01 \x03(\v2\x16.quorate.batch.v1.CallR\x05calls\"{\n" +
 	"\rBatchResponse\x122\n" +
