@@ -28,14 +28,14 @@ type Services struct {
 	Auth        etcdserverpb.AuthServer
 }
 
-// Register adds a handler for each service to mux. A message from a client may have up to receiveBytesMax bytes.
+// Register adds a handler for each service to mux, with gRPC-Web in both of its modes. A message from a client may have up to receiveBytesMax bytes.
 func Register(mux *http.ServeMux, services Services, watched *calls.Calls, receiveBytesMax int) {
 	options := []connect.HandlerOption{
 		connect.WithReadMaxBytes(receiveBytesMax),
 		withGzip(receiveBytesMax),
 		connect.WithInterceptors(unary{watched}),
 	}
-	add := func(path string, handler http.Handler) { mux.Handle(path, inward(handler)) }
+	add := func(path string, handler http.Handler) { mux.Handle(path, inward(webText(receiveBytesMax, handler))) }
 	add(etcdserverpbconnect.NewKVHandler(kv{services.KV, watched}, options...))
 	add(etcdserverpbconnect.NewWatchHandler(watch{services.Watch, watched}, options...))
 	add(etcdserverpbconnect.NewLeaseHandler(lease{services.Lease, watched}, options...))
