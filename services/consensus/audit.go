@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -12,8 +13,8 @@ import (
 	"go.etcd.io/raft/v3"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // A member whose state is not what the log makes of it must be found, and must not be believed. There are two ways to
@@ -37,18 +38,26 @@ type Auditor interface {
 	Digests(ctx context.Context, member uint64, req *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error)
 }
 
-// audit is what a member knows about whether it can be believed.
+// audit compares this member with the others.
 type audit struct {
-	// sentence is why it cannot, as far as it found out itself.
-	sentence atomic.Pointer[sentence]
+	self        uint64
+	skipInitial bool
+	clock       Clock
+	peers       Auditor
+	gate        *gate
+	trust       *trust
+	members     *membership
+	replica     *replication.Replica
+	alarms      *alarms
+	log         *slog.Logger
+
 	// caughtUp is closed once a comparison makes sense, compared and verified once each has been tried.
-	caughtUp, compared, verified chan struct{}
-	// kick has a token when the auditor should look at once, replaced when there is another state to verify.
-	kick, replaced chan struct{}
+	caughtUp, compared chan struct{}
+	verified           <-chan struct{}
 	// agreed is the newest log index at which a majority was found to have this member's digest.
 	agreed atomic.Uint64
 
-	// What follows belongs to the goroutine of auditState.
+	// What follows belongs to the goroutine of run.
 
 	// trusted is what others were told of it.
 	trusted bool
@@ -58,75 +67,33 @@ type audit struct {
 	told string
 }
 
-// sentence is what was found in a state. It holds as long as that is the member's.
-type sentence struct {
-	state  *mvcc.Store
-	reason string
-}
-
-func newAudit() *audit {
+func newAudit(cfg Config, gate *gate, trust *trust, members *membership, replica *replication.Replica, alarms *alarms, verified <-chan struct{}) *audit {
 	return &audit{
-		trusted:  true,
-		caughtUp: make(chan struct{}), compared: make(chan struct{}), verified: make(chan struct{}),
-		kick: make(chan struct{}, 1), replaced: make(chan struct{}, 1),
+		self: cfg.MemberID, skipInitial: cfg.StateCheck.SkipInitial, clock: cfg.Clock, peers: cfg.Auditor,
+		gate: gate, trust: trust, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
+		caughtUp: make(chan struct{}), compared: make(chan struct{}), verified: verified, trusted: true,
 	}
 }
 
-// condemned tells whether something was found in the state that is the member's now.
-func (m *Member) condemned() bool {
-	s := m.audit.sentence.Load()
-	return s != nil && s.state == m.store()
-}
-
-func nudge(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// trusted returns problem.ErrCorrupt when this member must not answer from its state.
-func (m *Member) trusted() error {
-	if m.condemned() || m.store().Corrupt(m.cfg.MemberID) {
-		return fmt.Errorf("state of member %s: %w", memberID(m.cfg.MemberID), problem.ErrCorrupt)
-	}
-	return nil
-}
-
-// condemn is called when this member has found that it is not to be believed because of a state. It does nothing if that
-// was replaced meanwhile.
-func (m *Member) condemn(state *mvcc.Store, reason string) {
-	before := m.audit.sentence.Load()
-	if state != m.store() || before != nil && before.state == state {
-		return
-	}
-	if m.audit.sentence.CompareAndSwap(before, &sentence{state, reason}) {
-		m.log.Error("this member answers no more: its state is not that of the cluster. Remove it (etcdctl member remove), delete its data directory, "+
-			"and add it as a new member (etcdctl member add); if it is the only one, restore a snapshot",
-			"member", memberID(m.cfg.MemberID), "found", reason)
-		nudge(m.audit.kick)
-	}
-}
-
-// Digests tells what this member's state hashes to.
-func (m *Member) Digests(context.Context, *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error) {
+// digests tells what this member's state hashes to.
+func (a *audit) digests() *consensusv1.DigestsResponse {
 	resp := &consensusv1.DigestsResponse{Format: mvcc.DigestFormat}
-	for _, d := range m.store().Digests() {
+	for _, d := range a.gate.state().Digests() {
 		resp.Digests = append(resp.Digests, &consensusv1.Digest{Index: d.Index, Revision: d.Revision, State: d.State, History: d.History})
 	}
-	return resp, nil
+	return resp
 }
 
 // checkBeforeServing waits until the member was compared with the others and has read its own state, though no longer
 // than initialCheckMax: a large state is read on while it serves.
-func (m *Member) checkBeforeServing(ctx context.Context) {
-	close(m.audit.caughtUp)
-	if m.cfg.StateCheck.SkipInitial {
+func (a *audit) checkBeforeServing(ctx context.Context) {
+	close(a.caughtUp)
+	if a.skipInitial {
 		return
 	}
-	limit := m.cfg.Clock.NewTicker(initialCheckMax)
+	limit := a.clock.NewTicker(initialCheckMax)
 	defer limit.Stop()
-	for _, done := range []<-chan struct{}{m.audit.compared, m.audit.verified} {
+	for _, done := range []<-chan struct{}{a.compared, a.verified} {
 		select {
 		case <-done:
 		case <-limit.C():
@@ -137,37 +104,37 @@ func (m *Member) checkBeforeServing(ctx context.Context) {
 	}
 }
 
-// auditState compares the member with the others until ctx ends.
-func (m *Member) auditState(ctx context.Context) error {
+// run compares the member with the others until ctx ends.
+func (a *audit) run(ctx context.Context) error {
 	select {
-	case <-m.audit.caughtUp:
+	case <-a.caughtUp:
 	case <-ctx.Done():
 		return nil
 	}
-	quick := m.cfg.Clock.NewTicker(initialCheckMax / initialCheckTries)
+	quick := a.clock.NewTicker(initialCheckMax / initialCheckTries)
 	defer quick.Stop()
-	for try := 1; !m.compare(ctx) && try < initialCheckTries; try++ {
+	for try := 1; !a.compare(ctx) && try < initialCheckTries; try++ {
 		select {
 		case <-quick.C():
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	close(m.audit.compared)
-	ticker := m.cfg.Clock.NewTicker(auditInterval)
+	close(a.compared)
+	ticker := a.clock.NewTicker(auditInterval)
 	defer ticker.Stop()
 	for {
-		if trusted := m.trusted() == nil; trusted != m.audit.trusted {
-			m.audit.trusted = trusted
-			m.replica.Announce()
+		if trusted := a.trust.trusted() == nil; trusted != a.trusted {
+			a.trusted = trusted
+			a.replica.Announce()
 		}
-		_, leaderChanged := m.Leader()
-		m.stepAside(ctx)
+		_, _, leaderChanged := a.replica.Standing()
+		a.stepAside(ctx)
 		select {
 		case <-ticker.C():
-			m.compare(ctx)
-		case <-m.audit.kick:
-			m.compare(ctx)
+			a.compare(ctx)
+		case <-a.trust.kick:
+			a.compare(ctx)
 		case <-leaderChanged:
 		case <-ctx.Done():
 			return nil
@@ -176,38 +143,38 @@ func (m *Member) auditState(ctx context.Context) error {
 }
 
 // stepAside gives leadership away if this member is not to be believed. Others may need an election timeout to take it.
-func (m *Member) stepAside(ctx context.Context) {
-	if !m.replica.Leads() || m.trusted() == nil {
+func (a *audit) stepAside(ctx context.Context) {
+	if !a.replica.Leads() || a.trust.trusted() == nil {
 		return
 	}
-	if err := m.HandOver(ctx); err != nil && ctx.Err() == nil {
-		m.log.Warn("a member with a corrupt state leads, and could not give leadership away", "error", err)
+	if err := a.replica.HandOver(ctx, a.gate.corrupt); err != nil && ctx.Err() == nil {
+		a.log.Warn("a member with a corrupt state leads, and could not give leadership away", "error", err)
 	}
 }
 
 // compare compares digests with the other members once, and acts on it. It returns false if this member could not be
 // compared with a majority.
-func (m *Member) compare(ctx context.Context) bool {
+func (a *audit) compare(ctx context.Context) bool {
 	var voters []uint64
-	for _, member := range m.members.list() {
+	for _, member := range a.members.list() {
 		if !member.GetIsLearner() {
 			voters = append(voters, member.GetId())
 		}
 	}
-	state := m.store()
-	told := m.askDigests(ctx)
-	index := agreedIndex(voters, m.cfg.MemberID, told)
-	m.audit.agreed.Store(max(m.audit.agreed.Load(), index))
+	state := a.gate.state()
+	told := a.askDigests(ctx)
+	index := agreedIndex(voters, a.self, told)
+	a.agreed.Store(max(a.agreed.Load(), index))
 	differences := compareDigests(voters, told)
-	m.settle(ctx, state, voters, differences)
-	if m.condemned() {
-		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_CORRUPT)
+	a.settle(ctx, state, voters, differences)
+	if a.trust.condemned() {
+		a.alarms.raise(ctx, a.self, consensusv1.Alarm_TYPE_CORRUPT)
 	}
 	return index > 0 || len(differences) > 0
 }
 
 // askDigests returns what this member and the others that answer tell, by id.
-func (m *Member) askDigests(ctx context.Context) map[uint64][]*consensusv1.Digest {
+func (a *audit) askDigests(ctx context.Context) map[uint64][]*consensusv1.Digest {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	var (
@@ -215,13 +182,13 @@ func (m *Member) askDigests(ctx context.Context) map[uint64][]*consensusv1.Diges
 		mu     sync.Mutex
 		told   = map[uint64][]*consensusv1.Digest{}
 	)
-	for _, member := range m.members.list() {
+	for _, member := range a.members.list() {
 		id := member.GetId()
-		if id == m.cfg.MemberID || m.cfg.Auditor == nil {
+		if id == a.self || a.peers == nil {
 			continue
 		}
 		asking.Go(func() {
-			resp, err := m.cfg.Auditor.Digests(ctx, id, &consensusv1.DigestsRequest{})
+			resp, err := a.peers.Digests(ctx, id, &consensusv1.DigestsRequest{})
 			if err != nil || resp.GetFormat() != mvcc.DigestFormat {
 				return // it is away, or of another version: it has no part in this
 			}
@@ -231,38 +198,38 @@ func (m *Member) askDigests(ctx context.Context) map[uint64][]*consensusv1.Diges
 		})
 	}
 	asking.Wait()
-	own, _ := m.Digests(ctx, nil) // it does not fail, and comes last: it has what the others had
-	told[m.cfg.MemberID] = own.GetDigests()
+	own := a.digests() // it comes last: it has what the others had
+	told[a.self] = own.GetDigests()
 	return told
 }
 
 // settle acts on differences. Each member judges itself, if its state is still the one that was compared; of the others,
 // the leader names those that do not.
-func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64, differences []difference) {
-	leader, _ := m.Leader()
-	leads := leader == m.cfg.MemberID && m.trusted() == nil
+func (a *audit) settle(ctx context.Context, state *mvcc.Store, voters []uint64, differences []difference) {
+	leader := a.replica.LeaderID()
+	leads := leader == a.self && a.trust.trusted() == nil
 	var odd []uint64
 	for _, d := range differences {
 		found := d.odd(raft.None)
-		if slices.Contains(found, m.cfg.MemberID) {
-			if !m.condemned() {
-				m.condemn(state, m.tell(d, "it differs from a majority"))
+		if slices.Contains(found, a.self) {
+			if !a.trust.condemned() {
+				a.trust.condemn(state, a.tell(d, "it differs from a majority"))
 			}
 			return
 		}
-		if slices.ContainsFunc(found, func(id uint64) bool { return !m.store().Corrupt(id) }) {
-			m.tell(d, "some differ from a majority")
+		if slices.ContainsFunc(found, func(id uint64) bool { return !a.gate.state().Corrupt(id) }) {
+			a.tell(d, "some differ from a majority")
 		}
 		odd = append(odd, found...)
 	}
-	dispute := m.disputeOf(differences, odd)
+	dispute := a.disputeOf(differences, odd)
 	if dispute == nil {
-		m.audit.disputed = time.Time{}
+		a.disputed = time.Time{}
 	} else {
-		if m.audit.disputed.IsZero() {
-			m.audit.disputed = time.Now()
+		if a.disputed.IsZero() {
+			a.disputed = time.Now()
 		}
-		if dispute.complete(voters) || time.Since(m.audit.disputed) >= disputeMax {
+		if dispute.complete(voters) || time.Since(a.disputed) >= disputeMax {
 			odd = append(odd, dispute.odd(leader)...)
 		}
 	}
@@ -270,13 +237,13 @@ func (m *Member) settle(ctx context.Context, state *mvcc.Store, voters []uint64,
 		return
 	}
 	for _, id := range odd {
-		m.raiseAlarm(ctx, id, consensusv1.Alarm_TYPE_CORRUPT)
+		a.alarms.raise(ctx, id, consensusv1.Alarm_TYPE_CORRUPT)
 	}
 }
 
 // disputeOf returns the newest difference without a majority between members that are believed so far.
-func (m *Member) disputeOf(differences []difference, odd []uint64) *difference {
-	believed := func(id uint64) bool { return !slices.Contains(odd, id) && !m.store().Corrupt(id) }
+func (a *audit) disputeOf(differences []difference, odd []uint64) *difference {
+	believed := func(id uint64) bool { return !slices.Contains(odd, id) && !a.gate.state().Corrupt(id) }
 	for i := range differences {
 		d := &differences[i]
 		sides := 0
@@ -286,7 +253,7 @@ func (m *Member) disputeOf(differences []difference, odd []uint64) *difference {
 			}
 		}
 		if d.truth == nil && sides > 1 {
-			m.tell(*d, "members differ, and there is no majority to decide between them")
+			a.tell(*d, "members differ, and there is no majority to decide between them")
 			return d
 		}
 	}
@@ -294,7 +261,7 @@ func (m *Member) disputeOf(differences []difference, odd []uint64) *difference {
 }
 
 // tell logs a difference, unless the last one logged was between the same members, and returns it as text.
-func (m *Member) tell(d difference, what string) string {
+func (a *audit) tell(d difference, what string) string {
 	var sides []string
 	for _, side := range d.sides {
 		var ids []string
@@ -305,9 +272,9 @@ func (m *Member) tell(d difference, what string) string {
 	}
 	slices.Sort(sides)
 	text := what + ": " + strings.Join(sides, " against ")
-	if m.audit.told != text {
-		m.audit.told = text
-		m.log.Error("members have different states", "found", text, "index", d.index)
+	if a.told != text {
+		a.told = text
+		a.log.Error("members have different states", "found", text, "index", d.index)
 	}
 	return fmt.Sprintf("%s, at log index %d", text, d.index)
 }

@@ -58,7 +58,7 @@ func damage(t *testing.T, fs vfs.FS, key string) {
 // awaitCorrupt waits until an alarm names a member, as another knows it, which serves meanwhile.
 func awaitCorrupt(t *testing.T, m *running, odd uint64) {
 	t.Helper()
-	for !m.store().Raised(odd, consensusv1.Alarm_TYPE_CORRUPT) {
+	for !m.gate.state().Raised(odd, consensusv1.Alarm_TYPE_CORRUPT) {
 		writeUntilAcknowledged(t, m, "meanwhile", "served")
 	}
 }
@@ -67,7 +67,7 @@ func awaitCorrupt(t *testing.T, m *running, odd uint64) {
 // then.
 func awaitRefusal(t *testing.T, m *running) {
 	t.Helper()
-	for !m.store().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
+	for !m.gate.state().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
 		_, err := m.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
 		require.NoError(t, err)
 	}
@@ -236,7 +236,7 @@ func TestDivergenceWhileDownIsFound(t *testing.T) {
 	}
 	require.Equal(t, "right", odd.get(t, "key"))
 	require.NoError(t, odd.halt())
-	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.memberPath(stateDir)})
+	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.cfg.memberPath(stateDir)})
 	require.NoError(t, err)
 	require.NoError(t, applyAside(store, "key", "wrong"))
 	require.NoError(t, store.Close())
@@ -276,7 +276,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	net.ship(&raftpb.Message{
 		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.term()),
 	}, odd)
-	require.False(t, odd.condemned())
+	require.False(t, odd.trust.condemned())
 	requireRefuses(t, odd) // the alarm came with the state, and needs no leader to be heard
 	net.isolate(odd.MemberID(), false)
 	_, err := leader.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{

@@ -21,11 +21,11 @@ func (m *Member) compactHistory(ctx context.Context) error {
 // autoCompaction is what the compactor needs of a member.
 type autoCompaction struct{ *Member }
 
-func (m autoCompaction) Revision() int64 { return m.store().Revision() }
+func (m autoCompaction) Revision() int64 { return m.gate.state().Revision() }
 
 func (m autoCompaction) Leading() bool { return m.replica.Leads() }
 
 func (m autoCompaction) Compact(ctx context.Context, revision int64) error {
-	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
+	_, err := m.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
 	return err
 }

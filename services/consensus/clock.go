@@ -24,3 +24,11 @@ func (SystemClock) NewTicker(d time.Duration) Ticker {
 type systemTicker struct{ *time.Ticker }
 
 func (t systemTicker) C() <-chan time.Time { return t.Ticker.C }
+
+// nudge leaves a token in a channel of capacity 1, unless there is one.
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

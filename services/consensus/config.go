@@ -117,6 +117,14 @@ func (c Config) ticks(interval time.Duration) (<-chan time.Time, func()) {
 	return ticker.C(), ticker.Stop
 }
 
+// electionTimeout is how long a follower waits for its leader.
+func (c Config) electionTimeout() time.Duration {
+	return c.HeartbeatInterval * time.Duration(c.ElectionTicks)
+}
+
+// memberPath is where something of the member is.
+func (c Config) memberPath(name string) string { return c.FS.PathJoin(c.DataDir, "member", name) }
+
 // withDefaults fills in what may be left out.
 func (c Config) withDefaults() Config {
 	if c.FS == nil {

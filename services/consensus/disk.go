@@ -60,8 +60,8 @@ const (
 	diskFull             // below the hard mark, or not far enough above it again
 )
 
-func (m *Member) newVolumes() []*volume {
-	volumes := []*volume{{name: "log", dir: m.memberPath(logDir)}, {name: "state", dir: m.memberPath("")}}
+func newVolumes(cfg Config) []*volume {
+	volumes := []*volume{{name: "log", dir: cfg.memberPath(logDir)}, {name: "state", dir: cfg.memberPath("")}}
 	for _, v := range volumes {
 		v.free.Store(-1)
 	}
@@ -69,25 +69,25 @@ func (m *Member) newVolumes() []*volume {
 }
 
 // lookAtVolumes measures the disks, and says where one has become full or not.
-func (m *Member) lookAtVolumes() {
+func (s *space) lookAtVolumes() {
 	full := false
-	for _, v := range m.space.volumes {
-		usage, err := m.cfg.FS.GetDiskUsage(v.dir)
+	for _, v := range s.volumes {
+		usage, err := s.fs.GetDiskUsage(v.dir)
 		if err != nil {
-			m.log.Debug("could not look how much of a disk is free", "of", v.name, "error", err)
+			s.log.Debug("could not look how much of a disk is free", "of", v.name, "error", err)
 			full = full || v.level == diskFull
 			continue
 		}
 		free := int64(usage.AvailBytes)
 		v.free.Store(free)
-		soft, hard := m.cfg.DiskMarks.of(int64(usage.TotalBytes))
+		soft, hard := s.marks.of(int64(usage.TotalBytes))
 		if level := v.next(free, soft, hard); level != v.level {
-			m.sayLevel(v, level, free, soft, hard)
+			s.sayLevel(v, level, free, soft, hard)
 			v.level = level
 		}
 		full = full || v.level == diskFull
 	}
-	m.space.full.Store(full)
+	s.full.Store(full)
 }
 
 // next is how full the disk is with so much free.
@@ -101,8 +101,8 @@ func (v *volume) next(free, soft, hard int64) diskLevel {
 	return diskRoomy
 }
 
-func (m *Member) sayLevel(v *volume, level diskLevel, free, soft, hard int64) {
-	log := m.log.With("of", v.name, "directory", v.dir, "free", free, "soft-mark", soft, "hard-mark", hard)
+func (s *space) sayLevel(v *volume, level diskLevel, free, soft, hard int64) {
+	log := s.log.With("of", v.name, "directory", v.dir, "free", free, "soft-mark", soft, "hard-mark", hard)
 	switch level {
 	case diskFull:
 		log.Error("the disk is nearly full, writes are refused until there is room: delete and compact, remove other files, or enlarge it")

@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -19,20 +20,28 @@ const (
 	treeExpiryTimeout = 5 * time.Second
 )
 
-// expireTree ends the files and directories of the tree whose time has come, while this member leads. Their expirations
+// treeExpiry is the leader's, for what the v2 API gave a time.
+type treeExpiry struct {
+	clock   Clock
+	gate    *gate
+	replica *replication.Replica
+	log     *slog.Logger
+}
+
+// run ends the files and directories of the tree whose time has come, while this member leads. Their expirations
 // are moments of the wall clock, so that a restart does not prolong them: it is the leader's that counts.
-func (m *Member) expireTree(ctx context.Context) error {
-	ticker := m.cfg.Clock.NewTicker(treeExpiryInterval)
+func (e *treeExpiry) run(ctx context.Context) error {
+	ticker := e.clock.NewTicker(treeExpiryInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C():
-			if !m.replica.Leads() {
+			if !e.replica.Leads() {
 				continue
 			}
-			if err := m.expireDue(ctx, now.UnixNano()); err != nil {
+			if err := e.expireDue(ctx, now.UnixNano()); err != nil {
 				return fmt.Errorf("find what has expired: %w", err)
 			}
 		}
@@ -41,15 +50,15 @@ func (m *Member) expireTree(ctx context.Context) error {
 
 // expireDue proposes the end of everything that is due, in the order of expirations: each end has a revision of its own.
 // An error is the store's; what could not be proposed is left to the next look.
-func (m *Member) expireDue(ctx context.Context, now int64) error {
+func (e *treeExpiry) expireDue(ctx context.Context, now int64) error {
 	for {
-		due, err := m.due(now)
+		due, err := e.due(now)
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		if err := m.proposeExpired(ctx, due); err != nil {
+		if err := e.proposeExpired(ctx, due); err != nil {
 			if ctx.Err() == nil {
-				m.log.Warn("could not expire files and directories, trying again", "count", len(due), "error", err)
+				e.log.Warn("could not expire files and directories, trying again", "count", len(due), "error", err)
 			}
 			return nil
 		}
@@ -57,8 +66,8 @@ func (m *Member) expireDue(ctx context.Context, now int64) error {
 }
 
 // due returns what has expired.
-func (m *Member) due(now int64) ([]*consensusv1.TreeOp, error) {
-	tenure, ok := m.gate.enter()
+func (e *treeExpiry) due(now int64) ([]*consensusv1.TreeOp, error) {
+	tenure, ok := e.gate.enter()
 	if !ok {
 		return nil, nil
 	}
@@ -67,24 +76,24 @@ func (m *Member) due(now int64) ([]*consensusv1.TreeOp, error) {
 }
 
 // proposeExpired proposes operations one behind the other and waits for all.
-func (m *Member) proposeExpired(ctx context.Context, due []*consensusv1.TreeOp) error {
+func (e *treeExpiry) proposeExpired(ctx context.Context, due []*consensusv1.TreeOp) error {
 	ctx, cancel := context.WithTimeout(ctx, treeExpiryTimeout)
 	defer cancel()
 	var waiting []*replication.Proposal
 	defer func() {
 		for _, p := range waiting {
-			m.replica.Forget(p)
+			e.replica.Forget(p)
 		}
 	}()
 	for _, op := range due {
-		p, err := m.replica.Submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
+		p, err := e.replica.Submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
 		if err != nil {
 			return err
 		}
 		waiting = append(waiting, p)
 	}
 	for _, p := range waiting {
-		if _, err := m.replica.Wait(ctx, p); err != nil {
+		if _, err := e.replica.Wait(ctx, p); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ func (m *Member) explain(change string, id uint64, err error) {
 		if member.GetName() == "" {
 			unstarted = append(unstarted, who)
 		}
-		if !m.reachable(member.GetId(), time.Now().Add(-healthyAfter)) {
+		if !m.members.reachable(member.GetId(), time.Now().Add(-healthyAfter)) {
 			unconnected = append(unconnected, who)
 		}
 	}

@@ -1,7 +1,6 @@
 package consensus
 
 import (
-	"context"
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -11,21 +10,6 @@ import (
 // that serves is behind another. Without a leader nobody can tell whether there is such a revision, and the read is refused
 // after that.
 const futureReadMax = 5 * time.Second
-
-// awaitNamed waits, for a serializable read at a revision that this member has not applied, until it has what any member had
-// acknowledged before the call: another member may have told the reader of the revision. What is in the future then is so
-// for all, and the read itself refuses it.
-func (m *Member) awaitNamed(ctx context.Context, req stale) error {
-	if !req.GetSerializable() || namedRevision(req) <= m.store().Revision() {
-		return nil
-	}
-	bounded, cancel := context.WithTimeout(ctx, futureReadMax)
-	defer cancel()
-	if err := m.linearize(bounded); err != nil && ctx.Err() != nil {
-		return err
-	}
-	return nil
-}
 
 // namedRevision is the newest revision that a read asks for by its number, 0 if it does not.
 func namedRevision(req stale) int64 {

@@ -72,6 +72,12 @@ func (g *gate) enter() (*tenure, bool) {
 	}
 }
 
+// corrupt tells whether the CORRUPT alarm is raised in a member's name.
+func (g *gate) corrupt(id uint64) bool { return g.state().Corrupt(id) }
+
+// state is the state now. What of it is not in memory may only be asked for by who has entered, or is its owner.
+func (g *gate) state() *mvcc.Store { return g.now.Load().store }
+
 func (t *tenure) join() bool {
 	for !t.ended.Load() {
 		n := t.users.Load()
@@ -136,4 +142,14 @@ func (g *gate) close() {
 	}
 	g.mu.Unlock()
 	<-t.idle
+}
+
+// lastingUse runs fn, which may last, on the state. Its context also ends when the state is replaced or the member stops.
+func (g *gate) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.Store) error) error {
+	tenure, ok := g.enter()
+	if !ok {
+		return problem.ErrStopped
+	}
+	defer tenure.leave()
+	return tenure.during(ctx, func(ctx context.Context) error { return fn(ctx, tenure.store) })
 }

@@ -3,20 +3,37 @@ package consensus
 import (
 	"context"
 	"fmt"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// keepHouse truncates the log.
-func (m *Member) keepHouse(ctx context.Context) error {
-	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+// housekeeper keeps the log short.
+type housekeeper struct {
+	clock     Clock
+	log       *logstore.Store
+	gate      *gate
+	members   *membership
+	replica   *replication.Replica
+	transport Transport
+	// entriesKept and bytesKept are what stays in the log for members that are behind.
+	entriesKept, bytesKept uint64
+	// flushAsked is what was applied when the log last had the state flushed.
+	flushAsked uint64
+}
+
+// run truncates the log.
+func (h *housekeeper) run(ctx context.Context) error {
+	ticker := h.clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	var truncated uint64
 	for {
-		index, err := m.look()
+		index, err := h.look()
 		if err != nil {
 			return fmt.Errorf("find out what the log may forget: %w", err)
 		}
 		if index > truncated {
-			if m.replica.Truncate(index) {
+			if h.replica.Truncate(index) {
 				truncated = index
 			} // else the last one is not done yet
 		}
@@ -29,8 +46,8 @@ func (m *Member) keepHouse(ctx context.Context) error {
 }
 
 // look returns what truncatable does, after it has had the state flushed where the log asks for it.
-func (m *Member) look() (uint64, error) {
-	tenure, ok := m.gate.enter()
+func (h *housekeeper) look() (uint64, error) {
+	tenure, ok := h.gate.enter()
 	if !ok {
 		return 0, nil
 	}
@@ -39,27 +56,27 @@ func (m *Member) look() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if durable >= m.flushAsked && m.stores.log.BytesAbove(durable) > logUnflushedBytes {
-		m.flushAsked = m.replica.Applied()
+	if durable >= h.flushAsked && h.log.BytesAbove(durable) > logUnflushedBytes {
+		h.flushAsked = h.replica.Applied()
 		if err := tenure.store.FlushSoon(); err != nil {
 			return 0, err
 		}
 	}
-	return m.truncatable(durable), nil
+	return h.truncatable(durable), nil
 }
 
 // truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
 // memory, and members that are a little behind, by entries or by bytes, do not ask for it.
-func (m *Member) truncatable(durable uint64) uint64 {
-	if len(m.members.list()) == 1 {
+func (h *housekeeper) truncatable(durable uint64) uint64 {
+	if len(h.members.list()) == 1 {
 		return durable
 	}
 	var index uint64
-	if keep := max(m.cfg.SnapshotCount, logEntriesKeptMin); durable > keep {
+	if keep := max(h.entriesKept, logEntriesKeptMin); durable > keep {
 		index = durable - keep
 	}
-	index = min(max(index, m.stores.log.IndexKeeping(m.logKept)), durable)
-	if transfer, sending := m.cfg.Transport.OldestTransfer(); sending {
+	index = min(max(index, h.log.IndexKeeping(h.bytesKept)), durable)
+	if transfer, sending := h.transport.OldestTransfer(); sending {
 		index = min(index, transfer)
 	}
 	return index

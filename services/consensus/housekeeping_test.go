@@ -40,13 +40,13 @@ func TestLogForOthersIsBoundedByBytes(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
 	const size, count = 1 << 20, 12
-	m.logKept = 8 * size
+	m.housekeeper.bytesKept = 8 * size
 	data := make([]byte, size)
 	for index := uint64(2); index < 2+count; index++ {
 		require.NoError(t, m.stores.log.Append([]*raftpb.Entry{{Index: new(index), Term: new(uint64(1)), Data: data}}, nil, false))
 	}
-	require.EqualValues(t, 2+count-1-8, m.truncatable(2+count-1))
-	require.EqualValues(t, 3, m.truncatable(3), "what is not durable stays")
+	require.EqualValues(t, 2+count-1-8, m.housekeeper.truncatable(2+count-1))
+	require.EqualValues(t, 3, m.housekeeper.truncatable(3), "what is not durable stays")
 }
 
 // A clean stop leaves no more of the log than others may ask for, so that the next start reads nothing: one member alone

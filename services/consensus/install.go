@@ -43,11 +43,11 @@ func (m *Member) Checkpoint(context.Context) (dir string, index, term uint64, re
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", problem.ErrStopped)
 	}
 	defer tenure.leave()
-	if err := m.trusted(); err != nil {
+	if err := m.trust.trusted(); err != nil {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	index, term = tenure.store.Applied()
-	dir = m.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, m.checkpoints.Add(1)))
+	dir = m.cfg.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, m.checkpoints.Add(1)))
 	if err := m.cfg.FS.RemoveAll(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
@@ -60,14 +60,14 @@ func (m *Member) Checkpoint(context.Context) (dir string, index, term uint64, re
 // removeCopies deletes what nothing refers to: copies of the state that a crash left behind, and states that were replaced,
 // or received and not accepted.
 func (m *Member) removeCopies() error {
-	names, err := m.cfg.FS.List(m.memberPath(""))
+	names, err := m.cfg.FS.List(m.cfg.memberPath(""))
 	if err != nil {
 		return fmt.Errorf("look for old copies of the state: %w", err)
 	}
 	for _, name := range names {
 		isState := name == stateDir || strings.HasPrefix(name, receivedPrefix)
 		if strings.HasPrefix(name, checkpointPrefix) || name == incomingDir || isState && name != m.gate.now.Load().dir {
-			if err := m.cfg.FS.RemoveAll(m.memberPath(name)); err != nil {
+			if err := m.cfg.FS.RemoveAll(m.cfg.memberPath(name)); err != nil {
 				return fmt.Errorf("remove an old copy of the state: %w", err)
 			}
 		}
@@ -88,10 +88,6 @@ const (
 	incomingDir = "incoming"
 	replacedDir = "replaced"
 )
-
-func (m *Member) memberPath(name string) string {
-	return m.cfg.FS.PathJoin(m.cfg.DataDir, "member", name)
-}
 
 // incoming is a state that raft may accept. It belongs to whoever takes it out of Member.incoming: the applier, if raft does.
 type incoming struct {
@@ -202,7 +198,7 @@ func (m *Member) declineIncoming() error {
 		return nil
 	}
 	defer func() { <-m.installing }()
-	return errors.Join(next.store.Discard(), m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
+	return errors.Join(next.store.Discard(), m.cfg.FS.RemoveAll(m.cfg.memberPath(next.dir)))
 }
 
 // giveUpIncoming closes the incoming state of a member that stops, if there is one. Its directory stays: the log may name it
@@ -219,7 +215,7 @@ func (m *Member) giveUpIncoming() error {
 func (m *Member) openIncoming(received peer.ReceivedSnapshot, failing func(error)) (_ *incoming, err error) {
 	// No state that is or was in use has this name: it would have been announced with an index that is applied.
 	next := &incoming{dir: fmt.Sprintf("%s%d", receivedPrefix, received.Index)}
-	if err := replaceDir(m.cfg.FS, received.Dir, m.memberPath(next.dir)); err != nil {
+	if err := replaceDir(m.cfg.FS, received.Dir, m.cfg.memberPath(next.dir)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -229,7 +225,7 @@ func (m *Member) openIncoming(received peer.ReceivedSnapshot, failing func(error
 		if next.store != nil {
 			err = errors.Join(err, next.store.Discard())
 		}
-		err = errors.Join(err, m.cfg.FS.RemoveAll(m.memberPath(next.dir)))
+		err = errors.Join(err, m.cfg.FS.RemoveAll(m.cfg.memberPath(next.dir)))
 	}()
 	next.store, next.serving, err = openState(m.cfg, next.dir, m.log, m.reportFatal, failing, nil)
 	if err != nil {
@@ -302,7 +298,7 @@ func (m *Member) replaceState(index uint64) (*raftpb.ConfState, error) {
 	}
 	m.members.set(next.version)
 	m.feed.Reset(next.store.Revision())
-	nudge(m.audit.replaced)
+	nudge(m.verifier.replaced)
 	m.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
 	old.store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	m.retire(old)
@@ -313,8 +309,8 @@ func (m *Member) replaceState(index uint64) (*raftpb.ConfState, error) {
 func (m *Member) retire(old *tenure) {
 	m.retired.Go(func() {
 		<-old.idle
-		if err := errors.Join(old.store.Discard(), m.cfg.FS.RemoveAll(m.memberPath(old.dir))); err != nil {
-			m.log.Warn("could not remove the state that was replaced, the next start will", "directory", m.memberPath(old.dir), "error", err)
+		if err := errors.Join(old.store.Discard(), m.cfg.FS.RemoveAll(m.cfg.memberPath(old.dir))); err != nil {
+			m.log.Warn("could not remove the state that was replaced, the next start will", "directory", m.cfg.memberPath(old.dir), "error", err)
 		}
 	})
 }

@@ -53,7 +53,7 @@ func received(t *testing.T, from, to *running, name string) peer.ReceivedSnapsho
 	dir, index, term, release, err := from.Checkpoint(t.Context())
 	require.NoError(t, err)
 	defer release()
-	arrived := to.memberPath(name)
+	arrived := to.cfg.memberPath(name)
 	_, err = vfs.Clone(from.cfg.FS, to.cfg.FS, dir, arrived, vfs.CloneSync)
 	require.NoError(t, err)
 	return peer.ReceivedSnapshot{Dir: arrived, From: from.MemberID(), Index: index, Term: term, Message: &raftpb.Message{
@@ -64,7 +64,7 @@ func received(t *testing.T, from, to *running, name string) peer.ReceivedSnapsho
 // copies lists the directories that hold a state, or did, besides the one in use and those that are the transport's.
 func (r *running) copies(t *testing.T) []string {
 	t.Helper()
-	names, err := r.cfg.FS.List(r.memberPath(""))
+	names, err := r.cfg.FS.List(r.cfg.memberPath(""))
 	require.NoError(t, err)
 	var found []string
 	for _, name := range names {
@@ -224,7 +224,7 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 	cfg.FS, cfg.Transport = crashed, newNetwork()
 	again, err := New(cfg)
 	require.NoError(t, err)
-	applied, _ := again.store().Applied()
+	applied, _ := again.gate.state().Applied()
 	last, err := again.stores.log.LastIndex()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, applied, index)
@@ -263,7 +263,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	cfg.Transport = newNetwork()
 	again, err := New(cfg)
 	require.NoError(t, err)
-	applied, _ := again.store().Applied()
+	applied, _ := again.gate.state().Applied()
 	require.GreaterOrEqual(t, applied, snapshot.Index)
 	require.NoError(t, again.removeCopies())
 	require.Empty(t, (&running{Member: again}).copies(t))
@@ -314,7 +314,7 @@ func TestInstalledStateIsTheOneThatTheLogNames(t *testing.T) {
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")
 	require.NoError(t, f.InstallSnapshot(t.Context(), received(t, leader, f, "received")))
-	dir := f.memberPath(f.gate.now.Load().dir)
+	dir := f.cfg.memberPath(f.gate.now.Load().dir)
 	require.NoError(t, f.halt())
 	cfg := f.cfg
 	cfg.Transport = newNetwork()

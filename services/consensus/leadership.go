@@ -15,7 +15,7 @@ func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
 // Standing is Leader, with the term, for those who look for a member that serves: one whose state is corrupt knows no leader.
 func (m *Member) Standing() (leader, term uint64, changed <-chan struct{}) {
 	leader, term, changed = m.replica.Standing()
-	if m.trusted() != nil {
+	if m.trust.trusted() != nil {
 		leader = raft.None
 	}
 	return leader, term, changed
@@ -25,5 +25,5 @@ func (m *Member) Standing() (leader, term uint64, changed <-chan struct{}) {
 // the voter that is furthest along, and to the next one if that does not take it at once. A member with a corrupt state does
 // not get it. It returns once another member leads, or with why none does.
 func (m *Member) HandOver(ctx context.Context) error {
-	return m.replica.HandOver(ctx, func(id uint64) bool { return m.store().Corrupt(id) })
+	return m.replica.HandOver(ctx, m.gate.corrupt)
 }

@@ -32,8 +32,18 @@ type Member struct {
 	// assembled says that there are all three: metrics are read before.
 	assembled atomic.Bool
 
-	gate  *gate
-	space *space
+	gate        *gate
+	trust       *trust
+	reader      *reader
+	proposer    *proposer
+	alarms      *alarms
+	admission   admission
+	space       *space
+	audit       *audit
+	verifier    *verifier
+	tidier      *tidier
+	housekeeper *housekeeper
+	treeExpiry  *treeExpiry
 	// stopUses ends the uses of the state that may last. retired are the owners of states that were replaced.
 	stopUses context.CancelCauseFunc
 	retired  sync.WaitGroup
@@ -46,10 +56,6 @@ type Member struct {
 
 	changes *changeWaiters
 	holder  leaseHolder
-	// flushAsked is what was applied when the log last had the state flushed; housekeeping's.
-	flushAsked uint64
-	// logKept is logBytesKept, and less in a test.
-	logKept uint64
 	// reconfiguring is held by the one membership change that this member has under way.
 	reconfiguring chan struct{}
 	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
@@ -59,7 +65,6 @@ type Member struct {
 	checkpoints atomic.Uint64
 	// snapshots holds a place for each file of Snapshot.
 	snapshots chan struct{}
-	audit     *audit
 
 	closing  sync.Once
 	closeErr error
@@ -82,15 +87,11 @@ func New(cfg Config) (*Member, error) {
 		stopped: make(chan struct{}),
 		broken:  make(chan struct{}),
 		changes: newChangeWaiters(),
-		logKept: logBytesKept,
 
 		reconfiguring: make(chan struct{}, 1),
 		installing:    make(chan struct{}, 1),
 		snapshots:     make(chan struct{}, snapshotsMax),
-		audit:         newAudit(),
-		space:         newSpace(),
 	}
-	m.space.volumes = m.newVolumes()
 	metrics, err := registerLeader(m, cfg.Registerer)
 	if err != nil {
 		return nil, err
@@ -104,6 +105,7 @@ func New(cfg Config) (*Member, error) {
 	var stopping context.Context
 	stopping, m.stopUses = context.WithCancelCause(context.Background())
 	m.gate = newGate(stopping, stores.state, stores.stateDir, stores.serving)
+	m.trust = newTrust(m.cfg.MemberID, m.gate, m.log)
 	if err := m.assemble(); err != nil {
 		metrics.unregister()
 		return nil, errors.Join(err, stores.close())
@@ -146,8 +148,8 @@ func (m *Member) openStores() (*stores, error) {
 
 // assemble makes what replicates the log.
 func (m *Member) assemble() error {
-	applied, _ := m.store().Applied()
-	m.feed = feed.New(m.store().Revision(), feedBytesMax)
+	applied, _ := m.gate.state().Applied()
+	m.feed = feed.New(m.gate.state().Revision(), feedBytesMax)
 	m.install = &installation{accept: m.acceptSnapshot, replace: m.replaceState}
 	replica, err := replication.New(replication.Options{
 		ID:                m.cfg.MemberID,
@@ -169,6 +171,19 @@ func (m *Member) assemble() error {
 		return err
 	}
 	m.replica, m.opened = replica, time.Now()
+	m.proposer = &proposer{m.cfg.MemberID, replica, m.members, m.cfg.electionTimeout()}
+	m.reader = &reader{m.cfg.MemberID, m.gate, m.trust, m.members, replica, m.feed, m.stopped}
+	m.alarms = &alarms{m.gate, m.proposer, m.log}
+	m.verifier = newVerifier(m.cfg, m.gate, m.stores.log, m.trust)
+	m.space = newSpace(m.cfg, m.gate, m.members, replica, m.alarms)
+	m.tidier = newTidier(m.cfg, m.gate, m.verifier.verified, m.stopped)
+	m.audit = newAudit(m.cfg, m.gate, m.trust, m.members, replica, m.alarms, m.verifier.verified)
+	m.housekeeper = &housekeeper{
+		clock: m.cfg.Clock, log: m.stores.log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
+		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
+	}
+	m.treeExpiry = &treeExpiry{m.cfg.Clock, m.gate, replica, m.log}
+	m.admission = admission{trusted: m.trust.trusted, room: m.space.roomToGrow, lag: replica.CheckLag}
 	m.stores.log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }
@@ -176,7 +191,7 @@ func (m *Member) assemble() error {
 // announce tells of what has become visible, before those who wait for it are answered.
 func (m *Member) announce(v replication.Visible) {
 	if v.Alarms {
-		nudge(m.audit.kick)
+		nudge(m.trust.kick)
 	}
 	m.feed.Announce(v.Commits)
 	for _, change := range v.Changes {
@@ -187,7 +202,7 @@ func (m *Member) announce(v replication.Visible) {
 // replicatedState is the state as the log makes it.
 type replicatedState struct{ gate *gate }
 
-func (s replicatedState) store() *mvcc.Store { return s.gate.now.Load().store }
+func (s replicatedState) store() *mvcc.Store { return s.gate.state() }
 
 // Begin implements replication.State.
 func (s replicatedState) Begin() replication.Batch { return replicatedBatch{s.store().Begin()} }
@@ -219,15 +234,15 @@ func (m *Member) Run(ctx context.Context) error {
 	}
 	m.replica.Go(ctx, group)
 	group.Go(func() error { return m.compactState(ctx) })
-	group.Go(func() error { return m.keepHouse(ctx) })
-	group.Go(func() error { return m.watchSpace(ctx) })
-	group.Go(func() error { return m.tidyState(ctx) })
+	group.Go(func() error { return m.housekeeper.run(ctx) })
+	group.Go(func() error { return m.space.watch(ctx) })
+	group.Go(func() error { return m.tidier.run(ctx) })
 	group.Go(func() error { return m.join(ctx) })
 	group.Go(func() error { return m.compactHistory(ctx) })
-	group.Go(func() error { return m.expireTree(ctx) })
-	group.Go(func() error { return m.verifyState(ctx) })
-	group.Go(func() error { return m.verifyLog(ctx) })
-	group.Go(func() error { return m.auditState(ctx) })
+	group.Go(func() error { return m.treeExpiry.run(ctx) })
+	group.Go(func() error { return m.verifier.verifyState(ctx) })
+	group.Go(func() error { return m.verifier.verifyLog(ctx) })
+	group.Go(func() error { return m.audit.run(ctx) })
 	group.Go(func() error { return m.leave(ctx) })
 	group.Go(func() error {
 		select {
@@ -282,7 +297,7 @@ func (m *Member) Close() error {
 		go func() {
 			m.gate.close()
 			m.retired.Wait()
-			m.stores.state = m.store()
+			m.stores.state = m.gate.state()
 			done <- errors.Join(m.giveUpIncoming(), m.closeStores())
 		}()
 		select {
@@ -302,13 +317,13 @@ func (m *Member) Close() error {
 // closeStores closes the state first, which makes all of it durable, so that the next start finds no more in the log than
 // others may ask for.
 func (m *Member) closeStores() error {
-	applied, _ := m.store().Applied()
-	err := m.store().Close()
+	applied, _ := m.gate.state().Applied()
+	err := m.gate.state().Close()
 	select {
 	case <-m.broken:
 	default:
 		if err == nil {
-			err = m.stores.log.Truncate(m.truncatable(applied))
+			err = m.stores.log.Truncate(m.housekeeper.truncatable(applied))
 		}
 	}
 	return errors.Join(err, m.stores.close())
@@ -325,7 +340,7 @@ func (m *Member) MemberID() uint64 { return m.cfg.MemberID }
 
 // join waits until the member has caught up, and makes its name and client URLs known.
 func (m *Member) join(ctx context.Context) error {
-	if err := m.linearize(ctx); err != nil {
+	if err := m.reader.linearize(ctx); err != nil {
 		return ended(ctx, err)
 	}
 	for !m.published() {
@@ -337,7 +352,7 @@ func (m *Member) join(ctx context.Context) error {
 			m.log.Warn("could not make the member's name and URLs known yet, trying again", "error", err)
 		}
 	}
-	m.checkBeforeServing(ctx)
+	m.audit.checkBeforeServing(ctx)
 	close(m.ready)
 	return nil
 }
@@ -345,9 +360,9 @@ func (m *Member) join(ctx context.Context) error {
 // publish makes the member's name and URLs known. It gives up after some election timeouts: a proposal that was lost on
 // its way to a leader that stays is never answered.
 func (m *Member) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*m.electionTimeout(), problem.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*m.cfg.electionTimeout(), problem.ErrTimeout)
 	defer cancel()
-	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
+	_, err := m.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
 		MemberId:   m.cfg.MemberID,
 		Name:       m.cfg.Name,
 		ClientUrls: m.cfg.ClientURLs,
@@ -389,9 +404,6 @@ func (m *Member) published() bool {
 	member := m.members.find(m.cfg.MemberID)
 	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs) && member.GetIncarnation() == m.Incarnation()
 }
-
-// store is the state now. What of it is not in memory may only be asked for by who has entered the gate, or is its owner.
-func (m *Member) store() *mvcc.Store { return m.gate.now.Load().store }
 
 // reportFatal takes an error of a store's own goroutines; the first one ends Run.
 func (m *Member) reportFatal(err error) {

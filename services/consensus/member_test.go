@@ -11,6 +11,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 func testConfig(fs vfs.FS) Config {
@@ -35,6 +36,9 @@ type running struct {
 	ended chan struct{}
 	err   error // what Run returned, once ended is closed
 }
+
+// store is the state now.
+func (r *running) store() *mvcc.Store { return r.gate.state() }
 
 func start(t testing.TB, cfg Config) *running {
 	t.Helper()

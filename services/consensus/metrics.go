@@ -68,7 +68,7 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return float64(m.cfg.QuotaBytes)
 		}),
 		gauge("quorate_state_corrupt", "Whether or not this member refuses requests because its state is not that of the cluster. 1 if it does, 0 otherwise.", func() float64 {
-			return flag(m.trusted() != nil)
+			return flag(m.trust.trusted() != nil)
 		}),
 		gauge("quorate_state_agreed_index", "The newest log index at which a majority was found to have the state of this member.", func() float64 {
 			return float64(m.audit.agreed.Load())

@@ -9,7 +9,6 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -60,7 +59,7 @@ func (w *changeWaiters) forget(id uint64) {
 // ErrTooManyLearners, and with the strict check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
-		if err := m.mayAdd(req.GetIsLearner()); err != nil {
+		if err := m.members.mayAdd(req.GetIsLearner()); err != nil {
 			m.explain("add", 0, err)
 			return nil, fmt.Errorf("add a member: %w", err)
 		}
@@ -80,7 +79,7 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 // check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
-		if err := m.mayRemove(req.GetId()); err != nil {
+		if err := m.members.mayRemove(req.GetId()); err != nil {
 			m.explain("remove", req.GetId(), err)
 			return nil, fmt.Errorf("remove member %s: %w", memberID(req.GetId()), err)
 		}
@@ -103,7 +102,11 @@ func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMember
 // PromoteMember makes a voter of a learner: problem.ErrNotLeader where another member leads, ErrMemberNotFound,
 // ErrNotLearner, ErrLearnerNotReady while it is behind, and ErrNotEnoughStarted with the strict check.
 func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	if err := m.mayPromote(ctx, req.GetId()); err != nil {
+	status, err := m.replica.Status(ctx)
+	if err == nil {
+		err = m.members.mayPromote(req.GetId(), status, m.cfg.LaxReconfiguration)
+	}
+	if err != nil {
 		m.explain("promote", req.GetId(), err)
 		return nil, fmt.Errorf("promote member %s: %w", memberID(req.GetId()), err)
 	}
@@ -146,81 +149,6 @@ func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, me
 	}
 }
 
-// mayAdd refuses a voter where its absence could cost the quorum: it counts as soon as it is added, and is not started
-// yet. A single member may always become two, as there is no other way to grow. As with etcd, a quorum of the enlarged
-// cluster must be connected without the new one, also for a learner: that is there to become a voter.
-func (m *Member) mayAdd(learner bool) error {
-	voters, started := countVoters(m.members.list(), raft.None)
-	if !learner && (voters != 1 || started != 1) && started < quorum(voters+1) {
-		return problem.ErrNotEnoughStarted
-	}
-	if voters != 1 && m.connected(m.members.list()) < quorum(voters+1) {
-		return problem.ErrUnhealthy
-	}
-	return nil
-}
-
-// mayRemove refuses to remove a member where those that remain could have no quorum.
-func (m *Member) mayRemove(id uint64) error {
-	if m.members.wasRemoved(id) {
-		return problem.ErrMemberRemoved
-	}
-	member := m.members.find(id)
-	if member == nil {
-		return problem.ErrMemberNotFound
-	}
-	if member.GetIsLearner() {
-		return nil
-	}
-	voters, started := countVoters(m.members.list(), id)
-	if voters == 0 || started < quorum(voters) {
-		return problem.ErrNotEnoughStarted
-	}
-	if !m.reachable(id, time.Now()) {
-		return nil // to remove a member that is down only helps
-	}
-	if m.connected(m.members.list())-1 < quorum(voters) {
-		return problem.ErrUnhealthy
-	}
-	return nil
-}
-
-// mayPromote refuses to let a member vote that is not there yet, or where that could cost the quorum.
-func (m *Member) mayPromote(ctx context.Context, id uint64) error {
-	status, err := m.replica.Status(ctx)
-	if err != nil {
-		return err
-	}
-	if status.RaftState != raft.StateLeader {
-		return problem.ErrNotLeader
-	}
-	member := m.members.find(id)
-	switch {
-	case member == nil:
-		return problem.ErrMemberNotFound
-	case !member.GetIsLearner():
-		return problem.ErrNotLearner
-	case !caughtUp(status.Progress, m.cfg.MemberID, id):
-		return problem.ErrLearnerNotReady
-	}
-	if m.cfg.LaxReconfiguration {
-		return nil
-	}
-	voters, started := countVoters(m.members.list(), raft.None)
-	if member.GetName() != "" {
-		started++
-	}
-	if started < quorum(voters+1) {
-		return problem.ErrNotEnoughStarted
-	}
-	return nil
-}
-
-// caughtUp is etcd's measure: a learner that has nine tenths of the leader's log is ready.
-func caughtUp(progress map[uint64]tracker.Progress, leader, learner uint64) bool {
-	return float64(progress[learner].Match) >= 0.9*float64(progress[leader].Match)
-}
-
 // MoveLeader hands leadership to another voter and waits for it: problem.ErrNotLeader, ErrBadTransferee, ErrTimeout.
 func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error) {
 	if !m.replica.Leads() {
@@ -248,42 +176,6 @@ func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequ
 		}
 	}
 	return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), problem.ErrTimeout)
-}
-
-// countVoters counts the voters other than one, and those of them that have made themselves known.
-func countVoters(members []*consensusv1.Member, except uint64) (voters, started int) {
-	for _, member := range members {
-		if member.GetIsLearner() || member.GetId() == except {
-			continue
-		}
-		voters++
-		if member.GetName() != "" {
-			started++
-		}
-	}
-	return voters, started
-}
-
-func quorum(voters int) int { return voters/2 + 1 }
-
-// connected counts the voters that have been reachable for a while, this member among them.
-func (m *Member) connected(members []*consensusv1.Member) int {
-	n := 0
-	since := time.Now().Add(-healthyAfter)
-	for _, member := range members {
-		if !member.GetIsLearner() && m.reachable(member.GetId(), since) {
-			n++
-		}
-	}
-	return n
-}
-
-func (m *Member) reachable(id uint64, since time.Time) bool {
-	if id == m.cfg.MemberID {
-		return true
-	}
-	active, ok := m.cfg.Transport.ActiveSince(id)
-	return ok && !active.After(since)
 }
 
 // newMemberID returns an id that no member ever had. It is not derived from anything: a member that was removed or

@@ -110,9 +110,9 @@ func TestMemberIsAddedWhileAVoterIsAway(t *testing.T) {
 	m, err := New(cfg)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
-	require.NoError(t, m.mayAdd(false))
-	require.NoError(t, m.mayAdd(true))
+	require.NoError(t, m.members.mayAdd(false))
+	require.NoError(t, m.members.mayAdd(true))
 	delete(connected.since, 4)
-	require.ErrorIs(t, m.mayAdd(false), problem.ErrUnhealthy)
-	require.ErrorIs(t, m.mayAdd(true), problem.ErrUnhealthy)
+	require.ErrorIs(t, m.members.mayAdd(false), problem.ErrUnhealthy)
+	require.ErrorIs(t, m.members.mayAdd(true), problem.ErrUnhealthy)
 }

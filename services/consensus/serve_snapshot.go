@@ -34,7 +34,7 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 		return fmt.Errorf("wait for other snapshots to end: %w", problem.ErrStopped)
 	}
 	var file *snapshotfile.File
-	err := m.readData(ctx, false, func(t *tenure) error {
+	err := m.reader.readData(ctx, false, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) error {
 			return m.whileRoom(ctx, func(ctx context.Context) (err error) {
 				file, err = m.buildSnapshot(ctx, t.store)

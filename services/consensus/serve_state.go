@@ -13,7 +13,7 @@ import (
 // Leases lists the leases that exist.
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
-	err := m.readData(ctx, req.GetSerializable(), func(t *tenure) (err error) {
+	err := m.reader.readData(ctx, req.GetSerializable(), func(t *tenure) (err error) {
 		resp.Leases, err = t.store.Leases(ctx)
 		return err
 	})
@@ -26,7 +26,7 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 // LeaseKeys lists the keys attached to a lease: problem.ErrLeaseNotFound where there is none.
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
-	err := m.readData(ctx, false, func(t *tenure) error {
+	err := m.reader.readData(ctx, false, func(t *tenure) error {
 		keys, exists, err := t.store.LeaseKeys(ctx, req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
@@ -74,20 +74,10 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 	return resp, nil
 }
 
-func alarmName(alarm *consensusv1.Alarm) string {
-	switch alarm.GetType() {
-	case consensusv1.Alarm_TYPE_NOSPACE:
-		return "NOSPACE"
-	case consensusv1.Alarm_TYPE_CORRUPT:
-		return "CORRUPT"
-	}
-	return "NONE"
-}
-
 // Members lists the cluster's members, ascending by id.
 func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (*consensusv1.MembersResponse, error) {
 	if !req.GetSerializable() {
-		if err := m.linearize(ctx); err != nil {
+		if err := m.reader.linearize(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -96,13 +86,13 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 
 // Alarms lists the raised alarms.
 func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
-	return &consensusv1.AlarmsResponse{Alarms: m.store().Alarms()}, nil
+	return &consensusv1.AlarmsResponse{Alarms: m.gate.state().Alarms()}, nil
 }
 
 // HashKV hashes what is visible between the compacted and the given revision of this member.
 func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
 	resp := &consensusv1.HashKVResponse{}
-	err := m.read(ctx, true, func(t *tenure) error {
+	err := m.reader.read(ctx, true, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) (err error) {
 			resp.Revision = t.store.Revision()
 			resp.Hash, resp.CompactedRevision, resp.HashRevision, err = t.store.HashKV(ctx, req.GetRevision())
@@ -117,9 +107,14 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 
 // WaitCompacted answers once everything below the compacted revision is deleted here.
 func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
-	err := m.read(ctx, true, func(t *tenure) error { return t.during(ctx, t.store.WaitCompacted) })
+	err := m.reader.read(ctx, true, func(t *tenure) error { return t.during(ctx, t.store.WaitCompacted) })
 	if err != nil {
 		return nil, fmt.Errorf("wait for compaction: %w", err)
 	}
 	return &consensusv1.WaitCompactedResponse{}, nil
+}
+
+// Digests tells what this member's state hashes to.
+func (m *Member) Digests(context.Context, *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error) {
+	return m.audit.digests(), nil
 }

@@ -3,11 +3,15 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // A member refuses what makes the state larger in time: where the state has outgrown its quota, and before a disk is full
@@ -25,6 +29,17 @@ const roomyLooksMin = 6
 
 // space is what a member knows about the room that it has.
 type space struct {
+	self    uint64
+	quota   int64
+	marks   DiskMarks
+	fs      vfs.FS
+	clock   Clock
+	gate    *gate
+	members *membership
+	replica *replication.Replica
+	alarms  *alarms
+	log     *slog.Logger
+
 	// pressed has a token when a write was refused: the alarm should follow at once.
 	pressed chan struct{}
 	// volumes are where the log and the state lie.
@@ -35,23 +50,25 @@ type space struct {
 	estimate atomic.Int64
 	// roomy counts the looks in a row that found room.
 	roomy atomic.Int64
-	// tidying is what Defragment asks for.
-	tidying tidying
 }
 
-func newSpace() *space {
-	return &space{pressed: make(chan struct{}, 1), tidying: tidying{asked: make(chan struct{}, 1)}}
+func newSpace(cfg Config, gate *gate, members *membership, replica *replication.Replica, alarms *alarms) *space {
+	return &space{
+		self: cfg.MemberID, quota: cfg.QuotaBytes, marks: cfg.DiskMarks, fs: cfg.FS, clock: cfg.Clock,
+		gate: gate, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
+		pressed: make(chan struct{}, 1), volumes: newVolumes(cfg),
+	}
 }
 
 // roomToGrow refuses what makes the state larger if there is no room for it: problem.ErrNoSpace.
-func (m *Member) roomToGrow() error {
-	quota := m.cfg.QuotaBytes
-	switch inUse := m.quotaInUse(); {
+func (s *space) roomToGrow() error {
+	quota := s.quota
+	switch inUse := s.quotaInUse(); {
 	case quota > 0 && inUse > quota:
-		nudge(m.space.pressed)
+		nudge(s.pressed)
 		return fmt.Errorf("the state has %d bytes in use of %d: %w", inUse, quota, problem.ErrNoSpace)
-	case m.space.full.Load():
-		nudge(m.space.pressed)
+	case s.full.Load():
+		nudge(s.pressed)
 		return fmt.Errorf("a disk is nearly full: %w", problem.ErrNoSpace)
 	}
 	return nil
@@ -59,19 +76,19 @@ func (m *Member) roomToGrow() error {
 
 // quotaInUse is what counts against the quota. While that is still being counted, in a directory of an earlier program, it
 // is what that went by: the files less the engine's guess of what is garbage in them.
-func (m *Member) quotaInUse() int64 {
-	inUse, known := m.store().Usage()
+func (s *space) quotaInUse() int64 {
+	inUse, known := s.gate.state().Usage()
 	if !known {
-		return m.space.estimate.Load()
+		return s.estimate.Load()
 	}
 	return inUse
 }
 
 // estimateUsage looks at the files where nothing better is known yet.
-func (m *Member) estimateUsage() {
-	if _, known := m.store().Usage(); !known {
-		_, inUse := m.store().Size()
-		m.space.estimate.Store(inUse)
+func (s *space) estimateUsage() {
+	if _, known := s.gate.state().Usage(); !known {
+		_, inUse := s.gate.state().Size()
+		s.estimate.Store(inUse)
 	}
 }
 
@@ -79,15 +96,15 @@ func (m *Member) estimateUsage() {
 // nothing new, and until there is a leader to raise it they may come by the thousand.
 const refusalsPause = 100 * time.Millisecond
 
-// watchSpace raises NOSPACE where there is no room, and lowers it where there is again.
-func (m *Member) watchSpace(ctx context.Context) error {
-	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+// watch raises NOSPACE where there is no room, and lowers it where there is again.
+func (s *space) watch(ctx context.Context) error {
+	ticker := s.clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	for {
-		m.estimateUsage()
-		m.lookAtVolumes()
-		m.settleNoSpace(ctx)
-		m.lowerOrphans(ctx)
+		s.estimateUsage()
+		s.lookAtVolumes()
+		s.settleNoSpace(ctx)
+		s.lowerOrphans(ctx)
 		looked := time.Now()
 		for wait := true; wait; {
 			select {
@@ -95,7 +112,7 @@ func (m *Member) watchSpace(ctx context.Context) error {
 				return nil
 			case <-ticker.C():
 				wait = false
-			case <-m.space.pressed:
+			case <-s.pressed:
 				wait = time.Since(looked) < refusalsPause // the ticker comes soon
 			}
 		}
@@ -103,68 +120,38 @@ func (m *Member) watchSpace(ctx context.Context) error {
 }
 
 // settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails.
-func (m *Member) settleNoSpace(ctx context.Context) {
-	alarm := m.store().Alarm(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
-	_, known := m.store().Usage()
-	inUse, quota := m.quotaInUse(), m.cfg.QuotaBytes
+func (s *space) settleNoSpace(ctx context.Context) {
+	alarm := s.gate.state().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
+	_, known := s.gate.state().Usage()
+	inUse, quota := s.quotaInUse(), s.quota
 	exceeded := quota > 0 && inUse > quota
 	// Divided first: a quota may be as large as numbers are.
-	roomy := !m.space.full.Load() && known && (quota <= 0 || inUse <= quota/100*quotaRoomPercent)
+	roomy := !s.full.Load() && known && (quota <= 0 || inUse <= quota/100*quotaRoomPercent)
 	if roomy {
-		m.space.roomy.Add(1)
+		s.roomy.Add(1)
 	} else {
-		m.space.roomy.Store(0)
+		s.roomy.Store(0)
 	}
 	switch {
 	case alarm == nil && exceeded:
-		m.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
-		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
-	case alarm == nil && m.space.full.Load():
-		m.raiseAlarm(ctx, m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE)
-	case alarm.GetAutomatic() && roomy && m.space.roomy.Load() >= roomyLooksMin:
-		m.lowerAlarm(ctx, alarm, "there is room again")
+		s.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
+		s.alarms.raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
+	case alarm == nil && s.full.Load():
+		s.alarms.raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
+	case alarm.GetAutomatic() && roomy && s.roomy.Load() >= roomyLooksMin:
+		s.alarms.lower(ctx, alarm, "there is room again")
 	}
 }
 
 // lowerOrphans lowers what members raised by themselves that are gone: to replace one whose disk is full is a way out too.
 // The leader does it for all.
-func (m *Member) lowerOrphans(ctx context.Context) {
-	if !m.replica.Leads() {
+func (s *space) lowerOrphans(ctx context.Context) {
+	if !s.replica.Leads() {
 		return
 	}
-	for _, alarm := range m.store().Alarms() {
-		if alarm.GetAutomatic() && m.members.find(alarm.GetMemberId()) == nil {
-			m.lowerAlarm(ctx, alarm, "the member that raised it is gone")
+	for _, alarm := range s.gate.state().Alarms() {
+		if alarm.GetAutomatic() && s.members.find(alarm.GetMemberId()) == nil {
+			s.alarms.lower(ctx, alarm, "the member that raised it is gone")
 		}
 	}
-}
-
-// raiseAlarm raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again. Want of space
-// passes, and so does its alarm; damage does not.
-func (m *Member) raiseAlarm(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
-	if m.store().Raised(member, kind) {
-		return
-	}
-	alarm := &consensusv1.Alarm{MemberId: member, Type: kind, Automatic: kind == consensusv1.Alarm_TYPE_NOSPACE}
-	if err := m.proposeAlarm(ctx, &consensusv1.AlarmOp{Alarm: alarm}); err != nil {
-		m.log.Warn("could not raise an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(member), "error", err)
-		return
-	}
-	m.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", memberID(member))
-}
-
-// lowerAlarm lowers an alarm that a member has raised by itself.
-func (m *Member) lowerAlarm(ctx context.Context, alarm *consensusv1.Alarm, why string) {
-	if err := m.proposeAlarm(ctx, &consensusv1.AlarmOp{Disarm: true, Alarm: alarm}); err != nil {
-		m.log.Warn("could not lower an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()), "error", err)
-		return
-	}
-	m.log.Info("lowered an alarm: "+why, "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()))
-}
-
-func (m *Member) proposeAlarm(ctx context.Context, op *consensusv1.AlarmOp) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_, err := m.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: op}})
-	return err
 }

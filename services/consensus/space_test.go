@@ -77,7 +77,7 @@ func TestQuotaIsGivenBack(t *testing.T) {
 		require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), problem.ErrNoSpace)
 
 		require.NoError(t, propose(t.Context(), m, deleteAll()))
-		require.NoError(t, propose(t.Context(), m, compactTo(m.store().Revision())))
+		require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
 		m.awaitNoSpace(t, false)
 	}
 	status, err := m.Status(t.Context(), &consensusv1.StatusRequest{})
@@ -85,7 +85,7 @@ func TestQuotaIsGivenBack(t *testing.T) {
 	require.Less(t, status.GetDbSizeInUse(), int64(2*value), "the last tombstones")
 
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
-	m.settleNoSpace(t.Context())
+	m.space.settleNoSpace(t.Context())
 	m.awaitNoSpace(t, true)
 	require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), problem.ErrNoSpace)
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
@@ -100,12 +100,12 @@ func TestAlarmRaisedByHandStays(t *testing.T) {
 	m.fill(t, true, strings.Repeat("v", 10_000))
 	m.awaitNoSpace(t, true)
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
-	require.NoError(t, propose(t.Context(), m, compactTo(m.store().Revision())))
+	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
 	for range roomyLooksMin {
-		m.settleNoSpace(t.Context())
+		m.space.settleNoSpace(t.Context())
 	}
 	require.GreaterOrEqual(t, m.space.roomy.Load(), int64(roomyLooksMin), "there is room, and has been for long enough")
-	require.True(t, m.store().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
+	require.True(t, m.gate.state().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
 	m.mustPut(t, "k", "v")
 }
@@ -115,12 +115,12 @@ func TestAlarmRaisedByHandStays(t *testing.T) {
 func TestAlarmOfAMemberThatIsGoneIsLowered(t *testing.T) {
 	m := start(t, testConfig(vfs.NewMem()))
 	gone := &consensusv1.Alarm{MemberId: 0xbeef, Type: consensusv1.Alarm_TYPE_NOSPACE, Automatic: true}
-	require.NoError(t, m.proposeAlarm(t.Context(), &consensusv1.AlarmOp{Alarm: gone}))
-	require.Eventually(t, func() bool { return !m.store().Raised(0xbeef, consensusv1.Alarm_TYPE_NOSPACE) }, 30*time.Second, time.Millisecond)
+	require.NoError(t, m.alarms.propose(t.Context(), &consensusv1.AlarmOp{Alarm: gone}))
+	require.Eventually(t, func() bool { return !m.gate.state().Raised(0xbeef, consensusv1.Alarm_TYPE_NOSPACE) }, 30*time.Second, time.Millisecond)
 	m.mustPut(t, "k", "v")
 
 	require.NoError(t, propose(t.Context(), m, alarmOp(0xbeef, false)))
-	m.lowerOrphans(t.Context())
+	m.space.lowerOrphans(t.Context())
 	require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
 }
 
@@ -162,7 +162,7 @@ func TestDiskIsNeverFilled(t *testing.T) {
 			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
 			require.ErrorIs(t, propose(t.Context(), m, grant), problem.ErrNoSpace)
 			require.NoError(t, propose(t.Context(), m, deleteAll()))
-			require.NoError(t, propose(t.Context(), m, compactTo(m.store().Revision())))
+			require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
 			revoke := &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{1}}}}
 			require.NoError(t, propose(t.Context(), m, revoke))
 			added, err := m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://127.0.0.1:1"}, IsLearner: true})
@@ -175,7 +175,7 @@ func TestDiskIsNeverFilled(t *testing.T) {
 			m.awaitNoSpace(t, true)
 
 			disk.free.Store(c.enough)
-			m.lookAtVolumes()
+			m.space.lookAtVolumes()
 			require.True(t, m.space.full.Load(), "a little above the mark, it would come and go")
 			disk.free.Store(c.more)
 			m.awaitNoSpace(t, false)
@@ -192,7 +192,7 @@ func TestRefusalsLookAtTheDiskNowAndThen(t *testing.T) {
 	m.awaitNoSpace(t, true)
 	began, before, refused := time.Now(), disk.looks.Load(), 0
 	for time.Since(began) < 5*refusalsPause {
-		require.ErrorIs(t, m.roomToGrow(), problem.ErrNoSpace)
+		require.ErrorIs(t, m.space.roomToGrow(), problem.ErrNoSpace)
 		refused++
 		for len(m.space.pressed) > 0 {
 			runtime.Gosched()
@@ -210,7 +210,7 @@ func TestDefragmentGivesFilesBack(t *testing.T) {
 		m.mustPut(t, strings.Repeat("k", 1+i), randomText(10_000))
 	}
 	require.NoError(t, propose(t.Context(), m, deleteAll()))
-	require.NoError(t, propose(t.Context(), m, compactTo(m.store().Revision())))
+	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
 	_, err := m.WaitCompacted(t.Context(), &consensusv1.WaitCompactedRequest{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
@@ -48,10 +48,25 @@ func (t *tidying) end(err error) {
 	t.mu.now = nil
 }
 
-// Defragment has the storage engine rewrite the state's files without what was deleted, at its own pace. It answers when
+// tidier has the state's files rewritten and what is in use counted.
+type tidier struct {
+	clock Clock
+	gate  *gate
+	// verified is closed once the member need not hurry any more.
+	verified <-chan struct{}
+	stopped  <-chan struct{}
+	runs     tidying
+	log      *slog.Logger
+}
+
+func newTidier(cfg Config, gate *gate, verified, stopped <-chan struct{}) *tidier {
+	return &tidier{clock: cfg.Clock, gate: gate, verified: verified, stopped: stopped, runs: tidying{asked: make(chan struct{}, 1)}, log: cfg.Logger}
+}
+
+// defragment has the storage engine rewrite the state's files without what was deleted, at its own pace. It answers when
 // that is done, and after defragmentAnswerMax in any case: it goes on by itself.
-func (m *Member) Defragment(ctx context.Context, _ *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error) {
-	run := m.space.tidying.ask()
+func (t *tidier) defragment(ctx context.Context) error {
+	run := t.runs.ask()
 	timer := time.NewTimer(defragmentAnswerMax)
 	defer timer.Stop()
 	var err error
@@ -59,20 +74,20 @@ func (m *Member) Defragment(ctx context.Context, _ *consensusv1.DefragmentReques
 	case <-run.ended:
 		err = run.err
 	case <-timer.C:
-	case <-m.stopped:
+	case <-t.stopped:
 		err = problem.ErrStopped
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("defragment: %w", err)
+		return fmt.Errorf("defragment: %w", err)
 	}
-	return &consensusv1.DefragmentResponse{}, nil
+	return nil
 }
 
-// tidyState defragments when it is asked to, and counts what the state has in use where that is not known.
-func (m *Member) tidyState(ctx context.Context) error {
-	ticker := m.cfg.Clock.NewTicker(housekeepingInterval)
+// run defragments when it is asked to, and counts what the state has in use where that is not known.
+func (t *tidier) run(ctx context.Context) error {
+	ticker := t.clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	var failed time.Time // when counting did
 	for {
@@ -80,17 +95,17 @@ func (m *Member) tidyState(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C():
-			if time.Since(failed) >= countAgainAfter && !m.countUsage(ctx) {
+			if time.Since(failed) >= countAgainAfter && !t.countUsage(ctx) {
 				failed = time.Now()
 			}
-		case <-m.space.tidying.asked:
+		case <-t.runs.asked:
 			began := time.Now()
-			err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
-			m.space.tidying.end(err)
+			err := t.gate.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
+			t.runs.end(err)
 			if err != nil {
-				m.log.Warn("could not defragment to the end", "error", err)
+				t.log.Warn("could not defragment to the end", "error", err)
 			} else {
-				m.log.Info("defragmented", "took", time.Since(began))
+				t.log.Info("defragmented", "took", time.Since(began))
 			}
 		}
 	}
@@ -105,16 +120,16 @@ var errDefragmentFirst = errors.New("a defragmentation goes first")
 // countUsage is for a data directory of a program that did not keep what is in use, and for what little can be unknown
 // later. A defragmentation that is asked for meanwhile goes first, and the count begins anew after it. It is false if the
 // count has failed.
-func (m *Member) countUsage(ctx context.Context) bool {
-	if _, known := m.store().Usage(); known {
+func (t *tidier) countUsage(ctx context.Context) bool {
+	if _, known := t.gate.state().Usage(); known {
 		return true
 	}
 	began := time.Now()
-	err := m.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
+	err := t.gate.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
 		size, _ := state.Size()
-		pace := newPace(m.audit.verified, size)
+		pace := newPace(t.verified, size)
 		return state.CountUsage(ctx, func(ctx context.Context, read int) error {
-			if len(m.space.tidying.asked) > 0 {
+			if len(t.runs.asked) > 0 {
 				return errDefragmentFirst
 			}
 			return pace.take(ctx, read)
@@ -122,22 +137,12 @@ func (m *Member) countUsage(ctx context.Context) bool {
 	})
 	switch {
 	case err == nil:
-		inUse, _ := m.store().Usage()
-		m.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
+		inUse, _ := t.gate.state().Usage()
+		t.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
 	case errors.Is(err, errDefragmentFirst):
 	case !errors.Is(err, problem.ErrStopped) && ctx.Err() == nil:
-		m.log.Warn("could not count what the state has in use, will try again", "after", countAgainAfter, "error", err)
+		t.log.Warn("could not count what the state has in use, will try again", "after", countAgainAfter, "error", err)
 		return false
 	}
 	return true
-}
-
-// lastingUse runs fn, which may last, on the state. Its context also ends when the state is replaced or the member stops.
-func (m *Member) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.Store) error) error {
-	tenure, ok := m.gate.enter()
-	if !ok {
-		return problem.ErrStopped
-	}
-	defer tenure.leave()
-	return tenure.during(ctx, func(ctx context.Context) error { return fn(ctx, tenure.store) })
 }

@@ -16,7 +16,7 @@ func TestRevisionsHaveTheLeadersTime(t *testing.T) {
 		revision := m.mustPut(t, "k", "v")
 		after := time.Now()
 		for _, knows := range members {
-			require.NoError(t, knows.linearize(t.Context()))
+			require.NoError(t, knows.reader.linearize(t.Context()))
 			at, known, err := knows.store().TimeOf(t.Context(), revision)
 			require.NoError(t, err)
 			require.True(t, known)

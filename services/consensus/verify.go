@@ -3,30 +3,51 @@ package consensus
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
+// verifier reads what this member has, to find what no checksum shows.
+type verifier struct {
+	check   StateCheck
+	clock   Clock
+	gate    *gate
+	raftLog *logstore.Store
+	trust   *trust
+	log     *slog.Logger
+	// verified is closed once the first reading was tried, replaced has a token when there is another state to verify.
+	verified, replaced chan struct{}
+}
+
+func newVerifier(cfg Config, gate *gate, raftLog *logstore.Store, trust *trust) *verifier {
+	return &verifier{
+		check: cfg.StateCheck, clock: cfg.Clock, gate: gate, raftLog: raftLog, trust: trust, log: cfg.Logger,
+		verified: make(chan struct{}), replaced: make(chan struct{}, 1),
+	}
+}
+
 // verifyState reads the whole state and compares it with its digest: at the start, every StateCheck.Interval, and when it
 // was replaced.
-func (m *Member) verifyState(ctx context.Context) error {
+func (v *verifier) verifyState(ctx context.Context) error {
 	var again <-chan time.Time
-	if interval := m.cfg.StateCheck.Interval; interval > 0 {
-		ticker := m.cfg.Clock.NewTicker(interval)
+	if interval := v.check.Interval; interval > 0 {
+		ticker := v.clock.NewTicker(interval)
 		defer ticker.Stop()
 		again = ticker.C()
 	}
-	if !m.cfg.StateCheck.SkipInitial || !m.store().DigestKnown() {
-		m.verify(ctx)
+	if !v.check.SkipInitial || !v.gate.state().DigestKnown() {
+		v.verify(ctx)
 	}
-	close(m.audit.verified)
+	close(v.verified)
 	for {
 		select {
 		case <-again:
-			m.verify(ctx)
-		case <-m.audit.replaced:
-			m.verify(ctx)
+			v.verify(ctx)
+		case <-v.replaced:
+			v.verify(ctx)
 		case <-ctx.Done():
 			return nil
 		}
@@ -34,51 +55,51 @@ func (m *Member) verifyState(ctx context.Context) error {
 }
 
 // verify reads the state once, and twice where it finds damage: what the second reading does not show was in memory.
-func (m *Member) verify(ctx context.Context) {
-	tenure, ok := m.gate.enter()
+func (v *verifier) verify(ctx context.Context) {
+	tenure, ok := v.gate.enter()
 	if !ok {
 		return
 	}
 	defer tenure.leave()
 	began := time.Now()
-	first := m.readState(ctx, tenure)
+	first := v.readState(ctx, tenure)
 	if !errors.Is(first, mvcc.ErrDamaged) {
 		if first == nil {
-			m.log.Debug("read the whole state, and it is as it was written", "took", time.Since(began))
+			v.log.Debug("read the whole state, and it is as it was written", "took", time.Since(began))
 		} else if ctx.Err() == nil && tenure.over.Err() == nil {
-			m.log.Warn("could not read the whole state to check it", "error", first)
+			v.log.Warn("could not read the whole state to check it", "error", first)
 		}
 		return
 	}
-	switch second := m.readState(ctx, tenure); {
+	switch second := v.readState(ctx, tenure); {
 	case errors.Is(second, mvcc.ErrDamaged):
-		m.condemn(tenure.store, second.Error())
+		v.trust.condemn(tenure.store, second.Error())
 	case second == nil:
-		m.log.Error("the state did not read as it was written, and did when it was read again: check the memory of this machine", "found", first)
+		v.log.Error("the state did not read as it was written, and did when it was read again: check the memory of this machine", "found", first)
 	}
 }
 
-func (m *Member) readState(ctx context.Context, t *tenure) error {
+func (v *verifier) readState(ctx context.Context, t *tenure) error {
 	size, _ := t.store.Size()
-	return t.during(ctx, func(ctx context.Context) error { return t.store.Verify(ctx, newPace(m.audit.verified, size).take) })
+	return t.during(ctx, func(ctx context.Context) error { return t.store.Verify(ctx, newPace(v.verified, size).take) })
 }
 
 // verifyLog verifies what of the log was not read when it was opened, once the member serves. It is for members that are behind:
 // this one goes on, and a read of a damaged entry fails.
-func (m *Member) verifyLog(ctx context.Context) error {
+func (v *verifier) verifyLog(ctx context.Context) error {
 	select {
-	case <-m.audit.verified:
+	case <-v.verified:
 	case <-ctx.Done():
 		return nil
 	}
 	began := time.Now()
-	err := m.stores.log.VerifyRest(ctx, newPace(m.audit.verified, 0).take)
+	err := v.raftLog.VerifyRest(ctx, newPace(v.verified, 0).take)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		m.log.Error("the older part of the raft log is not as it was written; members that are behind cannot be given it", "error", err)
+		v.log.Error("the older part of the raft log is not as it was written; members that are behind cannot be given it", "error", err)
 	default:
-		m.log.Debug("verified the older part of the raft log", "took", time.Since(began))
+		v.log.Debug("verified the older part of the raft log", "took", time.Since(began))
 	}
 	return nil
 }

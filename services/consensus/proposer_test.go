@@ -50,7 +50,7 @@ func TestLateProposalSaysWhy(t *testing.T) {
 			m, err := New(cfg)
 			require.NoError(t, err)
 			defer m.Close()
-			require.ErrorIs(t, m.explainLateness(began, c.elected, c.leader, context.DeadlineExceeded), c.want)
+			require.ErrorIs(t, m.proposer.late(began, c.elected, c.leader, context.DeadlineExceeded), c.want)
 		})
 	}
 }

@@ -1,0 +1,164 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
+)
+
+// reader finds a state that is fit for a request.
+type reader struct {
+	self    uint64
+	gate    *gate
+	trust   *trust
+	members *membership
+	replica *replication.Replica
+	feed    *feed.Feed
+	stopped <-chan struct{}
+}
+
+// linearize waits until the state includes everything that was acknowledged, by any member, before the call.
+//
+// Where this member is the whole cluster, every acknowledgement was made here and after applying, so the state always
+// does, once it has caught up with what was acknowledged before a restart: no round through raft is needed. The first
+// change that adds a member is applied here before any other member can acknowledge.
+func (r *reader) linearize(ctx context.Context) error {
+	members := r.members.list()
+	if r.soleVoter(members) {
+		// Raft answers a sole voter's read index at once, even before it knows that its newest entries are committed.
+		if err := r.replica.WaitCurrent(ctx); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		if len(members) == 1 {
+			return nil
+		}
+	}
+	return r.replica.WaitReadIndex(ctx)
+}
+
+func (r *reader) soleVoter(members []*consensusv1.Member) bool {
+	for _, member := range members {
+		if !member.GetIsLearner() && member.GetId() != r.self {
+			return false
+		}
+	}
+	return true
+}
+
+// read runs fn on a state that is fit for the request. See gate for what fn may do.
+func (r *reader) read(ctx context.Context, serializable bool, fn func(*tenure) error) error {
+	if !serializable {
+		if err := r.linearize(ctx); err != nil {
+			return err
+		}
+	}
+	tenure, ok := r.gate.enter()
+	if !ok {
+		return fmt.Errorf("read: %w", problem.ErrStopped)
+	}
+	defer tenure.leave()
+	return fn(tenure)
+}
+
+// stale is what a serializable read says of the state that it wants.
+type stale interface {
+	GetSerializable() bool
+	GetSeenRevision() int64
+}
+
+// readSeen is readData for a caller that has been shown a revision, maybe by another member: it waits until that is applied
+// here, where the read would not wait for more anyway.
+func (r *reader) readSeen(ctx context.Context, req stale, fn func(*tenure) error) error {
+	if err := r.awaitWanted(ctx, req); err != nil {
+		return err
+	}
+	return r.readData(ctx, req.GetSerializable(), fn)
+}
+
+func (r *reader) awaitWanted(ctx context.Context, req stale) error {
+	if err := r.awaitSeen(ctx, req); err != nil {
+		return err
+	}
+	return r.awaitNamed(ctx, req)
+}
+
+func (r *reader) awaitSeen(ctx context.Context, req stale) error {
+	for req.GetSerializable() && r.gate.state().Revision() < req.GetSeenRevision() {
+		_, changed, _ := r.feed.Since(req.GetSeenRevision(), 0)
+		if changed == nil {
+			continue // it has just been applied
+		}
+		select {
+		case <-changed:
+		case <-r.stopped:
+			return fmt.Errorf("read: %w", problem.ErrStopped)
+		case <-ctx.Done():
+			return fmt.Errorf("read: wait for revision %d: %w", req.GetSeenRevision(), context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// readData is read for what clients stored: it is refused while the member is not to be believed.
+func (r *reader) readData(ctx context.Context, serializable bool, fn func(*tenure) error) error {
+	if err := r.trust.trusted(); err != nil {
+		return fmt.Errorf("read: %w", err) // no leader is needed to know
+	}
+	return r.read(ctx, serializable, func(t *tenure) error {
+		if err := r.trust.trusted(); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		return fn(t)
+	})
+}
+
+// awaitNamed waits, for a serializable read at a revision that this member has not applied, until it has what any member had
+// acknowledged before the call: another member may have told the reader of the revision. What is in the future then is so
+// for all, and the read itself refuses it.
+func (r *reader) awaitNamed(ctx context.Context, req stale) error {
+	if !req.GetSerializable() || namedRevision(req) <= r.gate.state().Revision() {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, futureReadMax)
+	defer cancel()
+	if err := r.linearize(bounded); err != nil && ctx.Err() != nil {
+		return err
+	}
+	return nil
+}
+
+// historyForTail reads commits that the feed no longer holds.
+func (r *reader) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
+	err = r.read(ctx, true, func(t *tenure) error {
+		var next int64
+		commits, _, next, err = t.store.HistoryParts(ctx, from, 0, r.feed.Oldest()-1, historyBytesMax)
+		if last := len(commits) - 1; next != 0 {
+			commits[last] = &consensusv1.Commit{Revision: commits[last].GetRevision(), LeftOut: true}
+		}
+		return err
+	})
+	return commits, err
+}
+
+// completed returns commits for a reader that does not know of those without their events: as far as the first of them, or
+// that one, read from history.
+func (r *reader) completed(ctx context.Context, commits []*consensusv1.Commit) (whole []*consensusv1.Commit, err error) {
+	at := slices.IndexFunc(commits, (*consensusv1.Commit).GetLeftOut)
+	if at < 0 {
+		return commits, nil
+	}
+	if at > 0 {
+		return commits[:at], nil
+	}
+	revision := commits[0].GetRevision()
+	err = r.read(ctx, true, func(t *tenure) error {
+		whole, _, err = t.store.History(ctx, revision, revision, nil, nil, 0)
+		return err
+	})
+	return whole, err
+}

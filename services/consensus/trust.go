@@ -1,0 +1,60 @@
+package consensus
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
+
+// trust is whether this member may answer from its state: not where it has found out itself that the state is not the
+// cluster's, nor where the CORRUPT alarm is raised in its name.
+type trust struct {
+	self uint64
+	gate *gate
+	// sentence is what it found out itself, and kick has a token when the audit should look at once.
+	sentence atomic.Pointer[sentence]
+	kick     chan struct{}
+	log      *slog.Logger
+}
+
+// sentence is what was found in a state. It holds as long as that is the member's.
+type sentence struct {
+	state  *mvcc.Store
+	reason string
+}
+
+func newTrust(self uint64, gate *gate, log *slog.Logger) *trust {
+	return &trust{self: self, gate: gate, kick: make(chan struct{}, 1), log: log}
+}
+
+// condemned tells whether something was found in the state that is the member's now.
+func (t *trust) condemned() bool {
+	s := t.sentence.Load()
+	return s != nil && s.state == t.gate.state()
+}
+
+// trusted returns problem.ErrCorrupt when this member must not answer from its state.
+func (t *trust) trusted() error {
+	if t.condemned() || t.gate.state().Corrupt(t.self) {
+		return fmt.Errorf("state of member %s: %w", memberID(t.self), problem.ErrCorrupt)
+	}
+	return nil
+}
+
+// condemn is called when this member has found that it is not to be believed because of a state. It does nothing if that
+// was replaced meanwhile.
+func (t *trust) condemn(state *mvcc.Store, reason string) {
+	before := t.sentence.Load()
+	if state != t.gate.state() || before != nil && before.state == state {
+		return
+	}
+	if t.sentence.CompareAndSwap(before, &sentence{state, reason}) {
+		t.log.Error("this member answers no more: its state is not that of the cluster. Remove it (etcdctl member remove), delete its data directory, "+
+			"and add it as a new member (etcdctl member add); if it is the only one, restore a snapshot",
+			"member", memberID(t.self), "found", reason)
+		nudge(t.kick)
+	}
+}
