@@ -24,11 +24,7 @@ type Rule[S any] interface {
 // How says how a call may be made.
 type How[S any] struct {
 	Rule Rule[S]
-	// Again says that a call may be made twice: it reads, or doing it again does no harm.
-	Again bool
-	// Refusals are those after which the call may be made again, because nothing was done or doing it again does no harm,
-	// and another node, or the same one a little later, may do it.
-	Refusals []error
+	Repeat
 	// Long says that the answer may take as long as its caller waits: CallTimeout bounds the wait for a node alone.
 	Long bool
 }
@@ -58,20 +54,20 @@ func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request,
 	for {
 		view := f.View()
 		err := f.attempt(ctx, how, view, method, request, response)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil && (unanswered(err) || how.refused(err)):
+		verdict := how.judge(err)
+		if ctx.Err() != nil && (unanswered(err) || verdict == soon) {
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
-		case errors.Is(err, errElsewhere):
-			continue
-		case errors.Is(err, errNobody), errors.Is(err, mux.ErrUnsent), how.Again && errors.Is(err, mux.ErrLost), how.refused(err):
-		case errors.Is(err, mux.ErrLost):
-			return fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
-		default:
-			return err
 		}
-		if !view.await(patience, how.refused(err)) {
+		switch verdict {
+		case final:
+			return err
+		case unknown:
+			return outcomeOpen(err)
+		case elsewhere:
+			continue
+		case later, soon:
+		}
+		if !view.await(patience, verdict == soon) {
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(patience))
 		}
 	}
@@ -98,15 +94,6 @@ func (v *View[S]) await(ctx context.Context, soon bool) bool {
 		return false
 	}
 	return true
-}
-
-func (h How[S]) refused(err error) bool {
-	for _, refusal := range h.Refusals {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	return false
 }
 
 // attempt makes the call on one node.

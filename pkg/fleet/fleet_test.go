@@ -159,8 +159,8 @@ func stuck(made chan<- struct{}) func(context.Context, *leasev1.GrantRequest) (*
 }
 
 var (
-	once  = How[*leasev1.Standing]{Rule: rule{}, Refusals: []error{problem.ErrNoLeader}}
-	again = How[*leasev1.Standing]{Rule: rule{}, Again: true, Refusals: []error{problem.ErrNoLeader}}
+	once  = How[*leasev1.Standing]{Rule: rule{}, Repeat: Repeat{Refusals: []error{problem.ErrNoLeader}}}
+	again = How[*leasev1.Standing]{Rule: rule{}, Repeat: Repeat{Again: true, Refusals: []error{problem.ErrNoLeader}}}
 )
 
 // Goal: calls follow the standing of nodes, and wait where no node will do. Method: a call before anybody is active, then

@@ -16,6 +16,33 @@ import (
 	"github.com/quoratedb/quorate/services/lease"
 )
 
+// leadership is who leads, as a test says.
+type leadership struct {
+	mu      sync.Mutex
+	leader  uint64
+	changed chan struct{}
+}
+
+func newLeadership(leader uint64) *leadership {
+	return &leadership{leader: leader, changed: make(chan struct{})}
+}
+
+func (l *leadership) MemberID() uint64 { return 1 }
+
+func (l *leadership) Leader() (uint64, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leader, l.changed
+}
+
+func (l *leadership) set(leader uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leader = leader
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
 // openStore runs a cluster of one, without a server around it.
 func openStore(t *testing.T) *consensus.Member {
 	t.Helper()
@@ -117,7 +144,7 @@ func TestLeaderTakesTheLeasesBack(t *testing.T) {
 	ours, err := lease.New(lease.Config{Consensus: store, Holder: "ours", Standby: true})
 	require.NoError(t, err)
 	running(t, ours.Run)
-	running(t, func(ctx context.Context) error { return followLeadership(ctx, leads, ours) })
+	running(t, func(ctx context.Context) error { return ours.FollowLeader(ctx, leads) })
 	// grant returns the epoch under which it was done.
 	grant := func() uint64 {
 		t.Helper()

@@ -10,10 +10,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/services/api"
+	"github.com/quoratedb/quorate/services/api/port"
 	"github.com/quoratedb/quorate/services/consensus"
+	consensusremote "github.com/quoratedb/quorate/services/consensus/remote"
+	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/lease"
+	leaseremote "github.com/quoratedb/quorate/services/lease/remote"
+	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
@@ -37,7 +43,7 @@ type parts struct {
 	member  *consensus.Member
 	watch   *watch.Service
 	lease   *lease.Service
-	leader  *leaderStream
+	leases  *leaseremote.LeaderClient // lease's, or the leader's
 	api     *api.Server
 }
 
@@ -114,19 +120,39 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	p.mount()
-	p.leader = newLeaderStream(p.member, p.peers.Transport)
+	p.leases = leaseremote.NewLeaderClient(p.member, p.peers.Transport, p.lease)
 	p.api, err = api.New(p.apiConfig(c))
 	return err
 }
 
 func (p *parts) apiConfig(c Config) api.Config {
-	leader := leading{p.member, p.peers.Transport}
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
-	made.Consensus, made.Lease, made.Watch = promoting{p.member, leader}, leadersLeases{leader, p.lease, p.leader}, p.watch
+	made.Consensus, made.Lease, made.Watch = store{p.member, p.peers.Transport}, p.leases, p.watch
 	if c.EnableV2 {
 		made.Tree = p.member
 	}
 	return made
+}
+
+// mount offers the other members what only this one may be able to do.
+func (p *parts) mount() {
+	path, handler := consensusrpc.NewHandler(p.member, nil)
+	p.peers.Mount(path, handler)
+	path, handler = leaserpc.NewHandler(p.lease, nil)
+	p.peers.Mount(path, handler)
+}
+
+// store is the consensus port of the API: this member, but for promotions, which are the leader's.
+type store struct {
+	*consensus.Member
+	peers consensusremote.Peers
+}
+
+var _ port.Consensus = store{}
+
+// PromoteMember is served by the leader.
+func (s store) PromoteMember(ctx context.Context, r *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
+	return consensusremote.Promoter{Member: s.Member, Peers: s.peers}.PromoteMember(ctx, r)
 }
 
 // close closes what is open. Services that ran have closed theirs already, which does no harm.

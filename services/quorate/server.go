@@ -111,8 +111,8 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
 	services.Start("watch", p.watch.Run)
 	services.Start("lease", p.lease.Run)
-	services.Start("leadership", func(ctx context.Context) error { return followLeadership(ctx, p.member, p.lease) })
-	services.Start("leader-stream", p.leader.run)
+	services.Start("leadership", func(ctx context.Context) error { return p.lease.FollowLeader(ctx, p.member) })
+	services.Start("leader-stream", p.leases.Run)
 	services.Start("api", p.api.Run)
 	if p.promote {
 		services.Start("promotion", func(ctx context.Context) error { return p.peers.PromoteWhenCaughtUp(ctx, p.member, p.log) })

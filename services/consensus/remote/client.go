@@ -206,9 +206,9 @@ var (
 	// change is for what changes the store.
 	change = how{Rule: atLeader{}}
 	// look is for what does not and tells of one member.
-	look = how{Rule: atLeader{}, Again: true, Refusals: []error{problem.ErrStopped}}
+	look = how{Rule: atLeader{}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrStopped}}}
 	// command is for what the leader alone can do.
-	command = how{Rule: onlyLeader{}, Refusals: []error{problem.ErrNotLeader}}
+	command = how{Rule: onlyLeader{}, Repeat: fleet.Repeat{Refusals: []error{problem.ErrNotLeader}}}
 )
 
 // long is for calls whose answers may take long, because they are large or because of what they wait for.
@@ -219,5 +219,5 @@ func long(h how) how {
 
 // read is for linearizable reads.
 func (c *Client) read() how {
-	return how{Rule: inTurn{&c.turn}, Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}
+	return how{Rule: inTurn{&c.turn}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}}
 }

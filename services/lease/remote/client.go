@@ -70,9 +70,9 @@ func (h holder) Keep(members []*member, m *member) bool {
 // How calls are made.
 var (
 	// change is for what a second time would not be the same. A node that stands by or stops has done nothing.
-	change = how{Rule: holder{}, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped}}
+	change = how{Rule: holder{}, Repeat: fleet.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrStopped}}}
 	// look is for the rest. A keep-alive is no less true for being made twice.
-	look = how{Rule: holder{}, Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}
+	look = how{Rule: holder{}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
 )
 
 // call makes a call whose answer is a new Resp.

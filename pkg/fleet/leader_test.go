@@ -1,9 +1,8 @@
-package quorate
+package fleet
 
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,37 +40,33 @@ func (l *leadership) set(leader uint64) {
 	l.changed = make(chan struct{})
 }
 
-func (l *leadership) URL(id uint64) (string, bool)     { return "http://somewhere", id != 0 }
-func (l *leadership) HTTPClient(uint64) *http.Client   { return nil }
-func (l *leadership) leading() leading                 { return leading{l, l} }
 func (l *leadership) after(d time.Duration, to uint64) { time.AfterFunc(d, func() { l.set(to) }) }
-func hang(ctx context.Context, _ int) (uint64, error)  { <-ctx.Done(); return 0, ctx.Err() }
-func refused(context.Context, int) (uint64, error)     { return 0, problem.ErrLeaderChanged }
-func cancelled(context.Context, int) (uint64, error)   { return 0, context.Canceled }
-func stopping(context.Context, int) (uint64, error)    { return 0, problem.ErrStopped }
-func notLeading(context.Context, int) (uint64, error)  { return 0, problem.ErrNoLeader }
-func answers(by uint64) func(context.Context, int) (uint64, error) {
-	return func(context.Context, int) (uint64, error) { return by, nil }
-}
+func hang(ctx context.Context) (uint64, error)         { <-ctx.Done(); return 0, ctx.Err() }
+func refused(context.Context) (uint64, error)          { return 0, problem.ErrLeaderChanged }
+func cancelled(context.Context) (uint64, error)        { return 0, context.Canceled }
+func stopping(context.Context) (uint64, error)         { return 0, problem.ErrStopped }
+func notLeading(context.Context) (uint64, error)       { return 0, problem.ErrNoLeader }
+
+// How the calls of these tests may be made.
+var (
+	atMostOnce = Repeat{Refusals: []error{problem.ErrNoLeader}}
+	harmless   = Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrLeaderChanged}}
+)
 
 // at has member 2 behave in a way, and the others answer with their ids.
-func at(two func(context.Context, int) (uint64, error), harmless bool) method[int, uint64] {
-	return method[int, uint64]{
-		local: answers(1),
-		remote: func(_ string, id uint64) func(context.Context, int) (uint64, error) {
-			if id == 2 {
-				return two
-			}
-			return answers(id)
-		},
-		harmless: harmless,
+func at(two func(context.Context) (uint64, error)) func(context.Context, uint64) (uint64, error) {
+	return func(ctx context.Context, id uint64) (uint64, error) {
+		if id == 2 {
+			return two(ctx)
+		}
+		return id, nil
 	}
 }
 
 // Goal: what may be done twice is done by the next leader when one is lost, in whichever way (a keep-alive must not end its stream
 // with "request canceled"); the caller learns that the leader changed where it may not. Method: a leader that hangs, or ends, until another leads.
 func TestLostLeaderIsReplaced(t *testing.T) {
-	for name, two := range map[string]func(context.Context, int) (uint64, error){
+	for name, two := range map[string]func(context.Context) (uint64, error){
 		"frozen": hang, "crashed": refused, "ended amid the request": cancelled, "stopping": stopping,
 	} {
 		for _, next := range []uint64{1, 3} {
@@ -81,7 +76,7 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 					l.after(time.Second, 0)
 					l.after(2*time.Second, next)
 					begin := time.Now()
-					by, err := try(t.Context(), l.leading(), 0, at(two, true))
+					by, err := AtLeader(t.Context(), l, harmless, at(two))
 					require.NoError(t, err)
 					require.Equal(t, next, by)
 					require.Equal(t, 2*time.Second, time.Since(begin))
@@ -89,7 +84,7 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := newLeadership(2)
 					l.after(2*time.Second, next)
-					_, err := try(t.Context(), l.leading(), 0, at(two, false))
+					_, err := AtLeader(t.Context(), l, atMostOnce, at(two))
 					require.ErrorIs(t, err, problem.ErrLeaderChanged)
 					require.NotErrorIs(t, err, context.Canceled)
 				})
@@ -105,18 +100,18 @@ func TestNoLeaderIsWaitedFor(t *testing.T) {
 		l := newLeadership(2)
 		l.after(time.Second, 0)
 		l.after(2*time.Second, 3)
-		by, err := try(t.Context(), l.leading(), 0, at(notLeading, false))
+		by, err := AtLeader(t.Context(), l, atMostOnce, at(notLeading))
 		require.NoError(t, err)
 		require.Equal(t, uint64(3), by)
 	})
-	for name, two := range map[string]func(context.Context, int) (uint64, error){"hangs": hang, "does not lead": notLeading, "crashed": refused} {
+	for name, two := range map[string]func(context.Context) (uint64, error){"hangs": hang, "does not lead": notLeading, "crashed": refused} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLeadership(2)
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, problem.ErrTimeout)
 				defer cancel()
 				begin := time.Now()
-				_, err := try(ctx, l.leading(), 0, at(two, true))
+				_, err := AtLeader(ctx, l, harmless, at(two))
 				require.Error(t, err)
 				require.True(t, errors.Is(err, problem.ErrTimeout) || errors.Is(err, context.DeadlineExceeded), err)
 				require.Equal(t, 7*time.Second, time.Since(begin))
@@ -130,7 +125,7 @@ func TestCallerMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := try(ctx, newLeadership(2).leading(), 0, at(hang, true))
+		_, err := AtLeader(ctx, newLeadership(2), harmless, at(hang))
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }

@@ -1,4 +1,4 @@
-package quorate
+package remote
 
 import (
 	"context"
@@ -15,8 +15,35 @@ import (
 
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
-	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
+	"github.com/quoratedb/quorate/services/lease/rpc"
 )
+
+// leadership is who leads, as a test says.
+type leadership struct {
+	mu      sync.Mutex
+	leader  uint64
+	changed chan struct{}
+}
+
+func newLeadership(leader uint64) *leadership {
+	return &leadership{leader: leader, changed: make(chan struct{})}
+}
+
+func (l *leadership) MemberID() uint64 { return 1 }
+
+func (l *leadership) Leader() (uint64, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leader, l.changed
+}
+
+func (l *leadership) set(leader uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leader = leader
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
 
 // leaderNode is the lease service beside a leader at a URL. It answers a keep-alive with the lease's id, and hangs once told to.
 type leaderNode struct {
@@ -63,10 +90,10 @@ func (n *leaderNode) StreamClient(uint64) *http.Client {
 }
 
 // follow serves a leader, member 2, and returns it with what another member's API asks, once there is a stream.
-func follow(t *testing.T) (*leaderNode, leadersLeases) {
+func follow(t *testing.T) (*leaderNode, *LeaderClient) {
 	t.Helper()
 	node := &leaderNode{leadership: newLeadership(2), hung: make(chan struct{}, 1)}
-	path, handler := leaserpc.NewHandler(node, nil)
+	path, handler := rpc.NewHandler(node, nil)
 	mux := http.NewServeMux()
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasSuffix(r.URL.Path, "/Batch") {
@@ -80,20 +107,19 @@ func follow(t *testing.T) (*leaderNode, leadersLeases) {
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	node.url = server.URL
-	stream := newLeaderStream(node, node)
+	leases := NewLeaderClient(node, node, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = stream.run(ctx) })
+	running.Go(func() { _ = leases.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 		server.Close()
 	})
-	leases := leadersLeases{leading{node, node}, nil, stream}
 	_, err := leases.List(t.Context(), &leasev1.ListRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, node.alone.Swap(0), "nobody asked before")
-	require.Eventually(t, func() bool { return stream.to(2) != nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return leases.stream.to(2) != nil }, 30*time.Second, time.Millisecond)
 	return node, leases
 }
 
