@@ -59,20 +59,24 @@ func (a *Answers) Held() (bytes int64, dropped uint64) {
 	return a.mu.held, a.mu.dropped
 }
 
-// Answer is what one answer holds. Begin starts it, and Release must end it.
+// Answer is what one answer holds. Release must end it.
 type Answer struct {
-	all   *Answers
-	bytes int64
-	since time.Time
-	drop  func()
+	all *Answers
+	// copies is how often what is counted is in memory at the same time.
+	copies int64
+	bytes  int64
+	since  time.Time
+	drop   func()
 }
 
 type answerKey struct{}
 
-// Begin returns a context with which Grow counts for a new answer.
-func (a *Answers) Begin(ctx context.Context) (context.Context, *Answer) {
-	answer := &Answer{all: a}
-	return context.WithValue(ctx, answerKey{}, answer), answer
+// New returns an answer that is in memory so many times until it is sent.
+func (a *Answers) New(copies int64) *Answer { return &Answer{all: a, copies: copies} }
+
+// With returns a context with which Grow counts for the answer.
+func (r *Answer) With(ctx context.Context) context.Context {
+	return context.WithValue(ctx, answerKey{}, r)
 }
 
 // Grow waits until the answer of ctx may hold n bytes more, or until ctx ends. It does nothing without such an answer.
@@ -81,7 +85,7 @@ func Grow(ctx context.Context, n int64) error {
 	if !ok {
 		return nil
 	}
-	return answer.grow(ctx, n)
+	return answer.grow(ctx, n*answer.copies)
 }
 
 func (r *Answer) grow(ctx context.Context, n int64) error {
@@ -123,6 +127,7 @@ func (r *Answer) tryGrow(n int64) (<-chan struct{}, bool) {
 // is that of a write, which was applied. What is beyond the room makes others wait, and drops clients that have not read
 // for unreadMax.
 func (r *Answer) Take(n int64) {
+	n *= r.copies
 	a := r.all
 	a.mu.Lock()
 	a.mu.held += n

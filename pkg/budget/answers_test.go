@@ -14,8 +14,10 @@ import (
 func TestReadsThatNeedMoreThanThereIsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAnswers(10)
-		first, one := a.Begin(t.Context())
-		second, two := a.Begin(t.Context())
+		one := a.New(1)
+		first := one.With(t.Context())
+		two := a.New(1)
+		second := two.With(t.Context())
 		require.NoError(t, Grow(first, 6))
 		require.NoError(t, Grow(second, 4))
 		require.NoError(t, Grow(first, 6), "one may go beyond")
@@ -38,12 +40,14 @@ func TestReadsThatNeedMoreThanThereIsTakeTurns(t *testing.T) {
 func TestWhoDoesNotReadIsDroppedWhenOthersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAnswers(10)
-		ctx, stuck := a.Begin(t.Context())
+		stuck := a.New(1)
+		ctx := stuck.With(t.Context())
 		require.NoError(t, Grow(ctx, 20))
 		dropped := false
 		stuck.Send(func() { dropped = true })
 		begin := time.Now()
-		ctx, next := a.Begin(t.Context())
+		next := a.New(1)
+		ctx = next.With(t.Context())
 		require.NoError(t, Grow(ctx, 5))
 		require.True(t, dropped)
 		require.Equal(t, unreadMax, time.Since(begin))
@@ -59,11 +63,11 @@ func TestWhoDoesNotReadIsDroppedWhenOthersWait(t *testing.T) {
 func TestWaitingForRoomEndsWithTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAnswers(10)
-		ctx, _ := a.Begin(t.Context())
+		ctx := a.New(1).With(t.Context())
 		require.NoError(t, Grow(ctx, 20))
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		ctx, _ = a.Begin(short)
+		ctx = a.New(1).With(short)
 		require.ErrorIs(t, Grow(ctx, 5), context.DeadlineExceeded)
 		require.NoError(t, Grow(t.Context(), 1<<40), "what is no answer is not counted")
 	})
@@ -75,14 +79,14 @@ func TestAnswersThatAreThereDropWhoDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := NewAnswers(10)
 		dropped := false
-		_, stuck := a.Begin(t.Context())
+		stuck := a.New(1)
 		stuck.Take(10)
 		stuck.Send(func() { dropped = true })
-		_, next := a.Begin(t.Context())
+		next := a.New(1)
 		next.Take(10)
 		require.False(t, dropped)
 		<-time.After(unreadMax) // of the bubble's time
-		_, last := a.Begin(t.Context())
+		last := a.New(1)
 		last.Take(1)
 		require.True(t, dropped)
 		held, _ := a.Held()
@@ -94,7 +98,7 @@ func TestAnswersThatAreThereDropWhoDoesNotRead(t *testing.T) {
 // than unreadMax and a second a MiB, then for more.
 func TestALargeAnswerHasMoreTime(t *testing.T) {
 	a := NewAnswers(1)
-	_, large := a.Begin(t.Context())
+	large := a.New(1)
 	large.Take(20 << 20)
 	dropped := false
 	large.Send(func() { dropped = true })

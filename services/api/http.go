@@ -49,7 +49,7 @@ func newClientHandler(
 		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
 	}
-	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, mux)))
+	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, watched.CountAnswers(mux))))
 }
 
 // newV2 returns what answers v2's paths, nil if nothing does.

@@ -9,6 +9,9 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
 
 // inside is a gRPC connection to our own server, in memory, for what arrives as something else than gRPC and leaves as
@@ -38,7 +41,11 @@ func (i *inside) close() { _ = i.conn.Close() }
 
 // Invoke implements grpc.ClientConnInterface.
 func (i *inside) Invoke(ctx context.Context, method string, args, reply any, options ...grpc.CallOption) error {
-	return i.conn.Invoke(ctx, method, args, reply, options...)
+	err := i.conn.Invoke(ctx, method, args, reply, options...)
+	if message, ok := reply.(proto.Message); ok && err == nil {
+		calls.TakeAnswer(ctx, message)
+	}
+	return err
 }
 
 // NewStream implements grpc.ClientConnInterface.
@@ -89,5 +96,5 @@ func (p *pipes) Addr() net.Addr { return pipeAddress{} }
 // pipeAddress is where both ends of a pipe are.
 type pipeAddress struct{}
 
-func (pipeAddress) Network() string { return "pipe" }
-func (pipeAddress) String() string  { return "pipe" }
+func (pipeAddress) Network() string { return calls.PipeNetwork }
+func (pipeAddress) String() string  { return calls.PipeNetwork }

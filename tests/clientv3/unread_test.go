@@ -1,9 +1,13 @@
 package clientv3
 
 import (
+	"encoding/base64"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,4 +67,44 @@ func peakMegabytes(t *testing.T, pid int) int {
 	}
 	require.Fail(t, "the kernel does not tell the peak")
 	return 0
+}
+
+// Goal: the same over HTTP: through the gateway, Connect and v2. Method: as above, with connections that take next to nothing.
+func TestAnswersOverHTTPThatNobodyReadsAreBounded(t *testing.T) {
+	const keys, clients = 20, 30
+	post := func(path, rangeEnd string) string {
+		read := fmt.Sprintf(`{"key":%q,%q:%q}`, base64.StdEncoding.EncodeToString([]byte("/large/")), rangeEnd, base64.StdEncoding.EncodeToString([]byte("/large0")))
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(read), read)
+	}
+	for name, request := range map[string]string{
+		"gateway": post("/v3/kv/range", "range_end"),
+		"connect": post("/etcdserverpb.KV/Range", "rangeEnd"),
+		"v2":      "GET /v2/keys/large?recursive=true HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, server := own(t, "--enable-v2=true")
+			for i := range keys {
+				_, err := k.Put(k.ctx, fmt.Sprintf("/large/%02d", i), strings.Repeat("v", 1<<20))
+				require.NoError(t, err)
+			}
+			for range clients {
+				conn, err := (&net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+					return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
+				}}).DialContext(k.ctx, "tcp", server.Endpoint())
+				require.NoError(t, err)
+				t.Cleanup(func() { _ = conn.Close() })
+				_, err = io.WriteString(conn, request)
+				require.NoError(t, err)
+			}
+			for {
+				response, err := k.Get(k.ctx, "/large/", clientv3.WithPrefix())
+				if err == nil {
+					require.Len(t, response.Kvs, keys)
+					break
+				}
+				require.NoError(t, k.ctx.Err(), "others read: %v", err)
+			}
+			require.Less(t, peakMegabytes(t, server.PID()), 450)
+		})
+	}
 }

@@ -12,14 +12,19 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
-// CountAnswer counts what the answer to a call of m holds, from its reading on. release must be called when the client has
-// taken it.
-func (c *Calls) CountAnswer(ctx context.Context, m *Method) (counted context.Context, release func()) {
+// Copies of an answer that are in memory at the same time: gRPC holds the message, and writes its encoding in pieces. Over HTTP there
+// are the message, its encoding as a whole, and what that has outgrown.
+const (
+	grpcCopies = 1
+	httpCopies = 3
+)
+
+// CountAnswer counts what the answer to a call of m holds that came over HTTP, from its reading on.
+func (c *Calls) CountAnswer(ctx context.Context, m *Method) context.Context {
 	if !m.reads {
-		return ctx, func() {}
+		return ctx
 	}
-	counted, answer := c.answers.Begin(ctx)
-	return counted, answer.Release
+	return Count(ctx)
 }
 
 // answer handles a unary gRPC call. An answer that holds memory worth counting is counted until gRPC has written it.
@@ -27,7 +32,12 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 	if !m.reads {
 		return handle(ctx, request)
 	}
-	ctx, answer := c.answers.Begin(ctx)
+	copies := int64(grpcCopies)
+	if client, ok := peer.FromContext(ctx); ok && client.Addr.Network() == PipeNetwork {
+		copies = httpCopies // it goes on as JSON
+	}
+	answer := c.answers.New(copies)
+	ctx = answer.With(ctx)
 	response, err := handle(ctx, request)
 	message, ok := response.(proto.Message)
 	if err == nil && ok && answer.Bytes() == 0 {

@@ -93,10 +93,7 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		var response connect.AnyResponse
 		err := i.watched.Admit(ctx)
 		if err == nil {
-			// Connect writes the answer after this: what waits in sockets there is bounded by their number.
-			counted, release := i.watched.CountAnswer(ctx, method)
-			response, err = next(counted, request)
-			release()
+			response, err = next(i.watched.CountAnswer(ctx, method), request)
 		}
 		i.watched.EndUnary(method, err)
 		return response, toConnect(err)

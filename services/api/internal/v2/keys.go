@@ -10,6 +10,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
+	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
 
 // keys serves /v2/keys and everything below.
@@ -36,7 +37,7 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 	ctx, cancel := s.bound(r)
 	defer cancel()
-	found, err := s.Tree.ReadTree(ctx, &consensusv1.ReadTreeRequest{
+	found, err := s.Tree.ReadTree(calls.Count(ctx), &consensusv1.ReadTreeRequest{
 		Path:      []byte(q.path),
 		Recursive: q.recursive,
 		// A HEAD never asks the other members.

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/tree"
@@ -241,7 +242,7 @@ func (s *Store) ReadTree(ctx context.Context, path []byte, recursive bool) (_ *T
 		return nil, err
 	}
 	r := &TreeReading{Revision: p.revision, Index: p.index, Term: p.term}
-	r.Node, r.Failure, err = tree.Read(&treeView{ctx: ctx, it: it}, path, recursive)
+	r.Node, r.Failure, err = tree.Read(&treeView{ctx: ctx, it: it}, path, recursive, func(bytes int64) error { return budget.Grow(ctx, bytes) })
 	if err != nil {
 		return nil, err
 	}

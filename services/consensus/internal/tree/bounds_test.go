@@ -168,9 +168,9 @@ func TestDirectoriesTooLargeForOneAnswer(t *testing.T) {
 	for _, f := range s.files {
 		f.Value = value
 	}
-	_, _, err := Read(s, []byte("/d"), true)
+	_, _, err := Read(s, []byte("/d"), true, func(int64) error { return nil })
 	require.ErrorIs(t, err, problem.ErrTooLarge)
-	node, _, err := Read(s, []byte("/d"), false)
+	node, _, err := Read(s, []byte("/d"), false, func(int64) error { return nil })
 	require.NoError(t, err)
 	require.Len(t, node.GetNodes(), 70)
 

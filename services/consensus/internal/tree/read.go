@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
@@ -25,15 +26,17 @@ const (
 
 // Read returns the node at a path, with what is in it if it is a directory: all levels if recursive, else one. Either a
 // node or a failure is returned, unless the store fails or the answer is too large (problem.ErrTooLarge).
-func Read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, *consensusv1.TreeFailure, error) {
-	node, err := read(r, path, recursive)
+//
+// grow waits for room for so many bytes of the answer, or fails.
+func Read(r Reader, path []byte, recursive bool, grow func(bytes int64) error) (*consensusv1.TreeNode, *consensusv1.TreeFailure, error) {
+	node, err := read(r, path, recursive, grow)
 	if f := (failure{}); errors.As(err, &f) {
 		return nil, f.TreeFailure, nil
 	}
 	return node, nil, err
 }
 
-func read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, error) {
+func read(r Reader, path []byte, recursive bool, grow func(bytes int64) error) (*consensusv1.TreeNode, error) {
 	if !treepath.Valid(path) {
 		return nil, notFound(path)
 	}
@@ -51,6 +54,7 @@ func read(r Reader, path []byte, recursive bool) (*consensusv1.TreeNode, error) 
 		node = f.dir.node(path)
 	}
 	l := newListing(r, node, recursive)
+	l.grow = grow
 	if err := l.files(); err != nil {
 		return nil, err
 	}
@@ -68,8 +72,9 @@ type listing struct {
 	prefix, end []byte
 	// nodes are those found so far, by path.
 	nodes map[string]*consensusv1.TreeNode
-	// bytes is about what they take.
-	bytes int
+	// bytes is about what they take, grown what of it grow was asked for.
+	bytes, grown int
+	grow         func(bytes int64) error
 }
 
 func newListing(r Reader, dir *consensusv1.TreeNode, recursive bool) *listing {
@@ -138,6 +143,12 @@ func walk[T any](
 			take(row, over)
 			if l.bytes > answerBytesMax {
 				return false, fmt.Errorf("a directory of more than %d bytes: %w", answerBytesMax, problem.ErrTooLarge)
+			}
+			if more := l.bytes - l.grown; more >= budget.AnswerStep {
+				l.grown = l.bytes
+				if err := l.grow(int64(more)); err != nil {
+					return false, err
+				}
 			}
 			if name, deeper := child(p[len(l.prefix):]); over == nil && deeper && !l.recursive {
 				over = p[:len(l.prefix)+len(name)]
