@@ -118,3 +118,27 @@ func TestFaultsGoUnnoticed(t *testing.T) {
 	}
 	l.finish()
 }
+
+// Goal: a client that takes its endpoints from the member list, as clientv3's Sync does, is left with some that serve, also where the
+// members do not know where the API's nodes are. Method: members that advertise nothing; a client of one API node syncs, and puts and
+// reads by what it was told.
+func TestSyncLeavesUsableEndpoints(t *testing.T) {
+	s := startWith(t, harness.ApartConfig{
+		DataDir: t.TempDir(), Sizes: harness.Sizes{Consensus: 1, Lease: 1, Watch: 1, API: 1},
+		ConsensusArgs: []string{"--advertise-client-urls="},
+	})
+	client := dial(t, s.Endpoints()...)
+	ctx := harness.Context(t)
+	members, err := client.MemberList(ctx)
+	require.NoError(t, err)
+	require.Len(t, members.Members, 1)
+	require.NoError(t, client.Sync(ctx))
+	told := client.Endpoints()
+	require.Equal(t, []string{s.API[0].URL()}, told)
+	synced := dial(t, told...)
+	_, err = synced.Put(ctx, "told", "yes")
+	require.NoError(t, err)
+	got, err := client.Get(ctx, "told")
+	require.NoError(t, err)
+	require.Equal(t, "yes", string(got.Kvs[0].Value))
+}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -40,7 +41,7 @@ func TestMembersOnSockets(t *testing.T) {
 	a.Send([]*raftpb.Message{msgSnap(a, b, 7)})
 	requireSameFiles(t, source.files, await(t, arrived).files)
 
-	cluster, members, err := FetchMembers(t.Context(), a.cfg.AdvertiseURLs, nil)
+	cluster, members, err := FetchMembers(t.Context(), a.cfg.AdvertiseURLs, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, uint64(testCluster), cluster)
 	require.Len(t, members, 2)
@@ -49,6 +50,50 @@ func TestMembersOnSockets(t *testing.T) {
 	response, err := a.HTTPClient(0xb).Get(at + pathMembers)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
+}
+
+// sources are where connections to a listener came from.
+type sources struct {
+	net.Listener
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+// Accept implements net.Listener.
+func (s *sources) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err == nil {
+		s.mu.Lock()
+		s.seen[conn.RemoteAddr().(*net.TCPAddr).IP.String()]++
+		s.mu.Unlock()
+	}
+	return conn, err
+}
+
+// Goal: all connections to another member come from LocalAddress, so that a firewall that knows members by it lets them through: those
+// of streams, of requests, and of one that asks who the members are before it has joined. Method: the listener of another member
+// remembers where connections came from; 127.0.0.2 is this machine too, and nothing comes from there that is not told to.
+func TestConnectionsComeFromTheLocalAddress(t *testing.T) {
+	local := net.IPv4(127, 0, 0, 2)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	seen := &sources{Listener: listener, seen: make(map[string]int)}
+	url := "http://" + listener.Addr().String()
+	a := startNode(t, 0xa, nodeOptions{config: func(c *Config) { c.LocalAddress = local }})
+	b := startNode(t, 0xb, nodeOptions{listener: seen, config: func(c *Config) { c.AdvertiseURLs = []string{url} }})
+	introduce(a, b)
+	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
+	response, err := a.HTTPClient(0xb).Get(url + pathMembers)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	_, members, err := FetchMembers(t.Context(), []string{url}, local, nil)
+	require.NoError(t, err)
+	require.Len(t, members, 2)
+
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	require.GreaterOrEqual(t, seen.seen[local.String()], 3)
+	require.Len(t, seen.seen, 1, "connections came from other addresses: %v", seen.seen)
 }
 
 // Goal: what a peer URL stands for survives the way through a request's URL. Method: each kind.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 
@@ -57,10 +58,12 @@ func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// FetchMembers asks the members behind urls, in turn, until one tells who belongs to the cluster. config is for URLs with
-// the scheme https. The error tells what each of them said.
-func FetchMembers(ctx context.Context, urls []string, config tlsconfig.Client) (clusterID uint64, members []*consensusv1.Member, err error) {
-	transport := newHTTPTransport(newDialer(config, nil))
+// FetchMembers asks the members behind urls, in turn, until one tells who belongs to the cluster. The questions come from the
+// address local, unless it is nil; config is for URLs with the scheme https. The error tells what each of them said.
+func FetchMembers(
+	ctx context.Context, urls []string, local net.IP, config tlsconfig.Client,
+) (clusterID uint64, members []*consensusv1.Member, err error) {
+	transport := newHTTPTransport(newDialer(config, local))
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	var problems []error

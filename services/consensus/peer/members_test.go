@@ -43,7 +43,7 @@ func TestMembersAreTold(t *testing.T) {
 
 	garbage := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
 	defer garbage.Close()
-	cluster, fetched, err := FetchMembers(t.Context(), []string{"http://127.0.0.1:1", garbage.URL, a.url() + "/"}, nil)
+	cluster, fetched, err := FetchMembers(t.Context(), []string{"http://127.0.0.1:1", garbage.URL, a.url() + "/"}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, uint64(testCluster), cluster)
 	require.Len(t, fetched, len(members))
@@ -51,10 +51,10 @@ func TestMembersAreTold(t *testing.T) {
 		require.True(t, proto.Equal(members[i], fetched[i]), "%v", fetched[i])
 	}
 
-	_, _, err = FetchMembers(t.Context(), []string{"http://127.0.0.1:1", garbage.URL}, nil)
+	_, _, err = FetchMembers(t.Context(), []string{"http://127.0.0.1:1", garbage.URL}, nil, nil)
 	require.ErrorContains(t, err, "127.0.0.1:1")
 	require.ErrorContains(t, err, "no cluster id")
-	_, _, err = FetchMembers(t.Context(), nil, nil)
+	_, _, err = FetchMembers(t.Context(), nil, nil, nil)
 	require.ErrorContains(t, err, "no URL")
 
 	_, body = get(t, a.url()+"/version")
@@ -62,7 +62,7 @@ func TestMembersAreTold(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(body), &version))
 	require.Equal(t, "3.7.1", version["etcdserver"])
 	a.halt()
-	_, _, err = FetchMembers(t.Context(), []string{a.url()}, nil)
+	_, _, err = FetchMembers(t.Context(), []string{a.url()}, nil, nil)
 	require.ErrorContains(t, err, "starting or stopping")
 }
 

@@ -100,7 +100,7 @@ func TestMutualTLS(t *testing.T) {
 	requireSameFiles(t, source.files, await(t, arrived))
 	require.Equal(t, snapshotReport{0xb, true}, await(t, a.receiver.snapshots))
 
-	cluster, members, err := FetchMembers(t.Context(), []string{a.url()}, b.cfg.TLS)
+	cluster, members, err := FetchMembers(t.Context(), []string{a.url()}, nil, b.cfg.TLS)
 	require.NoError(t, err)
 	require.Equal(t, uint64(testCluster), cluster)
 	require.Len(t, members, 2)
@@ -124,7 +124,7 @@ func TestTLSKeepsStrangersOut(t *testing.T) {
 			b.Send([]*raftpb.Message{heartbeat(b, a, 1)})
 			require.Equal(t, uint64(0xa), await(t, b.receiver.unreachable))
 			awaitTrue(t, func() bool { return strings.Contains(a.logged.String(), "TLS handshake error") })
-			_, _, err = FetchMembers(t.Context(), []string{a.url()}, dialing)
+			_, _, err = FetchMembers(t.Context(), []string{a.url()}, nil, dialing)
 			require.Error(t, err)
 		})
 	}

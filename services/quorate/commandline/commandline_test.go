@@ -317,3 +317,28 @@ func TestFeatureGates(t *testing.T) {
 	_, err = Parse([]string{"--corrupt-check-time=-1s"}, nil)
 	require.ErrorContains(t, err, "--corrupt-check-time=-1s: must not be negative")
 }
+
+// Goal: with the gate SetMemberLocalAddr connections to other members come from the first advertised address that other hosts can mean, as
+// with etcd's; without it, from where the host likes. Method: command lines.
+func TestMemberLocalAddress(t *testing.T) {
+	for urls, want := range map[string]string{
+		"http://10.0.0.5:2380": "10.0.0.5",
+		"http://127.0.0.1:2380,https://10.0.0.6:2380,https://10.0.0.7:2380": "10.0.0.6",
+		"http://m1.example:2380,http://[2001:db8::5]:2380":                  "2001:db8::5",
+		"unix:///run/m1.sock,http://10.0.0.5:2380":                          "10.0.0.5",
+		"http://m1.example:2380":                                            "",
+		"http://[::1]:2380,http://127.0.0.2:2380":                           "",
+	} {
+		advertised := "--initial-advertise-peer-urls=" + urls
+		for gate, want := range map[string]string{"--feature-gates=SetMemberLocalAddr=true": want, "--feature-gates=SetMemberLocalAddr=false": "", "": ""} {
+			invocation, err := Parse(strings.Fields(advertised+" "+gate), nil)
+			require.NoError(t, err)
+			require.Empty(t, invocation.Warnings)
+			var got string
+			if local := invocation.Config.LocalPeerAddress(); local != nil {
+				got = local.String()
+			}
+			require.Equal(t, want, got, "%s %s", advertised, gate)
+		}
+	}
+}

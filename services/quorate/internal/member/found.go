@@ -154,7 +154,7 @@ func (f finder) refuseBootstrapped(ctx context.Context, made config.Founding) er
 			continue
 		}
 		asking.Go(func() {
-			_, members, err := peer.FetchMembers(ctx, member.GetPeerUrls(), f.client)
+			_, members, err := peer.FetchMembers(ctx, member.GetPeerUrls(), f.LocalPeerAddress(), f.client)
 			if err != nil {
 				return
 			}

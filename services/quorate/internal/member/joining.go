@@ -60,7 +60,7 @@ func (f finder) joining(ctx context.Context, named config.Founding) (config.Foun
 func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Founding, error) {
 	var answers []error
 	for _, url := range others {
-		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, f.client)
+		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, f.LocalPeerAddress(), f.client)
 		if err != nil {
 			answers = append(answers, err)
 			continue
