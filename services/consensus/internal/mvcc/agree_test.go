@@ -193,13 +193,13 @@ func requireVersions(t *testing.T, m *model, s *Store) {
 			}
 		}
 	}
-	v, err := s.view(context.Background())
+	v, err := s.View(context.Background())
 	require.NoError(t, err)
-	require.NoError(t, v.retained(context.Background(), v.revision, func(r *row) error {
-		got = append(got, ver{r.revision, r.sub, r.tombstone, string(r.key), string(r.value)})
+	require.NoError(t, v.retained(context.Background(), v.revision, func(r *Row) error {
+		got = append(got, ver{r.Revision, r.sub, r.Tombstone, string(r.Key), string(r.Value)})
 		return nil
 	}))
-	require.NoError(t, v.close())
+	require.NoError(t, v.Close())
 	slices.SortFunc(got, func(a, b ver) int { return cmp.Or(cmp.Compare(a.revision, b.revision), cmp.Compare(a.sub, b.sub)) })
 	require.Equal(t, want, got)
 }

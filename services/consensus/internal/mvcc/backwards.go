@@ -15,18 +15,18 @@ import (
 const keysPerStepBack = 8
 
 // lastKeys answers a request for the last few of many keys, from the end. It returns nil if that is not what q asks for.
-func (v *view) lastKeys(ctx context.Context, q *query) (*consensusv1.RangeResult, error) {
+func (v *View) lastKeys(ctx context.Context, q *query) (*consensusv1.RangeResult, error) {
 	limit := q.op.GetLimit()
 	if !q.byKey() || !q.descending() || q.filters() || limit <= 0 || q.span.single {
 		return nil, nil
 	}
-	n, err := v.count(ctx, q.span, q.revision)
+	n, err := v.Count(ctx, q.span, q.revision)
 	if err != nil || limit > n/keysPerStepBack {
 		return nil, err
 	}
 	res := &consensusv1.RangeResult{Count: n, More: true}
 	var full error
-	err = v.scanBack(ctx, q.span, q.revision, func(r *row) bool {
+	err = v.scanBack(ctx, q.span, q.revision, func(r *Row) bool {
 		res.Kvs = append(res.Kvs, q.slab.toKeyValue(r, q.values))
 		full = q.account(r)
 		return full == nil && int64(len(res.Kvs)) < limit
@@ -35,7 +35,7 @@ func (v *view) lastKeys(ctx context.Context, q *query) (*consensusv1.RangeResult
 }
 
 // scanBack calls fn with the span's keys that exist at the revision, the last one first, until fn wants no more.
-func (v *view) scanBack(ctx context.Context, s span, revision int64, fn func(*row) (more bool)) (err error) {
+func (v *View) scanBack(ctx context.Context, s Span, revision int64, fn func(*Row) (more bool)) (err error) {
 	lower, upper := s.bounds()
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
@@ -43,7 +43,7 @@ func (v *view) scanBack(ctx context.Context, s span, revision int64, fn func(*ro
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	var (
-		r           row
+		r           Row
 		key, target []byte
 	)
 	for ok := it.Last(); ok; ok = it.SeekLT(target) {
@@ -60,7 +60,7 @@ func (v *view) scanBack(ctx context.Context, s span, revision int64, fn func(*ro
 			if err := readRow(it, &r); err != nil {
 				return err
 			}
-			if bytes.Equal(r.key, key) && !r.tombstone && !fn(&r) {
+			if bytes.Equal(r.Key, key) && !r.Tombstone && !fn(&r) {
 				return nil
 			}
 		}

@@ -23,11 +23,11 @@ type Batch struct {
 	s  *Store
 	pb *pebble.Batch
 	// base reads what was committed when the batch began, durable the part of it that is on disk.
-	base    *view
+	base    *View
 	durable *pebble.Iterator
 	// found is the newest version of found.key, if base or durable still stands on it: a transaction that compares a key
 	// and then puts it looks once.
-	found     row
+	found     Row
 	foundLive bool
 
 	// begun is the state that the batch started from, now what the commands so far have made of it.
@@ -201,12 +201,12 @@ func (b *Batch) Commit() error {
 	}
 	b.overlay.each(func(k *overlayKey) {
 		r := *k.newest()
-		if r.tombstone {
+		if r.Tombstone {
 			// Its key is part of a slab, which would stay in memory with it.
-			r.key = bytes.Clone(r.key)
+			r.Key = bytes.Clone(r.Key)
 		}
 		b.recent.put(&r)
-		b.fresh.add(r.key, b.now.revision)
+		b.fresh.add(r.Key, b.now.revision)
 	})
 	b.rememberGone()
 	if b.compacts {
@@ -223,12 +223,12 @@ func (b *Batch) Close() error {
 	}
 	err := b.pb.Close()
 	if b.base != nil {
-		err = errors.Join(err, b.base.close())
+		err = errors.Join(err, b.base.Close())
 	}
 	if b.durable != nil {
 		err = errors.Join(err, b.durable.Close())
 	}
-	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, row{}
+	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, Row{}
 	b.events, b.tree, b.slab, b.compacts, b.Unanswered, b.time = nil, nil, slab{}, false, false, 0
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
@@ -237,8 +237,8 @@ func (b *Batch) Close() error {
 	return err
 }
 
-// next is the revision that the command at hand makes if it changes anything.
-func (b *Batch) next() int64 { return b.now.revision + 1 }
+// Next is the revision that the command at hand makes if it changes anything.
+func (b *Batch) Next() int64 { return b.now.revision + 1 }
 
 func (b *Batch) raised(kind consensusv1.Alarm_Type) bool {
 	return slices.ContainsFunc(b.now.alarms, func(a *consensusv1.Alarm) bool { return a.GetType() == kind })

@@ -227,8 +227,8 @@ func BenchmarkCompaction(b *testing.B) {
 func BenchmarkDigest(b *testing.B) {
 	var d digest
 	key, old, value := []byte("/registry/pods/00000001"), make([]byte, 256), make([]byte, 256)
-	prev, r := row{key: key, revision: 1}, row{key: key, revision: 2}
-	prev.value, r.value = old, value
+	prev, r := Row{Key: key, Revision: 1}, Row{Key: key, Revision: 2}
+	prev.Value, r.Value = old, value
 	b.ReportAllocs()
 	for b.Loop() {
 		d.changeVersion(&prev, &r)

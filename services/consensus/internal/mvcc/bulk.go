@@ -41,8 +41,8 @@ func (b *Batch) leaveOut() { b.events, b.leftOut = nil, true }
 
 // deleteSpan deletes the span's keys, which are many, and returns how many they were. taken sees each before it goes,
 // unless it is nil.
-func (b *Batch) deleteSpan(s span, taken func(*row)) (int64, error) {
-	expected, err := b.count(context.Background(), s, newestRevision)
+func (b *Batch) deleteSpan(s Span, taken func(*Row)) (int64, error) {
+	expected, err := b.Count(context.Background(), s, NewestRevision)
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +50,7 @@ func (b *Batch) deleteSpan(s span, taken func(*row)) (int64, error) {
 		b.leaveOut()
 	}
 	d := bulk{b: b, keys: make([]goneKey, 0, expected)}
-	err = b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
+	err = b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
 		if taken != nil {
 			taken(r)
 		}
@@ -61,15 +61,15 @@ func (b *Batch) deleteSpan(s span, taken func(*row)) (int64, error) {
 	return d.deleted, err
 }
 
-// deleteKeys deletes those of the keys that exist. They are in order, must not change any more, and none comes twice.
-func (b *Batch) deleteKeys(keys [][]byte) error {
+// DeleteKeys deletes those of the keys that exist. They are in order, must not change any more, and none comes twice.
+func (b *Batch) DeleteKeys(keys [][]byte) error {
 	if len(keys) > b.s.opts.commitEventsMax {
 		b.leaveOut()
 	}
 	d := bulk{b: b, keys: make([]goneKey, 0, len(keys))}
 	for _, key := range keys {
-		var r row
-		live, err := b.get(key, newestRevision, &r)
+		var r Row
+		live, err := b.Get(key, NewestRevision, &r)
 		if err != nil {
 			return err
 		}
@@ -90,31 +90,31 @@ type bulk struct {
 }
 
 // delete writes the tombstone of the newest version of a key, which may be read anew after the call.
-func (d *bulk) delete(r *row) {
+func (d *bulk) delete(r *Row) {
 	b := d.b
 	d.deleted++
-	if !b.leftOut || b.overlay.keys[string(r.key)] != nil {
-		b.deleteKey(b.slab.toKeyValue(r, true), r.expiration)
+	if !b.leftOut || b.overlay.keys[string(r.Key)] != nil {
+		b.deleteKey(b.slab.toKeyValue(r, true), r.Expiration)
 		return
 	}
-	key := b.slab.copy(r.key)
-	b.moveAttachment(key, r.lease, 0)
-	b.moveExpiry(key, r.expiration, 0)
-	tombstone := row{key: key, revision: b.next(), record: record{tombstone: true, sub: b.sub}}
+	key := b.slab.copy(r.Key)
+	b.moveAttachment(key, r.Lease, 0)
+	b.moveExpiry(key, r.Expiration, 0)
+	tombstone := Row{Key: key, Revision: b.Next(), Record: Record{Tombstone: true, sub: b.sub}}
 	b.now.changeVersion(r, &tombstone)
 	b.now.usage.addVersion(r, &tombstone)
-	b.valueBuf = appendRecord(b.valueBuf[:0], &tombstone.record)
-	b.set(appendVersionKey(b.keyBuf[:0], key, tombstone.revision), b.valueBuf)
-	b.setChange(tombstone.revision, b.sub, &change{tombstone: true, previous: r.revision, key: key})
-	d.keys = append(d.keys, goneKey{key: key, base: r.revision, revision: tombstone.revision, sub: uint32(b.sub)})
+	b.valueBuf = appendRecord(b.valueBuf[:0], &tombstone.Record)
+	b.set(appendVersionKey(b.keyBuf[:0], key, tombstone.Revision), b.valueBuf)
+	b.setChange(tombstone.Revision, b.sub, &change{tombstone: true, previous: r.Revision, key: key})
+	d.keys = append(d.keys, goneKey{key: key, base: r.Revision, revision: tombstone.Revision, sub: uint32(b.sub)})
 	b.sub++
 }
 
 // forget drops the keys that are gone from what is remembered of the keys that were written last.
 func (c *recent) forget(g *gone) {
-	for _, generation := range []map[string]*row{c.young, c.old} {
+	for _, generation := range []map[string]*Row{c.young, c.old} {
 		for key := range generation {
-			if g.at([]byte(key), newestRevision) {
+			if g.at([]byte(key), NewestRevision) {
 				delete(generation, key)
 			}
 		}

@@ -175,11 +175,11 @@ func (s *Store) compactChunk(ctx context.Context, changes int) (err error) {
 	if err := s.failed(); err != nil {
 		return err
 	}
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 	pb := s.db.NewBatch()
 	defer func() { err = errors.Join(err, pb.Close()) }()
 	w := compactionWalk{pb: pb, left: changes, next: s.compaction.progress}
@@ -223,7 +223,7 @@ type compactionWalk struct {
 	key   []byte
 }
 
-func (w *compactionWalk) chunk(v *view) error {
+func (w *compactionWalk) chunk(v *View) error {
 	w.ended = true
 	return v.changes(w.next.revision, w.next.target, func(revision, sub int64, c *change) error {
 		if revision == w.next.revision && sub < w.next.sub {
@@ -253,7 +253,7 @@ func (w *compactionWalk) remove(key []byte, revision int64) error {
 }
 
 // dropHistory ends the walk.
-func (w *compactionWalk) dropHistory(v *view) error {
+func (w *compactionWalk) dropHistory(v *View) error {
 	w.next = progress{finished: w.next.target}
 	if err := v.dropTimes(w.pb, w.next.finished); err != nil {
 		return err

@@ -55,7 +55,7 @@ func decodeCount(b []byte) (int64, error) {
 func (b *Batch) updateCounts() error {
 	b.changes = b.changes[:0]
 	b.overlay.each(func(k *overlayKey) {
-		switch was, is := k.base != 0, !k.newest().tombstone; {
+		switch was, is := k.base != 0, !k.newest().Tombstone; {
 		case is && !was:
 			b.changes = append(b.changes, count.Change{Key: stringOf(k.key), Delta: 1})
 		case was && !is:
@@ -90,15 +90,15 @@ const changesKeptMax = 1 << 16
 
 func (b *Batch) splitBucket(low, high string, unbounded bool) ([]count.Bucket, error) {
 	c := count.NewCutter(low)
-	s := span{low: []byte(low), high: []byte(high), unbounded: unbounded}
-	err := b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
-		c.Add(r.key)
+	s := Span{low: []byte(low), high: []byte(high), unbounded: unbounded}
+	err := b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
+		c.Add(r.Key)
 		return true, nil
 	})
 	return c.Buckets(), err
 }
 
-func (v *view) count(ctx context.Context, s span, revision int64) (int64, error) {
+func (v *View) Count(ctx context.Context, s Span, revision int64) (int64, error) {
 	if s.single {
 		return countByScan(ctx, v, s, revision)
 	}
@@ -123,7 +123,7 @@ func (v *view) count(ctx context.Context, s span, revision int64) (int64, error)
 		n -= since
 	}
 	for _, e := range edges {
-		part := span{low: []byte(e.Low), high: []byte(e.High), unbounded: e.Unbounded}
+		part := Span{low: []byte(e.Low), high: []byte(e.High), unbounded: e.Unbounded}
 		in, err := countByScan(ctx, v, part, v.revision)
 		if err != nil {
 			return 0, err
@@ -135,7 +135,7 @@ func (v *view) count(ctx context.Context, s span, revision int64) (int64, error)
 
 // addedSince returns how many more of the span's keys exist now than at the revision. It gives up, and says so, after
 // looking at most changes: then it is quicker to look at the keys.
-func (v *view) addedSince(ctx context.Context, s span, revision, most int64) (n int64, known bool, err error) {
+func (v *View) addedSince(ctx context.Context, s Span, revision, most int64) (n int64, known bool, err error) {
 	if v.revision-revision > most {
 		return 0, false, nil
 	}
@@ -157,7 +157,7 @@ func (v *view) addedSince(ctx context.Context, s span, revision, most int64) (n 
 	return n, known, errors.Join(err, ctx.Err())
 }
 
-func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error) {
+func (b *Batch) Count(ctx context.Context, s Span, revision int64) (int64, error) {
 	if s.single {
 		return countByScan(ctx, b, s, revision)
 	}
@@ -165,7 +165,7 @@ func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	n, err := base.count(ctx, s, min(revision, b.begun.revision))
+	n, err := base.Count(ctx, s, min(revision, b.begun.revision))
 	if err != nil {
 		return 0, err
 	}
@@ -175,7 +175,7 @@ func (b *Batch) count(ctx context.Context, s span, revision int64) (int64, error
 			if k.base != 0 {
 				n--
 			}
-			if !v.tombstone {
+			if !v.Tombstone {
 				n++
 			}
 		}

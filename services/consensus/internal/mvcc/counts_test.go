@@ -38,29 +38,29 @@ func TestCountIsThatOfAScan(t *testing.T) {
 			require.NoError(t, s.Close())
 			s = openSmall(t, fs)
 		}
-		v, err := s.view(context.Background())
+		v, err := s.View(context.Background())
 		require.NoError(t, err)
 		requireCount(t, r, v, max(1, v.revision-300), v.revision)
-		require.NoError(t, v.close())
+		require.NoError(t, v.Close())
 	}
 	require.Greater(t, s.state.Load().counts.Buckets(), 5)
 	require.NoError(t, s.Close())
 }
 
-func requireCount(t *testing.T, r *rand.Rand, rd reader, oldest, newest int64) {
+func requireCount(t *testing.T, r *rand.Rand, rd Reader, oldest, newest int64) {
 	t.Helper()
 	for range 10 {
-		sp := newSpan(fmt.Appendf(nil, "k%05d", r.IntN(6000)), fmt.Appendf(nil, "k%05d", r.IntN(6000)))
+		sp := NewSpan(fmt.Appendf(nil, "k%05d", r.IntN(6000)), fmt.Appendf(nil, "k%05d", r.IntN(6000)))
 		if r.IntN(4) == 0 {
-			sp = newSpan([]byte("k"), []byte{0})
+			sp = NewSpan([]byte("k"), []byte{0})
 		}
 		revision := oldest + r.Int64N(newest-oldest+2)
 		if revision > newest {
-			revision = newestRevision
+			revision = NewestRevision
 		}
 		want, err := countByScan(context.Background(), rd, sp, revision)
 		require.NoError(t, err)
-		got, err := rd.count(context.Background(), sp, revision)
+		got, err := rd.Count(context.Background(), sp, revision)
 		require.NoError(t, err)
 		require.Equal(t, want, got, "span %q to %q at %d", sp.low, sp.high, revision)
 	}

@@ -18,14 +18,14 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 	b.s.counters.deletes.Add(1)
 	var prevs []*consensusv1.KeyValue
 	expirations := make(map[int]int64)
-	s, many := newSpan(op.GetKey(), op.GetRangeEnd()), false
-	err := b.scan(context.Background(), s, newestRevision, func(r *row) (bool, error) {
+	s, many := NewSpan(op.GetKey(), op.GetRangeEnd()), false
+	err := b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
 		if len(prevs) == b.s.opts.bulkKeysMin {
 			many = true
 			return false, nil
 		}
-		if r.expiration != 0 {
-			expirations[len(prevs)] = r.expiration
+		if r.Expiration != 0 {
+			expirations[len(prevs)] = r.Expiration
 		}
 		prevs = append(prevs, b.slab.toKeyValue(r, true))
 		return true, nil
@@ -47,11 +47,11 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 }
 
 // deleteMany is deleteRange for more keys than are looked at twice.
-func (b *Batch) deleteMany(s span, tell bool) (*consensusv1.DeleteRangeResult, error) {
+func (b *Batch) deleteMany(s Span, tell bool) (*consensusv1.DeleteRangeResult, error) {
 	res := &consensusv1.DeleteRangeResult{}
-	var taken func(*row)
+	var taken func(*Row)
 	if tell {
-		taken = func(r *row) { res.PrevKvs = append(res.PrevKvs, b.slab.toKeyValue(r, true)) }
+		taken = func(r *Row) { res.PrevKvs = append(res.PrevKvs, b.slab.toKeyValue(r, true)) }
 	}
 	var err error
 	res.Deleted, err = b.deleteSpan(s, taken)
@@ -66,11 +66,11 @@ func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
 		event consensusv1.Event
 		kv    consensusv1.KeyValue
 	}{}
-	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.next()
+	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.Next()
 	cell.event.Type, cell.event.Kv, cell.event.PrevKv = consensusv1.Event_DELETE, &cell.kv, prev
-	r := row{key: prev.GetKey(), revision: b.next(), record: record{tombstone: true}}
-	b.write(&r, &row{key: prev.GetKey(), revision: prev.GetModRevision(), record: record{
-		create: prev.GetCreateRevision(), version: prev.GetVersion(), lease: prev.GetLease(),
-		expiration: expiration, value: prev.GetValue(),
+	r := Row{Key: prev.GetKey(), Revision: b.Next(), Record: Record{Tombstone: true}}
+	b.write(&r, &Row{Key: prev.GetKey(), Revision: prev.GetModRevision(), Record: Record{
+		Create: prev.GetCreateRevision(), Version: prev.GetVersion(), Lease: prev.GetLease(),
+		Expiration: expiration, Value: prev.GetValue(),
 	}}, true, &cell.event)
 }

@@ -171,18 +171,18 @@ func (d *digest) replace(was, is uint64) {
 }
 
 // changeVersion counts that r takes the place of prev, which is nil if the key did not exist.
-func (d *digest) changeVersion(prev, r *row) {
-	key := xxhash.Sum64(r.key)
+func (d *digest) changeVersion(prev, r *Row) {
+	key := xxhash.Sum64(r.Key)
 	var was uint64
 	if prev != nil {
 		was = prev.hash(key)
 	}
-	if !r.tombstone {
+	if !r.Tombstone {
 		d.replace(was, r.hash(key))
 		return
 	}
 	d.replace(was, 0)
-	d.happened(fold(key, uint64(r.revision)))
+	d.happened(fold(key, uint64(r.Revision)))
 }
 
 // Seeds keep the kinds of things apart. The primes are xxHash's, and so is the way to stir with them.
@@ -217,10 +217,10 @@ func finish(h uint64) uint64 {
 }
 
 // hash is of a version that is current. key is the hash of its key.
-func (r *row) hash(key uint64) uint64 {
-	h := fold(fold(seedVersion, key), xxhash.Sum64(r.value))
-	h = fold(fold(fold(h, uint64(r.create)), uint64(r.revision)), uint64(r.version))
-	return finish(fold(fold(h, uint64(r.lease)), uint64(r.expiration)))
+func (r *Row) hash(key uint64) uint64 {
+	h := fold(fold(seedVersion, key), xxhash.Sum64(r.Value))
+	h = fold(fold(fold(h, uint64(r.Create)), uint64(r.Revision)), uint64(r.Version))
+	return finish(fold(fold(h, uint64(r.Lease)), uint64(r.Expiration)))
 }
 
 // hashAttachment is of a key that is attached to a lease. key is the hash of the key.

@@ -82,7 +82,7 @@ func (g *gone) at(key []byte, revision int64) bool {
 }
 
 // count returns how many keys of the span, which is not a single key, are gone at a revision.
-func (g *gone) count(s span, revision int64) (n int64) {
+func (g *gone) count(s Span, revision int64) (n int64) {
 	for _, run := range g.runs {
 		from, _ := slices.BinarySearchFunc(run.keys, s.low, compareGone)
 		to := len(run.keys)
@@ -123,7 +123,7 @@ func (o *overlay) find(key []byte) *overlayKey {
 		return nil
 	}
 	k := o.insert(g.key, g.base)
-	k.versions = append(k.versions, row{key: g.key, revision: g.revision, record: record{sub: int64(g.sub), tombstone: true}})
+	k.versions = append(k.versions, Row{Key: g.key, Revision: g.revision, Record: Record{sub: int64(g.sub), Tombstone: true}})
 	k.beforeRevision = g.base
 	g.revision = 0
 	run.moved++

@@ -26,9 +26,9 @@ const eventBytes = 64
 // It fails with problem.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
 // read, but what its events replaced cannot.
 func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
-	h := historian{span: newSpan(key, rangeEnd), left: maxBytes}
+	h := historian{span: NewSpan(key, rangeEnd), left: maxBytes}
 	if len(key) == 0 {
-		h.span = span{unbounded: true}
+		h.span = Span{unbounded: true}
 	}
 	return s.history(ctx, from, to, &h)
 }
@@ -37,17 +37,17 @@ func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byt
 // not 0, the last commit goes on with that sub-revision, and through is before it. From is where to begin in the first
 // revision.
 func (s *Store) HistoryParts(ctx context.Context, from, sub, to, maxBytes int64) (commits []*consensusv1.Commit, through, next int64, err error) {
-	h := &historian{span: span{unbounded: true}, sub: sub, left: maxBytes, parts: true}
+	h := &historian{span: Span{unbounded: true}, sub: sub, left: maxBytes, parts: true}
 	commits, through, err = s.history(ctx, from, to, h)
 	return commits, through, h.next, err
 }
 
 func (s *Store) history(ctx context.Context, from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 	if from < v.floor {
 		return nil, 0, fmt.Errorf("history from %d, compacted up to %d: %w", from, v.floor, problem.ErrCompacted)
 	}
@@ -70,12 +70,12 @@ var errEnough = errors.New("enough")
 
 // changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
 // The change is fn's until it returns.
-func (v *view) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
+func (v *View) changes(from, to int64, fn func(revision, sub int64, c *change) error) error {
 	return v.changesFrom(context.Background(), from, 0, to, fn)
 }
 
 // changesFrom is changes without those of the first revision that come before a sub-revision.
-func (v *view) changesFrom(ctx context.Context, from, sub, to int64, fn func(revision, sub int64, c *change) error) error {
+func (v *View) changesFrom(ctx context.Context, from, sub, to int64, fn func(revision, sub int64, c *change) error) error {
 	var c change
 	err := v.each(appendHistoryKey(nil, from, sub), appendHistoryKey(nil, to+1, 0), attentive(ctx, func(k, b []byte) error {
 		revision, sub, err := splitHistoryKey(k)
@@ -95,8 +95,8 @@ func (v *view) changesFrom(ctx context.Context, from, sub, to int64, fn func(rev
 
 // historian turns changes into commits.
 type historian struct {
-	v       *view
-	span    span
+	v       *View
+	span    Span
 	left    int64
 	through int64
 	slab    slab
@@ -167,17 +167,17 @@ func (h *historian) takeTree(revision int64, encoded []byte, current bool) error
 
 func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error) {
 	event := &consensusv1.Event{}
-	var r row
+	var r Row
 	if c.tombstone {
 		event.Type = consensusv1.Event_DELETE
 		event.Kv = h.slab.keyValue()
 		event.Kv.Key, event.Kv.ModRevision = h.slab.copy(c.key), revision
 	} else if c.overwritten {
-		r = row{key: c.key, revision: revision, record: c.record}
+		r = Row{Key: c.key, Revision: revision, Record: c.record}
 		event.Kv = h.slab.toKeyValue(&r, true)
 	} else {
-		live, err := h.v.get(c.key, revision, &r)
-		if err == nil && (!live || r.revision != revision) {
+		live, err := h.v.Get(c.key, revision, &r)
+		if err == nil && (!live || r.Revision != revision) {
 			err = fmt.Errorf("history of %q at revision %d without its version: %w", c.key, revision, errBadRecord)
 		}
 		if err != nil {
@@ -189,8 +189,8 @@ func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error)
 	if c.previous == 0 || c.recreated || revision <= h.v.floor {
 		return event, nil
 	}
-	live, err := h.v.get(c.key, c.previous, &r)
-	if err == nil && (!live || r.revision != c.previous) {
+	live, err := h.v.Get(c.key, c.previous, &r)
+	if err == nil && (!live || r.Revision != c.previous) {
 		err = fmt.Errorf("history of %q at revision %d without version %d before it: %w", c.key, revision, c.previous, errBadRecord)
 	}
 	if err != nil {

@@ -142,30 +142,30 @@ func appendMetaKey(dst []byte, name string) []byte {
 	return append(dst, 0)
 }
 
-// span is a stretch of client keys: one key, or all from low up to but without high.
-type span struct {
+// Span is a stretch of client keys: one key, or all from low up to but without high.
+type Span struct {
 	low, high []byte
 	// single: low alone. unbounded: there is no high.
 	single, unbounded bool
 }
 
-// newSpan reads a key and range end as requests carry them: no end means the key alone, a single zero byte means
+// NewSpan reads a key and range end as requests carry them: no end means the key alone, a single zero byte means
 // everything from key on.
-func newSpan(key, rangeEnd []byte) span {
+func NewSpan(key, rangeEnd []byte) Span {
 	switch {
 	case len(rangeEnd) == 0:
-		return span{low: key, single: true}
+		return Span{low: key, single: true}
 	case len(rangeEnd) == 1 && rangeEnd[0] == 0:
-		return span{low: key, unbounded: true}
+		return Span{low: key, unbounded: true}
 	}
-	return span{low: key, high: rangeEnd}
+	return Span{low: key, high: rangeEnd}
 }
 
-func (s span) empty() bool {
+func (s Span) empty() bool {
 	return !s.single && !s.unbounded && bytes.Compare(s.low, s.high) >= 0
 }
 
-func (s span) contains(key []byte) bool {
+func (s Span) contains(key []byte) bool {
 	if s.single {
 		return bytes.Equal(s.low, key)
 	}
@@ -173,7 +173,7 @@ func (s span) contains(key []byte) bool {
 }
 
 // bounds returns the stretch of Pebble's keys that holds every version of the span's keys.
-func (s span) bounds() (lower, upper []byte) {
+func (s Span) bounds() (lower, upper []byte) {
 	lower = appendVersionPrefix(make([]byte, 0, len(s.low)+2), s.low)
 	switch {
 	case s.unbounded:

@@ -120,11 +120,11 @@ func TestPebbleKeepsEveryKindOfKey(t *testing.T) {
 // Bytes that are no record are refused, and those that are one are what they were made from: arbitrary bytes go through
 // every decoder, and what it accepts through the encoder and the decoder again.
 func FuzzDecoders(f *testing.F) {
-	f.Add(appendRecord(nil, &record{sub: 1, create: 300, version: 2, lease: 7, value: []byte("v")}))
-	f.Add(appendRecord(nil, &record{sub: 1, tombstone: true}))
+	f.Add(appendRecord(nil, &Record{sub: 1, Create: 300, Version: 2, Lease: 7, Value: []byte("v")}))
+	f.Add(appendRecord(nil, &Record{sub: 1, Tombstone: true}))
 	f.Add(appendChange(nil, &change{previous: 5, key: []byte("k")}))
 	f.Add(appendChange(nil, &change{
-		previous: 5, key: []byte("k"), overwritten: true, recreated: true, record: record{create: 300, version: 2, lease: 7, value: []byte("v")},
+		previous: 5, key: []byte("k"), overwritten: true, recreated: true, record: Record{Create: 300, Version: 2, Lease: 7, Value: []byte("v")},
 	}))
 	f.Add(appendPosition(nil, &position{index: 1, term: 2, revision: 3, compacted: 4, epoch: 5}))
 	f.Add(appendPosition(nil, &position{revision: 3, digest: digest{sum: 1, known: true, chain: 2, whole: true}}))
@@ -132,8 +132,8 @@ func FuzzDecoders(f *testing.F) {
 	f.Add(appendVersionKey(nil, []byte("k"), 7))
 	f.Add(appendAttachmentKey(nil, 7, []byte("k")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var r, again record
-		if decodeRecord(b, &r) == nil && !r.tombstone {
+		var r, again Record
+		if decodeRecord(b, &r) == nil && !r.Tombstone {
 			require.NoError(t, decodeRecord(appendRecord(nil, &r), &again))
 			require.Equal(t, r, again)
 		}

@@ -52,15 +52,15 @@ func (b *Batch) checkLease(id int64) error {
 	if id == 0 {
 		return nil
 	}
-	l, err := b.lease(id)
+	l, err := b.Lease(id)
 	if err == nil && l == nil {
 		err = fmt.Errorf("lease %d: %w", id, problem.ErrLeaseNotFound)
 	}
 	return err
 }
 
-// lease returns a lease, nil if it does not exist.
-func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
+// Lease returns a lease, nil if it does not exist.
+func (b *Batch) Lease(id int64) (*consensusv1.Lease, error) {
 	if l, ok := b.leases[id]; ok {
 		return l, nil
 	}
@@ -84,8 +84,8 @@ func (b *Batch) lease(id int64) (*consensusv1.Lease, error) {
 	return l, err
 }
 
-// setLease stores a lease that the store may keep, in place of old, which is nil if there was none.
-func (b *Batch) setLease(old, l *consensusv1.Lease) {
+// SetLease stores a lease that the store may keep, in place of old, which is nil if there was none.
+func (b *Batch) SetLease(old, l *consensusv1.Lease) {
 	b.now.replace(hashLease(old), hashLease(l))
 	b.now.usage.live += leaseUsage(l) - leaseUsage(old)
 	b.leases[l.GetId()] = l
@@ -100,14 +100,14 @@ func (b *Batch) applyLeaseGrant(op *consensusv1.LeaseGrantOp) (*consensusv1.Resu
 	if err := b.checkEpoch(op.GetEpoch()); err != nil {
 		return nil, err
 	}
-	l, err := b.lease(op.GetId())
+	l, err := b.Lease(op.GetId())
 	if err != nil {
 		return nil, err
 	}
 	if l != nil {
 		return nil, fmt.Errorf("lease %d: %w", op.GetId(), problem.ErrLeaseExists)
 	}
-	b.setLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
+	b.SetLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
 }
 
@@ -129,13 +129,13 @@ func (b *Batch) applyLeaseRevoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Re
 	}
 	var keys [][]byte
 	for _, id := range ids {
-		if keys, err = b.attached(id, keys); err != nil {
+		if keys, err = b.Attached(id, keys); err != nil {
 			return nil, err
 		}
 	}
 	// A key is attached to one lease at a time, so none comes twice.
 	slices.SortFunc(keys, bytes.Compare)
-	if err := b.deleteKeys(keys); err != nil {
+	if err := b.DeleteKeys(keys); err != nil {
 		return nil, err
 	}
 	if op.GetEpoch() != 0 && b.sub > 0 {
@@ -163,7 +163,7 @@ func (b *Batch) revocable(op *consensusv1.LeaseRevokeOp) ([]int64, error) {
 			continue
 		}
 		named[id] = true
-		l, err := b.lease(id)
+		l, err := b.Lease(id)
 		if err != nil {
 			return nil, err
 		}
@@ -177,8 +177,8 @@ func (b *Batch) revocable(op *consensusv1.LeaseRevokeOp) ([]int64, error) {
 	return ids, nil
 }
 
-// attached appends the keys that are attached to a lease.
-func (b *Batch) attached(id int64, keys [][]byte) ([][]byte, error) {
+// Attached appends the keys that are attached to a lease.
+func (b *Batch) Attached(id int64, keys [][]byte) ([][]byte, error) {
 	for _, k := range b.overlay.attached(id) {
 		keys = append(keys, k.key)
 	}
@@ -190,7 +190,7 @@ func (b *Batch) attached(id int64, keys [][]byte) ([][]byte, error) {
 	err = base.each(lower, upper, func(k, _ []byte) error {
 		_, key, err := splitAttachmentKey(k)
 		// The overlay knows better of what it knows.
-		if err == nil && b.overlay.keys[string(key)] == nil && !b.overlay.gone.at(key, newestRevision) {
+		if err == nil && b.overlay.keys[string(key)] == nil && !b.overlay.gone.at(key, NewestRevision) {
 			keys = append(keys, b.slab.copy(key))
 		}
 		return err
@@ -210,12 +210,12 @@ func (b *Batch) applyLeaseCheckpoint(op *consensusv1.LeaseCheckpointOp) (*consen
 		return nil, err
 	}
 	for _, remaining := range op.GetLeases() {
-		l, err := b.lease(remaining.GetId())
+		l, err := b.Lease(remaining.GetId())
 		if err != nil {
 			return nil, err
 		}
 		if l != nil {
-			b.setLease(l, &consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
+			b.SetLease(l, &consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
 		}
 	}
 	res := &consensusv1.LeaseCheckpointResult{}

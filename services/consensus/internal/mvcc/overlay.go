@@ -34,9 +34,9 @@ type overlayKey struct {
 	// recreated says that the newest version is a put of a key that its revision had deleted.
 	recreated bool
 	// versions, oldest first.
-	versions []row
+	versions []Row
 	// first is where versions begins, as nearly all keys change once in a batch.
-	first [1]row
+	first [1]Row
 }
 
 // each calls fn for every changed key, in no order that means anything.
@@ -46,11 +46,11 @@ func (o *overlay) each(fn func(*overlayKey)) {
 	}
 }
 
-// row is one version of one key.
-type row struct {
-	key      []byte
-	revision int64
-	record
+// Row is one version of one key.
+type Row struct {
+	Key      []byte
+	Revision int64
+	Record
 }
 
 // overlayChunkKeys is how many keys' memory is allocated at a time, overlayChunksKept how many of such chunks outlive a
@@ -82,34 +82,34 @@ func (o *overlay) reset() {
 }
 
 // at returns the version of the key that is newest at the revision, nil if the overlay does not know.
-func (k *overlayKey) at(revision int64) *row {
+func (k *overlayKey) at(revision int64) *Row {
 	for i := len(k.versions) - 1; i >= 0; i-- {
-		if k.versions[i].revision <= revision {
+		if k.versions[i].Revision <= revision {
 			return &k.versions[i]
 		}
 	}
 	return nil
 }
 
-func (k *overlayKey) newest() *row { return &k.versions[len(k.versions)-1] }
+func (k *overlayKey) newest() *Row { return &k.versions[len(k.versions)-1] }
 
 // add records a new version of a key; base is as in overlayKey, and counts the first time. A second version of the same
 // revision replaces the first. before is as in overlayKey.
-func (o *overlay) add(r row, base int64, before *consensusv1.KeyValue) *overlayKey {
-	k := o.find(r.key)
+func (o *overlay) add(r Row, base int64, before *consensusv1.KeyValue) *overlayKey {
+	k := o.find(r.Key)
 	if k == nil {
-		k = o.insert(r.key, base)
-	} else if old := k.newest(); old.lease != 0 {
-		o.detach(old.lease)
+		k = o.insert(r.Key, base)
+	} else if old := k.newest(); old.Lease != 0 {
+		o.detach(old.Lease)
 	}
-	if n := len(k.versions); n > 0 && k.versions[n-1].revision == r.revision {
+	if n := len(k.versions); n > 0 && k.versions[n-1].Revision == r.Revision {
 		k.versions[n-1] = r
 	} else {
 		k.versions = append(k.versions, r)
 		k.before, k.beforeRevision = before, before.GetModRevision()
 	}
-	if r.lease != 0 {
-		o.leased[r.lease]++
+	if r.Lease != 0 {
+		o.leased[r.Lease]++
 	}
 	return k
 }
@@ -135,7 +135,7 @@ func (o *overlay) detach(lease int64) {
 
 // within returns the changed keys of the span, which is not a single key, in order. The result is valid until the next
 // add.
-func (o *overlay) within(s span) []*overlayKey {
+func (o *overlay) within(s Span) []*overlayKey {
 	if len(o.keys) == 0 || s.empty() {
 		return nil
 	}
@@ -177,7 +177,7 @@ func (o *overlay) attached(lease int64) []*overlayKey {
 	o.sort()
 	var keys []*overlayKey
 	for _, k := range o.sorted {
-		if r := k.newest(); !r.tombstone && r.lease == lease {
+		if r := k.newest(); !r.Tombstone && r.Lease == lease {
 			keys = append(keys, k)
 		}
 	}

@@ -15,8 +15,8 @@ func (b *Batch) applyPut(op *consensusv1.PutOp) (*consensusv1.Result, error) {
 	if err := b.checkLease(op.GetLease()); err != nil {
 		return nil, err
 	}
-	var prev row
-	live, err := b.get(op.GetKey(), newestRevision, &prev)
+	var prev Row
+	live, err := b.Get(op.GetKey(), NewestRevision, &prev)
 	if err != nil {
 		return nil, err
 	}
@@ -37,10 +37,10 @@ func (b *Batch) applyPut(op *consensusv1.PutOp) (*consensusv1.Result, error) {
 func keepsSomething(op *consensusv1.PutOp) bool { return op.GetIgnoreValue() || op.GetIgnoreLease() }
 
 // put writes a put that was checked. prev is the key's newest version, if it exists.
-func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv1.PutResult) {
+func (b *Batch) put(op *consensusv1.PutOp, prev *Row, live bool, res *consensusv1.PutResult) {
 	b.s.counters.puts.Add(1)
-	r := row{key: op.GetKey(), revision: b.next(), record: record{
-		create: b.next(), version: 1, lease: op.GetLease(), value: op.GetValue(),
+	r := Row{Key: op.GetKey(), Revision: b.Next(), Record: Record{
+		Create: b.Next(), Version: 1, Lease: op.GetLease(), Value: op.GetValue(),
 	}}
 	// One allocation for an event, the version in it, and the one that it replaced.
 	cell := &struct {
@@ -48,28 +48,28 @@ func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv
 		kv, prev consensusv1.KeyValue
 	}{}
 	if live {
-		r.create, r.version = prev.create, prev.version+1
-		cell.prev.Key, cell.prev.Value = r.key, b.slab.copy(prev.value)
-		cell.prev.CreateRevision, cell.prev.ModRevision = prev.create, prev.revision
-		cell.prev.Version, cell.prev.Lease = prev.version, prev.lease
+		r.Create, r.Version = prev.Create, prev.Version+1
+		cell.prev.Key, cell.prev.Value = r.Key, b.slab.copy(prev.Value)
+		cell.prev.CreateRevision, cell.prev.ModRevision = prev.Create, prev.Revision
+		cell.prev.Version, cell.prev.Lease = prev.Version, prev.Lease
 		cell.event.PrevKv = &cell.prev
 		if op.GetPrevKv() {
 			res.PrevKv = &cell.prev
 		}
 		if op.GetIgnoreValue() {
-			r.value = bytes.Clone(cell.prev.Value)
+			r.Value = bytes.Clone(cell.prev.Value)
 		}
 		if op.GetIgnoreLease() {
-			r.lease = prev.lease
+			r.Lease = prev.Lease
 		}
-		b.moveAttachment(r.key, prev.lease, r.lease)
-		b.moveExpiry(r.key, prev.expiration, 0)
+		b.moveAttachment(r.Key, prev.Lease, r.Lease)
+		b.moveExpiry(r.Key, prev.Expiration, 0)
 	} else {
-		b.moveAttachment(r.key, 0, r.lease)
+		b.moveAttachment(r.Key, 0, r.Lease)
 	}
-	cell.kv.Key, cell.kv.Value = r.key, r.value
-	cell.kv.CreateRevision, cell.kv.ModRevision = r.create, r.revision
-	cell.kv.Version, cell.kv.Lease = r.version, r.lease
+	cell.kv.Key, cell.kv.Value = r.Key, r.Value
+	cell.kv.CreateRevision, cell.kv.ModRevision = r.Create, r.Revision
+	cell.kv.Version, cell.kv.Lease = r.Version, r.Lease
 	cell.event.Type, cell.event.Kv = consensusv1.Event_PUT, &cell.kv
 	b.write(&r, prev, live, &cell.event)
 }
@@ -78,42 +78,42 @@ func (b *Batch) put(op *consensusv1.PutOp, prev *row, live bool, res *consensusv
 //
 // A key has one version a revision, the last. That a transaction writes a key several times is told of, though, each write
 // with what was there before the revision, as etcd does: what was overwritten stands in the history alone.
-func (b *Batch) write(r, prev *row, live bool, event *consensusv1.Event) {
+func (b *Batch) write(r, prev *Row, live bool, event *consensusv1.Event) {
 	if !live {
 		prev = nil
 	}
 	b.now.changeVersion(prev, r)
 	r.sub = b.sub
-	c := change{tombstone: r.tombstone, key: r.key}
-	if k := b.overlay.find(r.key); k != nil && k.newest().revision == r.revision {
+	c := change{tombstone: r.Tombstone, key: r.Key}
+	if k := b.overlay.find(r.Key); k != nil && k.newest().Revision == r.Revision {
 		b.writeAgain(k, r, event, &c)
 	} else {
 		if live {
-			c.previous = prev.revision
+			c.previous = prev.Revision
 		}
 		b.now.usage.addVersion(prev, r)
 	}
 	b.tell(event)
-	b.valueBuf = appendRecord(b.valueBuf[:0], &r.record)
-	b.set(appendVersionKey(b.keyBuf[:0], r.key, r.revision), b.valueBuf)
-	b.setChange(r.revision, r.sub, &c)
+	b.valueBuf = appendRecord(b.valueBuf[:0], &r.Record)
+	b.set(appendVersionKey(b.keyBuf[:0], r.Key, r.Revision), b.valueBuf)
+	b.setChange(r.Revision, r.sub, &c)
 	b.overlay.add(*r, c.previous, event.GetPrevKv()).recreated = c.recreated
 }
 
 // writeAgain completes a change of a key that the command at hand has changed already.
-func (b *Batch) writeAgain(k *overlayKey, r *row, event *consensusv1.Event, c *change) {
+func (b *Batch) writeAgain(k *overlayKey, r *Row, event *consensusv1.Event, c *change) {
 	last := *k.newest()
 	c.previous = k.beforeRevision
-	c.recreated = !r.tombstone && r.create == r.revision && c.previous != 0
+	c.recreated = !r.Tombstone && r.Create == r.Revision && c.previous != 0
 	event.PrevKv = k.before
 	if c.recreated {
 		event.PrevKv = nil
 	}
 	overwritten := change{
-		tombstone: last.tombstone, previous: c.previous, key: r.key, overwritten: true, record: last.record,
+		tombstone: last.Tombstone, previous: c.previous, key: r.Key, overwritten: true, record: last.Record,
 		recreated: k.recreated,
 	}
-	b.setChange(last.revision, last.sub, &overwritten)
+	b.setChange(last.Revision, last.sub, &overwritten)
 	b.now.usage.takeVersion(&last)
 	b.now.usage.spent += changeUsage(&overwritten)
 	b.now.usage.addVersion(nil, r)

@@ -15,27 +15,27 @@ import (
 // problem.ErrCompacted or problem.ErrFutureRevision, or when ctx ends. Nothing of the result is shared.
 func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consensusv1.RangeResult, head int64, err error) {
 	s.counters.ranges.Add(1)
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	if err := checkRevision(v, op.GetRevision()); err != nil {
+	defer func() { err = errors.Join(err, v.Close()) }()
+	if err := CheckRevision(v, op.GetRevision()); err != nil {
 		return nil, v.revision, err
 	}
-	res, err = evalRange(ctx, v, op)
+	res, err = EvalRange(ctx, v, op)
 	return res, v.revision, err
 }
 
-// evalRange evaluates a range whose revision was checked.
-func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
+// EvalRange evaluates a range whose revision was checked.
+func EvalRange(ctx context.Context, rd Reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
 	q := newQuery(op)
 	q.grow = func(bytes int64) error { return budget.Grow(ctx, bytes) }
 	if op.GetCountOnly() {
-		n, err := rd.count(ctx, q.span, q.revision)
+		n, err := rd.Count(ctx, q.span, q.revision)
 		return &consensusv1.RangeResult{Count: n}, err
 	}
-	if v, ok := rd.(*view); ok {
+	if v, ok := rd.(*View); ok {
 		if res, err := v.lastKeys(ctx, q); res != nil || err != nil {
 			return res, err
 		}
@@ -43,12 +43,12 @@ func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consen
 	if q.fetch > 0 {
 		q.slab.reserve(int(min(q.fetch, 1<<20)))
 	}
-	if err := rd.scan(ctx, q.span, q.revision, q.take); err != nil {
+	if err := rd.Scan(ctx, q.span, q.revision, q.take); err != nil {
 		return nil, err
 	}
 	res := &consensusv1.RangeResult{Kvs: q.kvs, Count: q.seen}
 	if q.cut {
-		n, err := rd.count(ctx, q.span, q.revision)
+		n, err := rd.Count(ctx, q.span, q.revision)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +69,7 @@ func evalRange(ctx context.Context, rd reader, op *consensusv1.RangeOp) (*consen
 // query collects the rows of a range request.
 type query struct {
 	op       *consensusv1.RangeOp
-	span     span
+	span     Span
 	revision int64
 	// fetch is after how many keys the scan may stop, 0 for never.
 	fetch int64
@@ -88,9 +88,9 @@ type query struct {
 }
 
 func newQuery(op *consensusv1.RangeOp) *query {
-	q := &query{op: op, span: newSpan(op.GetKey(), op.GetRangeEnd()), revision: op.GetRevision()}
+	q := &query{op: op, span: NewSpan(op.GetKey(), op.GetRangeEnd()), revision: op.GetRevision()}
 	if q.revision <= 0 {
-		q.revision = newestRevision
+		q.revision = NewestRevision
 	}
 	q.values = !op.GetKeysOnly() || op.GetSortTarget() == consensusv1.RangeOp_SORT_TARGET_VALUE
 	if q.inOrder() && !q.filters() && op.GetLimit() > 0 {
@@ -126,7 +126,7 @@ func (q *query) filters() bool {
 func (q *query) sorts() bool { return !q.byKey() || q.descending() }
 
 // take looks at one row, and stops the scan at the first that is too many.
-func (q *query) take(r *row) (more bool, err error) {
+func (q *query) take(r *Row) (more bool, err error) {
 	if q.fetch > 0 && q.seen == q.fetch {
 		q.cut = true
 		return false, nil
@@ -143,10 +143,10 @@ func (q *query) take(r *row) (more bool, err error) {
 const keyValueBytes = 128
 
 // account asks for the memory of what was taken, in steps.
-func (q *query) account(r *row) error {
-	q.grown += keyValueBytes + len(r.key)
+func (q *query) account(r *Row) error {
+	q.grown += keyValueBytes + len(r.Key)
 	if q.values {
-		q.grown += len(r.value)
+		q.grown += len(r.Value)
 	}
 	if q.grow == nil || q.grown < budget.AnswerStep {
 		return nil
@@ -156,12 +156,12 @@ func (q *query) account(r *row) error {
 	return q.grow(int64(grown))
 }
 
-func (q *query) wanted(r *row) bool {
+func (q *query) wanted(r *Row) bool {
 	op := q.op
-	return (op.GetMinModRevision() == 0 || r.revision >= op.GetMinModRevision()) &&
-		(op.GetMaxModRevision() == 0 || r.revision <= op.GetMaxModRevision()) &&
-		(op.GetMinCreateRevision() == 0 || r.create >= op.GetMinCreateRevision()) &&
-		(op.GetMaxCreateRevision() == 0 || r.create <= op.GetMaxCreateRevision())
+	return (op.GetMinModRevision() == 0 || r.Revision >= op.GetMinModRevision()) &&
+		(op.GetMaxModRevision() == 0 || r.Revision <= op.GetMaxModRevision()) &&
+		(op.GetMinCreateRevision() == 0 || r.Create >= op.GetMinCreateRevision()) &&
+		(op.GetMaxCreateRevision() == 0 || r.Create <= op.GetMaxCreateRevision())
 }
 
 // sort brings what was fetched by key into the order asked for. Equals stay in the order of keys.

@@ -13,22 +13,22 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
-// reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
-type reader interface {
-	// bounds returns the revisions that may be asked for.
-	bounds() (compacted, newest int64)
-	// get reads the version of key that is newest at the revision into r, and tells whether the key exists there. What r
+// Reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
+type Reader interface {
+	// Bounds returns the revisions that may be asked for.
+	Bounds() (compacted, newest int64)
+	// Get reads the version of key that is newest at the revision into r, and tells whether the key exists there. What r
 	// refers to is valid until the next call.
-	get(key []byte, revision int64, r *row) (bool, error)
-	// scan calls fn with the span's keys that exist at the revision, in order, until fn wants no more. The row is fn's
+	Get(key []byte, revision int64, r *Row) (bool, error)
+	// Scan calls fn with the span's keys that exist at the revision, in order, until fn wants no more. The row is fn's
 	// until it returns.
-	scan(ctx context.Context, s span, revision int64, fn func(*row) (more bool, err error)) error
-	// count returns how many keys of the span exist at the revision.
-	count(ctx context.Context, s span, revision int64) (int64, error)
+	Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (more bool, err error)) error
+	// Count returns how many keys of the span exist at the revision.
+	Count(ctx context.Context, s Span, revision int64) (int64, error)
 }
 
-// newestRevision asks a reader for the newest version, whatever its revision.
-const newestRevision = math.MaxInt64
+// NewestRevision asks a reader for the newest version, whatever its revision.
+const NewestRevision = math.MaxInt64
 
 // scanRowsPerCheck is how many rows a scan reads between two looks at its context.
 const scanRowsPerCheck = 1024
@@ -47,12 +47,12 @@ func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, 
 	}
 }
 
-// checkRevision tells whether a revision that a request names can be read; 0 and less stand for the newest.
-func checkRevision(rd reader, revision int64) error {
+// CheckRevision tells whether a revision that a request names can be read; 0 and less stand for the newest.
+func CheckRevision(rd Reader, revision int64) error {
 	if revision <= 0 {
 		return nil
 	}
-	compacted, newest := rd.bounds()
+	compacted, newest := rd.Bounds()
 	switch {
 	case revision > newest:
 		return fmt.Errorf("revision %d, newest is %d: %w", revision, newest, problem.ErrFutureRevision)
@@ -62,8 +62,8 @@ func checkRevision(rd reader, revision int64) error {
 	return nil
 }
 
-// view reads what was committed when it was opened. It is for one goroutine.
-type view struct {
+// View reads what was committed when it was opened. It is for one goroutine.
+type View struct {
 	s *Store
 	// it has no bounds and is for seeks by prefix; scans go over clones of it, which see the same.
 	it *pebble.Iterator
@@ -74,7 +74,7 @@ type view struct {
 	key   []byte
 }
 
-func (s *Store) view(ctx context.Context) (*view, error) {
+func (s *Store) View(ctx context.Context) (*View, error) {
 	for {
 		st := s.state.Load()
 		it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{})
@@ -85,7 +85,7 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 		// below the one that is read now.
 		floor := s.state.Load().compacted
 		if floor <= st.revision {
-			return &view{s: s, it: it, state: st, floor: floor}, nil
+			return &View{s: s, it: it, state: st, floor: floor}, nil
 		}
 		if err := it.Close(); err != nil {
 			return nil, err
@@ -93,19 +93,19 @@ func (s *Store) view(ctx context.Context) (*view, error) {
 	}
 }
 
-func (v *view) close() error { return v.it.Close() }
+func (v *View) Close() error { return v.it.Close() }
 
-func (v *view) bounds() (compacted, newest int64) { return v.floor, v.revision }
+func (v *View) Bounds() (compacted, newest int64) { return v.floor, v.revision }
 
-func (v *view) get(key []byte, revision int64, r *row) (bool, error) {
+func (v *View) Get(key []byte, revision int64, r *Row) (bool, error) {
 	v.key = appendVersionKey(v.key[:0], key, min(revision, v.revision))
 	return seekVersion(v.it, v.key, key, r)
 }
 
-func (v *view) scan(ctx context.Context, s span, revision int64, fn func(*row) (bool, error)) error {
+func (v *View) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
 	if s.single {
-		var r row
-		live, err := v.get(s.low, revision, &r)
+		var r Row
+		live, err := v.Get(s.low, revision, &r)
 		if err != nil || !live {
 			return err
 		}
@@ -119,8 +119,8 @@ func (v *view) scan(ctx context.Context, s span, revision int64, fn func(*row) (
 	return scanVersions(ctx, v.it, s, min(revision, v.revision), counts, fn)
 }
 
-func countByScan(ctx context.Context, rd reader, s span, revision int64) (n int64, err error) {
-	err = rd.scan(ctx, s, revision, func(*row) (bool, error) {
+func countByScan(ctx context.Context, rd Reader, s Span, revision int64) (n int64, err error) {
+	err = rd.Scan(ctx, s, revision, func(*Row) (bool, error) {
 		n++
 		return true, nil
 	})
@@ -129,19 +129,19 @@ func countByScan(ctx context.Context, rd reader, s span, revision int64) (n int6
 
 // seekVersion reads the version that target, a version key of key's, finds: the newest one that is no newer. It tells
 // whether there is one that is not a tombstone. The row aliases key and the iterator.
-func seekVersion(it *pebble.Iterator, target, key []byte, r *row) (bool, error) {
+func seekVersion(it *pebble.Iterator, target, key []byte, r *Row) (bool, error) {
 	if !it.SeekPrefixGE(target) {
 		return false, it.Error()
 	}
 	if err := readRow(it, r); err != nil {
 		return false, err
 	}
-	r.key = key
-	return !r.tombstone, nil
+	r.Key = key
+	return !r.Tombstone, nil
 }
 
 // readRow reads the version that the iterator stands on. The row aliases the iterator.
-func readRow(it *pebble.Iterator, r *row) error {
+func readRow(it *pebble.Iterator, r *Row) error {
 	key, revision, err := splitVersionKey(it.Key())
 	if err != nil {
 		return err
@@ -150,8 +150,8 @@ func readRow(it *pebble.Iterator, r *row) error {
 	if err != nil {
 		return err
 	}
-	r.key, r.revision = key, revision
-	return decodeRecord(value, &r.record)
+	r.Key, r.Revision = key, revision
+	return decodeRecord(value, &r.Record)
 }
 
 // stepsBeforeSeek is how many versions that are too new a scan steps over before it seeks past them.
@@ -163,7 +163,7 @@ const deletedBeforeSeek = 64
 // scanVersions calls fn with the span's keys that exist at the revision, as base sees them. Where counts is not nil it is of
 // that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
 // million keys, and the state machine must not walk over them again and again.
-func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision int64, counts *count.Index, fn func(*row) (bool, error)) (err error) {
+func scanVersions(ctx context.Context, base *pebble.Iterator, s Span, revision int64, counts *count.Index, fn func(*Row) (bool, error)) (err error) {
 	if s.empty() {
 		return nil
 	}
@@ -174,7 +174,7 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	var (
-		r       row
+		r       Row
 		target  []byte
 		tooNew  int
 		checkIn = scanRowsPerCheck
@@ -205,7 +205,7 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 		if err := readRow(it, &r); err != nil {
 			return err
 		}
-		if r.tombstone {
+		if r.Tombstone {
 			deleted++
 		} else {
 			deleted = 0
@@ -218,11 +218,11 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 			continue
 		}
 		deleted = 0
-		low, some := counts.Populated(string(r.key))
+		low, some := counts.Populated(string(r.Key))
 		switch {
 		case !some:
 			return nil
-		case low == string(r.key):
+		case low == string(r.Key):
 			ok = it.NextPrefix()
 		default:
 			target = appendVersionPrefix(target[:0], []byte(low))
@@ -232,33 +232,33 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s span, revision i
 	return it.Error()
 }
 
-// bounds lets commands ask for the revisions before them only.
-func (b *Batch) bounds() (compacted, newest int64) { return b.now.compacted, b.now.revision }
+// Bounds lets commands ask for the revisions before them only.
+func (b *Batch) Bounds() (compacted, newest int64) { return b.now.compacted, b.now.revision }
 
-func (b *Batch) get(key []byte, revision int64, r *row) (bool, error) {
+func (b *Batch) Get(key []byte, revision int64, r *Row) (bool, error) {
 	if k := b.overlay.keys[string(key)]; k != nil {
 		if v := k.at(revision); v != nil {
 			*r = *v
-			return !v.tombstone, nil
+			return !v.Tombstone, nil
 		}
 	} else if b.overlay.gone.at(key, revision) {
-		*r = row{key: key, record: record{tombstone: true}}
+		*r = Row{Key: key, Record: Record{Tombstone: true}}
 		return false, nil
 	}
 	return b.getBase(key, revision, r)
 }
 
-// getBase is get on what was committed when the batch began.
-func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
+// getBase is Get on what was committed when the batch began.
+func (b *Batch) getBase(key []byte, revision int64, r *Row) (bool, error) {
 	newest := revision >= b.begun.revision
-	if newest && b.found.key != nil && bytes.Equal(b.found.key, key) {
+	if newest && b.found.Key != nil && bytes.Equal(b.found.Key, key) {
 		*r = b.found
 		return b.foundLive, nil
 	}
 	if newest {
 		if known := b.recent.get(key); known != nil {
 			*r = *known
-			return !r.tombstone, nil
+			return !r.Tombstone, nil
 		}
 	}
 	it, err := b.seeker(key, newest)
@@ -269,7 +269,7 @@ func (b *Batch) getBase(key []byte, revision int64, r *row) (bool, error) {
 	live, err := seekVersion(it, b.keyBuf, key, r)
 	if newest && err == nil {
 		b.found, b.foundLive = *r, live
-		b.found.key = key
+		b.found.Key = key
 	}
 	return live, err
 }
@@ -291,7 +291,7 @@ func (b *Batch) seeker(key []byte, newest bool) (*pebble.Iterator, error) {
 
 // seekDurable returns an iterator over what is on disk, to be moved by the caller.
 func (b *Batch) seekDurable() (*pebble.Iterator, error) {
-	b.found.key = nil
+	b.found.Key = nil
 	if b.durable == nil {
 		flushes := b.s.flushes.Load()
 		it, err := b.s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true, UseL6Filters: true})
@@ -314,22 +314,22 @@ func (b *Batch) settleFresh() error {
 }
 
 // seekBase returns the view of what was committed when the batch began, to be moved by the caller.
-func (b *Batch) seekBase() (*view, error) {
-	b.found.key = nil
+func (b *Batch) seekBase() (*View, error) {
+	b.found.Key = nil
 	if b.base == nil {
 		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 		if err != nil {
 			return nil, err
 		}
-		b.base = &view{s: b.s, it: it, state: b.begun, floor: b.begun.compacted}
+		b.base = &View{s: b.s, it: it, state: b.begun, floor: b.begun.compacted}
 	}
 	return b.base, nil
 }
 
-func (b *Batch) scan(ctx context.Context, s span, revision int64, fn func(*row) (bool, error)) error {
+func (b *Batch) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
 	if s.single {
-		var r row
-		live, err := b.get(s.low, revision, &r)
+		var r Row
+		live, err := b.Get(s.low, revision, &r)
 		if err != nil || !live {
 			return err
 		}
@@ -357,22 +357,22 @@ type merge struct {
 	changed  []*overlayKey
 	gone     *gone
 	revision int64
-	fn       func(*row) (bool, error)
+	fn       func(*Row) (bool, error)
 	done     bool
 }
 
 // base takes the next committed row.
-func (m *merge) base(r *row) (bool, error) {
-	if err := m.rest(r.key); err != nil || m.done {
+func (m *merge) base(r *Row) (bool, error) {
+	if err := m.rest(r.Key); err != nil || m.done {
 		return false, err
 	}
-	if len(m.changed) > 0 && bytes.Equal(m.changed[0].key, r.key) {
+	if len(m.changed) > 0 && bytes.Equal(m.changed[0].key, r.Key) {
 		k := m.changed[0]
 		m.changed = m.changed[1:]
 		if v := k.at(m.revision); v != nil {
 			return !m.done, m.emit(v)
 		}
-	} else if m.gone.at(r.key, m.revision) {
+	} else if m.gone.at(r.Key, m.revision) {
 		return true, nil
 	}
 	return !m.done, m.emit(r)
@@ -392,8 +392,8 @@ func (m *merge) rest(limit []byte) error {
 	return nil
 }
 
-func (m *merge) emit(r *row) error {
-	if r.tombstone {
+func (m *merge) emit(r *Row) error {
+	if r.Tombstone {
 		return nil
 	}
 	more, err := m.fn(r)

@@ -12,7 +12,7 @@ import (
 //
 // It holds two generations. What is used moves to the younger one; when that is full, the older one is forgotten.
 type recent struct {
-	young, old map[string]*row
+	young, old map[string]*Row
 	// size is about how many bytes young holds.
 	size int
 }
@@ -24,11 +24,11 @@ const recentBytesMax = budget.StateRecent
 const recentRowBytes = 192
 
 func newRecent() recent {
-	return recent{young: make(map[string]*row), old: make(map[string]*row)}
+	return recent{young: make(map[string]*Row), old: make(map[string]*Row)}
 }
 
 // get returns the newest version of a key as of the last commit, nil if it is not remembered. It may be a tombstone.
-func (c *recent) get(key []byte) *row {
+func (c *recent) get(key []byte) *Row {
 	if r := c.young[string(key)]; r != nil {
 		return r
 	}
@@ -40,16 +40,16 @@ func (c *recent) get(key []byte) *row {
 }
 
 // put remembers a committed version, whose key and value must not change any more.
-func (c *recent) put(r *row) {
+func (c *recent) put(r *Row) {
 	if c.size > recentBytesMax/2 {
-		c.young, c.old, c.size = make(map[string]*row, len(c.young)), c.young, 0
+		c.young, c.old, c.size = make(map[string]*Row, len(c.young)), c.young, 0
 	}
-	key := stringOf(r.key)
+	key := stringOf(r.Key)
 	if old := c.young[key]; old != nil {
-		c.size -= recentRowBytes + len(old.key) + len(old.value)
+		c.size -= recentRowBytes + len(old.Key) + len(old.Value)
 	}
 	c.young[key] = r
-	c.size += recentRowBytes + len(r.key) + len(r.value)
+	c.size += recentRowBytes + len(r.Key) + len(r.Value)
 }
 
 // stringOf returns the bytes as a map's key without a copy. They must never change.

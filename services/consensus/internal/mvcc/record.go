@@ -10,7 +10,7 @@ import (
 
 var errBadRecord = errors.New("malformed record")
 
-// record is what is stored of one version, beside its key and revision. For a put of sub-revision 0 that created its
+// Record is what is stored of one version, beside its key and revision. For a put of sub-revision 0 that created its
 // key at revision 300:
 //
 //	00            flags: neither a tombstone nor leased
@@ -21,16 +21,16 @@ var errBadRecord = errors.New("malformed record")
 //
 // All numbers are varints. The lease, and then the expiration, follow the version if the flags say so. A tombstone ends
 // after its sub-revision.
-type record struct {
+type Record struct {
 	sub     int64
-	create  int64
-	version int64
-	lease   int64
+	Create  int64
+	Version int64
+	Lease   int64
 	// expiration is when the key ends as a file of the tree, in nanoseconds since 1970; 0 for never.
-	expiration int64
-	tombstone  bool
+	Expiration int64
+	Tombstone  bool
 	// value aliases the bytes that the record was read from.
-	value []byte
+	Value []byte
 }
 
 const (
@@ -44,49 +44,49 @@ const (
 	flagTree        = 1 << 7
 )
 
-func appendRecord(dst []byte, r *record) []byte {
-	if r.tombstone {
+func appendRecord(dst []byte, r *Record) []byte {
+	if r.Tombstone {
 		return binary.AppendUvarint(append(dst, flagTombstone), uint64(r.sub))
 	}
 	var flags byte
-	if r.lease != 0 {
+	if r.Lease != 0 {
 		flags |= flagLeased
 	}
-	if r.expiration != 0 {
+	if r.Expiration != 0 {
 		flags |= flagExpires
 	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(r.sub))
-	dst = binary.AppendUvarint(dst, uint64(r.create))
-	dst = binary.AppendUvarint(dst, uint64(r.version))
-	if r.lease != 0 {
-		dst = binary.AppendUvarint(dst, uint64(r.lease))
+	dst = binary.AppendUvarint(dst, uint64(r.Create))
+	dst = binary.AppendUvarint(dst, uint64(r.Version))
+	if r.Lease != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Lease))
 	}
-	if r.expiration != 0 {
-		dst = binary.AppendUvarint(dst, uint64(r.expiration))
+	if r.Expiration != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Expiration))
 	}
-	return append(dst, r.value...)
+	return append(dst, r.Value...)
 }
 
-func decodeRecord(b []byte, r *record) error {
+func decodeRecord(b []byte, r *Record) error {
 	if len(b) < 2 || b[0]&^flagsKnown != 0 {
 		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
 	}
 	d := decoder{b: b[1:]}
-	*r = record{sub: d.int64(), tombstone: b[0]&flagTombstone != 0}
-	if !r.tombstone {
-		r.create, r.version = d.int64(), d.int64()
+	*r = Record{sub: d.int64(), Tombstone: b[0]&flagTombstone != 0}
+	if !r.Tombstone {
+		r.Create, r.Version = d.int64(), d.int64()
 		if b[0]&flagLeased != 0 {
-			r.lease = d.int64()
+			r.Lease = d.int64()
 		}
 		if b[0]&flagExpires != 0 {
-			r.expiration = d.int64()
+			r.Expiration = d.int64()
 		}
 	}
 	if d.failed {
 		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
 	}
-	r.value = d.b
+	r.Value = d.b
 	return nil
 }
 
@@ -101,7 +101,7 @@ type change struct {
 	// overwritten marks a change that the same revision followed by another of its key: the key's version of that revision is
 	// the last one, so what this one wrote is only in record.
 	overwritten bool
-	record      record
+	record      Record
 	// tree is an encoded TreeChange, and nil in the entry of a key. It stands alone.
 	tree []byte
 }

@@ -13,19 +13,19 @@ import (
 // but not removed yet is passed over, so that members agree however far they are with that.
 //
 // Versions come by key, the newest first. The row is fn's until it returns.
-func (v *view) retained(ctx context.Context, revision int64, fn func(*row) error) error {
+func (v *View) retained(ctx context.Context, revision int64, fn func(*Row) error) error {
 	return v.retainedAbove(ctx, v.floor, revision, fn)
 }
 
 // retainedAbove is retained as if floor were the compacted revision.
-func (v *view) retainedAbove(ctx context.Context, floor, revision int64, fn func(*row) error) error {
+func (v *View) retainedAbove(ctx context.Context, floor, revision int64, fn func(*Row) error) error {
 	lower, upper := spaceVersion.bounds()
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
 		return err
 	}
 	var (
-		r       row
+		r       Row
 		settled []byte // the key whose version at the compacted revision has been seen
 		checkIn = scanRowsPerCheck
 	)
@@ -40,15 +40,15 @@ func (v *view) retainedAbove(ctx context.Context, floor, revision int64, fn func
 			return err
 		}
 		switch {
-		case r.revision > revision:
+		case r.Revision > revision:
 			return nil
-		case r.revision > floor:
+		case r.Revision > floor:
 			return fn(&r)
-		case settled != nil && string(settled) == string(r.key):
+		case settled != nil && string(settled) == string(r.Key):
 			return nil
 		}
-		settled = append(settled[:0], r.key...)
-		if r.tombstone && r.revision < floor {
+		settled = append(settled[:0], r.Key...)
+		if r.Tombstone && r.Revision < floor {
 			return nil
 		}
 		return fn(&r)
@@ -62,24 +62,24 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // revision that both can read, whatever each has compacted: a compaction changes no hash, as etcd's does not while it
 // remembers the one it made before. Its refusals are Range's, and it ends with ctx.
 func (s *Store) HashKV(ctx context.Context, revision int64) (hash uint32, compacted, hashed int64, err error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
-	if err := checkRevision(v, revision); err != nil {
+	defer func() { err = errors.Join(err, v.Close()) }()
+	if err := CheckRevision(v, revision); err != nil {
 		return 0, 0, 0, err
 	}
 	if revision <= 0 {
 		revision = v.revision
 	}
 	var buf []byte
-	err = v.retainedAbove(ctx, revision, revision, func(r *row) error {
-		if r.tombstone {
+	err = v.retainedAbove(ctx, revision, revision, func(r *Row) error {
+		if r.Tombstone {
 			return nil
 		}
-		buf = appendVersionKey(buf[:0], r.key, r.revision)
-		buf = appendRecord(buf, &r.record)
+		buf = appendVersionKey(buf[:0], r.Key, r.Revision)
+		buf = appendRecord(buf, &r.Record)
 		hash = crc32.Update(hash, castagnoli, buf)
 		return nil
 	})

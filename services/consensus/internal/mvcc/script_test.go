@@ -288,14 +288,14 @@ func rowText(t *testing.T, k, v []byte) string {
 	case spaceVersion:
 		key, revision, err := splitVersionKey(k)
 		require.NoError(t, err)
-		var r record
+		var r Record
 		require.NoError(t, decodeRecord(v, &r))
-		if r.tombstone {
+		if r.Tombstone {
 			return fmt.Sprintf("version %s@%d.%d tombstone", key, revision, r.sub)
 		}
-		s := fmt.Sprintf("version %s@%d.%d =%s create %d version %d lease %d", key, revision, r.sub, r.value, r.create, r.version, r.lease)
-		if r.expiration != 0 {
-			s += fmt.Sprintf(" until %d", r.expiration)
+		s := fmt.Sprintf("version %s@%d.%d =%s create %d version %d lease %d", key, revision, r.sub, r.Value, r.Create, r.Version, r.Lease)
+		if r.Expiration != 0 {
+			s += fmt.Sprintf(" until %d", r.Expiration)
 		}
 		return s
 	case spaceDir:

@@ -59,12 +59,12 @@ func (s *slab) reserve(n int) {
 
 // toKeyValue returns the row as a message that shares no memory with it. Without its value it has no lease either, as in etcd, which answers that
 // from its index.
-func (s *slab) toKeyValue(r *row, withValue bool) *consensusv1.KeyValue {
+func (s *slab) toKeyValue(r *Row, withValue bool) *consensusv1.KeyValue {
 	kv := s.keyValue()
-	kv.Key = s.copy(r.key)
-	kv.CreateRevision, kv.ModRevision, kv.Version = r.create, r.revision, r.version
+	kv.Key = s.copy(r.Key)
+	kv.CreateRevision, kv.ModRevision, kv.Version = r.Create, r.Revision, r.Version
 	if withValue {
-		kv.Value, kv.Lease = s.copy(r.value), r.lease
+		kv.Value, kv.Lease = s.copy(r.Value), r.Lease
 	}
 	return kv
 }

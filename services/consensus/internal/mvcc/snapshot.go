@@ -11,11 +11,11 @@ import (
 
 // Snapshot is the whole state as it was at one moment. It is for one goroutine and must be closed: until then the files
 // that it reads are not removed.
-type Snapshot struct{ v *view }
+type Snapshot struct{ v *View }
 
 // Snapshot takes a snapshot of what is committed. Reading it ends when ctx does.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 // Close ends the snapshot.
-func (s *Snapshot) Close() error { return s.v.close() }
+func (s *Snapshot) Close() error { return s.v.Close() }
 
 // Revision is the snapshot's newest revision.
 func (s *Snapshot) Revision() int64 { return s.v.revision }
@@ -44,12 +44,12 @@ func (s *Snapshot) Alarms() []*consensusv1.Alarm { return slices.Clone(s.v.alarm
 // order in which they lie on disk. Of a tombstone only the key and mod revision are set. kv is fn's until it returns, and
 // so is what it refers to.
 func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *consensusv1.KeyValue) error) error {
-	return s.v.retained(ctx, s.v.revision, func(r *row) error {
+	return s.v.retained(ctx, s.v.revision, func(r *Row) error {
 		kv := &consensusv1.KeyValue{
-			Key: r.key, ModRevision: r.revision,
-			CreateRevision: r.create, Version: r.version, Value: r.value, Lease: r.lease,
+			Key: r.Key, ModRevision: r.Revision,
+			CreateRevision: r.Create, Version: r.Version, Value: r.Value, Lease: r.Lease,
 		}
-		return fn(r.revision, r.sub, r.tombstone, kv)
+		return fn(r.Revision, r.sub, r.Tombstone, kv)
 	})
 }
 
@@ -69,7 +69,7 @@ func (s *Snapshot) Meta(name string) ([]byte, error) {
 }
 
 // each is Store.each on the view.
-func (v *view) each(lower, upper []byte, fn func(key, value []byte) error) error {
+func (v *View) each(lower, upper []byte, fn func(key, value []byte) error) error {
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
 		return err

@@ -45,16 +45,16 @@ func (st *RangeStream) Head() int64 { return st.head }
 
 // Next reads the next chunk, which is the caller's to keep. Its errors are Range's; the same chunk may be asked for again.
 func (st *RangeStream) Next(ctx context.Context, s *Store) (chunk *consensusv1.RangeResult, err error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 	revision := st.op.GetRevision()
 	if st.head != 0 {
 		revision = st.q.revision
 	}
-	if err := checkRevision(v, revision); err != nil {
+	if err := CheckRevision(v, revision); err != nil {
 		return nil, err
 	}
 	if st.head == 0 {
@@ -64,18 +64,18 @@ func (st *RangeStream) Next(ctx context.Context, s *Store) (chunk *consensusv1.R
 	}
 	if st.op.GetCountOnly() || st.q.filters() || st.q.sorts() {
 		st.done = true
-		return evalRange(ctx, v, st.op)
+		return EvalRange(ctx, v, st.op)
 	}
 	return st.read(ctx, v)
 }
 
 // read takes rows until the chunk is full, or those of the range are all read.
-func (st *RangeStream) read(ctx context.Context, v *view) (*consensusv1.RangeResult, error) {
+func (st *RangeStream) read(ctx context.Context, v *View) (*consensusv1.RangeResult, error) {
 	q := st.q
 	seen := q.seen
 	// A fresh slab, so that no chunk keeps another's memory alive.
 	q.kvs, q.slab, st.size, st.full = nil, slab{}, 0, false
-	if err := v.scan(ctx, q.span, q.revision, st.take); err != nil {
+	if err := v.Scan(ctx, q.span, q.revision, st.take); err != nil {
 		q.seen = seen
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (st *RangeStream) read(ctx context.Context, v *view) (*consensusv1.RangeRes
 	chunk.Count = q.seen
 	if q.cut {
 		chunk.More = true
-		count, err := v.count(ctx, newSpan(st.op.GetKey(), st.op.GetRangeEnd()), q.revision)
+		count, err := v.Count(ctx, NewSpan(st.op.GetKey(), st.op.GetRangeEnd()), q.revision)
 		if err != nil {
 			q.seen, q.cut, st.done = seen, false, false
 			return nil, err
@@ -99,14 +99,14 @@ func (st *RangeStream) read(ctx context.Context, v *view) (*consensusv1.RangeRes
 	return chunk, nil
 }
 
-func (st *RangeStream) take(r *row) (bool, error) {
+func (st *RangeStream) take(r *Row) (bool, error) {
 	more, err := st.q.take(r)
 	if err != nil || !more {
 		return false, err
 	}
-	st.size += eventBytes + len(r.key)
+	st.size += eventBytes + len(r.Key)
 	if st.q.values {
-		st.size += len(r.value)
+		st.size += len(r.Value)
 	}
 	st.full = st.size >= st.chunkBytes && !st.q.span.single
 	return !st.full, nil

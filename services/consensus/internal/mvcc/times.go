@@ -35,22 +35,22 @@ func (b *Batch) noteTime() {
 
 // loadTimes finds where the index ends.
 func (s *Store) loadTimes(st *state) error {
-	v := &view{s: s, state: st}
+	v := &View{s: s, state: st}
 	var err error
 	if v.it, err = s.db.NewIter(nil); err != nil {
 		return err
 	}
 	_, st.timed, _, err = v.timeOf(st.revision)
-	return errors.Join(err, v.close())
+	return errors.Join(err, v.Close())
 }
 
 // TimeOf returns when a revision was made, to timeStep, as nanoseconds since 1970; false where that was not kept, or is compacted.
 func (s *Store) TimeOf(ctx context.Context, revision int64) (nanoseconds int64, known bool, err error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return 0, false, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 	if revision < v.floor || revision > v.revision {
 		return 0, false, nil
 	}
@@ -59,7 +59,7 @@ func (s *Store) TimeOf(ctx context.Context, revision int64) (nanoseconds int64, 
 }
 
 // timeOf returns the last row of the index up to a revision.
-func (v *view) timeOf(revision int64) (at, nanoseconds int64, known bool, err error) {
+func (v *View) timeOf(revision int64) (at, nanoseconds int64, known bool, err error) {
 	lower, upper := spaceTime.bounds()
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
@@ -83,7 +83,7 @@ func (v *view) timeOf(revision int64) (at, nanoseconds int64, known bool, err er
 }
 
 // dropTimes removes what tells only of revisions below one.
-func (v *view) dropTimes(pb *pebble.Batch, below int64) error {
+func (v *View) dropTimes(pb *pebble.Batch, below int64) error {
 	at, _, known, err := v.timeOf(below)
 	if err != nil || !known {
 		return err

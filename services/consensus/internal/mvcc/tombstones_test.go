@@ -42,18 +42,18 @@ func TestScansPassDeletedStretchesOver(t *testing.T) {
 	full := s.Revision()
 	applyAll(t, s, 2, deleteCommand("dead/", "dead/z"))
 
-	scan := func(rd reader, revision int64) (found, looks int) {
+	scan := func(rd Reader, revision int64) (found, looks int) {
 		ctx := &counted{Context: t.Context()}
-		require.NoError(t, rd.scan(ctx, newSpan([]byte("dead/"), []byte("dead0")), revision, func(*row) (bool, error) {
+		require.NoError(t, rd.Scan(ctx, NewSpan([]byte("dead/"), []byte("dead0")), revision, func(*Row) (bool, error) {
 			found++
 			return true, nil
 		}))
 		return found, ctx.looks
 	}
-	v, err := s.view(t.Context())
+	v, err := s.View(t.Context())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, v.close()) }()
-	found, looks := scan(v, newestRevision)
+	defer func() { require.NoError(t, v.Close()) }()
+	found, looks := scan(v, NewestRevision)
 	require.Equal(t, 10, found)
 	require.LessOrEqual(t, looks, 3)
 	found, _ = scan(v, full)
@@ -64,7 +64,7 @@ func TestScansPassDeletedStretchesOver(t *testing.T) {
 	require.NoError(t, err)
 	ctx := &counted{Context: t.Context()}
 	found = 0
-	require.NoError(t, b.scan(ctx, newSpan([]byte("dead/"), []byte("dead0")), newestRevision, func(*row) (bool, error) {
+	require.NoError(t, b.Scan(ctx, NewSpan([]byte("dead/"), []byte("dead0")), NewestRevision, func(*Row) (bool, error) {
 		found++
 		return true, nil
 	}))

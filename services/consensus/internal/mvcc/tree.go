@@ -56,7 +56,7 @@ func (b *Batch) changeTree(done *consensusv1.TreeChange) error {
 	b.now.happened(hashTreeChange(done))
 	b.valueBuf = appendChange(b.valueBuf[:0], &change{tree: encoded})
 	b.now.usage.spent += historyUsage(len(encoded))
-	b.set(appendHistoryKey(b.keyBuf[:0], b.next(), treeSub), b.valueBuf)
+	b.set(appendHistoryKey(b.keyBuf[:0], b.Next(), treeSub), b.valueBuf)
 	return nil
 }
 
@@ -79,26 +79,26 @@ func (b *Batch) moveExpiryOf(kind byte, path []byte, from, to int64) {
 
 // putFile writes a key as a file of the tree. See tree.Store.
 func (b *Batch) putFile(path, value []byte, expiration int64, fresh bool) (*consensusv1.KeyValue, error) {
-	var prev row
-	live, err := b.get(path, newestRevision, &prev)
+	var prev Row
+	live, err := b.Get(path, NewestRevision, &prev)
 	if err != nil {
 		return nil, err
 	}
 	b.s.counters.puts.Add(1)
-	r := row{key: path, revision: b.next(), record: record{create: b.next(), version: 1, expiration: expiration, value: value}}
+	r := Row{Key: path, Revision: b.Next(), Record: Record{Create: b.Next(), Version: 1, Expiration: expiration, Value: value}}
 	event := &consensusv1.Event{Type: consensusv1.Event_PUT}
 	if live {
 		if !fresh {
-			r.create, r.version = prev.create, prev.version+1
+			r.Create, r.Version = prev.Create, prev.Version+1
 		}
 		event.PrevKv = b.slab.toKeyValue(&prev, true)
-		b.moveAttachment(path, prev.lease, 0)
-		b.moveExpiry(path, prev.expiration, expiration)
+		b.moveAttachment(path, prev.Lease, 0)
+		b.moveExpiry(path, prev.Expiration, expiration)
 	} else {
 		b.moveExpiry(path, 0, expiration)
 	}
 	event.Kv = &consensusv1.KeyValue{
-		Key: path, Value: value, CreateRevision: r.create, ModRevision: r.revision, Version: r.version,
+		Key: path, Value: value, CreateRevision: r.Create, ModRevision: r.Revision, Version: r.Version,
 	}
 	b.write(&r, &prev, live, event)
 	return event.GetPrevKv(), nil
@@ -107,23 +107,23 @@ func (b *Batch) putFile(path, value []byte, expiration int64, fresh bool) (*cons
 // treeStore is a batch as the tree sees it.
 type treeStore struct{ b *Batch }
 
-func (t treeStore) Next() int64 { return t.b.next() }
+func (t treeStore) Next() int64 { return t.b.Next() }
 
 func (t treeStore) File(path []byte) (*tree.File, error) {
-	var r row
-	live, err := t.b.get(path, newestRevision, &r)
+	var r Row
+	live, err := t.b.Get(path, NewestRevision, &r)
 	if err != nil || !live {
 		return nil, err
 	}
 	return r.file(), nil
 }
 
-func (r *row) file() *tree.File {
-	return &tree.File{Path: r.key, Value: r.value, Create: r.create, Mod: r.revision, Expiration: r.expiration}
+func (r *Row) file() *tree.File {
+	return &tree.File{Path: r.Key, Value: r.Value, Create: r.Create, Mod: r.Revision, Expiration: r.Expiration}
 }
 
 func (t treeStore) Files(low, high []byte, fn func(*tree.File) (bool, error)) error {
-	return t.b.scan(context.Background(), span{low: low, high: high}, newestRevision, func(r *row) (bool, error) {
+	return t.b.Scan(context.Background(), Span{low: low, high: high}, NewestRevision, func(r *Row) (bool, error) {
 		return fn(r.file())
 	})
 }
@@ -157,8 +157,8 @@ func (t treeStore) Put(path, value []byte, expiration int64, fresh bool) (*conse
 }
 
 func (t treeStore) Delete(path []byte) (*consensusv1.KeyValue, error) {
-	var r row
-	live, err := t.b.get(path, newestRevision, &r)
+	var r Row
+	live, err := t.b.Get(path, NewestRevision, &r)
 	if err == nil && !live {
 		err = fmt.Errorf("tree deletes %q, which does not exist: %w", path, errBadRecord)
 	}
@@ -167,7 +167,7 @@ func (t treeStore) Delete(path []byte) (*consensusv1.KeyValue, error) {
 	}
 	t.b.s.counters.deletes.Add(1)
 	prev := t.b.slab.toKeyValue(&r, true)
-	t.b.deleteKey(prev, r.expiration)
+	t.b.deleteKey(prev, r.Expiration)
 	return prev, nil
 }
 
@@ -258,8 +258,8 @@ type treeView struct {
 }
 
 func (v *treeView) File(path []byte) (*tree.File, error) {
-	var r row
-	v.key = appendVersionKey(v.key[:0], path, newestRevision)
+	var r Row
+	v.key = appendVersionKey(v.key[:0], path, NewestRevision)
 	live, err := seekVersion(v.it, v.key, path, &r)
 	if err != nil || !live {
 		return nil, err
@@ -268,7 +268,7 @@ func (v *treeView) File(path []byte) (*tree.File, error) {
 }
 
 func (v *treeView) Files(low, high []byte, fn func(*tree.File) (bool, error)) error {
-	return scanVersions(v.ctx, v.it, span{low: low, high: high}, newestRevision, nil, func(r *row) (bool, error) { return fn(r.file()) })
+	return scanVersions(v.ctx, v.it, Span{low: low, high: high}, NewestRevision, nil, func(r *Row) (bool, error) { return fn(r.file()) })
 }
 
 func (v *treeView) Dir(path []byte) (*tree.Dir, error) { return seekDir(v.it, path) }

@@ -28,11 +28,11 @@ type branch struct {
 
 // ReadTxn evaluates a transaction without writes at the newest revision, which it returns. Its refusals are Range's.
 func (s *Store) ReadTxn(ctx context.Context, op *consensusv1.TxnOp) (res *consensusv1.TxnResult, head int64, err error) {
-	v, err := s.view(ctx)
+	v, err := s.View(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, v.close()) }()
+	defer func() { err = errors.Join(err, v.Close()) }()
 	br, err := decide(ctx, v, op)
 	if err != nil {
 		return nil, v.revision, err
@@ -62,7 +62,7 @@ func (b *Batch) applyTxn(op *consensusv1.TxnOp) (*consensusv1.Result, error) {
 }
 
 // decide evaluates the comparisons of a transaction and of those nested on the path that it takes.
-func decide(ctx context.Context, rd reader, op *consensusv1.TxnOp) (*branch, error) {
+func decide(ctx context.Context, rd Reader, op *consensusv1.TxnOp) (*branch, error) {
 	br := &branch{succeeded: true, ops: op.GetSuccess()}
 	for _, c := range op.GetCompare() {
 		holds, err := compare(ctx, rd, c)
@@ -88,9 +88,9 @@ func decide(ctx context.Context, rd reader, op *consensusv1.TxnOp) (*branch, err
 
 // compare tells whether a comparison holds: for every key of its range, or, if there is none, for a key that does not
 // exist.
-func compare(ctx context.Context, rd reader, c *consensusv1.Compare) (bool, error) {
+func compare(ctx context.Context, rd Reader, c *consensusv1.Compare) (bool, error) {
 	holds, any := true, false
-	err := rd.scan(ctx, newSpan(c.GetKey(), c.GetRangeEnd()), newestRevision, func(r *row) (bool, error) {
+	err := rd.Scan(ctx, NewSpan(c.GetKey(), c.GetRangeEnd()), NewestRevision, func(r *Row) (bool, error) {
 		any = true
 		holds = compareRow(c, r)
 		return holds && !existenceAlone(c), nil
@@ -102,7 +102,7 @@ func compare(ctx context.Context, rd reader, c *consensusv1.Compare) (bool, erro
 		// A key that does not exist has no value, not even an empty one.
 		return false, nil
 	}
-	return compareRow(c, &row{}), nil
+	return compareRow(c, &Row{}), nil
 }
 
 // existenceAlone tells whether a comparison holds for all keys that exist, or for none: versions and revisions of keys are
@@ -122,19 +122,19 @@ func existenceAlone(c *consensusv1.Compare) bool {
 	return with <= 0
 }
 
-func compareRow(c *consensusv1.Compare, r *row) bool {
+func compareRow(c *consensusv1.Compare, r *Row) bool {
 	var order int
 	switch t := c.GetTarget().(type) {
 	case *consensusv1.Compare_Version:
-		order = cmp.Compare(r.version, t.Version)
+		order = cmp.Compare(r.Version, t.Version)
 	case *consensusv1.Compare_CreateRevision:
-		order = cmp.Compare(r.create, t.CreateRevision)
+		order = cmp.Compare(r.Create, t.CreateRevision)
 	case *consensusv1.Compare_ModRevision:
-		order = cmp.Compare(r.revision, t.ModRevision)
+		order = cmp.Compare(r.Revision, t.ModRevision)
 	case *consensusv1.Compare_Value:
-		order = bytes.Compare(r.value, t.Value)
+		order = bytes.Compare(r.Value, t.Value)
 	case *consensusv1.Compare_Lease:
-		order = cmp.Compare(r.lease, t.Lease)
+		order = cmp.Compare(r.Lease, t.Lease)
 	}
 	switch c.GetRelation() {
 	case consensusv1.Compare_RELATION_EQUAL:
@@ -150,13 +150,13 @@ func compareRow(c *consensusv1.Compare, r *row) bool {
 }
 
 // checkReads checks the ranges of a path, and that there is nothing else on it.
-func checkReads(rd reader, br *branch) error {
+func checkReads(rd Reader, br *branch) error {
 	nested := br.nested
 	for _, o := range br.ops {
 		var err error
 		switch o := o.GetOp().(type) {
 		case *consensusv1.Op_Range:
-			err = checkRevision(rd, o.Range.GetRevision())
+			err = CheckRevision(rd, o.Range.GetRevision())
 		case *consensusv1.Op_Txn:
 			err = checkReads(rd, nested[0])
 			nested = nested[1:]
@@ -177,7 +177,7 @@ func (b *Batch) check(br *branch) error {
 		var err error
 		switch o := o.GetOp().(type) {
 		case *consensusv1.Op_Range:
-			err = checkRevision(b, o.Range.GetRevision())
+			err = CheckRevision(b, o.Range.GetRevision())
 		case *consensusv1.Op_Put:
 			err = b.checkPut(o.Put)
 		case *consensusv1.Op_Txn:
@@ -200,8 +200,8 @@ func (b *Batch) checkPut(op *consensusv1.PutOp) error {
 		return err
 	}
 	if keepsSomething(op) {
-		var r row
-		live, err := b.get(op.GetKey(), newestRevision, &r)
+		var r Row
+		live, err := b.Get(op.GetKey(), NewestRevision, &r)
 		if err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (b *Batch) checkPut(op *consensusv1.PutOp) error {
 }
 
 // execute carries out a path that was checked, its writes on b, which is nil if there are none.
-func execute(ctx context.Context, rd reader, b *Batch, br *branch) (*consensusv1.TxnResult, error) {
+func execute(ctx context.Context, rd Reader, b *Batch, br *branch) (*consensusv1.TxnResult, error) {
 	res := &consensusv1.TxnResult{Succeeded: br.succeeded, Results: make([]*consensusv1.OpResult, len(br.ops))}
 	nested := br.nested
 	for i, o := range br.ops {
@@ -224,7 +224,7 @@ func execute(ctx context.Context, rd reader, b *Batch, br *branch) (*consensusv1
 			var r consensusv1.OpResult_Range
 			// A range changes nothing and is refused no more: where nobody waits for what it finds, it is not looked for.
 			if b == nil || !b.Unanswered {
-				r.Range, err = evalRange(ctx, rd, o.Range)
+				r.Range, err = EvalRange(ctx, rd, o.Range)
 			}
 			out.Result = &r
 		case *consensusv1.Op_Put:
@@ -250,8 +250,8 @@ func execute(ctx context.Context, rd reader, b *Batch, br *branch) (*consensusv1
 }
 
 func (b *Batch) putInTxn(op *consensusv1.PutOp, res *consensusv1.PutResult) error {
-	var prev row
-	live, err := b.get(op.GetKey(), newestRevision, &prev)
+	var prev Row
+	live, err := b.Get(op.GetKey(), NewestRevision, &prev)
 	if err != nil {
 		return err
 	}

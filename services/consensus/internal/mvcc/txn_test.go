@@ -42,12 +42,12 @@ func TestTransactionThatNobodyWaitsForReadsNoRanges(t *testing.T) {
 
 // countingReader counts the rows that it shows.
 type countingReader struct {
-	reader
+	Reader
 	shown int
 }
 
-func (c *countingReader) scan(ctx context.Context, s span, revision int64, fn func(*row) (bool, error)) error {
-	return c.reader.scan(ctx, s, revision, func(r *row) (bool, error) {
+func (c *countingReader) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
+	return c.Reader.Scan(ctx, s, revision, func(r *Row) (bool, error) {
 		c.shown++
 		return fn(r)
 	})
@@ -59,9 +59,9 @@ func TestComparisonOfExistenceReadsOneKey(t *testing.T) {
 	for i := range 100 {
 		applyAll(t, s, uint64(i+1), putCommand(fmt.Sprintf("a%02d", i), ""))
 	}
-	v, err := s.view(t.Context())
+	v, err := s.View(t.Context())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, v.close()) }()
+	defer func() { require.NoError(t, v.Close()) }()
 	for relation, holds := range map[consensusv1.Compare_Relation]bool{
 		consensusv1.Compare_RELATION_EQUAL: false, consensusv1.Compare_RELATION_NOT_EQUAL: true,
 		consensusv1.Compare_RELATION_GREATER: true, consensusv1.Compare_RELATION_LESS: false,
@@ -72,7 +72,7 @@ func TestComparisonOfExistenceReadsOneKey(t *testing.T) {
 			{Target: &consensusv1.Compare_ModRevision{}},
 		} {
 			c.Key, c.RangeEnd, c.Relation = []byte("a"), []byte("b"), relation
-			rd := &countingReader{reader: v}
+			rd := &countingReader{Reader: v}
 			got, err := compare(t.Context(), rd, c)
 			require.NoError(t, err)
 			require.Equal(t, holds, got, c)

@@ -136,38 +136,38 @@ func decodeMark(b []byte) (usageMark, error) {
 func versionUsage(key, value int) int64 { return int64(versionRowBytes + key + value) }
 
 // bytes is what the version takes.
-func (r *row) bytes() int64 { return versionUsage(len(r.key), len(r.value)) }
+func (r *Row) bytes() int64 { return versionUsage(len(r.Key), len(r.Value)) }
 
 // historyUsage is what a line of history takes: the change of a key, or, encoded, of the tree.
 func historyUsage(keyOrTree int) int64 { return int64(historyRowBytes + keyOrTree) }
 
 // changeUsage is what a line of history takes, with the version in it if its revision overwrote that.
 func changeUsage(c *change) int64 {
-	return historyUsage(len(c.key) + len(c.tree) + len(c.record.value))
+	return historyUsage(len(c.key) + len(c.tree) + len(c.record.Value))
 }
 
 // addVersion counts a new version r, that replaces prev (nil if the key did not exist), and its line of history.
-func (u *usage) addVersion(prev, r *row) {
+func (u *usage) addVersion(prev, r *Row) {
 	if prev != nil {
 		u.live -= prev.bytes()
 		u.replaced += prev.bytes()
 	}
-	if r.tombstone {
+	if r.Tombstone {
 		u.spent += r.bytes()
 	} else {
 		u.live += r.bytes()
 	}
-	u.spent += historyUsage(len(r.key))
+	u.spent += historyUsage(len(r.Key))
 }
 
 // takeVersion counts that a version is written over by another of the same revision, with its line of history.
-func (u *usage) takeVersion(r *row) {
-	if r.tombstone {
+func (u *usage) takeVersion(r *Row) {
+	if r.Tombstone {
 		u.spent -= r.bytes()
 	} else {
 		u.live -= r.bytes()
 	}
-	u.spent -= historyUsage(len(r.key))
+	u.spent -= historyUsage(len(r.Key))
 }
 
 // loadUsage reads what is kept of it. Where nothing is, or a program went on from there that does not keep it, it begins
@@ -295,7 +295,7 @@ func (b *Batch) markAt(revision int64) (k usageMark, known bool, err error) {
 }
 
 // lastMark returns the last mark up to a revision.
-func (v *view) lastMark(revision int64) (at int64, k usageMark, found bool, err error) {
+func (v *View) lastMark(revision int64) (at int64, k usageMark, found bool, err error) {
 	lower, upper := spaceMark.bounds()
 	it, err := v.it.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
 	if err != nil {
@@ -316,7 +316,7 @@ func (v *view) lastMark(revision int64) (at int64, k usageMark, found bool, err 
 }
 
 // weigh returns what a change has replaced and spent.
-func (v *view) weigh(c *change) (replaced, spent int64, err error) {
+func (v *View) weigh(c *change) (replaced, spent int64, err error) {
 	spent = changeUsage(c)
 	if c.tree != nil || c.overwritten {
 		return 0, spent, nil // what was before an overwritten version is in the line of the last
@@ -327,9 +327,9 @@ func (v *view) weigh(c *change) (replaced, spent int64, err error) {
 	if c.previous == 0 {
 		return 0, spent, nil
 	}
-	var r row
-	live, err := v.get(c.key, c.previous, &r)
-	if err == nil && (!live || r.revision != c.previous) {
+	var r Row
+	live, err := v.Get(c.key, c.previous, &r)
+	if err == nil && (!live || r.Revision != c.previous) {
 		err = fmt.Errorf("version %d of %q is gone before it is compacted: %w", c.previous, c.key, errBadRecord)
 	}
 	return r.bytes(), spent, err

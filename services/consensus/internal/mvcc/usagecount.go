@@ -160,29 +160,29 @@ func (c *usageCount) chunk(it *pebble.Iterator, take func(k, b []byte) error) ([
 
 // takeVersion counts what view.retained would name.
 func (c *usageCount) takeVersion(k, b []byte) error {
-	var r row
+	var r Row
 	var err error
-	if r.key, r.revision, err = splitVersionKey(k); err != nil {
+	if r.Key, r.Revision, err = splitVersionKey(k); err != nil {
 		return err
 	}
-	if err := decodeRecord(b, &r.record); err != nil {
+	if err := decodeRecord(b, &r.Record); err != nil {
 		return err
 	}
-	first := c.newest == nil || !bytes.Equal(c.newest, r.key)
+	first := c.newest == nil || !bytes.Equal(c.newest, r.Key)
 	if first {
-		c.newest = append(c.newest[:0], r.key...)
+		c.newest = append(c.newest[:0], r.Key...)
 	}
-	if r.revision <= c.position.compacted {
-		if c.settled != nil && bytes.Equal(c.settled, r.key) {
+	if r.Revision <= c.position.compacted {
+		if c.settled != nil && bytes.Equal(c.settled, r.Key) {
 			return nil
 		}
-		c.settled = append(c.settled[:0], r.key...)
-		if r.tombstone && r.revision < c.position.compacted {
+		c.settled = append(c.settled[:0], r.Key...)
+		if r.Tombstone && r.Revision < c.position.compacted {
 			return nil
 		}
 	}
 	c.retained += r.bytes()
-	if first && !r.tombstone {
+	if first && !r.Tombstone {
 		c.live += r.bytes()
 	}
 	return nil

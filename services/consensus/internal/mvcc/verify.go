@@ -136,22 +136,22 @@ func (v *verification) chunk(it *pebble.Iterator, take func(k, b []byte) error) 
 }
 
 func (v *verification) takeVersion(k, b []byte) error {
-	var r row
+	var r Row
 	var err error
-	if r.key, r.revision, err = splitVersionKey(k); err != nil {
+	if r.Key, r.Revision, err = splitVersionKey(k); err != nil {
 		return err
 	}
-	if err := decodeRecord(b, &r.record); err != nil || r.tombstone {
+	if err := decodeRecord(b, &r.Record); err != nil || r.Tombstone {
 		return err
 	}
-	key := xxhash.Sum64(r.key)
+	key := xxhash.Sum64(r.Key)
 	v.keys++
 	v.sum += r.hash(key)
-	if r.lease != 0 {
-		v.attached += hashAttachment(r.lease, key)
+	if r.Lease != 0 {
+		v.attached += hashAttachment(r.Lease, key)
 	}
-	if r.expiration != 0 {
-		v.ending += hashExpiry(r.expiration, expiryFile, key)
+	if r.Expiration != 0 {
+		v.ending += hashExpiry(r.Expiration, expiryFile, key)
 	}
 	return nil
 }
