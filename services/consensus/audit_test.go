@@ -13,6 +13,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
 // diverge makes a running member apply a put that no other does, as if it had misread the log.
@@ -26,7 +27,7 @@ func (r *running) diverge(t *testing.T, key, value string) {
 
 // applyAside applies a put without an entry of the log.
 func applyAside(store *mvcc.Store, key, value string) error {
-	batch := store.Begin()
+	batch := statemachine.New(store).Begin()
 	defer batch.Close()
 	if _, _, err := batch.Apply(put(key, value)); err != nil {
 		return err

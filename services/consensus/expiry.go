@@ -72,7 +72,7 @@ func (e *treeExpiry) due(now int64) ([]*consensusv1.TreeOp, error) {
 		return nil, nil
 	}
 	defer tenure.leave()
-	return tenure.store.Due(now, treeExpiryMax)
+	return tenure.machine.Due(now, treeExpiryMax)
 }
 
 // proposeExpired proposes operations one behind the other and waits for all.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
 // gate lends out the state store. Whoever uses it counts as a user of the store that was the state when the use began,
@@ -30,6 +31,8 @@ type gate struct {
 // tenure is the time of one store as the state, and of those who began to use it then.
 type tenure struct {
 	store *mvcc.Store
+	// machine is what changes it by commands.
+	machine *statemachine.Machine
 	// dir is where the store is, below DataDir/member.
 	dir string
 	// serving says whether the store's failures are the member's.
@@ -51,7 +54,7 @@ func newGate(stopping context.Context, store *mvcc.Store, dir string, serving *a
 }
 
 func (g *gate) newTenure(store *mvcc.Store, dir string, serving *atomic.Bool) *tenure {
-	t := &tenure{store: store, dir: dir, serving: serving, idle: make(chan struct{})}
+	t := &tenure{store: store, machine: statemachine.New(store), dir: dir, serving: serving, idle: make(chan struct{})}
 	t.over, t.end = context.WithCancelCause(g.stopping)
 	t.users.Store(1)
 	serving.Store(true)
@@ -77,6 +80,9 @@ func (g *gate) corrupt(id uint64) bool { return g.state().Corrupt(id) }
 
 // state is the state now. What of it is not in memory may only be asked for by who has entered, or is its owner.
 func (g *gate) state() *mvcc.Store { return g.now.Load().store }
+
+// machine is the state machine over the state now, under the same rule.
+func (g *gate) machine() *statemachine.Machine { return g.now.Load().machine }
 
 func (t *tenure) join() bool {
 	for !t.ended.Load() {

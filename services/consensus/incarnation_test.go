@@ -51,9 +51,9 @@ func TestIncarnationNeverChanges(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
 	publish := func(name string, incarnation uint64) *consensusv1.Member {
-		batch := m.gate.state().Begin()
+		batch := m.gate.machine().Begin()
 		defer batch.Close()
-		require.NoError(t, m.members.Publish(replicatedBatch{batch}, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
+		require.NoError(t, m.members.Publish(batch, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
 		return m.members.find(m.MemberID())
 	}
 	require.Equal(t, uint64(7), publish("a", 7).GetIncarnation())

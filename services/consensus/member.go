@@ -205,12 +205,7 @@ type replicatedState struct{ gate *gate }
 func (s replicatedState) store() *mvcc.Store { return s.gate.state() }
 
 // Begin implements replication.State.
-func (s replicatedState) Begin() replication.Batch { return replicatedBatch{s.store().Begin()} }
-
-type replicatedBatch struct{ *mvcc.Batch }
-
-// Answers implements replication.Batch.
-func (b replicatedBatch) Answers(waited bool) { b.Unanswered = !waited }
+func (s replicatedState) Begin() replication.Batch { return s.gate.machine().Begin() }
 
 // Applied implements replication.State.
 func (s replicatedState) Applied() (index, term uint64) { return s.store().Applied() }

@@ -60,7 +60,7 @@ func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
 	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) (err error) {
-			resp.Result, resp.Revision, err = t.store.ReadTxn(ctx, req.GetTxn())
+			resp.Result, resp.Revision, err = t.machine.ReadTxn(ctx, req.GetTxn())
 			return err
 		})
 	})

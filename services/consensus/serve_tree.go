@@ -12,7 +12,7 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.term()}
 	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) error {
-			r, err := t.store.ReadTree(ctx, req.GetPath(), req.GetRecursive())
+			r, err := t.machine.ReadTree(ctx, req.GetPath(), req.GetRecursive())
 			if err != nil {
 				return err
 			}
@@ -28,7 +28,7 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 
 // TreeStatistics tells what this member has done since it was opened, as far as the v2 API shows it.
 func (m *Member) TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error) {
-	resp := m.gate.state().TreeStatistics()
+	resp := m.gate.machine().TreeStatistics()
 	resp.Started = m.opened.UnixNano()
 	resp.LeaderSince = m.replica.LeaderSince().UnixNano()
 	return resp, nil

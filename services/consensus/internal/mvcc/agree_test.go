@@ -82,7 +82,7 @@ func requireReadTxn(t *testing.T, g *generator, m *model, s *Store) {
 	op := g.txn(2, false)
 	m.draft = m.states[m.revision()]
 	wantErr := m.check(op)
-	got, _, err := s.ReadTxn(context.Background(), op)
+	got, _, err := NewMachine(s).ReadTxn(context.Background(), op)
 	requireRefusal(t, wantErr, err, op)
 	if err == nil {
 		requireProto(t, m.txn(op), got, op)
@@ -221,14 +221,14 @@ func TestStoreAgreesWithModel(t *testing.T) {
 			require.NoError(t, err)
 			index := uint64(0)
 			for range batches {
-				b := s.Begin()
+				b := begin(s)
 				for range 1 + g.IntN(8) {
 					c := g.command()
 					index++
-					applyBoth(t, m, b, c)
+					applyBoth(t, m, s, b, c)
 					b.SetApplied(index, 1)
-					ob := other.Begin()
-					ob.Unanswered = g.one(2)
+					ob := begin(other)
+					ob.Answers(!g.one(2))
 					_, _, _ = ob.Apply(c)
 					ob.SetApplied(index, 1)
 					require.NoError(t, ob.Commit())
@@ -261,7 +261,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 }
 
 // applyBoth applies a command to the model and the batch, and compares their answers.
-func applyBoth(t *testing.T, m *model, b *Batch, c *consensusv1.Command) {
+func applyBoth(t *testing.T, m *model, s *Store, b Commands, c *consensusv1.Command) {
 	t.Helper()
 	want, wantCommit, wantErr := m.apply(c)
 	got, gotCommit, err := b.Apply(c)
@@ -269,7 +269,7 @@ func applyBoth(t *testing.T, m *model, b *Batch, c *consensusv1.Command) {
 	if err == nil {
 		requireProto(t, want, got, c)
 		if gotCommit.GetLeftOut() {
-			require.Greater(t, len(wantCommit.GetEvents()), b.s.opts.commitEventsMax)
+			require.Greater(t, len(wantCommit.GetEvents()), s.opts.commitEventsMax)
 			wantCommit = &consensusv1.Commit{Revision: wantCommit.GetRevision(), LeftOut: true}
 		}
 		requireProto(t, wantCommit, gotCommit, c)

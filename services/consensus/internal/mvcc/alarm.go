@@ -7,32 +7,17 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// corrupt tells whether the state of the whole cluster is given up. An alarm that names a member concerns that member
-// alone: the others apply what it cannot be trusted with.
-func (b *Batch) corrupt() bool {
-	return slices.ContainsFunc(b.now.alarms, func(a *consensusv1.Alarm) bool {
-		return a.GetType() == consensusv1.Alarm_TYPE_CORRUPT && a.GetMemberId() == 0
-	})
+// Alarms returns the alarms that are raised, ordered by member and type. They must not be changed.
+func (b *Batch) Alarms() []*consensusv1.Alarm { return b.now.alarms }
+
+// Alarm returns the alarm of a member and type, nil if it is not raised.
+func (b *Batch) Alarm(member uint64, kind consensusv1.Alarm_Type) *consensusv1.Alarm {
+	return findAlarm(b.now.alarms, member, kind)
 }
 
-// applyAlarm raises or lowers alarms. It is the one command that a corrupt store still takes: it is the way out.
-func (b *Batch) applyAlarm(op *consensusv1.AlarmOp) (*consensusv1.Result, error) {
-	res := &consensusv1.AlarmResult{}
-	if op.GetDisarm() {
-		res.Changed = b.lowerAlarms(op.GetAlarm())
-	} else {
-		res.Changed = b.raiseAlarm(op.GetAlarm())
-	}
-	return &consensusv1.Result{Result: &consensusv1.Result_Alarm{Alarm: res}}, nil
-}
-
-// raiseAlarm returns the alarm if it was not raised yet. There is no alarm without a type. What a member has raised by
-// itself stays until it is lowered by hand once somebody else raises it too.
-func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
+// SetAlarm raises an alarm, or replaces the one of the same member and type.
+func (b *Batch) SetAlarm(alarm *consensusv1.Alarm) {
 	i, raised := slices.BinarySearchFunc(b.now.alarms, alarm, compareAlarms)
-	if alarm.GetType() == consensusv1.Alarm_TYPE_UNSPECIFIED || raised && (alarm.GetAutomatic() || !b.now.alarms[i].GetAutomatic()) {
-		return nil
-	}
 	// Readers hold the old slice.
 	b.now.alarms = slices.Clone(b.now.alarms)
 	if raised {
@@ -42,26 +27,28 @@ func (b *Batch) raiseAlarm(alarm *consensusv1.Alarm) []*consensusv1.Alarm {
 		b.now.replace(0, hashAlarm(alarm))
 	}
 	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), alarmRecord(alarm))
-	return []*consensusv1.Alarm{alarm}
 }
 
-// lowerAlarms returns the alarms that were raised and match: no type stands for all, and so does member 0. Whether an alarm
-// is automatic is for those who propose to look at: a member whose earlier program stored it without that would keep what
-// the others lower.
-func (b *Batch) lowerAlarms(match *consensusv1.Alarm) []*consensusv1.Alarm {
-	var kept, lowered []*consensusv1.Alarm
+// DropAlarm lowers an alarm that is raised.
+func (b *Batch) DropAlarm(alarm *consensusv1.Alarm) {
+	var kept []*consensusv1.Alarm
 	for _, a := range b.now.alarms {
-		if match.GetMemberId() != 0 && match.GetMemberId() != a.GetMemberId() ||
-			match.GetType() != consensusv1.Alarm_TYPE_UNSPECIFIED && match.GetType() != a.GetType() {
+		if compareAlarms(a, alarm) != 0 {
 			kept = append(kept, a)
-			continue
 		}
-		lowered = append(lowered, a)
-		b.now.replace(hashAlarm(a), 0)
-		b.delete(appendAlarmKey(b.keyBuf[:0], a.GetMemberId(), int32(a.GetType())))
 	}
 	b.now.alarms = kept
-	return lowered
+	b.now.replace(hashAlarm(alarm), 0)
+	b.delete(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())))
+}
+
+// findAlarm returns the alarm of a member and type, nil if it is not among those that are raised.
+func findAlarm(raised []*consensusv1.Alarm, member uint64, kind consensusv1.Alarm_Type) *consensusv1.Alarm {
+	i, found := slices.BinarySearchFunc(raised, &consensusv1.Alarm{MemberId: member, Type: kind}, compareAlarms)
+	if !found {
+		return nil
+	}
+	return raised[i]
 }
 
 // alarmRecord is what is stored of an alarm beside its key: nothing, or a byte that is 1 if it is automatic.

@@ -4,21 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
-// Batch is the write side of the store: commands are applied to it in log order and become visible and, later,
-// durable together. It is for one goroutine.
+// Batch is the write side of the store: the rows that commands make, in log order, become visible and, later, durable
+// together. It is for one goroutine.
 //
-// Each command sees those before it, from an overlay in front of what was committed when the batch began. A command is
-// first checked, then carried out; nothing is written before everything that may refuse it is known, since a batch
-// cannot take a write back.
+// What a command does stands between BeginRevision and EndRevision. It sees the commands before it, from an overlay in front
+// of what was committed when the batch began. A batch cannot take a write back: whatever may refuse a command must be known
+// before the first.
 type Batch struct {
 	s  *Store
 	pb *pebble.Batch
@@ -59,9 +57,8 @@ type Batch struct {
 	sub        int64
 	eventBytes int
 	leftOut    bool
-	// Unanswered says that nobody waits for the answers of the commands to come: what they hold beside what the state
-	// needs is left out.
-	Unanswered bool
+	// spentBefore is usage.spent before the command at hand.
+	spentBefore int64
 	// slab is where copies of keys and values that events and results carry are cut from.
 	slab slab
 
@@ -84,62 +81,39 @@ func (s *Store) Begin() *Batch {
 	return b
 }
 
-// Apply carries out a command. The result is what its proposer gets, the commit what it changed, nil if nothing.
-//
-// An error that is one of problem's refuses the command, which then has no effect; so would it on every other member.
-// Any other error means that storage is broken: the member must stop, and not commit the batch.
-//
-// The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
-func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensusv1.Commit, error) {
+// BeginRevision is called before each command. What the command does is in the revision that EndRevision makes; where the
+// command is refused, it must not have written anything.
+func (b *Batch) BeginRevision() {
 	b.events, b.tree, b.sub, b.eventBytes, b.leftOut = nil, nil, 0, 0, false
-	before := b.now.usage
-	res, err := b.apply(cmd)
-	if err != nil {
-		return nil, nil, err
-	}
-	var commit *consensusv1.Commit
-	if b.sub > 0 || b.tree != nil {
-		b.now.revision++
-		b.noteUsage(before)
-		b.noteTime()
-		commit = &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
-		if b.leftOut {
-			commit = &consensusv1.Commit{Revision: b.now.revision, LeftOut: true}
-		}
-	}
-	res.Revision = b.now.revision
-	return res, commit, nil
+	b.spentBefore = b.now.usage.spent
 }
 
-func (b *Batch) apply(cmd *consensusv1.Command) (*consensusv1.Result, error) {
-	if c, ok := cmd.GetCommand().(*consensusv1.Command_Alarm); ok {
-		return b.applyAlarm(c.Alarm)
+// EndRevision makes a revision of what the command has changed, and returns its commit, nil if it has changed nothing. The
+// commit shares memory with what the batch was given; nobody may change any of it afterwards.
+func (b *Batch) EndRevision() *consensusv1.Commit {
+	if b.sub == 0 && b.tree == nil {
+		return nil
 	}
-	if b.corrupt() {
-		return nil, problem.ErrCorrupt
+	b.now.revision++
+	b.noteUsage()
+	b.noteTime()
+	if b.leftOut {
+		return &consensusv1.Commit{Revision: b.now.revision, LeftOut: true}
 	}
-	switch c := cmd.GetCommand().(type) {
-	case *consensusv1.Command_Put:
-		return b.applyPut(c.Put)
-	case *consensusv1.Command_DeleteRange:
-		return b.applyDeleteRange(c.DeleteRange)
-	case *consensusv1.Command_Txn:
-		return b.applyTxn(c.Txn)
-	case *consensusv1.Command_Compact:
-		return b.applyCompact(c.Compact)
-	case *consensusv1.Command_LeaseGrant:
-		return b.applyLeaseGrant(c.LeaseGrant)
-	case *consensusv1.Command_LeaseRevoke:
-		return b.applyLeaseRevoke(c.LeaseRevoke)
-	case *consensusv1.Command_LeaseAcquire:
-		return b.applyLeaseAcquire(c.LeaseAcquire)
-	case *consensusv1.Command_LeaseCheckpoint:
-		return b.applyLeaseCheckpoint(c.LeaseCheckpoint)
-	case *consensusv1.Command_Tree:
-		return b.applyTree(c.Tree)
-	}
-	return nil, fmt.Errorf("apply: unknown command %T: a newer version of the program has written it, which this member must run too", cmd.GetCommand())
+	return &consensusv1.Commit{Revision: b.now.revision, Events: b.events, Tree: b.tree}
 }
+
+// Changed tells whether the command at hand has changed a key.
+func (b *Batch) Changed() bool { return b.sub > 0 }
+
+// Counters are those of the store, for whoever gives the batch its rows.
+func (b *Batch) Counters() *Counters { return &b.s.counters }
+
+// Epoch returns the epoch of the lease service that may expire leases, 0 if there was none yet.
+func (b *Batch) Epoch() uint64 { return b.now.epoch }
+
+// SetEpoch begins another epoch.
+func (b *Batch) SetEpoch(epoch uint64) { b.now.epoch = epoch }
 
 // SetApplied records the newest log entry whose commands are in the batch. It must be called after the last command of
 // each entry, or the member's digests are not those of the others.
@@ -229,7 +203,7 @@ func (b *Batch) Close() error {
 		err = errors.Join(err, b.durable.Close())
 	}
 	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, Row{}
-	b.events, b.tree, b.slab, b.compacts, b.Unanswered, b.time = nil, nil, slab{}, false, false, 0
+	b.events, b.tree, b.slab, b.compacts, b.time = nil, nil, slab{}, false, 0
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()
@@ -239,10 +213,6 @@ func (b *Batch) Close() error {
 
 // Next is the revision that the command at hand makes if it changes anything.
 func (b *Batch) Next() int64 { return b.now.revision + 1 }
-
-func (b *Batch) raised(kind consensusv1.Alarm_Type) bool {
-	return slices.ContainsFunc(b.now.alarms, func(a *consensusv1.Alarm) bool { return a.GetType() == kind })
-}
 
 // set adds a row to the batch. The key was built in keyBuf, which keeps its growth.
 func (b *Batch) set(key, value []byte) {

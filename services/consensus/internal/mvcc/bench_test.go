@@ -48,7 +48,7 @@ func fill(b *testing.B, s *Store, n, valueBytes int) {
 	b.Helper()
 	value := make([]byte, valueBytes)
 	for i := 0; i < n; {
-		batch := s.Begin()
+		batch := begin(s)
 		for range min(1000, n-i) {
 			rand.NewChaCha8([32]byte{byte(i), byte(i >> 8), byte(i >> 16)}).Read(value[:len(value)/2])
 			_, _, err := batch.Apply(putCommand(fmt.Sprintf("/registry/pods/%08d", i), string(value)))
@@ -72,9 +72,10 @@ func BenchmarkPut(b *testing.B) {
 			for i := range commands {
 				commands[i] = putCommand(fmt.Sprintf("/registry/pods/%08d", rand.IntN(keys)), string(value))
 			}
+			m := NewMachine(s)
 			measure(b)
 			for i := 0; i < b.N; {
-				batch := s.Begin()
+				batch := m.Begin()
 				for range 100 {
 					if _, _, err := batch.Apply(commands[i%len(commands)]); err != nil {
 						b.Fatal(err)
@@ -93,9 +94,10 @@ func BenchmarkPut(b *testing.B) {
 func BenchmarkPutAlone(b *testing.B) {
 	s := openBench(b)
 	c := putCommand("/registry/pods/1", string(make([]byte, 256)))
+	m := NewMachine(s)
 	measure(b)
 	for b.Loop() {
-		batch := s.Begin()
+		batch := m.Begin()
 		if _, _, err := batch.Apply(c); err != nil {
 			b.Fatal(err)
 		}
@@ -167,7 +169,7 @@ func BenchmarkCreate(b *testing.B) {
 			value := string(make([]byte, 256))
 			measure(b)
 			for i := uint64(0); i < uint64(b.N); {
-				batch := s.Begin()
+				batch := begin(s)
 				for range 100 {
 					if _, _, err := batch.Apply(putCommand(fmt.Sprintf("/registry/pods/%016x", i*shuffle), value)); err != nil {
 						b.Fatal(err)
@@ -212,7 +214,7 @@ func BenchmarkCompaction(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		fill(b, s, 100_000, 256)
-		batch := s.Begin()
+		batch := begin(s)
 		_, _, err := batch.Apply(compactCommand(s.Revision()))
 		require.NoError(b, err)
 		require.NoError(b, batch.Commit())
@@ -256,7 +258,7 @@ func BenchmarkPutsAndScansInOneBatch(b *testing.B) {
 	s := openBench(b)
 	measure(b)
 	for i := 0; i < b.N; {
-		batch := s.Begin()
+		batch := begin(s)
 		for range min(10_000, b.N-i) {
 			_, _, err := batch.Apply(putCommand(fmt.Sprintf("k%012d", uint32(i)*2654435761), "v"))
 			require.NoError(b, err)
@@ -280,7 +282,7 @@ func BenchmarkDeleteOfManyKeys(b *testing.B) {
 		fill(b, s, 300_000, 100)
 		require.NoError(b, s.Flush())
 		b.StartTimer()
-		batch := s.Begin()
+		batch := begin(s)
 		_, _, err := batch.Apply(deleteCommand("/registry/", "/registry0"))
 		require.NoError(b, err)
 		batch.SetApplied(1, 1)

@@ -15,7 +15,7 @@ func TestCheckpointOpens(t *testing.T) {
 	s, err := Open(Options{Dir: "state", FS: fs})
 	require.NoError(t, err)
 	put := func(store *Store, key string, index uint64) {
-		b := store.Begin()
+		b := begin(store)
 		_, _, err := b.Apply(&consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte(key)}}})
 		require.NoError(t, err)
 		b.SetApplied(index, 1)

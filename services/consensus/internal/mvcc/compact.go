@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Compaction is in two parts. The command only moves the compacted revision R: from then on nothing below R can be read.
@@ -101,20 +98,14 @@ func (c *compaction) finish(revision int64) {
 	c.mu.advanced = make(chan struct{})
 }
 
-// applyCompact moves the compacted revision.
-func (b *Batch) applyCompact(op *consensusv1.CompactOp) (*consensusv1.Result, error) {
-	switch r := op.GetRevision(); {
-	case r > b.now.revision:
-		return nil, fmt.Errorf("compact to %d, newest is %d: %w", r, b.now.revision, problem.ErrFutureRevision)
-	case r <= b.now.compacted:
-		return nil, fmt.Errorf("compact to %d, compacted up to %d: %w", r, b.now.compacted, problem.ErrCompacted)
+// Compact moves the compacted revision up to one that exists.
+func (b *Batch) Compact(revision int64) error {
+	if err := b.freeUsage(revision); err != nil {
+		return err
 	}
-	if err := b.freeUsage(op.GetRevision()); err != nil {
-		return nil, err
-	}
-	b.now.compacted = op.GetRevision()
+	b.now.compacted = revision
 	b.compacts = true
-	return &consensusv1.Result{Result: &consensusv1.Result_Compact{Compact: &consensusv1.CompactResult{}}}, nil
+	return nil
 }
 
 // RunCompaction removes what is compacted, as it becomes so, until ctx ends, which is no error. It runs once at a time.

@@ -42,7 +42,7 @@ func TestReadersSeeWholeRevisions(t *testing.T) {
 		})
 	}
 	for revision := range revisions {
-		b := s.Begin()
+		b := begin(s)
 		txn := &consensusv1.TxnOp{}
 		for k := range keys {
 			op := &consensusv1.PutOp{Key: fmt.Appendf(nil, "k%d", k), Value: []byte(strconv.Itoa(revision + 2))}
@@ -166,11 +166,11 @@ func TestMetrics(t *testing.T) {
 func TestMeta(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openSmall(t, fs)
-	b := s.Begin()
+	b := begin(s)
 	b.SetMeta("members", []byte("one"))
 	b.SetMeta("empty", nil)
 	require.NoError(t, b.Commit())
-	b = s.Begin()
+	b = begin(s)
 	b.SetMeta("members", []byte("two"))
 	require.NoError(t, b.Close())
 	require.NoError(t, s.Close())

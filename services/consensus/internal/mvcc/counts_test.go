@@ -20,7 +20,7 @@ func TestCountIsThatOfAScan(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 7))
 	key := func() string { return fmt.Sprintf("k%05d", r.IntN(6000)) }
 	for step := range 60 {
-		b := s.Begin()
+		b := begin(s)
 		for range 150 {
 			c := putCommand(key(), "v")
 			if r.IntN(400) == 0 {
@@ -32,7 +32,7 @@ func TestCountIsThatOfAScan(t *testing.T) {
 			_, _, err := b.Apply(c)
 			require.NoError(t, err)
 		}
-		requireCount(t, r, b, b.begun.revision, b.now.revision)
+		requireCount(t, r, s.batch, s.batch.begun.revision, s.batch.now.revision)
 		require.NoError(t, b.Commit())
 		if step%20 == 10 {
 			require.NoError(t, s.Close())

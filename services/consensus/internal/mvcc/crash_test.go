@@ -28,9 +28,9 @@ func TestCrashLeavesAStateThatWas(t *testing.T) {
 			for range crashes {
 				stop := compactInBackground(t, s)
 				for range 20 + g.IntN(60) {
-					b := s.Begin()
+					b := begin(s)
 					for range 1 + g.IntN(6) {
-						applyBoth(t, m, b, g.command())
+						applyBoth(t, m, s, b, g.command())
 						past = append(past, m.clone())
 						b.SetApplied(uint64(len(past)-1), 1)
 					}

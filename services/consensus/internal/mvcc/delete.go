@@ -6,20 +6,10 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-func (b *Batch) applyDeleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.Result, error) {
-	res, err := b.deleteRange(op)
-	if err != nil {
-		return nil, err
-	}
-	return &consensusv1.Result{Result: &consensusv1.Result_DeleteRange{DeleteRange: res}}, nil
-}
-
-func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteRangeResult, error) {
-	b.s.counters.deletes.Add(1)
-	var prevs []*consensusv1.KeyValue
-	expirations := make(map[int]int64)
-	s, many := NewSpan(op.GetKey(), op.GetRangeEnd()), false
-	err := b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
+// Delete deletes the keys of a span and returns how many there were, and, if they are to be told, their last versions.
+func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
+	expirations, many := make(map[int]int64), false
+	err = b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
 		if len(prevs) == b.s.opts.bulkKeysMin {
 			many = true
 			return false, nil
@@ -31,31 +21,28 @@ func (b *Batch) deleteRange(op *consensusv1.DeleteRangeOp) (*consensusv1.DeleteR
 		return true, nil
 	})
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if many {
-		return b.deleteMany(s, op.GetPrevKv() && !b.Unanswered)
+		return b.deleteMany(s, tell)
 	}
 	for i, prev := range prevs {
 		b.deleteKey(prev, expirations[i])
 	}
-	res := &consensusv1.DeleteRangeResult{Deleted: int64(len(prevs))}
-	if op.GetPrevKv() {
-		res.PrevKvs = prevs
+	if !tell {
+		return int64(len(prevs)), nil, nil
 	}
-	return res, nil
+	return int64(len(prevs)), prevs, nil
 }
 
-// deleteMany is deleteRange for more keys than are looked at twice.
-func (b *Batch) deleteMany(s Span, tell bool) (*consensusv1.DeleteRangeResult, error) {
-	res := &consensusv1.DeleteRangeResult{}
+// deleteMany is Delete for more keys than are looked at twice.
+func (b *Batch) deleteMany(s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
 	var taken func(*Row)
 	if tell {
-		taken = func(r *Row) { res.PrevKvs = append(res.PrevKvs, b.slab.toKeyValue(r, true)) }
+		taken = func(r *Row) { prevs = append(prevs, b.slab.toKeyValue(r, true)) }
 	}
-	var err error
-	res.Deleted, err = b.deleteSpan(s, taken)
-	return res, err
+	deleted, err = b.deleteSpan(s, taken)
+	return deleted, prevs, err
 }
 
 // deleteKey writes the tombstone of a key whose newest version is prev, which had an expiration or 0.
@@ -72,5 +59,5 @@ func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
 	b.write(&r, &Row{Key: prev.GetKey(), Revision: prev.GetModRevision(), Record: Record{
 		Create: prev.GetCreateRevision(), Version: prev.GetVersion(), Lease: prev.GetLease(),
 		Expiration: expiration, Value: prev.GetValue(),
-	}}, true, &cell.event)
+	}}, &cell.event)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
 
 // Members that applied the same log hold the same state. Two hashes show whether they do, and cost a write a few dozen
@@ -242,7 +241,7 @@ func hashLease(l *consensusv1.Lease) uint64 {
 }
 
 // hashDir is 0 for nil.
-func hashDir(path []byte, d *tree.Dir) uint64 {
+func hashDir(path []byte, d *Dir) uint64 {
 	if d == nil {
 		return 0
 	}

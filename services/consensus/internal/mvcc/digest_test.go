@@ -42,7 +42,7 @@ func requireSameDigests(t *testing.T, a, b *Store) {
 // applyEach applies each command as an entry of its own, in one batch.
 func applyEach(t *testing.T, s *Store, commands ...*consensusv1.Command) {
 	t.Helper()
-	b := s.Begin()
+	b := begin(s)
 	defer b.Close()
 	index, _ := s.Applied()
 	for _, c := range commands {

@@ -1,21 +1,25 @@
 package mvcc
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
 
 // The records of directories, and the times at which files and directories end, stand beside the keys: no range, watch,
 // hash or lease of keys meets them. They have one version, the newest.
+
+// Dir is the record of a directory.
+type Dir struct {
+	// Create and Mod are the revisions that made and changed it.
+	Create, Mod int64
+	// Expiration is when it ends, in nanoseconds since 1970; 0 for never.
+	Expiration int64
+}
 
 func appendDirKey(dst, path []byte) []byte {
 	dst = append(dst, byte(spaceDir))
@@ -30,15 +34,15 @@ func splitDirKey(k []byte) ([]byte, error) {
 	return k[1 : len(k)-1], nil
 }
 
-func appendDir(dst []byte, d *tree.Dir) []byte {
+func appendDir(dst []byte, d *Dir) []byte {
 	dst = binary.AppendUvarint(dst, uint64(d.Create))
 	dst = binary.AppendUvarint(dst, uint64(d.Mod))
 	return binary.AppendUvarint(dst, uint64(d.Expiration))
 }
 
-func decodeDir(b []byte) (*tree.Dir, error) {
+func decodeDir(b []byte) (*Dir, error) {
 	d := decoder{b: b}
-	dir := &tree.Dir{Create: d.int64(), Mod: d.int64(), Expiration: d.int64()}
+	dir := &Dir{Create: d.int64(), Mod: d.int64(), Expiration: d.int64()}
 	if d.failed || len(d.b) != 0 {
 		return nil, fmt.Errorf("directory record %.16x: %w", b, errBadRecord)
 	}
@@ -46,7 +50,7 @@ func decodeDir(b []byte) (*tree.Dir, error) {
 }
 
 // seekDir reads a record, nil if there is none.
-func seekDir(it *pebble.Iterator, path []byte) (*tree.Dir, error) {
+func seekDir(it *pebble.Iterator, path []byte) (*Dir, error) {
 	if !it.SeekPrefixGE(appendDirKey(nil, path)) {
 		return nil, it.Error()
 	}
@@ -58,7 +62,7 @@ func seekDir(it *pebble.Iterator, path []byte) (*tree.Dir, error) {
 }
 
 // scanDirs calls fn with the records of [low, high) that base sees, in order, until it wants no more or ctx ends.
-func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
+func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn func([]byte, *Dir) (bool, error)) error {
 	o := &pebble.IterOptions{LowerBound: appendDirKey(nil, low), UpperBound: appendDirKey(nil, high)}
 	it, err := base.Clone(pebble.CloneOptions{IterOptions: o})
 	if err != nil {
@@ -95,7 +99,7 @@ func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn f
 // dirOverlay holds the records that the batch at hand has changed, in front of what is committed.
 type dirOverlay struct {
 	// records are nil where they were deleted.
-	records map[string]*tree.Dir
+	records map[string]*Dir
 	// paths are those of records, in order.
 	paths []string
 }
@@ -105,9 +109,9 @@ func (o *dirOverlay) reset() {
 	o.paths = o.paths[:0]
 }
 
-func (o *dirOverlay) set(path []byte, dir *tree.Dir) {
+func (o *dirOverlay) set(path []byte, dir *Dir) {
 	if o.records == nil {
-		o.records = make(map[string]*tree.Dir)
+		o.records = make(map[string]*Dir)
 	}
 	key := string(path)
 	if _, known := o.records[key]; !known {
@@ -128,12 +132,12 @@ func (o *dirOverlay) within(low, high []byte) []string {
 type dirMerge struct {
 	o       *dirOverlay
 	changed []string
-	fn      func([]byte, *tree.Dir) (bool, error)
+	fn      func([]byte, *Dir) (bool, error)
 	done    bool
 }
 
 // base takes the next committed record.
-func (m *dirMerge) base(path []byte, dir *tree.Dir) (bool, error) {
+func (m *dirMerge) base(path []byte, dir *Dir) (bool, error) {
 	if err := m.before(path); err != nil || m.done {
 		return false, err
 	}
@@ -157,39 +161,67 @@ func (m *dirMerge) before(limit []byte) error {
 	return nil
 }
 
-func (m *dirMerge) emit(path []byte, dir *tree.Dir) (bool, error) {
+func (m *dirMerge) emit(path []byte, dir *Dir) (bool, error) {
 	more, err := m.fn(path, dir)
 	m.done = !more
 	return more, err
 }
 
-// Kinds in the keys of expiries. At the same time, a file goes before a directory.
-const (
-	expiryFile byte = iota
-	expiryDir
-)
-
-func appendExpiryKey(dst []byte, at int64, kind byte, path []byte) []byte {
-	dst = append(dst, byte(spaceExpiry))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(at))
-	dst = append(dst, kind)
-	dst = append(dst, path...)
-	return append(dst, 0)
+// Dir returns the record of a directory, nil if it has none.
+func (b *Batch) Dir(path []byte) (*Dir, error) {
+	if dir, known := b.dirs.records[string(path)]; known {
+		return dir, nil
+	}
+	base, err := b.seekBase()
+	if err != nil {
+		return nil, err
+	}
+	return seekDir(base.it, path)
 }
 
-func splitExpiryKey(k []byte) (at int64, kind byte, path []byte, err error) {
-	if len(k) < 1+8+1+2 || k[0] != byte(spaceExpiry) || k[len(k)-1] != 0 {
-		return 0, 0, nil, fmt.Errorf("expiry %x: %w", k, errBadKey)
+// ScanDirs calls fn with the records of directories in [low, high), in order, until fn wants no more.
+func (b *Batch) ScanDirs(low, high []byte, fn func([]byte, *Dir) (bool, error)) error {
+	base, err := b.seekBase()
+	if err != nil {
+		return err
 	}
-	return int64(binary.BigEndian.Uint64(k[1:])), k[9], bytes.Clone(k[10 : len(k)-1]), nil
+	m := dirMerge{o: &b.dirs, changed: b.dirs.within(low, high), fn: fn}
+	err = scanDirs(context.Background(), base.it, low, high, m.base)
+	if err == nil && !m.done {
+		err = m.before(nil)
+	}
+	return err
 }
 
-// expiryBounds returns the stretch of expiries up to and including a time.
-func expiryBounds(until int64) (lower, upper []byte) {
-	lower, upper = spaceExpiry.bounds()
-	if until < math.MaxInt64 {
-		upper = binary.BigEndian.AppendUint64([]byte{byte(spaceExpiry)}, uint64(until+1))
-		upper = append(upper, 0)
+// SetDir writes the record of a directory.
+func (b *Batch) SetDir(path []byte, dir Dir) error {
+	old, err := b.Dir(path)
+	if err != nil {
+		return err
 	}
-	return lower, upper
+	var before int64
+	if old != nil {
+		before = old.Expiration
+	}
+	b.moveExpiryOf(expiryDir, path, before, dir.Expiration)
+	b.now.replace(hashDir(path, old), hashDir(path, &dir))
+	b.now.usage.live += dirUsage(path, &dir) - dirUsage(path, old)
+	b.valueBuf = appendDir(b.valueBuf[:0], &dir)
+	b.set(appendDirKey(b.keyBuf[:0], path), b.valueBuf)
+	b.dirs.set(path, &dir)
+	return nil
+}
+
+// DropDir deletes the record of a directory, if it has one.
+func (b *Batch) DropDir(path []byte) error {
+	old, err := b.Dir(path)
+	if err != nil || old == nil {
+		return err
+	}
+	b.moveExpiryOf(expiryDir, path, old.Expiration, 0)
+	b.now.replace(hashDir(path, old), 0)
+	b.now.usage.live -= dirUsage(path, old)
+	b.delete(appendDirKey(b.keyBuf[:0], path))
+	b.dirs.set(path, nil)
+	return nil
 }

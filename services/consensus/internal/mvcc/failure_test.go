@@ -243,7 +243,7 @@ func TestFullDiskStopsCommits(t *testing.T) {
 	flushed, err := s.db.AsyncFlush()
 	require.NoError(t, err)
 	require.ErrorIs(t, <-fatal, syscall.ENOSPC)
-	b := s.Begin()
+	b := begin(s)
 	_, _, err = b.Apply(putCommand("a", "3"))
 	require.NoError(t, err)
 	require.ErrorIs(t, b.Commit(), syscall.ENOSPC)

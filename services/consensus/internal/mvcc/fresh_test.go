@@ -14,19 +14,19 @@ func TestFreshIsSettledWhereNothingIsLookedUp(t *testing.T) {
 	s, err := Open(Options{Dir: "state", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
-	write := func() *Batch {
-		batch := s.Begin()
+	write := func() {
+		batch := begin(s)
 		_, _, err := batch.Apply(leasedCommand("key", 0))
 		require.NoError(t, err)
 		require.NoError(t, batch.Commit())
-		return batch
 	}
-	batch := write()
+	write()
+	batch := s.batch
 	for range 2 * generationsUnsettledMax * generationKeysMax {
 		batch.fresh.add([]byte("key"), s.Revision())
 	}
 	require.Greater(t, len(batch.fresh.generations), generationsUnsettledMax)
 	require.NoError(t, s.Flush())
-	batch = write()
+	write()
 	require.LessOrEqual(t, len(batch.fresh.generations), 2)
 }

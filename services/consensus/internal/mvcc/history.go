@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -11,6 +12,9 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 )
+
+// treeSub is the sub-revision of what a revision did to the tree: it comes after all changes of keys.
+const treeSub = math.MaxUint32
 
 // historyBytesDefault is where History stops when its caller sets no limit of its own.
 const historyBytesDefault = 4 << 20
@@ -198,4 +202,18 @@ func (h *historian) event(revision int64, c *change) (*consensusv1.Event, error)
 	}
 	event.PrevKv = h.slab.toKeyValue(&r, true)
 	return event, nil
+}
+
+// SetTreeChange records what the command at hand does to the tree, which may not change any more.
+func (b *Batch) SetTreeChange(done *consensusv1.TreeChange) error {
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(done)
+	if err != nil {
+		return fmt.Errorf("encode a change of the tree: %w", err)
+	}
+	b.tree = done
+	b.now.happened(hashTreeChange(done))
+	b.valueBuf = appendChange(b.valueBuf[:0], &change{tree: encoded})
+	b.now.usage.spent += historyUsage(len(encoded))
+	b.set(appendHistoryKey(b.keyBuf[:0], b.Next(), treeSub), b.valueBuf)
+	return nil
 }

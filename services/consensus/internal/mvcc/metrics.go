@@ -8,11 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// counters count what the store was asked to do.
-type counters struct {
-	puts, deletes, txns, ranges atomic.Uint64
-	tree                        treeCounters
+// Counters count what the store was asked to do. Puts are counted by Batch.Put; the others by who asks.
+type Counters struct {
+	Puts, Deletes, Txns, Ranges atomic.Uint64
 }
+
+// Counters are the store's, since it was opened.
+func (s *Store) Counters() *Counters { return &s.counters }
 
 // reading is what one scrape sees.
 type reading struct {
@@ -43,13 +45,13 @@ func newCollector(s *Store) *collector {
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
 	return &collector{s: s, metrics: []metric{
 		newMetric(counter, "etcd_mvcc_put_total", "Puts applied, those in transactions too.",
-			func(r *reading) float64 { return float64(r.s.counters.puts.Load()) }),
+			func(r *reading) float64 { return float64(r.s.counters.Puts.Load()) }),
 		newMetric(counter, "etcd_mvcc_delete_total", "Range deletions applied, those in transactions too.",
-			func(r *reading) float64 { return float64(r.s.counters.deletes.Load()) }),
+			func(r *reading) float64 { return float64(r.s.counters.Deletes.Load()) }),
 		newMetric(counter, "etcd_mvcc_txn_total", "Transactions applied.",
-			func(r *reading) float64 { return float64(r.s.counters.txns.Load()) }),
+			func(r *reading) float64 { return float64(r.s.counters.Txns.Load()) }),
 		newMetric(counter, "etcd_mvcc_range_total", "Ranges read, those in transactions too.",
-			func(r *reading) float64 { return float64(r.s.counters.ranges.Load()) }),
+			func(r *reading) float64 { return float64(r.s.counters.Ranges.Load()) }),
 		newMetric(gauge, "etcd_mvcc_db_total_size_in_bytes", "Bytes that the state takes.",
 			func(r *reading) float64 { return float64(r.disk) }),
 		newMetric(gauge, "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the state that are in use.",

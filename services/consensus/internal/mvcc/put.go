@@ -1,94 +1,55 @@
 package mvcc
 
 import (
-	"bytes"
-	"fmt"
-
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
-func (b *Batch) applyPut(op *consensusv1.PutOp) (*consensusv1.Result, error) {
-	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
-		return nil, problem.ErrNoSpace
-	}
-	if err := b.checkLease(op.GetLease()); err != nil {
-		return nil, err
-	}
-	var prev Row
-	live, err := b.Get(op.GetKey(), NewestRevision, &prev)
-	if err != nil {
-		return nil, err
-	}
-	if !live && keepsSomething(op) {
-		return nil, fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
-	}
-	// One allocation for the three messages of the most frequent answer.
-	answer := &struct {
-		result consensusv1.Result
-		put    consensusv1.Result_Put
-		body   consensusv1.PutResult
-	}{}
-	answer.result.Result, answer.put.Put = &answer.put, &answer.body
-	b.put(op, &prev, live, &answer.body)
-	return &answer.result, nil
-}
-
-func keepsSomething(op *consensusv1.PutOp) bool { return op.GetIgnoreValue() || op.GetIgnoreLease() }
-
-// put writes a put that was checked. prev is the key's newest version, if it exists.
-func (b *Batch) put(op *consensusv1.PutOp, prev *Row, live bool, res *consensusv1.PutResult) {
-	b.s.counters.puts.Add(1)
-	r := Row{Key: op.GetKey(), Revision: b.Next(), Record: Record{
-		Create: b.Next(), Version: 1, Lease: op.GetLease(), Value: op.GetValue(),
-	}}
+// Put writes a version of a key in place of prev, its newest one, which is nil if the key does not exist. The value, lease and
+// expiration are r's, and neither they nor the key may change any more; all else of r is set here. A version that is made anew
+// does not continue prev. It returns prev as a message, nil if there is none.
+func (b *Batch) Put(r, prev *Row, anew bool) *consensusv1.KeyValue {
+	b.s.counters.Puts.Add(1)
+	r.Revision, r.Create, r.Version = b.Next(), b.Next(), 1
 	// One allocation for an event, the version in it, and the one that it replaced.
 	cell := &struct {
 		event    consensusv1.Event
 		kv, prev consensusv1.KeyValue
 	}{}
-	if live {
-		r.Create, r.Version = prev.Create, prev.Version+1
+	if prev != nil {
+		if !anew {
+			r.Create, r.Version = prev.Create, prev.Version+1
+		}
 		cell.prev.Key, cell.prev.Value = r.Key, b.slab.copy(prev.Value)
 		cell.prev.CreateRevision, cell.prev.ModRevision = prev.Create, prev.Revision
 		cell.prev.Version, cell.prev.Lease = prev.Version, prev.Lease
 		cell.event.PrevKv = &cell.prev
-		if op.GetPrevKv() {
-			res.PrevKv = &cell.prev
-		}
-		if op.GetIgnoreValue() {
-			r.Value = bytes.Clone(cell.prev.Value)
-		}
-		if op.GetIgnoreLease() {
-			r.Lease = prev.Lease
-		}
 		b.moveAttachment(r.Key, prev.Lease, r.Lease)
-		b.moveExpiry(r.Key, prev.Expiration, 0)
+		b.moveExpiry(r.Key, prev.Expiration, r.Expiration)
 	} else {
 		b.moveAttachment(r.Key, 0, r.Lease)
+		b.moveExpiry(r.Key, 0, r.Expiration)
 	}
 	cell.kv.Key, cell.kv.Value = r.Key, r.Value
 	cell.kv.CreateRevision, cell.kv.ModRevision = r.Create, r.Revision
 	cell.kv.Version, cell.kv.Lease = r.Version, r.Lease
 	cell.event.Type, cell.event.Kv = consensusv1.Event_PUT, &cell.kv
-	b.write(&r, prev, live, &cell.event)
+	replaced := cell.event.GetPrevKv()
+	b.write(r, prev, &cell.event)
+	return replaced
 }
 
-// write adds a version to the state and its event to the command's. prev is the key's newest version, if it exists.
+// write adds a version to the state and its event to the command's. prev is the key's newest version, nil if it does not exist.
 //
 // A key has one version a revision, the last. That a transaction writes a key several times is told of, though, each write
 // with what was there before the revision, as etcd does: what was overwritten stands in the history alone.
-func (b *Batch) write(r, prev *Row, live bool, event *consensusv1.Event) {
-	if !live {
-		prev = nil
-	}
+func (b *Batch) write(r, prev *Row, event *consensusv1.Event) {
 	b.now.changeVersion(prev, r)
 	r.sub = b.sub
 	c := change{tombstone: r.Tombstone, key: r.Key}
 	if k := b.overlay.find(r.Key); k != nil && k.newest().Revision == r.Revision {
 		b.writeAgain(k, r, event, &c)
 	} else {
-		if live {
+		if prev != nil {
 			c.previous = prev.Revision
 		}
 		b.now.usage.addVersion(prev, r)

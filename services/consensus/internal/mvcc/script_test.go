@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 			var out strings.Builder
 			switch d.Cmd {
 			case "apply": // one command a line, all in one batch
-				b := s.Begin()
+				b := begin(s)
 				for line := range strings.Lines(d.Input) {
 					index++
 					applyLine(t, b, line, &out)
@@ -57,18 +57,18 @@ func TestScripts(t *testing.T) {
 				for line := range strings.Lines(d.Input) {
 					r := &consensusv1.ReadTreeRequest{}
 					require.NoError(t, prototext.Unmarshal([]byte(line), r))
-					got, err := s.ReadTree(context.Background(), r.GetPath(), r.GetRecursive())
+					node, failure, revision, err := NewMachine(s).ReadTree(context.Background(), r.GetPath(), r.GetRecursive())
 					require.NoError(t, err)
-					if got.Failure != nil {
-						fmt.Fprintln(&out, failureText(got.Failure))
+					if failure != nil {
+						fmt.Fprintln(&out, failureText(failure))
 						continue
 					}
-					fmt.Fprintf(&out, "%s at %d\n", nodeText(got.Node), got.Revision)
+					fmt.Fprintf(&out, "%s at %d\n", nodeText(node), revision)
 				}
 			case "due":
 				var at int64
 				d.ScanArgs(t, "at", &at)
-				due, err := s.Due(at, 100)
+				due, err := NewMachine(s).Due(at, 100)
 				require.NoError(t, err)
 				for _, op := range due {
 					fmt.Fprintf(&out, "%s directory=%t at %d\n", op.GetPath(), op.GetDir(), op.GetExpiration())
@@ -97,7 +97,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func applyLine(t *testing.T, b *Batch, line string, out *strings.Builder) {
+func applyLine(t *testing.T, b Commands, line string, out *strings.Builder) {
 	t.Helper()
 	c := &consensusv1.Command{}
 	require.NoError(t, prototext.Unmarshal([]byte(line), c), line)

@@ -55,7 +55,7 @@ type Store struct {
 	base atomic.Pointer[uint64]
 	// counted is what CountUsage found, nil while it has not or need not.
 	counted  atomic.Pointer[countedUsage]
-	counters counters
+	counters Counters
 	// conceal takes the metrics back, nil if nobody has them.
 	conceal atomic.Pointer[func()]
 
@@ -306,12 +306,7 @@ func (s *Store) Raised(member uint64, kind consensusv1.Alarm_Type) bool {
 
 // Alarm returns the alarm that is raised in a member's name, nil if it is not.
 func (s *Store) Alarm(member uint64, kind consensusv1.Alarm_Type) *consensusv1.Alarm {
-	alarms := s.state.Load().alarms
-	i, raised := slices.BinarySearchFunc(alarms, &consensusv1.Alarm{MemberId: member, Type: kind}, compareAlarms)
-	if !raised {
-		return nil
-	}
-	return alarms[i]
+	return findAlarm(s.state.Load().alarms, member, kind)
 }
 
 // Corrupt tells whether an alarm says that a member's state is not to be believed, or that no member's is.

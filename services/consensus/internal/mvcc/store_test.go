@@ -34,7 +34,7 @@ func compactCommand(revision int64) *consensusv1.Command {
 // applyAll applies the commands in one batch, and commits it.
 func applyAll(t *testing.T, s *Store, index uint64, commands ...*consensusv1.Command) {
 	t.Helper()
-	b := s.Begin()
+	b := begin(s)
 	for _, c := range commands {
 		_, _, err := b.Apply(c)
 		require.NoError(t, err)

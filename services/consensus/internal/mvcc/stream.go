@@ -58,7 +58,7 @@ func (st *RangeStream) Next(ctx context.Context, s *Store) (chunk *consensusv1.R
 		return nil, err
 	}
 	if st.head == 0 {
-		s.counters.ranges.Add(1)
+		s.counters.Ranges.Add(1)
 		st.head = v.revision
 		st.q.revision = min(st.q.revision, v.revision)
 	}

@@ -26,7 +26,7 @@ func (s *timed) put(t *testing.T, at int64) {
 func (s *timed) apply(t *testing.T, at int64, c *consensusv1.Command) {
 	t.Helper()
 	s.index++
-	b := s.Begin()
+	b := begin(s.Store)
 	b.SetTime(at)
 	_, _, err := b.Apply(c)
 	require.NoError(t, err)

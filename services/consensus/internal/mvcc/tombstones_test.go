@@ -26,7 +26,7 @@ func (c *counted) Err() error {
 func TestScansPassDeletedStretchesOver(t *testing.T) {
 	const keys = 30 * scanRowsPerCheck
 	s := openMem(t, vfs.NewMem())
-	b := s.Begin()
+	b := begin(s)
 	for i := range keys {
 		_, _, err := b.Apply(putCommand(fmt.Sprintf("dead/%06d", i), "v"))
 		require.NoError(t, err)
@@ -59,12 +59,12 @@ func TestScansPassDeletedStretchesOver(t *testing.T) {
 	found, _ = scan(v, full)
 	require.Equal(t, keys+10, found)
 
-	b = s.Begin()
+	b = begin(s)
 	_, _, err = b.Apply(putCommand("dead/010000", "again"))
 	require.NoError(t, err)
 	ctx := &counted{Context: t.Context()}
 	found = 0
-	require.NoError(t, b.Scan(ctx, NewSpan([]byte("dead/"), []byte("dead0")), NewestRevision, func(*Row) (bool, error) {
+	require.NoError(t, s.batch.Scan(ctx, NewSpan([]byte("dead/"), []byte("dead0")), NewestRevision, func(*Row) (bool, error) {
 		found++
 		return true, nil
 	}))

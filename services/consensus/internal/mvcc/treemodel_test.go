@@ -329,7 +329,7 @@ func TestTreeAgreesWithModel(t *testing.T) {
 			fs := vfs.NewMem()
 			s := openSmall(t, fs)
 			for range 250 {
-				b := s.Begin()
+				b := begin(s)
 				for range 1 + r.IntN(6) {
 					stepTree(t, r, m, b)
 				}
@@ -348,7 +348,7 @@ func TestTreeAgreesWithModel(t *testing.T) {
 }
 
 // stepTree makes one change, of a key or of the tree, in the model and the batch.
-func stepTree(t *testing.T, r *rand.Rand, m *treeModel, b *Batch) {
+func stepTree(t *testing.T, r *rand.Rand, m *treeModel, b Commands) {
 	t.Helper()
 	path := randomPath(r)
 	switch r.IntN(10) {
@@ -394,14 +394,14 @@ func requireTree(t *testing.T, r *rand.Rand, m *treeModel, s *Store) {
 	for _, path := range []string{"/", randomPath(r), randomPath(r)} {
 		for _, recursive := range []bool{false, true} {
 			want, refused := m.read(path, recursive)
-			got, err := s.ReadTree(context.Background(), []byte(path), recursive)
+			node, failure, revision, err := NewMachine(s).ReadTree(context.Background(), []byte(path), recursive)
 			require.NoError(t, err)
-			require.Equal(t, m.revision, got.Revision)
+			require.Equal(t, m.revision, revision)
 			if refused != nil {
-				requireProto(t, &consensusv1.TreeFailure{Code: refused.code, Cause: []byte(refused.cause)}, got.Failure, path)
+				requireProto(t, &consensusv1.TreeFailure{Code: refused.code, Cause: []byte(refused.cause)}, failure, path)
 				continue
 			}
-			requireProto(t, want, got.Node, path)
+			requireProto(t, want, node, path)
 		}
 	}
 	type end struct {
@@ -420,7 +420,7 @@ func requireTree(t *testing.T, r *rand.Rand, m *treeModel, s *Store) {
 			want = append(want, end{n.GetExpiration(), true, p})
 		}
 	}
-	due, err := s.Due(100, 1000)
+	due, err := NewMachine(s).Due(100, 1000)
 	require.NoError(t, err)
 	for _, op := range due {
 		got = append(got, end{op.GetExpiration(), op.GetDir(), string(op.GetPath())})

@@ -8,7 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
 
 // What the store has in use is what would be left if everything compacted were removed and Pebble had tidied up: each row
@@ -224,9 +223,9 @@ func (s *Store) withCounted(st *state) usage {
 }
 
 // noteUsage notes, for the command at hand, what has been replaced and spent up to its revision.
-func (b *Batch) noteUsage(before usage) {
+func (b *Batch) noteUsage() {
 	u := &b.now.usage
-	b.usageSteps = append(b.usageSteps, usageMark{u.replaced, u.spent, u.spent - before.spent})
+	b.usageSteps = append(b.usageSteps, usageMark{u.replaced, u.spent, u.spent - b.spentBefore})
 }
 
 // storeUsage adds the marks and the record to the batch.
@@ -336,7 +335,7 @@ func (v *View) weigh(c *change) (replaced, spent int64, err error) {
 }
 
 // dirUsage is what the record of a directory takes, 0 for nil.
-func dirUsage(path []byte, d *tree.Dir) int64 {
+func dirUsage(path []byte, d *Dir) int64 {
 	if d == nil {
 		return 0
 	}

@@ -12,17 +12,17 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
 // stored is the state that members have.
-type stored struct{ *mvcc.Store }
+type stored struct {
+	*mvcc.Store
+	machine *statemachine.Machine
+}
 
-func (s stored) Begin() Batch       { return storedBatch{s.Store.Begin()} }
+func (s stored) Begin() Batch       { return s.machine.Begin() }
 func (s stored) Refuses(error) bool { return false }
-
-type storedBatch struct{ *mvcc.Batch }
-
-func (b storedBatch) Answers(waited bool) { b.Unanswered = !waited }
 
 // However much a member has to replay at once, it does so in batches: what it has done is visible, and of bounded size, before
 // it goes on. Method: two entries of many small commands and two of few large ones, of which each fills a batch, and then
@@ -52,7 +52,7 @@ func TestReplayIsCutIntoBatches(t *testing.T) {
 			message.Entries = append(message.Entries, &raftpb.Entry{
 				Type: raftpb.EntryNormal.Enum(), Term: new(uint64(1)), Index: new(uint64(3)), Data: []byte("no entry"),
 			})
-			a := &applier{state: stored{store}, waiting: newProposals(2, math.MaxInt64)}
+			a := &applier{state: stored{store, statemachine.New(store)}, waiting: newProposals(2, math.MaxInt64)}
 			a.put([]*raftpb.Message{message})
 			for index := uint64(1); index <= 2; index++ {
 				r, err := a.next(t.Context())

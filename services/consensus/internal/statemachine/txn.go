@@ -1,14 +1,13 @@
-package mvcc
+package statemachine
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 // errNotReadOnly is returned by ReadTxn for a transaction that would write.
@@ -26,35 +25,37 @@ type branch struct {
 	nested []*branch
 }
 
-// ReadTxn evaluates a transaction without writes at the newest revision, which it returns. Its refusals are Range's.
-func (s *Store) ReadTxn(ctx context.Context, op *consensusv1.TxnOp) (res *consensusv1.TxnResult, head int64, err error) {
-	v, err := s.View(ctx)
+// ReadTxn evaluates a transaction without writes at the newest revision, which it returns. Its refusals are those of the
+// store's Range.
+func (m *Machine) ReadTxn(ctx context.Context, op *consensusv1.TxnOp) (res *consensusv1.TxnResult, head int64, err error) {
+	v, err := m.store.View(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
+	_, head = v.Bounds()
 	br, err := decide(ctx, v, op)
 	if err != nil {
-		return nil, v.revision, err
+		return nil, head, err
 	}
 	if err := checkReads(v, br); err != nil {
-		return nil, v.revision, err
+		return nil, head, err
 	}
 	res, err = execute(ctx, v, nil, br)
-	return res, v.revision, err
+	return res, head, err
 }
 
-func (b *Batch) applyTxn(op *consensusv1.TxnOp) (*consensusv1.Result, error) {
-	b.s.counters.txns.Add(1)
+func txn(b *Batch, op *consensusv1.TxnOp) (*consensusv1.Result, error) {
+	b.rows.Counters().Txns.Add(1)
 	ctx := context.Background()
-	br, err := decide(ctx, b, op)
+	br, err := decide(ctx, b.rows, op)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.check(br); err != nil {
+	if err := checkBranch(b, br); err != nil {
 		return nil, err
 	}
-	res, err := execute(ctx, b, b, br)
+	res, err := execute(ctx, b.rows, b, br)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (b *Batch) applyTxn(op *consensusv1.TxnOp) (*consensusv1.Result, error) {
 }
 
 // decide evaluates the comparisons of a transaction and of those nested on the path that it takes.
-func decide(ctx context.Context, rd Reader, op *consensusv1.TxnOp) (*branch, error) {
+func decide(ctx context.Context, rd mvcc.Reader, op *consensusv1.TxnOp) (*branch, error) {
 	br := &branch{succeeded: true, ops: op.GetSuccess()}
 	for _, c := range op.GetCompare() {
 		holds, err := compare(ctx, rd, c)
@@ -88,9 +89,9 @@ func decide(ctx context.Context, rd Reader, op *consensusv1.TxnOp) (*branch, err
 
 // compare tells whether a comparison holds: for every key of its range, or, if there is none, for a key that does not
 // exist.
-func compare(ctx context.Context, rd Reader, c *consensusv1.Compare) (bool, error) {
+func compare(ctx context.Context, rd mvcc.Reader, c *consensusv1.Compare) (bool, error) {
 	holds, any := true, false
-	err := rd.Scan(ctx, NewSpan(c.GetKey(), c.GetRangeEnd()), NewestRevision, func(r *Row) (bool, error) {
+	err := rd.Scan(ctx, mvcc.NewSpan(c.GetKey(), c.GetRangeEnd()), mvcc.NewestRevision, func(r *mvcc.Row) (bool, error) {
 		any = true
 		holds = compareRow(c, r)
 		return holds && !existenceAlone(c), nil
@@ -102,7 +103,7 @@ func compare(ctx context.Context, rd Reader, c *consensusv1.Compare) (bool, erro
 		// A key that does not exist has no value, not even an empty one.
 		return false, nil
 	}
-	return compareRow(c, &Row{}), nil
+	return compareRow(c, &mvcc.Row{}), nil
 }
 
 // existenceAlone tells whether a comparison holds for all keys that exist, or for none: versions and revisions of keys are
@@ -122,7 +123,7 @@ func existenceAlone(c *consensusv1.Compare) bool {
 	return with <= 0
 }
 
-func compareRow(c *consensusv1.Compare, r *Row) bool {
+func compareRow(c *consensusv1.Compare, r *mvcc.Row) bool {
 	var order int
 	switch t := c.GetTarget().(type) {
 	case *consensusv1.Compare_Version:
@@ -150,13 +151,13 @@ func compareRow(c *consensusv1.Compare, r *Row) bool {
 }
 
 // checkReads checks the ranges of a path, and that there is nothing else on it.
-func checkReads(rd Reader, br *branch) error {
+func checkReads(rd mvcc.Reader, br *branch) error {
 	nested := br.nested
 	for _, o := range br.ops {
 		var err error
 		switch o := o.GetOp().(type) {
 		case *consensusv1.Op_Range:
-			err = CheckRevision(rd, o.Range.GetRevision())
+			err = mvcc.CheckRevision(rd, o.Range.GetRevision())
 		case *consensusv1.Op_Txn:
 			err = checkReads(rd, nested[0])
 			nested = nested[1:]
@@ -170,18 +171,18 @@ func checkReads(rd Reader, br *branch) error {
 	return nil
 }
 
-// check finds whatever may refuse the path: after it, execution only fails if storage does.
-func (b *Batch) check(br *branch) error {
+// checkBranch finds whatever may refuse the path: after it, execution only fails if storage does.
+func checkBranch(b *Batch, br *branch) error {
 	nested := br.nested
 	for _, o := range br.ops {
 		var err error
 		switch o := o.GetOp().(type) {
 		case *consensusv1.Op_Range:
-			err = CheckRevision(b, o.Range.GetRevision())
+			err = mvcc.CheckRevision(b.rows, o.Range.GetRevision())
 		case *consensusv1.Op_Put:
-			err = b.checkPut(o.Put)
+			err = checkPut(b, o.Put)
 		case *consensusv1.Op_Txn:
-			err = b.check(nested[0])
+			err = checkBranch(b, nested[0])
 			nested = nested[1:]
 		}
 		if err != nil {
@@ -191,29 +192,8 @@ func (b *Batch) check(br *branch) error {
 	return nil
 }
 
-// checkPut refuses what a put on its own would be refused for, in the same order: the lease comes before the key.
-func (b *Batch) checkPut(op *consensusv1.PutOp) error {
-	if b.raised(consensusv1.Alarm_TYPE_NOSPACE) {
-		return problem.ErrNoSpace
-	}
-	if err := b.checkLease(op.GetLease()); err != nil {
-		return err
-	}
-	if keepsSomething(op) {
-		var r Row
-		live, err := b.Get(op.GetKey(), NewestRevision, &r)
-		if err != nil {
-			return err
-		}
-		if !live {
-			return fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
-		}
-	}
-	return nil
-}
-
 // execute carries out a path that was checked, its writes on b, which is nil if there are none.
-func execute(ctx context.Context, rd Reader, b *Batch, br *branch) (*consensusv1.TxnResult, error) {
+func execute(ctx context.Context, rd mvcc.Reader, b *Batch, br *branch) (*consensusv1.TxnResult, error) {
 	res := &consensusv1.TxnResult{Succeeded: br.succeeded, Results: make([]*consensusv1.OpResult, len(br.ops))}
 	nested := br.nested
 	for i, o := range br.ops {
@@ -223,17 +203,17 @@ func execute(ctx context.Context, rd Reader, b *Batch, br *branch) (*consensusv1
 		case *consensusv1.Op_Range:
 			var r consensusv1.OpResult_Range
 			// A range changes nothing and is refused no more: where nobody waits for what it finds, it is not looked for.
-			if b == nil || !b.Unanswered {
-				r.Range, err = EvalRange(ctx, rd, o.Range)
+			if b == nil || !b.unanswered {
+				r.Range, err = mvcc.EvalRange(ctx, rd, o.Range)
 			}
 			out.Result = &r
 		case *consensusv1.Op_Put:
 			r := consensusv1.OpResult_Put{Put: &consensusv1.PutResult{}}
-			err = b.putInTxn(o.Put, r.Put)
+			err = putInTxn(b, o.Put, r.Put)
 			out.Result = &r
 		case *consensusv1.Op_DeleteRange:
 			var r consensusv1.OpResult_DeleteRange
-			r.DeleteRange, err = b.deleteRange(o.DeleteRange)
+			r.DeleteRange, err = evalDelete(b, o.DeleteRange)
 			out.Result = &r
 		case *consensusv1.Op_Txn:
 			var r consensusv1.OpResult_Txn
@@ -247,14 +227,4 @@ func execute(ctx context.Context, rd Reader, b *Batch, br *branch) (*consensusv1
 		res.Results[i] = out
 	}
 	return res, nil
-}
-
-func (b *Batch) putInTxn(op *consensusv1.PutOp, res *consensusv1.PutResult) error {
-	var prev Row
-	live, err := b.Get(op.GetKey(), NewestRevision, &prev)
-	if err != nil {
-		return err
-	}
-	b.put(op, &prev, live, res)
-	return nil
 }

@@ -1,4 +1,4 @@
-package mvcc
+package statemachine
 
 import (
 	"sync/atomic"
@@ -6,7 +6,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// treeCounters count what was done to the tree and what was declined since the store was opened.
+// treeCounters count what was done to the tree and what was declined since the machine was made.
 type treeCounters struct {
 	gets    treeCounter
 	actions [consensusv1.TreeAction_TREE_ACTION_EXPIRE + 1]treeCounter
@@ -31,9 +31,9 @@ func (c *treeCounters) count(op *consensusv1.TreeOp, res *consensusv1.TreeResult
 	c.actions[op.GetAction()].add(res.GetFailure() != nil)
 }
 
-// TreeStatistics returns the counts since the store was opened.
-func (s *Store) TreeStatistics() *consensusv1.TreeStatisticsResponse {
-	c := &s.counters.tree
+// TreeStatistics returns the counts since the machine was made.
+func (m *Machine) TreeStatistics() *consensusv1.TreeStatisticsResponse {
+	c := &m.tree
 	return &consensusv1.TreeStatisticsResponse{
 		Gets:            c.gets.message(),
 		Sets:            c.actions[consensusv1.TreeAction_TREE_ACTION_SET].message(),
