@@ -117,7 +117,7 @@ func requireRefuses(t *testing.T, m *running) {
 		},
 		"snapshot": func() error { return m.Snapshot(ctx, &consensusv1.SnapshotRequest{}, nil) },
 		"checkpoint for another member": func() error {
-			_, _, _, _, err := m.Checkpoint(ctx)
+			_, _, _, _, err := m.Receiver().Checkpoint(ctx)
 			return err
 		},
 	} {
@@ -275,7 +275,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	net.isolate(odd.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "key", "newer")
 	net.ship(&raftpb.Message{
-		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.term()),
+		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.replica.Term()),
 	}, odd)
 	require.False(t, odd.trust.condemned())
 	requireRefuses(t, odd) // the alarm came with the state, and needs no leader to be heard

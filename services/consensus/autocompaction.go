@@ -8,24 +8,30 @@ import (
 )
 
 // compactHistory runs auto-compaction, if it is configured.
-func (m *Member) compactHistory(ctx context.Context) error {
+func compactHistory(ctx context.Context, cfg Config, store autoCompaction) error {
 	return compactor.New(compactor.Options{
-		Store:     autoCompaction{m},
-		Retention: m.cfg.AutoCompaction.Retention,
-		Revisions: m.cfg.AutoCompaction.Revisions,
-		Logger:    m.log,
-		Ticks:     m.cfg.ticks,
+		Store:     store,
+		Retention: cfg.AutoCompaction.Retention,
+		Revisions: cfg.AutoCompaction.Revisions,
+		Logger:    cfg.Logger,
+		Ticks:     cfg.ticks,
 	}).Run(ctx)
 }
 
 // autoCompaction is what the compactor needs of a member.
-type autoCompaction struct{ *Member }
+type autoCompaction struct {
+	gate     *gate
+	proposer *proposer
+}
 
-func (m autoCompaction) Revision() int64 { return m.gate.state().Revision() }
+// Revision implements compactor.Store.
+func (a autoCompaction) Revision() int64 { return a.gate.state().Revision() }
 
-func (m autoCompaction) Leading() bool { return m.replica.Leads() }
+// Leading implements compactor.Store.
+func (a autoCompaction) Leading() bool { return a.proposer.replica.Leads() }
 
-func (m autoCompaction) Compact(ctx context.Context, revision int64) error {
-	_, err := m.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
+// Compact implements compactor.Store.
+func (a autoCompaction) Compact(ctx context.Context, revision int64) error {
+	_, err := a.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
 	return err
 }

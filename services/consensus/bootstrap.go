@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3/raftpb"
@@ -50,6 +51,38 @@ type stores struct {
 	confState *raftpb.ConfState
 	// incarnation is the directory's own, see incarnation.go.
 	incarnation uint64
+}
+
+// openStoresInTime is openStores, whose storage engines may wait for ever for a disk that has failed. Then there is
+// nothing to close either, as in await.
+func openStoresInTime(cfg *Config, failure *failure) (*stores, error) {
+	type outcome struct {
+		*stores
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		stores, err := openStores(cfg, cfg.Logger, failure.report)
+		done <- outcome{stores, err}
+	}()
+	select {
+	case o := <-done:
+		return o.stores, o.err
+	case <-failure.found:
+	case <-cfg.Interrupt:
+	}
+	select {
+	case o := <-done:
+		return o.stores, o.err
+	case <-time.After(stuckTimeout):
+	}
+	err := ErrInterrupted
+	select {
+	case <-failure.found:
+		err = failure.cause()
+	default:
+	}
+	return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", err)
 }
 
 // openStores opens or creates both stores and checks that they belong together. It sets the ids in cfg to those of

@@ -55,7 +55,7 @@ func (n *network) Send(messages []*raftpb.Message) {
 		case m.GetType() == raftpb.MsgSnap:
 			go n.ship(m, to)
 		default:
-			to.Step(proto.CloneOf(m))
+			to.Receiver().Step(proto.CloneOf(m))
 		}
 		n.mu.Lock()
 		n.mu.sending[way]--
@@ -70,7 +70,7 @@ func (n *network) ship(m *raftpb.Message, to *running) {
 	from := n.mu.members[m.GetFrom()]
 	n.mu.Unlock()
 	err := func() error {
-		dir, index, term, release, err := from.Checkpoint(context.Background())
+		dir, index, term, release, err := from.Receiver().Checkpoint(context.Background())
 		if err != nil {
 			return err
 		}
@@ -79,11 +79,11 @@ func (n *network) ship(m *raftpb.Message, to *running) {
 		if _, err := vfs.Clone(from.cfg.FS, to.cfg.FS, dir, received); err != nil {
 			return err
 		}
-		return to.InstallSnapshot(context.Background(), peer.ReceivedSnapshot{
+		return to.Receiver().InstallSnapshot(context.Background(), peer.ReceivedSnapshot{
 			Dir: received, From: m.GetFrom(), Index: index, Term: term, Message: proto.CloneOf(m),
 		})
 	}()
-	from.ReportSnapshot(m.GetTo(), err == nil)
+	from.Receiver().ReportSnapshot(m.GetTo(), err == nil)
 }
 
 // SetPeers implements Transport: everybody knows everybody.

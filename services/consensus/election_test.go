@@ -43,13 +43,13 @@ func TestEndedLeaderIsReplacedAtOnce(t *testing.T) {
 	require.Same(t, old, leaderOf(t, members))
 	old.mustPut(t, "key", "before")
 
-	members[1].ReportDown(old.MemberID())
+	members[1].Receiver().ReportDown(old.MemberID())
 	members[1].mustPut(t, "key", "a false alarm") // goes through the old leader, which is found again
 	require.Same(t, old, leaderOf(t, members))
 
 	net.isolate(old.MemberID(), true)
 	for _, follower := range members[1:] {
-		follower.ReportDown(old.MemberID())
+		follower.Receiver().ReportDown(old.MemberID())
 	}
 	leader := awaitOtherLeader(t, members, old)
 	writeUntilAcknowledged(t, leader, "key", "after")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/problem"
@@ -11,7 +12,7 @@ import (
 
 // explain logs why a change of members was refused that could have cost the quorum. Its caller gets etcd's text, which does
 // not say which members are meant.
-func (m *Member) explain(change string, id uint64, err error) {
+func (m *membership) explain(log *slog.Logger, change string, id uint64, err error) {
 	reason := ""
 	switch {
 	case errors.Is(err, problem.ErrNotEnoughStarted):
@@ -23,7 +24,7 @@ func (m *Member) explain(change string, id uint64, err error) {
 	}
 	var unstarted, unconnected []string
 	voters := 0
-	for _, member := range m.members.list() {
+	for _, member := range m.list() {
 		if member.GetIsLearner() {
 			continue
 		}
@@ -32,7 +33,7 @@ func (m *Member) explain(change string, id uint64, err error) {
 		if member.GetName() == "" {
 			unstarted = append(unstarted, who)
 		}
-		if !m.members.reachable(member.GetId(), time.Now().Add(-healthyAfter)) {
+		if !m.reachable(member.GetId(), time.Now().Add(-healthyAfter)) {
 			unconnected = append(unconnected, who)
 		}
 	}
@@ -40,5 +41,5 @@ func (m *Member) explain(change string, id uint64, err error) {
 	if id != 0 {
 		args = append(args, "member", memberID(id))
 	}
-	m.log.Warn("a change of members is refused", args...)
+	log.Warn("a change of members is refused", args...)
 }

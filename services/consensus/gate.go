@@ -159,3 +159,35 @@ func (g *gate) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.St
 	defer tenure.leave()
 	return tenure.during(ctx, func(ctx context.Context) error { return fn(ctx, tenure.store) })
 }
+
+// compact runs the physical compaction of whatever store is the state.
+func (g *gate) compact(ctx context.Context) error {
+	for ctx.Err() == nil {
+		tenure, ok := g.enter()
+		if !ok {
+			return nil
+		}
+		err := tenure.compact(ctx)
+		tenure.leave()
+		if err != nil {
+			return ended(ctx, err)
+		}
+	}
+	return nil
+}
+
+// compact runs the store's compaction until ctx or the tenure ends.
+func (t *tenure) compact(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.over, cancel)()
+	return t.store.RunCompaction(ctx)
+}
+
+// ended turns the error of an owner that stopped because ctx did into nil.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

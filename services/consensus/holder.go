@@ -25,7 +25,7 @@ type leaseHolder struct {
 // holder has been silent; one caller at a time whose patience is over is told to take over. Where there was no holder yet
 // that is the first that asks. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
 func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
-	term := m.term()
+	term := m.replica.Term()
 	if !m.replica.Leads() {
 		return nil, fmt.Errorf("hold leases: %w", problem.ErrNotLeader)
 	}

@@ -106,14 +106,3 @@ func (i *incarnations) fill(member *consensusv1.Member) *consensusv1.Member {
 	filled.Incarnation = known
 	return filled
 }
-
-// Incarnation tells this member's data directory from another one of the same member.
-func (m *Member) Incarnation() uint64 { return m.stores.incarnation }
-
-// ReportBootstrapped takes another member's word that it knows this one with other data, and stops it: what it would vote
-// or acknowledge could cost the cluster what it has acknowledged before.
-func (m *Member) ReportBootstrapped(by uint64) {
-	id := memberID(m.cfg.MemberID)
-	m.reportFatal(fmt.Errorf("member %s %w, says member %s, and this is not the data directory that it had: start it with that one, or, if it is lost, remove the member (etcdctl member remove %s) and the directory %s, and add it as a new one (etcdctl member add)",
-		id, ErrBootstrapped, memberID(by), id, m.cfg.DataDir))
-}

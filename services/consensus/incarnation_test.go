@@ -28,7 +28,7 @@ func TestIncarnationsAreKnownBeforeTheLogIsReplayed(t *testing.T) {
 	disk := vfs.NewCrashableMem()
 	cfg := testConfig(disk)
 	m := start(t, cfg)
-	incarnation := m.Incarnation()
+	incarnation := m.Receiver().Incarnation()
 	require.NotZero(t, incarnation)
 	crashed := disk.CrashClone(vfs.CrashCloneCfg{})
 	require.NoError(t, m.halt())
@@ -37,7 +37,7 @@ func TestIncarnationsAreKnownBeforeTheLogIsReplayed(t *testing.T) {
 	cfg.FS, cfg.Transport = crashed, transport
 	again, err := New(cfg)
 	require.NoError(t, err)
-	require.Equal(t, incarnation, again.Incarnation())
+	require.Equal(t, incarnation, again.Receiver().Incarnation())
 	applied, _ := again.gate.state().Applied()
 	require.Equal(t, uint64(bootstrapIndex), applied, "the state is from before it published")
 	require.Equal(t, incarnation, transport.first[0].GetIncarnation())

@@ -50,14 +50,14 @@ func otherThan(members []*running, leader *running) *running {
 // received copies the state of from to where a transport would put it for to.
 func received(t *testing.T, from, to *running, name string) peer.ReceivedSnapshot {
 	t.Helper()
-	dir, index, term, release, err := from.Checkpoint(t.Context())
+	dir, index, term, release, err := from.Receiver().Checkpoint(t.Context())
 	require.NoError(t, err)
 	defer release()
 	arrived := to.cfg.memberPath(name)
 	_, err = vfs.Clone(from.cfg.FS, to.cfg.FS, dir, arrived, vfs.CloneSync)
 	require.NoError(t, err)
 	return peer.ReceivedSnapshot{Dir: arrived, From: from.MemberID(), Index: index, Term: term, Message: &raftpb.Message{
-		Type: raftpb.MsgSnap.Enum(), From: new(from.MemberID()), To: new(to.MemberID()), Term: new(from.term()),
+		Type: raftpb.MsgSnap.Enum(), From: new(from.MemberID()), To: new(to.MemberID()), Term: new(from.replica.Term()),
 	}}
 }
 
@@ -106,7 +106,7 @@ func TestClientsThatDoNotReadHoldNobodyUp(t *testing.T) {
 	writeUntilAcknowledged(t, leader, "k", "new")
 	installed := make(chan error, 1)
 	snapshot := received(t, leader, f, "received")
-	go func() { installed <- f.InstallSnapshot(t.Context(), snapshot) }()
+	go func() { installed <- f.Receiver().InstallSnapshot(t.Context(), snapshot) }()
 	require.NoError(t, awaitEvent(t, installed, "the installation"))
 	read := make(chan string, 1)
 	go func() {
@@ -138,7 +138,7 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 
 	use, ok := f.gate.enter()
 	require.True(t, ok)
-	require.NoError(t, f.InstallSnapshot(t.Context(), received(t, leader, f, "received")))
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received")))
 	now, _, err := f.store().Range(t.Context(), &consensusv1.RangeOp{Key: []byte("k")})
 	require.NoError(t, err)
 	require.Equal(t, "new", string(now.GetKvs()[0].GetValue()))
@@ -148,7 +148,7 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 	awaitEvent(t, use.over.Done(), "the end of uses that last")
 	require.Equal(t, []string{stateDir}, f.copies(t))
 	use.leave()
-	f.retired.Wait()
+	f.installer.retired.Wait()
 	require.Empty(t, f.copies(t))
 
 	families, err := registries[f.MemberID()].Gather()
@@ -198,11 +198,11 @@ func TestOverlappingSnapshotsAreInstalledInTurn(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
-	go func() { done <- f.InstallSnapshot(ctx, first) }()
+	go func() { done <- f.Receiver().InstallSnapshot(ctx, first) }()
 	awaitEvent(t, held, "the first installation")
 	cancel() // a newer one is offered
 	require.ErrorIs(t, awaitEvent(t, done, "the end of the first call"), context.Canceled)
-	go func() { done <- f.InstallSnapshot(t.Context(), second) }()
+	go func() { done <- f.Receiver().InstallSnapshot(t.Context(), second) }()
 	requireStarts(t, f, disk.CrashClone(vfs.CrashCloneCfg{}), first.Index)
 	release()
 	require.NoError(t, awaitEvent(t, done, "the second installation"))
@@ -229,7 +229,7 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, applied, index)
 	require.GreaterOrEqual(t, last, applied)
-	require.NoError(t, again.removeCopies())
+	require.NoError(t, again.installer.removeCopies())
 	require.Empty(t, (&running{Member: again}).copies(t))
 	require.NoError(t, again.Close())
 }
@@ -254,7 +254,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 		return replication.ErrNotTaken
 	}
 	installed := make(chan error, 1)
-	go func() { installed <- f.InstallSnapshot(t.Context(), snapshot) }()
+	go func() { installed <- f.Receiver().InstallSnapshot(t.Context(), snapshot) }()
 	awaitEvent(t, named, "the note in the log")
 	require.NoError(t, f.halt())
 	require.ErrorIs(t, awaitEvent(t, installed, "the end of the installation"), problem.ErrStopped)
@@ -265,7 +265,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	require.NoError(t, err)
 	applied, _ := again.gate.state().Applied()
 	require.GreaterOrEqual(t, applied, snapshot.Index)
-	require.NoError(t, again.removeCopies())
+	require.NoError(t, again.installer.removeCopies())
 	require.Empty(t, (&running{Member: again}).copies(t))
 	require.NoError(t, again.Close())
 }
@@ -279,7 +279,7 @@ func TestDeclinedSnapshotsLeaveNothing(t *testing.T) {
 	leader.mustPut(t, "k", "old")
 	require.Equal(t, "old", f.get(t, "k"))
 	passed := received(t, leader, f, "received1")
-	require.NoError(t, f.InstallSnapshot(t.Context(), passed))
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), passed))
 	require.Empty(t, f.copies(t))
 
 	net.isolate(f.MemberID(), true)
@@ -287,18 +287,18 @@ func TestDeclinedSnapshotsLeaveNothing(t *testing.T) {
 	stale := received(t, leader, f, "received2")
 	stale.Message.Term = new(uint64(1))
 	before := f.store()
-	require.NoError(t, f.InstallSnapshot(t.Context(), stale))
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), stale))
 	require.Same(t, before, f.store())
 	require.Empty(t, f.copies(t))
 
 	foreign := received(t, leader, f, "received3")
-	clusterID := f.cfg.ClusterID
-	f.cfg.ClusterID = 0xbad
-	require.ErrorIs(t, f.InstallSnapshot(t.Context(), foreign), ErrForeignData)
-	f.cfg.ClusterID = clusterID
+	clusterID := f.installer.cfg.ClusterID
+	f.installer.cfg.ClusterID = 0xbad
+	require.ErrorIs(t, f.Receiver().InstallSnapshot(t.Context(), foreign), ErrForeignData)
+	f.installer.cfg.ClusterID = clusterID
 	require.Empty(t, f.copies(t))
 
-	require.NoError(t, f.InstallSnapshot(t.Context(), received(t, leader, f, "received4")))
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received4")))
 	require.NotSame(t, before, f.store())
 	net.isolate(f.MemberID(), false)
 	require.Equal(t, "new", f.get(t, "k"))
@@ -313,7 +313,7 @@ func TestInstalledStateIsTheOneThatTheLogNames(t *testing.T) {
 	older := received(t, leader, f, "older")
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")
-	require.NoError(t, f.InstallSnapshot(t.Context(), received(t, leader, f, "received")))
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received")))
 	dir := f.cfg.memberPath(f.gate.now.Load().dir)
 	require.NoError(t, f.halt())
 	cfg := f.cfg
@@ -374,7 +374,7 @@ func TestStaleTailOfTheLogGoesWithTheOldState(t *testing.T) {
 			last, err := m.stores.log.LastIndex()
 			require.NoError(t, err)
 			require.Equal(t, c.last, last)
-			require.NoError(t, m.removeCopies())
+			require.NoError(t, m.installer.removeCopies())
 			require.Empty(t, (&running{Member: m}).copies(t))
 			require.NoError(t, m.Close())
 		})

@@ -50,7 +50,7 @@ func TestInstallOnAFailingDiskEndsWithOneMessage(t *testing.T) {
 			chosen.Store(f.MemberID())
 			failing.Store(true)
 			installed := make(chan error, 1)
-			go func() { installed <- f.InstallSnapshot(t.Context(), snapshot) }()
+			go func() { installed <- f.Receiver().InstallSnapshot(t.Context(), snapshot) }()
 			require.Error(t, awaitEvent(t, installed, "the end of the installation"))
 			f.stop()
 			awaitEvent(t, f.ended, "the end of the member")

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoratedb/quorate/pkg/budget"
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -44,27 +42,20 @@ type Member struct {
 	tidier      *tidier
 	housekeeper *housekeeper
 	treeExpiry  *treeExpiry
-	// stopUses ends the uses of the state that may last. retired are the owners of states that were replaced.
+	// stopUses ends the uses of the state that may last.
 	stopUses context.CancelCauseFunc
-	retired  sync.WaitGroup
 	opened   time.Time
 	ready    chan struct{} // closed once the member serves
 	stopped  chan struct{} // closed once Run is ending
-	broken   chan struct{} // closed by the first error of a store's own goroutines
-	fatal    sync.Once
-	fatalErr error // set when broken is closed
+	failure  *failure
 
-	changes *changeWaiters
-	holder  leaseHolder
-	// reconfiguring is held by the one membership change that this member has under way.
-	reconfiguring chan struct{}
-	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
-	installing  chan struct{}
-	incoming    atomic.Pointer[incoming]
-	install     *installation
-	checkpoints atomic.Uint64
-	// snapshots holds a place for each file of Snapshot.
-	snapshots chan struct{}
+	changes   *memberChanges
+	holder    leaseHolder
+	install   *installation
+	installer *installer
+	receiver  *Receiver
+	files     *snapshotFiles
+	joining   *joining
 
 	closing  sync.Once
 	closeErr error
@@ -85,18 +76,13 @@ func New(cfg Config) (*Member, error) {
 		log:     cfg.Logger,
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
-		broken:  make(chan struct{}),
-		changes: newChangeWaiters(),
-
-		reconfiguring: make(chan struct{}, 1),
-		installing:    make(chan struct{}, 1),
-		snapshots:     make(chan struct{}, snapshotsMax),
+		failure: newFailure(),
 	}
 	metrics, err := registerLeader(m, cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	stores, err := m.openStores()
+	stores, err := openStoresInTime(&m.cfg, m.failure)
 	if err != nil {
 		metrics.unregister()
 		return nil, err
@@ -114,43 +100,17 @@ func New(cfg Config) (*Member, error) {
 	return m, nil
 }
 
-// openStores is openStores of the package, whose storage engines may wait for ever for a disk that has failed. Then there is
-// nothing to close either, as in await.
-func (m *Member) openStores() (*stores, error) {
-	type outcome struct {
-		*stores
-		err error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		stores, err := openStores(&m.cfg, m.log, m.reportFatal)
-		done <- outcome{stores, err}
-	}()
-	select {
-	case o := <-done:
-		return o.stores, o.err
-	case <-m.broken:
-	case <-m.cfg.Interrupt:
-	}
-	select {
-	case o := <-done:
-		return o.stores, o.err
-	case <-time.After(stuckTimeout):
-	}
-	err := ErrInterrupted
-	select {
-	case <-m.broken:
-		err = m.failure()
-	default:
-	}
-	return nil, fmt.Errorf("open the member's data: %w; the storage engine does not stop", err)
-}
-
 // assemble makes what replicates the log.
 func (m *Member) assemble() error {
 	applied, _ := m.gate.state().Applied()
 	m.feed = feed.New(m.gate.state().Revision(), feedBytesMax)
-	m.install = &installation{accept: m.acceptSnapshot, replace: m.replaceState}
+	m.verifier = newVerifier(m.cfg, m.gate, m.stores.log, m.trust)
+	m.installer = &installer{
+		cfg: m.cfg, gate: m.gate, raftLog: m.stores.log, members: m.members, feed: m.feed, failure: m.failure, stopped: m.stopped, log: m.log,
+		installing: make(chan struct{}, 1), replaced: m.verifier.replaced,
+	}
+	m.install = &installation{accept: m.installer.acceptSnapshot, replace: m.installer.replaceState}
+	waiters := newChangeWaiters()
 	replica, err := replication.New(replication.Options{
 		ID:                m.cfg.MemberID,
 		HeartbeatInterval: m.cfg.HeartbeatInterval,
@@ -162,7 +122,7 @@ func (m *Member) assemble() error {
 		Members:           m.members,
 		Snapshots:         m.install,
 		Transport:         m.cfg.Transport,
-		Announce:          m.announce,
+		Announce:          func(v replication.Visible) { announce(v, m.feed, m.trust, waiters) },
 		Ticks:             m.cfg.ticks,
 		Logger:            m.log,
 		Stopped:           m.stopped,
@@ -173,11 +133,22 @@ func (m *Member) assemble() error {
 	m.replica, m.opened = replica, time.Now()
 	m.proposer = &proposer{m.cfg.MemberID, replica, m.members, m.cfg.electionTimeout()}
 	m.reader = &reader{m.cfg.MemberID, m.gate, m.trust, m.members, replica, m.feed, m.stopped}
+	m.changes = &memberChanges{
+		replica: replica, again: m.cfg.electionTimeout(), ticks: m.cfg.ticks, stopped: m.stopped,
+		proposing: make(chan struct{}, 1), waiters: waiters,
+	}
 	m.alarms = &alarms{m.gate, m.proposer, m.log}
-	m.verifier = newVerifier(m.cfg, m.gate, m.stores.log, m.trust)
+	m.receiver = &Receiver{
+		cfg: m.cfg, incarnation: m.stores.incarnation, raftLog: m.stores.log, gate: m.gate, trust: m.trust, replica: replica,
+		installer: m.installer, failure: m.failure,
+	}
+	m.files = &snapshotFiles{m.cfg, m.log, make(chan struct{}, snapshotsMax)}
 	m.space = newSpace(m.cfg, m.gate, m.members, replica, m.alarms)
 	m.tidier = newTidier(m.cfg, m.gate, m.verifier.verified, m.stopped)
 	m.audit = newAudit(m.cfg, m.gate, m.trust, m.members, replica, m.alarms, m.verifier.verified)
+	m.joining = &joining{
+		cfg: m.cfg, incarnation: m.stores.incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
+	}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.stores.log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
@@ -189,13 +160,13 @@ func (m *Member) assemble() error {
 }
 
 // announce tells of what has become visible, before those who wait for it are answered.
-func (m *Member) announce(v replication.Visible) {
+func announce(v replication.Visible, feed *feed.Feed, trust *trust, waiters *changeWaiters) {
 	if v.Alarms {
-		nudge(m.trust.kick)
+		nudge(trust.kick)
 	}
-	m.feed.Announce(v.Commits)
+	feed.Announce(v.Commits)
 	for _, change := range v.Changes {
-		m.changes.finish(change.ID, change.Err)
+		waiters.finish(change.ID, change.Err)
 	}
 }
 
@@ -219,7 +190,7 @@ func (s replicatedState) Refuses(err error) bool { return refusal(err) }
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
 func (m *Member) Run(ctx context.Context) error {
-	if err := errors.Join(m.removeLeftovers(), m.removeCopies()); err != nil {
+	if err := errors.Join(m.files.removeLeftovers(), m.installer.removeCopies()); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -228,21 +199,21 @@ func (m *Member) Run(ctx context.Context) error {
 		m.replica.Campaign()
 	}
 	m.replica.Go(ctx, group)
-	group.Go(func() error { return m.compactState(ctx) })
+	group.Go(func() error { return m.gate.compact(ctx) })
 	group.Go(func() error { return m.housekeeper.run(ctx) })
 	group.Go(func() error { return m.space.watch(ctx) })
 	group.Go(func() error { return m.tidier.run(ctx) })
-	group.Go(func() error { return m.join(ctx) })
-	group.Go(func() error { return m.compactHistory(ctx) })
+	group.Go(func() error { return m.joining.join(ctx) })
+	group.Go(func() error { return compactHistory(ctx, m.cfg, autoCompaction{m.gate, m.proposer}) })
 	group.Go(func() error { return m.treeExpiry.run(ctx) })
 	group.Go(func() error { return m.verifier.verifyState(ctx) })
 	group.Go(func() error { return m.verifier.verifyLog(ctx) })
 	group.Go(func() error { return m.audit.run(ctx) })
-	group.Go(func() error { return m.leave(ctx) })
+	group.Go(func() error { return leave(ctx, m.cfg, m.members.removed) })
 	group.Go(func() error {
 		select {
-		case <-m.broken:
-			return m.failure()
+		case <-m.failure.found:
+			return m.failure.cause()
 		case <-ctx.Done():
 			return nil
 		}
@@ -265,22 +236,14 @@ func (m *Member) await(group *errgroup.Group) error {
 	select {
 	case err := <-done:
 		return err
-	case <-m.broken:
+	case <-m.failure.found:
 	}
 	select {
 	case err := <-done:
 		return err
 	case <-time.After(stuckTimeout):
-		return fmt.Errorf("%w; the storage engine does not stop", m.failure())
+		return fmt.Errorf("%w; the storage engine does not stop", m.failure.cause())
 	}
-}
-
-// ended turns the error of an owner that stopped because ctx did into nil.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // Close releases the data of a member that does not run (any more). It may be called twice.
@@ -291,14 +254,14 @@ func (m *Member) Close() error {
 		done := make(chan error, 1)
 		go func() {
 			m.gate.close()
-			m.retired.Wait()
+			m.installer.retired.Wait()
 			m.stores.state = m.gate.state()
-			done <- errors.Join(m.giveUpIncoming(), m.closeStores())
+			done <- errors.Join(m.installer.giveUpIncoming(), m.closeStores())
 		}()
 		select {
 		case m.closeErr = <-done:
 			return
-		case <-m.broken:
+		case <-m.failure.found:
 		}
 		select {
 		case m.closeErr = <-done:
@@ -315,7 +278,7 @@ func (m *Member) closeStores() error {
 	applied, _ := m.gate.state().Applied()
 	err := m.gate.state().Close()
 	select {
-	case <-m.broken:
+	case <-m.failure.found:
 	default:
 		if err == nil {
 			err = m.stores.log.Truncate(m.housekeeper.truncatable(applied))
@@ -333,83 +296,5 @@ func (m *Member) ClusterID() uint64 { return m.cfg.ClusterID }
 // MemberID is the member's own id.
 func (m *Member) MemberID() uint64 { return m.cfg.MemberID }
 
-// join waits until the member has caught up, and makes its name and client URLs known.
-func (m *Member) join(ctx context.Context) error {
-	if err := m.reader.linearize(ctx); err != nil {
-		return ended(ctx, err)
-	}
-	for !m.published() {
-		err := m.publish(ctx)
-		if err != nil && !retriable(err) {
-			return ended(ctx, fmt.Errorf("publish the member's name and URLs: %w", err))
-		}
-		if err != nil {
-			m.log.Warn("could not make the member's name and URLs known yet, trying again", "error", err)
-		}
-	}
-	m.audit.checkBeforeServing(ctx)
-	close(m.ready)
-	return nil
-}
-
-// publish makes the member's name and URLs known. It gives up after some election timeouts: a proposal that was lost on
-// its way to a leader that stays is never answered.
-func (m *Member) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*m.cfg.electionTimeout(), problem.ErrTimeout)
-	defer cancel()
-	_, err := m.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
-		MemberId:   m.cfg.MemberID,
-		Name:       m.cfg.Name,
-		ClientUrls: m.cfg.ClientURLs,
-
-		Incarnation: m.Incarnation(),
-	}}})
-	return err
-}
-
-// retriable tells the errors of proposals that may have been lost on their way.
-func retriable(err error) bool {
-	for _, passing := range []error{problem.ErrLeaderChanged, problem.ErrLeaderFailed, problem.ErrConnectionLost, problem.ErrTimeout, problem.ErrTooManyRequests} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
-}
-
-// leave ends the member some time after it was removed: until then it helps the others to learn of it, all the more if
-// it led them.
-func (m *Member) leave(ctx context.Context) error {
-	select {
-	case <-m.members.removed:
-	case <-ctx.Done():
-		return nil
-	}
-	ticker := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval * time.Duration(m.cfg.ElectionTicks))
-	defer ticker.Stop()
-	select {
-	case <-ticker.C():
-		return ErrRemoved
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-func (m *Member) published() bool {
-	member := m.members.find(m.cfg.MemberID)
-	return member.GetName() == m.cfg.Name && slices.Equal(member.GetClientUrls(), m.cfg.ClientURLs) && member.GetIncarnation() == m.Incarnation()
-}
-
-// reportFatal takes an error of a store's own goroutines; the first one ends Run.
-func (m *Member) reportFatal(err error) {
-	m.fatal.Do(func() {
-		m.fatalErr = err
-		close(m.broken)
-	})
-}
-
-// failure is the error that broken stands for.
-func (m *Member) failure() error {
-	<-m.broken
-	return m.fatalErr
-}
+// Receiver is the member as other members reach it.
+func (m *Member) Receiver() *Receiver { return m.receiver }

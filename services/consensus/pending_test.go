@@ -111,14 +111,14 @@ func TestCommandInsideASnapshotIsAnswered(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return leader.get(t, "k") == "passed on" }, time.Minute, time.Millisecond)
 
-	dir, index, term, release, err := leader.Checkpoint(t.Context())
+	dir, index, term, release, err := leader.Receiver().Checkpoint(t.Context())
 	require.NoError(t, err)
 	to := "data/member/received"
 	_, err = vfs.Clone(leader.cfg.FS, f.cfg.FS, dir, to, vfs.CloneSync)
 	release()
 	require.NoError(t, err)
-	message := &raftpb.Message{Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(f.MemberID()), Term: new(leader.term())}
-	require.NoError(t, f.InstallSnapshot(t.Context(), peer.ReceivedSnapshot{Dir: to, From: leader.MemberID(), Index: index, Term: term, Message: message}))
+	message := &raftpb.Message{Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(f.MemberID()), Term: new(leader.replica.Term())}
+	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), peer.ReceivedSnapshot{Dir: to, From: leader.MemberID(), Index: index, Term: term, Message: message}))
 	_, err = f.replica.Wait(t.Context(), passed)
 	require.ErrorIs(t, err, problem.ErrLeaderChanged)
 	net.isolate(f.MemberID(), false)

@@ -13,7 +13,20 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
+
+// memberChanges has changes of members committed, and finds their callers once they are applied.
+type memberChanges struct {
+	replica *replication.Replica
+	// again is after how long a change without an answer is proposed once more.
+	again   time.Duration
+	ticks   replication.Ticks
+	stopped <-chan struct{}
+	// proposing is held by the one change that this member has under way.
+	proposing chan struct{}
+	waiters   *changeWaiters
+}
 
 // changeWaiters finds the caller of a membership change once that is applied.
 type changeWaiters struct {
@@ -55,12 +68,45 @@ func (w *changeWaiters) forget(id uint64) {
 	delete(w.mu.byID, id)
 }
 
+// propose has a change committed, one at a time, and waits until it is applied here.
+func (c *memberChanges) propose(ctx context.Context, kind raftpb.ConfChangeType, member *consensusv1.Member) error {
+	select {
+	case c.proposing <- struct{}{}:
+		defer func() { <-c.proposing }()
+	case <-ctx.Done():
+		return fmt.Errorf("change members: %w", context.Cause(ctx))
+	}
+	encoded, err := proto.Marshal(member)
+	if err != nil {
+		return fmt.Errorf("encode a member: %w", err)
+	}
+	id, done := c.waiters.add()
+	defer c.waiters.forget(id)
+	change := &raftpb.ConfChange{Id: new(id), Type: kind.Enum(), NodeId: new(member.GetId()), Context: encoded}
+	// Raft drops a change in silence while there is no leader or an earlier change is not applied yet, so it is proposed
+	// until it has come back. If it comes back twice, the second finds nothing to do.
+	again, stop := c.ticks(c.again)
+	defer stop()
+	for {
+		c.replica.ProposeConfChange(change)
+		select {
+		case err := <-done:
+			return err
+		case <-again:
+		case <-ctx.Done():
+			return fmt.Errorf("change members: %w", context.Cause(ctx))
+		case <-c.stopped:
+			return fmt.Errorf("change members: %w", problem.ErrStopped)
+		}
+	}
+}
+
 // AddMember adds a voter or a learner under a new id, and answers once that is applied here: problem.ErrPeerInUse,
 // ErrTooManyLearners, and with the strict check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
 		if err := m.members.mayAdd(req.GetIsLearner()); err != nil {
-			m.explain("add", 0, err)
+			m.members.explain(m.log, "add", 0, err)
 			return nil, fmt.Errorf("add a member: %w", err)
 		}
 	}
@@ -69,7 +115,7 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 	if req.GetIsLearner() {
 		kind = raftpb.ConfChangeAddLearnerNode
 	}
-	if err := m.reconfigure(ctx, kind, member); err != nil {
+	if err := m.changes.propose(ctx, kind, member); err != nil {
 		return nil, err
 	}
 	return &consensusv1.AddMemberResponse{Member: member, Members: m.members.list()}, nil
@@ -80,11 +126,11 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
 		if err := m.members.mayRemove(req.GetId()); err != nil {
-			m.explain("remove", req.GetId(), err)
+			m.members.explain(m.log, "remove", req.GetId(), err)
 			return nil, fmt.Errorf("remove member %s: %w", memberID(req.GetId()), err)
 		}
 	}
-	if err := m.reconfigure(ctx, raftpb.ConfChangeRemoveNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
+	if err := m.changes.propose(ctx, raftpb.ConfChangeRemoveNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
 		return nil, err
 	}
 	return &consensusv1.RemoveMemberResponse{Members: m.members.list()}, nil
@@ -93,7 +139,7 @@ func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMember
 // UpdateMember changes a member's peer URLs: problem.ErrMemberNotFound, ErrPeerInUse.
 func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMemberRequest) (*consensusv1.UpdateMemberResponse, error) {
 	member := &consensusv1.Member{Id: req.GetId(), PeerUrls: req.GetPeerUrls()}
-	if err := m.reconfigure(ctx, raftpb.ConfChangeUpdateNode, member); err != nil {
+	if err := m.changes.propose(ctx, raftpb.ConfChangeUpdateNode, member); err != nil {
 		return nil, err
 	}
 	return &consensusv1.UpdateMemberResponse{Members: m.members.list()}, nil
@@ -107,46 +153,13 @@ func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemb
 		err = m.members.mayPromote(req.GetId(), status, m.cfg.LaxReconfiguration)
 	}
 	if err != nil {
-		m.explain("promote", req.GetId(), err)
+		m.members.explain(m.log, "promote", req.GetId(), err)
 		return nil, fmt.Errorf("promote member %s: %w", memberID(req.GetId()), err)
 	}
-	if err := m.reconfigure(ctx, raftpb.ConfChangeAddNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
+	if err := m.changes.propose(ctx, raftpb.ConfChangeAddNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
 		return nil, err
 	}
 	return &consensusv1.PromoteMemberResponse{Members: m.members.list()}, nil
-}
-
-// reconfigure has a change committed, one at a time, and waits until it is applied here.
-func (m *Member) reconfigure(ctx context.Context, kind raftpb.ConfChangeType, member *consensusv1.Member) error {
-	select {
-	case m.reconfiguring <- struct{}{}:
-		defer func() { <-m.reconfiguring }()
-	case <-ctx.Done():
-		return fmt.Errorf("change members: %w", context.Cause(ctx))
-	}
-	encoded, err := proto.Marshal(member)
-	if err != nil {
-		return fmt.Errorf("encode a member: %w", err)
-	}
-	id, done := m.changes.add()
-	defer m.changes.forget(id)
-	change := &raftpb.ConfChange{Id: new(id), Type: kind.Enum(), NodeId: new(member.GetId()), Context: encoded}
-	// Raft drops a change in silence while there is no leader or an earlier change is not applied yet, so it is proposed
-	// until it has come back. If it comes back twice, the second finds nothing to do.
-	again := m.cfg.Clock.NewTicker(m.cfg.HeartbeatInterval * time.Duration(m.cfg.ElectionTicks))
-	defer again.Stop()
-	for {
-		m.replica.ProposeConfChange(change)
-		select {
-		case err := <-done:
-			return err
-		case <-again.C():
-		case <-ctx.Done():
-			return fmt.Errorf("change members: %w", context.Cause(ctx))
-		case <-m.stopped:
-			return fmt.Errorf("change members: %w", problem.ErrStopped)
-		}
-	}
 }
 
 // MoveLeader hands leadership to another voter and waits for it: problem.ErrNotLeader, ErrBadTransferee, ErrTimeout.

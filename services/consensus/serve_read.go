@@ -12,7 +12,7 @@ import (
 // Range reads a range of keys from one revision: problem.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
-	resp := &consensusv1.RangeResponse{RaftTerm: m.term()}
+	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
 	err := m.reader.readSeen(ctx, req, func(t *tenure) (err error) {
 		if len(req.GetRange().GetRangeEnd()) == 0 {
 			resp.Result, resp.Revision, err = t.store.Range(ctx, req.GetRange())
@@ -48,7 +48,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 			return err
 		}
 		serializable = true // the first chunk has fixed the revision
-		if err := send(&consensusv1.RangeStreamResponse{Result: chunk, Revision: stream.Head(), RaftTerm: m.term()}); err != nil {
+		if err := send(&consensusv1.RangeStreamResponse{Result: chunk, Revision: stream.Head(), RaftTerm: m.replica.Term()}); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
-	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.term()}
+	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
 	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.machine.ReadTxn(ctx, req.GetTxn())
@@ -75,7 +75,7 @@ func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest)
 	if err := m.reader.linearize(ctx); err != nil {
 		return nil, err
 	}
-	return &consensusv1.ReadIndexResponse{Revision: m.gate.state().Revision(), RaftTerm: m.term(), LeaseEpoch: m.gate.state().LeaseEpoch()}, nil
+	return &consensusv1.ReadIndexResponse{Revision: m.gate.state().Revision(), RaftTerm: m.replica.Term(), LeaseEpoch: m.gate.state().LeaseEpoch()}, nil
 }
 
 // Position tells where this member is, without waiting for anything.
@@ -83,7 +83,7 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 	return &consensusv1.PositionResponse{
 		ClusterId: m.cfg.ClusterID,
 		MemberId:  m.cfg.MemberID,
-		RaftTerm:  m.term(),
+		RaftTerm:  m.replica.Term(),
 		Revision:  m.gate.state().Revision(),
 		RaftIndex: m.replica.Applied(),
 
@@ -162,5 +162,3 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	}
 	return resp, nil
 }
-
-func (m *Member) term() uint64 { return m.replica.Term() }

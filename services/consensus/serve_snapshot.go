@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
@@ -26,8 +27,8 @@ const SnapshotStorageVersion = snapshotfile.StorageVersion
 // full as makes writes stop. Of those beyond snapshotsMax each waits until one has ended.
 func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
 	select {
-	case m.snapshots <- struct{}{}:
-		defer func() { <-m.snapshots }()
+	case m.files.places <- struct{}{}:
+		defer func() { <-m.files.places }()
 	case <-ctx.Done():
 		return fmt.Errorf("wait for other snapshots to end: %w", context.Cause(ctx))
 	case <-m.stopped:
@@ -36,8 +37,8 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 	var file *snapshotfile.File
 	err := m.reader.readData(ctx, false, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) error {
-			return m.whileRoom(ctx, func(ctx context.Context) (err error) {
-				file, err = m.buildSnapshot(ctx, t.store)
+			return m.files.whileRoom(ctx, func(ctx context.Context) (err error) {
+				file, err = m.files.build(ctx, t.store)
 				return err
 			})
 		})
@@ -49,9 +50,17 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 	return errors.Join(sendFile(file, send), file.Close())
 }
 
+// snapshotFiles builds the files of Snapshot.
+type snapshotFiles struct {
+	cfg Config
+	log *slog.Logger
+	// places has one for each file.
+	places chan struct{}
+}
+
 // whileRoom runs fn with a context that ends when the disk has too little room left for what fn writes.
-func (m *Member) whileRoom(ctx context.Context, fn func(context.Context) error) error {
-	if err := m.room(); err != nil {
+func (f *snapshotFiles) whileRoom(ctx context.Context, fn func(context.Context) error) error {
+	if err := f.room(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -62,7 +71,7 @@ func (m *Member) whileRoom(ctx context.Context, fn func(context.Context) error) 
 		for {
 			select {
 			case <-ticker.C:
-				if err := m.room(); err != nil {
+				if err := f.room(); err != nil {
 					cancel(err)
 					return
 				}
@@ -82,23 +91,23 @@ func (m *Member) whileRoom(ctx context.Context, fn func(context.Context) error) 
 
 // room refuses to go on where a file would take what the log and the state need: a disk of which so little is left that
 // writes would be refused, and not go on when the file is gone.
-func (m *Member) room() error {
-	usage, err := m.cfg.FS.GetDiskUsage(m.snapshotDir())
+func (f *snapshotFiles) room() error {
+	usage, err := f.cfg.FS.GetDiskUsage(f.dir())
 	if err != nil {
 		return nil // where nobody can tell, the disk itself will
 	}
-	_, hard := m.cfg.DiskMarks.of(int64(usage.TotalBytes))
+	_, hard := f.cfg.DiskMarks.of(int64(usage.TotalBytes))
 	least := uint64(hard + hard/roomPart)
 	if usage.AvailBytes >= least {
 		return nil
 	}
-	m.log.Warn("a snapshot is refused, because its file would take the room that the log and the state need: free space, or take it from another member",
-		"directory", m.snapshotDir(), "free", usage.AvailBytes, "needed", least)
-	return fmt.Errorf("build a snapshot in %s, where %d bytes are free and %d must stay so: %w", m.snapshotDir(), usage.AvailBytes, least, problem.ErrNoSpace)
+	f.log.Warn("a snapshot is refused, because its file would take the room that the log and the state need: free space, or take it from another member",
+		"directory", f.dir(), "free", usage.AvailBytes, "needed", least)
+	return fmt.Errorf("build a snapshot in %s, where %d bytes are free and %d must stay so: %w", f.dir(), usage.AvailBytes, least, problem.ErrNoSpace)
 }
 
-// buildSnapshot writes the file from a snapshot of the state, which it holds no longer than that takes.
-func (m *Member) buildSnapshot(ctx context.Context, store *mvcc.Store) (_ *snapshotfile.File, err error) {
+// build writes the file from a snapshot of the state, which it holds no longer than that takes.
+func (f *snapshotFiles) build(ctx context.Context, store *mvcc.Store) (_ *snapshotfile.File, err error) {
 	snapshot, err := store.Snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -108,15 +117,15 @@ func (m *Member) buildSnapshot(ctx context.Context, store *mvcc.Store) (_ *snaps
 	if err != nil {
 		return nil, fmt.Errorf("collect the state for a snapshot: %w", err)
 	}
-	return snapshotfile.Build(ctx, m.snapshotDir(), state)
+	return snapshotfile.Build(ctx, f.dir(), state)
 }
 
-// snapshotDir holds the files of snapshots while they are sent.
-func (m *Member) snapshotDir() string { return filepath.Join(m.cfg.DataDir, "member") }
+// dir holds the files of snapshots while they are sent.
+func (f *snapshotFiles) dir() string { return filepath.Join(f.cfg.DataDir, "member") }
 
 // removeLeftovers deletes what a snapshot left behind that a crash cut short.
-func (m *Member) removeLeftovers() error {
-	err := snapshotfile.RemoveLeftovers(m.snapshotDir())
+func (f *snapshotFiles) removeLeftovers() error {
+	err := snapshotfile.RemoveLeftovers(f.dir())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a data directory that is not on the machine's disk holds no such files
 	}

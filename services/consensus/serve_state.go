@@ -53,7 +53,7 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		ClusterId:         m.cfg.ClusterID,
 		MemberId:          m.cfg.MemberID,
 		LeaderId:          m.replica.LeaderID(),
-		RaftTerm:          m.term(),
+		RaftTerm:          m.replica.Term(),
 		RaftIndex:         max(m.replica.Committed(), m.replica.Applied()),
 		RaftAppliedIndex:  m.replica.Applied(),
 		Revision:          store.Revision(),
@@ -118,3 +118,6 @@ func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompacted
 func (m *Member) Digests(context.Context, *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error) {
 	return m.audit.digests(), nil
 }
+
+// Incarnation tells this member's data directory from another one of the same member.
+func (m *Member) Incarnation() uint64 { return m.receiver.Incarnation() }

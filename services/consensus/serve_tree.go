@@ -9,7 +9,7 @@ import (
 // ReadTree reads a file or directory of the tree that the v2 API shows. Errors are those of Range; that there is no such
 // node is part of the answer.
 func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
-	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.term()}
+	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.replica.Term()}
 	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) error {
 			r, err := t.machine.ReadTree(ctx, req.GetPath(), req.GetRecursive())

@@ -28,7 +28,7 @@ func snapshotMember(t *testing.T, disk vfs.FS) *running {
 // files counts the files of snapshots.
 func files(t *testing.T, m *running) int {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(m.snapshotDir(), "quorate-snapshot-*"))
+	found, err := filepath.Glob(filepath.Join(m.files.dir(), "quorate-snapshot-*"))
 	require.NoError(t, err)
 	return len(found)
 }
@@ -97,7 +97,7 @@ func TestSnapshotLeavesRoomOnTheDisk(t *testing.T) {
 	require.Zero(t, files(t, m))
 
 	disk.free.Store(roomy)
-	err = m.whileRoom(t.Context(), func(ctx context.Context) error {
+	err = m.files.whileRoom(t.Context(), func(ctx context.Context) error {
 		disk.free.Store(scarce)
 		<-ctx.Done()
 		return ctx.Err()

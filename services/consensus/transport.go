@@ -2,7 +2,6 @@ package consensus
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -36,36 +35,3 @@ func (noPeers) SetPeers([]*consensusv1.Member)       {}
 func (noPeers) SetRemoved([]uint64)                  {}
 func (noPeers) OldestTransfer() (uint64, bool)       { return 0, false }
 func (noPeers) ActiveSince(uint64) (time.Time, bool) { return time.Time{}, false }
-
-// Step takes a message of another member. It does not wait for it to be handled, and may be called at any time. It returns
-// an error for a heartbeat that has more committed than this member ever acknowledged: raft would end the process over it.
-func (m *Member) Step(message *raftpb.Message) error {
-	if message.GetType() == raftpb.MsgHeartbeat {
-		// A leader tells a follower no commit index above what the follower has said is durable here.
-		last, err := m.stores.log.LastIndex()
-		if err != nil {
-			return nil // the member is stopping, and takes nothing any more
-		}
-		if message.GetCommit() > last {
-			return fmt.Errorf("member %s says that this one has the log up to index %d, and it ends at %d: if the sender is a member, this one has lost what it acknowledged; remove it, and add it as a new member without its data",
-				memberID(message.GetFrom()), message.GetCommit(), last)
-		}
-	}
-	m.replica.Step(message)
-	return nil
-}
-
-// ReportUnreachable tells raft that messages to a member were lost. It does not wait.
-func (m *Member) ReportUnreachable(id uint64) { m.replica.ReportUnreachable(id) }
-
-// ReportDown says that a member's process has ended: if it led, another one is elected. It does not wait.
-func (m *Member) ReportDown(id uint64) { m.replica.ReportDown(id) }
-
-// ReportSnapshot tells raft whether a member has taken the snapshot that it was told to take. It does not wait.
-func (m *Member) ReportSnapshot(id uint64, ok bool) { m.replica.ReportSnapshot(id, ok) }
-
-// ReportRemoved takes another member's word that this one was removed from the cluster, and stops it: nobody answers
-// it any more, so that it could never learn it from the log.
-func (m *Member) ReportRemoved(by uint64) {
-	m.reportFatal(fmt.Errorf("%w, says member %s: remove its data directory, and add it as a new member if it shall come back", ErrRemoved, memberID(by)))
-}

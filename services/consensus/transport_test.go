@@ -18,10 +18,10 @@ func TestHeartbeatBeyondTheLogIsRefused(t *testing.T) {
 	heartbeat := func(commit uint64) *raftpb.Message {
 		return &raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(0x77)), To: new(m.MemberID()), Term: new(uint64(1)), Commit: new(commit)}
 	}
-	require.ErrorContains(t, m.Step(heartbeat(1<<40)), "it ends at")
-	require.ErrorContains(t, m.Step(heartbeat(last+100)), "it ends at")
-	require.NoError(t, m.Step(heartbeat(last)))
+	require.ErrorContains(t, m.Receiver().Step(heartbeat(1<<40)), "it ends at")
+	require.ErrorContains(t, m.Receiver().Step(heartbeat(last+100)), "it ends at")
+	require.NoError(t, m.Receiver().Step(heartbeat(last)))
 	m.mustPut(t, "key", "other")
 	require.NoError(t, m.halt())
-	require.NoError(t, m.Step(heartbeat(1<<40)), "it has stopped")
+	require.NoError(t, m.Receiver().Step(heartbeat(1<<40)), "it has stopped")
 }

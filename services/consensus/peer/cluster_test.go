@@ -118,7 +118,7 @@ func (h *host) plug(listener net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	running := h.transport.current.Load()
 	ended := make(chan error, 2)
-	go func() { ended <- running.Run(ctx, h.Member, h.Member) }()
+	go func() { ended <- running.Run(ctx, h.Receiver(), h.Receiver()) }()
 	go func() { ended <- running.Serve(ctx, listener, nil) }()
 	h.unplug = sync.OnceFunc(func() {
 		cancel()
@@ -214,7 +214,7 @@ func TestMemberCatchesUpBySnapshot(t *testing.T) {
 	behind := status.GetRaftAppliedIndex()
 	value := string(make([]byte, 64<<10))
 	n := 0
-	for others[0].Continues(behind) || others[1].Continues(behind) {
+	for others[0].Receiver().Continues(behind) || others[1].Receiver().Continues(behind) {
 		hosts[n%2].put(fmt.Sprintf("key%d", n%20), value)
 		n++
 		require.NoError(t, t.Context().Err())
@@ -225,5 +225,5 @@ func TestMemberCatchesUpBySnapshot(t *testing.T) {
 	require.Equal(t, value, away.get("key0"))
 	away.put("through the one that was away", "z")
 	require.Equal(t, "z", others[1].get("through the one that was away"))
-	require.False(t, away.Continues(behind), "the log reaches back to before: it did not come as files")
+	require.False(t, away.Receiver().Continues(behind), "the log reaches back to before: it did not come as files")
 }

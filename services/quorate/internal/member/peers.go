@@ -59,7 +59,7 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer,
 func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
 	p.Mount(consensusrpc.NewAuditHandler(m))
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.Transport.Run(ctx, m, m) })
+	group.Go(func() error { return p.Transport.Run(ctx, m.Receiver(), m.Receiver()) })
 	for _, e := range p.endpoints {
 		var secrets *tls.Config
 		if config.Secure(e.URL) {
