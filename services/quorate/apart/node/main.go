@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"strings"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
+	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
@@ -74,7 +74,7 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	settings.Config.Log = log
-	slog.SetDefault(log) // what libraries log by themselves, too
+	logging.TakeStandard(log)
 	for _, warning := range outcome.Warnings {
 		log.Warn(warning)
 	}

@@ -59,7 +59,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	config.Log = log
-	slog.SetDefault(log) // what libraries log by themselves, too
+	logging.TakeStandard(log)
 	grpclogs.Take(log)
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
