@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/watch/relay"
 	"github.com/quoratedb/quorate/services/watch/rpc"
 )
@@ -145,7 +145,7 @@ func serveNode(t *testing.T, n *node) (address string, stop func()) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	mux := http.NewServeMux()
-	mux.Handle(rpc.NewHandler(n, rules.Check))
+	mux.Handle(rpc.NewHandler(n, validation.Check))
 	server := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
 	server.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)
@@ -161,7 +161,7 @@ func serveNode(t *testing.T, n *node) (address string, stop func()) {
 // startRelay runs a relay over these nodes until the end of the test.
 func startRelay(t *testing.T, cfg relay.Config, urls ...string) *relay.Relay {
 	t.Helper()
-	set, err := nodes.New(nodes.Config{Endpoints: urls})
+	set, err := resolver.New(resolver.Config{Endpoints: urls})
 	require.NoError(t, err)
 	cfg.Nodes = set
 	r, err := relay.New(cfg)

@@ -17,16 +17,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/quoratedb/quorate/pkg/edge"
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
-	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
 // What a put of 256 bytes costs beyond the service that answers it, both ends and the loopback between them included: over
-// package mux, as between our services, and over grpc-go, a call each.
+// package batching, as between our services, and over grpc-go, a call each.
 //
 //	go -C tests test -run '^$' -bench Call ./hop
 //
@@ -85,7 +85,7 @@ func applied(context.Context, *consensusv1.ProposeRequest) (*consensusv1.Propose
 // batches is a consensus service of batches alone.
 type batches struct {
 	consensusv1connect.UnimplementedConsensusServiceHandler
-	mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]
+	batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]
 }
 
 func (s batches) Batch(ctx context.Context, stream *connect.BidiStream[consensusv1.BatchRequest, consensusv1.BatchResponse]) error {
@@ -94,8 +94,8 @@ func (s batches) Batch(ctx context.Context, stream *connect.BidiStream[consensus
 
 // overMux makes calls as the services do, without TLS.
 func overMux(b *testing.B) func(context.Context, *consensusv1.ProposeRequest, *consensusv1.ProposeResponse) error {
-	methods := mux.Methods{"Propose": mux.Unary(rules.Check, applied)}
-	service := batches{Server: mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+	methods := batching.Methods{"Propose": batching.Unary(validation.Check, applied)}
+	service := batches{Server: batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
 		Methods: methods, Calls: (*consensusv1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
 			return func(answers []*batchv1.Answer) *consensusv1.BatchResponse {
@@ -104,8 +104,8 @@ func overMux(b *testing.B) func(context.Context, *consensusv1.ProposeRequest, *c
 		},
 	}}
 	routes := http.NewServeMux()
-	path, handler := consensusv1connect.NewConsensusServiceHandler(service, edge.HandlerOptions(rules.Check)...)
-	routes.Handle(path, edge.Interruptible(handler))
+	path, handler := consensusv1connect.NewConsensusServiceHandler(service, interceptor.HandlerOptions(validation.Check)...)
+	routes.Handle(path, interceptor.Interruptible(handler))
 	server := httptest.NewUnstartedServer(routes)
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -113,15 +113,15 @@ func overMux(b *testing.B) func(context.Context, *consensusv1.ProposeRequest, *c
 	server.Start()
 	b.Cleanup(server.Close)
 	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
-	stream := &mux.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Open: consensusv1connect.NewConsensusServiceClient(edge.Whole(client), server.URL, edge.ClientOptions()...).Batch,
+	stream := &batching.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+		Open: consensusv1connect.NewConsensusServiceClient(interceptor.Whole(client), server.URL, interceptor.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *consensusv1.BatchRequest {
 			return &consensusv1.BatchRequest{Calls: calls}
 		},
 		Unwrap: (*consensusv1.BatchResponse).GetAnswers,
 	}
 	require.NoError(b, stream.Start(b.Context()))
-	conn := mux.NewConn(stream)
+	conn := batching.NewConn(stream)
 	ctx, cancel := context.WithCancel(b.Context())
 	var running sync.WaitGroup
 	running.Go(func() { _ = conn.Run(ctx) })
@@ -130,7 +130,7 @@ func overMux(b *testing.B) func(context.Context, *consensusv1.ProposeRequest, *c
 		running.Wait()
 	})
 	return func(ctx context.Context, request *consensusv1.ProposeRequest, response *consensusv1.ProposeResponse) error {
-		return conn.Call(ctx, mux.Change, "Propose", request, response)
+		return conn.Call(ctx, batching.Change, "Propose", request, response)
 	}
 }
 

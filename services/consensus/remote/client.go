@@ -8,17 +8,17 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/mux"
-	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
 
 // Client is the store. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
-	fleet *fleet.Fleet[*consensusv1.Standing]
+	fleet *balancer.Fleet[*consensusv1.Standing]
 	// turn counts the reads that go to the members in turn.
 	turn atomic.Uint64
 	// ready is closed once a leader is known.
@@ -37,15 +37,15 @@ var (
 
 // New makes a client of the members among the nodes, which Run then looks for. A call takes timeout at most, however long its
 // caller waits; of calls whose answers may be large that is how long they wait for a member. A nil logger is for none.
-func New(set *nodes.Set, timeout time.Duration, logger *slog.Logger) *Client {
+func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{ready: make(chan struct{}), timeout: timeout, log: logger}
 	c.store.replaced = make(chan struct{})
-	c.fleet = fleet.New(fleet.Config[*consensusv1.Standing]{
+	c.fleet = balancer.New(balancer.Config[*consensusv1.Standing]{
 		Service: "consensus", Nodes: set, Logger: logger, CallTimeout: timeout,
-		Open: func(ctx context.Context, n *nodes.Node, told func(*consensusv1.Standing)) (mux.Stream, error) {
+		Open: func(ctx context.Context, n *resolver.Node, told func(*consensusv1.Standing)) (batching.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, func(standing *consensusv1.Standing) {
 				c.meet(standing)
 				told(standing)
@@ -92,8 +92,8 @@ func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
 }
 
 type (
-	member = fleet.Member[*consensusv1.Standing]
-	how    = fleet.How[*consensusv1.Standing]
+	member = balancer.Member[*consensusv1.Standing]
+	how    = balancer.How[*consensusv1.Standing]
 )
 
 // newestLed is a member that sees a leader, of those in the latest term; nil if there is none. A member without a leader does
@@ -206,9 +206,9 @@ var (
 	// change is for what changes the store.
 	change = how{Rule: atLeader{}}
 	// look is for what does not and tells of one member.
-	look = how{Rule: atLeader{}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrStopped}}}
+	look = how{Rule: atLeader{}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrStopped}}}
 	// command is for what the leader alone can do.
-	command = how{Rule: onlyLeader{}, Repeat: fleet.Repeat{Refusals: []error{problem.ErrNotLeader}}}
+	command = how{Rule: onlyLeader{}, Repeat: balancer.Repeat{Refusals: []error{problem.ErrNotLeader}}}
 )
 
 // long is for calls whose answers may take long, because they are large or because of what they wait for.
@@ -219,5 +219,5 @@ func long(h how) how {
 
 // read is for linearizable reads.
 func (c *Client) read() how {
-	return how{Rule: inTurn{&c.turn}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}}
+	return how{Rule: inTurn{&c.turn}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}}
 }

@@ -10,10 +10,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
 
@@ -125,7 +125,7 @@ func serve(t *testing.T, id uint64) *fake {
 	f := &fake{id: id}
 	f.mu.leader, f.mu.term, f.mu.changed, f.mu.incarnation = 1, 1, make(chan struct{}), 100+id
 	mux := http.NewServeMux()
-	mux.Handle(rpc.NewHandler(f, rules.Check))
+	mux.Handle(rpc.NewHandler(f, validation.Check))
 	f.server = httptest.NewUnstartedServer(mux)
 	f.server.Config.Protocols = new(http.Protocols)
 	f.server.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -143,7 +143,7 @@ func open(t *testing.T, members ...*fake) *Client {
 	for _, m := range members {
 		urls = append(urls, m.server.URL)
 	}
-	set, err := nodes.New(nodes.Config{Endpoints: urls})
+	set, err := resolver.New(resolver.Config{Endpoints: urls})
 	require.NoError(t, err)
 	c := New(set, timeout, nil)
 	ctx, cancel := context.WithCancel(context.Background())

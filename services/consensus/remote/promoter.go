@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
 
@@ -18,7 +18,7 @@ type Peers interface {
 
 // LocalMember is the member of this process.
 type LocalMember interface {
-	fleet.Leadership
+	balancer.Leadership
 	PromoteMember(context.Context, *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error)
 }
 
@@ -30,8 +30,8 @@ type Promoter struct {
 
 // PromoteMember makes a voter of a learner.
 func (p Promoter) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	repeat := fleet.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrNotLeader}}
-	return fleet.AtLeader(ctx, p.Member, repeat, func(ctx context.Context, leader uint64) (*consensusv1.PromoteMemberResponse, error) {
+	repeat := balancer.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrNotLeader}}
+	return balancer.AtLeader(ctx, p.Member, repeat, func(ctx context.Context, leader uint64) (*consensusv1.PromoteMemberResponse, error) {
 		if leader == p.Member.MemberID() {
 			return p.Member.PromoteMember(ctx, req)
 		}

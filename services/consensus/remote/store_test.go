@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 // replacements tells of each replacement of the client's store.
@@ -96,7 +96,7 @@ func TestReplacementWhileAnotherIsForgottenIsToldOf(t *testing.T) {
 // Goal: no call waits for ever where no member can be reached ("they hang for over 20 s"). Method: calls without a deadline, to
 // nobody, among them such as may be long.
 func TestCallsToNobodyEnd(t *testing.T) {
-	set, err := nodes.New(nodes.Config{Endpoints: []string{"http://127.0.0.1:1"}})
+	set, err := resolver.New(resolver.Config{Endpoints: []string{"http://127.0.0.1:1"}})
 	require.NoError(t, err)
 	c := New(set, time.Millisecond, nil)
 	_, err = c.Propose(t.Context(), &consensusv1.ProposeRequest{})

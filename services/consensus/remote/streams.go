@@ -7,9 +7,9 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
 
@@ -34,7 +34,7 @@ func (c *Client) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 
 // stream makes a streaming call on a stream of its own, beside the batches, so that neither waits for the other.
 func stream[Req, Resp any](
-	ctx context.Context, c *Client, rule fleet.Rule[*consensusv1.Standing], req Req,
+	ctx context.Context, c *Client, rule balancer.Rule[*consensusv1.Standing], req Req,
 	method func(rpc.Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
 ) error {
 	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, problem.ErrTimeout) // to wait for a member with

@@ -5,11 +5,11 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/edge"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
-	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
 // Standing is where a member stands.
@@ -24,36 +24,36 @@ type Standing interface {
 }
 
 // methods are the calls that travel in batches: all that do not stream.
-func methods(m Member, rules edge.Rules) mux.Methods {
-	return mux.Methods{
-		"Propose":        mux.Unary(rules, m.Propose),
-		"Range":          mux.Unary(rules, m.Range),
-		"ReadTxn":        mux.Unary(rules, m.ReadTxn),
-		"ReadIndex":      mux.Unary(rules, m.ReadIndex),
-		"Position":       mux.Unary(rules, m.Position),
-		"History":        mux.Unary(rules, m.History),
-		"Leases":         mux.Unary(rules, m.Leases),
-		"LeaseKeys":      mux.Unary(rules, m.LeaseKeys),
-		"Status":         mux.Unary(rules, m.Status),
-		"Members":        mux.Unary(rules, m.Members),
-		"AddMember":      mux.Unary(rules, m.AddMember),
-		"RemoveMember":   mux.Unary(rules, m.RemoveMember),
-		"UpdateMember":   mux.Unary(rules, m.UpdateMember),
-		"PromoteMember":  mux.Unary(rules, m.PromoteMember),
-		"MoveLeader":     mux.Unary(rules, m.MoveLeader),
-		"Alarms":         mux.Unary(rules, m.Alarms),
-		"HashKV":         mux.Unary(rules, m.HashKV),
-		"WaitCompacted":  mux.Unary(rules, m.WaitCompacted),
-		"Defragment":     mux.Unary(rules, m.Defragment),
-		"HoldLeases":     mux.Unary(rules, m.HoldLeases),
-		"ReadTree":       mux.Unary(rules, m.ReadTree),
-		"TreeStatistics": mux.Unary(rules, m.TreeStatistics),
+func methods(m Member, rules interceptor.Rules) batching.Methods {
+	return batching.Methods{
+		"Propose":        batching.Unary(rules, m.Propose),
+		"Range":          batching.Unary(rules, m.Range),
+		"ReadTxn":        batching.Unary(rules, m.ReadTxn),
+		"ReadIndex":      batching.Unary(rules, m.ReadIndex),
+		"Position":       batching.Unary(rules, m.Position),
+		"History":        batching.Unary(rules, m.History),
+		"Leases":         batching.Unary(rules, m.Leases),
+		"LeaseKeys":      batching.Unary(rules, m.LeaseKeys),
+		"Status":         batching.Unary(rules, m.Status),
+		"Members":        batching.Unary(rules, m.Members),
+		"AddMember":      batching.Unary(rules, m.AddMember),
+		"RemoveMember":   batching.Unary(rules, m.RemoveMember),
+		"UpdateMember":   batching.Unary(rules, m.UpdateMember),
+		"PromoteMember":  batching.Unary(rules, m.PromoteMember),
+		"MoveLeader":     batching.Unary(rules, m.MoveLeader),
+		"Alarms":         batching.Unary(rules, m.Alarms),
+		"HashKV":         batching.Unary(rules, m.HashKV),
+		"WaitCompacted":  batching.Unary(rules, m.WaitCompacted),
+		"Defragment":     batching.Unary(rules, m.Defragment),
+		"HoldLeases":     batching.Unary(rules, m.HoldLeases),
+		"ReadTree":       batching.Unary(rules, m.ReadTree),
+		"TreeStatistics": batching.Unary(rules, m.TreeStatistics),
 	}
 }
 
 // newBatches serves calls in batches. Every stream is told where the member stands, and when that changes.
-func newBatches(m Member, rules edge.Rules) mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
-	return mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+func newBatches(m Member, rules interceptor.Rules) batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
+	return batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
 		Methods: methods(m, rules),
 		Calls:   (*consensusv1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
@@ -79,9 +79,9 @@ func newBatches(m Member, rules edge.Rules) mux.Server[consensusv1.BatchRequest,
 
 // OpenBatch opens a stream for calls in batches to the member at a URL, which ends with ctx. told is called with each
 // standing of the member, before the answers that came with it are returned.
-func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*consensusv1.Standing)) (mux.Stream, error) {
-	stream := &mux.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Open: consensusv1connect.NewConsensusServiceClient(edge.Whole(c), url, edge.ClientOptions()...).Batch,
+func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*consensusv1.Standing)) (batching.Stream, error) {
+	stream := &batching.ClientStream[consensusv1.BatchRequest, consensusv1.BatchResponse]{
+		Open: consensusv1connect.NewConsensusServiceClient(interceptor.Whole(c), url, interceptor.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *consensusv1.BatchRequest { return &consensusv1.BatchRequest{Calls: calls} },
 		Unwrap: func(response *consensusv1.BatchResponse) []*batchv1.Answer {
 			if standing := response.GetStanding(); standing != nil {

@@ -5,14 +5,14 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/edge"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
 // NewClient makes a client of the consensus member at a URL. It dials nothing.
 func NewClient(c connect.HTTPClient, url string) Service {
-	return client{consensusv1connect.NewConsensusServiceClient(c, url, edge.ClientOptions()...)}
+	return client{consensusv1connect.NewConsensusServiceClient(c, url, interceptor.ClientOptions()...)}
 }
 
 // client gives streams the form of a Service; everything else is the generated client's own.

@@ -7,10 +7,10 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/edge"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
-	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
 // Member is a consensus member as the handler serves it: *consensus.Member has these methods.
@@ -21,16 +21,16 @@ type Member interface {
 }
 
 // NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
-func NewHandler(m Member, rules edge.Rules) (path string, handler http.Handler) {
+func NewHandler(m Member, rules interceptor.Rules) (path string, handler http.Handler) {
 	served := server{m, newBatches(m, rules)}
-	path, handler = consensusv1connect.NewConsensusServiceHandler(served, edge.HandlerOptions(rules)...)
-	return path, edge.Interruptible(handler)
+	path, handler = consensusv1connect.NewConsensusServiceHandler(served, interceptor.HandlerOptions(rules)...)
+	return path, interceptor.Interruptible(handler)
 }
 
 // server gives streams the form that Connect calls; everything else is the service's own.
 type server struct {
 	Service
-	mux.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]
+	batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]
 }
 
 func (s server) RangeStream(
@@ -58,6 +58,6 @@ const transferIdleMax = 90 * time.Second
 // patient sends on a stream as long as the other side takes something now and then.
 func patient[T any](ctx context.Context, out *connect.ServerStream[T]) func(*T) error {
 	return func(message *T) error {
-		return edge.Within(ctx, transferIdleMax, func() error { return out.Send(message) })
+		return interceptor.Within(ctx, transferIdleMax, func() error { return out.Send(message) })
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
 // A caller must not be able to tell the client from the service. Make each call on both, when it succeeds and when it
@@ -119,7 +119,7 @@ func TestUnreachable(t *testing.T) {
 func serve(t *testing.T, m Member) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(m, rules.Check))
+	mux.Handle(NewHandler(m, validation.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

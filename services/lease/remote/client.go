@@ -12,17 +12,17 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/mux"
-	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
 
 // Client is the lease service. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
-	fleet *fleet.Fleet[*leasev1.Standing]
+	fleet *balancer.Fleet[*leasev1.Standing]
 }
 
 var _ rpc.Service = (*Client)(nil)
@@ -32,10 +32,10 @@ var _ rpc.Service = (*Client)(nil)
 const callTimeout = 8 * time.Second
 
 // New makes a client of the lease nodes among the nodes, which Run then looks for.
-func New(set *nodes.Set, logger *slog.Logger) *Client {
-	return &Client{fleet: fleet.New(fleet.Config[*leasev1.Standing]{
+func New(set *resolver.Set, logger *slog.Logger) *Client {
+	return &Client{fleet: balancer.New(balancer.Config[*leasev1.Standing]{
 		Service: "lease", Nodes: set, Logger: logger, CallTimeout: callTimeout,
-		Open: func(ctx context.Context, n *nodes.Node, told func(*leasev1.Standing)) (mux.Stream, error) {
+		Open: func(ctx context.Context, n *resolver.Node, told func(*leasev1.Standing)) (batching.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
 		},
 	})}
@@ -45,8 +45,8 @@ func New(set *nodes.Set, logger *slog.Logger) *Client {
 func (c *Client) Run(ctx context.Context) error { return c.fleet.Run(ctx) }
 
 type (
-	member = fleet.Member[*leasev1.Standing]
-	how    = fleet.How[*leasev1.Standing]
+	member = balancer.Member[*leasev1.Standing]
+	how    = balancer.How[*leasev1.Standing]
 )
 
 // holder chooses the node that holds the newest epoch. One that was replaced and does not know it holds an older one.
@@ -70,9 +70,9 @@ func (h holder) Keep(members []*member, m *member) bool {
 // How calls are made.
 var (
 	// change is for what a second time would not be the same. A node that stands by or stops has done nothing.
-	change = how{Rule: holder{}, Repeat: fleet.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrStopped}}}
+	change = how{Rule: holder{}, Repeat: balancer.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrStopped}}}
 	// look is for the rest. A keep-alive is no less true for being made twice.
-	look = how{Rule: holder{}, Repeat: fleet.Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
+	look = how{Rule: holder{}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
 )
 
 // call makes a call whose answer is a new Resp.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
 
@@ -21,7 +21,7 @@ type Peers interface {
 // there, here or by the connections between members, as the same rules allow that Client goes by. Its methods may be called
 // concurrently.
 type LeaderClient struct {
-	leadership fleet.Leadership
+	leadership balancer.Leadership
 	peers      Peers
 	local      rpc.Service
 	stream     *leaderStream
@@ -30,7 +30,7 @@ type LeaderClient struct {
 var _ rpc.Service = (*LeaderClient)(nil)
 
 // NewLeaderClient makes a client of the lease services of all members, of which local is this one's. Run makes its calls cheap.
-func NewLeaderClient(l fleet.Leadership, peers Peers, local rpc.Service) *LeaderClient {
+func NewLeaderClient(l balancer.Leadership, peers Peers, local rpc.Service) *LeaderClient {
 	return &LeaderClient{leadership: l, peers: peers, local: local, stream: newLeaderStream(l, peers)}
 }
 
@@ -55,9 +55,9 @@ func (c *LeaderClient) at(id uint64) (rpc.Service, error) {
 
 // atLeader makes a call of the leader's service.
 func atLeader[Req, Resp any](
-	ctx context.Context, c *LeaderClient, r fleet.Repeat, req *Req, method func(rpc.Service, context.Context, *Req) (*Resp, error),
+	ctx context.Context, c *LeaderClient, r balancer.Repeat, req *Req, method func(rpc.Service, context.Context, *Req) (*Resp, error),
 ) (*Resp, error) {
-	return fleet.AtLeader(ctx, c.leadership, r, func(ctx context.Context, leader uint64) (*Resp, error) {
+	return balancer.AtLeader(ctx, c.leadership, r, func(ctx context.Context, leader uint64) (*Resp, error) {
 		service, err := c.at(leader)
 		if err != nil {
 			return nil, err

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/fleet"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
 
@@ -15,7 +15,7 @@ import (
 // whether it carries one keep-alive or a hundred. Without it, requests go one by one, as the first ones do: a member that
 // nobody asks for leases keeps none.
 type leaderStream struct {
-	member fleet.Leadership
+	member balancer.Leadership
 	peers  Peers
 	// asked holds a value once there was a request to pass on.
 	asked chan struct{}
@@ -23,7 +23,7 @@ type leaderStream struct {
 	open atomic.Pointer[leaderConn]
 }
 
-func newLeaderStream(member fleet.Leadership, peers Peers) *leaderStream {
+func newLeaderStream(member balancer.Leadership, peers Peers) *leaderStream {
 	return &leaderStream{member: member, peers: peers, asked: make(chan struct{}, 1)}
 }
 
@@ -32,7 +32,7 @@ const reopenPause = 100 * time.Millisecond
 
 type leaderConn struct {
 	leader uint64
-	conn   *mux.Conn
+	conn   *batching.Conn
 }
 
 // run follows the leader from the first request on, until ctx ends.
@@ -65,7 +65,7 @@ func (s *leaderStream) serve(ctx context.Context, leader uint64, url string) {
 	go func() {
 		defer close(watched)
 		defer end()
-		fleet.AwaitOther(ctx, s.member, leader)
+		balancer.AwaitOther(ctx, s.member, leader)
 	}()
 	defer func() { <-watched }()
 	defer end()
@@ -79,7 +79,7 @@ func (s *leaderStream) serve(ctx context.Context, leader uint64, url string) {
 	if err != nil {
 		return
 	}
-	conn := mux.NewConn(stream)
+	conn := batching.NewConn(stream)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -107,29 +107,29 @@ func (s *leaderStream) to(leader uint64) rpc.Service {
 }
 
 // streamed is the lease service at the other end of a stream.
-type streamed struct{ conn *mux.Conn }
+type streamed struct{ conn *batching.Conn }
 
 func (s streamed) Grant(ctx context.Context, r *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
 	response := new(leasev1.GrantResponse)
-	return response, s.conn.Call(ctx, mux.Change, "Grant", r, response)
+	return response, s.conn.Call(ctx, batching.Change, "Grant", r, response)
 }
 
 func (s streamed) Revoke(ctx context.Context, r *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	response := new(leasev1.RevokeResponse)
-	return response, s.conn.Call(ctx, mux.Change, "Revoke", r, response)
+	return response, s.conn.Call(ctx, batching.Change, "Revoke", r, response)
 }
 
 func (s streamed) KeepAlive(ctx context.Context, r *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
 	response := new(leasev1.KeepAliveResponse)
-	return response, s.conn.Call(ctx, mux.Look, "KeepAlive", r, response)
+	return response, s.conn.Call(ctx, batching.Look, "KeepAlive", r, response)
 }
 
 func (s streamed) TimeToLive(ctx context.Context, r *leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
 	response := new(leasev1.TimeToLiveResponse)
-	return response, s.conn.Call(ctx, mux.Look, "TimeToLive", r, response)
+	return response, s.conn.Call(ctx, batching.Look, "TimeToLive", r, response)
 }
 
 func (s streamed) List(ctx context.Context, r *leasev1.ListRequest) (*leasev1.ListResponse, error) {
 	response := new(leasev1.ListResponse)
-	return response, s.conn.Call(ctx, mux.Look, "List", r, response)
+	return response, s.conn.Call(ctx, batching.Look, "List", r, response)
 }

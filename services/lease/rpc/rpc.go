@@ -9,11 +9,11 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/edge"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1/leasev1connect"
-	"github.com/quoratedb/quorate/pkg/mux"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
 // Service is the lease service as its users see it. What each method does is told in proto/quorate/lease/v1.
@@ -34,30 +34,30 @@ type Node interface {
 }
 
 // NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
-func NewHandler(n Node, rules edge.Rules) (path string, handler http.Handler) {
-	path, handler = leasev1connect.NewLeaseServiceHandler(server{n, newBatches(n, rules)}, edge.HandlerOptions(rules)...)
-	return path, edge.Interruptible(handler)
+func NewHandler(n Node, rules interceptor.Rules) (path string, handler http.Handler) {
+	path, handler = leasev1connect.NewLeaseServiceHandler(server{n, newBatches(n, rules)}, interceptor.HandlerOptions(rules)...)
+	return path, interceptor.Interruptible(handler)
 }
 
 type server struct {
 	Service
-	mux.Server[leasev1.BatchRequest, leasev1.BatchResponse]
+	batching.Server[leasev1.BatchRequest, leasev1.BatchResponse]
 }
 
 // NewClient makes a client of the lease service at a URL. It dials nothing.
 func NewClient(c connect.HTTPClient, url string) Service {
-	return leasev1connect.NewLeaseServiceClient(c, url, edge.ClientOptions()...)
+	return leasev1connect.NewLeaseServiceClient(c, url, interceptor.ClientOptions()...)
 }
 
 // newBatches serves calls in batches. Every stream is told what part the node plays, and when that changes.
-func newBatches(n Node, rules edge.Rules) mux.Server[leasev1.BatchRequest, leasev1.BatchResponse] {
-	return mux.Server[leasev1.BatchRequest, leasev1.BatchResponse]{
-		Methods: mux.Methods{
-			"Grant":      mux.Unary(rules, n.Grant),
-			"Revoke":     mux.Unary(rules, n.Revoke),
-			"KeepAlive":  mux.Unary(rules, n.KeepAlive),
-			"TimeToLive": mux.Unary(rules, n.TimeToLive),
-			"List":       mux.Unary(rules, n.List),
+func newBatches(n Node, rules interceptor.Rules) batching.Server[leasev1.BatchRequest, leasev1.BatchResponse] {
+	return batching.Server[leasev1.BatchRequest, leasev1.BatchResponse]{
+		Methods: batching.Methods{
+			"Grant":      batching.Unary(rules, n.Grant),
+			"Revoke":     batching.Unary(rules, n.Revoke),
+			"KeepAlive":  batching.Unary(rules, n.KeepAlive),
+			"TimeToLive": batching.Unary(rules, n.TimeToLive),
+			"List":       batching.Unary(rules, n.List),
 		},
 		Calls: (*leasev1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *leasev1.BatchResponse, func() <-chan struct{}) {
@@ -81,9 +81,9 @@ func newBatches(n Node, rules edge.Rules) mux.Server[leasev1.BatchRequest, lease
 
 // OpenBatch opens a stream for calls in batches to the lease node at a URL, which ends with ctx. told is called with each
 // standing of the node, before the answers that came with it are returned.
-func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*leasev1.Standing)) (mux.Stream, error) {
-	stream := &mux.ClientStream[leasev1.BatchRequest, leasev1.BatchResponse]{
-		Open: leasev1connect.NewLeaseServiceClient(edge.Whole(c), url, edge.ClientOptions()...).Batch,
+func OpenBatch(ctx context.Context, c connect.HTTPClient, url string, told func(*leasev1.Standing)) (batching.Stream, error) {
+	stream := &batching.ClientStream[leasev1.BatchRequest, leasev1.BatchResponse]{
+		Open: leasev1connect.NewLeaseServiceClient(interceptor.Whole(c), url, interceptor.ClientOptions()...).Batch,
 		Wrap: func(calls []*batchv1.Call) *leasev1.BatchRequest { return &leasev1.BatchRequest{Calls: calls} },
 		Unwrap: func(response *leasev1.BatchResponse) []*batchv1.Answer {
 			if standing := response.GetStanding(); standing != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/lease"
 )
 
@@ -73,7 +73,7 @@ func TestInvalidMessages(t *testing.T) {
 func serve(t *testing.T, n Node) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(n, rules.Check))
+	mux.Handle(NewHandler(n, validation.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()

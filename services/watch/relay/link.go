@@ -11,11 +11,11 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
-	"github.com/quoratedb/quorate/pkg/edge"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
-	"github.com/quoratedb/quorate/pkg/nodes"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 const (
@@ -37,7 +37,7 @@ var errSilent = fmt.Errorf("no position for %v", positionTimeout)
 // link is one watch node and the stream to it.
 type link struct {
 	relay   *Relay
-	node    *nodes.Node
+	node    *resolver.Node
 	service watchv1connect.WatchServiceClient
 	ctx     context.Context
 	end     context.CancelFunc
@@ -65,9 +65,9 @@ type link struct {
 	}
 }
 
-func newLink(ctx context.Context, r *Relay, node *nodes.Node) *link {
+func newLink(ctx context.Context, r *Relay, node *resolver.Node) *link {
 	l := &link{
-		relay: r, node: node, service: watchv1connect.NewWatchServiceClient(node.Client, node.URL, edge.ClientOptions()...),
+		relay: r, node: node, service: watchv1connect.NewWatchServiceClient(node.Client, node.URL, interceptor.ClientOptions()...),
 		groups: make(map[int64]*group), filled: make(chan struct{}, 1),
 	}
 	l.ctx, l.end = context.WithCancel(ctx)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 // Goal: groups spread evenly over nodes, alike on every API node whatever the filters, and when a node goes only its own
@@ -15,10 +15,10 @@ func TestPlacesSpread(t *testing.T) {
 	const nodesCount, keys = 5, 10_000
 	place := func(without uint64) map[string]uint64 {
 		r := &Relay{}
-		r.mu.links = make(map[*nodes.Node]*link)
+		r.mu.links = make(map[*resolver.Node]*link)
 		for number := uint64(1); number <= nodesCount; number++ {
 			if number != without {
-				r.mu.links[&nodes.Node{}] = &link{up: true, number: number}
+				r.mu.links[&resolver.Node{}] = &link{up: true, number: number}
 			}
 		}
 		placed := make(map[string]uint64)

@@ -10,7 +10,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 // at is a link to a node that is up, without a stream.
@@ -156,7 +156,7 @@ func TestCloseEndsWatchesInSlices(t *testing.T) {
 func TestNodeOfAnotherStoreIsNotUsed(t *testing.T) {
 	r, _, g := watching(t, 1)
 	r.cfg.Other = func(store []byte) bool { return string(store) == "another" }
-	l := newLink(t.Context(), r, &nodes.Node{Address: "node"})
+	l := newLink(t.Context(), r, &resolver.Node{Address: "node"})
 	defer l.end()
 	r.mu.links[l.node] = l
 	require.ErrorIs(t, r.handle(l, &watchv1.WatchResponse{Position: &watchv1.Position{Revision: 15, Store: []byte("another")}}), errOtherStore)

@@ -16,13 +16,13 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 // Config says what a Relay works with. All but Nodes has a default, taken where it is zero.
 type Config struct {
 	// Nodes are the watch nodes.
-	Nodes *nodes.Set
+	Nodes *resolver.Set
 	// Other tells whether what a node says of its store is certainly another one than is there. Nil, the default, takes all for the same.
 	Other func(store []byte) bool
 	// Logger receives what operators should know. Default: nowhere.
@@ -83,7 +83,7 @@ type Relay struct {
 		stopped  bool
 		sessions map[*Session]struct{}
 		groups   map[selector]*group
-		links    map[*nodes.Node]*link
+		links    map[*resolver.Node]*link
 		recent   recents
 		// watches counts all, behind those that are not live.
 		watches, behind int
@@ -103,7 +103,7 @@ func New(cfg Config) (*Relay, error) {
 	r.reads.mu.calls = make(map[readKey]*readCall)
 	r.mu.sessions = make(map[*Session]struct{})
 	r.mu.groups = make(map[selector]*group)
-	r.mu.links = make(map[*nodes.Node]*link)
+	r.mu.links = make(map[*resolver.Node]*link)
 	r.mu.recent.bytesMax = cfg.RecentBytesMax
 	r.mu.notified = make(map[*watch]struct{})
 	r.mu.awaiting = make(map[*Session]struct{})
@@ -128,7 +128,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer r.stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return r.cfg.Nodes.Run(ctx, func(found []*nodes.Node) { r.follow(ctx, found, &links) })
+		return r.cfg.Nodes.Run(ctx, func(found []*resolver.Node) { r.follow(ctx, found, &links) })
 	})
 	group.Go(func() error {
 		r.pace(ctx)
@@ -138,7 +138,7 @@ func (r *Relay) Run(ctx context.Context) error {
 }
 
 // follow begins links to nodes that are new and ends those to nodes that are gone.
-func (r *Relay) follow(ctx context.Context, found []*nodes.Node, running *sync.WaitGroup) {
+func (r *Relay) follow(ctx context.Context, found []*resolver.Node, running *sync.WaitGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for node, l := range r.mu.links {

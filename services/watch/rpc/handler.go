@@ -11,17 +11,17 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/edge"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
 // PositionInterval is how often an API node is told a position as long as the node is well.
 const PositionInterval = 500 * time.Millisecond
 
 // NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs. It needs HTTP/2.
-func NewHandler(s Service, rules edge.Rules) (path string, handler http.Handler) {
-	path, inner := watchv1connect.NewWatchServiceHandler(server{s, rand.Uint64()}, edge.HandlerOptions(rules)...)
+func NewHandler(s Service, rules interceptor.Rules) (path string, handler http.Handler) {
+	path, inner := watchv1connect.NewWatchServiceHandler(server{s, rand.Uint64()}, interceptor.HandlerOptions(rules)...)
 	return path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		giveUp := func() error { return http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
 		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), giveUpKey{}, giveUp)))

@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quoratedb/quorate/pkg/edge"
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
 // clientStream is an API node's end of a stream.
@@ -28,12 +28,12 @@ type clientStream = connect.BidiStreamForClientSimple[watchv1.WatchRequest, watc
 func open(t *testing.T, f *fake) (*clientStream, watchv1connect.WatchServiceClient) {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(f, rules.Check))
+	mux.Handle(NewHandler(f, validation.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	client := watchv1connect.NewWatchServiceClient(server.Client(), server.URL, edge.ClientOptions()...)
+	client := watchv1connect.NewWatchServiceClient(server.Client(), server.URL, interceptor.ClientOptions()...)
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	stream, err := client.Watch(ctx)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/services/api"
 	consensusremote "github.com/quoratedb/quorate/services/consensus/remote"
 	leaseremote "github.com/quoratedb/quorate/services/lease/remote"
@@ -137,8 +137,8 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 }
 
 // find makes the set of nodes behind the endpoints of a flag.
-func find(n *node.Node, flag string, endpoints []string) (*nodes.Set, error) {
-	found, err := nodes.New(nodes.Config{Endpoints: endpoints, TLS: n.ClientTLS, Logger: n.Log})
+func find(n *node.Node, flag string, endpoints []string) (*resolver.Set, error) {
+	found, err := resolver.New(resolver.Config{Endpoints: endpoints, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}

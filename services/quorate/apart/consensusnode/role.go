@@ -7,9 +7,9 @@ import (
 	"flag"
 	"fmt"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
@@ -79,9 +79,9 @@ func (*role) Open(ctx context.Context, n *node.Node) error {
 	if c.PromoteWhenCaughtUp {
 		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Log) }, nil)
 	}
-	peers.Mount(consensusrpc.NewHandler(m, rules.Check))
-	n.Handle(consensusrpc.NewHandler(m, rules.Check))
-	n.Handle(consensusrpc.NewTreeHandler(m, rules.Check))
+	peers.Mount(consensusrpc.NewHandler(m, validation.Check))
+	n.Handle(consensusrpc.NewHandler(m, validation.Check))
+	n.Handle(consensusrpc.NewTreeHandler(m, validation.Check))
 	n.Check("linearizable_read", linearizable(m))
 	n.Check("data_corruption", uncorrupted(m))
 	return nil

@@ -7,8 +7,8 @@ import (
 	"flag"
 	"fmt"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus/remote"
 	"github.com/quoratedb/quorate/services/lease"
 	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
@@ -40,7 +40,7 @@ func (r *role) Validate(s *node.Settings) error {
 // Open implements node.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
 	c := n.Settings.Config
-	members, err := nodes.New(nodes.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
+	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
@@ -60,7 +60,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("lease", service.Run, nil)
 	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
 	n.Start("standby", func(ctx context.Context) error { return service.StandBy(ctx, store) }, nil)
-	n.Handle(leaserpc.NewHandler(service, rules.Check))
+	n.Handle(leaserpc.NewHandler(service, validation.Check))
 	n.Check("leader_is_known", func(context.Context) error {
 		if leader, reached, _ := store.Leader(); !reached {
 			return errors.New("no member can be reached")

@@ -10,9 +10,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/quoratedb/quorate/pkg/edge/rules"
 	"github.com/quoratedb/quorate/pkg/flagset"
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus/remote"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
@@ -69,7 +69,7 @@ func address(text string) (string, error) {
 
 // Open implements node.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
-	members, err := nodes.New(nodes.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
+	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
@@ -106,7 +106,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.Start("members", store.Run, nil)
 	n.Start("watch", service.Run, nil)
 	n.Start("replacements", func(ctx context.Context) error { return store.FollowReplacements(ctx, service.StoreReplaced) }, nil)
-	n.Handle(watchrpc.NewHandler(service, rules.Check))
+	n.Handle(watchrpc.NewHandler(service, validation.Check))
 	n.Check("store_is_heard", func(context.Context) error {
 		if !service.Well() {
 			return errors.New("the members confirm no revision")

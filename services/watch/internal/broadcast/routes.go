@@ -13,7 +13,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
@@ -34,7 +34,7 @@ func (b *Bus) FollowRoutes(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(lookUpInterval)
 	defer ticker.Stop()
-	names := names{peers: b.routes.Peers, lookUp: net.DefaultResolver.LookupHost, known: nodes.Known{}}
+	names := names{peers: b.routes.Peers, lookUp: net.DefaultResolver.LookupHost, known: resolver.Known{}}
 	var set []string
 	for {
 		found := names.look(ctx, b.log)
@@ -74,7 +74,7 @@ func (b *Bus) setRoutes(addresses []string) error {
 type names struct {
 	peers  []string // host:port
 	lookUp func(ctx context.Context, host string) ([]string, error)
-	known  nodes.Known
+	known  resolver.Known
 }
 
 // look looks all names up and returns the addresses, sorted. Where a name cannot be looked up, what was known stays. NATS

@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/quoratedb/quorate/pkg/nodes"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 // openRouted opens a bus with a listener for routes, which knows these peers, until the test ends.
@@ -174,7 +174,7 @@ func TestLookUp(t *testing.T) {
 	gone, failing := &net.DNSError{IsNotFound: true}, errors.New("no answer")
 	zone := map[string][]string{"a": {"10.0.0.2", "10.0.0.1"}, "b": {"10.0.0.3"}}
 	problems := map[string]error{}
-	looked := names{peers: []string{"a:1", "b:2"}, known: nodes.Known{}, lookUp: func(_ context.Context, host string) ([]string, error) {
+	looked := names{peers: []string{"a:1", "b:2"}, known: resolver.Known{}, lookUp: func(_ context.Context, host string) ([]string, error) {
 		return zone[host], problems[host]
 	}}
 	all := []string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:2"}

@@ -1,0 +1,132 @@
+package balancer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/batching"
+)
+
+// Rule says which node a call is made on.
+type Rule[S any] interface {
+	// Choose chooses among the nodes that can be called; nil if none of them will do.
+	Choose(members []*Member[S]) *Member[S]
+	// Keep tells whether a call that waits for the answer of the node m should go on doing so, now that the nodes are
+	// these. It is asked for calls that may be made again.
+	Keep(members []*Member[S], m *Member[S]) bool
+}
+
+// How says how a call may be made.
+type How[S any] struct {
+	Rule Rule[S]
+	Repeat
+	// Long says that the answer may take as long as its caller waits: CallTimeout bounds the wait for a node alone.
+	Long bool
+}
+
+// refusedPause is how soon a call that was refused is made again while nothing else changes.
+const refusedPause = 100 * time.Millisecond
+
+var (
+	// errNobody says that no node will do at the moment.
+	errNobody = errors.New("no node to ask can be reached")
+	// errElsewhere ends an attempt on a node that should not be waited for any more.
+	errElsewhere = errors.New("another node is the one to ask now")
+)
+
+// Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
+// problem.ErrLeaderChanged when the outcome is open. A caller that sets no time gets problem.ErrTimeout after Config.CallTimeout.
+func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request, response proto.Message) error {
+	patience := ctx // to wait for a node with
+	if limit := f.config.CallTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeoutCause(ctx, limit, problem.ErrTimeout)
+		defer cancel()
+		if !how.Long {
+			ctx = patience
+		}
+	}
+	for {
+		view := f.View()
+		err := f.attempt(ctx, how, view, method, request, response)
+		verdict := how.judge(err)
+		if ctx.Err() != nil && (unanswered(err) || verdict == soon) {
+			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
+		}
+		switch verdict {
+		case final:
+			return err
+		case unknown:
+			return outcomeOpen(err)
+		case elsewhere:
+			continue
+		case later, soon:
+		}
+		if !view.await(patience, verdict == soon) {
+			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(patience))
+		}
+	}
+}
+
+// unanswered tells errors of calls of which no node has said anything.
+func unanswered(err error) bool {
+	return errors.Is(err, errNobody) || errors.Is(err, errElsewhere) || errors.Is(err, batching.ErrUnsent) || errors.Is(err, batching.ErrLost)
+}
+
+// await waits until there is another view, for what failed, and why, shows there; soon means that it need not. It returns
+// false when ctx ends.
+func (v *View[S]) await(ctx context.Context, soon bool) bool {
+	var again <-chan time.Time
+	if soon {
+		timer := time.NewTimer(refusedPause)
+		defer timer.Stop()
+		again = timer.C
+	}
+	select {
+	case <-v.Changed:
+	case <-again:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// attempt makes the call on one node.
+func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], method string, request, response proto.Message) error {
+	member := how.Rule.Choose(view.Members)
+	if member == nil {
+		return errNobody
+	}
+	if !how.Again {
+		return member.conn.Call(ctx, batching.Change, method, request, response)
+	}
+	pending, err := member.conn.Start(ctx, batching.Look, method, request)
+	if err != nil {
+		return err
+	}
+	for {
+		err := pending.Wait(ctx, view.Changed, response)
+		if !errors.Is(err, batching.ErrInterrupted) {
+			return err
+		}
+		if view = f.View(); !f.connected(view, member) || !how.Rule.Keep(view.Members, member) {
+			pending.Abandon()
+			return errElsewhere
+		}
+	}
+}
+
+// connected tells whether the stream of a member is in the view, whatever the node stands for by now.
+func (f *Fleet[S]) connected(view *View[S], m *Member[S]) bool {
+	for _, other := range view.Members {
+		if other.conn == m.conn {
+			return true
+		}
+	}
+	return false
+}
