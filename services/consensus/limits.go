@@ -35,6 +35,8 @@ const (
 	removedIDsMax = 1000
 	// snapshotsMax bounds the files of Snapshot that are built and sent at a time, each as large as the state: others wait.
 	snapshotsMax = 2
+	// hashesMax bounds the states that are hashed for clients at a time, each of which reads the whole state: others wait.
+	hashesMax = 2
 	// snapshotRoomInterval is how often it is looked whether the disk has room for a file of Snapshot that grows.
 	snapshotRoomInterval = 50 * time.Millisecond
 	// healthyAfter is how long a member must have been reachable to count as connected, as with etcd.

@@ -56,6 +56,8 @@ type Member struct {
 	receiver  *Receiver
 	files     *snapshotFiles
 	joining   *joining
+	// hashes holds a place for each HashKV.
+	hashes chan struct{}
 
 	closing  sync.Once
 	closeErr error
@@ -77,6 +79,7 @@ func New(cfg Config) (*Member, error) {
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		failure: newFailure(),
+		hashes:  make(chan struct{}, hashesMax),
 	}
 	metrics, err := registerLeader(m, cfg.Registerer)
 	if err != nil {

@@ -89,8 +89,17 @@ func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensus
 	return &consensusv1.AlarmsResponse{Alarms: m.gate.state().Alarms()}, nil
 }
 
-// HashKV hashes what is visible between the compacted and the given revision of this member.
+// HashKV hashes what is visible between the compacted and the given revision of this member. Of those beyond hashesMax each
+// waits until one has ended.
 func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
+	select {
+	case m.hashes <- struct{}{}:
+		defer func() { <-m.hashes }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for other hashes to end: %w", context.Cause(ctx))
+	case <-m.stopped:
+		return nil, fmt.Errorf("wait for other hashes to end: %w", problem.ErrStopped)
+	}
 	resp := &consensusv1.HashKVResponse{}
 	err := m.reader.read(ctx, true, func(t *tenure) error {
 		return t.during(ctx, func(ctx context.Context) (err error) {

@@ -227,11 +227,21 @@ func (s *Service) gone(ctx context.Context, resp *leasev1.TimeToLiveResponse) er
 	return nil
 }
 
-// List names all leases, those that expire first first. It is linearizable.
+// listsMax is how many lists of all leases are made at a time, each of which sorts all of them and takes some 50 MB for a million:
+// others wait.
+const listsMax = 2
+
+// List names all leases, those that expire first first. It is linearizable. Of those beyond listsMax each waits for one to end.
 func (s *Service) List(ctx context.Context, _ *leasev1.ListRequest) (*leasev1.ListResponse, error) {
 	deadlines := map[int64]instant{}
 	resp := &leasev1.ListResponse{}
 	err := s.within(ctx, func(ctx context.Context) error {
+		select {
+		case s.lists <- struct{}{}:
+			defer func() { <-s.lists }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		if err := s.assureSettled(ctx, 0); err != nil {
 			return err
 		}
@@ -241,15 +251,15 @@ func (s *Service) List(ctx context.Context, _ *leasev1.ListRequest) (*leasev1.Li
 		for before := math.MaxInt; before > 0; {
 			before = s.listSlice(before, deadlines)
 		}
+		resp.Ids = slices.Collect(maps.Keys(deadlines))
+		slices.SortFunc(resp.Ids, func(a, b int64) int {
+			return cmp.Or(cmp.Compare(deadlines[a], deadlines[b]), cmp.Compare(a, b))
+		})
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list leases: %w", err)
 	}
-	resp.Ids = slices.Collect(maps.Keys(deadlines))
-	slices.SortFunc(resp.Ids, func(a, b int64) int {
-		return cmp.Or(cmp.Compare(deadlines[a], deadlines[b]), cmp.Compare(a, b))
-	})
 	return resp, nil
 }
 

@@ -50,6 +50,9 @@ type Service struct {
 	// expireNow, reconcileNow, settleNow and takeOver wake their loops. Each holds at most one wake-up.
 	expireNow, reconcileNow, settleNow, takeOver chan struct{}
 
+	// lists holds a place for each List.
+	lists chan struct{}
+
 	mu struct {
 		sync.Mutex
 		table table
@@ -88,6 +91,7 @@ func New(cfg Config) (*Service, error) {
 		reconcileNow: make(chan struct{}, 1),
 		settleNow:    make(chan struct{}, 1),
 		takeOver:     make(chan struct{}, 1),
+		lists:        make(chan struct{}, listsMax),
 	}
 	s.mu.table = newTable(cfg.MinTTL, cfg.CheckpointInterval)
 	s.mu.turned = make(chan struct{})

@@ -145,6 +145,30 @@ func TestListAndKeys(t *testing.T) {
 	})
 }
 
+// Lists of all leases must be made a few at a time, and others wait within their time. With as many under way as may be, one more runs
+// out of time, and another gets its turn when one ends.
+func TestListsAtATimeAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := run(t, newStore(), nil)
+		grant(t, s, 1, 30)
+		for range listsMax {
+			s.lists <- struct{}{}
+		}
+		_, err := s.List(t.Context(), &leasev1.ListRequest{})
+		require.ErrorIs(t, err, problem.ErrTimeout)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := s.List(t.Context(), &leasev1.ListRequest{})
+			ended <- err
+		}()
+		synctest.Wait()
+		require.Empty(t, ended)
+		<-s.lists
+		require.NoError(t, <-ended)
+		require.Len(t, s.lists, listsMax-1, "the one that ended holds its place")
+	})
+}
+
 // A restart must lose no lease and expire none early: each that is kept alive gets all its time from the restart on. Stop a
 // service half way, and start another later.
 func TestRestartGivesAllTimeAgain(t *testing.T) {
