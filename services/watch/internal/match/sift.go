@@ -12,12 +12,16 @@ import (
 // A revision may have a million events. It is one step all the same: watches get all of a revision at once. So the node reads
 // it in parts, and holds of each what a watch wants: what nobody does takes no memory.
 
-// sift moves the position over a revision whose events are too many to be held. The position must be right before it. It ends
-// early if the store turns out to be another one.
+// siftFailuresMax is how many reads of one part may fail in turn, which takes some eight seconds: longer than an election. A part that
+// cannot be read at all must not keep the node from all revisions behind it.
+const siftFailuresMax = 12
+
+// sift moves the position over a revision whose events are too many to be held. The position must be right before it. What cannot be
+// read each watch reads for itself. It ends early if the store turns out to be another one.
 func (n *Node) sift(ctx context.Context, revision, era int64) error {
 	known := n.liveNow()
 	kept := &consensusv1.Commit{Revision: revision}
-	sub := int64(0)
+	sub, failures := int64(0), 0
 	for wait := retryMin; n.era.Load() == era; {
 		resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
 			FromRevision: revision, ToRevision: revision, Parts: true, FromSub: sub,
@@ -30,7 +34,12 @@ func (n *Node) sift(ctx context.Context, revision, era int64) error {
 			n.cfg.Log.Warn("a large commit is compacted before it was read", "revision", revision)
 			n.strand(revision)
 			return nil
+		case err != nil && failures == siftFailuresMax:
+			n.cfg.Log.Error("cannot read a large commit; each watch reads it for itself", "revision", revision, "from_event", sub, "error", err)
+			n.strand(revision)
+			return nil
 		case err != nil:
+			failures++
 			n.cfg.Log.Warn("cannot read a large commit yet", "revision", revision, "error", err)
 			if err := pause(ctx, wait); err != nil {
 				return fmt.Errorf("read a large commit: %w", err)
@@ -45,7 +54,7 @@ func (n *Node) sift(ctx context.Context, revision, era int64) error {
 			n.settle(kept, known, era)
 			return nil
 		}
-		wait = retryMin
+		wait, failures = retryMin, 0
 	}
 	return nil
 }

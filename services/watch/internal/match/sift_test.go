@@ -1,6 +1,7 @@
 package match
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -46,5 +47,31 @@ func TestLargeRevisionIsReadInParts(t *testing.T) {
 		for _, session := range []*Session{one, late, none} {
 			require.Equal(h, []int64{6}, revisions(h.next(session)))
 		}
+	})
+}
+
+// Goal: a large revision of which history cannot read a part keeps the node from nothing else ("no watch gets anything any more, and the
+// log has a warning a second"). Method: a revision of 100 keys whose part from the 50th on fails for ever where all are read; a watch of
+// one key reads for itself, and gets it and what follows.
+func TestUnreadablePartOfALargeRevisionHoldsNobodyUp(t *testing.T) {
+	bubble(t, 4, nil, func(h *harness) {
+		one := h.open(watchOf(1, "k042", 5))
+		keys := make([]string, 100)
+		for i := range keys {
+			keys[i] = fmt.Sprintf("k%03d", i)
+		}
+		h.append(keys...)
+		h.history.partEvents = 10
+		h.history.fail = func() error {
+			if asked := h.history.requests[len(h.history.requests)-1]; asked.FromSub == 50 && asked.Parts {
+				return errors.New("the disk cannot read this")
+			}
+			return nil
+		}
+		h.send(&broadcast.Message{Follows: 4, Through: 5})
+		<-time.After(time.Minute)
+		require.Equal(h, []int64{5}, revisions(h.next(one)))
+		h.put("k042", "a")
+		require.Equal(h, []int64{6}, revisions(h.next(one)))
 	})
 }
