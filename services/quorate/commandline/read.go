@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -105,7 +106,7 @@ func fromEnvironment(o *Outcome, flags *flag.FlagSet, environ []string) error {
 // fromFile returns settings that hold what the file says and nothing else. flags were given beside it.
 func fromFile[S Settings](o *Outcome, name string, flags *flag.FlagSet, fresh func() S, environ []string) (S, error) {
 	inFile := fresh()
-	document, err := os.ReadFile(name)
+	document, err := readFile(name)
 	if err != nil {
 		return inFile, fmt.Errorf("--config-file: %w", err)
 	}
@@ -124,6 +125,25 @@ func fromFile[S Settings](o *Outcome, name string, flags *flag.FlagSet, fresh fu
 		return inFile, fmt.Errorf("--config-file=%s: %w", name, err)
 	}
 	return inFile, nil
+}
+
+// configBytesMax bounds a configuration file: all settings with many URLs are some kilobytes. More is another file, or a device
+// that has no end.
+const configBytesMax = 1 << 20
+
+func readFile(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	document, err := io.ReadAll(io.LimitReader(file, configBytesMax+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(document) > configBytesMax {
+		return nil, fmt.Errorf("%s has more than %d bytes, which no configuration has: is it another file?", name, configBytesMax)
+	}
+	return document, nil
 }
 
 func (o *Outcome) warn(format string, args ...any) {
