@@ -22,6 +22,8 @@ const (
 	steadyTime = 5 * time.Second
 	// connectTimeout bounds the wait for a node's first word.
 	connectTimeout = 3 * time.Second
+	// missingInterval is how often it is said that a node is missing.
+	missingInterval = 10 * time.Second
 )
 
 // Config says which nodes there are and how to speak to them. S is where a node stands, as it says itself.
@@ -150,22 +152,23 @@ func (f *Fleet[S]) gone(n *resolver.Node) bool {
 // keep keeps a stream to a node until ctx ends, or it breaks when the node is no longer listed.
 func (f *Fleet[S]) keep(ctx context.Context, n *resolver.Node) {
 	defer n.Close()
-	pause, quiet := reconnectPauseMin, false
+	pause := reconnectPauseMin
+	var missing, said time.Time // since when it is, and when that was said last
 	for ctx.Err() == nil {
 		began := time.Now()
 		connected, err := f.connect(ctx, n)
 		if ctx.Err() != nil || f.gone(n) {
 			return
 		}
-		if connected {
-			quiet = false
+		if connected || missing.IsZero() {
+			missing, said = time.Now(), time.Time{}
 		}
 		if connected && time.Since(began) >= steadyTime {
 			pause = reconnectPauseMin
 		}
-		if !quiet { // said once, until it is there again
-			f.config.Logger.Warn("no connection to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address, "error", err)
-			quiet = true
+		if time.Since(said) >= missingInterval {
+			said = time.Now()
+			f.config.Logger.Warn("no connection to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address, "since", missing, "error", err)
 		}
 		timer := time.NewTimer(pause)
 		select {

@@ -1,11 +1,14 @@
 package balancer
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -320,5 +323,26 @@ func TestOneStreamANode(t *testing.T) {
 		require.Len(t, opened, 3, "it came back")
 		cancel()
 		running.Wait()
+	})
+}
+
+// Goal: whoever waits for a node that is missing can read it in the log, now and then, and since when. Method: a node that cannot be
+// reached for a minute, in a bubble of time.
+func TestMissingNodeIsToldOfAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		nodes, err := resolver.New(resolver.Config{Endpoints: []string{"http://10.0.0.1:1"}})
+		require.NoError(t, err)
+		f := New(Config[int]{
+			Logger: slog.New(slog.NewTextHandler(&log, nil)), Nodes: nodes,
+			Open: func(context.Context, *resolver.Node, func(int)) (batching.Stream, error) {
+				return nil, io.ErrUnexpectedEOF
+			},
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_ = f.Run(ctx)
+		require.InDelta(t, 6, strings.Count(log.String(), "no connection to a node"), 1)
+		require.Contains(t, log.String(), "since=")
 	})
 }
