@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -367,7 +368,7 @@ func readIdentity(store *mvcc.Store) (stateIdentity, error) {
 // raftStorage is the log with raft's configuration as of the applied state: the two are read at different indexes
 // otherwise, because the state may be older than the newest configuration change in the log.
 type raftStorage struct {
-	*logstore.Store
+	raft.Storage
 	confState *raftpb.ConfState
 	applied   uint64
 }
@@ -375,7 +376,7 @@ type raftStorage struct {
 // InitialState returns a commit index that is no lower than what is applied: the log stores a new commit index with the
 // next entries only, so that a flush of the state may have overtaken it before a crash. What was applied was committed.
 func (s raftStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
-	hardState, _, err := s.Store.InitialState()
+	hardState, _, err := s.Storage.InitialState()
 	if err == nil && hardState != nil && hardState.GetCommit() < s.applied {
 		hardState = &raftpb.HardState{Term: hardState.Term, Vote: hardState.Vote, Commit: &s.applied}
 	}

@@ -24,7 +24,7 @@ func TestCommitIndexIsNotBelowApplied(t *testing.T) {
 	}
 	require.NoError(t, log.Append(entries, &raftpb.HardState{Term: number(3), Vote: number(7), Commit: number(4)}, true))
 	for applied, commit := range map[uint64]uint64{3: 4, 4: 4, 5: 5} {
-		hardState, _, err := raftStorage{Store: log, applied: applied}.InitialState()
+		hardState, _, err := raftStorage{Storage: log, applied: applied}.InitialState()
 		require.NoError(t, err)
 		require.Equal(t, commit, hardState.GetCommit())
 		require.Equal(t, []uint64{3, 7}, []uint64{hardState.GetTerm(), hardState.GetVote()})

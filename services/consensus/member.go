@@ -14,7 +14,6 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
-	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -27,7 +26,7 @@ type Member struct {
 	members *membership
 	feed    *feed.Feed
 	replica *replication.Replica
-	// assembled says that there are all three: metrics are read before.
+	// assembled says that there is a replica: metrics are read before.
 	assembled atomic.Bool
 
 	gate        *gate
@@ -172,23 +171,6 @@ func announce(v replication.Visible, feed *feed.Feed, trust *trust, waiters *cha
 		waiters.finish(change.ID, change.Err)
 	}
 }
-
-// replicatedState is the state as the log makes it.
-type replicatedState struct{ gate *gate }
-
-func (s replicatedState) store() *mvcc.Store { return s.gate.state() }
-
-// Begin implements replication.State.
-func (s replicatedState) Begin() replication.Batch { return s.gate.machine().Begin() }
-
-// Applied implements replication.State.
-func (s replicatedState) Applied() (index, term uint64) { return s.store().Applied() }
-
-// Revision implements replication.State.
-func (s replicatedState) Revision() int64 { return s.store().Revision() }
-
-// Refuses implements replication.State.
-func (s replicatedState) Refuses(err error) bool { return refusal(err) }
 
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
