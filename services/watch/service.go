@@ -13,10 +13,10 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
-	"github.com/quoratedb/quorate/services/watch/internal/duty"
+	"github.com/quoratedb/quorate/services/watch/internal/election"
 	"github.com/quoratedb/quorate/services/watch/internal/ingest"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
-	"github.com/quoratedb/quorate/services/watch/internal/outside"
+	"github.com/quoratedb/quorate/services/watch/internal/natspublisher"
 	"github.com/quoratedb/quorate/services/watch/rpc"
 	"golang.org/x/sync/errgroup"
 )
@@ -181,7 +181,7 @@ func (s *Service) run(ctx context.Context) error {
 	s.pulse.answers = func() bool { return s.ingesting.Load() && bus.Interested() }
 	group.Go(func() error { return s.pulse.run(ctx) })
 	group.Go(func() error {
-		return duty.New(duty.Config{
+		return election.New(election.Config{
 			Log:     s.cfg.Logger,
 			Channel: bus,
 			Able:    s.pulse.able,
@@ -221,7 +221,7 @@ func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *inges
 	}
 	if bus != nil {
 		made.Wanted = bus.Users
-		made.Outside = &outside.Publisher{
+		made.Outside = &natspublisher.Publisher{
 			Log: s.cfg.Logger, Conn: bus, Cluster: s.cluster.Load(), PayloadBytesMax: s.cfg.PayloadBytesMax,
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/internal/wellness"
+	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
 )
 
 const (
@@ -100,7 +100,7 @@ func askHealth(p Program, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	if err := wellness.Ask(ctx, *url, stdout); err != nil {
+	if err := healthcheck.Ask(ctx, *url, stdout); err != nil {
 		p.complain(stderr, fmt.Errorf("health: %w", err))
 		return exitError
 	}

@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/internal/wellness"
+	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
 )
 
 // healthWithin is less than the time that the runner of a health check allows.
@@ -20,5 +20,5 @@ func health(args []string, out io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthWithin)
 	defer cancel()
-	return wellness.Ask(ctx, *url, out)
+	return healthcheck.Ask(ctx, *url, out)
 }

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/internal/wellness"
+	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
 )
 
 const (
@@ -31,7 +31,7 @@ func askHealth(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthWithin)
 	defer cancel()
-	if err := wellness.Ask(ctx, *url, stdout); err != nil {
+	if err := healthcheck.Ask(ctx, *url, stdout); err != nil {
 		complain(stderr, fmt.Errorf("health: %w", err))
 		return exitError
 	}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // Local is the broadcast within one process: it hands messages over as they are, with the commits of whoever published them,
@@ -65,7 +65,7 @@ func (l *Local) Publish(m *Message) (int, error) {
 func (m *Message) weight() int {
 	bytes := headerBytes
 	for _, commit := range m.Commits {
-		bytes += weight.Commit(commit)
+		bytes += memorysize.Commit(commit)
 	}
 	return bytes
 }

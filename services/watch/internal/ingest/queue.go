@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // queue holds the commits between the feed and the publisher, in order. One goroutine adds, one takes.
@@ -29,7 +29,7 @@ func newQueue(bytesMax int) *queue {
 func (q *queue) add(ctx context.Context, commits []*consensusv1.Commit) error {
 	bytes := 0
 	for _, commit := range commits {
-		bytes += weight.Commit(commit)
+		bytes += memorysize.Commit(commit)
 	}
 	q.mu.Lock()
 	q.mu.commits = append(q.mu.commits, commits...)
@@ -66,7 +66,7 @@ func (q *queue) take(bytesMax int) (commits []*consensusv1.Commit, reached int64
 	defer q.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(q.mu.commits) && (n == 0 || bytes < bytesMax) {
-		bytes += weight.Commit(q.mu.commits[n])
+		bytes += memorysize.Commit(q.mu.commits[n])
 		n++
 	}
 	if n == len(q.mu.commits) {

@@ -8,7 +8,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // Retries of a read of history start after retryMin and double up to retryMax.
@@ -115,7 +115,7 @@ func (n *Node) fill(ctx context.Context, to int64) error {
 		case err == nil && resp.ThroughRevision > n.Position():
 			n.match(resp.Commits, resp.ThroughRevision)
 			for _, commit := range resp.Commits {
-				read += weight.Commit(commit)
+				read += memorysize.Commit(commit)
 			}
 			if read >= gapBytesMax && n.era.Load() == era {
 				n.strand(to)

@@ -13,7 +13,7 @@ import (
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 	"github.com/stretchr/testify/require"
 )
 
@@ -46,7 +46,7 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 		through = min(req.ToRevision, through)
 	}
 	for revision, bytes := req.FromRevision, int64(0); revision <= through && req.MaxBytes > 0; revision++ {
-		if bytes += int64(weight.Commit(h.commits[revision-1])); bytes >= req.MaxBytes {
+		if bytes += int64(memorysize.Commit(h.commits[revision-1])); bytes >= req.MaxBytes {
 			through = revision
 		}
 	}

@@ -3,7 +3,7 @@ package match
 import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // match matches commits, which lead to revision through, and moves the position there. It leaves out commits that
@@ -71,7 +71,7 @@ func (n *Node) matchLocked(event *consensusv1.Event) {
 // addLocked adds an event to what is pending for a group.
 func (n *Node) addLocked(g *group, shown *consensusv1.Event) {
 	g.pending = append(g.pending, shown)
-	g.bytes += weight.Event(shown)
+	g.bytes += memorysize.Event(shown)
 	n.mu.full = n.mu.full || g.bytes >= n.cfg.DeliveryBytesMax
 	if !g.touched {
 		g.touched = true

@@ -9,7 +9,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // ringCommitsMax bounds how many commits of the ring are looked through for one watch under the node's lock.
@@ -89,7 +89,7 @@ func (n *Node) ringLocked(sel selector, from int64, bytesMax int) (events []*con
 		had := len(events)
 		events = sel.selected(events, r.at(first+looked))
 		for _, event := range events[had:] {
-			bytes += weight.Event(event)
+			bytes += memorysize.Event(event)
 		}
 		looked++
 	}

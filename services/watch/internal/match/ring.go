@@ -2,7 +2,7 @@ package match
 
 import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/watch/internal/weight"
+	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
 // ring holds the most recent commits, bounded by weight: those after floor and up to the node's position.
@@ -29,13 +29,13 @@ func (r *ring) add(commit *consensusv1.Commit) {
 	}
 	r.commits[(r.start+r.length)&(len(r.commits)-1)] = commit
 	r.length++
-	r.bytes += weight.Commit(commit)
+	r.bytes += memorysize.Commit(commit)
 	for r.bytes > r.bytesMax && r.length > 0 {
 		oldest := r.commits[r.start]
 		r.commits[r.start] = nil
 		r.start = (r.start + 1) & (len(r.commits) - 1)
 		r.length--
-		r.bytes -= weight.Commit(oldest)
+		r.bytes -= memorysize.Commit(oldest)
 		r.floor = oldest.Revision
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/quoratedb/quorate/pkg/flagset"
 )
 
-// former are the names that flags had in etcd 3.5 and 3.6. What starts those versions (kubeadm's manifests, for one)
+// deprecated are the names that flags had in etcd 3.5 and 3.6. What starts those versions (kubeadm's manifests, for one)
 // still uses them. A flag is known by "experimental-" before its name.
-var former = []string{
+var deprecated = []string{
 	"backend-bbolt-freelist-type",
 	"bootstrap-defrag-threshold-megabytes",
 	"compact-hash-check-time",
@@ -31,7 +31,7 @@ var former = []string{
 }
 
 func (s *settings) formerFlags(fs *flag.FlagSet) {
-	for _, name := range former {
+	for _, name := range deprecated {
 		fs.Var(fs.Lookup(name).Value, "experimental-"+name, "Former name of --"+name+".")
 	}
 }

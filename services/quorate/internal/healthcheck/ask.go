@@ -1,5 +1,5 @@
-// Package wellness asks a node how it is, for health checks in images that hold nothing but one program.
-package wellness
+// Package healthcheck asks a node how it is, for health checks in images that hold nothing but one program.
+package healthcheck
 
 import (
 	"context"

@@ -1,6 +1,6 @@
-// Package weight estimates how many bytes of memory commits and events keep alive, for limits. It is an estimate that
+// Package memorysize estimates how many bytes of memory commits and events keep alive, for limits. It is an estimate that
 // costs no more than a few additions; encoded sizes are somebody else's business.
-package weight
+package memorysize
 
 import consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 

@@ -1,4 +1,4 @@
-package outside
+package natspublisher
 
 import "strings"
 
