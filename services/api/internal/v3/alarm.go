@@ -30,18 +30,20 @@ func (s *MaintenanceServer) Alarm(ctx context.Context, r *etcdserverpb.AlarmRequ
 	return nil, errUnknownAlarmAction
 }
 
-// listAlarms lists the alarms of a type, or of all with NONE, as they are when it is called.
+// listAlarms lists the alarms of a type, or of all with NONE, as they are when it is called. Its header is of the read that makes
+// sure of that: services apart may be told their position by a member that is behind.
 func (s *MaintenanceServer) listAlarms(ctx context.Context, wanted etcdserverpb.AlarmType) (*etcdserverpb.AlarmResponse, error) {
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
-	if _, err := s.consensus.ReadIndex(bounded, &consensusv1.ReadIndexRequest{}); err != nil {
+	read, err := s.consensus.ReadIndex(bounded, &consensusv1.ReadIndexRequest{})
+	if err != nil {
 		return nil, s.failure(bounded, err)
 	}
 	listed, err := s.consensus.Alarms(bounded, &consensusv1.AlarmsRequest{})
 	if err != nil {
 		return nil, s.failure(bounded, err)
 	}
-	header, err := s.headerNow(ctx)
+	header, err := s.header(ctx, read.GetRevision(), read.GetRaftTerm())
 	if err != nil {
 		return nil, err
 	}
