@@ -39,8 +39,8 @@ type Config[S any] struct {
 	Logger      *slog.Logger // nil for none
 }
 
-// Fleet is a service's nodes. Its methods may be called concurrently, also before Run, and then wait for it.
-type Fleet[S any] struct {
+// Balancer is a service's nodes. Its methods may be called concurrently, also before Run, and then wait for it.
+type Balancer[S any] struct {
 	config Config[S]
 
 	mu struct {
@@ -59,7 +59,7 @@ func placeOf(n *resolver.Node) place { return place{n.URL, n.Address} }
 
 // View is the nodes that can be called at one moment. It is immutable.
 type View[S any] struct {
-	Members []*Member[S]
+	Backends []*Backend[S]
 	// Changed is closed when there is another view.
 	Changed <-chan struct{}
 
@@ -67,40 +67,40 @@ type View[S any] struct {
 }
 
 // Member is a connected node and where it stands.
-type Member[S any] struct {
+type Backend[S any] struct {
 	Node     *resolver.Node
 	Standing S
 	conn     *batching.Conn
 }
 
 // New makes a fleet that knows no node yet.
-func New[S any](config Config[S]) *Fleet[S] {
+func New[S any](config Config[S]) *Balancer[S] {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &Fleet[S]{config: config}
+	f := &Balancer[S]{config: config}
 	f.mu.view, f.mu.kept = newView[S](nil), map[place]bool{}
 	return f
 }
 
-func newView[S any](members []*Member[S]) *View[S] {
-	v := &View[S]{Members: members, changed: make(chan struct{})}
+func newView[S any](members []*Backend[S]) *View[S] {
+	v := &View[S]{Backends: members, changed: make(chan struct{})}
 	v.Changed = v.changed
 	return v
 }
 
 // View returns the nodes that can be called now.
-func (f *Fleet[S]) View() *View[S] {
+func (f *Balancer[S]) View() *View[S] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.mu.view
 }
 
 // replace puts a member in the place of another: nil for none.
-func (f *Fleet[S]) replace(old, with *Member[S]) {
+func (f *Balancer[S]) replace(old, with *Backend[S]) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	members := slices.Clone(f.mu.view.Members)
+	members := slices.Clone(f.mu.view.Backends)
 	at := slices.Index(members, old)
 	switch {
 	case at >= 0 && with != nil:
@@ -116,7 +116,7 @@ func (f *Fleet[S]) replace(old, with *Member[S]) {
 }
 
 // Run keeps a stream to every node until ctx ends.
-func (f *Fleet[S]) Run(ctx context.Context) error {
+func (f *Balancer[S]) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -125,7 +125,7 @@ func (f *Fleet[S]) Run(ctx context.Context) error {
 }
 
 // follow begins to keep streams to nodes that are new.
-func (f *Fleet[S]) follow(ctx context.Context, now []*resolver.Node, running *sync.WaitGroup) {
+func (f *Balancer[S]) follow(ctx context.Context, now []*resolver.Node, running *sync.WaitGroup) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mu.listed = map[place]bool{}
@@ -139,7 +139,7 @@ func (f *Fleet[S]) follow(ctx context.Context, now []*resolver.Node, running *sy
 }
 
 // gone tells whether a node is listed no more, and gives it up then.
-func (f *Fleet[S]) gone(n *resolver.Node) bool {
+func (f *Balancer[S]) gone(n *resolver.Node) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.mu.listed[placeOf(n)] {
@@ -150,7 +150,7 @@ func (f *Fleet[S]) gone(n *resolver.Node) bool {
 }
 
 // keep keeps a stream to a node until ctx ends, or it breaks when the node is no longer listed.
-func (f *Fleet[S]) keep(ctx context.Context, n *resolver.Node) {
+func (f *Balancer[S]) keep(ctx context.Context, n *resolver.Node) {
 	defer n.Close()
 	pause := reconnectPauseMin
 	var missing, said time.Time // since when it is, and when that was said last
@@ -181,7 +181,7 @@ func (f *Fleet[S]) keep(ctx context.Context, n *resolver.Node) {
 }
 
 // connect opens a stream and carries calls on it until it breaks, and returns whether the node ever spoke.
-func (f *Fleet[S]) connect(ctx context.Context, n *resolver.Node) (connected bool, err error) {
+func (f *Balancer[S]) connect(ctx context.Context, n *resolver.Node) (connected bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	late := time.AfterFunc(connectTimeout, func() {
@@ -189,10 +189,10 @@ func (f *Fleet[S]) connect(ctx context.Context, n *resolver.Node) (connected boo
 	})
 	defer late.Stop()
 	var conn *batching.Conn
-	var member *Member[S] // owned by whoever receives, while there is one
+	var member *Backend[S] // owned by whoever receives, while there is one
 	stream, err := f.config.Open(ctx, n, func(standing S) {
 		before := member
-		member = &Member[S]{Node: n, Standing: standing, conn: conn}
+		member = &Backend[S]{Node: n, Standing: standing, conn: conn}
 		f.replace(before, member)
 		if before == nil && late.Stop() {
 			f.config.Logger.Info("connected to a node", "service", f.config.Service, "endpoint", n.URL, "address", n.Address)

@@ -90,11 +90,11 @@ func (p *peer) start(t *testing.T, address string) {
 // kill ends the peer as a crash would: connections break.
 func (p *peer) kill() { p.server.CloseClientConnections(); p.server.Close() }
 
-// rule asks the active node with the newest epoch.
-type rule struct{}
+// picker asks the active node with the newest epoch.
+type picker struct{}
 
-func (rule) Choose(members []*Member[*leasev1.Standing]) *Member[*leasev1.Standing] {
-	var found *Member[*leasev1.Standing]
+func (picker) Pick(members []*Backend[*leasev1.Standing]) *Backend[*leasev1.Standing] {
+	var found *Backend[*leasev1.Standing]
 	for _, m := range members {
 		if m.Standing.GetActive() && (found == nil || m.Standing.GetEpoch() > found.Standing.GetEpoch()) {
 			found = m
@@ -103,12 +103,12 @@ func (rule) Choose(members []*Member[*leasev1.Standing]) *Member[*leasev1.Standi
 	return found
 }
 
-func (r rule) Keep(members []*Member[*leasev1.Standing], m *Member[*leasev1.Standing]) bool {
-	found := r.Choose(members)
+func (r picker) Keep(members []*Backend[*leasev1.Standing], m *Backend[*leasev1.Standing]) bool {
+	found := r.Pick(members)
 	return found != nil && found.Node == m.Node
 }
 
-func open(t *testing.T, peers ...*peer) *Fleet[*leasev1.Standing] {
+func open(t *testing.T, peers ...*peer) *Balancer[*leasev1.Standing] {
 	t.Helper()
 	var urls []string
 	for _, p := range peers {
@@ -140,9 +140,9 @@ func open(t *testing.T, peers ...*peer) *Fleet[*leasev1.Standing] {
 	return f
 }
 
-func grant(ctx context.Context, f *Fleet[*leasev1.Standing], how How[*leasev1.Standing]) (int64, error) {
+func grant(ctx context.Context, f *Balancer[*leasev1.Standing], options CallOptions[*leasev1.Standing]) (int64, error) {
 	answer := &leasev1.GrantResponse{}
-	err := f.Call(ctx, how, "Grant", &leasev1.GrantRequest{Id: 1}, answer)
+	err := f.Call(ctx, options, "Grant", &leasev1.GrantRequest{Id: 1}, answer)
 	return answer.GetId(), err
 }
 
@@ -162,8 +162,8 @@ func stuck(made chan<- struct{}) func(context.Context, *leasev1.GrantRequest) (*
 }
 
 var (
-	once  = How[*leasev1.Standing]{Rule: rule{}, Repeat: Repeat{Refusals: []error{problem.ErrNoLeader}}}
-	again = How[*leasev1.Standing]{Rule: rule{}, Repeat: Repeat{Again: true, Refusals: []error{problem.ErrNoLeader}}}
+	once  = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Retryable: []error{problem.ErrNoLeader}}}
+	again = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader}}}
 )
 
 // Goal: calls follow the standing of nodes, and wait where no node will do. Method: a call before anybody is active, then
@@ -193,7 +193,7 @@ func TestCallsFollowTheStanding(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a.stand(1, false)
 	b.stand(2, false)
-	for view := f.View(); rule.Choose(rule{}, view.Members) != nil; view = f.View() {
+	for view := f.View(); picker.Pick(picker{}, view.Backends) != nil; view = f.View() {
 		<-view.Changed
 	}
 	cancel(problem.ErrTimeout)
@@ -307,10 +307,10 @@ func TestOneStreamANode(t *testing.T) {
 		const node = "http://10.0.0.1:1"
 		list(node)
 		list()
-		require.Len(t, f.View().Members, 1, "it is still there")
+		require.Len(t, f.View().Backends, 1, "it is still there")
 		list(node)
 		require.Len(t, opened, 1)
-		require.Len(t, f.View().Members, 1)
+		require.Len(t, f.View().Backends, 1)
 		opened[0].Close()
 		<-time.After(reconnectPauseMax)
 		synctest.Wait()
@@ -318,7 +318,7 @@ func TestOneStreamANode(t *testing.T) {
 		list()
 		opened[1].Close()
 		running.Wait()
-		require.Empty(t, f.View().Members)
+		require.Empty(t, f.View().Backends)
 		list(node)
 		require.Len(t, opened, 3, "it came back")
 		cancel()

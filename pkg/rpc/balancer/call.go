@@ -12,19 +12,19 @@ import (
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 )
 
-// Rule says which node a call is made on.
-type Rule[S any] interface {
-	// Choose chooses among the nodes that can be called; nil if none of them will do.
-	Choose(members []*Member[S]) *Member[S]
+// Picker says which node a call is made on.
+type Picker[S any] interface {
+	// Pick chooses among the nodes that can be called; nil if none of them will do.
+	Pick(members []*Backend[S]) *Backend[S]
 	// Keep tells whether a call that waits for the answer of the node m should go on doing so, now that the nodes are
 	// these. It is asked for calls that may be made again.
-	Keep(members []*Member[S], m *Member[S]) bool
+	Keep(members []*Backend[S], m *Backend[S]) bool
 }
 
-// How says how a call may be made.
-type How[S any] struct {
-	Rule Rule[S]
-	Repeat
+// CallOptions says how a call may be made.
+type CallOptions[S any] struct {
+	Picker Picker[S]
+	RetryPolicy
 	// Long says that the answer may take as long as its caller waits: CallTimeout bounds the wait for a node alone.
 	Long bool
 }
@@ -41,20 +41,20 @@ var (
 
 // Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
 // problem.ErrLeaderChanged when the outcome is open. A caller that sets no time gets problem.ErrTimeout after Config.CallTimeout.
-func (f *Fleet[S]) Call(ctx context.Context, how How[S], method string, request, response proto.Message) error {
+func (f *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method string, request, response proto.Message) error {
 	patience := ctx // to wait for a node with
 	if limit := f.config.CallTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		patience, cancel = context.WithTimeoutCause(ctx, limit, problem.ErrTimeout)
 		defer cancel()
-		if !how.Long {
+		if !options.Long {
 			ctx = patience
 		}
 	}
 	for {
 		view := f.View()
-		err := f.attempt(ctx, how, view, method, request, response)
-		verdict := how.judge(err)
+		err := f.attempt(ctx, options, view, method, request, response)
+		verdict := options.judge(err)
 		if ctx.Err() != nil && (unanswered(err) || verdict == soon) {
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
 		}
@@ -97,12 +97,12 @@ func (v *View[S]) await(ctx context.Context, soon bool) bool {
 }
 
 // attempt makes the call on one node.
-func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], method string, request, response proto.Message) error {
-	member := how.Rule.Choose(view.Members)
+func (f *Balancer[S]) attempt(ctx context.Context, options CallOptions[S], view *View[S], method string, request, response proto.Message) error {
+	member := options.Picker.Pick(view.Backends)
 	if member == nil {
 		return errNobody
 	}
-	if !how.Again {
+	if !options.Idempotent {
 		return member.conn.Call(ctx, batching.Change, method, request, response)
 	}
 	pending, err := member.conn.Start(ctx, batching.Look, method, request)
@@ -114,7 +114,7 @@ func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], metho
 		if !errors.Is(err, batching.ErrInterrupted) {
 			return err
 		}
-		if view = f.View(); !f.connected(view, member) || !how.Rule.Keep(view.Members, member) {
+		if view = f.View(); !f.connected(view, member) || !options.Picker.Keep(view.Backends, member) {
 			pending.Abandon()
 			return errElsewhere
 		}
@@ -122,8 +122,8 @@ func (f *Fleet[S]) attempt(ctx context.Context, how How[S], view *View[S], metho
 }
 
 // connected tells whether the stream of a member is in the view, whatever the node stands for by now.
-func (f *Fleet[S]) connected(view *View[S], m *Member[S]) bool {
-	for _, other := range view.Members {
+func (f *Balancer[S]) connected(view *View[S], m *Backend[S]) bool {
+	for _, other := range view.Backends {
 		if other.conn == m.conn {
 			return true
 		}

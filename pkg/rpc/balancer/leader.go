@@ -17,11 +17,11 @@ type Leadership interface {
 	Leader() (id uint64, changed <-chan struct{})
 }
 
-// AtLeader makes a call at the member that leads, and again while leadership moves, as r allows. It is what Fleet.Call is to
+// AtLeader makes a call at the member that leads, and again while leadership moves, as r allows. It is what Balancer.Call is to
 // members that know themselves who leads. call makes one attempt at a leader, which may be this member. AtLeader fails with
 // what the leader returned, with problem.ErrLeaderChanged when the outcome is open, and with the cause of ctx's end.
 func AtLeader[Response any](
-	ctx context.Context, l Leadership, r Repeat, call func(ctx context.Context, leader uint64) (Response, error),
+	ctx context.Context, l Leadership, r RetryPolicy, call func(ctx context.Context, leader uint64) (Response, error),
 ) (Response, error) {
 	for {
 		leader, changed := l.Leader()

@@ -49,8 +49,8 @@ func notLeading(context.Context) (uint64, error)       { return 0, problem.ErrNo
 
 // How the calls of these tests may be made.
 var (
-	atMostOnce = Repeat{Refusals: []error{problem.ErrNoLeader}}
-	harmless   = Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrLeaderChanged}}
+	atMostOnce = RetryPolicy{Retryable: []error{problem.ErrNoLeader}}
+	harmless   = RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader, problem.ErrLeaderChanged}}
 )
 
 // at has member 2 behave in a way, and the others answer with their ids.

@@ -15,10 +15,10 @@ import (
 func call[Resp any, PResp interface {
 	*Resp
 	proto.Message
-}](ctx context.Context, c *Client, h how, method string, req proto.Message) (PResp, error) {
+}](ctx context.Context, c *Client, h options, method string, req proto.Message) (PResp, error) {
 	response := PResp(new(Resp))
-	err := c.fleet.Call(ctx, h, method, req, response)
-	if !h.Again && errors.Is(err, problem.ErrStopped) {
+	err := c.balancer.Call(ctx, h, method, req, response)
+	if !h.Idempotent && errors.Is(err, problem.ErrStopped) {
 		// A member is stopping, not this process: another one goes on, and what became of the change is open.
 		err = fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
 	}
@@ -57,7 +57,7 @@ func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 	return response, err
 }
 
-func (c *Client) reading(serializable bool) how {
+func (c *Client) reading(serializable bool) options {
 	if serializable {
 		return look
 	}

@@ -18,7 +18,7 @@ import (
 
 // Client is the store. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
-	fleet *balancer.Fleet[*consensusv1.Standing]
+	balancer *balancer.Balancer[*consensusv1.Standing]
 	// turn counts the reads that go to the members in turn.
 	turn atomic.Uint64
 	// ready is closed once a leader is known.
@@ -43,7 +43,7 @@ func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client 
 	}
 	c := &Client{ready: make(chan struct{}), timeout: timeout, log: logger}
 	c.store.replaced = make(chan struct{})
-	c.fleet = balancer.New(balancer.Config[*consensusv1.Standing]{
+	c.balancer = balancer.New(balancer.Config[*consensusv1.Standing]{
 		Service: "consensus", Nodes: set, Logger: logger, CallTimeout: timeout,
 		Open: func(ctx context.Context, n *resolver.Node, told func(*consensusv1.Standing)) (batching.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, func(standing *consensusv1.Standing) {
@@ -58,7 +58,7 @@ func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client 
 // Run keeps a stream to every member until ctx ends.
 func (c *Client) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return c.fleet.Run(ctx) })
+	group.Go(func() error { return c.balancer.Run(ctx) })
 	group.Go(func() error {
 		for {
 			leader, _, changed := c.Leader()
@@ -82,18 +82,18 @@ func (c *Client) Ready() <-chan struct{} { return c.ready }
 // Leader returns the id of the leader that the members see, 0 for none, whether any member can be reached, and a channel
 // that is closed when that may have changed.
 func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
-	view := c.fleet.View()
-	if leader := leading(view.Members); leader != nil {
+	view := c.balancer.View()
+	if leader := leading(view.Backends); leader != nil {
 		id = leader.Standing.GetMemberId()
-	} else if led := newestLed(view.Members); led != nil {
+	} else if led := newestLed(view.Backends); led != nil {
 		id = led.Standing.GetLeaderId()
 	}
-	return id, len(view.Members) > 0, view.Changed
+	return id, len(view.Backends) > 0, view.Changed
 }
 
 type (
-	member = balancer.Member[*consensusv1.Standing]
-	how    = balancer.How[*consensusv1.Standing]
+	member  = balancer.Backend[*consensusv1.Standing]
+	options = balancer.CallOptions[*consensusv1.Standing]
 )
 
 // newestLed is a member that sees a leader, of those in the latest term; nil if there is none. A member without a leader does
@@ -141,7 +141,7 @@ func now(members []*member, m *member) *member {
 // atLeader chooses the leader, or else a member that can pass a proposal on, or else any: it knows what it knows.
 type atLeader struct{}
 
-func (atLeader) Choose(members []*member) *member {
+func (atLeader) Pick(members []*member) *member {
 	if m := leading(members); m != nil {
 		return m
 	}
@@ -165,13 +165,13 @@ func (atLeader) Keep(members []*member, m *member) bool {
 // onlyLeader chooses the leader and nobody else.
 type onlyLeader struct{}
 
-func (onlyLeader) Choose(members []*member) *member { return leading(members) }
-func (onlyLeader) Keep([]*member, *member) bool     { return true }
+func (onlyLeader) Pick(members []*member) *member { return leading(members) }
+func (onlyLeader) Keep([]*member, *member) bool   { return true }
 
 // inTurn chooses the members that see the leader in turn.
 type inTurn struct{ turn *atomic.Uint64 }
 
-func (r inTurn) Choose(members []*member) *member {
+func (r inTurn) Pick(members []*member) *member {
 	newest, n := newestLed(members), 0
 	for _, m := range members {
 		if current(m, newest) {
@@ -204,20 +204,20 @@ func (inTurn) Keep(members []*member, m *member) bool {
 // How calls are made.
 var (
 	// change is for what changes the store.
-	change = how{Rule: atLeader{}}
+	change = options{Picker: atLeader{}}
 	// look is for what does not and tells of one member.
-	look = how{Rule: atLeader{}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrStopped}}}
+	look = options{Picker: atLeader{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrStopped}}}
 	// command is for what the leader alone can do.
-	command = how{Rule: onlyLeader{}, Repeat: balancer.Repeat{Refusals: []error{problem.ErrNotLeader}}}
+	command = options{Picker: onlyLeader{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{problem.ErrNotLeader}}}
 )
 
 // long is for calls whose answers may take long, because they are large or because of what they wait for.
-func long(h how) how {
+func long(h options) options {
 	h.Long = true
 	return h
 }
 
 // read is for linearizable reads.
-func (c *Client) read() how {
-	return how{Rule: inTurn{&c.turn}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrStopped, problem.ErrNoLeader}}}
+func (c *Client) read() options {
+	return options{Picker: inTurn{&c.turn}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrStopped, problem.ErrNoLeader}}}
 }

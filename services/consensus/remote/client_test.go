@@ -154,13 +154,13 @@ func open(t *testing.T, members ...*fake) *Client {
 		require.NoError(t, <-done)
 	})
 	<-c.Ready()
-	await(c, func() bool { return len(c.fleet.View().Members) == len(members) })
+	await(c, func() bool { return len(c.balancer.View().Backends) == len(members) })
 	return c
 }
 
 // await waits until the nodes are as wanted.
 func await(c *Client, wanted func() bool) {
-	for view := c.fleet.View(); !wanted(); view = c.fleet.View() {
+	for view := c.balancer.View(); !wanted(); view = c.balancer.View() {
 		<-view.Changed
 	}
 }
@@ -168,7 +168,7 @@ func await(c *Client, wanted func() bool) {
 // heard tells whether a member has told the client that it follows a leader in a term.
 func (c *Client) heard(member, leader, term uint64) func() bool {
 	return func() bool {
-		for _, m := range c.fleet.View().Members {
+		for _, m := range c.balancer.View().Backends {
 			if m.Standing.GetMemberId() == member {
 				return m.Standing.GetLeaderId() == leader && m.Standing.GetRaftTerm() == term
 			}

@@ -30,7 +30,7 @@ type Promoter struct {
 
 // PromoteMember makes a voter of a learner.
 func (p Promoter) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	repeat := balancer.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrNotLeader}}
+	repeat := balancer.RetryPolicy{Retryable: []error{problem.ErrNoLeader, problem.ErrNotLeader}}
 	return balancer.AtLeader(ctx, p.Member, repeat, func(ctx context.Context, leader uint64) (*consensusv1.PromoteMemberResponse, error) {
 		if leader == p.Member.MemberID() {
 			return p.Member.PromoteMember(ctx, req)

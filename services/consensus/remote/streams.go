@@ -18,7 +18,7 @@ func (c *Client) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 	if req.GetSerializable() {
 		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
 	}
-	return stream(ctx, c, c.reading(req.GetSerializable()).Rule, req, rpc.Service.RangeStream, send)
+	return stream(ctx, c, c.reading(req.GetSerializable()).Picker, req, rpc.Service.RangeStream, send)
 }
 
 // Snapshot streams the leader's whole state as a file. Until the first part came it is repeated like any read.
@@ -29,19 +29,19 @@ func (c *Client) Snapshot(ctx context.Context, req *consensusv1.SnapshotRequest,
 // Tail sends commits from one member that sees a leader, the members taking turns. It fails when that member does: the
 // next call goes on at another one.
 func (c *Client) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
-	return stream(ctx, c, c.read().Rule, req, rpc.Service.Tail, send)
+	return stream(ctx, c, c.read().Picker, req, rpc.Service.Tail, send)
 }
 
 // stream makes a streaming call on a stream of its own, beside the batches, so that neither waits for the other.
 func stream[Req, Resp any](
-	ctx context.Context, c *Client, rule balancer.Rule[*consensusv1.Standing], req Req,
+	ctx context.Context, c *Client, rule balancer.Picker[*consensusv1.Standing], req Req,
 	method func(rpc.Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
 ) error {
 	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, problem.ErrTimeout) // to wait for a member with
 	defer cancel()
 	for {
-		view := c.fleet.View()
-		member := rule.Choose(view.Members)
+		view := c.balancer.View()
+		member := rule.Pick(view.Backends)
 		err := errNoMember
 		if member != nil {
 			began := false

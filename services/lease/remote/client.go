@@ -22,7 +22,7 @@ import (
 
 // Client is the lease service. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
-	fleet *balancer.Fleet[*leasev1.Standing]
+	balancer *balancer.Balancer[*leasev1.Standing]
 }
 
 var _ rpc.Service = (*Client)(nil)
@@ -33,7 +33,7 @@ const callTimeout = 8 * time.Second
 
 // New makes a client of the lease nodes among the nodes, which Run then looks for.
 func New(set *resolver.Set, logger *slog.Logger) *Client {
-	return &Client{fleet: balancer.New(balancer.Config[*leasev1.Standing]{
+	return &Client{balancer: balancer.New(balancer.Config[*leasev1.Standing]{
 		Service: "lease", Nodes: set, Logger: logger, CallTimeout: callTimeout,
 		Open: func(ctx context.Context, n *resolver.Node, told func(*leasev1.Standing)) (batching.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
@@ -42,17 +42,17 @@ func New(set *resolver.Set, logger *slog.Logger) *Client {
 }
 
 // Run keeps a stream to every node until ctx ends.
-func (c *Client) Run(ctx context.Context) error { return c.fleet.Run(ctx) }
+func (c *Client) Run(ctx context.Context) error { return c.balancer.Run(ctx) }
 
 type (
-	member = balancer.Member[*leasev1.Standing]
-	how    = balancer.How[*leasev1.Standing]
+	member  = balancer.Backend[*leasev1.Standing]
+	options = balancer.CallOptions[*leasev1.Standing]
 )
 
 // holder chooses the node that holds the newest epoch. One that was replaced and does not know it holds an older one.
 type holder struct{}
 
-func (holder) Choose(members []*member) *member {
+func (holder) Pick(members []*member) *member {
 	var found *member
 	for _, m := range members {
 		if m.Standing.GetActive() && (found == nil || m.Standing.GetEpoch() > found.Standing.GetEpoch()) {
@@ -63,25 +63,25 @@ func (holder) Choose(members []*member) *member {
 }
 
 func (h holder) Keep(members []*member, m *member) bool {
-	found := h.Choose(members)
+	found := h.Pick(members)
 	return found != nil && found.Node == m.Node
 }
 
 // How calls are made.
 var (
 	// change is for what a second time would not be the same. A node that stands by or stops has done nothing.
-	change = how{Rule: holder{}, Repeat: balancer.Repeat{Refusals: []error{problem.ErrNoLeader, problem.ErrStopped}}}
+	change = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{problem.ErrNoLeader, problem.ErrStopped}}}
 	// look is for the rest. A keep-alive is no less true for being made twice.
-	look = how{Rule: holder{}, Repeat: balancer.Repeat{Again: true, Refusals: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
+	look = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
 )
 
 // call makes a call whose answer is a new Resp.
 func call[Resp any, PResp interface {
 	*Resp
 	proto.Message
-}](ctx context.Context, c *Client, h how, method string, req proto.Message) (PResp, error) {
+}](ctx context.Context, c *Client, h options, method string, req proto.Message) (PResp, error) {
 	response := PResp(new(Resp))
-	if err := c.fleet.Call(ctx, h, method, req, response); err != nil {
+	if err := c.balancer.Call(ctx, h, method, req, response); err != nil {
 		return nil, err
 	}
 	return response, nil

@@ -55,7 +55,7 @@ func (c *LeaderClient) at(id uint64) (rpc.Service, error) {
 
 // atLeader makes a call of the leader's service.
 func atLeader[Req, Resp any](
-	ctx context.Context, c *LeaderClient, r balancer.Repeat, req *Req, method func(rpc.Service, context.Context, *Req) (*Resp, error),
+	ctx context.Context, c *LeaderClient, r balancer.RetryPolicy, req *Req, method func(rpc.Service, context.Context, *Req) (*Resp, error),
 ) (*Resp, error) {
 	return balancer.AtLeader(ctx, c.leadership, r, func(ctx context.Context, leader uint64) (*Resp, error) {
 		service, err := c.at(leader)
@@ -68,25 +68,25 @@ func atLeader[Req, Resp any](
 
 // Grant creates a lease.
 func (c *LeaderClient) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
-	return atLeader(ctx, c, change.Repeat, req, rpc.Service.Grant)
+	return atLeader(ctx, c, change.RetryPolicy, req, rpc.Service.Grant)
 }
 
 // Revoke ends a lease and deletes its keys.
 func (c *LeaderClient) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
-	return atLeader(ctx, c, change.Repeat, req, rpc.Service.Revoke)
+	return atLeader(ctx, c, change.RetryPolicy, req, rpc.Service.Revoke)
 }
 
 // KeepAlive gives leases all their time again.
 func (c *LeaderClient) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
-	return atLeader(ctx, c, look.Repeat, req, rpc.Service.KeepAlive)
+	return atLeader(ctx, c, look.RetryPolicy, req, rpc.Service.KeepAlive)
 }
 
 // TimeToLive tells how long a lease has.
 func (c *LeaderClient) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
-	return atLeader(ctx, c, look.Repeat, req, rpc.Service.TimeToLive)
+	return atLeader(ctx, c, look.RetryPolicy, req, rpc.Service.TimeToLive)
 }
 
 // List names all leases.
 func (c *LeaderClient) List(ctx context.Context, req *leasev1.ListRequest) (*leasev1.ListResponse, error) {
-	return atLeader(ctx, c, look.Repeat, req, rpc.Service.List)
+	return atLeader(ctx, c, look.RetryPolicy, req, rpc.Service.List)
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 )
 
-// Repeat says when a call that failed may be made again. It holds alike for the calls of a Fleet and for those of AtLeader.
-type Repeat struct {
-	// Again says that a call may be made twice: it reads, or doing it again does no harm.
-	Again bool
-	// Refusals are those after which the call may be made again, because nothing was done or doing it again does no harm,
+// RetryPolicy says when a call that failed may be made again. It holds alike for the calls of a Balancer and for those of AtLeader.
+type RetryPolicy struct {
+	// Idempotent says that a call may be made twice: it reads, or doing it again does no harm.
+	Idempotent bool
+	// Retryable are those after which the call may be made again, because nothing was done or doing it again does no harm,
 	// and another node, or the same one a little later, may do it.
-	Refusals []error
+	Retryable []error
 }
 
 // verdict is what becomes of a call after an attempt.
@@ -32,7 +32,7 @@ const (
 )
 
 // judge says what becomes of a call whose attempt ended with err.
-func (r Repeat) judge(err error) verdict {
+func (r RetryPolicy) judge(err error) verdict {
 	switch {
 	case err == nil:
 		return final
@@ -40,7 +40,7 @@ func (r Repeat) judge(err error) verdict {
 		return elsewhere
 	case r.refused(err):
 		return soon
-	case errors.Is(err, errNobody), errors.Is(err, batching.ErrUnsent), r.Again && errors.Is(err, batching.ErrLost):
+	case errors.Is(err, errNobody), errors.Is(err, batching.ErrUnsent), r.Idempotent && errors.Is(err, batching.ErrLost):
 		return later
 	case errors.Is(err, batching.ErrLost):
 		return unknown
@@ -48,8 +48,8 @@ func (r Repeat) judge(err error) verdict {
 	return final
 }
 
-func (r Repeat) refused(err error) bool {
-	for _, refusal := range r.Refusals {
+func (r RetryPolicy) refused(err error) bool {
+	for _, refusal := range r.Retryable {
 		if errors.Is(err, refusal) {
 			return true
 		}
