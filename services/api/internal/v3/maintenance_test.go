@@ -82,7 +82,7 @@ func TestAlarm(t *testing.T) {
 	var proposed *consensusv1.AlarmOp
 	server := newServices(t, &fakeConsensus{
 		readIndex: func(context.Context) (*consensusv1.ReadIndexResponse, error) {
-			return &consensusv1.ReadIndexResponse{Revision: 44, RaftTerm: raftTerm}, nil
+			return &consensusv1.ReadIndexResponse{Revision: 46, RaftTerm: raftTerm}, nil
 		},
 		alarms: func() (*consensusv1.AlarmsResponse, error) { return &consensusv1.AlarmsResponse{Alarms: raised}, nil },
 		propose: func(_ context.Context, c *consensusv1.Command) (*consensusv1.Result, error) {
@@ -104,8 +104,8 @@ func TestAlarm(t *testing.T) {
 		alarms   []*etcdserverpb.AlarmMember
 		proposed *consensusv1.AlarmOp
 	}{
-		{"list all", &etcdserverpb.AlarmRequest{}, 44, []*etcdserverpb.AlarmMember{noSpace, corrupt}, nil},
-		{"list a type", &etcdserverpb.AlarmRequest{Alarm: etcdserverpb.AlarmType_CORRUPT}, 44, []*etcdserverpb.AlarmMember{corrupt}, nil},
+		{"list all", &etcdserverpb.AlarmRequest{}, 46, []*etcdserverpb.AlarmMember{noSpace, corrupt}, nil},
+		{"list a type", &etcdserverpb.AlarmRequest{Alarm: etcdserverpb.AlarmType_CORRUPT}, 46, []*etcdserverpb.AlarmMember{corrupt}, nil},
 		{"raise", &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: 1, Alarm: etcdserverpb.AlarmType_NOSPACE}, 45, []*etcdserverpb.AlarmMember{noSpace}, op(false)},
 		{"lower", &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_DEACTIVATE, MemberID: 1, Alarm: etcdserverpb.AlarmType_NOSPACE}, 45, []*etcdserverpb.AlarmMember{noSpace}, op(true)},
 		{"raise none", &etcdserverpb.AlarmRequest{Action: etcdserverpb.AlarmRequest_ACTIVATE, MemberID: 1}, revision, nil, nil},
