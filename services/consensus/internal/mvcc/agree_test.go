@@ -242,7 +242,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 					require.NoError(t, s.compactNow())
 				case 3:
 					if s.compaction.progress.finished < s.CompactedRevision() {
-						require.NoError(t, s.compactChunk(context.Background(), 1+g.IntN(5)))
+						require.NoError(t, compactChunk(s, context.Background(), 1+g.IntN(5)))
 					}
 				case 4:
 					require.NoError(t, s.Flush())
@@ -297,7 +297,7 @@ func openSmall(t *testing.T, fs vfs.FS) *Store {
 // compactNow walks to the end of what is compacted.
 func (s *Store) compactNow() error {
 	for s.compaction.progress.finished < s.CompactedRevision() {
-		if err := s.compactChunk(context.Background(), 7); err != nil {
+		if err := compactChunk(s, context.Background(), 7); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ func (b *Batch) SetAlarm(alarm *consensusv1.Alarm) {
 		b.now.alarms = slices.Insert(b.now.alarms, i, alarm)
 		b.now.replace(0, hashAlarm(alarm))
 	}
-	b.set(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), alarmRecord(alarm))
+	b.w.set(appendAlarmKey(b.w.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())), alarmRecord(alarm))
 }
 
 // DropAlarm lowers an alarm that is raised.
@@ -39,7 +39,7 @@ func (b *Batch) DropAlarm(alarm *consensusv1.Alarm) {
 	}
 	b.now.alarms = kept
 	b.now.replace(hashAlarm(alarm), 0)
-	b.delete(appendAlarmKey(b.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())))
+	b.w.delete(appendAlarmKey(b.w.keyBuf[:0], alarm.GetMemberId(), int32(alarm.GetType())))
 }
 
 // findAlarm returns the alarm of a member and type, nil if it is not among those that are raised.

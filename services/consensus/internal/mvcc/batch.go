@@ -18,8 +18,8 @@ import (
 // of what was committed when the batch began. A batch cannot take a write back: whatever may refuse a command must be known
 // before the first.
 type Batch struct {
-	s  *Store
-	pb *pebble.Batch
+	s *Store
+	w writer
 	// base reads what was committed when the batch began, durable the part of it that is on disk.
 	base    *View
 	durable *pebble.Iterator
@@ -62,8 +62,7 @@ type Batch struct {
 	// slab is where copies of keys and values that events and results carry are cut from.
 	slab slab
 
-	keyBuf, valueBuf []byte
-	changes          []count.Change
+	changes []count.Change
 }
 
 func newBatch(s *Store) *Batch {
@@ -75,9 +74,9 @@ func (s *Store) Begin() *Batch {
 	b := s.batch
 	b.begun = s.state.Load()
 	b.now = *b.begun
-	b.now.position = *s.withBase(b.now.position)
-	b.now.usage = s.withCounted(b.begun)
-	b.pb = s.db.NewBatch()
+	b.now.position = *withBase(s, b.now.position)
+	b.now.usage = withCounted(s, b.begun)
+	b.w.pb = s.db.NewBatch()
 	return b
 }
 
@@ -95,8 +94,8 @@ func (b *Batch) EndRevision() *consensusv1.Commit {
 		return nil
 	}
 	b.now.revision++
-	b.noteUsage()
-	b.noteTime()
+	noteUsage(b)
+	noteTime(b)
 	if b.leftOut {
 		return &consensusv1.Commit{Revision: b.now.revision, LeftOut: true}
 	}
@@ -136,7 +135,7 @@ const (
 // Full tells whether the batch should be committed before it takes another entry of the log. A single command may pass
 // the limits, since it is carried out as a whole.
 func (b *Batch) Full() bool {
-	return b.overlay.used+b.overlay.gone.keys >= batchKeysMax || b.pb.Len() >= batchBytesMax
+	return b.overlay.used+b.overlay.gone.keys >= batchKeysMax || b.w.pb.Len() >= batchBytesMax
 }
 
 // Note folds what happened to the member beside the state, by the same entry of the log on every member, into the digest.
@@ -148,23 +147,23 @@ func (b *Batch) Note(values ...uint64) {
 
 // SetMeta stores a value of the caller's, together with the batch.
 func (b *Batch) SetMeta(name string, value []byte) {
-	b.set(appendMetaKey(b.keyBuf[:0], metaNamed+name), value)
+	b.w.set(appendMetaKey(b.w.keyBuf[:0], metaNamed+name), value)
 }
 
 // Commit makes the batch visible to readers. It is durable once DurableApplied says so; until then the log must be able
 // to replay it. After an error the member must stop.
 func (b *Batch) Commit() error {
-	if err := b.s.failed(); err != nil {
+	if err := failed(b.s); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
-	if err := b.updateCounts(); err != nil {
+	if err := updateCounts(b); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
-	b.storeUsage()
-	b.valueBuf = appendPosition(b.valueBuf[:0], &b.now.position)
-	b.set(appendMetaKey(b.keyBuf[:0], metaPosition), b.valueBuf)
-	size := int64(b.pb.Len())
-	if err := b.pb.Commit(pebble.NoSync); err != nil {
+	storeUsage(b)
+	b.w.valueBuf = appendPosition(b.w.valueBuf[:0], &b.now.position)
+	b.w.set(appendMetaKey(b.w.keyBuf[:0], metaPosition), b.w.valueBuf)
+	size := int64(b.w.pb.Len())
+	if err := b.w.pb.Commit(pebble.NoSync); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
 	b.s.unflushed.Add(size)
@@ -182,27 +181,27 @@ func (b *Batch) Commit() error {
 		b.recent.put(&r)
 		b.fresh.add(r.Key, b.now.revision)
 	})
-	b.rememberGone()
+	rememberGone(b)
 	if b.compacts {
 		b.s.compaction.wake()
 	}
-	b.s.fitCache()
-	return errors.Join(b.settleFresh(), b.Close())
+	fitCache(b.s)
+	return errors.Join(settleFresh(b), b.Close())
 }
 
 // Close gives the batch up, with whatever was not committed. It may be called twice.
 func (b *Batch) Close() error {
-	if b.pb == nil {
+	if b.w.pb == nil {
 		return nil
 	}
-	err := b.pb.Close()
+	err := b.w.pb.Close()
 	if b.base != nil {
 		err = errors.Join(err, b.base.Close())
 	}
 	if b.durable != nil {
 		err = errors.Join(err, b.durable.Close())
 	}
-	b.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, Row{}
+	b.w.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, Row{}
 	b.events, b.tree, b.slab, b.compacts, b.time = nil, nil, slab{}, false, 0
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
@@ -213,15 +212,3 @@ func (b *Batch) Close() error {
 
 // Next is the revision that the command at hand makes if it changes anything.
 func (b *Batch) Next() int64 { return b.now.revision + 1 }
-
-// set adds a row to the batch. The key was built in keyBuf, which keeps its growth.
-func (b *Batch) set(key, value []byte) {
-	// A batch's Set fails only when the batch is committed already, which Begin rules out.
-	_ = b.pb.Set(key, value, nil)
-	b.keyBuf = key[:0]
-}
-
-func (b *Batch) delete(key []byte) {
-	_ = b.pb.Delete(key, nil)
-	b.keyBuf = key[:0]
-}

@@ -220,7 +220,7 @@ func BenchmarkCompaction(b *testing.B) {
 		require.NoError(b, batch.Commit())
 		b.StartTimer()
 		for s.compaction.progress.finished < s.CompactedRevision() {
-			require.NoError(b, s.compactChunk(context.Background(), compactionChunkChanges))
+			require.NoError(b, compactChunk(s, context.Background(), compactionChunkChanges))
 		}
 	}
 }

@@ -13,18 +13,11 @@ import (
 // What was there is read all the same: the state's digest takes it out. It stands in one block of a file with what must be
 // read anyway, the key and the revision.
 
-const (
-	// bulkKeysMinDefault is from how many keys on a deletion is carried out so: a watcher's events cost more than what is saved
-	// with fewer.
-	bulkKeysMinDefault = 1000
-	// commitEventsMaxDefault and commitBytesMax bound the events of one commit that are made and handed to the feed. Who wants to
-	// see those of a larger one reads them from history.
-	commitEventsMaxDefault = 10_000
-	commitBytesMax         = 16 << 20
-)
+// eventBytes is about what an event takes beside its keys and values.
+const eventBytes = 64
 
-// tell adds an event to those of the command at hand.
-func (b *Batch) tell(event *consensusv1.Event) {
+// addEvent adds an event to those of the command at hand.
+func addEvent(b *Batch, event *consensusv1.Event) {
 	b.sub++
 	if b.leftOut {
 		return
@@ -32,22 +25,22 @@ func (b *Batch) tell(event *consensusv1.Event) {
 	b.events = append(b.events, event)
 	b.eventBytes += eventBytes + len(event.GetKv().GetKey()) + len(event.GetKv().GetValue()) + len(event.GetPrevKv().GetValue())
 	if len(b.events) > b.s.opts.commitEventsMax || b.eventBytes > commitBytesMax {
-		b.leaveOut()
+		leaveOut(b)
 	}
 }
 
 // leaveOut has the commit of the command at hand hold no events.
-func (b *Batch) leaveOut() { b.events, b.leftOut = nil, true }
+func leaveOut(b *Batch) { b.events, b.leftOut = nil, true }
 
 // deleteSpan deletes the span's keys, which are many, and returns how many they were. taken sees each before it goes,
 // unless it is nil.
-func (b *Batch) deleteSpan(s Span, taken func(*Row)) (int64, error) {
+func deleteSpan(b *Batch, s Span, taken func(*Row)) (int64, error) {
 	expected, err := b.Count(context.Background(), s, NewestRevision)
 	if err != nil {
 		return 0, err
 	}
 	if expected > int64(b.s.opts.commitEventsMax) {
-		b.leaveOut()
+		leaveOut(b)
 	}
 	d := bulk{b: b, keys: make([]goneKey, 0, expected)}
 	err = b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
@@ -64,7 +57,7 @@ func (b *Batch) deleteSpan(s Span, taken func(*Row)) (int64, error) {
 // DeleteKeys deletes those of the keys that exist. They are in order, must not change any more, and none comes twice.
 func (b *Batch) DeleteKeys(keys [][]byte) error {
 	if len(keys) > b.s.opts.commitEventsMax {
-		b.leaveOut()
+		leaveOut(b)
 	}
 	d := bulk{b: b, keys: make([]goneKey, 0, len(keys))}
 	for _, key := range keys {
@@ -94,18 +87,18 @@ func (d *bulk) delete(r *Row) {
 	b := d.b
 	d.deleted++
 	if !b.leftOut || b.overlay.keys[string(r.Key)] != nil {
-		b.deleteKey(b.slab.toKeyValue(r, true), r.Expiration)
+		deleteKey(b, b.slab.toKeyValue(r, true), r.Expiration)
 		return
 	}
 	key := b.slab.copy(r.Key)
-	b.moveAttachment(key, r.Lease, 0)
-	b.moveExpiry(key, r.Expiration, 0)
+	moveAttachment(b, key, r.Lease, 0)
+	moveExpiry(b, key, r.Expiration, 0)
 	tombstone := Row{Key: key, Revision: b.Next(), Record: Record{Tombstone: true, sub: b.sub}}
 	b.now.changeVersion(r, &tombstone)
 	b.now.usage.addVersion(r, &tombstone)
-	b.valueBuf = appendRecord(b.valueBuf[:0], &tombstone.Record)
-	b.set(appendVersionKey(b.keyBuf[:0], key, tombstone.Revision), b.valueBuf)
-	b.setChange(tombstone.Revision, b.sub, &change{tombstone: true, previous: r.Revision, key: key})
+	b.w.valueBuf = appendRecord(b.w.valueBuf[:0], &tombstone.Record)
+	b.w.set(appendVersionKey(b.w.keyBuf[:0], key, tombstone.Revision), b.w.valueBuf)
+	b.w.setChange(tombstone.Revision, b.sub, &change{tombstone: true, previous: r.Revision, key: key})
 	d.keys = append(d.keys, goneKey{key: key, base: r.Revision, revision: tombstone.Revision, sub: uint32(b.sub)})
 	b.sub++
 }
@@ -122,7 +115,7 @@ func (c *recent) forget(g *gone) {
 }
 
 // rememberGone has the batches to come know of what went in bulk.
-func (b *Batch) rememberGone() {
+func rememberGone(b *Batch) {
 	if b.overlay.gone.keys == 0 {
 		return
 	}

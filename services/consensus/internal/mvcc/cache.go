@@ -47,11 +47,3 @@ func (c *blockCache) fit(state int64) {
 	}
 	c.size = size
 }
-
-// fitCache looks at the state's size once after each flush.
-func (s *Store) fitCache() {
-	if flushes := s.flushes.Load(); flushes != s.cache.flushes {
-		s.cache.flushes = flushes
-		s.cache.fit(int64(s.db.Metrics().DiskSpaceUsage()))
-	}
-}

@@ -69,11 +69,11 @@ func decodeProgress(b []byte, p *progress) error {
 	return nil
 }
 
-func (s *Store) loadCompaction() error {
+func loadCompaction(s *Store) error {
 	c := &s.compaction
 	c.kick = make(chan struct{}, 1)
 	c.mu.advanced = make(chan struct{})
-	b, err := s.get(appendMetaKey(nil, metaCompaction))
+	b, err := getRow(s, appendMetaKey(nil, metaCompaction))
 	if err != nil || b == nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (c *compaction) finish(revision int64) {
 
 // Compact moves the compacted revision up to one that exists.
 func (b *Batch) Compact(revision int64) error {
-	if err := b.freeUsage(revision); err != nil {
+	if err := freeUsage(b, revision); err != nil {
 		return err
 	}
 	b.now.compacted = revision
@@ -113,7 +113,7 @@ func (s *Store) RunCompaction(ctx context.Context) error {
 	for {
 		for s.compaction.progress.finished < s.state.Load().compacted {
 			begun := time.Now()
-			if err := s.compactChunk(ctx, compactionChunkChanges); err != nil {
+			if err := compactChunk(s, ctx, compactionChunkChanges); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -162,8 +162,8 @@ func (s *Store) WaitCompacted(ctx context.Context) error {
 }
 
 // compactChunk takes the walk so many changes further, and to its end if that is not farther.
-func (s *Store) compactChunk(ctx context.Context, changes int) (err error) {
-	if err := s.failed(); err != nil {
+func compactChunk(s *Store, ctx context.Context, changes int) (err error) {
+	if err := failed(s); err != nil {
 		return err
 	}
 	v, err := s.View(ctx)

@@ -26,7 +26,7 @@ func splitCountKey(k []byte) (low string, err error) {
 	return string(k[1 : len(k)-1]), nil
 }
 
-func (s *Store) loadCounts() (*count.Index, error) {
+func loadCounts(s *Store) (*count.Index, error) {
 	var buckets []count.Bucket
 	lower, upper := spaceCount.bounds()
 	// The first bucket's key is the lowest of the space.
@@ -52,7 +52,7 @@ func decodeCount(b []byte) (int64, error) {
 }
 
 // updateCounts brings the index up to the batch, and adds what changed in it to the batch.
-func (b *Batch) updateCounts() error {
+func updateCounts(b *Batch) error {
 	b.changes = b.changes[:0]
 	b.overlay.each(func(k *overlayKey) {
 		switch was, is := k.base != 0, !k.newest().Tombstone; {
@@ -66,7 +66,9 @@ func (b *Batch) updateCounts() error {
 	if len(b.changes) == 0 {
 		return nil
 	}
-	u, err := b.now.counts.Update(b.changes, b.splitBucket)
+	u, err := b.now.counts.Update(b.changes, func(low, high string, unbounded bool) ([]count.Bucket, error) {
+		return splitBucket(b, low, high, unbounded)
+	})
 	clear(b.changes)
 	if cap(b.changes) > changesKeptMax {
 		b.changes = nil
@@ -75,11 +77,11 @@ func (b *Batch) updateCounts() error {
 		return fmt.Errorf("count keys: %w", err)
 	}
 	for _, low := range u.Removed {
-		b.delete(appendCountKey(b.keyBuf[:0], low))
+		b.w.delete(appendCountKey(b.w.keyBuf[:0], low))
 	}
 	for _, bucket := range u.Changed {
-		b.valueBuf = binary.AppendUvarint(b.valueBuf[:0], uint64(bucket.Keys))
-		b.set(appendCountKey(b.keyBuf[:0], bucket.Low), b.valueBuf)
+		b.w.valueBuf = binary.AppendUvarint(b.w.valueBuf[:0], uint64(bucket.Keys))
+		b.w.set(appendCountKey(b.w.keyBuf[:0], bucket.Low), b.w.valueBuf)
 	}
 	b.now.counts = u.Index
 	return nil
@@ -88,7 +90,7 @@ func (b *Batch) updateCounts() error {
 // changesKeptMax is how many changes of counts memory is kept for: more than a usual batch has.
 const changesKeptMax = 1 << 16
 
-func (b *Batch) splitBucket(low, high string, unbounded bool) ([]count.Bucket, error) {
+func splitBucket(b *Batch, low, high string, unbounded bool) ([]count.Bucket, error) {
 	c := count.NewCutter(low)
 	s := Span{low: []byte(low), high: []byte(high), unbounded: unbounded}
 	err := b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
@@ -161,7 +163,7 @@ func (b *Batch) Count(ctx context.Context, s Span, revision int64) (int64, error
 	if s.single {
 		return countByScan(ctx, b, s, revision)
 	}
-	base, err := b.seekBase()
+	base, err := seekBase(b)
 	if err != nil {
 		return 0, err
 	}

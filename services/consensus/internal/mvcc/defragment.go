@@ -23,7 +23,7 @@ func (s *Store) Defragment(ctx context.Context) error {
 	if err := s.Flush(); err != nil {
 		return err
 	}
-	stretches, err := s.stretches()
+	stretches, err := stretches(s)
 	if err != nil {
 		return fmt.Errorf("defragment: %w", err)
 	}
@@ -41,7 +41,7 @@ func (s *Store) Defragment(ctx context.Context) error {
 
 // stretches returns keys that cut what is stored into pieces of about defragmentStretchBytes, the lowest and the highest
 // key included.
-func (s *Store) stretches() ([][]byte, error) {
+func stretches(s *Store) ([][]byte, error) {
 	levels, err := s.db.SSTables()
 	if err != nil {
 		return nil, err

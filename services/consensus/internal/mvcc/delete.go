@@ -24,10 +24,10 @@ func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*consensusv1.K
 		return 0, nil, err
 	}
 	if many {
-		return b.deleteMany(s, tell)
+		return deleteMany(b, s, tell)
 	}
 	for i, prev := range prevs {
-		b.deleteKey(prev, expirations[i])
+		deleteKey(b, prev, expirations[i])
 	}
 	if !tell {
 		return int64(len(prevs)), nil, nil
@@ -36,19 +36,19 @@ func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*consensusv1.K
 }
 
 // deleteMany is Delete for more keys than are looked at twice.
-func (b *Batch) deleteMany(s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
+func deleteMany(b *Batch, s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
 	var taken func(*Row)
 	if tell {
 		taken = func(r *Row) { prevs = append(prevs, b.slab.toKeyValue(r, true)) }
 	}
-	deleted, err = b.deleteSpan(s, taken)
+	deleted, err = deleteSpan(b, s, taken)
 	return deleted, prevs, err
 }
 
 // deleteKey writes the tombstone of a key whose newest version is prev, which had an expiration or 0.
-func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
-	b.moveAttachment(prev.GetKey(), prev.GetLease(), 0)
-	b.moveExpiry(prev.GetKey(), expiration, 0)
+func deleteKey(b *Batch, prev *consensusv1.KeyValue, expiration int64) {
+	moveAttachment(b, prev.GetKey(), prev.GetLease(), 0)
+	moveExpiry(b, prev.GetKey(), expiration, 0)
 	cell := &struct {
 		event consensusv1.Event
 		kv    consensusv1.KeyValue
@@ -56,7 +56,7 @@ func (b *Batch) deleteKey(prev *consensusv1.KeyValue, expiration int64) {
 	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.Next()
 	cell.event.Type, cell.event.Kv, cell.event.PrevKv = consensusv1.Event_DELETE, &cell.kv, prev
 	r := Row{Key: prev.GetKey(), Revision: b.Next(), Record: Record{Tombstone: true}}
-	b.write(&r, &Row{Key: prev.GetKey(), Revision: prev.GetModRevision(), Record: Record{
+	writeVersion(b, &r, &Row{Key: prev.GetKey(), Revision: prev.GetModRevision(), Record: Record{
 		Create: prev.GetCreateRevision(), Version: prev.GetVersion(), Lease: prev.GetLease(),
 		Expiration: expiration, Value: prev.GetValue(),
 	}}, &cell.event)

@@ -3,11 +3,8 @@ package mvcc
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
-	"sync"
 
 	"github.com/cespare/xxhash/v2"
-	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -31,10 +28,6 @@ import (
 // DigestInterval is how many log entries lie between two digests that all members can compare.
 const DigestInterval = 64
 
-// digestsKept is how many of them are at hand for members that are behind: more than a member falls behind between two
-// comparisons, some seconds.
-const digestsKept = 256
-
 // DigestFormat names what is hashed, and how. Digests of different formats cannot be compared, not with what is on disk
 // either.
 const DigestFormat = 2
@@ -57,63 +50,6 @@ type digest struct {
 	// chain of what happened since the last multiple of DigestInterval. It means nothing unless whole.
 	chain uint64
 	whole bool
-}
-
-// digests are those at the multiples of DigestInterval, ascending.
-type digests struct {
-	mu struct {
-		sync.Mutex
-		kept []Digest
-	}
-}
-
-func (d *digests) add(fresh []Digest) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.kept = append(d.mu.kept, fresh...)
-	if n := len(d.mu.kept) - digestsKept; n > 0 {
-		d.mu.kept = slices.Delete(d.mu.kept, 0, n)
-	}
-}
-
-// DigestKnown tells whether the state's digest is known, or only begins with the next Verify.
-func (s *Store) DigestKnown() bool { return s.withBase(s.state.Load().position).known }
-
-// Digests returns the newest digests at multiples of DigestInterval, ascending by index, and last the one of now.
-func (s *Store) Digests() []Digest {
-	s.digests.mu.Lock()
-	kept := slices.Clone(s.digests.mu.kept)
-	s.digests.mu.Unlock()
-	st := s.state.Load()
-	now := s.withBase(st.position).digested()
-	if now.Index%DigestInterval == 0 {
-		now.History = 0 // it has begun anew already
-	}
-	if n := len(kept); n > 0 && kept[n-1].Index >= now.Index {
-		return kept
-	}
-	return append(kept, now)
-}
-
-// digested makes the digest comparable.
-func (p *position) digested() Digest {
-	made := Digest{Index: p.index, Revision: p.revision}
-	if p.known {
-		h := fold(fold(fold(fold(seedState, p.sum), uint64(p.revision)), uint64(p.compacted)), p.epoch)
-		made.State = max(1, finish(h))
-	}
-	if p.whole {
-		made.History = max(1, finish(fold(seedHistory, p.chain)))
-	}
-	return made
-}
-
-// withBase completes a sum that only holds what changed, if a scan has found what it must be added to.
-func (s *Store) withBase(p position) *position {
-	if base := s.base.Load(); base != nil && !p.known {
-		p.sum, p.known = p.sum+*base, true
-	}
-	return &p
 }
 
 const (
@@ -148,16 +84,6 @@ func decodeDigest(b []byte) (digest, bool) {
 		sum: binary.BigEndian.Uint64(b[2:]), known: b[1]&digestKnown != 0,
 		chain: binary.BigEndian.Uint64(b[10:]), whole: b[1]&digestWhole != 0,
 	}, true
-}
-
-// beginDigest has what changes from now on counted from here if the digest is not known, and has the store say so:
-// Verify goes by it.
-func (s *Store) beginDigest(p *position) error {
-	if p.known {
-		return nil
-	}
-	p.sum = 0
-	return s.db.Set(appendMetaKey(nil, metaPosition), appendPosition(nil, p), pebble.NoSync)
 }
 
 // happened folds what a command did into the history.

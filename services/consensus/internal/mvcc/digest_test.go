@@ -143,7 +143,7 @@ func alarmCommand(member uint64, disarm bool) *consensusv1.Command {
 func TestVerifyFindsDamage(t *testing.T) {
 	rewrite := func(key []byte, change func([]byte) []byte) func(*testing.T, *Store) {
 		return func(t *testing.T, s *Store) {
-			b, err := s.get(key)
+			b, err := getRow(s, key)
 			require.NoError(t, err)
 			require.NotNil(t, b)
 			require.NoError(t, s.db.Set(key, change(b), pebble.NoSync))
@@ -151,7 +151,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 	}
 	remove := func(key []byte) func(*testing.T, *Store) {
 		return func(t *testing.T, s *Store) {
-			b, err := s.get(key)
+			b, err := getRow(s, key)
 			require.NoError(t, err)
 			require.NotNil(t, b, "there is nothing to remove")
 			require.NoError(t, s.db.Delete(key, pebble.NoSync))

@@ -14,6 +14,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+var (
+	// ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
+	ErrInUse = errors.New("directory is in use by another process")
+	// ErrCorrupt is returned by Open when files are not as they were written, or missing.
+	ErrCorrupt = errors.New("state is corrupt")
+)
+
 // Pebble reads its manifest, the list of its files, up to the first record that is damaged, takes the rest for the tail
 // of an interrupted write, and deletes all files that the list does not have then. Interrupted writes are repaired so, but
 // a turned-over byte would take the state with it. So the manifest is checked before Pebble sees it: there must be no
@@ -21,6 +28,8 @@ import (
 
 // cleanName is the file that an orderly stop leaves: the manifest's name and size. It is removed at the next start.
 const cleanName = "CLEAN"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // dirMode keeps what the store holds from other users.
 const dirMode = 0o700

@@ -13,14 +13,6 @@ import (
 // The records of directories, and the times at which files and directories end, stand beside the keys: no range, watch,
 // hash or lease of keys meets them. They have one version, the newest.
 
-// Dir is the record of a directory.
-type Dir struct {
-	// Create and Mod are the revisions that made and changed it.
-	Create, Mod int64
-	// Expiration is when it ends, in nanoseconds since 1970; 0 for never.
-	Expiration int64
-}
-
 func appendDirKey(dst, path []byte) []byte {
 	dst = append(dst, byte(spaceDir))
 	dst = append(dst, path...)
@@ -165,63 +157,4 @@ func (m *dirMerge) emit(path []byte, dir *Dir) (bool, error) {
 	more, err := m.fn(path, dir)
 	m.done = !more
 	return more, err
-}
-
-// Dir returns the record of a directory, nil if it has none.
-func (b *Batch) Dir(path []byte) (*Dir, error) {
-	if dir, known := b.dirs.records[string(path)]; known {
-		return dir, nil
-	}
-	base, err := b.seekBase()
-	if err != nil {
-		return nil, err
-	}
-	return seekDir(base.it, path)
-}
-
-// ScanDirs calls fn with the records of directories in [low, high), in order, until fn wants no more.
-func (b *Batch) ScanDirs(low, high []byte, fn func([]byte, *Dir) (bool, error)) error {
-	base, err := b.seekBase()
-	if err != nil {
-		return err
-	}
-	m := dirMerge{o: &b.dirs, changed: b.dirs.within(low, high), fn: fn}
-	err = scanDirs(context.Background(), base.it, low, high, m.base)
-	if err == nil && !m.done {
-		err = m.before(nil)
-	}
-	return err
-}
-
-// SetDir writes the record of a directory.
-func (b *Batch) SetDir(path []byte, dir Dir) error {
-	old, err := b.Dir(path)
-	if err != nil {
-		return err
-	}
-	var before int64
-	if old != nil {
-		before = old.Expiration
-	}
-	b.moveExpiryOf(expiryDir, path, before, dir.Expiration)
-	b.now.replace(hashDir(path, old), hashDir(path, &dir))
-	b.now.usage.live += dirUsage(path, &dir) - dirUsage(path, old)
-	b.valueBuf = appendDir(b.valueBuf[:0], &dir)
-	b.set(appendDirKey(b.keyBuf[:0], path), b.valueBuf)
-	b.dirs.set(path, &dir)
-	return nil
-}
-
-// DropDir deletes the record of a directory, if it has one.
-func (b *Batch) DropDir(path []byte) error {
-	old, err := b.Dir(path)
-	if err != nil || old == nil {
-		return err
-	}
-	b.moveExpiryOf(expiryDir, path, old.Expiration, 0)
-	b.now.replace(hashDir(path, old), 0)
-	b.now.usage.live -= dirUsage(path, old)
-	b.delete(appendDirKey(b.keyBuf[:0], path))
-	b.dirs.set(path, nil)
-	return nil
 }

@@ -42,19 +42,19 @@ func expiryBounds(until int64) (lower, upper []byte) {
 }
 
 // moveExpiry keeps the list of files that end.
-func (b *Batch) moveExpiry(path []byte, from, to int64) { b.moveExpiryOf(expiryFile, path, from, to) }
+func moveExpiry(b *Batch, path []byte, from, to int64) { moveExpiryOf(b, expiryFile, path, from, to) }
 
-func (b *Batch) moveExpiryOf(kind byte, path []byte, from, to int64) {
+func moveExpiryOf(b *Batch, kind byte, path []byte, from, to int64) {
 	if from == to {
 		return
 	}
 	if from != 0 {
 		b.now.usage.live -= expiryRowBytes + int64(len(path))
-		b.delete(appendExpiryKey(b.keyBuf[:0], from, kind, path))
+		b.w.delete(appendExpiryKey(b.w.keyBuf[:0], from, kind, path))
 	}
 	if to != 0 {
 		b.now.usage.live += expiryRowBytes + int64(len(path))
-		b.set(appendExpiryKey(b.keyBuf[:0], to, kind, path), nil)
+		b.w.set(appendExpiryKey(b.w.keyBuf[:0], to, kind, path), nil)
 	}
 }
 
@@ -64,7 +64,7 @@ func (b *Batch) DropExpiry(at int64, dir bool, path []byte) {
 	if dir {
 		kind = expiryDir
 	}
-	b.delete(appendExpiryKey(b.keyBuf[:0], at, kind, path))
+	b.w.delete(appendExpiryKey(b.w.keyBuf[:0], at, kind, path))
 }
 
 // Expiry is the end of a file, or directory.

@@ -26,9 +26,9 @@ const newerAdvice = "start the newer version of the program again, or remove the
 // is one of the first.
 //
 // The version is flushed with what comes after it: either both survive a crash, or neither.
-func (s *Store) checkFormat() error {
+func checkFormat(s *Store) error {
 	key := appendMetaKey(nil, metaFormat)
-	b, err := s.get(key)
+	b, err := getRow(s, key)
 	switch {
 	case err != nil:
 		return err

@@ -20,7 +20,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	key := appendMetaKey(nil, metaFormat)
 	require.NoError(t, open().Close())
 	s := open()
-	b, err := s.get(key)
+	b, err := getRow(s, key)
 	require.NoError(t, err)
 	require.Equal(t, []byte{formatVersion}, b)
 

@@ -19,9 +19,6 @@ const treeSub = math.MaxUint32
 // historyBytesDefault is where History stops when its caller sets no limit of its own.
 const historyBytesDefault = 4 << 20
 
-// eventBytes is about what an event takes beside its keys and values.
-const eventBytes = 64
-
 // History returns what the revisions from up to and including to did to the keys of [key, rangeEnd), read as in
 // requests; an empty key stands for all keys. A to of 0, or above the newest revision, stands for the newest. It stops after the commit
 // that passes maxBytes (0 for a default), and returns the last revision that it looked at: all wanted events up to there
@@ -34,7 +31,7 @@ func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byt
 	if len(key) == 0 {
 		h.span = Span{unbounded: true}
 	}
-	return s.history(ctx, from, to, &h)
+	return readHistory(s, ctx, from, to, &h)
 }
 
 // HistoryParts is History of all keys, where a commit whose events are too many to be held in memory comes in parts: if next is
@@ -42,11 +39,11 @@ func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byt
 // revision.
 func (s *Store) HistoryParts(ctx context.Context, from, sub, to, maxBytes int64) (commits []*consensusv1.Commit, through, next int64, err error) {
 	h := &historian{span: Span{unbounded: true}, sub: sub, left: maxBytes, parts: true}
-	commits, through, err = s.history(ctx, from, to, h)
+	commits, through, err = readHistory(s, ctx, from, to, h)
 	return commits, through, h.next, err
 }
 
-func (s *Store) history(ctx context.Context, from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
+func readHistory(s *Store, ctx context.Context, from, to int64, h *historian) (commits []*consensusv1.Commit, through int64, err error) {
 	v, err := s.View(ctx)
 	if err != nil {
 		return nil, 0, err
@@ -68,9 +65,6 @@ func (s *Store) history(ctx context.Context, from, to int64, h *historian) (comm
 	err = v.changesFrom(ctx, from, h.sub, to, h.take)
 	return h.commits, h.through, err
 }
-
-// errEnough ends a walk through history before its end.
-var errEnough = errors.New("enough")
 
 // changes calls fn with the changes of the revisions from up to and including to, in order, until it returns errEnough.
 // The change is fn's until it returns.
@@ -212,8 +206,8 @@ func (b *Batch) SetTreeChange(done *consensusv1.TreeChange) error {
 	}
 	b.tree = done
 	b.now.happened(hashTreeChange(done))
-	b.valueBuf = appendChange(b.valueBuf[:0], &change{tree: encoded})
+	b.w.valueBuf = appendChange(b.w.valueBuf[:0], &change{tree: encoded})
 	b.now.usage.spent += historyUsage(len(encoded))
-	b.set(appendHistoryKey(b.keyBuf[:0], b.Next(), treeSub), b.valueBuf)
+	b.w.set(appendHistoryKey(b.w.keyBuf[:0], b.Next(), treeSub), b.w.valueBuf)
 	return nil
 }

@@ -186,3 +186,10 @@ func (s Span) bounds() (lower, upper []byte) {
 	}
 	return lower, upper
 }
+
+// Names of the meta records that the store keeps for itself. Names of the member's begin with metaNamed.
+const (
+	metaPosition   = "position"
+	metaCompaction = "compaction"
+	metaNamed      = "named/"
+)

@@ -110,7 +110,7 @@ func TestPebbleKeepsEveryKindOfKey(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	for k, v := range want {
-		b, err := s.get([]byte(k))
+		b, err := getRow(s, []byte(k))
 		require.NoError(t, err)
 		require.Equal(t, v, string(b), "%x", k)
 	}

@@ -30,7 +30,7 @@ func readLeases(ctx context.Context, each func(lower, upper []byte, fn func(key,
 
 // LeaseKeys returns the keys that are attached to a lease, in order, and whether the lease exists.
 func (s *Store) LeaseKeys(ctx context.Context, id int64) (keys [][]byte, exists bool, err error) {
-	b, err := s.get(appendLeaseKey(nil, id))
+	b, err := getRow(s, appendLeaseKey(nil, id))
 	if err != nil || b == nil {
 		return nil, false, err
 	}
@@ -48,12 +48,12 @@ func (b *Batch) Lease(id int64) (*consensusv1.Lease, error) {
 	if l, ok := b.leases[id]; ok {
 		return l, nil
 	}
-	base, err := b.seekBase()
+	base, err := seekBase(b)
 	if err != nil {
 		return nil, err
 	}
-	b.keyBuf = appendLeaseKey(b.keyBuf[:0], id)
-	if !base.it.SeekPrefixGE(b.keyBuf) {
+	b.w.keyBuf = appendLeaseKey(b.w.keyBuf[:0], id)
+	if !base.it.SeekPrefixGE(b.w.keyBuf) {
 		b.leases[id] = nil
 		return nil, base.it.Error()
 	}
@@ -73,8 +73,8 @@ func (b *Batch) SetLease(old, l *consensusv1.Lease) {
 	b.now.replace(hashLease(old), hashLease(l))
 	b.now.usage.live += leaseUsage(l) - leaseUsage(old)
 	b.leases[l.GetId()] = l
-	b.valueBuf = appendLease(b.valueBuf[:0], l)
-	b.set(appendLeaseKey(b.keyBuf[:0], l.GetId()), b.valueBuf)
+	b.w.valueBuf = appendLease(b.w.valueBuf[:0], l)
+	b.w.set(appendLeaseKey(b.w.keyBuf[:0], l.GetId()), b.w.valueBuf)
 }
 
 // DropLease deletes a lease that exists. What is attached to it is its caller's.
@@ -82,7 +82,7 @@ func (b *Batch) DropLease(l *consensusv1.Lease) {
 	b.now.replace(hashLease(l), 0)
 	b.now.usage.live -= leaseUsage(l)
 	b.leases[l.GetId()] = nil
-	b.delete(appendLeaseKey(b.keyBuf[:0], l.GetId()))
+	b.w.delete(appendLeaseKey(b.w.keyBuf[:0], l.GetId()))
 }
 
 // Attached appends the keys that are attached to a lease.
@@ -90,7 +90,7 @@ func (b *Batch) Attached(id int64, keys [][]byte) ([][]byte, error) {
 	for _, k := range b.overlay.attached(id) {
 		keys = append(keys, k.key)
 	}
-	base, err := b.seekBase()
+	base, err := seekBase(b)
 	if err != nil {
 		return nil, err
 	}

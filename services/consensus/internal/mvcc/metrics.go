@@ -2,19 +2,10 @@ package mvcc
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// Counters count what the store was asked to do. Puts are counted by Batch.Put; the others by who asks.
-type Counters struct {
-	Puts, Deletes, Txns, Ranges atomic.Uint64
-}
-
-// Counters are the store's, since it was opened.
-func (s *Store) Counters() *Counters { return &s.counters }
 
 // reading is what one scrape sees.
 type reading struct {
@@ -103,7 +94,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	r := &reading{s: c.s, state: c.s.state.Load(), pebble: c.s.db.Metrics()}
-	r.disk, r.inUse = c.s.size(r.pebble)
+	r.disk, r.inUse = sizeOf(c.s, r.pebble)
 	for _, m := range c.metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(r))
 	}

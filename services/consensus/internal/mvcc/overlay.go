@@ -46,13 +46,6 @@ func (o *overlay) each(fn func(*overlayKey)) {
 	}
 }
 
-// Row is one version of one key.
-type Row struct {
-	Key      []byte
-	Revision int64
-	Record
-}
-
 // overlayChunkKeys is how many keys' memory is allocated at a time, overlayChunksKept how many of such chunks outlive a
 // batch: what a usual batch needs.
 const (

@@ -23,46 +23,47 @@ func (b *Batch) Put(r, prev *Row, anew bool) *consensusv1.KeyValue {
 		cell.prev.CreateRevision, cell.prev.ModRevision = prev.Create, prev.Revision
 		cell.prev.Version, cell.prev.Lease = prev.Version, prev.Lease
 		cell.event.PrevKv = &cell.prev
-		b.moveAttachment(r.Key, prev.Lease, r.Lease)
-		b.moveExpiry(r.Key, prev.Expiration, r.Expiration)
+		moveAttachment(b, r.Key, prev.Lease, r.Lease)
+		moveExpiry(b, r.Key, prev.Expiration, r.Expiration)
 	} else {
-		b.moveAttachment(r.Key, 0, r.Lease)
-		b.moveExpiry(r.Key, 0, r.Expiration)
+		moveAttachment(b, r.Key, 0, r.Lease)
+		moveExpiry(b, r.Key, 0, r.Expiration)
 	}
 	cell.kv.Key, cell.kv.Value = r.Key, r.Value
 	cell.kv.CreateRevision, cell.kv.ModRevision = r.Create, r.Revision
 	cell.kv.Version, cell.kv.Lease = r.Version, r.Lease
 	cell.event.Type, cell.event.Kv = consensusv1.Event_PUT, &cell.kv
 	replaced := cell.event.GetPrevKv()
-	b.write(r, prev, &cell.event)
+	writeVersion(b, r, prev, &cell.event)
 	return replaced
 }
 
-// write adds a version to the state and its event to the command's. prev is the key's newest version, nil if it does not exist.
+// writeVersion adds a version to the state and its event to the command's. prev is the key's newest version, nil if it does not
+// exist.
 //
 // A key has one version a revision, the last. That a transaction writes a key several times is told of, though, each write
 // with what was there before the revision, as etcd does: what was overwritten stands in the history alone.
-func (b *Batch) write(r, prev *Row, event *consensusv1.Event) {
+func writeVersion(b *Batch, r, prev *Row, event *consensusv1.Event) {
 	b.now.changeVersion(prev, r)
 	r.sub = b.sub
 	c := change{tombstone: r.Tombstone, key: r.Key}
 	if k := b.overlay.find(r.Key); k != nil && k.newest().Revision == r.Revision {
-		b.writeAgain(k, r, event, &c)
+		writeAgain(b, k, r, event, &c)
 	} else {
 		if prev != nil {
 			c.previous = prev.Revision
 		}
 		b.now.usage.addVersion(prev, r)
 	}
-	b.tell(event)
-	b.valueBuf = appendRecord(b.valueBuf[:0], &r.Record)
-	b.set(appendVersionKey(b.keyBuf[:0], r.Key, r.Revision), b.valueBuf)
-	b.setChange(r.Revision, r.sub, &c)
+	addEvent(b, event)
+	b.w.valueBuf = appendRecord(b.w.valueBuf[:0], &r.Record)
+	b.w.set(appendVersionKey(b.w.keyBuf[:0], r.Key, r.Revision), b.w.valueBuf)
+	b.w.setChange(r.Revision, r.sub, &c)
 	b.overlay.add(*r, c.previous, event.GetPrevKv()).recreated = c.recreated
 }
 
 // writeAgain completes a change of a key that the command at hand has changed already.
-func (b *Batch) writeAgain(k *overlayKey, r *Row, event *consensusv1.Event, c *change) {
+func writeAgain(b *Batch, k *overlayKey, r *Row, event *consensusv1.Event, c *change) {
 	last := *k.newest()
 	c.previous = k.beforeRevision
 	c.recreated = !r.Tombstone && r.Create == r.Revision && c.previous != 0
@@ -74,28 +75,23 @@ func (b *Batch) writeAgain(k *overlayKey, r *Row, event *consensusv1.Event, c *c
 		tombstone: last.Tombstone, previous: c.previous, key: r.Key, overwritten: true, record: last.Record,
 		recreated: k.recreated,
 	}
-	b.setChange(last.Revision, last.sub, &overwritten)
+	b.w.setChange(last.Revision, last.sub, &overwritten)
 	b.now.usage.takeVersion(&last)
 	b.now.usage.spent += changeUsage(&overwritten)
 	b.now.usage.addVersion(nil, r)
 }
 
-func (b *Batch) setChange(revision, sub int64, c *change) {
-	b.valueBuf = appendChange(b.valueBuf[:0], c)
-	b.set(appendHistoryKey(b.keyBuf[:0], revision, sub), b.valueBuf)
-}
-
 // moveAttachment attaches a key to the lease that it now has.
-func (b *Batch) moveAttachment(key []byte, from, to int64) {
+func moveAttachment(b *Batch, key []byte, from, to int64) {
 	if from == to {
 		return
 	}
 	if from != 0 {
 		b.now.usage.live -= attachmentRowBytes + int64(len(key))
-		b.delete(appendAttachmentKey(b.keyBuf[:0], from, key))
+		b.w.delete(appendAttachmentKey(b.w.keyBuf[:0], from, key))
 	}
 	if to != 0 {
 		b.now.usage.live += attachmentRowBytes + int64(len(key))
-		b.set(appendAttachmentKey(b.keyBuf[:0], to, key), nil)
+		b.w.set(appendAttachmentKey(b.w.keyBuf[:0], to, key), nil)
 	}
 }

@@ -1,7 +1,6 @@
 package mvcc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +31,9 @@ const NewestRevision = math.MaxInt64
 
 // scanRowsPerCheck is how many rows a scan reads between two looks at its context.
 const scanRowsPerCheck = 1024
+
+// errEnough ends a walk through history before its end.
+var errEnough = errors.New("enough")
 
 // attentive is fn for a walk over rows that ends with ctx.
 func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, value []byte) error {
@@ -230,173 +232,4 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s Span, revision i
 		}
 	}
 	return it.Error()
-}
-
-// Bounds lets commands ask for the revisions before them only.
-func (b *Batch) Bounds() (compacted, newest int64) { return b.now.compacted, b.now.revision }
-
-func (b *Batch) Get(key []byte, revision int64, r *Row) (bool, error) {
-	if k := b.overlay.keys[string(key)]; k != nil {
-		if v := k.at(revision); v != nil {
-			*r = *v
-			return !v.Tombstone, nil
-		}
-	} else if b.overlay.gone.at(key, revision) {
-		*r = Row{Key: key, Record: Record{Tombstone: true}}
-		return false, nil
-	}
-	return b.getBase(key, revision, r)
-}
-
-// getBase is Get on what was committed when the batch began.
-func (b *Batch) getBase(key []byte, revision int64, r *Row) (bool, error) {
-	newest := revision >= b.begun.revision
-	if newest && b.found.Key != nil && bytes.Equal(b.found.Key, key) {
-		*r = b.found
-		return b.foundLive, nil
-	}
-	if newest {
-		if known := b.recent.get(key); known != nil {
-			*r = *known
-			return !r.Tombstone, nil
-		}
-	}
-	it, err := b.seeker(key, newest)
-	if err != nil {
-		return false, err
-	}
-	b.keyBuf = appendVersionKey(b.keyBuf[:0], key, revision)
-	live, err := seekVersion(it, b.keyBuf, key, r)
-	if newest && err == nil {
-		b.found, b.foundLive = *r, live
-		b.found.Key = key
-	}
-	return live, err
-}
-
-// seeker returns an iterator that finds a key's versions, or its newest: the smallest that will do.
-func (b *Batch) seeker(key []byte, newest bool) (*pebble.Iterator, error) {
-	if newest {
-		durable, err := b.seekDurable()
-		if err != nil || !b.fresh.has(key) {
-			return durable, err
-		}
-	}
-	base, err := b.seekBase()
-	if err != nil {
-		return nil, err
-	}
-	return base.it, nil
-}
-
-// seekDurable returns an iterator over what is on disk, to be moved by the caller.
-func (b *Batch) seekDurable() (*pebble.Iterator, error) {
-	b.found.Key = nil
-	if b.durable == nil {
-		flushes := b.s.flushes.Load()
-		it, err := b.s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true, UseL6Filters: true})
-		if err != nil {
-			return nil, err
-		}
-		b.durable = it
-		return it, b.fresh.settle(it, flushes)
-	}
-	return b.durable, nil
-}
-
-// settleFresh has fresh forget what is on disk by now where no look-up does: writes of keys that recent holds make none.
-func (b *Batch) settleFresh() error {
-	if b.durable != nil || len(b.fresh.generations) <= generationsUnsettledMax || b.s.flushes.Load() == b.fresh.flushes {
-		return nil
-	}
-	_, err := b.seekDurable()
-	return err
-}
-
-// seekBase returns the view of what was committed when the batch began, to be moved by the caller.
-func (b *Batch) seekBase() (*View, error) {
-	b.found.Key = nil
-	if b.base == nil {
-		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
-		if err != nil {
-			return nil, err
-		}
-		b.base = &View{s: b.s, it: it, state: b.begun, floor: b.begun.compacted}
-	}
-	return b.base, nil
-}
-
-func (b *Batch) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
-	if s.single {
-		var r Row
-		live, err := b.Get(s.low, revision, &r)
-		if err != nil || !live {
-			return err
-		}
-		_, err = fn(&r)
-		return err
-	}
-	base, err := b.seekBase()
-	if err != nil {
-		return err
-	}
-	m := merge{changed: b.overlay.within(s), gone: &b.overlay.gone, revision: revision, fn: fn}
-	var counts *count.Index
-	if revision >= b.begun.revision {
-		counts = b.begun.counts
-	}
-	err = scanVersions(ctx, base.it, s, revision, counts, m.base)
-	if err == nil && !m.done {
-		err = m.rest(nil)
-	}
-	return err
-}
-
-// merge lays the changed keys of an overlay over a scan of what is committed.
-type merge struct {
-	changed  []*overlayKey
-	gone     *gone
-	revision int64
-	fn       func(*Row) (bool, error)
-	done     bool
-}
-
-// base takes the next committed row.
-func (m *merge) base(r *Row) (bool, error) {
-	if err := m.rest(r.Key); err != nil || m.done {
-		return false, err
-	}
-	if len(m.changed) > 0 && bytes.Equal(m.changed[0].key, r.Key) {
-		k := m.changed[0]
-		m.changed = m.changed[1:]
-		if v := k.at(m.revision); v != nil {
-			return !m.done, m.emit(v)
-		}
-	} else if m.gone.at(r.Key, m.revision) {
-		return true, nil
-	}
-	return !m.done, m.emit(r)
-}
-
-// rest emits the changed keys below limit, all if it is nil.
-func (m *merge) rest(limit []byte) error {
-	for len(m.changed) > 0 && !m.done && (limit == nil || bytes.Compare(m.changed[0].key, limit) < 0) {
-		k := m.changed[0]
-		m.changed = m.changed[1:]
-		if v := k.at(m.revision); v != nil {
-			if err := m.emit(v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *merge) emit(r *Row) error {
-	if r.Tombstone {
-		return nil
-	}
-	more, err := m.fn(r)
-	m.done = !more
-	return err
 }

@@ -44,6 +44,13 @@ const (
 	flagTree        = 1 << 7
 )
 
+// Row is one version of one key.
+type Row struct {
+	Key      []byte
+	Revision int64
+	Record
+}
+
 func appendRecord(dst []byte, r *Record) []byte {
 	if r.Tombstone {
 		return binary.AppendUvarint(append(dst, flagTombstone), uint64(r.sub))
@@ -166,6 +173,17 @@ func decodeLease(b []byte, id int64) (*consensusv1.Lease, error) {
 		return nil, fmt.Errorf("lease record %.16x: %w", b, errBadRecord)
 	}
 	return l, nil
+}
+
+// firstRevision is where a store starts: the first change makes revision 2, as in etcd.
+const firstRevision = 1
+
+// Dir is the record of a directory.
+type Dir struct {
+	// Create and Mod are the revisions that made and changed it.
+	Create, Mod int64
+	// Expiration is when it ends, in nanoseconds since 1970; 0 for never.
+	Expiration int64
 }
 
 // position is where the state stands. It is stored with every batch, so that whatever part of the writes survives a

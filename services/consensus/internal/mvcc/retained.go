@@ -55,8 +55,6 @@ func (v *View) retainedAbove(ctx context.Context, floor, revision int64, fn func
 	})
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // HashKV hashes what was current at a revision, 0 for the newest: each key that was alive then, with its whole record.
 // It returns with the hash the compacted and the hashed revision. Members that are equal have equal hashes at every
 // revision that both can read, whatever each has compacted: a compaction changes no hash, as etcd's does not while it

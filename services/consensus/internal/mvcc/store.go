@@ -17,23 +17,6 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
 
-var (
-	// ErrInUse is returned by Open when another process, or another store of this one, has the directory open.
-	ErrInUse = errors.New("directory is in use by another process")
-	// ErrCorrupt is returned by Open when files are not as they were written, or missing.
-	ErrCorrupt = errors.New("state is corrupt")
-)
-
-// firstRevision is where a store starts: the first change makes revision 2, as in etcd.
-const firstRevision = 1
-
-// Names of the meta records that the store keeps for itself. Names of the member's begin with metaNamed.
-const (
-	metaPosition   = "position"
-	metaCompaction = "compaction"
-	metaNamed      = "named/"
-)
-
 // Store is the replicated state. Reads may run concurrently with each other and with the one Batch that writes.
 type Store struct {
 	opts Options
@@ -72,6 +55,11 @@ type Store struct {
 	}
 }
 
+// Counters count what the store was asked to do. Puts are counted by Batch.Put; the others by who asks.
+type Counters struct {
+	Puts, Deletes, Txns, Ranges atomic.Uint64
+}
+
 // state is an immutable snapshot of all that is not kept by key.
 type state struct {
 	position
@@ -89,11 +77,11 @@ type state struct {
 func Open(o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opts: o, log: o.Logger}
-	if err := s.openPebble(); err != nil {
+	if err := openPebble(s); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
 	}
 	s.batch = newBatch(s)
-	err := s.load()
+	err := load(s)
 	if err == nil {
 		err = s.Expose(o.Registerer)
 	}
@@ -105,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) openPebble() error {
+func openPebble(s *Store) error {
 	lock, err := takeDir(s.opts.FS, s.opts.Dir)
 	if err != nil {
 		return err
@@ -114,7 +102,7 @@ func (s *Store) openPebble() error {
 		return errors.Join(err, lock.Close())
 	}
 	s.cache = newBlockCache(s.opts.CacheBytes)
-	po := s.pebbleOptions()
+	po := pebbleOptions(s)
 	po.Lock = lock
 	db, err := openEngine(s.opts.Dir, po)
 	if err != nil {
@@ -128,12 +116,12 @@ func (s *Store) openPebble() error {
 
 // load reads what is kept in memory: the position, the alarms and the index of counts, whose size is to that of the keys
 // as one to some hundred.
-func (s *Store) load() error {
-	if err := s.checkFormat(); err != nil {
+func load(s *Store) error {
+	if err := checkFormat(s); err != nil {
 		return err
 	}
 	st := &state{position: freshPosition()}
-	b, err := s.get(appendMetaKey(nil, metaPosition))
+	b, err := getRow(s, appendMetaKey(nil, metaPosition))
 	if err != nil {
 		return err
 	}
@@ -141,27 +129,27 @@ func (s *Store) load() error {
 		if err := decodePosition(b, &st.position); err != nil {
 			return err
 		}
-		if err := s.beginDigest(&st.position); err != nil {
+		if err := beginDigest(s, &st.position); err != nil {
 			return err
 		}
 	}
-	if err := s.loadUsage(st, b == nil); err != nil {
+	if err := loadUsage(s, st, b == nil); err != nil {
 		return err
 	}
-	if st.alarms, err = s.loadAlarms(); err != nil {
+	if st.alarms, err = loadAlarms(s); err != nil {
 		return err
 	}
-	if st.counts, err = s.loadCounts(); err != nil {
+	if st.counts, err = loadCounts(s); err != nil {
 		return err
 	}
-	if err = s.loadTimes(st); err != nil {
+	if err = loadTimes(s, st); err != nil {
 		return err
 	}
 	s.state.Store(st)
-	return s.loadCompaction()
+	return loadCompaction(s)
 }
 
-func (s *Store) loadAlarms() ([]*consensusv1.Alarm, error) {
+func loadAlarms(s *Store) ([]*consensusv1.Alarm, error) {
 	var alarms []*consensusv1.Alarm
 	lower, upper := spaceAlarm.bounds()
 	err := s.each(lower, upper, func(k, v []byte) error {
@@ -172,8 +160,8 @@ func (s *Store) loadAlarms() ([]*consensusv1.Alarm, error) {
 	return alarms, err
 }
 
-// get returns a copy of what is stored under a key of Pebble's, nil if nothing is.
-func (s *Store) get(key []byte) ([]byte, error) {
+// getRow returns a copy of what is stored under a key of Pebble's, nil if nothing is.
+func getRow(s *Store, key []byte) ([]byte, error) {
 	b, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -214,12 +202,12 @@ func (s *Store) Close() error {
 	s.close.Do(func() {
 		s.Conceal() // a scrape must not find a closed database
 		var flush error
-		if s.failed() == nil {
+		if failed(s) == nil {
 			flush = s.db.Flush()
 		}
 		s.close.err = errors.Join(flush, s.db.Close())
 		s.cache.Unref()
-		if s.close.err == nil && s.failed() == nil {
+		if s.close.err == nil && failed(s) == nil {
 			s.close.err = leaveClean(s.opts.FS, s.opts.Dir)
 		}
 		s.close.err = errors.Join(s.close.err, s.lock.Close())
@@ -241,7 +229,7 @@ func (s *Store) Discard() error {
 
 // Flush makes everything durable that is committed.
 func (s *Store) Flush() error {
-	if err := s.failed(); err != nil {
+	if err := failed(s); err != nil {
 		return err
 	}
 	return s.db.Flush()
@@ -249,7 +237,7 @@ func (s *Store) Flush() error {
 
 // FlushSoon has everything that is committed made durable, and does not wait for it.
 func (s *Store) FlushSoon() error {
-	if err := s.failed(); err != nil {
+	if err := failed(s); err != nil {
 		return err
 	}
 	_, err := s.db.AsyncFlush()
@@ -257,7 +245,7 @@ func (s *Store) FlushSoon() error {
 }
 
 // flushed notes that a flush wrote about so many bytes of the memtables' to disk.
-func (s *Store) flushed(size int64) {
+func flushed(s *Store, size int64) {
 	// The memtable's bytes are a little more than the batches', so what is left may come out short, never negative.
 	for old := s.unflushed.Load(); !s.unflushed.CompareAndSwap(old, max(0, old-size)); old = s.unflushed.Load() {
 	}
@@ -265,21 +253,32 @@ func (s *Store) flushed(size int64) {
 	s.opts.OnFlush()
 }
 
+// fitCache looks at the state's size once after each flush.
+func fitCache(s *Store) {
+	if flushes := s.flushes.Load(); flushes != s.cache.flushes {
+		s.cache.flushes = flushes
+		s.cache.fit(int64(s.db.Metrics().DiskSpaceUsage()))
+	}
+}
+
 // fail records the first error that ends the store's work, and tells the owner. Pebble calls it under its lock, and tries
 // a failed flush again and again.
-func (s *Store) fail(err error) {
+func fail(s *Store, err error) {
 	if s.failure.CompareAndSwap(nil, &err) {
 		s.log.Log(context.Background(), interruptible.Level(err), "storage failed", "error", err)
 		s.opts.OnFatal(err)
 	}
 }
 
-func (s *Store) failed() error {
+func failed(s *Store) error {
 	if p := s.failure.Load(); p != nil {
 		return *p
 	}
 	return nil
 }
+
+// Counters are the store's, since it was opened.
+func (s *Store) Counters() *Counters { return &s.counters }
 
 // Revision returns the newest revision that readers see.
 func (s *Store) Revision() int64 { return s.state.Load().revision }
@@ -326,17 +325,17 @@ func (s *Store) DurableApplied() (uint64, error) {
 
 // Meta returns what SetMeta stored under name, nil if nothing was.
 func (s *Store) Meta(name string) ([]byte, error) {
-	return s.get(appendMetaKey(nil, metaNamed+name))
+	return getRow(s, appendMetaKey(nil, metaNamed+name))
 }
 
 // Size returns the bytes that the store takes, and the part of them that is in use: Usage, or, while that is not known,
 // what is left without the files that wait for their removal and what compaction is expected to give back. What is in use is
 // counted before compression; what the store takes is never told to be less.
 func (s *Store) Size() (disk, inUse int64) {
-	return s.size(s.db.Metrics())
+	return sizeOf(s, s.db.Metrics())
 }
 
-func (s *Store) size(m *pebble.Metrics) (disk, inUse int64) {
+func sizeOf(s *Store, m *pebble.Metrics) (disk, inUse int64) {
 	waiting := s.unflushed.Load()
 	files := int64(m.DiskSpaceUsage())
 	inUse, known := s.Usage()

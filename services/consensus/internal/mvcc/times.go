@@ -24,17 +24,17 @@ const timeStep = int64(time.Second)
 func (b *Batch) SetTime(nanoseconds int64) { b.time = nanoseconds }
 
 // noteTime has the index tell the time of the revision that was just made, unless that of one shortly before does.
-func (b *Batch) noteTime() {
+func noteTime(b *Batch) {
 	if b.time < b.now.timed+timeStep {
 		return
 	}
 	b.now.timed = b.time
-	b.valueBuf = binary.BigEndian.AppendUint64(b.valueBuf[:0], uint64(b.time))
-	b.set(appendTimeKey(b.keyBuf[:0], b.now.revision), b.valueBuf)
+	b.w.valueBuf = binary.BigEndian.AppendUint64(b.w.valueBuf[:0], uint64(b.time))
+	b.w.set(appendTimeKey(b.w.keyBuf[:0], b.now.revision), b.w.valueBuf)
 }
 
 // loadTimes finds where the index ends.
-func (s *Store) loadTimes(st *state) error {
+func loadTimes(s *Store, st *state) error {
 	v := &View{s: s, state: st}
 	var err error
 	if v.it, err = s.db.NewIter(nil); err != nil {

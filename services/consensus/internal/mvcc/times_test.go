@@ -112,7 +112,7 @@ func TestStoreWithoutTimesIsRead(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	s = &timed{openMem(t, fs), s.index}
-	format, err := s.get(appendMetaKey(nil, metaFormat))
+	format, err := getRow(s.Store, appendMetaKey(nil, metaFormat))
 	require.NoError(t, err)
 	require.Equal(t, []byte{formatVersion}, format)
 	s.put(t, timeStep)

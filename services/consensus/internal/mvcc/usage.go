@@ -39,9 +39,6 @@ const (
 	expiryRowBytes     = 20
 )
 
-// usageMarkBytesDefault is how much is replaced and spent between two marks: it bounds what a compaction reads when it is applied.
-const usageMarkBytesDefault = 64 << 10
-
 // metaUsage is the name of usage's record.
 const metaUsage = "usage"
 
@@ -169,10 +166,18 @@ func (u *usage) takeVersion(r *Row) {
 	u.spent -= historyUsage(len(r.Key))
 }
 
+// countedUsage is what CountUsage found.
+type countedUsage struct {
+	// live is what must be added to what was kept.
+	live int64
+	// freed is usage.freed where the compacted revision is this one.
+	compacted, freed int64
+}
+
 // loadUsage reads what is kept of it. Where nothing is, or a program went on from there that does not keep it, it begins
 // here: what there is is counted by CountUsage, and in a fresh store there is nothing.
-func (s *Store) loadUsage(st *state, fresh bool) error {
-	b, err := s.get(appendMetaKey(nil, metaUsage))
+func loadUsage(s *Store, st *state, fresh bool) error {
+	b, err := getRow(s, appendMetaKey(nil, metaUsage))
 	if err != nil {
 		return err
 	}
@@ -202,12 +207,12 @@ func (s *Store) loadUsage(st *state, fresh bool) error {
 
 // Usage returns how many bytes the state has in use, and whether that is known yet: if not, CountUsage must be called.
 func (s *Store) Usage() (bytes int64, known bool) {
-	u := s.withCounted(s.state.Load())
+	u := withCounted(s, s.state.Load())
 	return u.bytes(), u.known()
 }
 
 // withCounted completes a usage that is not known, if CountUsage has found what it must be added to.
-func (s *Store) withCounted(st *state) usage {
+func withCounted(s *Store, st *state) usage {
 	u := st.usage
 	counted := s.counted.Load()
 	if counted == nil || u.known() {
@@ -223,32 +228,32 @@ func (s *Store) withCounted(st *state) usage {
 }
 
 // noteUsage notes, for the command at hand, what has been replaced and spent up to its revision.
-func (b *Batch) noteUsage() {
+func noteUsage(b *Batch) {
 	u := &b.now.usage
 	b.usageSteps = append(b.usageSteps, usageMark{u.replaced, u.spent, u.spent - b.spentBefore})
 }
 
 // storeUsage adds the marks and the record to the batch.
-func (b *Batch) storeUsage() {
+func storeUsage(b *Batch) {
 	u := &b.now.usage
 	for i, step := range b.usageSteps {
 		if step.replaced+step.spent-u.marked >= b.s.opts.usageMarkBytes {
-			b.storeMark(b.begun.revision+1+int64(i), step)
+			storeMark(b, b.begun.revision+1+int64(i), step)
 			u.marked = step.replaced + step.spent
 		}
 	}
-	b.valueBuf = appendUsage(b.valueBuf[:0], b.now.index, u)
-	b.set(appendMetaKey(b.keyBuf[:0], metaUsage), b.valueBuf)
+	b.w.valueBuf = appendUsage(b.w.valueBuf[:0], b.now.index, u)
+	b.w.set(appendMetaKey(b.w.keyBuf[:0], metaUsage), b.w.valueBuf)
 }
 
-func (b *Batch) storeMark(revision int64, k usageMark) {
-	b.valueBuf = appendMark(b.valueBuf[:0], k)
-	b.set(appendMarkKey(b.keyBuf[:0], revision), b.valueBuf)
+func storeMark(b *Batch, revision int64, k usageMark) {
+	b.w.valueBuf = appendMark(b.w.valueBuf[:0], k)
+	b.w.set(appendMarkKey(b.w.keyBuf[:0], revision), b.w.valueBuf)
 }
 
 // freeUsage counts that everything up to a revision is compacted.
-func (b *Batch) freeUsage(revision int64) error {
-	k, known, err := b.markAt(revision)
+func freeUsage(b *Batch, revision int64) error {
+	k, known, err := markAt(b, revision)
 	if errors.Is(err, errBadRecord) || errors.Is(err, errBadKey) {
 		// The sums are a member's own: they decide nothing that others must decide alike, and can be counted anew.
 		b.s.log.Error("the sums of what is in use are damaged, they will be counted anew", "revision", revision, "error", err)
@@ -261,17 +266,17 @@ func (b *Batch) freeUsage(revision int64) error {
 	if known {
 		b.now.usage.freed = k.freed()
 		// The history up to here goes: the next compaction counts on from it.
-		b.storeMark(revision, k)
+		storeMark(b, revision, k)
 	}
 	return nil
 }
 
 // markAt returns what a mark at a revision says or would say.
-func (b *Batch) markAt(revision int64) (k usageMark, known bool, err error) {
+func markAt(b *Batch, revision int64) (k usageMark, known bool, err error) {
 	if i := revision - b.begun.revision; i > 0 {
 		return b.usageSteps[i-1], true, nil
 	}
-	base, err := b.seekBase()
+	base, err := seekBase(b)
 	if err != nil {
 		return usageMark{}, false, err
 	}

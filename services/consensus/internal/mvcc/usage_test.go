@@ -104,7 +104,7 @@ func TestUsageOfAnUpgradedDirectoryIsCounted(t *testing.T) {
 				require.NoError(t, s.db.Delete(appendMetaKey(nil, metaUsage), pebble.NoSync))
 			} else {
 				// As an older program leaves it, that goes on without keeping it.
-				record, err := s.get(appendMetaKey(nil, metaUsage))
+				record, err := getRow(s, appendMetaKey(nil, metaUsage))
 				require.NoError(t, err)
 				step(0)
 				require.NoError(t, s.db.Set(appendMetaKey(nil, metaUsage), record, pebble.NoSync))

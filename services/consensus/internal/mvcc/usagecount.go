@@ -8,14 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// countedUsage is what CountUsage found.
-type countedUsage struct {
-	// live is what must be added to what was kept.
-	live int64
-	// freed is usage.freed where the compacted revision is this one.
-	compacted, freed int64
-}
-
 // usageChunkBytes is about how much CountUsage reads between two calls of its pace.
 const usageChunkBytes = 1 << 20
 

@@ -1,0 +1,181 @@
+package mvcc
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
+)
+
+// What a batch reads is what was committed when it began, with its own changes in front.
+
+// Bounds lets commands ask for the revisions before them only.
+func (b *Batch) Bounds() (compacted, newest int64) { return b.now.compacted, b.now.revision }
+
+func (b *Batch) Get(key []byte, revision int64, r *Row) (bool, error) {
+	if k := b.overlay.keys[string(key)]; k != nil {
+		if v := k.at(revision); v != nil {
+			*r = *v
+			return !v.Tombstone, nil
+		}
+	} else if b.overlay.gone.at(key, revision) {
+		*r = Row{Key: key, Record: Record{Tombstone: true}}
+		return false, nil
+	}
+	return getBase(b, key, revision, r)
+}
+
+// getBase is Get on what was committed when the batch began.
+func getBase(b *Batch, key []byte, revision int64, r *Row) (bool, error) {
+	newest := revision >= b.begun.revision
+	if newest && b.found.Key != nil && bytes.Equal(b.found.Key, key) {
+		*r = b.found
+		return b.foundLive, nil
+	}
+	if newest {
+		if known := b.recent.get(key); known != nil {
+			*r = *known
+			return !r.Tombstone, nil
+		}
+	}
+	it, err := seeker(b, key, newest)
+	if err != nil {
+		return false, err
+	}
+	b.w.keyBuf = appendVersionKey(b.w.keyBuf[:0], key, revision)
+	live, err := seekVersion(it, b.w.keyBuf, key, r)
+	if newest && err == nil {
+		b.found, b.foundLive = *r, live
+		b.found.Key = key
+	}
+	return live, err
+}
+
+// seeker returns an iterator that finds a key's versions, or its newest: the smallest that will do.
+func seeker(b *Batch, key []byte, newest bool) (*pebble.Iterator, error) {
+	if newest {
+		durable, err := seekDurable(b)
+		if err != nil || !b.fresh.has(key) {
+			return durable, err
+		}
+	}
+	base, err := seekBase(b)
+	if err != nil {
+		return nil, err
+	}
+	return base.it, nil
+}
+
+// seekDurable returns an iterator over what is on disk, to be moved by the caller.
+func seekDurable(b *Batch) (*pebble.Iterator, error) {
+	b.found.Key = nil
+	if b.durable == nil {
+		flushes := b.s.flushes.Load()
+		it, err := b.s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true, UseL6Filters: true})
+		if err != nil {
+			return nil, err
+		}
+		b.durable = it
+		return it, b.fresh.settle(it, flushes)
+	}
+	return b.durable, nil
+}
+
+// settleFresh has fresh forget what is on disk by now where no look-up does: writes of keys that recent holds make none.
+func settleFresh(b *Batch) error {
+	if b.durable != nil || len(b.fresh.generations) <= generationsUnsettledMax || b.s.flushes.Load() == b.fresh.flushes {
+		return nil
+	}
+	_, err := seekDurable(b)
+	return err
+}
+
+// seekBase returns the view of what was committed when the batch began, to be moved by the caller.
+func seekBase(b *Batch) (*View, error) {
+	b.found.Key = nil
+	if b.base == nil {
+		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, err
+		}
+		b.base = &View{s: b.s, it: it, state: b.begun, floor: b.begun.compacted}
+	}
+	return b.base, nil
+}
+
+func (b *Batch) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
+	if s.single {
+		var r Row
+		live, err := b.Get(s.low, revision, &r)
+		if err != nil || !live {
+			return err
+		}
+		_, err = fn(&r)
+		return err
+	}
+	base, err := seekBase(b)
+	if err != nil {
+		return err
+	}
+	m := merge{changed: b.overlay.within(s), gone: &b.overlay.gone, revision: revision, fn: fn}
+	var counts *count.Index
+	if revision >= b.begun.revision {
+		counts = b.begun.counts
+	}
+	err = scanVersions(ctx, base.it, s, revision, counts, m.base)
+	if err == nil && !m.done {
+		err = m.rest(nil)
+	}
+	return err
+}
+
+// merge lays the changed keys of an overlay over a scan of what is committed.
+type merge struct {
+	changed  []*overlayKey
+	gone     *gone
+	revision int64
+	fn       func(*Row) (bool, error)
+	done     bool
+}
+
+// base takes the next committed row.
+func (m *merge) base(r *Row) (bool, error) {
+	if err := m.rest(r.Key); err != nil || m.done {
+		return false, err
+	}
+	if len(m.changed) > 0 && bytes.Equal(m.changed[0].key, r.Key) {
+		k := m.changed[0]
+		m.changed = m.changed[1:]
+		if v := k.at(m.revision); v != nil {
+			return !m.done, m.emit(v)
+		}
+	} else if m.gone.at(r.Key, m.revision) {
+		return true, nil
+	}
+	return !m.done, m.emit(r)
+}
+
+// rest emits the changed keys below limit, all if it is nil.
+func (m *merge) rest(limit []byte) error {
+	for len(m.changed) > 0 && !m.done && (limit == nil || bytes.Compare(m.changed[0].key, limit) < 0) {
+		k := m.changed[0]
+		m.changed = m.changed[1:]
+		if v := k.at(m.revision); v != nil {
+			if err := m.emit(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *merge) emit(r *Row) error {
+	if r.Tombstone {
+		return nil
+	}
+	more, err := m.fn(r)
+	m.done = !more
+	return err
+}

@@ -1,0 +1,40 @@
+package statemachine
+
+import "github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+
+// Batch is commands that become visible, and durable, together. They are applied in the order of the log. Each sees those
+// before it. It is for one goroutine.
+//
+// A command is first checked, then carried out: nothing is written before everything that may refuse it is known, since a
+// batch cannot take a write back.
+type Batch struct {
+	rows *mvcc.Batch
+	tree *treeCounters
+	// unanswered says that nobody waits for the results of the commands to come.
+	unanswered bool
+}
+
+// Answers says whether anybody waits for the results of the commands to come. If not, what they hold beside what the state
+// needs is left out.
+func (b *Batch) Answers(waited bool) { b.unanswered = !waited }
+
+// SetTime is mvcc's Batch.SetTime.
+func (b *Batch) SetTime(nanoseconds int64) { b.rows.SetTime(nanoseconds) }
+
+// SetApplied is mvcc's Batch.SetApplied.
+func (b *Batch) SetApplied(index, term uint64) { b.rows.SetApplied(index, term) }
+
+// SetMeta is mvcc's Batch.SetMeta.
+func (b *Batch) SetMeta(name string, value []byte) { b.rows.SetMeta(name, value) }
+
+// Note is mvcc's Batch.Note.
+func (b *Batch) Note(values ...uint64) { b.rows.Note(values...) }
+
+// Full is mvcc's Batch.Full.
+func (b *Batch) Full() bool { return b.rows.Full() }
+
+// Commit is mvcc's Batch.Commit.
+func (b *Batch) Commit() error { return b.rows.Commit() }
+
+// Close is mvcc's Batch.Close.
+func (b *Batch) Close() error { return b.rows.Close() }
