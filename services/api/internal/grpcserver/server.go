@@ -71,7 +71,6 @@ func New(cfg Config, watched *calls.Calls) *Server {
 		grpc.MaxHeaderListSize(headersBytesMax),
 		grpc.ReadBufferSize(readBufferBytes),
 		grpc.WriteBufferSize(writeBufferBytes),
-		grpc.SharedWriteBuffer(true),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.StaticStreamWindowSize(streamWindowBytes),
 		grpc.StaticConnWindowSize(connectionWindowBytes),
