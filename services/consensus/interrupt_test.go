@@ -3,6 +3,7 @@ package consensus
 import (
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,11 +26,10 @@ func TestStopWhileTheStoresOpenIsObeyed(t *testing.T) {
 		t.Run(during, func(t *testing.T) {
 			interrupt := make(chan struct{})
 			metrics := prometheus.NewRegistry()
-			asked := false
+			var asked atomic.Bool
 			cfg := testConfig(errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 				reads := op.Kind == errorfs.OpFileRead || op.Kind == errorfs.OpFileReadAt
-				if !asked && reads && strings.Contains(op.Path, during) {
-					asked = true
+				if reads && strings.Contains(op.Path, during) && asked.CompareAndSwap(false, true) {
 					require.NoError(t, testutil.GatherAndCompare(metrics, strings.NewReader(noLeader), "etcd_server_has_leader"))
 					close(interrupt)
 				}
@@ -40,7 +40,7 @@ func TestStopWhileTheStoresOpenIsObeyed(t *testing.T) {
 			cfg.Logger = slog.New(slog.NewTextHandler(&errorsLogged, &slog.HandlerOptions{Level: slog.LevelError}))
 			_, err := New(cfg)
 			require.ErrorIs(t, err, ErrInterrupted)
-			require.True(t, asked)
+			require.True(t, asked.Load())
 			require.Zero(t, errorsLogged.Load(), "a stop is no failure of the disk")
 			count, err := testutil.GatherAndCount(metrics)
 			require.NoError(t, err)

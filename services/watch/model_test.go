@@ -240,6 +240,7 @@ func TestWatchesAreToldExactlyTheirHistory(t *testing.T) {
 		"lossy compacting": {lossy: true, compacting: true},
 
 		"calm, over NATS":             {nats: true},
+		"lossy, over NATS":            {nats: true, lossy: true},
 		"lossy compacting, over NATS": {nats: true, lossy: true, compacting: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -104,7 +104,7 @@ func TestAnswersOverHTTPThatNobodyReadsAreBounded(t *testing.T) {
 				}
 				require.NoError(t, k.ctx.Err(), "others read: %v", err)
 			}
-			require.Less(t, peakMegabytes(t, server.PID()), 450)
+			require.Less(t, peakMegabytes(t, server.PID()), 520, "before: 562, 731 and 2,275")
 		})
 	}
 }

@@ -36,6 +36,9 @@ func (s *Store) openFrom(v view) (from uint64, err error) {
 			break
 		}
 	}
+	if err := it.Error(); err != nil {
+		return 0, err // damage among what is to be replayed: it is no beginning of what is older
+	}
 	if from == 0 || !it.First() {
 		return v.truncatedIndex + 1, it.Error()
 	}
