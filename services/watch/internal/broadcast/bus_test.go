@@ -104,13 +104,13 @@ func TestLocalKeepsNoMoreThanItsBounds(t *testing.T) {
 			published := int64(2 * pendingMessagesMax)
 			one := commitOf(1, string(make([]byte, bound.value)))
 			for through := int64(1); through <= published; through++ {
-				_, err := bus.Publish(&Message{Follows: through - 1, Through: through, Commits: []*consensusv1.Commit{one}})
+				_, err := bus.Publish(&Message{Follows: through - 1, Through: through, Commits: []*consensusv1.Commit{{Revision: through, Events: one.Events}}})
 				require.NoError(t, err)
 			}
 			for through := int64(1); through <= int64(bound.kept); through++ {
 				require.Equal(t, through, receive(bus).Through)
 			}
-			large := commitOf(1, string(make([]byte, 2*pendingPayloadsMax<<20)))
+			large := commitOf(published+1, string(make([]byte, 2*pendingPayloadsMax<<20)))
 			_, err := bus.Publish(&Message{Follows: published, Through: published + 1, Commits: []*consensusv1.Commit{large}})
 			require.NoError(t, err)
 			got := receive(bus)

@@ -48,6 +48,9 @@ func (l *Local) Publish(m *Message) (int, error) {
 		return 0, fmt.Errorf("publish revisions %d to %d: %w", m.Follows+1, m.Through, errClosed)
 	default:
 	}
+	if err := m.check(); err != nil {
+		return 0, fmt.Errorf("publish revisions %d to %d: %w", m.Follows+1, m.Through, err)
+	}
 	bytes := m.weight()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -60,16 +60,24 @@ func decode(data []byte) (*Message, error) {
 	if err := proto.Unmarshal(data[headerBytes:], &body); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
+	m.Commits, m.Store = body.Commits, body.Store
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// check tells whether the commits, if there are any, are all those between the revisions.
+func (m *Message) check() error {
 	last := m.Follows
-	for _, commit := range body.Commits {
+	for _, commit := range m.Commits {
 		if commit.Revision != last+1 {
-			return nil, fmt.Errorf("%w: revision %d after %d", errMalformed, commit.Revision, last)
+			return fmt.Errorf("%w: revision %d after %d", errMalformed, commit.Revision, last)
 		}
 		last = commit.Revision
 	}
-	if last != m.Through && len(body.Commits) > 0 {
-		return nil, fmt.Errorf("%w: ends at revision %d, not %d", errMalformed, last, m.Through)
+	if last != m.Through && len(m.Commits) > 0 {
+		return fmt.Errorf("%w: ends at revision %d, not %d", errMalformed, last, m.Through)
 	}
-	m.Commits, m.Store = body.Commits, body.Store
-	return m, nil
+	return nil
 }
