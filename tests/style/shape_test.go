@@ -21,6 +21,8 @@ const (
 	// knotPart is how much of a package's lines may lie in files that all need each other: more than half is a package
 	// that can only be read whole.
 	knotPart = 0.5
+	// slack is how far below its exception a figure may be before that must be lowered: a few lines more or less move it.
+	slack = 2
 	// knotLinesMin is the length below which a package is read whole anyway.
 	knotLinesMin = 600
 )
@@ -130,7 +132,7 @@ func judge(t *testing.T, exceptions map[string]int, key string, figure, limit in
 	}
 	assert.Greater(t, figure, limit, "%s is within the limit now: take it off the list", key)
 	assert.LessOrEqual(t, figure, most, "%s: %d %s", key, figure, what)
-	assert.Equal(t, most, max(figure, limit), "%s is better now: lower its figure", key)
+	assert.LessOrEqual(t, most-figure, slack, "%s is better now: lower its figure to %d", key, figure)
 }
 
 // typed are the product's packages, type-checked. Generated ones are left out.
