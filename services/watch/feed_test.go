@@ -109,7 +109,11 @@ func (f *fakeFeed) History(ctx context.Context, req *consensusv1.HistoryRequest)
 	if err != nil {
 		return nil, err
 	}
-	resp := &consensusv1.HistoryResponse{ThroughRevision: f.revision()}
+	// Not of a moment later: what was committed in between is not among the commits.
+	resp := &consensusv1.HistoryResponse{ThroughRevision: max(req.FromRevision-1, firstRevision-1)}
+	if len(commits) > 0 {
+		resp.ThroughRevision = commits[len(commits)-1].Revision
+	}
 	if req.ToRevision > 0 {
 		resp.ThroughRevision = min(resp.ThroughRevision, req.ToRevision)
 	}
