@@ -12,36 +12,10 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/lease"
 )
-
-// leadership is who leads, as a test says.
-type leadership struct {
-	mu      sync.Mutex
-	leader  uint64
-	changed chan struct{}
-}
-
-func newLeadership(leader uint64) *leadership {
-	return &leadership{leader: leader, changed: make(chan struct{})}
-}
-
-func (l *leadership) MemberID() uint64 { return 1 }
-
-func (l *leadership) Leader() (uint64, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leader, l.changed
-}
-
-func (l *leadership) set(leader uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.leader = leader
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
 
 // openStore runs a cluster of one, without a server around it.
 func openStore(t *testing.T) *consensus.Member {
@@ -140,7 +114,7 @@ func TestWokenHolderRevokesNoLiveLease(t *testing.T) {
 func TestLeaderTakesTheLeasesBack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	store, leads := openStore(t), newLeadership(1)
+	store, leads := openStore(t), balancertest.NewLeadership(1)
 	ours, err := lease.New(lease.Config{Consensus: store, Holder: "ours", Standby: true})
 	require.NoError(t, err)
 	running(t, ours.Run)
@@ -166,7 +140,7 @@ func TestLeaderTakesTheLeasesBack(t *testing.T) {
 	for grant() < epoch+2 { // for a moment it may not know
 	}
 
-	leads.set(2)
+	leads.Set(2)
 	for active := true; active; {
 		var changed <-chan struct{}
 		if _, active, changed = ours.Standing(); active {
@@ -175,7 +149,7 @@ func TestLeaderTakesTheLeasesBack(t *testing.T) {
 	}
 	_, err = ours.Grant(ctx, &leasev1.GrantRequest{Ttl: 60})
 	require.ErrorIs(t, err, problem.ErrNoLeader)
-	leads.set(1)
+	leads.Set(1)
 	grant()
 }
 

@@ -3,7 +3,6 @@ package balancer
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,41 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 )
 
-// leadership is who leads, as a test says.
-type leadership struct {
-	mu      sync.Mutex
-	leader  uint64
-	changed chan struct{}
+// after has another one lead in a while.
+func after(d time.Duration, l *balancertest.Leadership, to uint64) {
+	time.AfterFunc(d, func() { l.Set(to) })
 }
 
-func newLeadership(leader uint64) *leadership {
-	return &leadership{leader: leader, changed: make(chan struct{})}
-}
-
-func (l *leadership) MemberID() uint64 { return 1 }
-
-func (l *leadership) Leader() (uint64, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leader, l.changed
-}
-
-func (l *leadership) set(leader uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.leader = leader
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-func (l *leadership) after(d time.Duration, to uint64) { time.AfterFunc(d, func() { l.set(to) }) }
-func hang(ctx context.Context) (uint64, error)         { <-ctx.Done(); return 0, ctx.Err() }
-func refused(context.Context) (uint64, error)          { return 0, problem.ErrLeaderChanged }
-func cancelled(context.Context) (uint64, error)        { return 0, context.Canceled }
-func stopping(context.Context) (uint64, error)         { return 0, problem.ErrStopped }
-func notLeading(context.Context) (uint64, error)       { return 0, problem.ErrNoLeader }
+func hang(ctx context.Context) (uint64, error)   { <-ctx.Done(); return 0, ctx.Err() }
+func refused(context.Context) (uint64, error)    { return 0, problem.ErrLeaderChanged }
+func cancelled(context.Context) (uint64, error)  { return 0, context.Canceled }
+func stopping(context.Context) (uint64, error)   { return 0, problem.ErrStopped }
+func notLeading(context.Context) (uint64, error) { return 0, problem.ErrNoLeader }
 
 // How the calls of these tests may be made.
 var (
@@ -72,9 +49,9 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 		for _, next := range []uint64{1, 3} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					l := newLeadership(2)
-					l.after(time.Second, 0)
-					l.after(2*time.Second, next)
+					l := balancertest.NewLeadership(2)
+					after(time.Second, l, 0)
+					after(2*time.Second, l, next)
 					begin := time.Now()
 					by, err := AtLeader(t.Context(), l, harmless, at(two))
 					require.NoError(t, err)
@@ -82,8 +59,8 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 					require.Equal(t, 2*time.Second, time.Since(begin))
 				})
 				synctest.Test(t, func(t *testing.T) {
-					l := newLeadership(2)
-					l.after(2*time.Second, next)
+					l := balancertest.NewLeadership(2)
+					after(2*time.Second, l, next)
 					_, err := AtLeader(t.Context(), l, atMostOnce, at(two))
 					require.ErrorIs(t, err, problem.ErrLeaderChanged)
 					require.NotErrorIs(t, err, context.Canceled)
@@ -97,9 +74,9 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 // waits. Method: a leader that leads no more, and nobody, with and without a successor.
 func TestNoLeaderIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLeadership(2)
-		l.after(time.Second, 0)
-		l.after(2*time.Second, 3)
+		l := balancertest.NewLeadership(2)
+		after(time.Second, l, 0)
+		after(2*time.Second, l, 3)
 		by, err := AtLeader(t.Context(), l, atMostOnce, at(notLeading))
 		require.NoError(t, err)
 		require.Equal(t, uint64(3), by)
@@ -107,7 +84,7 @@ func TestNoLeaderIsWaitedFor(t *testing.T) {
 	for name, two := range map[string]func(context.Context) (uint64, error){"hangs": hang, "does not lead": notLeading, "crashed": refused} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLeadership(2)
+				l := balancertest.NewLeadership(2)
 				ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, problem.ErrTimeout)
 				defer cancel()
 				begin := time.Now()
@@ -125,7 +102,7 @@ func TestCallerMayLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := AtLeader(ctx, newLeadership(2), harmless, at(hang))
+		_, err := AtLeader(ctx, balancertest.NewLeadership(2), harmless, at(hang))
 		require.ErrorIs(t, err, context.Canceled)
 	})
 }

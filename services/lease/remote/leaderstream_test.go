@@ -15,39 +15,13 @@ import (
 
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
 
-// leadership is who leads, as a test says.
-type leadership struct {
-	mu      sync.Mutex
-	leader  uint64
-	changed chan struct{}
-}
-
-func newLeadership(leader uint64) *leadership {
-	return &leadership{leader: leader, changed: make(chan struct{})}
-}
-
-func (l *leadership) MemberID() uint64 { return 1 }
-
-func (l *leadership) Leader() (uint64, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.leader, l.changed
-}
-
-func (l *leadership) set(leader uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.leader = leader
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
 // leaderNode is the lease service beside a leader at a URL. It answers a keep-alive with the lease's id, and hangs once told to.
 type leaderNode struct {
-	*leadership
+	*balancertest.Leadership
 	url     string
 	alone   atomic.Int64 // requests that did not come by the stream
 	hanging atomic.Bool
@@ -92,7 +66,7 @@ func (n *leaderNode) StreamClient(uint64) *http.Client {
 // follow serves a leader, member 2, and returns it with what another member's API asks, once there is a stream.
 func follow(t *testing.T) (*leaderNode, *LeaderClient) {
 	t.Helper()
-	node := &leaderNode{leadership: newLeadership(2), hung: make(chan struct{}, 1)}
+	node := &leaderNode{Leadership: balancertest.NewLeadership(2), hung: make(chan struct{}, 1)}
 	path, handler := rpc.NewHandler(node, nil)
 	mux := http.NewServeMux()
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -164,7 +138,7 @@ func TestStreamEndsWithLeadership(t *testing.T) {
 		done <- err
 	}()
 	<-node.hung
-	node.set(3)
+	node.Set(3)
 	require.Eventually(t, func() bool { return leases.stream.to(2) == nil }, 30*time.Second, time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
