@@ -8,9 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// openBytesDefault is how many bytes of the newest entries Open reads and verifies: more than what usually has to be replayed.
-// What is older is for members that are behind, and whoever asks for it has it checked as it is read.
-const openBytesDefault = 64 << 20
+// openBytesDefault is how many bytes of the newest entries Open reads and verifies: twice what a member lets be replayed before it
+// flushes its state, since raft ends the process over an entry that it cannot read. What is older is for members that are
+// behind, and whoever asks for it has it checked as it is read.
+const openBytesDefault = 128 << 20
 
 // restChunkBytes is about how much VerifyRest reads between two calls of its pace.
 const restChunkBytes = 1 << 20
