@@ -67,6 +67,8 @@ type Answer struct {
 	bytes  int64
 	since  time.Time
 	drop   func()
+	// ended is set by Release: a call that was given up may still read for it.
+	ended bool
 }
 
 type answerKey struct{}
@@ -109,6 +111,9 @@ func (r *Answer) tryGrow(n int64) (<-chan struct{}, bool) {
 	a := r.all
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if r.ended {
+		return nil, true
+	}
 	if a.mu.held+n > a.max && a.mu.beyond != r {
 		if a.mu.beyond != nil {
 			if a.mu.changed == nil {
@@ -130,6 +135,10 @@ func (r *Answer) Take(n int64) {
 	n *= r.copies
 	a := r.all
 	a.mu.Lock()
+	if r.ended {
+		a.mu.Unlock()
+		return
+	}
 	a.mu.held += n
 	r.bytes += n
 	full := a.mu.held > a.max
@@ -160,6 +169,7 @@ func (r *Answer) Send(drop func()) {
 func (r *Answer) Release() {
 	r.all.mu.Lock()
 	defer r.all.mu.Unlock()
+	r.ended = true
 	r.releaseLocked()
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
@@ -17,13 +16,14 @@ import (
 // inside is a gRPC connection to our own server, in memory, for what arrives as something else than gRPC and leaves as
 // such. Calls may be made between open and close.
 type inside struct {
+	calls    *calls.Calls
 	listener *pipes
 	conn     *grpc.ClientConn
 }
 
 var _ grpc.ClientConnInterface = (*inside)(nil)
 
-func newInside() *inside { return &inside{listener: newPipes()} }
+func newInside(watched *calls.Calls) *inside { return &inside{calls: watched, listener: newPipes()} }
 
 func (i *inside) open() (err error) {
 	i.conn, err = grpc.NewClient("passthrough:///inside",
@@ -41,11 +41,9 @@ func (i *inside) close() { _ = i.conn.Close() }
 
 // Invoke implements grpc.ClientConnInterface.
 func (i *inside) Invoke(ctx context.Context, method string, args, reply any, options ...grpc.CallOption) error {
-	err := i.conn.Invoke(ctx, method, args, reply, options...)
-	if message, ok := reply.(proto.Message); ok && err == nil {
-		calls.TakeAnswer(ctx, message)
-	}
-	return err
+	ctx, done := i.calls.Carry(ctx)
+	defer done()
+	return i.conn.Invoke(ctx, method, args, reply, options...)
 }
 
 // NewStream implements grpc.ClientConnInterface.

@@ -81,7 +81,7 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		services: services,
-		inside:   newInside(),
+		inside:   newInside(watched),
 	}
 	json, err := gateway.New(s.inside, cfg.receiveBytesMax())
 	if err != nil {

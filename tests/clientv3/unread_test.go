@@ -117,7 +117,9 @@ func TestAnswersOverHTTPThatNobodyReadsAreBounded(t *testing.T) {
 				}
 				require.NoError(t, k.ctx.Err(), "others read: %v", err)
 			}
-			require.Less(t, peakMegabytes(t, server.PID()), 520, "before: 562, 731 and 2,275")
+			peak := peakMegabytes(t, server.PID())
+			t.Logf("%d MB at the most", peak)
+			require.Less(t, peak, 450, "before: 562, 731 and 2,275")
 		})
 	}
 }

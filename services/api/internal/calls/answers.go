@@ -13,10 +13,11 @@ import (
 )
 
 // Copies of an answer that are in memory at the same time: gRPC holds the message, and writes its encoding in pieces. Over HTTP there
-// are the message, its encoding as a whole, and what that has outgrown.
+// are the message, for the gateway twice and as what came over the pipe, its encoding as a whole, and what that has outgrown: an
+// answer of 20 MB takes 85 MB through the gateway, 92 through Connect and 64 through v2.
 const (
 	grpcCopies = 1
-	httpCopies = 3
+	httpCopies = 5
 )
 
 // CountAnswer counts what the answer to a call of m holds that came over HTTP, from its reading on.
@@ -32,26 +33,33 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 	if !m.reads {
 		return handle(ctx, request)
 	}
-	copies := int64(grpcCopies)
-	if client, ok := peer.FromContext(ctx); ok && client.Addr.Network() == PipeNetwork {
-		copies = httpCopies // it goes on as JSON
+	if carried := c.carried.of(ctx); carried != nil {
+		response, err := handle(carried.With(ctx), request)
+		takeUncounted(carried, response, err)
+		return response, err // whoever has the HTTP request releases it
 	}
-	answer := c.answers.New(copies)
+	answer := c.answers.New(grpcCopies)
 	ctx = answer.With(ctx)
 	response, err := handle(ctx, request)
+	takeUncounted(answer, response, err)
 	message, ok := response.(proto.Message)
-	if err == nil && ok && answer.Bytes() == 0 {
-		// What another service has read, or a write, nobody has counted.
-		if size := int64(proto.Size(message)); size >= budget.AnswerStep {
-			answer.Take(size)
-		}
-	}
 	if err != nil || !ok || answer.Bytes() == 0 {
 		answer.Release()
 		return response, err
 	}
 	answer.Send(func() { drop(ctx) })
 	return &wire.Held{Message: message, Release: answer.Release}, nil
+}
+
+// takeUncounted counts what another service has read, or a write, which nobody has counted.
+func takeUncounted(answer *budget.Answer, response any, err error) {
+	message, ok := response.(proto.Message)
+	if err != nil || !ok || answer.Bytes() != 0 {
+		return
+	}
+	if size := int64(proto.Size(message)); size >= budget.AnswerStep {
+		answer.Take(size)
+	}
 }
 
 // drop ends the connection that a call came by.

@@ -19,6 +19,7 @@ import (
 type Calls struct {
 	leader   *leader.Monitor
 	answers  *budget.Answers
+	carried  carried
 	counters vectors
 	methods  map[string]*Method
 

@@ -5,13 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/quoratedb/quorate/pkg/budget"
 )
-
-// PipeNetwork is the network of connections to our own gRPC server.
-const PipeNetwork = "pipe"
 
 // pieceBytes is how much a client must take of a large answer within the time that clients have.
 const pieceBytes = 256 << 10
@@ -19,7 +14,7 @@ const pieceBytes = 256 << 10
 type requestKey struct{}
 
 // CountAnswers lets what answers over HTTP hold be counted until clients have taken them, as answer does for gRPC: what handlers
-// read with the context of Count, and what TakeAnswer is told of.
+// read with the context of Count, and what the gateway has called for with that of Carry.
 func (c *Calls) CountAnswers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := c.answers.New(httpCopies)
@@ -34,17 +29,6 @@ func Count(ctx context.Context) context.Context {
 		return answer.With(ctx)
 	}
 	return ctx
-}
-
-// TakeAnswer counts a message that has come from our own gRPC server for the answer to the HTTP request that ctx is of.
-func TakeAnswer(ctx context.Context, message proto.Message) {
-	answer, ok := ctx.Value(requestKey{}).(*budget.Answer)
-	if !ok {
-		return
-	}
-	if size := int64(proto.Size(message)); size >= budget.AnswerStep {
-		answer.Take(size)
-	}
 }
 
 // countedWriter lets a client be dropped that does not take a large answer while others wait for its memory: the whole of it in
