@@ -35,7 +35,7 @@ type Session interface {
 	Remove(id int64)
 	// Progress asks for a delivery with All set, once every watch of the session is told everything up to revision.
 	Progress(revision int64)
-	// Next waits for the next delivery. It fails when ctx ends, with problem.ErrStopped after Close or when the service stops.
+	// Next waits for the next delivery. It fails when ctx ends, with errdefs.ErrStopped after Close or when the service stops.
 	Next(ctx context.Context) (*Delivery, error)
 	// Close ends all watches. It may be called twice.
 	Close()

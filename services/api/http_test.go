@@ -16,8 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // ask sends a request and returns the answer with its body.
@@ -56,7 +56,7 @@ func TestHealthPaths(t *testing.T) {
 		"full":               {fakeStore{status: well, alarms: full}, "/health", 503, `{"health":"false","reason":"ALARM NOSPACE"}` + "\n"},
 		"full, excluded":     {fakeStore{status: well, alarms: full}, "/health?exclude=NOSPACE", 200, `{"health":"true","reason":""}`},
 		"other excluded":     {fakeStore{status: well, alarms: corrupt}, "/health?exclude=NOSPACE", 503, `{"health":"false","reason":"ALARM CORRUPT"}` + "\n"},
-		"unreadable":         {fakeStore{status: well, readErr: problem.ErrTimeout}, "/health", 503, `{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}` + "\n"},
+		"unreadable":         {fakeStore{status: well, readErr: errdefs.ErrTimeout}, "/health", 503, `{"health":"false","reason":"RANGE ERROR:etcdserver: request timed out"}` + "\n"},
 		"alive":              {fakeStore{status: well}, "/livez", 200, "ok\n"},
 		"alive, verbose":     {fakeStore{status: well}, "/livez?verbose", 200, "[+]serializable_read ok\nok\n"},
 		"dead":               {fakeStore{status: well, readErr: errors.New("disk gone")}, "/livez", 503, "[-]serializable_read failed: disk gone\n\n"},

@@ -8,9 +8,9 @@ import (
 
 // admission says whether a command may be proposed. The last bound, that of what waits in line, is the replica's.
 type admission struct {
-	// trusted refuses where this member's state is not to be believed (problem.ErrCorrupt), room where there is none for what
-	// makes the state larger (problem.ErrNoSpace), and lag while the state does not keep up with the log
-	// (problem.ErrTooManyRequests).
+	// trusted refuses where this member's state is not to be believed (errdefs.ErrCorrupt), room where there is none for what
+	// makes the state larger (errdefs.ErrNoSpace), and lag while the state does not keep up with the log
+	// (errdefs.ErrTooManyRequests).
 	trusted, room, lag func() error
 }
 

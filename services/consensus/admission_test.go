@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // What may be proposed: nothing that answers from a corrupt state, nothing that grows where there is no room, and nothing at all
@@ -21,11 +21,11 @@ func TestAdmission(t *testing.T) {
 		put, del, alarm error
 	}{
 		"nothing is wrong": {admission{fine, fine, fine}, nil, nil, nil},
-		"corrupt":          {admission{no(problem.ErrCorrupt), fine, fine}, problem.ErrCorrupt, problem.ErrCorrupt, nil},
-		"no room":          {admission{fine, no(problem.ErrNoSpace), fine}, problem.ErrNoSpace, nil, nil},
+		"corrupt":          {admission{no(errdefs.ErrCorrupt), fine, fine}, errdefs.ErrCorrupt, errdefs.ErrCorrupt, nil},
+		"no room":          {admission{fine, no(errdefs.ErrNoSpace), fine}, errdefs.ErrNoSpace, nil, nil},
 		"behind": {
-			admission{fine, fine, no(problem.ErrTooManyRequests)},
-			problem.ErrTooManyRequests, problem.ErrTooManyRequests, problem.ErrTooManyRequests,
+			admission{fine, fine, no(errdefs.ErrTooManyRequests)},
+			errdefs.ErrTooManyRequests, errdefs.ErrTooManyRequests, errdefs.ErrTooManyRequests,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
@@ -121,7 +121,7 @@ func requireRefuses(t *testing.T, m *running) {
 			return err
 		},
 	} {
-		require.ErrorIs(t, call(), problem.ErrCorrupt, name)
+		require.ErrorIs(t, call(), errdefs.ErrCorrupt, name)
 	}
 	position, err := m.Position(ctx, nil)
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestOddFollowerIsFound(t *testing.T) {
 	odd.diverge(t, "key", "wrong")
 	awaitCorrupt(t, leader, odd.MemberID())
 	awaitCorrupt(t, other, odd.MemberID())
-	require.ErrorIs(t, <-watching, problem.ErrCorrupt)
+	require.ErrorIs(t, <-watching, errdefs.ErrCorrupt)
 	awaitRefusal(t, odd)
 	require.Equal(t, "right", other.get(t, "key"))
 

@@ -6,8 +6,8 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/tracker"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // The rules of which members may be added, removed and promoted, so that no change costs the quorum.
@@ -18,10 +18,10 @@ import (
 func (m *membership) mayAdd(learner bool) error {
 	voters, started := countVoters(m.list(), raft.None)
 	if !learner && (voters != 1 || started != 1) && started < quorum(voters+1) {
-		return problem.ErrNotEnoughStarted
+		return errdefs.ErrNotEnoughStarted
 	}
 	if voters != 1 && m.connected() < quorum(voters+1) {
-		return problem.ErrUnhealthy
+		return errdefs.ErrUnhealthy
 	}
 	return nil
 }
@@ -29,24 +29,24 @@ func (m *membership) mayAdd(learner bool) error {
 // mayRemove refuses to remove a member where those that remain could have no quorum.
 func (m *membership) mayRemove(id uint64) error {
 	if m.wasRemoved(id) {
-		return problem.ErrMemberRemoved
+		return errdefs.ErrMemberRemoved
 	}
 	member := m.find(id)
 	if member == nil {
-		return problem.ErrMemberNotFound
+		return errdefs.ErrMemberNotFound
 	}
 	if member.GetIsLearner() {
 		return nil
 	}
 	voters, started := countVoters(m.list(), id)
 	if voters == 0 || started < quorum(voters) {
-		return problem.ErrNotEnoughStarted
+		return errdefs.ErrNotEnoughStarted
 	}
 	if !m.reachable(id, time.Now()) {
 		return nil // to remove a member that is down only helps
 	}
 	if m.connected()-1 < quorum(voters) {
-		return problem.ErrUnhealthy
+		return errdefs.ErrUnhealthy
 	}
 	return nil
 }
@@ -55,16 +55,16 @@ func (m *membership) mayRemove(id uint64) error {
 // cost the quorum.
 func (m *membership) mayPromote(id uint64, status raft.Status, lax bool) error {
 	if status.RaftState != raft.StateLeader {
-		return problem.ErrNotLeader
+		return errdefs.ErrNotLeader
 	}
 	member := m.find(id)
 	switch {
 	case member == nil:
-		return problem.ErrMemberNotFound
+		return errdefs.ErrMemberNotFound
 	case !member.GetIsLearner():
-		return problem.ErrNotLearner
+		return errdefs.ErrNotLearner
 	case !caughtUp(status.Progress, m.self, id):
-		return problem.ErrLearnerNotReady
+		return errdefs.ErrLearnerNotReady
 	}
 	if lax {
 		return nil
@@ -74,7 +74,7 @@ func (m *membership) mayPromote(id uint64, status raft.Status, lax bool) error {
 		started++
 	}
 	if started < quorum(voters+1) {
-		return problem.ErrNotEnoughStarted
+		return errdefs.ErrNotEnoughStarted
 	}
 	return nil
 }

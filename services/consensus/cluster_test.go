@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
@@ -123,7 +123,7 @@ func (a asking) Digests(ctx context.Context, id uint64, req *consensusv1.Digests
 	}
 	a.mu.Unlock()
 	if to == nil {
-		return nil, problem.ErrStopped
+		return nil, errdefs.ErrStopped
 	}
 	return to.Digests(ctx, req)
 }

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // explain logs why a change of members was refused that could have cost the quorum. Its caller gets etcd's text, which does
@@ -15,9 +15,9 @@ import (
 func (m *membership) explain(log *slog.Logger, change string, id uint64, err error) {
 	reason := ""
 	switch {
-	case errors.Is(err, problem.ErrNotEnoughStarted):
+	case errors.Is(err, errdefs.ErrNotEnoughStarted):
 		reason = "too few voters have ever started to be a quorum of those that there would be: start the others, or remove them, first"
-	case errors.Is(err, problem.ErrUnhealthy):
+	case errors.Is(err, errdefs.ErrUnhealthy):
 		reason = fmt.Sprintf("the voters that have been connected for %s are too few to be a quorum of those that there would be: nothing could be decided any more", healthyAfter)
 	default:
 		return // the error says it all; learners may ask again and again whether they are ready

@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // sharedLog is a log that several goroutines write.
@@ -47,11 +47,11 @@ func TestRefusedChangesAreExplained(t *testing.T) {
 		require.NoError(t, t.Context().Err())
 	}
 	_, err := m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://more"}})
-	require.ErrorIs(t, err, problem.ErrNotEnoughStarted)
+	require.ErrorIs(t, err, errdefs.ErrNotEnoughStarted)
 	require.Contains(t, log.String(), "change=add")
 	require.Contains(t, log.String(), "too few voters have ever started")
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://more"}, IsLearner: true})
-	require.ErrorIs(t, err, problem.ErrUnhealthy)
+	require.ErrorIs(t, err, errdefs.ErrUnhealthy)
 	require.Contains(t, log.String(), "too few to be a quorum")
 	require.NotContains(t, log.String(), "not-connected=[alone")
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
@@ -134,7 +134,7 @@ func (g *gate) replace(store *mvcc.Store, dir string, serving *atomic.Bool) *ten
 	}
 	old := g.now.Swap(g.newTenure(store, dir, serving))
 	// Whoever asked this store may ask the next.
-	old.finish(problem.ErrLeaderChanged)
+	old.finish(errdefs.ErrLeaderChanged)
 	return old
 }
 
@@ -144,7 +144,7 @@ func (g *gate) close() {
 	t := g.now.Load()
 	if !g.mu.closed {
 		g.mu.closed = true
-		t.finish(problem.ErrStopped)
+		t.finish(errdefs.ErrStopped)
 	}
 	g.mu.Unlock()
 	<-t.idle
@@ -154,7 +154,7 @@ func (g *gate) close() {
 func (g *gate) lastingUse(ctx context.Context, fn func(context.Context, *mvcc.Store) error) error {
 	tenure, ok := g.enter()
 	if !ok {
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	}
 	defer tenure.leave()
 	return tenure.during(ctx, func(ctx context.Context) error { return fn(ctx, tenure.store) })

@@ -7,8 +7,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Goal: clients that ask for hashes do not keep the disk and all processors busy ("a hundred HashKV at once read the state a hundred
@@ -42,5 +42,5 @@ func TestHashesAtATimeAreLimited(t *testing.T) {
 	m.hashes <- struct{}{}
 	waiting = hash()
 	require.NoError(t, m.halt())
-	require.ErrorIs(t, <-waiting, problem.ErrStopped)
+	require.ErrorIs(t, <-waiting, errdefs.ErrStopped)
 }

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // leaseHolder is what the leader knows of the lease service that may expire leases: when it was last heard of. It is in
@@ -23,11 +23,11 @@ type leaseHolder struct {
 
 // HoldLeases notes that the holder of an epoch is there, unless the epoch is 0, and tells how long the newest epoch's
 // holder has been silent; one caller at a time whose patience is over is told to take over. Where there was no holder yet
-// that is the first that asks. Only the leader can tell: problem.ErrNotLeader. It waits for nothing.
+// that is the first that asks. Only the leader can tell: errdefs.ErrNotLeader. It waits for nothing.
 func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesRequest) (*consensusv1.HoldLeasesResponse, error) {
 	term := m.replica.Term()
 	if !m.replica.Leads() {
-		return nil, fmt.Errorf("hold leases: %w", problem.ErrNotLeader)
+		return nil, fmt.Errorf("hold leases: %w", errdefs.ErrNotLeader)
 	}
 	newest, now := m.gate.state().LeaseEpoch(), time.Now()
 	holds := req.GetEpoch() != 0 && req.GetEpoch() == newest

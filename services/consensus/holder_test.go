@@ -8,8 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 func (r *running) hold(t *testing.T, epoch uint64, leaving bool) (newest uint64, silence time.Duration) {
@@ -75,7 +75,7 @@ func follower(t *testing.T, net *network, members []*running) *running {
 func TestFollowersCannotTellOfHolders(t *testing.T) {
 	net, members := cluster(t, 3)
 	_, err := follower(t, net, members).HoldLeases(t.Context(), &consensusv1.HoldLeasesRequest{})
-	require.ErrorIs(t, err, problem.ErrNotLeader)
+	require.ErrorIs(t, err, errdefs.ErrNotLeader)
 }
 
 // A serializable read waits for what its caller has been shown, and for nothing else. A follower that is cut off while

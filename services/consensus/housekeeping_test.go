@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 )
 
@@ -22,7 +22,7 @@ func TestLogOfCommandsThatChangeNothingIsBounded(t *testing.T) {
 	refused := &consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k"), Value: make([]byte, 4<<20), Lease: 4711}}}
 	for range logUnflushedBytes>>22 + 2 {
 		_, err := m.Propose(t.Context(), &consensusv1.ProposeRequest{Command: refused})
-		require.ErrorIs(t, err, problem.ErrLeaseNotFound)
+		require.ErrorIs(t, err, errdefs.ErrLeaseNotFound)
 	}
 	require.Eventually(t, func() bool {
 		first, err := m.stores.log.FirstIndex()

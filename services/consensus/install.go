@@ -13,8 +13,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -104,7 +104,7 @@ func (i *installer) install(ctx context.Context, replica *replication.Replica, r
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-i.stopped:
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	}
 	index, err := i.takeOrBreak(replica, received)
 	if err != nil || index == 0 {
@@ -155,7 +155,7 @@ func (i *installer) takeIncoming(replica *replication.Replica, received peer.Rec
 	tenure, ok := i.gate.enter()
 	if !ok {
 		<-i.installing
-		return 0, problem.ErrStopped
+		return 0, errdefs.ErrStopped
 	}
 	defer tenure.leave()
 	if received.Index <= replica.Applied() {
@@ -169,7 +169,7 @@ func (i *installer) takeIncoming(replica *replication.Replica, received peer.Rec
 	}
 	i.incoming.Store(next)
 	switch accepted, err := i.offerToRaft(replica, next, received.Message); {
-	case errors.Is(err, problem.ErrStopped):
+	case errors.Is(err, errdefs.ErrStopped):
 		return 0, err // Close closes what is incoming, and leaves its files: raft may have accepted it
 	case err != nil || !accepted:
 		return 0, errors.Join(err, i.declineIncoming())
@@ -291,7 +291,7 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	defer func() { <-i.installing }()
 	old := i.gate.replace(next.store, next.dir, next.serving)
 	if old == nil {
-		return nil, errors.Join(fmt.Errorf("replace the state: %w", problem.ErrStopped), next.store.Discard())
+		return nil, errors.Join(fmt.Errorf("replace the state: %w", errdefs.ErrStopped), next.store.Discard())
 	}
 	i.members.set(next.version)
 	i.feed.Reset(next.store.Revision())

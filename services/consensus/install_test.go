@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -257,7 +257,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	go func() { installed <- f.Receiver().InstallSnapshot(t.Context(), snapshot) }()
 	awaitEvent(t, named, "the note in the log")
 	require.NoError(t, f.halt())
-	require.ErrorIs(t, awaitEvent(t, installed, "the end of the installation"), problem.ErrStopped)
+	require.ErrorIs(t, awaitEvent(t, installed, "the end of the installation"), errdefs.ErrStopped)
 
 	cfg := f.cfg
 	cfg.Transport = newNetwork()

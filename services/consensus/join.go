@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // joining is a member's way into the cluster, at each start.
@@ -46,7 +46,7 @@ func (j *joining) join(ctx context.Context) error {
 // publish makes the member's name and URLs known. It gives up after some election timeouts: a proposal that was lost on
 // its way to a leader that stays is never answered.
 func (j *joining) publish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*j.cfg.electionTimeout(), problem.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*j.cfg.electionTimeout(), errdefs.ErrTimeout)
 	defer cancel()
 	_, err := j.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
 		MemberId:   j.cfg.MemberID,
@@ -60,7 +60,7 @@ func (j *joining) publish(ctx context.Context) error {
 
 // retriable tells the errors of proposals that may have been lost on their way.
 func retriable(err error) bool {
-	for _, passing := range []error{problem.ErrLeaderChanged, problem.ErrLeaderFailed, problem.ErrConnectionLost, problem.ErrTimeout, problem.ErrTooManyRequests} {
+	for _, passing := range []error{errdefs.ErrLeaderChanged, errdefs.ErrLeaderFailed, errdefs.ErrConnectionLost, errdefs.ErrTimeout, errdefs.ErrTooManyRequests} {
 		if errors.Is(err, passing) {
 			return true
 		}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoratedb/quorate/pkg/budget"
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -206,7 +206,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		close(m.stopped)
-		m.stopUses(problem.ErrStopped)
+		m.stopUses(errdefs.ErrStopped)
 		return nil
 	})
 	err := m.await(group)
@@ -235,7 +235,7 @@ func (m *Member) await(group *errgroup.Group) error {
 func (m *Member) Close() error {
 	m.closing.Do(func() {
 		m.replica.Close()
-		m.stopUses(problem.ErrStopped)
+		m.stopUses(errdefs.ErrStopped)
 		done := make(chan error, 1)
 		go func() {
 			m.gate.close()

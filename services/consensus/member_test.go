@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -217,7 +217,7 @@ func TestTailIsGapless(t *testing.T) {
 	require.ErrorIs(t, <-read(writes/2), errDone)
 	require.NoError(t, m.halt())
 	err := m.Tail(t.Context(), &consensusv1.TailRequest{FromRevision: writes + 2}, func(*consensusv1.TailResponse) error { return nil })
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 }
 
 // Calls on a stopped member are refused and do not touch its closed stores.
@@ -226,11 +226,11 @@ func TestStoppedMemberRefuses(t *testing.T) {
 	m.mustPut(t, "key", "value")
 	require.NoError(t, m.halt())
 	_, err := m.Propose(t.Context(), &consensusv1.ProposeRequest{Command: put("key", "value")})
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 	_, err = m.Range(t.Context(), &consensusv1.RangeRequest{Range: &consensusv1.RangeOp{Key: []byte("key")}, Serializable: true})
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 	_, err = m.Status(t.Context(), &consensusv1.StatusRequest{})
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 }
 
 // Parts of different data directories are refused together; nothing is changed.

@@ -9,8 +9,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -162,7 +162,7 @@ func (m *membership) without(id uint64) *consensusv1.MembersResponse {
 	}
 }
 
-// Change applies a committed membership change, or returns a refusal of problem and changes nothing: then raft must be
+// Change applies a committed membership change, or returns an error of errdefs and changes nothing: then raft must be
 // given an empty change in its place. Every member decides alike. Store must follow in the same batch.
 func (m *membership) Change(change *raftpb.ConfChange) error {
 	var member *consensusv1.Member
@@ -204,37 +204,37 @@ func (m *membership) check(change *raftpb.ConfChange, member *consensusv1.Member
 	id := change.GetNodeId()
 	old := m.find(id)
 	if m.wasRemoved(id) {
-		return problem.ErrMemberRemoved
+		return errdefs.ErrMemberRemoved
 	}
 	switch change.GetType() {
 	case raftpb.ConfChangeRemoveNode:
 		if old == nil {
-			return problem.ErrMemberNotFound
+			return errdefs.ErrMemberNotFound
 		}
 		return nil
 	case raftpb.ConfChangeUpdateNode:
 		if old == nil {
-			return problem.ErrMemberNotFound
+			return errdefs.ErrMemberNotFound
 		}
 		return m.checkURLs(id, member.GetPeerUrls())
 	case raftpb.ConfChangeAddLearnerNode:
 		if learners(m.list()) >= learnersMax {
-			return problem.ErrTooManyLearners
+			return errdefs.ErrTooManyLearners
 		}
 	case raftpb.ConfChangeAddNode:
 		// A member that is there already is promoted by being added as a voter.
 		if old != nil && len(member.GetPeerUrls()) == 0 {
 			if !old.GetIsLearner() {
-				return problem.ErrNotLearner
+				return errdefs.ErrNotLearner
 			}
 			return nil
 		}
 		if old == nil && len(member.GetPeerUrls()) == 0 {
-			return problem.ErrMemberNotFound
+			return errdefs.ErrMemberNotFound
 		}
 	}
 	if old != nil {
-		return problem.ErrMemberExists
+		return errdefs.ErrMemberExists
 	}
 	return m.checkURLs(id, member.GetPeerUrls())
 }
@@ -247,7 +247,7 @@ func (m *membership) checkURLs(id uint64, urls []string) error {
 		}
 		for _, url := range member.GetPeerUrls() {
 			if slices.Contains(urls, url) {
-				return problem.ErrPeerInUse
+				return errdefs.ErrPeerInUse
 			}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
 
@@ -120,7 +120,7 @@ func TestCommandInsideASnapshotIsAnswered(t *testing.T) {
 	message := &raftpb.Message{Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(f.MemberID()), Term: new(leader.replica.Term())}
 	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), peer.ReceivedSnapshot{Dir: to, From: leader.MemberID(), Index: index, Term: term, Message: message}))
 	_, err = f.replica.Wait(t.Context(), passed)
-	require.ErrorIs(t, err, problem.ErrLeaderChanged)
+	require.ErrorIs(t, err, errdefs.ErrLeaderChanged)
 	net.isolate(f.MemberID(), false)
 	require.Equal(t, "passed on", f.get(t, "k"))
 }

@@ -8,8 +8,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -36,17 +36,17 @@ func (p *proposer) propose(ctx context.Context, command *consensusv1.Command) (*
 }
 
 // late says, as etcd does, what a proposal that ran out of time probably waited for: a leader to be elected
-// (problem.ErrLeaderFailed), or a connection (problem.ErrConnectionLost). Where neither is known the error stays. The last
+// (errdefs.ErrLeaderFailed), or a connection (errdefs.ErrConnectionLost). Where neither is known the error stays. The last
 // leader was elected at a time.
 func (p *proposer) late(began, elected time.Time, leader uint64, err error) error {
 	switch {
 	case began.Before(elected) && began.After(elected.Add(-2*p.electionTimeout)):
-		return fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderFailed)
+		return fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderFailed)
 	case leader == raft.None:
 		return err
 	case leader == p.self && !p.members.connectedToQuorum(began),
 		leader != p.self && !p.members.reachable(leader, began):
-		return fmt.Errorf("wait for a proposal: %w", problem.ErrConnectionLost)
+		return fmt.Errorf("wait for a proposal: %w", errdefs.ErrConnectionLost)
 	}
 	return err
 }

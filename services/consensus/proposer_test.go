@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // partners is a transport that reaches some members, since a time for each.
@@ -35,13 +35,13 @@ func TestLateProposalSaysWhy(t *testing.T) {
 		reachable map[uint64]time.Time
 		want      error
 	}{
-		"a leader was elected meanwhile":          {second, began.Add(time.Millisecond), map[uint64]time.Time{second: before}, problem.ErrLeaderFailed},
+		"a leader was elected meanwhile":          {second, began.Add(time.Millisecond), map[uint64]time.Time{second: before}, errdefs.ErrLeaderFailed},
 		"there is still no leader":                {raft.None, before, nil, context.DeadlineExceeded},
 		"the leader was reached all the time":     {second, before, map[uint64]time.Time{second: before}, context.DeadlineExceeded},
-		"the leader was out of reach for a while": {second, before, map[uint64]time.Time{second: after}, problem.ErrConnectionLost},
-		"the leader is out of reach":              {second, before, map[uint64]time.Time{third: before}, problem.ErrConnectionLost},
+		"the leader was out of reach for a while": {second, before, map[uint64]time.Time{second: after}, errdefs.ErrConnectionLost},
+		"the leader is out of reach":              {second, before, map[uint64]time.Time{third: before}, errdefs.ErrConnectionLost},
 		"the member leads a majority":             {self, before, map[uint64]time.Time{third: before}, context.DeadlineExceeded},
-		"the member leads nobody":                 {self, before, map[uint64]time.Time{third: after}, problem.ErrConnectionLost},
+		"the member leads nobody":                 {self, before, map[uint64]time.Time{third: after}, errdefs.ErrConnectionLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(vfs.NewMem())

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -59,7 +59,7 @@ func (r *reader) read(ctx context.Context, serializable bool, fn func(*tenure) e
 	}
 	tenure, ok := r.gate.enter()
 	if !ok {
-		return fmt.Errorf("read: %w", problem.ErrStopped)
+		return fmt.Errorf("read: %w", errdefs.ErrStopped)
 	}
 	defer tenure.leave()
 	return fn(tenure)
@@ -96,7 +96,7 @@ func (r *reader) awaitSeen(ctx context.Context, req stale) error {
 		select {
 		case <-changed:
 		case <-r.stopped:
-			return fmt.Errorf("read: %w", problem.ErrStopped)
+			return fmt.Errorf("read: %w", errdefs.ErrStopped)
 		case <-ctx.Done():
 			return fmt.Errorf("read: wait for revision %d: %w", req.GetSeenRevision(), context.Cause(ctx))
 		}

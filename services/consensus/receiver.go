@@ -7,7 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -48,7 +48,7 @@ func (r *Receiver) Continues(index uint64) bool {
 func (r *Receiver) Checkpoint(context.Context) (dir string, index, term uint64, release func(), err error) {
 	tenure, ok := r.gate.enter()
 	if !ok {
-		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", problem.ErrStopped)
+		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", errdefs.ErrStopped)
 	}
 	defer tenure.leave()
 	if err := r.trust.trusted(); err != nil {

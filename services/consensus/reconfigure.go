@@ -11,8 +11,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -96,12 +96,12 @@ func (c *memberChanges) propose(ctx context.Context, kind raftpb.ConfChangeType,
 		case <-ctx.Done():
 			return fmt.Errorf("change members: %w", context.Cause(ctx))
 		case <-c.stopped:
-			return fmt.Errorf("change members: %w", problem.ErrStopped)
+			return fmt.Errorf("change members: %w", errdefs.ErrStopped)
 		}
 	}
 }
 
-// AddMember adds a voter or a learner under a new id, and answers once that is applied here: problem.ErrPeerInUse,
+// AddMember adds a voter or a learner under a new id, and answers once that is applied here: errdefs.ErrPeerInUse,
 // ErrTooManyLearners, and with the strict check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberRequest) (*consensusv1.AddMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
@@ -121,7 +121,7 @@ func (m *Member) AddMember(ctx context.Context, req *consensusv1.AddMemberReques
 	return &consensusv1.AddMemberResponse{Member: member, Members: m.members.list()}, nil
 }
 
-// RemoveMember removes a member, which may be the leader or this one: problem.ErrMemberNotFound, ErrMemberRemoved, and with the strict
+// RemoveMember removes a member, which may be the leader or this one: errdefs.ErrMemberNotFound, ErrMemberRemoved, and with the strict
 // check ErrNotEnoughStarted and ErrUnhealthy.
 func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMemberRequest) (*consensusv1.RemoveMemberResponse, error) {
 	if !m.cfg.LaxReconfiguration {
@@ -136,7 +136,7 @@ func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMember
 	return &consensusv1.RemoveMemberResponse{Members: m.members.list()}, nil
 }
 
-// UpdateMember changes a member's peer URLs: problem.ErrMemberNotFound, ErrPeerInUse.
+// UpdateMember changes a member's peer URLs: errdefs.ErrMemberNotFound, ErrPeerInUse.
 func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMemberRequest) (*consensusv1.UpdateMemberResponse, error) {
 	member := &consensusv1.Member{Id: req.GetId(), PeerUrls: req.GetPeerUrls()}
 	if err := m.changes.propose(ctx, raftpb.ConfChangeUpdateNode, member); err != nil {
@@ -145,7 +145,7 @@ func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMember
 	return &consensusv1.UpdateMemberResponse{Members: m.members.list()}, nil
 }
 
-// PromoteMember makes a voter of a learner: problem.ErrNotLeader where another member leads, ErrMemberNotFound,
+// PromoteMember makes a voter of a learner: errdefs.ErrNotLeader where another member leads, ErrMemberNotFound,
 // ErrNotLearner, ErrLearnerNotReady while it is behind, and ErrNotEnoughStarted with the strict check.
 func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	status, err := m.replica.Status(ctx)
@@ -162,13 +162,13 @@ func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemb
 	return &consensusv1.PromoteMemberResponse{Members: m.members.list()}, nil
 }
 
-// MoveLeader hands leadership to another voter and waits for it: problem.ErrNotLeader, ErrBadTransferee, ErrTimeout.
+// MoveLeader hands leadership to another voter and waits for it: errdefs.ErrNotLeader, ErrBadTransferee, ErrTimeout.
 func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error) {
 	if !m.replica.Leads() {
-		return nil, fmt.Errorf("move leadership: %w", problem.ErrNotLeader)
+		return nil, fmt.Errorf("move leadership: %w", errdefs.ErrNotLeader)
 	}
 	if target := m.members.find(req.GetId()); target == nil || target.GetIsLearner() {
-		return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), problem.ErrBadTransferee)
+		return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), errdefs.ErrBadTransferee)
 	}
 	if err := m.replica.TransferLeader(ctx, req.GetId()); err != nil {
 		return nil, err
@@ -185,10 +185,10 @@ func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequ
 		case <-ctx.Done():
 			return nil, fmt.Errorf("move leadership: %w", context.Cause(ctx))
 		case <-m.stopped:
-			return nil, fmt.Errorf("move leadership: %w", problem.ErrStopped)
+			return nil, fmt.Errorf("move leadership: %w", errdefs.ErrStopped)
 		}
 	}
-	return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), problem.ErrTimeout)
+	return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), errdefs.ErrTimeout)
 }
 
 // newMemberID returns an id that no member ever had. It is not derived from anything: a member that was removed or

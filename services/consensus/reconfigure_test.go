@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Changes of members are refused with the reason that etcd gives, and change nothing: each refusal is provoked on a
@@ -23,22 +23,22 @@ func TestMembershipChangesAreRefused(t *testing.T) {
 	before := m.members.list()
 
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://two"}})
-	require.ErrorIs(t, err, problem.ErrPeerInUse)
+	require.ErrorIs(t, err, errdefs.ErrPeerInUse)
 	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: 77})
-	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	require.ErrorIs(t, err, errdefs.ErrMemberNotFound)
 	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 77, PeerUrls: []string{"http://x"}})
-	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	require.ErrorIs(t, err, errdefs.ErrMemberNotFound)
 	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 3, PeerUrls: []string{"http://two"}})
-	require.ErrorIs(t, err, problem.ErrPeerInUse)
+	require.ErrorIs(t, err, errdefs.ErrPeerInUse)
 	leader := leaderOf(t, members)
 	_, err = leader.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: leader.MemberID()})
-	require.ErrorIs(t, err, problem.ErrNotLearner)
+	require.ErrorIs(t, err, errdefs.ErrNotLearner)
 	_, err = leader.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 77})
-	require.ErrorIs(t, err, problem.ErrMemberNotFound)
+	require.ErrorIs(t, err, errdefs.ErrMemberNotFound)
 	for _, follower := range members {
 		if follower != leader {
 			_, err = follower.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: 77})
-			require.ErrorIs(t, err, problem.ErrNotLeader)
+			require.ErrorIs(t, err, errdefs.ErrNotLeader)
 		}
 	}
 	require.Equal(t, before, m.members.list())
@@ -55,23 +55,23 @@ func TestStrictReconfigurationKeepsTheQuorum(t *testing.T) {
 	require.True(t, added.GetMember().GetIsLearner())
 	require.Len(t, added.GetMembers(), 2)
 	_, err = m.PromoteMember(t.Context(), &consensusv1.PromoteMemberRequest{Id: added.GetMember().GetId()})
-	require.ErrorIs(t, err, problem.ErrLearnerNotReady)
+	require.ErrorIs(t, err, errdefs.ErrLearnerNotReady)
 	m.mustPut(t, "key", "a learner does not count")
 	removed, err := m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: added.GetMember().GetId()})
 	require.NoError(t, err)
 	require.Len(t, removed.GetMembers(), 1)
 	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: added.GetMember().GetId()})
-	require.ErrorIs(t, err, problem.ErrMemberRemoved)
+	require.ErrorIs(t, err, errdefs.ErrMemberRemoved)
 	_, err = m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: added.GetMember().GetId(), PeerUrls: []string{"http://x"}})
-	require.ErrorIs(t, err, problem.ErrMemberRemoved)
+	require.ErrorIs(t, err, errdefs.ErrMemberRemoved)
 	_, err = m.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: m.MemberID()})
-	require.ErrorIs(t, err, problem.ErrNotEnoughStarted, "the last voter stays")
+	require.ErrorIs(t, err, errdefs.ErrNotEnoughStarted, "the last voter stays")
 
 	// One member may become two, but no more until the second has started.
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://second"}})
 	require.NoError(t, err)
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://third"}})
-	require.ErrorIs(t, err, problem.ErrNotEnoughStarted)
+	require.ErrorIs(t, err, errdefs.ErrNotEnoughStarted)
 }
 
 // Leadership goes where it is asked to go, and writes go on.
@@ -85,9 +85,9 @@ func TestMoveLeader(t *testing.T) {
 		}
 	}
 	_, err := target.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: target.MemberID()})
-	require.ErrorIs(t, err, problem.ErrNotLeader)
+	require.ErrorIs(t, err, errdefs.ErrNotLeader)
 	_, err = leader.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: 99})
-	require.ErrorIs(t, err, problem.ErrBadTransferee)
+	require.ErrorIs(t, err, errdefs.ErrBadTransferee)
 	_, err = leader.MoveLeader(t.Context(), &consensusv1.MoveLeaderRequest{Id: target.MemberID()})
 	require.NoError(t, err)
 	require.Equal(t, target.MemberID(), leader.replica.LeaderID())
@@ -113,6 +113,6 @@ func TestMemberIsAddedWhileAVoterIsAway(t *testing.T) {
 	require.NoError(t, m.members.mayAdd(false))
 	require.NoError(t, m.members.mayAdd(true))
 	delete(connected.since, 4)
-	require.ErrorIs(t, m.members.mayAdd(false), problem.ErrUnhealthy)
-	require.ErrorIs(t, m.members.mayAdd(true), problem.ErrUnhealthy)
+	require.ErrorIs(t, m.members.mayAdd(false), errdefs.ErrUnhealthy)
+	require.ErrorIs(t, m.members.mayAdd(true), errdefs.ErrUnhealthy)
 }

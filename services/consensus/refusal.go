@@ -3,28 +3,28 @@ package consensus
 import (
 	"errors"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // refusals are the errors with which the state machine declines a command, on every member alike and without effect.
 // Any other error means that a member's own storage failed it.
 var refusals = []error{
-	problem.ErrCompacted,
-	problem.ErrFutureRevision,
-	problem.ErrKeyNotFound,
-	problem.ErrLeaseNotFound,
-	problem.ErrLeaseExists,
-	problem.ErrLeaseTTLTooLarge,
-	problem.ErrStaleEpoch,
-	problem.ErrNoSpace,
-	problem.ErrCorrupt,
-	problem.ErrMemberNotFound,
-	problem.ErrMemberRemoved,
-	problem.ErrMemberExists,
-	problem.ErrPeerInUse,
-	problem.ErrTooManyLearners,
-	problem.ErrNotLearner,
-	problem.ErrTooLarge,
+	errdefs.ErrCompacted,
+	errdefs.ErrFutureRevision,
+	errdefs.ErrKeyNotFound,
+	errdefs.ErrLeaseNotFound,
+	errdefs.ErrLeaseExists,
+	errdefs.ErrLeaseTTLTooLarge,
+	errdefs.ErrStaleEpoch,
+	errdefs.ErrNoSpace,
+	errdefs.ErrCorrupt,
+	errdefs.ErrMemberNotFound,
+	errdefs.ErrMemberRemoved,
+	errdefs.ErrMemberExists,
+	errdefs.ErrPeerInUse,
+	errdefs.ErrTooManyLearners,
+	errdefs.ErrNotLearner,
+	errdefs.ErrTooLarge,
 }
 
 func refusal(err error) bool {

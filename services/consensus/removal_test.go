@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // The last member of a cluster that shrank does not wait for those that were removed: a removal that it knows of survives
@@ -58,5 +58,5 @@ func TestRemovedMembersAreForgottenSomeDay(t *testing.T) {
 	require.True(t, m.wasRemoved(gone))
 	require.False(t, m.wasRemoved(1))
 	again := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(uint64(gone))}
-	require.ErrorIs(t, m.Change(again), problem.ErrMemberRemoved)
+	require.ErrorIs(t, m.Change(again), errdefs.ErrMemberRemoved)
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
-// Range reads a range of keys from one revision: problem.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
+// Range reads a range of keys from one revision: errdefs.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
@@ -94,7 +94,7 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 }
 
 // Tail sends commits from a revision on until ctx ends, send fails or the member stops: each once, in order, without
-// gaps. A reader that falls below the compacted revision gets problem.ErrCompacted, and problem.ErrCorrupt once this
+// gaps. A reader that falls below the compacted revision gets errdefs.ErrCompacted, and errdefs.ErrCorrupt once this
 // member is not to be believed.
 func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
 	heartbeat := m.cfg.Clock.NewTicker(tailHeartbeat)
@@ -133,12 +133,12 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-m.stopped:
-			return fmt.Errorf("tail the feed: %w", problem.ErrStopped)
+			return fmt.Errorf("tail the feed: %w", errdefs.ErrStopped)
 		}
 	}
 }
 
-// History reads one stretch of past commits: problem.ErrCompacted where it begins below the compacted revision.
+// History reads one stretch of past commits: errdefs.ErrCompacted where it begins below the compacted revision.
 func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
 	resp := &consensusv1.HistoryResponse{}
 	bytes := req.GetMaxBytes()

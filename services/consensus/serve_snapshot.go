@@ -13,8 +13,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
 )
@@ -23,7 +23,7 @@ import (
 const SnapshotStorageVersion = snapshotfile.StorageVersion
 
 // Snapshot sends the whole state, as of now, as a file in etcd's format: blobs of it, and last its SHA-256 in a blob of
-// its own. The file is built on the disk that holds the data directory: problem.ErrNoSpace where that would be left as
+// its own. The file is built on the disk that holds the data directory: errdefs.ErrNoSpace where that would be left as
 // full as makes writes stop. Of those beyond snapshotsMax each waits until one has ended.
 func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
 	select {
@@ -32,7 +32,7 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 	case <-ctx.Done():
 		return fmt.Errorf("wait for other snapshots to end: %w", context.Cause(ctx))
 	case <-m.stopped:
-		return fmt.Errorf("wait for other snapshots to end: %w", problem.ErrStopped)
+		return fmt.Errorf("wait for other snapshots to end: %w", errdefs.ErrStopped)
 	}
 	var file *snapshotfile.File
 	err := m.reader.readData(ctx, false, func(t *tenure) error {
@@ -83,7 +83,7 @@ func (f *snapshotFiles) whileRoom(ctx context.Context, fn func(context.Context) 
 	err := fn(ctx)
 	cancel(nil)
 	watching.Wait()
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, problem.ErrNoSpace) {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errdefs.ErrNoSpace) {
 		return cause
 	}
 	return err
@@ -103,7 +103,7 @@ func (f *snapshotFiles) room() error {
 	}
 	f.log.Warn("a snapshot is refused, because its file would take the room that the log and the state need: free space, or take it from another member",
 		"directory", f.dir(), "free", usage.AvailBytes, "needed", least)
-	return fmt.Errorf("build a snapshot in %s, where %d bytes are free and %d must stay so: %w", f.dir(), usage.AvailBytes, least, problem.ErrNoSpace)
+	return fmt.Errorf("build a snapshot in %s, where %d bytes are free and %d must stay so: %w", f.dir(), usage.AvailBytes, least, errdefs.ErrNoSpace)
 }
 
 // build writes the file from a snapshot of the state, which it holds no longer than that takes.

@@ -6,8 +6,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Leases lists the leases that exist.
@@ -23,13 +23,13 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 	return resp, nil
 }
 
-// LeaseKeys lists the keys attached to a lease: problem.ErrLeaseNotFound where there is none.
+// LeaseKeys lists the keys attached to a lease: errdefs.ErrLeaseNotFound where there is none.
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
 	err := m.reader.readData(ctx, false, func(t *tenure) error {
 		keys, exists, err := t.store.LeaseKeys(ctx, req.GetId())
 		if err == nil && !exists {
-			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), problem.ErrLeaseNotFound)
+			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), errdefs.ErrLeaseNotFound)
 		}
 		resp.Keys = keys
 		return err
@@ -44,7 +44,7 @@ func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysReques
 func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
 	tenure, ok := m.gate.enter()
 	if !ok {
-		return nil, fmt.Errorf("status: %w", problem.ErrStopped)
+		return nil, fmt.Errorf("status: %w", errdefs.ErrStopped)
 	}
 	defer tenure.leave()
 	store := tenure.store
@@ -66,7 +66,7 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 	}
 	resp.IsLearner = m.members.find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {
-		resp.Errors = append(resp.Errors, problem.ErrNoLeader.Error())
+		resp.Errors = append(resp.Errors, errdefs.ErrNoLeader.Error())
 	}
 	for _, alarm := range store.Alarms() {
 		resp.Errors = append(resp.Errors, fmt.Sprintf("memberID:%d alarm:%s ", alarm.GetMemberId(), alarmName(alarm)))
@@ -98,7 +98,7 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for other hashes to end: %w", context.Cause(ctx))
 	case <-m.stopped:
-		return nil, fmt.Errorf("wait for other hashes to end: %w", problem.ErrStopped)
+		return nil, fmt.Errorf("wait for other hashes to end: %w", errdefs.ErrStopped)
 	}
 	resp := &consensusv1.HashKVResponse{}
 	err := m.reader.read(ctx, true, func(t *tenure) error {

@@ -7,8 +7,8 @@ import (
 )
 
 // Propose replicates a command and answers once it is applied here. It returns the state machine's refusals
-// (problem.ErrCompacted, ErrLeaseNotFound, ErrNoSpace, ...), problem.ErrTooManyRequests when the command was not
-// taken, and problem.ErrLeaderChanged, ErrLeaderFailed, ErrConnectionLost, ErrStopped or ctx's error when its outcome is
+// (errdefs.ErrCompacted, ErrLeaseNotFound, ErrNoSpace, ...), errdefs.ErrTooManyRequests when the command was not
+// taken, and errdefs.ErrLeaderChanged, ErrLeaderFailed, ErrConnectionLost, ErrStopped or ctx's error when its outcome is
 // unknown.
 //
 // The command must not be changed any more, not even after Propose has returned.

@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // snapshotMember starts a member whose data directory is on the machine's disk too, where the files of snapshots are built.
@@ -93,7 +93,7 @@ func TestSnapshotLeavesRoomOnTheDisk(t *testing.T) {
 	m.mustPut(t, "key", "value")
 	disk.free.Store(scarce)
 	err := m.Snapshot(t.Context(), nil, func(*consensusv1.SnapshotResponse) error { return errors.New("not to be sent") })
-	require.ErrorIs(t, err, problem.ErrNoSpace)
+	require.ErrorIs(t, err, errdefs.ErrNoSpace)
 	require.Zero(t, files(t, m))
 
 	disk.free.Store(roomy)
@@ -102,5 +102,5 @@ func TestSnapshotLeavesRoomOnTheDisk(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	require.ErrorIs(t, err, problem.ErrNoSpace)
+	require.ErrorIs(t, err, errdefs.ErrNoSpace)
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -60,16 +60,16 @@ func newSpace(cfg Config, gate *gate, members *membership, replica *replication.
 	}
 }
 
-// roomToGrow refuses what makes the state larger if there is no room for it: problem.ErrNoSpace.
+// roomToGrow refuses what makes the state larger if there is no room for it: errdefs.ErrNoSpace.
 func (s *space) roomToGrow() error {
 	quota := s.quota
 	switch inUse := s.quotaInUse(); {
 	case quota > 0 && inUse > quota:
 		nudge(s.pressed)
-		return fmt.Errorf("the state has %d bytes in use of %d: %w", inUse, quota, problem.ErrNoSpace)
+		return fmt.Errorf("the state has %d bytes in use of %d: %w", inUse, quota, errdefs.ErrNoSpace)
 	case s.full.Load():
 		nudge(s.pressed)
-		return fmt.Errorf("a disk is nearly full: %w", problem.ErrNoSpace)
+		return fmt.Errorf("a disk is nearly full: %w", errdefs.ErrNoSpace)
 	}
 	return nil
 }

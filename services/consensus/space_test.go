@@ -13,8 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 func propose(ctx context.Context, r *running, command *consensusv1.Command) error {
@@ -54,7 +54,7 @@ func (r *running) fill(t *testing.T, oneKey bool, value string) (taken int) {
 		}
 		err := propose(t.Context(), r, put(key, value))
 		if err != nil {
-			require.ErrorIs(t, err, problem.ErrNoSpace)
+			require.ErrorIs(t, err, errdefs.ErrNoSpace)
 			return taken
 		}
 		taken++
@@ -74,7 +74,7 @@ func TestQuotaIsGivenBack(t *testing.T) {
 		require.GreaterOrEqual(t, taken, quota/value*95/100, "an empty store takes nearly its quota of values")
 		require.LessOrEqual(t, taken, quota/value+1)
 		m.awaitNoSpace(t, true)
-		require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), problem.ErrNoSpace)
+		require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), errdefs.ErrNoSpace)
 
 		require.NoError(t, propose(t.Context(), m, deleteAll()))
 		require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
@@ -87,7 +87,7 @@ func TestQuotaIsGivenBack(t *testing.T) {
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
 	m.space.settleNoSpace(t.Context())
 	m.awaitNoSpace(t, true)
-	require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), problem.ErrNoSpace)
+	require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), errdefs.ErrNoSpace)
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
 	m.mustPut(t, "k", "v")
 }
@@ -121,7 +121,7 @@ func TestAlarmOfAMemberThatIsGoneIsLowered(t *testing.T) {
 
 	require.NoError(t, propose(t.Context(), m, alarmOp(0xbeef, false)))
 	m.space.lowerOrphans(t.Context())
-	require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
+	require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), errdefs.ErrNoSpace)
 }
 
 // smallDisk is a filesystem of a gibibyte, of which as much is free as one says.
@@ -159,8 +159,8 @@ func TestDiskIsNeverFilled(t *testing.T) {
 
 			disk.free.Store(c.full)
 			m.awaitNoSpace(t, true)
-			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
-			require.ErrorIs(t, propose(t.Context(), m, grant), problem.ErrNoSpace)
+			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), errdefs.ErrNoSpace)
+			require.ErrorIs(t, propose(t.Context(), m, grant), errdefs.ErrNoSpace)
 			require.NoError(t, propose(t.Context(), m, deleteAll()))
 			require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
 			revoke := &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{1}}}}
@@ -171,7 +171,7 @@ func TestDiskIsNeverFilled(t *testing.T) {
 			require.NoError(t, err)
 			// A person's word does not make room.
 			require.NoError(t, propose(t.Context(), m, alarmOp(0, true)))
-			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), problem.ErrNoSpace)
+			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), errdefs.ErrNoSpace)
 			m.awaitNoSpace(t, true)
 
 			disk.free.Store(c.enough)
@@ -192,7 +192,7 @@ func TestRefusalsLookAtTheDiskNowAndThen(t *testing.T) {
 	m.awaitNoSpace(t, true)
 	began, before, refused := time.Now(), disk.looks.Load(), 0
 	for time.Since(began) < 5*refusalsPause {
-		require.ErrorIs(t, m.space.roomToGrow(), problem.ErrNoSpace)
+		require.ErrorIs(t, m.space.roomToGrow(), errdefs.ErrNoSpace)
 		refused++
 		for len(m.space.pressed) > 0 {
 			runtime.Gosched()

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -75,7 +75,7 @@ func (t *tidier) defragment(ctx context.Context) error {
 		err = run.err
 	case <-timer.C:
 	case <-t.stopped:
-		err = problem.ErrStopped
+		err = errdefs.ErrStopped
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -140,7 +140,7 @@ func (t *tidier) countUsage(ctx context.Context) bool {
 		inUse, _ := t.gate.state().Usage()
 		t.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
 	case errors.Is(err, errDefragmentFirst):
-	case !errors.Is(err, problem.ErrStopped) && ctx.Err() == nil:
+	case !errors.Is(err, errdefs.ErrStopped) && ctx.Err() == nil:
 		t.log.Warn("could not count what the state has in use, will try again", "after", countAgainAfter, "error", err)
 		return false
 	}

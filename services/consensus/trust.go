@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -36,10 +36,10 @@ func (t *trust) condemned() bool {
 	return s != nil && s.state == t.gate.state()
 }
 
-// trusted returns problem.ErrCorrupt when this member must not answer from its state.
+// trusted returns errdefs.ErrCorrupt when this member must not answer from its state.
 func (t *trust) trusted() error {
 	if t.condemned() || t.gate.state().Corrupt(t.self) {
-		return fmt.Errorf("state of member %s: %w", memberID(t.self), problem.ErrCorrupt)
+		return fmt.Errorf("state of member %s: %w", memberID(t.self), errdefs.ErrCorrupt)
 	}
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // checkpoint records the remaining time of long leases that nobody kept alive for a while, so that a take-over does
@@ -49,7 +49,7 @@ func (s *Service) checkpointDue(ctx context.Context, epoch uint64) (recorded int
 	case err == nil:
 		s.metrics.checkpointed.Add(float64(len(due)))
 		return len(due), more, nil
-	case errors.Is(err, problem.ErrStaleEpoch):
+	case errors.Is(err, errdefs.ErrStaleEpoch):
 		s.fenced(epoch)
 		return 0, false, err
 	case withoutEffect(err):

@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // A take-over must not renew a long lease in full: it gets what was left at the last checkpoint. A day-long lease and
@@ -109,9 +109,9 @@ func TestKeepAliveFailsWithoutClearing(t *testing.T) {
 		s, _ := run(t, f, nil)
 		grant(t, s, 1, 3600)
 		elapse(20*time.Minute + time.Second)
-		f.set(func(h *hooks) { h.before = func(_ context.Context, c *command) error { return problem.ErrTimeout } })
+		f.set(func(h *hooks) { h.before = func(_ context.Context, c *command) error { return errdefs.ErrTimeout } })
 		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		f.set(func(h *hooks) { h.before = nil })
 		require.Less(t, timeToLive(t, s, 1), int64(2400))
 		require.Equal(t, []int64{3600}, keepAlive(t, s, 1))
@@ -130,7 +130,7 @@ func TestLateCheckpointIsFenced(t *testing.T) {
 			h.before = func(_ context.Context, c *command) error {
 				if isCheckpoint(c) && late == nil {
 					late = c
-					return problem.ErrTimeout
+					return errdefs.ErrTimeout
 				}
 				return nil
 			}
@@ -139,7 +139,7 @@ func TestLateCheckpointIsFenced(t *testing.T) {
 		require.NotNil(t, late)
 		require.Equal(t, []int64{3600}, keepAlive(t, s, 1))
 		_, err := f.apply(late)
-		require.ErrorIs(t, err, problem.ErrStaleEpoch)
+		require.ErrorIs(t, err, errdefs.ErrStaleEpoch)
 		stop()
 		s, _ = run(t, f, nil)
 		require.GreaterOrEqual(t, timeToLive(t, s, 1), int64(3600))

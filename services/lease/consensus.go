@@ -14,6 +14,6 @@ type Consensus interface {
 	ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
 	// Leases lists every lease that exists.
 	Leases(context.Context, *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error)
-	// LeaseKeys lists the keys of a lease; problem.ErrLeaseNotFound when there is no such lease.
+	// LeaseKeys lists the keys of a lease; errdefs.ErrLeaseNotFound when there is no such lease.
 	LeaseKeys(context.Context, *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error)
 }

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // acquire makes this service the only one that may expire leases, and returns its epoch. It tries until it succeeds or
@@ -101,7 +101,7 @@ func (s *Service) hold(ctx context.Context, epoch uint64) error {
 	g.Go(func() error { return s.keepConfirmed(gctx) })
 	g.Go(func() error { return s.settle(gctx) })
 	err := g.Wait()
-	if errors.Is(err, problem.ErrStaleEpoch) {
+	if errors.Is(err, errdefs.ErrStaleEpoch) {
 		return errFenced
 	}
 	return err
@@ -161,10 +161,10 @@ func (s *Service) assure(ctx context.Context, since uptime) error {
 		switch {
 		case s.mu.role == stopped:
 			s.mu.Unlock()
-			return problem.ErrStopped
+			return errdefs.ErrStopped
 		case s.mu.role == passive:
 			s.mu.Unlock()
-			return fmt.Errorf("lease service is passive: %w", problem.ErrNoLeader)
+			return fmt.Errorf("lease service is passive: %w", errdefs.ErrNoLeader)
 		case s.mu.role == acquiring:
 			turned := s.mu.turned
 			s.mu.Unlock()

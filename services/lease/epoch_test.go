@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // A holder that was paused while another took over must revoke nothing and answer nothing once it wakes. The pause is
@@ -38,20 +38,20 @@ func TestPausedHolderIsFenced(t *testing.T) {
 		}()
 		synctest.Wait()
 		paused.open()
-		require.ErrorIs(t, <-late, problem.ErrNoLeader)
+		require.ErrorIs(t, <-late, errdefs.ErrNoLeader)
 		elapse(2 * time.Second)
 		require.True(t, f.exists(1), "the old holder must not revoke what the new one keeps alive")
 		require.False(t, old.Active())
 		require.True(t, s.Active())
 		_, err := old.Grant(t.Context(), &leasev1.GrantRequest{Ttl: 5})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 
 		old.TakeOver()
 		elapse(time.Second)
 		require.True(t, old.Active())
 		require.Equal(t, []int64{5, 60}, keepAlive(t, old, 1, 2))
 		_, err = s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrNoLeader, "it asks once its confirmation is too old")
+		require.ErrorIs(t, err, errdefs.ErrNoLeader, "it asks once its confirmation is too old")
 	})
 }
 
@@ -83,7 +83,7 @@ func TestPromiseOfReplacedHolderHolds(t *testing.T) {
 		elapse(2 * time.Millisecond)
 		cut.open()
 		_, err := old.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrNoLeader, "after the window")
+		require.ErrorIs(t, err, errdefs.ErrNoLeader, "after the window")
 		elapse(6 * time.Second)
 		require.False(t, f.exists(1))
 	})
@@ -102,7 +102,7 @@ func TestSteppedDownHolderAcquiresNothing(t *testing.T) {
 				h.before = func(_ context.Context, c *command) error {
 					if kind(c) {
 						s.StepDown()
-						return problem.ErrTimeout
+						return errdefs.ErrTimeout
 					}
 					return nil
 				}
@@ -113,7 +113,7 @@ func TestSteppedDownHolderAcquiresNothing(t *testing.T) {
 		require.False(t, s.Active())
 		require.Equal(t, 1, f.entries(isAcquire))
 		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 
 		stepDownAt(isAcquire)
 		s.TakeOver()
@@ -146,7 +146,7 @@ func TestStandby(t *testing.T) {
 		f := newStore()
 		s, _ := run(t, f, func(c *Config) { c.Standby = true })
 		_, err := s.List(t.Context(), &leasev1.ListRequest{})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 		require.Zero(t, f.entries(isAcquire))
 		s.TakeOver()
 		elapse(0)
@@ -169,7 +169,7 @@ func TestNewEpochOfOwnKeepsDeadlines(t *testing.T) {
 		f.set(func(h *hooks) {
 			h.before = func(_ context.Context, c *command) error {
 				if isRevoke(c) && failed.CompareAndSwap(false, true) {
-					return problem.ErrTimeout
+					return errdefs.ErrTimeout
 				}
 				return nil
 			}
@@ -198,10 +198,10 @@ func TestNewEpochNotFollowingGivesAllTimeAgain(t *testing.T) {
 					return nil
 				}
 				if isRevoke(c) {
-					return problem.ErrTimeout
+					return errdefs.ErrTimeout
 				}
 				f.set(func(h *hooks) { h.after = nil })
-				return problem.ErrTimeout // of the acquisition
+				return errdefs.ErrTimeout // of the acquisition
 			}
 		})
 		elapse(6 * time.Second)
@@ -215,7 +215,7 @@ func TestNewEpochNotFollowingGivesAllTimeAgain(t *testing.T) {
 func TestAcquireIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newStore()
-		f.set(func(h *hooks) { h.before = func(context.Context, *command) error { return problem.ErrNoLeader } })
+		f.set(func(h *hooks) { h.before = func(context.Context, *command) error { return errdefs.ErrNoLeader } })
 		s, _ := run(t, f, nil)
 		elapse(time.Minute)
 		require.False(t, s.Active())
@@ -269,7 +269,7 @@ func TestReplacedHolderGrantsNothing(t *testing.T) {
 		_, err := f.apply(&command{Command: &consensusv1.Command_LeaseAcquire{LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: "another"}}})
 		require.NoError(t, err)
 		_, err = s.Grant(t.Context(), &leasev1.GrantRequest{Id: 2, Ttl: 10})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 		leases, err := f.Leases(t.Context(), &consensusv1.LeasesRequest{})
 		require.NoError(t, err)
 		require.Len(t, leases.GetLeases(), 1)

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // expire has expired leases revoked, many at a time and a few such revokes at once, until ctx ends or the outcome of a
@@ -90,7 +90,7 @@ func (s *Service) revokeExpired(ctx context.Context, epoch uint64, ids []int64) 
 		case err == nil:
 			s.expired(ids, len(result.GetLeaseRevoke().GetRevoked()))
 			return nil
-		case errors.Is(err, problem.ErrStaleEpoch):
+		case errors.Is(err, errdefs.ErrStaleEpoch):
 			s.fenced(epoch)
 			return err
 		case withoutEffect(err):

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // 100,000 leases that expire in one second must be gone within five, in few log entries, on a store that takes a while
@@ -96,7 +96,7 @@ func TestKeepAliveOfDoomedLeaseTimesOut(t *testing.T) {
 		})
 		elapse(6 * time.Second)
 		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		answered := make(chan error)
 		go func() {
 			_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
@@ -104,7 +104,7 @@ func TestKeepAliveOfDoomedLeaseTimesOut(t *testing.T) {
 		}()
 		elapse(time.Second)
 		stop()
-		require.ErrorIs(t, <-answered, problem.ErrStopped)
+		require.ErrorIs(t, <-answered, errdefs.ErrStopped)
 		require.True(t, f.exists(1))
 	})
 }
@@ -113,10 +113,10 @@ func TestKeepAliveOfDoomedLeaseTimesOut(t *testing.T) {
 // the failure leaves the outcome open or not. A store that fails some revokes, before or after they took effect.
 func TestRevokeIsRepeated(t *testing.T) {
 	for name, failure := range map[string]error{
-		"refused": problem.ErrTooManyRequests, "timeout": problem.ErrTimeout, "unknown": errors.New("disk on fire"),
+		"refused": errdefs.ErrTooManyRequests, "timeout": errdefs.ErrTimeout, "unknown": errors.New("disk on fire"),
 	} {
 		for _, effective := range []bool{false, true} {
-			if effective && failure == problem.ErrTooManyRequests {
+			if effective && failure == errdefs.ErrTooManyRequests {
 				continue // it promises no effect
 			}
 			t.Run(name, func(t *testing.T) {
@@ -185,13 +185,13 @@ func TestClientRevokeOfUnknownOutcome(t *testing.T) {
 			h.before = func(_ context.Context, c *command) error {
 				if isRevoke(c) && !lost {
 					lost = true
-					return problem.ErrTimeout
+					return errdefs.ErrTimeout
 				}
 				return nil
 			}
 		})
 		_, err := s.Revoke(t.Context(), &leasev1.RevokeRequest{Id: 1})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		require.Equal(t, []int64{0}, keepAlive(t, s, 1))
 		require.False(t, f.exists(1))
 	})
@@ -202,9 +202,9 @@ func TestGrantOfUnknownOutcomeIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newStore()
 		s, _ := run(t, f, nil)
-		f.set(func(h *hooks) { h.after = func(_ context.Context, c *command) error { return problem.ErrTimeout } })
+		f.set(func(h *hooks) { h.after = func(_ context.Context, c *command) error { return errdefs.ErrTimeout } })
 		_, err := s.Grant(t.Context(), &leasev1.GrantRequest{Id: 7, Ttl: 5})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		f.set(func(h *hooks) { h.after = nil })
 		elapse(3 * time.Second)
 		require.True(t, f.exists(7))

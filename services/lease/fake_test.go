@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // store is a replicated store in memory, which does with leases what the consensus service must.
@@ -89,10 +89,10 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 	switch c := c.Command.(type) {
 	case *consensusv1.Command_LeaseGrant:
 		if e := c.LeaseGrant.Epoch; e != 0 && e != f.mu.epoch {
-			return nil, problem.ErrStaleEpoch
+			return nil, errdefs.ErrStaleEpoch
 		}
 		if f.mu.leases[c.LeaseGrant.Id] != nil {
-			return nil, problem.ErrLeaseExists
+			return nil, errdefs.ErrLeaseExists
 		}
 		f.mu.leases[c.LeaseGrant.Id] = &consensusv1.Lease{Id: c.LeaseGrant.Id, GrantedTtl: c.LeaseGrant.Ttl}
 	case *consensusv1.Command_LeaseRevoke:
@@ -106,7 +106,7 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 		result.Result = &consensusv1.Result_LeaseAcquire{LeaseAcquire: &consensusv1.LeaseAcquireResult{Epoch: f.mu.epoch}}
 	case *consensusv1.Command_LeaseCheckpoint:
 		if c.LeaseCheckpoint.Epoch != f.mu.epoch {
-			return nil, problem.ErrStaleEpoch
+			return nil, errdefs.ErrStaleEpoch
 		}
 		for _, r := range c.LeaseCheckpoint.Leases {
 			if l := f.mu.leases[r.Id]; l != nil {
@@ -127,14 +127,14 @@ func (f *store) apply(c *consensusv1.Command) (*consensusv1.Result, error) {
 func (f *store) revokeLocked(op *consensusv1.LeaseRevokeOp) (revoked []int64, err error) {
 	for _, epoch := range []uint64{op.Epoch, op.Fence} {
 		if epoch != 0 && epoch != f.mu.epoch {
-			return nil, problem.ErrStaleEpoch
+			return nil, errdefs.ErrStaleEpoch
 		}
 	}
 	deleted := false
 	for _, id := range op.Ids {
 		if f.mu.leases[id] == nil {
 			if op.Epoch == 0 {
-				return nil, problem.ErrLeaseNotFound
+				return nil, errdefs.ErrLeaseNotFound
 			}
 			continue
 		}
@@ -170,7 +170,7 @@ func (f *store) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.mu.leases[req.Id] == nil {
-		return nil, problem.ErrLeaseNotFound
+		return nil, errdefs.ErrLeaseNotFound
 	}
 	return &consensusv1.LeaseKeysResponse{Keys: f.mu.keys[req.Id]}, ctx.Err()
 }

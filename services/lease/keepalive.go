@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // KeepAlive gives leases all their time again and answers how much that is, in the order of the request, 0 for those
@@ -127,7 +127,7 @@ func (s *Service) clearFor(ctx context.Context, r *renewal) error {
 	}
 	s.mu.table.release(r.recorded...)
 	s.mu.Unlock()
-	if errors.Is(err, problem.ErrStaleEpoch) {
+	if errors.Is(err, errdefs.ErrStaleEpoch) {
 		// Either another holder took over, which the next look shows, or this service itself has moved on.
 		s.fenced(r.epoch)
 		return nil

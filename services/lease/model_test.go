@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Whatever clients ask for, and whatever the store and restarts do meanwhile: no lease may be expired before the time
@@ -171,9 +171,9 @@ func (m *model) misfortune(ctx context.Context, c *command) error {
 	}
 	switch m.upTo(40) {
 	case 0:
-		return problem.ErrTimeout
+		return errdefs.ErrTimeout
 	case 1:
-		return problem.ErrLeaderChanged
+		return errdefs.ErrLeaderChanged
 	case 2:
 		<-ctx.Done() // the answer never comes
 		return ctx.Err()

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // outage is a store that nobody can reach for a while, or that cannot list leases.
@@ -47,7 +47,7 @@ func (o *outage) ReadIndex(ctx context.Context, r *readIndexRequest) (*readIndex
 
 func (o *outage) Leases(ctx context.Context, r *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	if o.listDown.Load() {
-		return nil, problem.ErrNoLeader
+		return nil, errdefs.ErrNoLeader
 	}
 	if err := o.reach(ctx); err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func TestSuspendedHolderAsksBeforeItAnswers(t *testing.T) {
 		_, err = f.apply(&command{Command: &consensusv1.Command_LeaseAcquire{LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: "another"}}})
 		require.NoError(t, err)
 		_, err = s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 		cancel()
 		require.NoError(t, <-ended)
 	})

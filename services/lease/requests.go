@@ -11,16 +11,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
-// Grant creates a lease. Less time than Config.MinTTL is raised to that. It fails with problem.ErrLeaseTTLTooLarge
-// above TTLMax and with problem.ErrLeaseExists when the id is taken.
+// Grant creates a lease. Less time than Config.MinTTL is raised to that. It fails with errdefs.ErrLeaseTTLTooLarge
+// above TTLMax and with errdefs.ErrLeaseExists when the id is taken.
 func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
 	if req.GetTtl() > TTLMax {
-		return nil, fmt.Errorf("grant %d s: %w", req.GetTtl(), problem.ErrLeaseTTLTooLarge)
+		return nil, fmt.Errorf("grant %d s: %w", req.GetTtl(), errdefs.ErrLeaseTTLTooLarge)
 	}
 	id, ttl := req.GetId(), max(req.GetTtl(), s.cfg.MinTTL)
 	var resp *leasev1.GrantResponse
@@ -31,7 +31,7 @@ func (s *Service) Grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 				chosen = rand.Int64N(math.MaxInt64) + 1
 			}
 			result, err := s.grant(ctx, chosen, ttl)
-			if id == 0 && errors.Is(err, problem.ErrLeaseExists) || errors.Is(err, problem.ErrStaleEpoch) {
+			if id == 0 && errors.Is(err, errdefs.ErrLeaseExists) || errors.Is(err, errdefs.ErrStaleEpoch) {
 				continue // with another id, or under the next epoch, if it is this service's
 			}
 			resp = &leasev1.GrantResponse{Id: chosen, Ttl: ttl, Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
@@ -60,7 +60,7 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (*consensusv1.Result
 	replaced := s.mu.role == passive || s.mu.role == stopped
 	switch {
 	case err != nil && replaced:
-	case errors.Is(err, problem.ErrLeaseExists) && t.leases[id] == nil:
+	case errors.Is(err, errdefs.ErrLeaseExists) && t.leases[id] == nil:
 		t.inquire(id)
 		wake(s.reconcileNow)
 		return nil, err
@@ -68,7 +68,7 @@ func (s *Service) grant(ctx context.Context, id, ttl int64) (*consensusv1.Result
 		s.loseLocked(epoch, id)
 		return nil, err
 	case err == nil && replaced:
-		err = fmt.Errorf("granted by a holder that was replaced: %w", problem.ErrLeaderChanged)
+		err = fmt.Errorf("granted by a holder that was replaced: %w", errdefs.ErrLeaderChanged)
 	case err == nil:
 		at, _ := s.now()
 		t.add(id, ttl, s.mu.time.atMost(at).plus(seconds(ttl)), s.mu.time.now(at))
@@ -101,21 +101,21 @@ func (s *Service) proposeOnce(ctx context.Context, epoch uint64, c *consensusv1.
 	defer context.AfterFunc(during, func() { cancel(context.Cause(during)) })()
 	result, err := s.propose(ctx, c)
 	switch {
-	case errors.Is(err, problem.ErrStaleEpoch):
+	case errors.Is(err, errdefs.ErrStaleEpoch):
 		s.fenced(epoch)
 	case err != nil && during.Err() != nil && ctx.Err() != nil:
-		err = fmt.Errorf("%w: the lease epoch ended before the outcome was known: %w", problem.ErrLeaderChanged, err)
+		err = fmt.Errorf("%w: the lease epoch ended before the outcome was known: %w", errdefs.ErrLeaderChanged, err)
 	}
 	return result, err
 }
 
-// Revoke ends a lease and deletes its keys. It fails with problem.ErrLeaseNotFound when there is none. When the
+// Revoke ends a lease and deletes its keys. It fails with errdefs.ErrLeaseNotFound when there is none. When the
 // outcome of a revoke is unknown, the lease will be revoked for certain.
 func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	var resp *leasev1.RevokeResponse
 	err := s.within(ctx, func(ctx context.Context) error {
 		result, err := s.revoke(ctx, req.GetId())
-		for errors.Is(err, problem.ErrStaleEpoch) { // under the next epoch, if it is this service's
+		for errors.Is(err, errdefs.ErrStaleEpoch) { // under the next epoch, if it is this service's
 			result, err = s.revoke(ctx, req.GetId())
 		}
 		resp = &leasev1.RevokeResponse{Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
@@ -140,7 +140,7 @@ func (s *Service) revoke(ctx context.Context, id int64) (*consensusv1.Result, er
 	defer s.mu.Unlock()
 	t := &s.mu.table
 	switch e := t.leases[id]; {
-	case err == nil, errors.Is(err, problem.ErrLeaseNotFound):
+	case err == nil, errors.Is(err, errdefs.ErrLeaseNotFound):
 		t.remove(id)
 	case withoutEffect(err), s.mu.role == passive, s.mu.role == stopped:
 	case e == nil:
@@ -203,7 +203,7 @@ func (s *Service) TimeToLive(ctx context.Context, req *leasev1.TimeToLiveRequest
 			return nil
 		}
 		keys, err := s.consensus.LeaseKeys(ctx, &consensusv1.LeaseKeysRequest{Id: req.GetId()})
-		if errors.Is(err, problem.ErrLeaseNotFound) {
+		if errors.Is(err, errdefs.ErrLeaseNotFound) {
 			return s.gone(ctx, resp)
 		}
 		resp.Keys = keys.GetKeys()
@@ -297,13 +297,13 @@ func (s *Service) assureSettled(ctx context.Context, id int64) error {
 	}
 }
 
-// within runs a request that gives up with problem.ErrTimeout after Config.RequestTimeout.
+// within runs a request that gives up with errdefs.ErrTimeout after Config.RequestTimeout.
 func (s *Service) within(ctx context.Context, request func(context.Context) error) error {
-	bounded, cancel := context.WithTimeoutCause(ctx, s.cfg.RequestTimeout, problem.ErrTimeout)
+	bounded, cancel := context.WithTimeoutCause(ctx, s.cfg.RequestTimeout, errdefs.ErrTimeout)
 	defer cancel()
 	err := request(bounded)
-	if err != nil && ctx.Err() == nil && bounded.Err() != nil && !errors.Is(err, problem.ErrTimeout) {
-		return fmt.Errorf("%w: %w", problem.ErrTimeout, err)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil && !errors.Is(err, errdefs.ErrTimeout) {
+		return fmt.Errorf("%w: %w", errdefs.ErrTimeout, err)
 	}
 	return err
 }

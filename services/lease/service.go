@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // role is what the service may do with leases.
@@ -36,9 +36,9 @@ var errSteppedDown = errors.New("this lease service was told to step down")
 
 // Service counts leases down. Its methods may be called concurrently, also before Run, and then wait for it.
 //
-// Requests fail with problem.ErrNoLeader while the service is passive, with problem.ErrLeaderChanged when it became so
-// while they were under way, with problem.ErrTimeout when it could not be sure of its epoch within
-// Config.RequestTimeout, with problem.ErrStopped after Run, with the end of their context, and with what the
+// Requests fail with errdefs.ErrNoLeader while the service is passive, with errdefs.ErrLeaderChanged when it became so
+// while they were under way, with errdefs.ErrTimeout when it could not be sure of its epoch within
+// Config.RequestTimeout, with errdefs.ErrStopped after Run, with the end of their context, and with what the
 // consensus service refused.
 type Service struct {
 	cfg       Config
@@ -286,8 +286,8 @@ func (r *retry) pause(ctx context.Context) error {
 // whether it takes effect.
 func withoutEffect(err error) bool {
 	for _, refusal := range []error{
-		problem.ErrTooManyRequests, problem.ErrTooLarge, problem.ErrNoSpace, problem.ErrCorrupt,
-		problem.ErrLeaseNotFound, problem.ErrLeaseExists, problem.ErrLeaseTTLTooLarge, problem.ErrStaleEpoch,
+		errdefs.ErrTooManyRequests, errdefs.ErrTooLarge, errdefs.ErrNoSpace, errdefs.ErrCorrupt,
+		errdefs.ErrLeaseNotFound, errdefs.ErrLeaseExists, errdefs.ErrLeaseTTLTooLarge, errdefs.ErrStaleEpoch,
 	} {
 		if errors.Is(err, refusal) {
 			return true

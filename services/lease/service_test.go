@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // The shortest lease must follow etcd's arithmetic: whole ticks, then full seconds. Table of timings.
@@ -95,10 +95,10 @@ func TestGrantBounds(t *testing.T) {
 			require.Positive(t, resp.Id)
 		}
 		_, err := s.Grant(t.Context(), &leasev1.GrantRequest{Ttl: TTLMax + 1})
-		require.ErrorIs(t, err, problem.ErrLeaseTTLTooLarge)
+		require.ErrorIs(t, err, errdefs.ErrLeaseTTLTooLarge)
 		grant(t, s, 9, 5)
 		_, err = s.Grant(t.Context(), &leasev1.GrantRequest{Id: 9, Ttl: 5})
-		require.ErrorIs(t, err, problem.ErrLeaseExists)
+		require.ErrorIs(t, err, errdefs.ErrLeaseExists)
 		elapse(24 * time.Hour)
 		require.Equal(t, 1, f.count(), "the 285-year lease lives on")
 	})
@@ -115,7 +115,7 @@ func TestRevoke(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int64(2), resp.Revision)
 		_, err = s.Revoke(t.Context(), &leasev1.RevokeRequest{Id: 1})
-		require.ErrorIs(t, err, problem.ErrLeaseNotFound)
+		require.ErrorIs(t, err, errdefs.ErrLeaseNotFound)
 		require.Equal(t, []int64{0}, keepAlive(t, s, 1))
 		grant(t, s, 1, 5)
 		require.Equal(t, []int64{5}, keepAlive(t, s, 1))
@@ -155,7 +155,7 @@ func TestListsAtATimeAreLimited(t *testing.T) {
 			s.lists <- struct{}{}
 		}
 		_, err := s.List(t.Context(), &leasev1.ListRequest{})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		ended := make(chan error, 1)
 		go func() {
 			_, err := s.List(t.Context(), &leasev1.ListRequest{})
@@ -210,12 +210,12 @@ func TestRequestsBeforeAndAfterRun(t *testing.T) {
 		s, stop := run(t, f, nil)
 		began := time.Now()
 		_, err := s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		require.Equal(t, requestTimeoutDefault, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		_, err = s.Grant(ctx, &leasev1.GrantRequest{Ttl: 5})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NotErrorIs(t, err, problem.ErrTimeout)
+		require.NotErrorIs(t, err, errdefs.ErrTimeout)
 		cancel()
 		granted := make(chan error)
 		go func() {
@@ -227,9 +227,9 @@ func TestRequestsBeforeAndAfterRun(t *testing.T) {
 		require.NoError(t, <-granted)
 		stop()
 		_, err = s.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrStopped)
+		require.ErrorIs(t, err, errdefs.ErrStopped)
 		_, err = s.List(t.Context(), &leasev1.ListRequest{})
-		require.ErrorIs(t, err, problem.ErrStopped)
+		require.ErrorIs(t, err, errdefs.ErrStopped)
 	})
 }
 

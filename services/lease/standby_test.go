@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // meeting is the leader that lease services meet at, as the consensus service does it.
@@ -34,7 +34,7 @@ func (a at) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequest) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if *a.cut {
-		return nil, problem.ErrNotLeader
+		return nil, errdefs.ErrNotLeader
 	}
 	index, err := a.store.ReadIndex(ctx, &consensusv1.ReadIndexRequest{})
 	if err != nil {
@@ -143,7 +143,7 @@ func TestSilentHolderIsReplaced(t *testing.T) {
 		require.Equal(t, []int64{5}, kept.GetTtls())
 
 		_, err = a.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{7}})
-		require.ErrorIs(t, err, problem.ErrNoLeader)
+		require.ErrorIs(t, err, errdefs.ErrNoLeader)
 		a.at.setCut(false)
 		elapse(time.Second)
 		require.Equal(t, []*standing{b}, active(a, b))

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // A keep-alive must never answer that there is no lease for one that exists, nor may the other answers. The answer to a grant is
@@ -23,14 +23,14 @@ func TestLostGrantIsNotDenied(t *testing.T) {
 		o.set(func(h *hooks) {
 			h.after = func(_ context.Context, c *command) error {
 				if c.GetLeaseGrant() != nil {
-					return problem.ErrLeaderChanged
+					return errdefs.ErrLeaderChanged
 				}
 				return nil
 			}
 		})
 		o.listDown.Store(true)
 		_, err := s.Grant(t.Context(), &leasev1.GrantRequest{Id: 42, Ttl: 30})
-		require.ErrorIs(t, err, problem.ErrLeaderChanged)
+		require.ErrorIs(t, err, errdefs.ErrLeaderChanged)
 		require.True(t, o.exists(42))
 		answers := make(chan func(), 3)
 		go func() {
@@ -67,7 +67,7 @@ func TestExistingLeaseIsLookedForAtOnce(t *testing.T) {
 		_, err := f.apply(grantCommand(42, 30))
 		require.NoError(t, err)
 		_, err = s.Grant(t.Context(), &leasev1.GrantRequest{Id: 42, Ttl: 30})
-		require.ErrorIs(t, err, problem.ErrLeaseExists)
+		require.ErrorIs(t, err, errdefs.ErrLeaseExists)
 		require.Equal(t, []int64{30}, keepAlive(t, s, 42))
 	})
 }
@@ -82,16 +82,16 @@ func TestLateGrantIsFenced(t *testing.T) {
 		f.set(func(h *hooks) {
 			h.before = func(_ context.Context, c *command) error {
 				if c.GetLeaseGrant() != nil && late.CompareAndSwap(nil, c) {
-					return problem.ErrTimeout // it waits in some member's queue
+					return errdefs.ErrTimeout // it waits in some member's queue
 				}
 				return nil
 			}
 		})
 		_, err := s.Grant(t.Context(), &leasev1.GrantRequest{Id: 5, Ttl: 60})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 		require.Equal(t, []int64{0}, keepAlive(t, s, 5))
 		_, err = f.apply(late.Load())
-		require.ErrorIs(t, err, problem.ErrStaleEpoch)
+		require.ErrorIs(t, err, errdefs.ErrStaleEpoch)
 	})
 }
 
@@ -106,17 +106,17 @@ func TestLateRevokeEndsNoLaterLease(t *testing.T) {
 		f.set(func(h *hooks) {
 			h.before = func(_ context.Context, c *command) error {
 				if isRevoke(c) && late.CompareAndSwap(nil, c) {
-					return problem.ErrLeaderChanged // it waits in some member's queue
+					return errdefs.ErrLeaderChanged // it waits in some member's queue
 				}
 				return nil
 			}
 		})
 		_, err := s.Revoke(t.Context(), &leasev1.RevokeRequest{Id: 5})
-		require.ErrorIs(t, err, problem.ErrLeaderChanged)
+		require.ErrorIs(t, err, errdefs.ErrLeaderChanged)
 		grant(t, s, 5, 60) // waits until the first one is revoked for certain
 		f.attach(5, "lock")
 		_, err = f.apply(late.Load())
-		require.ErrorIs(t, err, problem.ErrStaleEpoch)
+		require.ErrorIs(t, err, errdefs.ErrStaleEpoch)
 		require.True(t, f.exists(5))
 		require.Equal(t, []int64{60}, keepAlive(t, s, 5))
 		require.Equal(t, 2, f.entries(isAcquire), "one epoch more")

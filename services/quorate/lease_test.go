@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/lease"
@@ -100,13 +100,13 @@ func TestWokenHolderRevokesNoLiveLease(t *testing.T) {
 	}
 	keepAlive()
 	close(asleep.woken)
-	require.ErrorIs(t, <-asleep.outcome, problem.ErrStaleEpoch)
+	require.ErrorIs(t, <-asleep.outcome, errdefs.ErrStaleEpoch)
 	keepAlive()
 	left, err := next.TimeToLive(ctx, &leasev1.TimeToLiveRequest{Id: granted.GetId(), Keys: true})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("key")}, left.GetKeys())
 	_, err = old.KeepAlive(ctx, &leasev1.KeepAliveRequest{Ids: []int64{granted.GetId()}})
-	require.ErrorIs(t, err, problem.ErrNoLeader, "the one that woke up has stepped down")
+	require.ErrorIs(t, err, errdefs.ErrNoLeader, "the one that woke up has stepped down")
 }
 
 // Goal: a leader never goes without the leases that all requests are sent to it for (grants timed out until the next election, after a
@@ -129,7 +129,7 @@ func TestLeaderTakesTheLeasesBack(t *testing.T) {
 				return epoch
 			}
 			require.NoError(t, ctx.Err())
-			require.True(t, errors.Is(err, problem.ErrNoLeader) || errors.Is(err, problem.ErrLeaderChanged), err)
+			require.True(t, errors.Is(err, errdefs.ErrNoLeader) || errors.Is(err, errdefs.ErrLeaderChanged), err)
 		}
 	}
 	epoch := grant()
@@ -148,7 +148,7 @@ func TestLeaderTakesTheLeasesBack(t *testing.T) {
 		}
 	}
 	_, err = ours.Grant(ctx, &leasev1.GrantRequest{Ttl: 60})
-	require.ErrorIs(t, err, problem.ErrNoLeader)
+	require.ErrorIs(t, err, errdefs.ErrNoLeader)
 	leads.Set(1)
 	grant()
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // fakeFeed is consensus in memory. Its first revision is 2, as in a new store.
@@ -78,7 +78,7 @@ func (f *fakeFeed) from(revision int64) ([]*consensusv1.Commit, <-chan struct{},
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if revision < f.mu.compacted {
-		return nil, nil, fmt.Errorf("read from %d: %w", revision, problem.ErrCompacted)
+		return nil, nil, fmt.Errorf("read from %d: %w", revision, errdefs.ErrCompacted)
 	}
 	at := min(max(0, revision-firstRevision), int64(len(f.mu.commits)))
 	return f.mu.commits[at:], f.mu.grown, nil

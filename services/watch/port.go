@@ -10,9 +10,9 @@ import (
 // Feed is what the service asks of consensus. Messages are immutable once passed, in both directions.
 type Feed interface {
 	// Tail sends commits from a revision on, each once, in order and without gaps, as they happen. It returns when ctx
-	// ends or send fails, and with problem.ErrCompacted if it cannot go on from there. It may be called again at any time.
+	// ends or send fails, and with errdefs.ErrCompacted if it cannot go on from there. It may be called again at any time.
 	Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error
-	// History reads one stretch of past commits, and fails with problem.ErrCompacted below the compacted revision.
+	// History reads one stretch of past commits, and fails with errdefs.ErrCompacted below the compacted revision.
 	History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error)
 	// Position tells the newest revision.
 	Position(ctx context.Context, req *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error)

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -35,8 +35,8 @@ func TestServeAndStop(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	_, err = session.Next(t.Context())
-	require.ErrorIs(t, err, problem.ErrStopped)
-	require.ErrorIs(t, service.Open().Add(&watchv1.Watch{Id: 1, Key: []byte("k"), StartRevision: 1}), problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
+	require.ErrorIs(t, service.Open().Add(&watchv1.Watch{Id: 1, Key: []byte("k"), StartRevision: 1}), errdefs.ErrStopped)
 	require.Error(t, service.Run(t.Context()), "once only")
 }
 
@@ -64,13 +64,13 @@ func TestStopBeforeStart(t *testing.T) {
 	cancel()
 	require.NoError(t, service.Run(ctx))
 	_, err = session.Next(t.Context())
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 }
 
 type unknown struct{ *fakeFeed }
 
 func (unknown) Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error) {
-	return nil, problem.ErrStopped
+	return nil, errdefs.ErrStopped
 }
 
 // Goal: everything wrong with a configuration is said at once, and two services cannot share a registry. Method: a

@@ -17,10 +17,10 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1/leasev1connect"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
@@ -162,8 +162,8 @@ func stuck(made chan<- struct{}) func(context.Context, *leasev1.GrantRequest) (*
 }
 
 var (
-	once  = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Retryable: []error{problem.ErrNoLeader}}}
-	again = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader}}}
+	once  = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Retryable: []error{errdefs.ErrNoLeader}}}
+	again = CallOptions[*leasev1.Standing]{Picker: picker{}, RetryPolicy: RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrNoLeader}}}
 )
 
 // Goal: calls follow the standing of nodes, and wait where no node will do. Method: a call before anybody is active, then
@@ -196,9 +196,9 @@ func TestCallsFollowTheStanding(t *testing.T) {
 	for view := f.View(); picker.Pick(picker{}, view.Backends) != nil; view = f.View() {
 		<-view.Changed
 	}
-	cancel(problem.ErrTimeout)
+	cancel(errdefs.ErrTimeout)
 	_, err := grant(ctx, f, once)
-	require.ErrorIs(t, err, problem.ErrTimeout)
+	require.ErrorIs(t, err, errdefs.ErrTimeout)
 }
 
 // Goal: a call that may be made again is, at the node that took over, while the one that was asked still says nothing; a
@@ -237,7 +237,7 @@ func TestDyingNode(t *testing.T) {
 	<-made
 	address := a.server.Listener.Addr().String()
 	a.kill()
-	require.ErrorIs(t, <-errs, problem.ErrLeaderChanged)
+	require.ErrorIs(t, <-errs, errdefs.ErrLeaderChanged)
 	b := &peer{grant: answers(2)}
 	b.start(t, address)
 	b.stand(1, true)
@@ -257,10 +257,10 @@ func TestRefusals(t *testing.T) {
 	a.start(t, "")
 	a.stand(1, true)
 	f := open(t, a)
-	refusals <- problem.ErrNoLeader
-	refusals <- problem.ErrLeaseExists
+	refusals <- errdefs.ErrNoLeader
+	refusals <- errdefs.ErrLeaseExists
 	_, err := grant(t.Context(), f, once)
-	require.ErrorIs(t, err, problem.ErrLeaseExists)
+	require.ErrorIs(t, err, errdefs.ErrLeaseExists)
 	refusals <- nil
 	id, err := grant(t.Context(), f, once)
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 )
 
@@ -40,12 +40,12 @@ var (
 )
 
 // Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
-// problem.ErrLeaderChanged when the outcome is open. A caller that sets no time gets problem.ErrTimeout after Config.CallTimeout.
+// errdefs.ErrLeaderChanged when the outcome is open. A caller that sets no time gets errdefs.ErrTimeout after Config.CallTimeout.
 func (f *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method string, request, response proto.Message) error {
 	patience := ctx // to wait for a node with
 	if limit := f.config.CallTimeout; limit > 0 {
 		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeoutCause(ctx, limit, problem.ErrTimeout)
+		patience, cancel = context.WithTimeoutCause(ctx, limit, errdefs.ErrTimeout)
 		defer cancel()
 		if !options.Long {
 			ctx = patience

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 )
 
@@ -19,7 +19,7 @@ type Leadership interface {
 
 // AtLeader makes a call at the member that leads, and again while leadership moves, as r allows. It is what Balancer.Call is to
 // members that know themselves who leads. call makes one attempt at a leader, which may be this member. AtLeader fails with
-// what the leader returned, with problem.ErrLeaderChanged when the outcome is open, and with the cause of ctx's end.
+// what the leader returned, with errdefs.ErrLeaderChanged when the outcome is open, and with the cause of ctx's end.
 func AtLeader[Response any](
 	ctx context.Context, l Leadership, r RetryPolicy, call func(ctx context.Context, leader uint64) (Response, error),
 ) (Response, error) {
@@ -56,7 +56,7 @@ func AtLeader[Response any](
 
 // outcomeOpen is the error of a call of which nobody knows whether it was done.
 func outcomeOpen(err error) error {
-	return fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
+	return fmt.Errorf("%w: %w", errdefs.ErrLeaderChanged, err)
 }
 
 // ask makes a call of a leader that is another member, and gives it up once somebody else leads: one that is frozen or cut off
@@ -75,7 +75,7 @@ func ask[Response any](
 	abandon()
 	<-watched
 	// The end of this attempt, or of the leader's process, must not look as if the caller had left.
-	ended := errors.Is(err, context.Canceled) || errors.Is(err, problem.ErrStopped)
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, errdefs.ErrStopped)
 	if ended && ctx.Err() == nil {
 		return response, fmt.Errorf("member %x, which led: %v: %w", leader, err, batching.ErrLost)
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 )
 
@@ -19,15 +19,15 @@ func after(d time.Duration, l *balancertest.Leadership, to uint64) {
 }
 
 func hang(ctx context.Context) (uint64, error)   { <-ctx.Done(); return 0, ctx.Err() }
-func refused(context.Context) (uint64, error)    { return 0, problem.ErrLeaderChanged }
+func refused(context.Context) (uint64, error)    { return 0, errdefs.ErrLeaderChanged }
 func cancelled(context.Context) (uint64, error)  { return 0, context.Canceled }
-func stopping(context.Context) (uint64, error)   { return 0, problem.ErrStopped }
-func notLeading(context.Context) (uint64, error) { return 0, problem.ErrNoLeader }
+func stopping(context.Context) (uint64, error)   { return 0, errdefs.ErrStopped }
+func notLeading(context.Context) (uint64, error) { return 0, errdefs.ErrNoLeader }
 
 // How the calls of these tests may be made.
 var (
-	atMostOnce = RetryPolicy{Retryable: []error{problem.ErrNoLeader}}
-	harmless   = RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader, problem.ErrLeaderChanged}}
+	atMostOnce = RetryPolicy{Retryable: []error{errdefs.ErrNoLeader}}
+	harmless   = RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrNoLeader, errdefs.ErrLeaderChanged}}
 )
 
 // at has member 2 behave in a way, and the others answer with their ids.
@@ -62,7 +62,7 @@ func TestLostLeaderIsReplaced(t *testing.T) {
 					l := balancertest.NewLeadership(2)
 					after(2*time.Second, l, next)
 					_, err := AtLeader(t.Context(), l, atMostOnce, at(two))
-					require.ErrorIs(t, err, problem.ErrLeaderChanged)
+					require.ErrorIs(t, err, errdefs.ErrLeaderChanged)
 					require.NotErrorIs(t, err, context.Canceled)
 				})
 			})
@@ -85,12 +85,12 @@ func TestNoLeaderIsWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := balancertest.NewLeadership(2)
-				ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, problem.ErrTimeout)
+				ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, errdefs.ErrTimeout)
 				defer cancel()
 				begin := time.Now()
 				_, err := AtLeader(ctx, l, harmless, at(two))
 				require.Error(t, err)
-				require.True(t, errors.Is(err, problem.ErrTimeout) || errors.Is(err, context.DeadlineExceeded), err)
+				require.True(t, errors.Is(err, errdefs.ErrTimeout) || errors.Is(err, context.DeadlineExceeded), err)
 				require.Equal(t, 7*time.Second, time.Since(begin))
 			})
 		})

@@ -27,7 +27,7 @@ const (
 	later
 	// soon: the call is made again after that, or after a little while.
 	soon
-	// unknown: nobody knows whether it was done, and it must not be done twice. The caller gets problem.ErrLeaderChanged.
+	// unknown: nobody knows whether it was done, and it must not be done twice. The caller gets errdefs.ErrLeaderChanged.
 	unknown
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 )
 
@@ -16,13 +16,13 @@ import (
 func TestVerdicts(t *testing.T) {
 	for err, want := range map[error][2]verdict{
 		nil:                      {final, final},
-		problem.ErrLeaseNotFound: {final, final},
+		errdefs.ErrLeaseNotFound: {final, final},
 		context.Canceled:         {final, final},
 		errNobody:                {later, later},
 		batching.ErrUnsent:       {later, later},
-		problem.ErrNoLeader:      {soon, soon},
+		errdefs.ErrNoLeader:      {soon, soon},
 		batching.ErrLost:         {unknown, later},
-		problem.ErrLeaderChanged: {final, soon}, // says itself that the outcome is unknown
+		errdefs.ErrLeaderChanged: {final, soon}, // says itself that the outcome is unknown
 		errElsewhere:             {elsewhere, elsewhere},
 	} {
 		if err != nil {

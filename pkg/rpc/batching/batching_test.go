@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
@@ -145,11 +145,11 @@ func TestFailures(t *testing.T) {
 	conn := connectPipe(t, newPipe(), Methods{
 		"Echo": Unary(validation.Check, echo),
 		"Refuse": Unary(validation.Check, func(context.Context, *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error) {
-			return nil, fmt.Errorf("below 7: %w", problem.ErrCompacted)
+			return nil, fmt.Errorf("below 7: %w", errdefs.ErrCompacted)
 		}),
 	})
 	_, err := ask(t.Context(), conn, "Refuse", 1)
-	require.ErrorIs(t, err, problem.ErrCompacted)
+	require.ErrorIs(t, err, errdefs.ErrCompacted)
 	require.ErrorContains(t, err, "below 7")
 	_, err = ask(t.Context(), conn, "Echo", 0)
 	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err), err)
@@ -215,15 +215,15 @@ func TestLastWordIsTheServices(t *testing.T) {
 		want   error
 		took   time.Duration
 	}{
-		"the reason": {late(problem.ErrLeaderFailed, soon), problem.ErrLeaderFailed, limit + soon},
-		"no reason":  {late(context.DeadlineExceeded, soon), problem.ErrTimeout, limit + soon},
+		"the reason": {late(errdefs.ErrLeaderFailed, soon), errdefs.ErrLeaderFailed, limit + soon},
+		"no reason":  {late(context.DeadlineExceeded, soon), errdefs.ErrTimeout, limit + soon},
 		"the answer": {late(nil, soon), nil, limit + soon},
-		"much later": {late(problem.ErrLeaderFailed, time.Hour), problem.ErrTimeout, limit + answerGrace},
+		"much later": {late(errdefs.ErrLeaderFailed, time.Hour), errdefs.ErrTimeout, limit + answerGrace},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn := connectPipe(t, newPipe(), Methods{"Wait": c.method})
-				ctx, cancel := context.WithTimeoutCause(t.Context(), limit, problem.ErrTimeout)
+				ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errdefs.ErrTimeout)
 				defer cancel()
 				began := time.Now()
 				_, err := ask(ctx, conn, "Wait", 1)

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
@@ -77,7 +77,7 @@ func TestOneCallTooManyIsRefusedAlone(t *testing.T) {
 			sent += len(some)
 		}
 		err := conn.Call(t.Context(), Change, "slow", &consensusv1.HistoryRequest{}, &consensusv1.HistoryResponse{})
-		require.ErrorIs(t, err, problem.ErrTooManyRequests)
+		require.ErrorIs(t, err, errdefs.ErrTooManyRequests)
 		require.Empty(t, others, "another call goes on")
 		close(block)
 		leave()

@@ -13,8 +13,8 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
 
@@ -206,7 +206,7 @@ func (s *serving) begin(ctx context.Context, call *batchv1.Call) (of context.Con
 		return nil, nil, connect.NewError(connect.CodeInvalidArgument, fmt.Errorf("call %d is under way already", call.GetId()))
 	case len(s.mu.underWay) >= servedMax:
 		cancel()
-		return nil, fmt.Errorf("more than %d calls of one node are under way: %w", servedMax, problem.ErrTooManyRequests), nil
+		return nil, fmt.Errorf("more than %d calls of one node are under way: %w", servedMax, errdefs.ErrTooManyRequests), nil
 	}
 	s.mu.underWay[call.GetId()] = underWay{cancel: cancel, parts: call.GetParts()}
 	return ctx, nil, nil

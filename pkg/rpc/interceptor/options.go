@@ -16,10 +16,10 @@ const requestBytesMax = 64 << 20
 // Nil refuses nothing: what members of one version send each other was made by this program, from what its API has checked.
 type Rules func(proto.Message) error
 
-// HandlerOptions are the options of every internal service's handler. Messages that break the rules are refused, and
-// problem's sentinels are sent by name. Nothing is compressed: services are near each other, and CPU is what a hop costs.
+// HandlerOptions are the options of every internal service's handler. Messages that break the rules are refused, and the
+// sentinels of errdefs are sent by name. Nothing is compressed: services are near each other, and CPU is what a hop costs.
 func HandlerOptions(rules Rules) []connect.HandlerOption {
-	interceptors := []connect.Interceptor{refusals{}}
+	interceptors := []connect.Interceptor{translated{}}
 	if rules != nil {
 		interceptors = append(interceptors, checked{rules})
 	}
@@ -34,7 +34,7 @@ func HandlerOptions(rules Rules) []connect.HandlerOption {
 // returned, as far as errors.Is goes. See HandlerOptions.
 func ClientOptions() []connect.ClientOption {
 	return []connect.ClientOption{
-		connect.WithInterceptors(refusals{}),
+		connect.WithInterceptors(translated{}),
 		connect.WithAcceptCompression("gzip", nil, nil),
 	}
 }

@@ -25,7 +25,7 @@ func TestSentinelsOnTheWire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			refuser := &refuser{}
 			client := serve(t, refuser, option)
-			for _, r := range known {
+			for _, r := range wireErrors {
 				refuser.err = fmt.Errorf("in the service: %w", r.sentinel)
 				_, err := client.Propose(t.Context(), put("k"))
 				require.ErrorIs(t, err, r.sentinel)

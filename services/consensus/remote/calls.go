@@ -7,8 +7,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // call makes a call whose answer is a new Resp.
@@ -18,9 +18,9 @@ func call[Resp any, PResp interface {
 }](ctx context.Context, c *Client, h options, method string, req proto.Message) (PResp, error) {
 	response := PResp(new(Resp))
 	err := c.balancer.Call(ctx, h, method, req, response)
-	if !h.Idempotent && errors.Is(err, problem.ErrStopped) {
+	if !h.Idempotent && errors.Is(err, errdefs.ErrStopped) {
 		// A member is stopping, not this process: another one goes on, and what became of the change is open.
-		err = fmt.Errorf("%w: %w", problem.ErrLeaderChanged, err)
+		err = fmt.Errorf("%w: %w", errdefs.ErrLeaderChanged, err)
 	}
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func call[Resp any, PResp interface {
 }
 
 // Propose has a command replicated: at the leader, or by a member that passes it on. It fails with the state machine's
-// refusals, and with problem.ErrLeaderChanged when the outcome is open.
+// refusals, and with errdefs.ErrLeaderChanged when the outcome is open.
 func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
 	seen := c.seen.Load()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)

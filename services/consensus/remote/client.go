@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
@@ -206,9 +206,9 @@ var (
 	// change is for what changes the store.
 	change = options{Picker: atLeader{}}
 	// look is for what does not and tells of one member.
-	look = options{Picker: atLeader{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrStopped}}}
+	look = options{Picker: atLeader{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrStopped}}}
 	// command is for what the leader alone can do.
-	command = options{Picker: onlyLeader{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{problem.ErrNotLeader}}}
+	command = options{Picker: onlyLeader{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{errdefs.ErrNotLeader}}}
 )
 
 // long is for calls whose answers may take long, because they are large or because of what they wait for.
@@ -219,5 +219,5 @@ func long(h options) options {
 
 // read is for linearizable reads.
 func (c *Client) read() options {
-	return options{Picker: inTurn{&c.turn}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrStopped, problem.ErrNoLeader}}}
+	return options{Picker: inTurn{&c.turn}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrStopped, errdefs.ErrNoLeader}}}
 }

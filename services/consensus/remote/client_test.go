@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
@@ -109,7 +109,7 @@ func (f *fake) Position(context.Context, *consensusv1.PositionRequest) (*consens
 func (f *fake) PromoteMember(context.Context, *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	f.note("promote")
 	if leader, _, _ := f.Standing(); leader != f.id {
-		return nil, problem.ErrNotLeader
+		return nil, errdefs.ErrNotLeader
 	}
 	return &consensusv1.PromoteMemberResponse{}, nil
 }

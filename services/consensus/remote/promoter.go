@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
@@ -30,14 +30,14 @@ type Promoter struct {
 
 // PromoteMember makes a voter of a learner.
 func (p Promoter) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	repeat := balancer.RetryPolicy{Retryable: []error{problem.ErrNoLeader, problem.ErrNotLeader}}
+	repeat := balancer.RetryPolicy{Retryable: []error{errdefs.ErrNoLeader, errdefs.ErrNotLeader}}
 	return balancer.AtLeader(ctx, p.Member, repeat, func(ctx context.Context, leader uint64) (*consensusv1.PromoteMemberResponse, error) {
 		if leader == p.Member.MemberID() {
 			return p.Member.PromoteMember(ctx, req)
 		}
 		url, known := p.Peers.URL(leader)
 		if !known {
-			return nil, problem.ErrNoLeader
+			return nil, errdefs.ErrNoLeader
 		}
 		return rpc.NewClient(p.Peers.HTTPClient(leader), url).PromoteMember(ctx, req)
 	})

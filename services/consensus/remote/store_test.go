@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
@@ -100,13 +100,13 @@ func TestCallsToNobodyEnd(t *testing.T) {
 	require.NoError(t, err)
 	c := New(set, time.Millisecond, nil)
 	_, err = c.Propose(t.Context(), &consensusv1.ProposeRequest{})
-	require.ErrorIs(t, err, problem.ErrTimeout)
+	require.ErrorIs(t, err, errdefs.ErrTimeout)
 	_, err = c.Range(t.Context(), &consensusv1.RangeRequest{})
-	require.ErrorIs(t, err, problem.ErrTimeout)
+	require.ErrorIs(t, err, errdefs.ErrTimeout)
 	_, err = c.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
-	require.ErrorIs(t, err, problem.ErrTimeout)
+	require.ErrorIs(t, err, errdefs.ErrTimeout)
 	err = c.RangeStream(t.Context(), &consensusv1.RangeStreamRequest{}, nil)
-	require.ErrorIs(t, err, problem.ErrTimeout)
+	require.ErrorIs(t, err, errdefs.ErrTimeout)
 }
 
 // Goal: nodes that have not noticed yet that the store was replaced, and those that have, know each other from what they say, whoever

@@ -7,8 +7,8 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
@@ -37,7 +37,7 @@ func stream[Req, Resp any](
 	ctx context.Context, c *Client, rule balancer.Picker[*consensusv1.Standing], req Req,
 	method func(rpc.Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
 ) error {
-	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, problem.ErrTimeout) // to wait for a member with
+	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, errdefs.ErrTimeout) // to wait for a member with
 	defer cancel()
 	for {
 		view := c.balancer.View()
@@ -65,5 +65,5 @@ var errNoMember = errors.New("no member of the store that would do can be reache
 
 // unreached tells that the member is not there (any more), which soon shows in the view.
 func unreached(err error) bool {
-	return errors.Is(err, problem.ErrStopped) || connect.CodeOf(err) == connect.CodeUnavailable && errors.Is(err, problem.ErrLeaderChanged)
+	return errors.Is(err, errdefs.ErrStopped) || connect.CodeOf(err) == connect.CodeUnavailable && errors.Is(err, errdefs.ErrLeaderChanged)
 }

@@ -1,4 +1,4 @@
 // Package rpc is the Connect edge of the consensus service: a handler over anything with its methods, and a client
-// that has the same methods, streams as callbacks included. The refusals of package problem cross it. It holds no
+// that has the same methods, streams as callbacks included. The errors of package errdefs cross it. It holds no
 // logic.
 package rpc

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
 
@@ -35,9 +35,9 @@ func TestClientIsLikeTheService(t *testing.T) {
 			require.True(t, proto.Equal(want[i], got[i]), "%s: want %v, got %v", name, want[i], got[i])
 		}
 		for _, sentinel := range []error{
-			problem.ErrCompacted, problem.ErrFutureRevision, problem.ErrKeyNotFound, problem.ErrLeaseNotFound,
-			problem.ErrStaleEpoch, problem.ErrNoSpace, problem.ErrCorrupt, problem.ErrNoLeader, problem.ErrTimeout,
-			problem.ErrTooManyRequests, problem.ErrTooLarge, problem.ErrStopped,
+			errdefs.ErrCompacted, errdefs.ErrFutureRevision, errdefs.ErrKeyNotFound, errdefs.ErrLeaseNotFound,
+			errdefs.ErrStaleEpoch, errdefs.ErrNoSpace, errdefs.ErrCorrupt, errdefs.ErrNoLeader, errdefs.ErrTimeout,
+			errdefs.ErrTooManyRequests, errdefs.ErrTooLarge, errdefs.ErrStopped,
 		} {
 			f.err = fmt.Errorf("refused: %w", sentinel)
 			want, _ = call(t.Context(), f)
@@ -112,7 +112,7 @@ func TestUnreachable(t *testing.T) {
 	client := NewClient(server.Client(), server.URL)
 	for name, call := range calls {
 		_, err := call(t.Context(), client)
-		require.ErrorIs(t, err, problem.ErrLeaderChanged, name)
+		require.ErrorIs(t, err, errdefs.ErrLeaderChanged, name)
 	}
 }
 

@@ -2,7 +2,7 @@
 // It knows which of them is active and follows take-overs: a keep-alive that waits for a node that is gone, paused or
 // replaced is made again at the one that took over.
 //
-// A grant or a revoke is made again only when it certainly reached nobody. Else it fails with problem.ErrLeaderChanged.
+// A grant or a revoke is made again only when it certainly reached nobody. Else it fails with errdefs.ErrLeaderChanged.
 package remote
 
 import (
@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
@@ -70,9 +70,9 @@ func (h holder) Keep(members []*member, m *member) bool {
 // How calls are made.
 var (
 	// change is for what a second time would not be the same. A node that stands by or stops has done nothing.
-	change = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{problem.ErrNoLeader, problem.ErrStopped}}}
+	change = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{errdefs.ErrNoLeader, errdefs.ErrStopped}}}
 	// look is for the rest. A keep-alive is no less true for being made twice.
-	look = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{problem.ErrNoLeader, problem.ErrStopped, problem.ErrLeaderChanged}}}
+	look = options{Picker: holder{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrNoLeader, errdefs.ErrStopped, errdefs.ErrLeaderChanged}}}
 )
 
 // call makes a call whose answer is a new Resp.

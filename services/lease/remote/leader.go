@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
@@ -45,7 +45,7 @@ func (c *LeaderClient) at(id uint64) (rpc.Service, error) {
 	}
 	url, known := c.peers.URL(id)
 	if !known {
-		return nil, problem.ErrNoLeader
+		return nil, errdefs.ErrNoLeader
 	}
 	if service := c.stream.to(id); service != nil {
 		return service, nil

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer/balancertest"
 	"github.com/quoratedb/quorate/services/lease/rpc"
 )
@@ -29,7 +29,7 @@ type leaderNode struct {
 }
 
 func (n *leaderNode) Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error) {
-	return nil, problem.ErrLeaseExists
+	return nil, errdefs.ErrLeaseExists
 }
 
 func (n *leaderNode) Revoke(context.Context, *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
@@ -112,7 +112,7 @@ func TestLeaseRequestsShareStream(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	_, err := leases.Grant(t.Context(), &leasev1.GrantRequest{Id: 1, Ttl: 10})
-	require.ErrorIs(t, err, problem.ErrLeaseExists)
+	require.ErrorIs(t, err, errdefs.ErrLeaseExists)
 	revoked, err := leases.Revoke(t.Context(), &leasev1.RevokeRequest{Id: 1})
 	require.NoError(t, err)
 	require.EqualValues(t, 5, revoked.GetRevision())

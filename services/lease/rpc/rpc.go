@@ -1,5 +1,5 @@
 // Package rpc is the Connect edge of the lease service: a handler over anything with its methods, and clients that have
-// the same methods, for calls that travel alone or in batches. The refusals of package problem cross it. It holds no
+// the same methods, for calls that travel alone or in batches. The errors of package errdefs cross it. It holds no
 // logic.
 package rpc
 

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/lease"
 )
@@ -51,8 +51,8 @@ func TestClientIsLikeTheService(t *testing.T) {
 		require.NoError(t, err, name)
 		require.True(t, proto.Equal(want, got), "%s: want %v, got %v", name, want, got)
 		for _, sentinel := range []error{
-			problem.ErrLeaseNotFound, problem.ErrLeaseExists, problem.ErrLeaseTTLTooLarge, problem.ErrNoLeader,
-			problem.ErrLeaderChanged, problem.ErrTimeout, problem.ErrStopped, problem.ErrTooManyRequests,
+			errdefs.ErrLeaseNotFound, errdefs.ErrLeaseExists, errdefs.ErrLeaseTTLTooLarge, errdefs.ErrNoLeader,
+			errdefs.ErrLeaderChanged, errdefs.ErrTimeout, errdefs.ErrStopped, errdefs.ErrTooManyRequests,
 		} {
 			f.err = fmt.Errorf("refused: %w", sentinel)
 			_, err = call(t.Context(), client)

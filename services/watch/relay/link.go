@@ -11,9 +11,9 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
@@ -130,7 +130,7 @@ func (l *link) stream() error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, io.EOF):
-			return fmt.Errorf("watch node ended the stream: %w", problem.ErrStopped)
+			return fmt.Errorf("watch node ended the stream: %w", errdefs.ErrStopped)
 		case err != nil:
 			return err
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 const (
@@ -82,7 +82,7 @@ func (x *reads) call(r *Relay, want readKey) *readCall {
 	}
 	call := &readCall{done: make(chan struct{})}
 	if x.mu.ended {
-		call.err = problem.ErrStopped
+		call.err = errdefs.ErrStopped
 		close(call.done)
 		return call
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 const (
@@ -30,7 +30,7 @@ func (r *Relay) readOn(ctx context.Context, w *watch) (*delivery.Delivery, error
 	if ctx.Err() != nil {
 		s.lineUp(w)
 		if s.life.Err() != nil {
-			return nil, problem.ErrStopped
+			return nil, errdefs.ErrStopped
 		}
 		return nil, ctx.Err()
 	}

@@ -8,8 +8,8 @@ import (
 	"sync"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // progressRequestsMax bounds how many progress requests of a session may be open; the last one stands in for more.
@@ -80,7 +80,7 @@ func (r *Relay) add(w *watch, sel selector) error {
 	switch {
 	case s.mu.closed:
 		s.mu.Unlock()
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	case taken:
 		s.mu.Unlock()
 		return errIDInUse
@@ -266,7 +266,7 @@ func (s *Session) take() (*delivery.Delivery, *watch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return nil, nil, problem.ErrStopped
+		return nil, nil, errdefs.ErrStopped
 	}
 	if ids := s.mu.replaced; len(ids) > 0 {
 		s.mu.replaced = ids[1:]

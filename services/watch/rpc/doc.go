@@ -1,5 +1,5 @@
 // Package rpc is the Connect edge of a watch node: a handler through which API nodes come to it. Their side is package
-// relay. The refusals of package problem cross it.
+// relay. The errors of package errdefs cross it.
 package rpc
 
 import (
@@ -28,7 +28,7 @@ type Attached interface {
 	Leave(id int64)
 	// Position asks for a response with a position at or after a revision.
 	Position(revision int64)
-	// Next waits for something to tell. It fails when ctx ends, with problem.ErrStopped after Close or when the service stops.
+	// Next waits for something to tell. It fails when ctx ends, with errdefs.ErrStopped after Close or when the service stops.
 	Next(ctx context.Context) (*watchv1.WatchResponse, error)
 	// Close ends all subscriptions. It may be called twice.
 	Close()

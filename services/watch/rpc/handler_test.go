@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 )
@@ -82,14 +82,14 @@ func TestStream(t *testing.T) {
 // fails, a request against the rules, and a service that stops.
 func TestRefusals(t *testing.T) {
 	f := newFake()
-	f.refuse = fmt.Errorf("no more: %w", problem.ErrTooManyRequests)
+	f.refuse = fmt.Errorf("no more: %w", errdefs.ErrTooManyRequests)
 	stream, client := open(t, f)
 	require.NoError(t, stream.Send(&watchv1.WatchRequest{Join: []*watchv1.Subscription{{Id: 1, Selection: &watchv1.Selection{}}}}))
 	_, err := stream.Receive()
-	require.ErrorIs(t, err, problem.ErrTooManyRequests)
+	require.ErrorIs(t, err, errdefs.ErrTooManyRequests)
 	<-f.closed
 	_, err = client.Read(t.Context(), &watchv1.ReadRequest{Selection: &watchv1.Selection{}, FromRevision: 1})
-	require.ErrorIs(t, err, problem.ErrTooManyRequests)
+	require.ErrorIs(t, err, errdefs.ErrTooManyRequests)
 	_, err = client.Read(t.Context(), &watchv1.ReadRequest{Selection: &watchv1.Selection{}})
 	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
 
@@ -97,7 +97,7 @@ func TestRefusals(t *testing.T) {
 	stream, _ = open(t, f)
 	close(f.stopped)
 	_, err = stream.Receive()
-	require.ErrorIs(t, err, problem.ErrStopped)
+	require.ErrorIs(t, err, errdefs.ErrStopped)
 	<-f.closed
 }
 
@@ -164,7 +164,7 @@ func (f *fake) Next(ctx context.Context) (*watchv1.WatchResponse, error) {
 	case resp := <-f.responses:
 		return resp, nil
 	case <-f.stopped:
-		return nil, fmt.Errorf("session: %w", problem.ErrStopped)
+		return nil, fmt.Errorf("session: %w", errdefs.ErrStopped)
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err())
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -21,57 +21,57 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// refusals names every sentinel of package problem with what a client must see for it.
+// refusals names every sentinel of package errdefs with what a client must see for it.
 var refusals = map[string]struct {
 	err  error
 	code codes.Code
 	text string
 }{
-	"ErrCompacted":        {problem.ErrCompacted, codes.OutOfRange, "etcdserver: mvcc: required revision has been compacted"},
-	"ErrFutureRevision":   {problem.ErrFutureRevision, codes.OutOfRange, "etcdserver: mvcc: required revision is a future revision"},
-	"ErrKeyNotFound":      {problem.ErrKeyNotFound, codes.InvalidArgument, "etcdserver: key not found"},
-	"ErrLeaseNotFound":    {problem.ErrLeaseNotFound, codes.NotFound, "etcdserver: requested lease not found"},
-	"ErrLeaseExists":      {problem.ErrLeaseExists, codes.FailedPrecondition, "etcdserver: lease already exists"},
-	"ErrLeaseTTLTooLarge": {problem.ErrLeaseTTLTooLarge, codes.OutOfRange, "etcdserver: too large lease TTL"},
-	"ErrStaleEpoch":       {problem.ErrStaleEpoch, codes.Unavailable, "etcdserver: leader changed"},
-	"ErrNoSpace":          {problem.ErrNoSpace, codes.ResourceExhausted, "etcdserver: mvcc: database space exceeded"},
-	"ErrCorrupt":          {problem.ErrCorrupt, codes.DataLoss, "etcdserver: corrupt cluster"},
-	"ErrLeaderFailed":     {problem.ErrLeaderFailed, codes.Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"},
-	"ErrConnectionLost":   {problem.ErrConnectionLost, codes.Unavailable, "etcdserver: request timed out, possibly due to connection lost"},
-	"ErrNoLeader":         {problem.ErrNoLeader, codes.Unavailable, "etcdserver: no leader"},
-	"ErrLeaderChanged":    {problem.ErrLeaderChanged, codes.Unavailable, "etcdserver: leader changed"},
-	"ErrTimeout":          {problem.ErrTimeout, codes.Unavailable, "etcdserver: request timed out"},
-	"ErrTooManyRequests":  {problem.ErrTooManyRequests, codes.ResourceExhausted, "etcdserver: too many requests"},
-	"ErrTooLarge":         {problem.ErrTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
-	"ErrMemberNotFound":   {problem.ErrMemberNotFound, codes.NotFound, "etcdserver: member not found"},
-	"ErrMemberRemoved":    {problem.ErrMemberRemoved, codes.NotFound, "etcdserver: member not found"},
-	"ErrMemberExists":     {problem.ErrMemberExists, codes.FailedPrecondition, "etcdserver: member ID already exist"},
-	"ErrPeerInUse":        {problem.ErrPeerInUse, codes.FailedPrecondition, "etcdserver: Peer URLs already exists"},
-	"ErrTooManyLearners":  {problem.ErrTooManyLearners, codes.FailedPrecondition, "etcdserver: too many learner members in cluster"},
-	"ErrNotLearner":       {problem.ErrNotLearner, codes.FailedPrecondition, "etcdserver: can only promote a learner member"},
-	"ErrLearnerNotReady":  {problem.ErrLearnerNotReady, codes.FailedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader"},
-	"ErrNotEnoughStarted": {problem.ErrNotEnoughStarted, codes.FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members"},
-	"ErrUnhealthy":        {problem.ErrUnhealthy, codes.Unavailable, "etcdserver: unhealthy cluster"},
-	"ErrNotLeader":        {problem.ErrNotLeader, codes.FailedPrecondition, "etcdserver: not leader"},
-	"ErrBadTransferee":    {problem.ErrBadTransferee, codes.FailedPrecondition, "etcdserver: bad leader transferee"},
-	"ErrStopped":          {problem.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
+	"ErrCompacted":        {errdefs.ErrCompacted, codes.OutOfRange, "etcdserver: mvcc: required revision has been compacted"},
+	"ErrFutureRevision":   {errdefs.ErrFutureRevision, codes.OutOfRange, "etcdserver: mvcc: required revision is a future revision"},
+	"ErrKeyNotFound":      {errdefs.ErrKeyNotFound, codes.InvalidArgument, "etcdserver: key not found"},
+	"ErrLeaseNotFound":    {errdefs.ErrLeaseNotFound, codes.NotFound, "etcdserver: requested lease not found"},
+	"ErrLeaseExists":      {errdefs.ErrLeaseExists, codes.FailedPrecondition, "etcdserver: lease already exists"},
+	"ErrLeaseTTLTooLarge": {errdefs.ErrLeaseTTLTooLarge, codes.OutOfRange, "etcdserver: too large lease TTL"},
+	"ErrStaleEpoch":       {errdefs.ErrStaleEpoch, codes.Unavailable, "etcdserver: leader changed"},
+	"ErrNoSpace":          {errdefs.ErrNoSpace, codes.ResourceExhausted, "etcdserver: mvcc: database space exceeded"},
+	"ErrCorrupt":          {errdefs.ErrCorrupt, codes.DataLoss, "etcdserver: corrupt cluster"},
+	"ErrLeaderFailed":     {errdefs.ErrLeaderFailed, codes.Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"},
+	"ErrConnectionLost":   {errdefs.ErrConnectionLost, codes.Unavailable, "etcdserver: request timed out, possibly due to connection lost"},
+	"ErrNoLeader":         {errdefs.ErrNoLeader, codes.Unavailable, "etcdserver: no leader"},
+	"ErrLeaderChanged":    {errdefs.ErrLeaderChanged, codes.Unavailable, "etcdserver: leader changed"},
+	"ErrTimeout":          {errdefs.ErrTimeout, codes.Unavailable, "etcdserver: request timed out"},
+	"ErrTooManyRequests":  {errdefs.ErrTooManyRequests, codes.ResourceExhausted, "etcdserver: too many requests"},
+	"ErrTooLarge":         {errdefs.ErrTooLarge, codes.InvalidArgument, "etcdserver: request is too large"},
+	"ErrMemberNotFound":   {errdefs.ErrMemberNotFound, codes.NotFound, "etcdserver: member not found"},
+	"ErrMemberRemoved":    {errdefs.ErrMemberRemoved, codes.NotFound, "etcdserver: member not found"},
+	"ErrMemberExists":     {errdefs.ErrMemberExists, codes.FailedPrecondition, "etcdserver: member ID already exist"},
+	"ErrPeerInUse":        {errdefs.ErrPeerInUse, codes.FailedPrecondition, "etcdserver: Peer URLs already exists"},
+	"ErrTooManyLearners":  {errdefs.ErrTooManyLearners, codes.FailedPrecondition, "etcdserver: too many learner members in cluster"},
+	"ErrNotLearner":       {errdefs.ErrNotLearner, codes.FailedPrecondition, "etcdserver: can only promote a learner member"},
+	"ErrLearnerNotReady":  {errdefs.ErrLearnerNotReady, codes.FailedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader"},
+	"ErrNotEnoughStarted": {errdefs.ErrNotEnoughStarted, codes.FailedPrecondition, "etcdserver: re-configuration failed due to not enough started members"},
+	"ErrUnhealthy":        {errdefs.ErrUnhealthy, codes.Unavailable, "etcdserver: unhealthy cluster"},
+	"ErrNotLeader":        {errdefs.ErrNotLeader, codes.FailedPrecondition, "etcdserver: not leader"},
+	"ErrBadTransferee":    {errdefs.ErrBadTransferee, codes.FailedPrecondition, "etcdserver: bad leader transferee"},
+	"ErrStopped":          {errdefs.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
 }
 
-// TestEverySentinelHasAnAnswer keeps the table complete: it parses package problem and asks for the answer of each
+// TestEverySentinelHasAnAnswer keeps the table complete: it parses package errdefs and asks for the answer of each
 // exported sentinel that it finds there.
 func TestEverySentinelHasAnAnswer(t *testing.T) {
 	names := exportedSentinels(t)
 	require.NotEmpty(t, names)
 	for _, name := range names {
 		refusal, ok := refusals[name]
-		require.True(t, ok, "problem.%s has no row in the test and perhaps none in the table", name)
+		require.True(t, ok, "errdefs.%s has no row in the test and perhaps none in the table", name)
 		var logged bytes.Buffer
 		wrapped := fmt.Errorf("apply: %w", fmt.Errorf("put: %w", refusal.err))
 		got, ok := status.FromError(etcderr.From(slog.New(slog.NewTextHandler(&logged, nil)), wrapped))
 		require.True(t, ok)
 		require.Equal(t, refusal.code, got.Code(), name)
 		require.Equal(t, refusal.text, got.Message(), name)
-		require.Empty(t, logged.String(), "problem.%s is not in the table", name)
+		require.Empty(t, logged.String(), "errdefs.%s is not in the table", name)
 	}
 	require.Len(t, refusals, len(names), "the test names sentinels that do not exist")
 }
@@ -79,15 +79,15 @@ func TestEverySentinelHasAnAnswer(t *testing.T) {
 // TestPreciseTimeoutsGoFirst shows that of a timeout that this process saw and what a member said of it, the client is
 // told the latter.
 func TestPreciseTimeoutsGoFirst(t *testing.T) {
-	for _, precise := range []error{problem.ErrLeaderFailed, problem.ErrConnectionLost} {
-		both := fmt.Errorf("%w: %w", fmt.Errorf("propose: %w", precise), problem.ErrTimeout)
+	for _, precise := range []error{errdefs.ErrLeaderFailed, errdefs.ErrConnectionLost} {
+		both := fmt.Errorf("%w: %w", fmt.Errorf("propose: %w", precise), errdefs.ErrTimeout)
 		require.Equal(t, etcderr.From(nil, precise), etcderr.From(nil, both))
 	}
 }
 
 func exportedSentinels(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("../../../../pkg/problem/*.go")
+	files, err := filepath.Glob("../../../../pkg/errdefs/*.go")
 	require.NoError(t, err)
 	var names []string
 	for _, file := range files {

@@ -1,7 +1,7 @@
 package etcderr
 
 import (
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 )
 
@@ -12,36 +12,36 @@ type row struct {
 }
 
 // table holds every refusal that can cross a port. Its order matters only for an error that wraps two of them: the
-// first one wins. A test compares it with the sentinels that package problem exports.
+// first one wins. A test compares it with the sentinels that package errdefs exports.
 var table = []row{
-	{problem.ErrCompacted, rpctypes.ErrGRPCCompacted},
-	{problem.ErrFutureRevision, rpctypes.ErrGRPCFutureRev},
-	{problem.ErrKeyNotFound, rpctypes.ErrGRPCKeyNotFound},
-	{problem.ErrLeaseNotFound, rpctypes.ErrGRPCLeaseNotFound},
-	{problem.ErrLeaseExists, rpctypes.ErrGRPCLeaseExist},
-	{problem.ErrLeaseTTLTooLarge, rpctypes.ErrGRPCLeaseTTLTooLarge},
+	{errdefs.ErrCompacted, rpctypes.ErrGRPCCompacted},
+	{errdefs.ErrFutureRevision, rpctypes.ErrGRPCFutureRev},
+	{errdefs.ErrKeyNotFound, rpctypes.ErrGRPCKeyNotFound},
+	{errdefs.ErrLeaseNotFound, rpctypes.ErrGRPCLeaseNotFound},
+	{errdefs.ErrLeaseExists, rpctypes.ErrGRPCLeaseExist},
+	{errdefs.ErrLeaseTTLTooLarge, rpctypes.ErrGRPCLeaseTTLTooLarge},
 	// A lease service that lost its right is this system's own affair. To a client it means that somebody else leads
 	// now and that trying again helps.
-	{problem.ErrStaleEpoch, rpctypes.ErrGRPCLeaderChanged},
-	{problem.ErrNoSpace, rpctypes.ErrGRPCNoSpace},
-	{problem.ErrCorrupt, rpctypes.ErrGRPCCorrupt},
-	{problem.ErrNoLeader, rpctypes.ErrGRPCNoLeader},
-	{problem.ErrLeaderChanged, rpctypes.ErrGRPCLeaderChanged},
-	{problem.ErrLeaderFailed, rpctypes.ErrGRPCTimeoutDueToLeaderFail},
-	{problem.ErrConnectionLost, rpctypes.ErrGRPCTimeoutDueToConnectionLost},
-	{problem.ErrTimeout, rpctypes.ErrGRPCTimeout},
-	{problem.ErrTooManyRequests, rpctypes.ErrGRPCRequestTooManyRequests},
-	{problem.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},
-	{problem.ErrMemberNotFound, rpctypes.ErrGRPCMemberNotFound},
-	{problem.ErrMemberRemoved, rpctypes.ErrGRPCMemberNotFound},
-	{problem.ErrMemberExists, rpctypes.ErrGRPCMemberExist},
-	{problem.ErrPeerInUse, rpctypes.ErrGRPCPeerURLExist},
-	{problem.ErrTooManyLearners, rpctypes.ErrGRPCTooManyLearners},
-	{problem.ErrNotLearner, rpctypes.ErrGRPCMemberNotLearner},
-	{problem.ErrLearnerNotReady, rpctypes.ErrGRPCLearnerNotReady},
-	{problem.ErrNotEnoughStarted, rpctypes.ErrGRPCMemberNotEnoughStarted},
-	{problem.ErrUnhealthy, rpctypes.ErrGRPCUnhealthy},
-	{problem.ErrNotLeader, rpctypes.ErrGRPCNotLeader},
-	{problem.ErrBadTransferee, rpctypes.ErrGRPCBadLeaderTransferee},
-	{problem.ErrStopped, rpctypes.ErrGRPCStopped},
+	{errdefs.ErrStaleEpoch, rpctypes.ErrGRPCLeaderChanged},
+	{errdefs.ErrNoSpace, rpctypes.ErrGRPCNoSpace},
+	{errdefs.ErrCorrupt, rpctypes.ErrGRPCCorrupt},
+	{errdefs.ErrNoLeader, rpctypes.ErrGRPCNoLeader},
+	{errdefs.ErrLeaderChanged, rpctypes.ErrGRPCLeaderChanged},
+	{errdefs.ErrLeaderFailed, rpctypes.ErrGRPCTimeoutDueToLeaderFail},
+	{errdefs.ErrConnectionLost, rpctypes.ErrGRPCTimeoutDueToConnectionLost},
+	{errdefs.ErrTimeout, rpctypes.ErrGRPCTimeout},
+	{errdefs.ErrTooManyRequests, rpctypes.ErrGRPCRequestTooManyRequests},
+	{errdefs.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},
+	{errdefs.ErrMemberNotFound, rpctypes.ErrGRPCMemberNotFound},
+	{errdefs.ErrMemberRemoved, rpctypes.ErrGRPCMemberNotFound},
+	{errdefs.ErrMemberExists, rpctypes.ErrGRPCMemberExist},
+	{errdefs.ErrPeerInUse, rpctypes.ErrGRPCPeerURLExist},
+	{errdefs.ErrTooManyLearners, rpctypes.ErrGRPCTooManyLearners},
+	{errdefs.ErrNotLearner, rpctypes.ErrGRPCMemberNotLearner},
+	{errdefs.ErrLearnerNotReady, rpctypes.ErrGRPCLearnerNotReady},
+	{errdefs.ErrNotEnoughStarted, rpctypes.ErrGRPCMemberNotEnoughStarted},
+	{errdefs.ErrUnhealthy, rpctypes.ErrGRPCUnhealthy},
+	{errdefs.ErrNotLeader, rpctypes.ErrGRPCNotLeader},
+	{errdefs.ErrBadTransferee, rpctypes.ErrGRPCBadLeaderTransferee},
+	{errdefs.ErrStopped, rpctypes.ErrGRPCStopped},
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // later is a store that is opened after it can be asked. Until then it refuses everything.
@@ -19,19 +19,19 @@ func (l *later) Status(ctx context.Context, req *consensusv1.StatusRequest) (*co
 	if store := l.store.Load(); store != nil {
 		return (*store).Status(ctx, req)
 	}
-	return nil, problem.ErrNoLeader
+	return nil, errdefs.ErrNoLeader
 }
 
 func (l *later) Alarms(ctx context.Context, req *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
 	if store := l.store.Load(); store != nil {
 		return (*store).Alarms(ctx, req)
 	}
-	return nil, problem.ErrNoLeader
+	return nil, errdefs.ErrNoLeader
 }
 
 func (l *later) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	if store := l.store.Load(); store != nil {
 		return (*store).Range(ctx, req)
 	}
-	return nil, problem.ErrNoLeader
+	return nil, errdefs.ErrNoLeader
 }

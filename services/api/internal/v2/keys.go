@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
@@ -56,7 +56,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
 	if len(q.path)+len(q.value)+len(q.prevValue) > s.RequestBytesMax {
-		s.internal(r.Context(), w, problem.ErrTooLarge)
+		s.internal(r.Context(), w, errdefs.ErrTooLarge)
 		return
 	}
 	ctx, cancel := s.bound(r)
@@ -135,7 +135,7 @@ func (q *query) action() consensusv1.TreeAction {
 // client's fault.
 func (s *Server) internal(ctx context.Context, w http.ResponseWriter, err error) {
 	c := codeRaftInternal
-	if errors.Is(err, problem.ErrTooLarge) {
+	if errors.Is(err, errdefs.ErrTooLarge) {
 		c = codeInvalidForm
 	}
 	fail(c, s.inClientsWords(ctx, err)).write(w)

@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/peerurls"
 )
 
@@ -173,7 +173,7 @@ func (s *Server) removeMember(ctx context.Context, text string) error {
 		return err
 	}
 	_, err = s.Consensus.RemoveMember(ctx, &consensusv1.RemoveMemberRequest{Id: id})
-	if errors.Is(err, problem.ErrMemberRemoved) {
+	if errors.Is(err, errdefs.ErrMemberRemoved) {
 		return refuse(http.StatusGone, "Member permanently removed: %s", text)
 	}
 	return memberProblem(err, text)
@@ -196,11 +196,11 @@ func parseID(text string) (uint64, error) {
 // memberProblem gives the refusals that clients know their answers.
 func memberProblem(err error, id string) error {
 	switch {
-	case errors.Is(err, problem.ErrMemberNotFound):
+	case errors.Is(err, errdefs.ErrMemberNotFound):
 		return refuse(http.StatusNotFound, "No such member: %s", id)
-	case errors.Is(err, problem.ErrPeerInUse):
+	case errors.Is(err, errdefs.ErrPeerInUse):
 		return refuse(http.StatusConflict, "membership: peerURL exists")
-	case errors.Is(err, problem.ErrMemberExists):
+	case errors.Is(err, errdefs.ErrMemberExists):
 		return refuse(http.StatusConflict, "membership: ID exists")
 	}
 	return err

@@ -12,8 +12,8 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -89,13 +89,13 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 
 // bound gives a request's context the request timeout.
 func (s *Server) bound(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(r.Context(), s.RequestTimeout, problem.ErrTimeout)
+	return context.WithTimeoutCause(r.Context(), s.RequestTimeout, errdefs.ErrTimeout)
 }
 
 // inClientsWords returns etcd's text for an error of a port.
 func (s *Server) inClientsWords(ctx context.Context, err error) string {
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), problem.ErrTimeout) {
-		err = problem.ErrTimeout
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errdefs.ErrTimeout) {
+		err = errdefs.ErrTimeout
 	}
 	return status.Convert(etcderr.From(s.Logger, err)).Message()
 }

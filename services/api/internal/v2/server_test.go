@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // A request becomes the operation that it asks for. Each line is a method, a form and the operation.
@@ -52,7 +52,7 @@ func TestOperations(t *testing.T) {
 		var got *consensusv1.TreeOp
 		store := &fakeStore{propose: func(_ context.Context, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
 			got = op
-			return nil, problem.ErrStopped
+			return nil, errdefs.ErrStopped
 		}}
 		s := newServer(store, nil, t.Context())
 		if c.method == http.MethodDelete {
@@ -76,9 +76,9 @@ func TestInternalErrors(t *testing.T) {
 		err  error
 		text string
 	}{
-		{problem.ErrNoLeader, "etcdserver: no leader"},
-		{fmt.Errorf("write: %w", problem.ErrNoSpace), "etcdserver: mvcc: database space exceeded"},
-		{problem.ErrTooManyRequests, "etcdserver: too many requests"},
+		{errdefs.ErrNoLeader, "etcdserver: no leader"},
+		{fmt.Errorf("write: %w", errdefs.ErrNoSpace), "etcdserver: mvcc: database space exceeded"},
+		{errdefs.ErrTooManyRequests, "etcdserver: too many requests"},
 	} {
 		store := &fakeStore{
 			propose: func(context.Context, *consensusv1.TreeOp) (*consensusv1.Result, error) { return nil, c.err },
@@ -244,15 +244,15 @@ func TestMemberChanges(t *testing.T) {
 		answer             string
 	}{
 		{"POST", "", urls, nil, 201, `{"id":"ab","name":"","peerURLs":["http://h:1"],"clientURLs":[]}` + "\n"},
-		{"POST", "", urls, problem.ErrPeerInUse, 409, `{"message":"membership: peerURL exists"}` + "\n"},
-		{"POST", "", urls, problem.ErrUnhealthy, 500, `{"message":"Internal Server Error"}` + "\n"},
+		{"POST", "", urls, errdefs.ErrPeerInUse, 409, `{"message":"membership: peerURL exists"}` + "\n"},
+		{"POST", "", urls, errdefs.ErrUnhealthy, 500, `{"message":"Internal Server Error"}` + "\n"},
 		{"POST", "", `{"peerURLs":["http://h:1"` + strings.Repeat(`,"http://h:1"`, 16) + `]}`, nil, 400, `{"message":"no valid URLs given: too many, or too long"}` + "\n"},
 		{"PUT", "/ab", urls, nil, 204, ""},
-		{"PUT", "/ab", urls, problem.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
-		{"PUT", "/ab", urls, problem.ErrMemberRemoved, 500, `{"message":"Internal Server Error"}` + "\n"},
+		{"PUT", "/ab", urls, errdefs.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
+		{"PUT", "/ab", urls, errdefs.ErrMemberRemoved, 500, `{"message":"Internal Server Error"}` + "\n"},
 		{"DELETE", "/ab", "", nil, 204, ""},
-		{"DELETE", "/ab", "", problem.ErrMemberRemoved, 410, `{"message":"Member permanently removed: ab"}` + "\n"},
-		{"DELETE", "/ab", "", problem.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
+		{"DELETE", "/ab", "", errdefs.ErrMemberRemoved, 410, `{"message":"Member permanently removed: ab"}` + "\n"},
+		{"DELETE", "/ab", "", errdefs.ErrMemberNotFound, 404, `{"message":"No such member: ab"}` + "\n"},
 	} {
 		w := ask(t, newServer(&fakeStore{change: c.err}, nil, t.Context()), c.method, "/v2/members"+c.path, c.body)
 		require.Equal(t, c.status, w.Code, c)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // watch answers with the first event at or after an index, or with all of them, as they happen.
@@ -29,7 +29,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	if position.GetCorrupt() {
-		s.internal(ctx, w, problem.ErrCorrupt)
+		s.internal(ctx, w, errdefs.ErrCorrupt)
 		return
 	}
 	start := position.GetRevision() + 1

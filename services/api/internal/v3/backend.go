@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -34,13 +34,13 @@ type identity struct {
 	term     atomic.Uint64
 }
 
-// bound gives ctx at most the request timeout. When that runs out, the cause is problem.ErrTimeout; when the client's
+// bound gives ctx at most the request timeout. When that runs out, the cause is errdefs.ErrTimeout; when the client's
 // own deadline is nearer it is left as it is, without the price of another timer.
 func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= b.timeout {
 		return ctx, func() {}
 	}
-	return context.WithTimeoutCause(ctx, b.timeout, problem.ErrTimeout)
+	return context.WithTimeoutCause(ctx, b.timeout, errdefs.ErrTimeout)
 }
 
 // propose has a command applied. The error is ready for the client.
@@ -72,11 +72,11 @@ func (b *backend) failure(bounded context.Context, err error) error {
 	return etcderr.From(b.logger, timedOut(bounded, err))
 }
 
-// timedOut returns err, or problem.ErrTimeout when err says no more than that the deadline of bound has passed: a port
+// timedOut returns err, or errdefs.ErrTimeout when err says no more than that the deadline of bound has passed: a port
 // may report the context's error rather than its cause.
 func timedOut(bounded context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && context.Cause(bounded) == problem.ErrTimeout {
-		return problem.ErrTimeout
+	if errors.Is(err, context.DeadlineExceeded) && context.Cause(bounded) == errdefs.ErrTimeout {
+		return errdefs.ErrTimeout
 	}
 	return err
 }

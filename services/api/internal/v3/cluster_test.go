@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // changingConsensus is a fakeConsensus whose members change; refuse makes it decline.
@@ -88,7 +88,7 @@ func TestMemberChanges(t *testing.T) {
 		asked, ok := store.asked.(interface{ GetId() uint64 })
 		require.True(t, ok, name)
 		require.Equal(t, uint64(9), asked.GetId(), name)
-		store.refuse = problem.ErrMemberNotFound
+		store.refuse = errdefs.ErrMemberNotFound
 		require.Equal(t, rpctypes.ErrGRPCMemberNotFound, call(), name)
 	}
 }

@@ -13,10 +13,10 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 	"github.com/quoratedb/quorate/services/api/port"
@@ -177,7 +177,7 @@ func (s *fakeSession) Next(ctx context.Context) (*delivery.Delivery, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-s.closed:
-		return nil, problem.ErrStopped
+		return nil, errdefs.ErrStopped
 	}
 }
 

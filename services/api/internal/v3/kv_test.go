@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 )
 
@@ -251,7 +251,7 @@ func TestRangeStreamHeadersTheLastChunk(t *testing.T) {
 // TestRangeStreamPassesRefusals checks that an error of the store in mid-stream gets etcd's code.
 func TestRangeStreamPassesRefusals(t *testing.T) {
 	consensus := &fakeConsensus{rangeStream: func(context.Context, *consensusv1.RangeStreamRequest, func(*consensusv1.RangeStreamResponse) error) error {
-		return fmt.Errorf("range: %w", problem.ErrCompacted)
+		return fmt.Errorf("range: %w", errdefs.ErrCompacted)
 	}}
 	stream, err := etcdserverpb.NewKVClient(dial(t, newServices(t, consensus, nil))).
 		RangeStream(t.Context(), &etcdserverpb.RangeRequest{Key: []byte("k")})
@@ -282,7 +282,7 @@ func TestCompact(t *testing.T) {
 	require.True(t, waited)
 
 	consensus.propose = func(context.Context, *consensusv1.Command) (*consensusv1.Result, error) {
-		return nil, fmt.Errorf("compact: %w", problem.ErrFutureRevision)
+		return nil, fmt.Errorf("compact: %w", errdefs.ErrFutureRevision)
 	}
 	_, err = kv.Compact(t.Context(), &etcdserverpb.CompactionRequest{Revision: 7})
 	require.Equal(t, rpctypes.ErrGRPCFutureRev, err)

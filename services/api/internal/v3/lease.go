@@ -8,8 +8,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -79,7 +79,7 @@ func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.Le
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	kept, err := s.lease.KeepAlive(bounded, &leasev1.KeepAliveRequest{Ids: []int64{id}})
-	if err != nil && !errors.Is(err, problem.ErrLeaseNotFound) {
+	if err != nil && !errors.Is(err, errdefs.ErrLeaseNotFound) {
 		return nil, s.proposalError(bounded, err)
 	}
 	header, err := s.leaseHeader(ctx, seen, kept)
@@ -102,7 +102,7 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	found, err := s.lease.TimeToLive(bounded, &leasev1.TimeToLiveRequest{Id: r.GetID(), Keys: r.GetKeys()})
-	if errors.Is(err, problem.ErrLeaseNotFound) {
+	if errors.Is(err, errdefs.ErrLeaseNotFound) {
 		found, err = &leasev1.TimeToLiveResponse{Ttl: -1}, nil
 	}
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 )
 
@@ -37,9 +37,9 @@ func TestLeaseGrant(t *testing.T) {
 	equal(t, &etcdserverpb.LeaseGrantResponse{Header: header(revision - 1), ID: 7, TTL: 61}, got)
 
 	for problem, want := range map[error]error{
-		problem.ErrLeaseExists:      rpctypes.ErrGRPCLeaseExist,
-		problem.ErrLeaseTTLTooLarge: rpctypes.ErrGRPCLeaseTTLTooLarge,
-		problem.ErrNoSpace:          rpctypes.ErrGRPCNoSpace,
+		errdefs.ErrLeaseExists:      rpctypes.ErrGRPCLeaseExist,
+		errdefs.ErrLeaseTTLTooLarge: rpctypes.ErrGRPCLeaseTTLTooLarge,
+		errdefs.ErrNoSpace:          rpctypes.ErrGRPCNoSpace,
 		context.DeadlineExceeded:    rpctypes.ErrGRPCTimeout,
 	} {
 		refusal = fmt.Errorf("grant: %w", problem)
@@ -63,7 +63,7 @@ func TestLeaseRevoke(t *testing.T) {
 		equal(t, &etcdserverpb.LeaseRevokeResponse{Header: header(at)}, got)
 	}
 
-	refusal = fmt.Errorf("revoke: %w", problem.ErrLeaseNotFound)
+	refusal = fmt.Errorf("revoke: %w", errdefs.ErrLeaseNotFound)
 	_, err := server.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
 	require.Equal(t, rpctypes.ErrGRPCLeaseNotFound, err)
 }
@@ -78,9 +78,9 @@ func TestLeaseKeepAlive(t *testing.T) {
 			case 8:
 				return &leasev1.KeepAliveResponse{Ttls: []int64{0}}, nil
 			case 9:
-				return nil, fmt.Errorf("keep alive: %w", problem.ErrLeaseNotFound)
+				return nil, fmt.Errorf("keep alive: %w", errdefs.ErrLeaseNotFound)
 			}
-			return nil, fmt.Errorf("keep alive: %w", problem.ErrNoLeader)
+			return nil, fmt.Errorf("keep alive: %w", errdefs.ErrNoLeader)
 		}}
 	}))
 	stream, err := etcdserverpb.NewLeaseClient(conn).LeaseKeepAlive(t.Context())
@@ -186,7 +186,7 @@ func TestLeaseTimeToLive(t *testing.T) {
 	require.NoError(t, err)
 	equal(t, missing, got)
 	fake.timeToLive = func(*leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
-		return nil, fmt.Errorf("time to live: %w", problem.ErrLeaseNotFound)
+		return nil, fmt.Errorf("time to live: %w", errdefs.ErrLeaseNotFound)
 	}
 	got, err = server.LeaseTimeToLive(t.Context(), request)
 	require.NoError(t, err)

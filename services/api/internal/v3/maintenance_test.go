@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 )
 
@@ -130,7 +130,7 @@ func TestAlarm(t *testing.T) {
 func TestHashes(t *testing.T) {
 	server := newServices(t, &fakeConsensus{hashKV: func(r *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
 		if r.GetRevision() > 50 {
-			return nil, fmt.Errorf("hash: %w", problem.ErrFutureRevision)
+			return nil, fmt.Errorf("hash: %w", errdefs.ErrFutureRevision)
 		}
 		return &consensusv1.HashKVResponse{Hash: 1234, CompactedRevision: 5, HashRevision: 40, Revision: 43}, nil
 	}}, nil).Maintenance
@@ -152,7 +152,7 @@ func TestDefragment(t *testing.T) {
 	got, err := server.Defragment(t.Context(), &etcdserverpb.DefragmentRequest{})
 	require.NoError(t, err)
 	equal(t, &etcdserverpb.DefragmentResponse{}, got)
-	failure = problem.ErrStopped
+	failure = errdefs.ErrStopped
 	_, err = server.Defragment(t.Context(), &etcdserverpb.DefragmentRequest{})
 	require.Equal(t, rpctypes.ErrGRPCStopped, err)
 }
@@ -188,7 +188,7 @@ func TestSnapshot(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, []byte{0, 1, 2}, all)
 
-	failure = errors.Join(errors.New("snapshot"), problem.ErrStopped)
+	failure = errors.Join(errors.New("snapshot"), errdefs.ErrStopped)
 	_, err = receive()
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Equal(t, "etcdserver: server stopped", status.Convert(err).Message())
@@ -211,7 +211,7 @@ func TestHeadersNeedAnIdentity(t *testing.T) {
 	}
 	consensus.position = func(context.Context) (*consensusv1.PositionResponse, error) {
 		if down {
-			return nil, fmt.Errorf("position: %w", problem.ErrStopped)
+			return nil, fmt.Errorf("position: %w", errdefs.ErrStopped)
 		}
 		return &consensusv1.PositionResponse{ClusterId: clusterID, MemberId: memberID}, nil
 	}

@@ -14,9 +14,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 )
 
@@ -167,7 +167,7 @@ func TestWatchRefusals(t *testing.T) {
 // TestWatchThatTheSessionRefuses checks that the client hears of the end of a watch that it was told is created.
 func TestWatchThatTheSessionRefuses(t *testing.T) {
 	w := startWatching(t, &fakeConsensus{}, nil)
-	w.session.onAdd = func(*watchv1.Watch) error { return fmt.Errorf("add: %w", problem.ErrTooManyRequests) }
+	w.session.onAdd = func(*watchv1.Watch) error { return fmt.Errorf("add: %w", errdefs.ErrTooManyRequests) }
 	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k"), WatchId: 5}, 5)
 	w.expect(&etcdserverpb.WatchResponse{
 		Header: header(revision), WatchId: 5, Canceled: true, CancelReason: "etcdserver: too many requests",
@@ -324,7 +324,7 @@ func TestWatchProgress(t *testing.T) {
 // TestWatchProgressWithoutLeader checks that the member's own position serves where nobody confirms a newer one.
 func TestWatchProgressWithoutLeader(t *testing.T) {
 	consensus := &fakeConsensus{readIndex: func(context.Context) (*consensusv1.ReadIndexResponse, error) {
-		return nil, problem.ErrNoLeader
+		return nil, errdefs.ErrNoLeader
 	}}
 	w := startWatching(t, consensus, nil)
 	w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
@@ -359,7 +359,7 @@ func TestWatchEnds(t *testing.T) {
 	})
 	t.Run("service, when a watch is added", func(t *testing.T) {
 		w := startWatching(t, &fakeConsensus{}, nil)
-		w.session.onAdd = func(*watchv1.Watch) error { return problem.ErrStopped }
+		w.session.onAdd = func(*watchv1.Watch) error { return errdefs.ErrStopped }
 		w.create(&etcdserverpb.WatchCreateRequest{Key: []byte("k")})
 		_, err := w.stream.Recv()
 		if err == nil { // the created answer was faster

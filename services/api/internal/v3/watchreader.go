@@ -15,9 +15,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 )
 
@@ -96,7 +96,7 @@ func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCre
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, problem.ErrStopped):
+	case errors.Is(err, errdefs.ErrStopped):
 		return err
 	}
 	r.ids.end(w.id)

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 const (
@@ -28,7 +28,7 @@ type Store interface {
 	// Leading says whether this member leads. Only the leader's compactor acts; the others' keep watching, so that a new
 	// leader knows at once what is old.
 	Leading() bool
-	// Compact makes revision the oldest that can be read, or returns problem.ErrCompacted if it is below that already.
+	// Compact makes revision the oldest that can be read, or returns errdefs.ErrCompacted if it is below that already.
 	Compact(ctx context.Context, revision int64) error
 }
 
@@ -116,7 +116,7 @@ func (c *Compactor) compact(ctx context.Context, revision int64) {
 	switch {
 	case err == nil:
 		c.log.Info("auto-compaction done", "revision", revision)
-	case errors.Is(err, problem.ErrCompacted):
+	case errors.Is(err, errdefs.ErrCompacted):
 		c.log.Debug("auto-compaction found it done already", "revision", revision)
 	case ctx.Err() != nil:
 		return

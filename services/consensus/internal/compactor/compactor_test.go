@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // fakeStore has a revision that its clock tells: one more each minute since start, which is revision 1.
@@ -129,7 +129,7 @@ func TestFailureIsTriedAgain(t *testing.T) {
 		s.answer(func(int64) error { return errors.New("no leader") })
 		pass(12 * time.Minute)
 		require.Equal(t, []string{"10m0s: 1", "11m0s: 2", "12m0s: 3"}, s.take())
-		s.answer(func(revision int64) error { return fmt.Errorf("compact %d: %w", revision, problem.ErrCompacted) })
+		s.answer(func(revision int64) error { return fmt.Errorf("compact %d: %w", revision, errdefs.ErrCompacted) })
 		pass(10 * time.Minute)
 		require.Equal(t, []string{"13m0s: 4"}, s.take())
 		s.answer(nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Readers see whole revisions, and history as it was, while one writes, compacts and flushes: each revision sets all of a
@@ -77,7 +77,7 @@ func readWhole(t *testing.T, s *Store, r *rand.Rand) bool {
 		op.Revision = max(1, head-r.Int64N(30))
 	}
 	res, at, err := s.Range(context.Background(), op)
-	if errors.Is(err, problem.ErrCompacted) {
+	if errors.Is(err, errdefs.ErrCompacted) {
 		return false
 	}
 	if !noError(t, err) {
@@ -93,7 +93,7 @@ func readWhole(t *testing.T, s *Store, r *rand.Rand) bool {
 	}
 	from := max(2, at-5)
 	commits, through, err := s.History(t.Context(), from, at, nil, nil, 0)
-	if errors.Is(err, problem.ErrCompacted) || !noError(t, err) {
+	if errors.Is(err, errdefs.ErrCompacted) || !noError(t, err) {
 		return false
 	}
 	if through != at || int64(len(commits)) != max(0, at-from+1) {

@@ -9,8 +9,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // treeSub is the sub-revision of what a revision did to the tree: it comes after all changes of keys.
@@ -24,7 +24,7 @@ const historyBytesDefault = 4 << 20
 // that passes maxBytes (0 for a default), and returns the last revision that it looked at: all wanted events up to there
 // are in the commits, so that the next call goes on behind it. Commits without a wanted event are left out.
 //
-// It fails with problem.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
+// It fails with errdefs.ErrCompacted if from is below the compacted revision. The compacted revision itself can still be
 // read, but what its events replaced cannot.
 func (s *Store) History(ctx context.Context, from, to int64, key, rangeEnd []byte, maxBytes int64) (commits []*consensusv1.Commit, through int64, err error) {
 	h := historian{span: NewSpan(key, rangeEnd), left: maxBytes}
@@ -50,7 +50,7 @@ func readHistory(s *Store, ctx context.Context, from, to int64, h *historian) (c
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
 	if from < v.floor {
-		return nil, 0, fmt.Errorf("history from %d, compacted up to %d: %w", from, v.floor, problem.ErrCompacted)
+		return nil, 0, fmt.Errorf("history from %d, compacted up to %d: %w", from, v.floor, errdefs.ErrCompacted)
 	}
 	if to <= 0 || to > v.revision {
 		to = v.revision

@@ -8,8 +8,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // model is the naive store that the real one must agree with: it keeps a whole copy of the keys for each revision.
@@ -99,18 +99,18 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	if slices.ContainsFunc(m.alarms, func(a *consensusv1.Alarm) bool {
 		return a.GetType() == consensusv1.Alarm_TYPE_CORRUPT && a.GetMemberId() == 0
 	}) {
-		return nil, problem.ErrCorrupt
+		return nil, errdefs.ErrCorrupt
 	}
 	switch c := cmd.GetCommand().(type) {
 	case *consensusv1.Command_Put:
 		if m.raised(consensusv1.Alarm_TYPE_NOSPACE) {
-			return nil, problem.ErrNoSpace
+			return nil, errdefs.ErrNoSpace
 		}
 		if c.Put.GetLease() != 0 && m.leases[c.Put.GetLease()] == nil {
-			return nil, problem.ErrLeaseNotFound
+			return nil, errdefs.ErrLeaseNotFound
 		}
 		if (c.Put.GetIgnoreLease() || c.Put.GetIgnoreValue()) && m.draft[string(c.Put.GetKey())] == nil {
-			return nil, problem.ErrKeyNotFound
+			return nil, errdefs.ErrKeyNotFound
 		}
 		return &consensusv1.Result{Result: &consensusv1.Result_Put{Put: m.put(c.Put)}}, nil
 	case *consensusv1.Command_DeleteRange:
@@ -122,22 +122,22 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return &consensusv1.Result{Result: &consensusv1.Result_Txn{Txn: m.txn(c.Txn)}}, nil
 	case *consensusv1.Command_Compact:
 		if c.Compact.GetRevision() > m.revision() {
-			return nil, problem.ErrFutureRevision
+			return nil, errdefs.ErrFutureRevision
 		}
 		if c.Compact.GetRevision() <= m.compacted {
-			return nil, problem.ErrCompacted
+			return nil, errdefs.ErrCompacted
 		}
 		m.compacted = c.Compact.GetRevision()
 		return &consensusv1.Result{Result: &consensusv1.Result_Compact{Compact: &consensusv1.CompactResult{}}}, nil
 	case *consensusv1.Command_LeaseGrant:
 		if m.raised(consensusv1.Alarm_TYPE_NOSPACE) {
-			return nil, problem.ErrNoSpace
+			return nil, errdefs.ErrNoSpace
 		}
 		if c.LeaseGrant.GetEpoch() != 0 && c.LeaseGrant.GetEpoch() != m.epoch {
-			return nil, problem.ErrStaleEpoch
+			return nil, errdefs.ErrStaleEpoch
 		}
 		if m.leases[c.LeaseGrant.GetId()] != nil {
-			return nil, problem.ErrLeaseExists
+			return nil, errdefs.ErrLeaseExists
 		}
 		m.leases[c.LeaseGrant.GetId()] = &consensusv1.Lease{Id: c.LeaseGrant.GetId(), GrantedTtl: c.LeaseGrant.GetTtl()}
 		return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
@@ -148,7 +148,7 @@ func (m *model) command(cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return &consensusv1.Result{Result: &consensusv1.Result_LeaseAcquire{LeaseAcquire: &consensusv1.LeaseAcquireResult{Epoch: m.epoch}}}, nil
 	case *consensusv1.Command_LeaseCheckpoint:
 		if c.LeaseCheckpoint.GetEpoch() != 0 && c.LeaseCheckpoint.GetEpoch() != m.epoch {
-			return nil, problem.ErrStaleEpoch
+			return nil, errdefs.ErrStaleEpoch
 		}
 		for _, r := range c.LeaseCheckpoint.GetLeases() {
 			if l := m.leases[r.GetId()]; l != nil {
@@ -220,14 +220,14 @@ func (m *model) deleteRange(op *consensusv1.DeleteRangeOp) *consensusv1.DeleteRa
 
 func (m *model) revoke(op *consensusv1.LeaseRevokeOp) (*consensusv1.Result, error) {
 	if op.GetEpoch() != 0 && op.GetEpoch() != m.epoch || op.GetFence() != 0 && op.GetFence() != m.epoch {
-		return nil, problem.ErrStaleEpoch
+		return nil, errdefs.ErrStaleEpoch
 	}
 	revoked := map[int64]bool{}
 	for _, id := range op.GetIds() {
 		if m.leases[id] != nil {
 			revoked[id] = true
 		} else if op.GetEpoch() == 0 {
-			return nil, problem.ErrLeaseNotFound
+			return nil, errdefs.ErrLeaseNotFound
 		}
 	}
 	for _, key := range m.keys(m.draft, []byte{0}, []byte{0}) {
@@ -332,13 +332,13 @@ func (m *model) check(op *consensusv1.TxnOp) error {
 			}
 		case *consensusv1.Op_Put:
 			if m.raised(consensusv1.Alarm_TYPE_NOSPACE) {
-				return problem.ErrNoSpace
+				return errdefs.ErrNoSpace
 			}
 			if o.Put.GetLease() != 0 && m.leases[o.Put.GetLease()] == nil {
-				return problem.ErrLeaseNotFound
+				return errdefs.ErrLeaseNotFound
 			}
 			if (o.Put.GetIgnoreLease() || o.Put.GetIgnoreValue()) && m.draft[string(o.Put.GetKey())] == nil {
-				return problem.ErrKeyNotFound
+				return errdefs.ErrKeyNotFound
 			}
 		case *consensusv1.Op_Txn:
 			if err := m.check(o.Txn); err != nil {
@@ -354,9 +354,9 @@ func (m *model) readable(revision int64) error {
 	case revision <= 0:
 		return nil
 	case revision > m.revision():
-		return problem.ErrFutureRevision
+		return errdefs.ErrFutureRevision
 	case revision < m.compacted:
-		return problem.ErrCompacted
+		return errdefs.ErrCompacted
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Range reads from one revision, and returns with it the revision that was newest then. It fails with
-// problem.ErrCompacted or problem.ErrFutureRevision, or when ctx ends. Nothing of the result is shared.
+// errdefs.ErrCompacted or errdefs.ErrFutureRevision, or when ctx ends. Nothing of the result is shared.
 func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consensusv1.RangeResult, head int64, err error) {
 	s.counters.Ranges.Add(1)
 	v, err := s.View(ctx)

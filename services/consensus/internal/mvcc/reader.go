@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
@@ -57,9 +57,9 @@ func CheckRevision(rd Reader, revision int64) error {
 	compacted, newest := rd.Bounds()
 	switch {
 	case revision > newest:
-		return fmt.Errorf("revision %d, newest is %d: %w", revision, newest, problem.ErrFutureRevision)
+		return fmt.Errorf("revision %d, newest is %d: %w", revision, newest, errdefs.ErrFutureRevision)
 	case revision < compacted:
-		return fmt.Errorf("revision %d, compacted up to %d: %w", revision, compacted, problem.ErrCompacted)
+		return fmt.Errorf("revision %d, compacted up to %d: %w", revision, compacted, errdefs.ErrCompacted)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 func openMem(t *testing.T, fs vfs.FS) *Store {
@@ -92,7 +92,7 @@ func TestCompactionRemovesWhatItHides(t *testing.T) {
 	applyAll(t, s, 1, putCommand("a", "1"), putCommand("a", "2"), putCommand("b", "1"), deleteCommand("b", ""), putCommand("a", "3"))
 	applyAll(t, s, 2, compactCommand(6))
 	_, _, err := s.Range(context.Background(), &consensusv1.RangeOp{Key: []byte("a"), Revision: 5})
-	require.ErrorIs(t, err, problem.ErrCompacted)
+	require.ErrorIs(t, err, errdefs.ErrCompacted)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.RunCompaction(ctx) }()

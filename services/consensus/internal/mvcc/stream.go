@@ -16,7 +16,7 @@ const streamBytesDefault = 1 << 20
 // answered in one chunk.
 //
 // Between two chunks nothing of a store is held: each may be read from another one that has the same history, and fails
-// with problem.ErrCompacted when the revision is gone. It is for one goroutine.
+// with errdefs.ErrCompacted when the revision is gone. It is for one goroutine.
 type RangeStream struct {
 	op         *consensusv1.RangeOp
 	q          *query

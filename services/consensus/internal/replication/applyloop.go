@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // ErrNotTaken says that the member stops before it has another state, which its log may name already.
@@ -98,7 +98,7 @@ func (l *applyLoop) replaceState(index uint64) error {
 	l.applier.restart()
 	l.publish(configuration)
 	// The state may hold what was proposed before, and does not tell its outcome.
-	answerAll(l.applier.waiting.dropBefore(^uint64(0)), fmt.Errorf("wait for a proposal: the state was replaced: %w", problem.ErrLeaderChanged))
+	answerAll(l.applier.waiting.dropBefore(^uint64(0)), fmt.Errorf("wait for a proposal: the state was replaced: %w", errdefs.ErrLeaderChanged))
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (l *applyLoop) tell(r *round) {
 	for _, answer := range r.answers {
 		answer.to.done <- answer.outcome
 	}
-	answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", problem.ErrLeaderChanged))
+	answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderChanged))
 	if len(r.responses) > 0 {
 		l.deliver(r.responses)
 	}

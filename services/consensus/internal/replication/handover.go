@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // HandOver gives leadership away, if this member leads, so that the cluster need not wait for an election when it stops: to
@@ -60,7 +60,7 @@ func (r *Replica) awaitSuccessor(ctx context.Context) error {
 		return err
 	}
 	if leader, _, _ := r.Standing(); !other(leader) {
-		return fmt.Errorf("hand leadership over: %w", problem.ErrTimeout)
+		return fmt.Errorf("hand leadership over: %w", errdefs.ErrTimeout)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (r *Replica) awaitLeader(ctx context.Context, most time.Duration, wanted fu
 		case <-ctx.Done():
 			return fmt.Errorf("hand leadership over: %w", context.Cause(ctx))
 		case <-r.raft.stopped:
-			return fmt.Errorf("hand leadership over: %w", problem.ErrStopped)
+			return fmt.Errorf("hand leadership over: %w", errdefs.ErrStopped)
 		}
 	}
 }

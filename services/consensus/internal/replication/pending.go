@@ -18,7 +18,7 @@ func newPending(p *proposals) *pending {
 	return q
 }
 
-// add puts a command in line. It returns problem.ErrTooManyRequests where too much waits already.
+// add puts a command in line. It returns errdefs.ErrTooManyRequests where too much waits already.
 func (p *pending) add(one *Proposal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

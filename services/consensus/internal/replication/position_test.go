@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // Goal: a leader that wins another term is news: whoever compares members by their terms would hold its followers' older word
@@ -29,5 +29,5 @@ func TestSameLeaderInAnotherTermIsNews(t *testing.T) {
 // New commands are refused while the state lags too far behind the log.
 func TestNewCommandsAreRefusedWhileTheStateLagsBehind(t *testing.T) {
 	require.NoError(t, checkLag(7+applyLagMax, 7))
-	require.ErrorIs(t, checkLag(8+applyLagMax, 7), problem.ErrTooManyRequests)
+	require.ErrorIs(t, checkLag(8+applyLagMax, 7), errdefs.ErrTooManyRequests)
 }

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // proposals are the commands that callers of this process wait for: first in line, then in batches, each of which is a
@@ -48,15 +48,15 @@ func newProposals(origin uint64, memory int64) *proposals {
 
 func (p *proposals) from() uint64 { return p.origin }
 
-// add puts a command in line. It returns problem.ErrTooManyRequests where too much waits already.
+// add puts a command in line. It returns errdefs.ErrTooManyRequests where too much waits already.
 func (p *proposals) add(one *Proposal) error {
 	switch {
 	case p.stopped:
-		return fmt.Errorf("propose: %w", problem.ErrStopped)
+		return fmt.Errorf("propose: %w", errdefs.ErrStopped)
 	case len(p.line)-p.left >= proposalsWaitingMax:
-		return fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, problem.ErrTooManyRequests)
+		return fmt.Errorf("propose: %d commands are waiting: %w", proposalsWaitingMax, errdefs.ErrTooManyRequests)
 	case p.bytes > 0 && p.bytes+one.size > p.bytesMax:
-		return fmt.Errorf("propose: commands of %d bytes are waiting: %w", p.bytes, problem.ErrTooManyRequests)
+		return fmt.Errorf("propose: commands of %d bytes are waiting: %w", p.bytes, errdefs.ErrTooManyRequests)
 	}
 	p.bytes += one.size
 	p.line = append(p.line, one)

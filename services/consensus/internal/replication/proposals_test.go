@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // What waits is bounded by bytes from the call to the answer, in line and in batches, and what is answered, refused or
@@ -26,16 +26,16 @@ func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
 	for range 8 {
 		require.NoError(t, add())
 	}
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests)
+	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests)
 	first := p.next(1)
 	require.Len(t, first.proposals, 1, "a large command travels alone")
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests, "it is not answered yet")
+	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests, "it is not answered yet")
 	require.Len(t, p.take(p.origin, first.sequence), 1)
 	require.NoError(t, add())
 
 	first = p.next(1)
 	p.putBack(first)
-	require.ErrorIs(t, add(), problem.ErrTooManyRequests)
+	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests)
 	require.Equal(t, first.proposals, p.next(2).proposals, "it stands first in line again")
 	for _, one := range all {
 		p.forget(one)
@@ -54,7 +54,7 @@ func TestLittleMemoryLetsLessWait(t *testing.T) {
 	p := newProposals(1, memory)
 	large := &Proposal{size: memory}
 	require.NoError(t, p.add(large))
-	require.ErrorIs(t, p.add(&Proposal{size: 1}), problem.ErrTooManyRequests)
+	require.ErrorIs(t, p.add(&Proposal{size: 1}), errdefs.ErrTooManyRequests)
 	p.forget(large)
 	var waiting int64
 	for p.add(&Proposal{size: 1 << 20}) == nil {
@@ -70,7 +70,7 @@ func TestWaitingCommandsAreBoundedByNumber(t *testing.T) {
 	for range proposalsWaitingMax {
 		require.NoError(t, p.add(&Proposal{size: 1}))
 	}
-	require.ErrorIs(t, p.add(&Proposal{size: 1}), problem.ErrTooManyRequests)
+	require.ErrorIs(t, p.add(&Proposal{size: 1}), errdefs.ErrTooManyRequests)
 	for _, one := range append([]*Proposal(nil), p.line...) {
 		p.forget(one)
 	}

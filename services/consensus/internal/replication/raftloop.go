@@ -8,7 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
 
@@ -172,7 +172,7 @@ func (l *raftLoop) handOut() {
 	}
 	// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
 	if len(out.refused) > 0 {
-		answerAll(out.refused, fmt.Errorf("propose: %w", problem.ErrLeaderChanged))
+		answerAll(out.refused, fmt.Errorf("propose: %w", errdefs.ErrLeaderChanged))
 	}
 }
 
@@ -186,6 +186,6 @@ func (l *raftLoop) call(ctx context.Context, fn func(*stepper)) error {
 	case <-ctx.Done():
 		return fmt.Errorf("reach the replica: %w", context.Cause(ctx))
 	case <-l.stopped:
-		return fmt.Errorf("reach the replica: %w", problem.ErrStopped)
+		return fmt.Errorf("reach the replica: %w", errdefs.ErrStopped)
 	}
 }

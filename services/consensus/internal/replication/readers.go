@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // readers are those who wait for a read index, on goroutines of their own.
@@ -122,7 +122,7 @@ func (r *readers) stop() {
 	if r.mu.stopped != nil {
 		return
 	}
-	r.mu.stopped = fmt.Errorf("wait for a read index: %w", problem.ErrStopped)
+	r.mu.stopped = fmt.Errorf("wait for a read index: %w", errdefs.ErrStopped)
 	for id, group := range r.mu.groups {
 		group.err = r.mu.stopped
 		r.releaseLocked(id)

@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
 
@@ -161,10 +161,10 @@ func (r *Replica) Go(ctx context.Context, group *errgroup.Group) {
 // Close fails whoever still waits. It is called once what Go has started has ended, or instead of Go.
 func (r *Replica) Close() {
 	r.raft.readers.stop()
-	answerAll(r.raft.pending.stop(), fmt.Errorf("propose: %w", problem.ErrStopped))
+	answerAll(r.raft.pending.stop(), fmt.Errorf("propose: %w", errdefs.ErrStopped))
 }
 
-// Submit puts a command in line to be proposed: problem.ErrTooManyRequests where too much waits already, and ErrStopped.
+// Submit puts a command in line to be proposed: errdefs.ErrTooManyRequests where too much waits already, and ErrStopped.
 // The command must not be changed any more.
 func (r *Replica) Submit(command *consensusv1.Command) (*Proposal, error) {
 	p, err := newProposal(command)
@@ -173,7 +173,7 @@ func (r *Replica) Submit(command *consensusv1.Command) (*Proposal, error) {
 	}
 	select {
 	case <-r.raft.stopped:
-		return nil, fmt.Errorf("propose: %w", problem.ErrStopped)
+		return nil, fmt.Errorf("propose: %w", errdefs.ErrStopped)
 	default:
 	}
 	if err := r.raft.pending.add(p); err != nil {
@@ -197,7 +197,7 @@ func (r *Replica) Wait(ctx context.Context, p *Proposal) (*consensusv1.Result, e
 		case o := <-p.done:
 			return o.result, o.err
 		default:
-			return nil, fmt.Errorf("wait for a proposal: %w", problem.ErrStopped)
+			return nil, fmt.Errorf("wait for a proposal: %w", errdefs.ErrStopped)
 		}
 	}
 }
@@ -208,12 +208,12 @@ func (r *Replica) Forget(p *Proposal) { r.raft.pending.forget(p) }
 // Waiting is how many commands wait to be put into a log entry, and the bytes of all whose callers wait for an answer.
 func (r *Replica) Waiting() (inLine int, bytes int64) { return r.raft.pending.held() }
 
-// CheckLag refuses new commands while the state is too far behind the log: problem.ErrTooManyRequests.
+// CheckLag refuses new commands while the state is too far behind the log: errdefs.ErrTooManyRequests.
 func (r *Replica) CheckLag() error { return checkLag(r.Committed(), r.Applied()) }
 
 func checkLag(committed, applied uint64) error {
 	if committed > applied+applyLagMax {
-		return fmt.Errorf("%d entries are committed and not applied: %w", committed-applied, problem.ErrTooManyRequests)
+		return fmt.Errorf("%d entries are committed and not applied: %w", committed-applied, errdefs.ErrTooManyRequests)
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (r *Replica) WaitCurrent(ctx context.Context) error {
 	case <-r.applier.current:
 		return nil
 	case <-r.raft.stopped:
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -238,13 +238,13 @@ func (r *Replica) WaitApplied(ctx context.Context, index uint64) error {
 	select {
 	case <-r.raft.readers.reached(index):
 		if r.Applied() < index {
-			return problem.ErrStopped // who waits is let go then
+			return errdefs.ErrStopped // who waits is let go then
 		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-r.raft.stopped:
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	}
 }
 

@@ -3,13 +3,13 @@ package statemachine
 import (
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Apply carries out a command. The result is what its proposer gets, the commit what it changed, nil if nothing.
 //
-// An error that is one of problem's refuses the command, which then has no effect; so would it on every other member.
+// An error that is one of errdefs refuses the command, which then has no effect; so would it on every other member.
 // Any other error means that storage is broken: the member must stop, and not commit the batch.
 //
 // The commit and the result share memory with the command and with each other; nobody may change any of them afterwards.
@@ -29,7 +29,7 @@ func apply(b *Batch, cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return alarm(b, c.Alarm)
 	}
 	if corrupt(b) {
-		return nil, problem.ErrCorrupt
+		return nil, errdefs.ErrCorrupt
 	}
 	switch c := cmd.GetCommand().(type) {
 	case *consensusv1.Command_Put:

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // checkLease tells whether a put may name the lease; 0 is none.
@@ -17,7 +17,7 @@ func checkLease(b *Batch, id int64) error {
 	}
 	l, err := b.rows.Lease(id)
 	if err == nil && l == nil {
-		err = fmt.Errorf("lease %d: %w", id, problem.ErrLeaseNotFound)
+		err = fmt.Errorf("lease %d: %w", id, errdefs.ErrLeaseNotFound)
 	}
 	return err
 }
@@ -25,7 +25,7 @@ func checkLease(b *Batch, id int64) error {
 // grantLease makes a lease.
 func grantLease(b *Batch, op *consensusv1.LeaseGrantOp) (*consensusv1.Result, error) {
 	if raised(b, consensusv1.Alarm_TYPE_NOSPACE) {
-		return nil, problem.ErrNoSpace
+		return nil, errdefs.ErrNoSpace
 	}
 	if err := checkEpoch(b, op.GetEpoch()); err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func grantLease(b *Batch, op *consensusv1.LeaseGrantOp) (*consensusv1.Result, er
 		return nil, err
 	}
 	if l != nil {
-		return nil, fmt.Errorf("lease %d: %w", op.GetId(), problem.ErrLeaseExists)
+		return nil, fmt.Errorf("lease %d: %w", op.GetId(), errdefs.ErrLeaseExists)
 	}
 	b.rows.SetLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
@@ -44,7 +44,7 @@ func grantLease(b *Batch, op *consensusv1.LeaseGrantOp) (*consensusv1.Result, er
 // checkEpoch refuses what the lease service of an earlier epoch asks for. Epoch 0 is nobody's.
 func checkEpoch(b *Batch, epoch uint64) error {
 	if epoch != 0 && epoch != b.rows.Epoch() {
-		return fmt.Errorf("epoch %d, newest is %d: %w", epoch, b.rows.Epoch(), problem.ErrStaleEpoch)
+		return fmt.Errorf("epoch %d, newest is %d: %w", epoch, b.rows.Epoch(), errdefs.ErrStaleEpoch)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func revocable(b *Batch, op *consensusv1.LeaseRevokeOp) ([]*consensusv1.Lease, e
 			return nil, err
 		}
 		if l == nil && op.GetEpoch() == 0 {
-			return nil, fmt.Errorf("lease %d: %w", id, problem.ErrLeaseNotFound)
+			return nil, fmt.Errorf("lease %d: %w", id, errdefs.ErrLeaseNotFound)
 		}
 		if l != nil {
 			leases = append(leases, l)

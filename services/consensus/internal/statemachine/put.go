@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 func put(b *Batch, op *consensusv1.PutOp) (*consensusv1.Result, error) {
 	if raised(b, consensusv1.Alarm_TYPE_NOSPACE) {
-		return nil, problem.ErrNoSpace
+		return nil, errdefs.ErrNoSpace
 	}
 	if err := checkLease(b, op.GetLease()); err != nil {
 		return nil, err
@@ -22,7 +22,7 @@ func put(b *Batch, op *consensusv1.PutOp) (*consensusv1.Result, error) {
 		return nil, err
 	}
 	if !live && keepsSomething(op) {
-		return nil, fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
+		return nil, fmt.Errorf("put %q: %w", op.GetKey(), errdefs.ErrKeyNotFound)
 	}
 	// One allocation for the three messages of the most frequent answer.
 	answer := &struct {
@@ -40,7 +40,7 @@ func keepsSomething(op *consensusv1.PutOp) bool { return op.GetIgnoreValue() || 
 // checkPut refuses what a put on its own would be refused for, in the same order: the lease comes before the key.
 func checkPut(b *Batch, op *consensusv1.PutOp) error {
 	if raised(b, consensusv1.Alarm_TYPE_NOSPACE) {
-		return problem.ErrNoSpace
+		return errdefs.ErrNoSpace
 	}
 	if err := checkLease(b, op.GetLease()); err != nil {
 		return err
@@ -52,7 +52,7 @@ func checkPut(b *Batch, op *consensusv1.PutOp) error {
 			return err
 		}
 		if !live {
-			return fmt.Errorf("put %q: %w", op.GetKey(), problem.ErrKeyNotFound)
+			return fmt.Errorf("put %q: %w", op.GetKey(), errdefs.ErrKeyNotFound)
 		}
 	}
 	return nil

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
@@ -21,7 +21,7 @@ func changeTree(b *Batch, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
 	case consensusv1.TreeAction_TREE_ACTION_DELETE, consensusv1.TreeAction_TREE_ACTION_COMPARE_AND_DELETE:
 	default:
 		if raised(b, consensusv1.Alarm_TYPE_NOSPACE) {
-			return nil, problem.ErrNoSpace
+			return nil, errdefs.ErrNoSpace
 		}
 	}
 	res, done, err := tree.Apply(treeRows{b.rows}, op)

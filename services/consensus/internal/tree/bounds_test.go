@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
@@ -169,7 +169,7 @@ func TestDirectoriesTooLargeForOneAnswer(t *testing.T) {
 		f.Value = value
 	}
 	_, _, err := Read(s, []byte("/d"), true, func(int64) error { return nil })
-	require.ErrorIs(t, err, problem.ErrTooLarge)
+	require.ErrorIs(t, err, errdefs.ErrTooLarge)
 	node, _, err := Read(s, []byte("/d"), false, func(int64) error { return nil })
 	require.NoError(t, err)
 	require.Len(t, node.GetNodes(), 70)
@@ -181,7 +181,7 @@ func TestDirectoriesTooLargeForOneAnswer(t *testing.T) {
 	}
 	op := &consensusv1.TreeOp{Action: consensusv1.TreeAction_TREE_ACTION_DELETE, Path: []byte("/d"), Recursive: true}
 	_, _, err = Apply(s, op)
-	require.ErrorIs(t, err, problem.ErrTooLarge)
+	require.ErrorIs(t, err, errdefs.ErrTooLarge)
 	require.Zero(t, s.deleted)
 	op = &consensusv1.TreeOp{Action: consensusv1.TreeAction_TREE_ACTION_EXPIRE, Path: []byte("/d"), Dir: true}
 	_, change, err := Apply(s, op)

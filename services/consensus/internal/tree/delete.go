@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
@@ -94,7 +94,7 @@ func (o *operation) deleteFile(file *File) (outcome, error) {
 const removedBytesMax = 16 << 20
 
 // deleteDir deletes a directory with all keys and records below it. If there are too many directories to tell of, a
-// client's request is refused (problem.ErrTooLarge): it can delete them by parts. One that has expired goes all the same,
+// client's request is refused (errdefs.ErrTooLarge): it can delete them by parts. One that has expired goes all the same,
 // and only the first of them are told of.
 func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 	out := outcome{prev: dir.node(o.path), node: dir.node(o.path)}
@@ -117,7 +117,7 @@ func (o *operation) deleteDir(dir *Dir) (outcome, error) {
 		return outcome{}, err
 	}
 	if gone.more && o.op.GetAction() != consensusv1.TreeAction_TREE_ACTION_EXPIRE {
-		return outcome{}, fmt.Errorf("delete %q with more than %d bytes of directories in it: %w", o.path, removedBytesMax, problem.ErrTooLarge)
+		return outcome{}, fmt.Errorf("delete %q with more than %d bytes of directories in it: %w", o.path, removedBytesMax, errdefs.ErrTooLarge)
 	}
 	out.removed = gone.paths()
 	if err := o.s.DeleteAll(low, high); err != nil {

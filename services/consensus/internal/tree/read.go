@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/treepath"
 )
 
@@ -25,7 +25,7 @@ const (
 )
 
 // Read returns the node at a path, with what is in it if it is a directory: all levels if recursive, else one. Either a
-// node or a failure is returned, unless the store fails or the answer is too large (problem.ErrTooLarge).
+// node or a failure is returned, unless the store fails or the answer is too large (errdefs.ErrTooLarge).
 //
 // grow waits for room for so many bytes of the answer, or fails.
 func Read(r Reader, path []byte, recursive bool, grow func(bytes int64) error) (*consensusv1.TreeNode, *consensusv1.TreeFailure, error) {
@@ -142,7 +142,7 @@ func walk[T any](
 			over := l.concealed(p)
 			take(row, over)
 			if l.bytes > answerBytesMax {
-				return false, fmt.Errorf("a directory of more than %d bytes: %w", answerBytesMax, problem.ErrTooLarge)
+				return false, fmt.Errorf("a directory of more than %d bytes: %w", answerBytesMax, errdefs.ErrTooLarge)
 			}
 			if more := l.bytes - l.grown; more >= budget.AnswerStep {
 				l.grown = l.bytes

@@ -7,8 +7,8 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
@@ -92,7 +92,7 @@ func uncorrupted(m *consensus.Member) func(context.Context) error {
 	return func(ctx context.Context) error {
 		position, err := m.Position(ctx, &consensusv1.PositionRequest{})
 		if err == nil && position.GetCorrupt() {
-			err = problem.ErrCorrupt
+			err = errdefs.ErrCorrupt
 		}
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
@@ -78,7 +78,7 @@ func HandOver(ctx context.Context, m *consensus.Member, log *slog.Logger) error 
 	<-ctx.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTimeout)
 	defer cancel()
-	if err := m.HandOver(ctx); err != nil && !errors.Is(err, problem.ErrStopped) {
+	if err := m.HandOver(ctx); err != nil && !errors.Is(err, errdefs.ErrStopped) {
 		log.Warn("could not hand leadership over before stopping", "error", err)
 	}
 	return nil

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/consensus"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 )
@@ -49,7 +49,7 @@ func (p *Peers) askLeader(ctx context.Context, m *consensus.Member) error {
 	leader, _ := m.Leader()
 	url, known := p.URL(leader)
 	if !known {
-		return problem.ErrNoLeader
+		return errdefs.ErrNoLeader
 	}
 	_, err := consensusrpc.NewClient(p.HTTPClient(leader), url).PromoteMember(ctx, &consensusv1.PromoteMemberRequest{Id: m.MemberID()})
 	return err
@@ -77,10 +77,10 @@ func (l learner) run(ctx context.Context) {
 		err := l.ask(asking)
 		cancel()
 		switch self := l.self(); {
-		case err == nil, errors.Is(err, problem.ErrNotLearner), self != nil && !self.GetIsLearner():
+		case err == nil, errors.Is(err, errdefs.ErrNotLearner), self != nil && !self.GetIsLearner():
 			l.log.Info("this member has caught up and votes now", "local-member-id", fmt.Sprintf("%x", l.id))
 			return
-		case errors.Is(err, problem.ErrMemberRemoved), self == nil:
+		case errors.Is(err, errdefs.ErrMemberRemoved), self == nil:
 			l.log.Warn("this learner was removed before it could be promoted", "local-member-id", fmt.Sprintf("%x", l.id))
 			return
 		case ctx.Err() != nil:

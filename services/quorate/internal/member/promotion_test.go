@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Goal: a learner asks until it votes or is gone, says so, and says each reason once. Method: answers of a leader that is
@@ -30,11 +30,11 @@ func TestLearnerAsksUntilItVotes(t *testing.T) {
 		"not a member":         {},
 		"after a while": {
 			self: learns, asked: 6, logged: "votes now",
-			answers: []error{problem.ErrNoLeader, problem.ErrLearnerNotReady, problem.ErrLearnerNotReady, problem.ErrLeaderChanged, context.DeadlineExceeded, nil},
+			answers: []error{errdefs.ErrNoLeader, errdefs.ErrLearnerNotReady, errdefs.ErrLearnerNotReady, errdefs.ErrLeaderChanged, context.DeadlineExceeded, nil},
 		},
-		"somebody else promotes it": {self: learns, asked: 2, logged: "votes now", answers: []error{problem.ErrLearnerNotReady, fmt.Errorf("wrapped: %w", problem.ErrNotLearner)}},
-		"it is removed":             {self: learns, asked: 1, logged: "was removed", answers: []error{problem.ErrMemberRemoved}},
-		"a new leader is behind":    {self: learns, asked: 2, logged: "votes now", answers: []error{problem.ErrMemberNotFound, nil}},
+		"somebody else promotes it": {self: learns, asked: 2, logged: "votes now", answers: []error{errdefs.ErrLearnerNotReady, fmt.Errorf("wrapped: %w", errdefs.ErrNotLearner)}},
+		"it is removed":             {self: learns, asked: 1, logged: "was removed", answers: []error{errdefs.ErrMemberRemoved}},
+		"a new leader is behind":    {self: learns, asked: 2, logged: "votes now", answers: []error{errdefs.ErrMemberNotFound, nil}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestLearnerAsksUntilItVotes(t *testing.T) {
 				}.run(t.Context())
 				require.Equal(t, test.asked, asked)
 				require.Contains(t, log.String(), test.logged)
-				require.LessOrEqual(t, strings.Count(log.String(), problem.ErrLearnerNotReady.Error()), 1)
+				require.LessOrEqual(t, strings.Count(log.String(), errdefs.ErrLearnerNotReady.Error()), 1)
 			})
 		})
 	}

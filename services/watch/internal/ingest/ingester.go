@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"golang.org/x/sync/errgroup"
 )
@@ -102,7 +102,7 @@ func (i *Ingester) tail(ctx context.Context, after int64) error {
 			return ctx.Err()
 		}
 		i.Metrics.tailRestarts.Inc()
-		if errors.Is(err, problem.ErrCompacted) {
+		if errors.Is(err, errdefs.ErrCompacted) {
 			after = i.leap(ctx, after)
 		}
 		if after > before {

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/stretchr/testify/require"
 )
@@ -230,7 +230,7 @@ func TestCompactedFeedIsLeaptOver(t *testing.T) {
 		f.revision = 50
 		f.before = func(from int64) error {
 			if from < 40 {
-				return problem.ErrCompacted
+				return errdefs.ErrCompacted
 			}
 			return nil
 		}

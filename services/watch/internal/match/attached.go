@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // What one response to an API node holds at most: deliveries, and about so many bytes.
@@ -28,7 +28,7 @@ func (n *Node) Attach() *Attached {
 }
 
 // Join begins a subscription where the node is, which its first delivery tells. It waits until the node has begun, and
-// fails with ErrIDInUse, with problem.ErrStopped, or if ctx ends.
+// fails with ErrIDInUse, with errdefs.ErrStopped, or if ctx ends.
 func (a *Attached) Join(ctx context.Context, request *watchv1.Subscription) error {
 	n, s := a.s.node, a.s
 	select {
@@ -43,7 +43,7 @@ func (a *Attached) Join(ctx context.Context, request *watchv1.Subscription) erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	}
 	if _, taken := s.mu.watches[w.id]; taken {
 		return fmt.Errorf("join subscription %d: %w", w.id, ErrIDInUse)
@@ -89,7 +89,7 @@ func (a *Attached) Position(revision int64) { a.s.node.progress(a.s, revision) }
 func (a *Attached) Close() { a.s.Close() }
 
 // Next waits for something to tell and returns what there is, up to a limit. It fails when ctx ends, and with
-// problem.ErrStopped after Close or when the node stops. Only one goroutine at a time may call it.
+// errdefs.ErrStopped after Close or when the node stops. Only one goroutine at a time may call it.
 func (a *Attached) Next(ctx context.Context) (*watchv1.WatchResponse, error) {
 	for {
 		entries, position, err := a.take()
@@ -115,7 +115,7 @@ func (a *Attached) take() (entries []*entry, position *delivery.Delivery, err er
 	defer s.mu.Unlock()
 	reached := s.node.Position() // before the queue is looked at, see Session.take
 	if s.mu.closed {
-		return nil, nil, problem.ErrStopped
+		return nil, nil, errdefs.ErrStopped
 	}
 	for bytes := 0; len(entries) < responseDeliveriesMax && bytes < responseBytesMax; {
 		e := s.mu.queue.pop()

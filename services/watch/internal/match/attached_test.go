@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 )
 
@@ -59,7 +59,7 @@ func TestAttached(t *testing.T) {
 		require.EqualValues(h, 9, resp.Position.GetRevision())
 		h.stop()
 		_, err = a.Next(h.Context())
-		require.ErrorIs(h, err, problem.ErrStopped)
+		require.ErrorIs(h, err, errdefs.ErrStopped)
 	})
 }
 

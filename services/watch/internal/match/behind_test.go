@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/stretchr/testify/require"
 )
@@ -227,7 +227,7 @@ func TestWatchBeforeRun(t *testing.T) {
 		require.Equal(h, span(2, 3), h.collect(s, 3))
 		early.Stop()
 		_, err := s.Next(h.Context())
-		require.ErrorIs(h, err, problem.ErrStopped)
+		require.ErrorIs(h, err, errdefs.ErrStopped)
 	})
 }
 

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
@@ -99,7 +99,7 @@ func (n *Node) fill(ctx context.Context, to int64) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("read missed commits: %w", ctx.Err())
-		case errors.Is(err, problem.ErrCompacted):
+		case errors.Is(err, errdefs.ErrCompacted):
 			n.cfg.Log.Warn("missed commits are compacted", "after_revision", n.Position(), "to_revision", to)
 			n.strand(to)
 			return nil

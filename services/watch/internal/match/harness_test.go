@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 	"github.com/stretchr/testify/require"
@@ -36,7 +36,7 @@ func (h *history) History(_ context.Context, req *consensusv1.HistoryRequest) (*
 		}
 	}
 	if req.FromRevision < h.compacted {
-		return nil, fmt.Errorf("history: %w", problem.ErrCompacted)
+		return nil, fmt.Errorf("history: %w", errdefs.ErrCompacted)
 	}
 	if h.partEvents > 0 && req.Parts {
 		return h.part(req)

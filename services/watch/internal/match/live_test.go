@@ -6,9 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/stretchr/testify/require"
 )
@@ -152,17 +152,17 @@ func TestNextEnds(t *testing.T) {
 		failed = wait(h.Context(), s)
 		s.Close()
 		s.Close()
-		require.ErrorIs(h, <-failed, problem.ErrStopped)
-		require.ErrorIs(h, s.Add(watchOf(2, "k", 2)), problem.ErrStopped)
+		require.ErrorIs(h, <-failed, errdefs.ErrStopped)
+		require.ErrorIs(h, s.Add(watchOf(2, "k", 2)), errdefs.ErrStopped)
 		s.Remove(1)
 		s.Progress(1)
 
 		s = h.open(watchOf(1, "k", 2))
 		failed = wait(h.Context(), s)
 		h.stop()
-		require.ErrorIs(h, <-failed, problem.ErrStopped)
+		require.ErrorIs(h, <-failed, errdefs.ErrStopped)
 		_, err := h.node.Open().Next(h.Context())
-		require.ErrorIs(h, err, problem.ErrStopped)
+		require.ErrorIs(h, err, errdefs.ErrStopped)
 		require.Zero(h, h.node.watchers())
 	})
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Goal: a progress request of a client with many watches that are behind does not cost a look at each for every delivery ("100,000
@@ -56,7 +56,7 @@ func TestCloseEndsWatchesInSlices(t *testing.T) {
 		require.Len(h, watches, 2*endSliceMax+1)
 		h.node.endSome(s, watches[:endSliceMax])
 		require.Equal(h, endSliceMax+2, h.node.watchers())
-		require.ErrorIs(h, s.Add(&watchv1.Watch{Id: -1, Key: []byte("a"), StartRevision: 4}), problem.ErrStopped)
+		require.ErrorIs(h, s.Add(&watchv1.Watch{Id: -1, Key: []byte("a"), StartRevision: 4}), errdefs.ErrStopped)
 		s.Remove(watches[endSliceMax].id)
 		commit := h.append(string(watches[endSliceMax].sel.span.From))
 		h.node.match([]*consensusv1.Commit{commit}, 4)

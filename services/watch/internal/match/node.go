@@ -31,7 +31,7 @@ type Announcer interface {
 
 // History is what the node asks of consensus.
 type History interface {
-	// History reads past commits; it fails with problem.ErrCompacted below the compacted revision.
+	// History reads past commits; it fails with errdefs.ErrCompacted below the compacted revision.
 	History(ctx context.Context, req *consensusv1.HistoryRequest) (*consensusv1.HistoryResponse, error)
 	// Status tells the compacted revision.
 	Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error)

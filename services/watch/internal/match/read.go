@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // Read reads one stretch of the past for an API node: from memory if it is there and may be used, else from history. It
@@ -40,7 +40,7 @@ func (n *Node) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.Rea
 	resp, err := n.cfg.History.History(ctx, &consensusv1.HistoryRequest{
 		FromRevision: from, ToRevision: to, Key: key, RangeEnd: rangeEnd, MaxBytes: int64(n.bytesMax(req.Once)),
 	})
-	if errors.Is(err, problem.ErrCompacted) {
+	if errors.Is(err, errdefs.ErrCompacted) {
 		return n.readCompacted(ctx, from)
 	}
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
@@ -35,7 +35,7 @@ func (n *Node) readOn(ctx context.Context, w *watch) (*delivery.Delivery, error)
 	if err != nil {
 		s.lineUp(w, w.next)
 		if s.life.Err() != nil {
-			err = problem.ErrStopped
+			err = errdefs.ErrStopped
 		}
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (n *Node) readHistory(ctx context.Context, w *watch) (*delivery.Delivery, e
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if errors.Is(err, problem.ErrCompacted) {
+	if errors.Is(err, errdefs.ErrCompacted) {
 		return n.compacted(ctx, w)
 	}
 	if err == nil && resp.ThroughRevision < w.next {

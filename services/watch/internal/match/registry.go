@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // Open implements the watch service's Open.
@@ -39,7 +39,7 @@ func (n *Node) add(w *watch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
-		return problem.ErrStopped
+		return errdefs.ErrStopped
 	}
 	if _, taken := s.mu.watches[w.id]; taken {
 		return ErrIDInUse

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // progressRequestsMax bounds how many progress requests of a session may be open; the one for the highest revision stands
@@ -57,7 +57,7 @@ type Session struct {
 	looked int
 }
 
-// Add implements delivery.Session. It fails with ErrIDInUse, or with problem.ErrStopped.
+// Add implements delivery.Session. It fails with ErrIDInUse, or with errdefs.ErrStopped.
 func (s *Session) Add(request *watchv1.Watch) error {
 	w := &watch{
 		id:      request.Id,
@@ -119,7 +119,7 @@ func (s *Session) take() (*delivery.Delivery, *watch, error) {
 	// after this, it will nudge.
 	position := s.node.Position()
 	if s.mu.closed {
-		return nil, nil, problem.ErrStopped
+		return nil, nil, errdefs.ErrStopped
 	}
 	for {
 		if d := s.progressLocked(position); d != nil {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // A revision may have a million events. It is one step all the same: watches get all of a revision at once. So the node reads
@@ -30,7 +30,7 @@ func (n *Node) sift(ctx context.Context, revision, era int64) error {
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("read a large commit: %w", ctx.Err())
-		case errors.Is(err, problem.ErrCompacted):
+		case errors.Is(err, errdefs.ErrCompacted):
 			n.cfg.Log.Warn("a large commit is compacted before it was read", "revision", revision)
 			n.strand(revision)
 			return nil

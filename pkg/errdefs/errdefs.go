@@ -1,7 +1,7 @@
-// Package problem names the refusals that cross the ports between services. A service returns them (wrapped with
+// Package errdefs names the errors that cross the ports between services. A service returns them (wrapped with
 // %w and what it was doing), callers match them with errors.Is, and the API service alone turns them into etcd's
 // codes and texts. It holds no text that reaches a client.
-package problem
+package errdefs
 
 import "errors"
 

@@ -6,14 +6,14 @@ import (
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
-// reasonHeader carries a refusal's name beside the error: in the headers of a unary answer, at the end of a stream.
+// reasonHeader carries the name of an error of errdefs beside the error: in the headers of a unary answer, at the end of a stream.
 const reasonHeader = "Quorate-Reason"
 
-// refusal is how one sentinel looks on the wire.
-type refusal struct {
+// wireError is how one sentinel looks on the wire.
+type wireError struct {
 	sentinel error
 	// reason is the sentinel's name, which two versions of a service must agree on: it never changes.
 	reason string
@@ -21,36 +21,36 @@ type refusal struct {
 	code connect.Code
 }
 
-// known are all sentinels that cross the wire. An error that matches several is sent as the first of them.
-var known = []refusal{
-	{problem.ErrCompacted, "compacted", connect.CodeOutOfRange},
-	{problem.ErrFutureRevision, "future_revision", connect.CodeOutOfRange},
-	{problem.ErrKeyNotFound, "key_not_found", connect.CodeNotFound},
-	{problem.ErrLeaseNotFound, "lease_not_found", connect.CodeNotFound},
-	{problem.ErrLeaseExists, "lease_exists", connect.CodeAlreadyExists},
-	{problem.ErrLeaseTTLTooLarge, "lease_ttl_too_large", connect.CodeOutOfRange},
-	{problem.ErrStaleEpoch, "stale_epoch", connect.CodeFailedPrecondition},
-	{problem.ErrNoSpace, "no_space", connect.CodeResourceExhausted},
-	{problem.ErrCorrupt, "corrupt", connect.CodeDataLoss},
-	{problem.ErrNoLeader, "no_leader", connect.CodeUnavailable},
-	{problem.ErrLeaderChanged, "leader_changed", connect.CodeUnavailable},
-	{problem.ErrLeaderFailed, "leader_failed", connect.CodeUnavailable},
-	{problem.ErrConnectionLost, "connection_lost", connect.CodeUnavailable},
-	{problem.ErrTimeout, "timeout", connect.CodeUnavailable},
-	{problem.ErrTooManyRequests, "too_many_requests", connect.CodeResourceExhausted},
-	{problem.ErrTooLarge, "too_large", connect.CodeInvalidArgument},
-	{problem.ErrMemberNotFound, "member_not_found", connect.CodeNotFound},
-	{problem.ErrMemberRemoved, "member_removed", connect.CodeNotFound},
-	{problem.ErrMemberExists, "member_exists", connect.CodeAlreadyExists},
-	{problem.ErrPeerInUse, "peer_in_use", connect.CodeAlreadyExists},
-	{problem.ErrTooManyLearners, "too_many_learners", connect.CodeFailedPrecondition},
-	{problem.ErrNotLearner, "not_learner", connect.CodeFailedPrecondition},
-	{problem.ErrLearnerNotReady, "learner_not_ready", connect.CodeFailedPrecondition},
-	{problem.ErrNotEnoughStarted, "not_enough_started", connect.CodeFailedPrecondition},
-	{problem.ErrUnhealthy, "unhealthy", connect.CodeUnavailable},
-	{problem.ErrNotLeader, "not_leader", connect.CodeFailedPrecondition},
-	{problem.ErrBadTransferee, "bad_transferee", connect.CodeFailedPrecondition},
-	{problem.ErrStopped, "stopped", connect.CodeUnavailable},
+// wireErrors are all sentinels that cross the wire. An error that matches several is sent as the first of them.
+var wireErrors = []wireError{
+	{errdefs.ErrCompacted, "compacted", connect.CodeOutOfRange},
+	{errdefs.ErrFutureRevision, "future_revision", connect.CodeOutOfRange},
+	{errdefs.ErrKeyNotFound, "key_not_found", connect.CodeNotFound},
+	{errdefs.ErrLeaseNotFound, "lease_not_found", connect.CodeNotFound},
+	{errdefs.ErrLeaseExists, "lease_exists", connect.CodeAlreadyExists},
+	{errdefs.ErrLeaseTTLTooLarge, "lease_ttl_too_large", connect.CodeOutOfRange},
+	{errdefs.ErrStaleEpoch, "stale_epoch", connect.CodeFailedPrecondition},
+	{errdefs.ErrNoSpace, "no_space", connect.CodeResourceExhausted},
+	{errdefs.ErrCorrupt, "corrupt", connect.CodeDataLoss},
+	{errdefs.ErrNoLeader, "no_leader", connect.CodeUnavailable},
+	{errdefs.ErrLeaderChanged, "leader_changed", connect.CodeUnavailable},
+	{errdefs.ErrLeaderFailed, "leader_failed", connect.CodeUnavailable},
+	{errdefs.ErrConnectionLost, "connection_lost", connect.CodeUnavailable},
+	{errdefs.ErrTimeout, "timeout", connect.CodeUnavailable},
+	{errdefs.ErrTooManyRequests, "too_many_requests", connect.CodeResourceExhausted},
+	{errdefs.ErrTooLarge, "too_large", connect.CodeInvalidArgument},
+	{errdefs.ErrMemberNotFound, "member_not_found", connect.CodeNotFound},
+	{errdefs.ErrMemberRemoved, "member_removed", connect.CodeNotFound},
+	{errdefs.ErrMemberExists, "member_exists", connect.CodeAlreadyExists},
+	{errdefs.ErrPeerInUse, "peer_in_use", connect.CodeAlreadyExists},
+	{errdefs.ErrTooManyLearners, "too_many_learners", connect.CodeFailedPrecondition},
+	{errdefs.ErrNotLearner, "not_learner", connect.CodeFailedPrecondition},
+	{errdefs.ErrLearnerNotReady, "learner_not_ready", connect.CodeFailedPrecondition},
+	{errdefs.ErrNotEnoughStarted, "not_enough_started", connect.CodeFailedPrecondition},
+	{errdefs.ErrUnhealthy, "unhealthy", connect.CodeUnavailable},
+	{errdefs.ErrNotLeader, "not_leader", connect.CodeFailedPrecondition},
+	{errdefs.ErrBadTransferee, "bad_transferee", connect.CodeFailedPrecondition},
+	{errdefs.ErrStopped, "stopped", connect.CodeUnavailable},
 }
 
 // byReason and byCode find what an answer stands for. An answer without a reason was given by Connect itself: the
@@ -61,12 +61,12 @@ var (
 		connect.CodeCanceled:         context.Canceled,
 		connect.CodeDeadlineExceeded: context.DeadlineExceeded,
 		// Whether the call took effect is open, which is what this sentinel says.
-		connect.CodeUnavailable: problem.ErrLeaderChanged,
+		connect.CodeUnavailable: errdefs.ErrLeaderChanged,
 	}
 )
 
 func init() {
-	for _, r := range known {
+	for _, r := range wireErrors {
 		byReason[r.reason] = r.sentinel
 	}
 }
@@ -79,7 +79,7 @@ func toWire(err error) error {
 	if wire := new(connect.Error); errors.As(err, &wire) {
 		return err
 	}
-	for _, r := range known {
+	for _, r := range wireErrors {
 		if errors.Is(err, r.sentinel) {
 			wire := connect.NewError(r.code, err)
 			wire.Meta().Set(reasonHeader, r.reason)
@@ -110,7 +110,7 @@ func fromWire(err error) error {
 	return err
 }
 
-// Describe says how an error is sent inside of a message: the refusal's name, empty for none, Connect's code, and the text.
+// Describe says how an error is sent inside of a message: the name of the error of errdefs, empty for none, Connect's code, and the text.
 func Describe(err error) (reason string, code uint32, message string) {
 	wire := new(connect.Error)
 	if !errors.As(toWire(err), &wire) {
@@ -137,11 +137,11 @@ type remote struct {
 func (r *remote) Error() string   { return r.wire.Message() }
 func (r *remote) Unwrap() []error { return []error{r.sentinel, r.wire} }
 
-// refusals is the interceptor that translates errors, on both sides.
-type refusals struct{}
+// translated is the interceptor that translates errors, on both sides.
+type translated struct{}
 
 // WrapUnary is for connect.Interceptor.
-func (refusals) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+func (translated) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		resp, err := next(ctx, req)
 		if req.Spec().IsClient {
@@ -152,14 +152,14 @@ func (refusals) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 }
 
 // WrapStreamingHandler is for connect.Interceptor.
-func (refusals) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+func (translated) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		return toWire(next(ctx, conn))
 	}
 }
 
 // WrapStreamingClient is for connect.Interceptor.
-func (refusals) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+func (translated) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
 		return clientConn{next(ctx, spec)}
 	}

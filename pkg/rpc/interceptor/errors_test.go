@@ -14,13 +14,13 @@ import (
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/problem"
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
-// Every sentinel of package problem must be known here, by its own name. Read that package's source.
+// Every sentinel of package errdefs must be known here, by its own name. Read that package's source.
 func TestEverySentinelIsKnown(t *testing.T) {
 	declared := map[string]bool{}
-	file, err := parser.ParseFile(token.NewFileSet(), "../../problem/problem.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "../../errdefs/errdefs.go", nil, 0)
 	require.NoError(t, err)
 	ast.Inspect(file, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok {
@@ -31,11 +31,11 @@ func TestEverySentinelIsKnown(t *testing.T) {
 		return true
 	})
 	reasons := map[string]bool{}
-	for _, r := range known {
+	for _, r := range wireErrors {
 		reasons[r.reason] = true
 	}
 	require.Equal(t, declared, reasons)
-	require.Len(t, known, len(reasons))
+	require.Len(t, wireErrors, len(reasons))
 }
 
 func snake(name string) string {
@@ -46,12 +46,12 @@ func snake(name string) string {
 // What a service returns must be matched by what its caller gets, and by no other sentinel. Send each through both
 // translations.
 func TestTranslation(t *testing.T) {
-	for _, r := range known {
+	for _, r := range wireErrors {
 		got := fromWire(toWire(fmt.Errorf("doing something: %w", r.sentinel)))
 		require.ErrorIs(t, got, r.sentinel)
 		require.EqualError(t, got, "doing something: "+r.sentinel.Error())
 		require.Equal(t, r.code, connect.CodeOf(got))
-		for _, other := range known {
+		for _, other := range wireErrors {
 			require.Equal(t, other.sentinel == r.sentinel, errors.Is(got, other.sentinel), "%s as %s", r.reason, other.reason)
 		}
 	}
@@ -60,7 +60,7 @@ func TestTranslation(t *testing.T) {
 	}
 	require.NoError(t, fromWire(toWire(nil)))
 	require.Equal(t, connect.CodeUnknown, connect.CodeOf(toWire(errors.New("unheard of"))))
-	require.ErrorIs(t, fromWire(connect.NewError(connect.CodeUnavailable, errors.New("refused"))), problem.ErrLeaderChanged)
+	require.ErrorIs(t, fromWire(connect.NewError(connect.CodeUnavailable, errors.New("refused"))), errdefs.ErrLeaderChanged)
 }
 
 // A Connect error must pass as it is: what validation refuses has its own code. Translate one.
