@@ -165,6 +165,19 @@ bin/other/quorate:
 	@mkdir -p $(@D)
 	$(ALONE) CGO_ENABLED=0 go -C services/quorate build -trimpath -tags '$(TAGS)' -ldflags '-X main.version=other' -o $(CURDIR)/$@ ./cmd/quorate
 
+.PHONY: upgrade
+upgrade: build bin/base/quorate ## Replace the members of a cluster of BASE, a commit, by bin/quorate while it is used, and have a new one join it; BASE=a450dee
+	QUORATE_OLD_SERVER=$(CURDIR)/bin/base/quorate QUORATE_TEST_SERVER=$(CURDIR)/bin/quorate go -C tests test -count=1 -v ./upgrade
+BASE ?= a450dee
+
+# The commit's own source, out of the history, with what its go.mod files say.
+.PHONY: bin/base/quorate
+bin/base/quorate:
+	@rm -rf $(@D) && mkdir -p $(@D)/source
+	@git archive '$(BASE)' | tar -x -C $(@D)/source
+	$(ALONE) CGO_ENABLED=0 go -C $(@D)/source/services/quorate build -trimpath -ldflags '-X main.version=$(BASE)' -o $(CURDIR)/$@ ./cmd/quorate
+	@rm -rf $(@D)/source
+
 .PHONY: failover
 failover: build peers iproute2 ## Measure the time without a successful write when the leader is lost, beside etcd's (root); LOSSES=5
 	go -C tests run ./chaos -server bin/quorate,bin/peers/etcd -failover '$(LOSSES)'

@@ -134,7 +134,7 @@ func TestDamagedMemberIsFoundAtStart(t *testing.T) {
 	alarms, err := client.AlarmList(ctx)
 	require.NoError(t, err)
 	require.Empty(t, alarms.Alarms)
-	fresh, err := members[:2].Join(ctx, client, "fresh", false)
+	fresh, err := members[:2].Join(ctx, client, members[0].Binary(), "fresh", false)
 	require.NoError(t, err)
 	t.Cleanup(fresh.Kill)
 	got, err := harness.Client(t, fresh).Get(ctx, "key", clientv3.WithSerializable())

@@ -105,7 +105,7 @@ func TestLearnerServes(t *testing.T) {
 	_, err := first.Put(ctx, "key", "before")
 	require.NoError(t, err)
 
-	learner, err := members.Join(ctx, first, "learner", true)
+	learner, err := members.Join(ctx, first, members[0].Binary(), "learner", true)
 	require.NoError(t, err)
 	t.Cleanup(learner.Kill)
 	client := harness.Client(t, learner)

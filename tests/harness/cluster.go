@@ -32,9 +32,11 @@ func NewCluster(config Config, n int) Cluster {
 	return cluster
 }
 
-// Join adds a member, by way of client, starts it and waits until it serves. It is no part of c.
-func (c Cluster) Join(ctx context.Context, client *clientv3.Client, name string, learner bool) (*Server, error) {
+// Join adds a member that runs the program at binary, by way of client, starts it and waits until it serves. It is no part
+// of c.
+func (c Cluster) Join(ctx context.Context, client *clientv3.Client, binary, name string, learner bool) (*Server, error) {
 	config := c[0].config
+	config.Binary = binary
 	config.DataDir = filepath.Join(filepath.Dir(config.DataDir), name)
 	config.Args = append(slices.Clone(config.Args), "--initial-cluster-state=existing")
 	joining := place(config, name)

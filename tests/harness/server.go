@@ -135,6 +135,9 @@ func (s *Server) Args() []string {
 	}, s.config.Args...)
 }
 
+// SetBinary changes Config.Binary for the next start.
+func (s *Server) SetBinary(path string) { s.config.Binary = path }
+
 // SetArgs changes Config.Args for the next start.
 func (s *Server) SetArgs(args ...string) { s.config.Args = args }
 
