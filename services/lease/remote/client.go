@@ -8,6 +8,7 @@ package remote
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -23,6 +24,7 @@ import (
 // Client is the lease service. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
 	balancer *balancer.Balancer[*leasev1.Standing]
+	renewals *renewals
 }
 
 var _ rpc.Service = (*Client)(nil)
@@ -33,16 +35,25 @@ const callTimeout = 8 * time.Second
 
 // New makes a client of the lease nodes among the nodes, which Run then looks for.
 func New(set *resolver.Set, logger *slog.Logger) *Client {
-	return &Client{balancer: balancer.New(balancer.Config[*leasev1.Standing]{
+	c := &Client{balancer: balancer.New(balancer.Config[*leasev1.Standing]{
 		Service: "lease", Nodes: set, Logger: logger, CallTimeout: callTimeout,
 		Open: func(ctx context.Context, n *resolver.Node, told func(*leasev1.Standing)) (batching.Stream, error) {
 			return rpc.OpenBatch(ctx, n.Client, n.URL, told)
 		},
 	})}
+	c.renewals = newRenewals(func(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
+		return call[leasev1.KeepAliveResponse](ctx, c, look, "KeepAlive", req)
+	})
+	return c
 }
 
-// Run keeps a stream to every node until ctx ends.
-func (c *Client) Run(ctx context.Context) error { return c.balancer.Run(ctx) }
+// Run keeps a stream to every node until ctx ends, on which the keep-alives that wait at the same time go together.
+func (c *Client) Run(ctx context.Context) error {
+	var together sync.WaitGroup
+	defer together.Wait()
+	together.Go(func() { c.renewals.run(ctx) })
+	return c.balancer.Run(ctx)
+}
 
 type (
 	member  = balancer.Backend[*leasev1.Standing]
@@ -99,7 +110,7 @@ func (c *Client) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*lease
 
 // KeepAlive gives leases all their time again.
 func (c *Client) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
-	return call[leasev1.KeepAliveResponse](ctx, c, look, "KeepAlive", req)
+	return c.renewals.KeepAlive(ctx, req)
 }
 
 // TimeToLive tells how long a lease has.

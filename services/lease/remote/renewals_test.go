@@ -1,0 +1,158 @@
+package remote
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/pkg/problem"
+)
+
+// leaseNode answers a keep-alive of a lease with twice its id, after a while. One of which stuck is a part it does not answer.
+type leaseNode struct {
+	after time.Duration
+	stuck int64
+
+	mu       sync.Mutex
+	requests [][]int64
+}
+
+func (n *leaseNode) KeepAlive(ctx context.Context, r *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
+	n.mu.Lock()
+	n.requests = append(n.requests, r.GetIds())
+	n.mu.Unlock()
+	select {
+	case <-time.After(n.after):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	response := &leasev1.KeepAliveResponse{Revision: 7, RaftTerm: 3}
+	for _, id := range r.GetIds() {
+		if id == n.stuck {
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}
+		response.Ttls = append(response.Ttls, 2*id)
+	}
+	return response, nil
+}
+
+func (n *leaseNode) sizes() (sizes []int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, ids := range n.requests {
+		sizes = append(sizes, len(ids))
+	}
+	return sizes
+}
+
+// renewing has keep-alives made together for the length of a test.
+func renewing(t *testing.T, n *leaseNode) (r *renewals, stop func()) {
+	t.Helper()
+	r = newRenewals(n.KeepAlive)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	stop = func() {
+		cancel()
+		running.Wait()
+	}
+	t.Cleanup(stop)
+	synctest.Wait()
+	return r, stop
+}
+
+// keep keeps leases alive, one caller each, and returns how long each of them waited.
+func keep(t *testing.T, r *renewals, ids ...int64) []time.Duration {
+	t.Helper()
+	waited := make([]time.Duration, len(ids))
+	var callers sync.WaitGroup
+	began := time.Now()
+	for i, id := range ids {
+		callers.Go(func() {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, problem.ErrTimeout)
+			defer cancel()
+			kept, err := r.KeepAlive(ctx, &leasev1.KeepAliveRequest{Ids: []int64{id}})
+			if err == nil && (len(kept.GetTtls()) != 1 || kept.GetTtls()[0] != 2*id || kept.GetRevision() != 7 || kept.GetRaftTerm() != 3) {
+				t.Errorf("lease %d: %v", id, kept)
+			}
+			if (err != nil) != (id == -1) {
+				t.Errorf("lease %d: %v", id, err)
+			}
+			waited[i] = time.Since(began)
+		})
+	}
+	callers.Wait()
+	return waited
+}
+
+// Goal: keep-alives that wait at the same time are one request, and each caller gets its own answer; one that is alone waits for
+// nothing. Method: callers beside one whose request is under way, then one after another.
+func TestKeepAlivesGoTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &leaseNode{after: 5 * time.Millisecond}
+		r, _ := renewing(t, n)
+		var first sync.WaitGroup
+		first.Go(func() { keep(t, r, 1000) })
+		synctest.Wait()
+		ids := make([]int64, 500)
+		for i := range ids {
+			ids[i] = int64(i) + 1
+		}
+		keep(t, r, ids...)
+		first.Wait()
+		require.Equal(t, []int{1, 500}, n.sizes())
+		elapsed := keep(t, r, 3)[0] + keep(t, r, 4)[0]
+		require.Equal(t, 2*n.after, elapsed)
+	})
+}
+
+// Goal: one lease that has to wait does not keep others waiting. Method: a lease that is not answered, and others asked for with it
+// and after it.
+func TestStuckLeaseHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &leaseNode{stuck: -1}
+		r, _ := renewing(t, n)
+		var stuck sync.WaitGroup
+		stuck.Go(func() {
+			waited := keep(t, r, 1, 2, -1)
+			require.Equal(t, []time.Duration{renewTimeout, renewTimeout, 7 * time.Second}, waited)
+		})
+		synctest.Wait()
+		require.LessOrEqual(t, keep(t, r, 5)[0], renewOverlap+renewPause)
+		stuck.Wait()
+	})
+}
+
+// Goal: keep-alives need nobody who makes them together. Method: before run, when it ends amid one, and after it.
+func TestKeepAliveAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &leaseNode{after: time.Millisecond}
+		keep(t, newRenewals(n.KeepAlive), 1, 2)
+		require.Equal(t, []int{1, 1}, n.sizes())
+		r, stop := renewing(t, n)
+		var cut sync.WaitGroup
+		cut.Go(func() { keep(t, r, 3, 4) })
+		synctest.Wait()
+		stop()
+		cut.Wait()
+		keep(t, r, 5)
+		require.Equal(t, 1, n.sizes()[len(n.sizes())-1])
+	})
+}
+
+// Goal: who has no time left waits no longer, whatever the others do. Method: a caller that leaves amid a request.
+func TestCallerLeavesTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := renewing(t, &leaseNode{after: time.Hour})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, problem.ErrTimeout)
+		defer cancel()
+		_, err := r.KeepAlive(ctx, &leasev1.KeepAliveRequest{Ids: []int64{1}})
+		require.ErrorIs(t, err, problem.ErrTimeout)
+	})
+}
