@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
-	"github.com/quoratedb/quorate/pkg/problem"
 )
 
 // leaseNode answers a keep-alive of a lease with twice its id, after a while. One of which stuck is a part it does not answer.
@@ -75,7 +75,7 @@ func keep(t *testing.T, r *renewals, ids ...int64) []time.Duration {
 	began := time.Now()
 	for i, id := range ids {
 		callers.Go(func() {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, problem.ErrTimeout)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 7*time.Second, errdefs.ErrTimeout)
 			defer cancel()
 			kept, err := r.KeepAlive(ctx, &leasev1.KeepAliveRequest{Ids: []int64{id}})
 			if err == nil && (len(kept.GetTtls()) != 1 || kept.GetTtls()[0] != 2*id || kept.GetRevision() != 7 || kept.GetRaftTerm() != 3) {
@@ -150,9 +150,9 @@ func TestKeepAliveAlone(t *testing.T) {
 func TestCallerLeavesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := renewing(t, &leaseNode{after: time.Hour})
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, problem.ErrTimeout)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errdefs.ErrTimeout)
 		defer cancel()
 		_, err := r.KeepAlive(ctx, &leasev1.KeepAliveRequest{Ids: []int64{1}})
-		require.ErrorIs(t, err, problem.ErrTimeout)
+		require.ErrorIs(t, err, errdefs.ErrTimeout)
 	})
 }
