@@ -45,9 +45,6 @@ var (
 		"services/watch":                           72,
 		"services/watch/internal/broadcast":        69,
 		"services/watch/relay":                     92,
-		"services/quorate/apart/node":              89,
-		"services/quorate/commandline":             52,
-		"services/quorate/config":                  71,
 	}
 )
 

@@ -35,10 +35,10 @@ func TestEveryFlagOfEtcdIsKnown(t *testing.T) {
 	require.Greater(t, count, 100)
 }
 
-// Goal: foreign flags are warned of or refused as their table says. Method: set each to something else than a default.
+// Goal: unsupported flags are warned of or refused as their table says. Method: set each to something else than a default.
 func TestForeignFlagsWarnOrRefuse(t *testing.T) {
 	values := map[kind]string{text: "x", boolean: "true", number: "7", duration: "7s"}
-	for _, row := range foreignFlags {
+	for _, row := range unsupportedTable {
 		value := values[row.kind]
 		if row.oneOf != nil {
 			value = row.oneOf[0]

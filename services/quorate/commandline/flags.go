@@ -11,10 +11,10 @@ import (
 
 // settings are the flags and what they write to.
 type settings struct {
-	flags   *flag.FlagSet
-	groups  []flagset.Group
-	foreign []*foreignFlag
-	gates   *gates
+	flags       *flag.FlagSet
+	groups      []flagset.Group
+	unsupported unsupportedFlags
+	gates       *gates
 
 	config *config.Config
 }
@@ -29,13 +29,13 @@ func newSettings(c *config.Config) *settings {
 	}{
 		{"Member", s.memberFlags},
 		{"Clustering", s.clusterFlags},
-		{"Discovery of the first members", s.discoveryFlags},
+		{"Discovery of the first members", func(fs *flag.FlagSet) { RegisterDiscovery(fs, c) }},
 		{"Security", s.securityFlags},
 		{"Profiling and monitoring", s.monitoringFlags},
-		{"NATS clients", s.natsFlags},
+		{"NATS clients", func(fs *flag.FlagSet) { registerNATS(fs, &c.NATS) }},
 		{"Logging", s.loggingFlags},
-		{"Accepted for etcd's sake", s.foreignFlags},
-		{"Former names", s.formerFlags},
+		{"Accepted for etcd's sake", s.unsupported.register},
+		{"Former names", registerDeprecated},
 	} {
 		s.groups = append(s.groups, flagset.NewGroup(group.title, s.flags, group.register))
 	}

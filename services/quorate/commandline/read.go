@@ -12,6 +12,16 @@ import (
 	"github.com/quoratedb/quorate/pkg/flagset"
 )
 
+// prefixes of variables, the winning one first.
+var prefixes = []string{"QUORATE", "ETCD"}
+
+// platformVariable is what etcd wants to see set on platforms it is not tested on.
+const platformVariable = "ETCD_UNSUPPORTED_ARCH"
+
+// ErrUsage is returned by Read when the flags cannot be read: one that does not exist, or a value it cannot have. The
+// problems of settings that can be read but not used are not of this kind.
+var ErrUsage = errors.New("the command line cannot be read")
+
 // Settings are what a program can be told.
 type Settings interface {
 	// Flags are all flags, among them config-file and version.

@@ -19,9 +19,9 @@ const (
 	duration
 )
 
-// foreign is a flag of etcd's that has no meaning here. Setting it gives a warning, so that etcd's command lines
+// unsupported is a flag of etcd's that has no meaning here. Setting it gives a warning, so that etcd's command lines
 // start this program unchanged; where dropping it silently would be dangerous, anything but harmless is refused.
-type foreign struct {
+type unsupported struct {
 	name     string
 	kind     kind
 	harmless []string // refuse every other value; nil refuses none
@@ -41,7 +41,7 @@ const (
 	longGone      = "etcd itself ignores it"
 )
 
-var foreignFlags = []foreign{
+var unsupportedTable = []unsupported{
 	{name: "wal-dir", reason: "the log lives in the data directory"},
 	{name: "max-snapshots", kind: number, reason: "there are no snapshot files"},
 	{name: "max-wals", kind: number, reason: "the log drops what is applied by itself"},
@@ -120,25 +120,29 @@ var foreignFlags = []foreign{
 	{name: "experimental-set-member-localaddr", kind: boolean, reason: "members are told apart by id, not by address"},
 }
 
-// foreignFlag is the flag.Value of a foreign flag.
-type foreignFlag struct {
-	foreign
+// unsupportedFlag is the flag.Value of such a flag.
+type unsupportedFlag struct {
+	unsupported
 	given bool
 	value string
 }
 
-func (s *settings) foreignFlags(fs *flag.FlagSet) {
-	for _, row := range foreignFlags {
-		value := &foreignFlag{foreign: row}
-		s.foreign = append(s.foreign, value)
+// unsupportedFlags are those of one command line.
+type unsupportedFlags []*unsupportedFlag
+
+// register adds a flag for each row of the table.
+func (u *unsupportedFlags) register(fs *flag.FlagSet) {
+	for _, row := range unsupportedTable {
+		value := &unsupportedFlag{unsupported: row}
+		*u = append(*u, value)
 		fs.Var(value, row.name, "Has no effect: "+row.reason+".")
 	}
 }
 
-// foreignGiven says which foreign flags were set: warnings, and an error for those that must not be dropped.
-func (s *settings) foreignGiven() (warnings []string, refused error) {
+// given says which of them were set: warnings, and an error for those that must not be dropped.
+func (u unsupportedFlags) given() (warnings []string, refused error) {
 	var problems []error
-	for _, f := range s.foreign {
+	for _, f := range u {
 		switch {
 		case !f.given:
 		case f.refuses():
@@ -150,7 +154,7 @@ func (s *settings) foreignGiven() (warnings []string, refused error) {
 	return warnings, errors.Join(problems...)
 }
 
-func (f *foreignFlag) refuses() bool {
+func (f *unsupportedFlag) refuses() bool {
 	for _, value := range f.harmless {
 		if f.value == value {
 			return false
@@ -159,7 +163,7 @@ func (f *foreignFlag) refuses() bool {
 	return f.harmless != nil
 }
 
-func (f *foreignFlag) Set(value string) error {
+func (f *unsupportedFlag) Set(value string) error {
 	var err error
 	switch f.kind {
 	case boolean:
@@ -180,13 +184,13 @@ func (f *foreignFlag) Set(value string) error {
 	return nil
 }
 
-func (f *foreignFlag) String() string { return f.value }
+func (f *unsupportedFlag) String() string { return f.value }
 
 // IsBoolFlag lets a boolean flag stand without a value.
-func (f *foreignFlag) IsBoolFlag() bool { return f.kind == boolean }
+func (f *unsupportedFlag) IsBoolFlag() bool { return f.kind == boolean }
 
 // Get shows a duration to be one: a file writes it as a number of nanoseconds.
-func (f *foreignFlag) Get() any {
+func (f *unsupportedFlag) Get() any {
 	if f.kind == duration {
 		return time.Duration(0)
 	}

@@ -43,6 +43,9 @@ func (c Config) Founders() (Founding, error) {
 	return made, made.Identify(func(m *consensusv1.Member) bool { return m.GetName() == c.Name })
 }
 
+// Discovers tells whether the founding members are found otherwise than by InitialCluster.
+func (c Config) Discovers() bool { return c.DiscoverySRV != "" || len(c.Discovery.Endpoints) > 0 }
+
 // Identify gives the members their ids, which depend on their URLs and Token, and the cluster its own. own tells which of
 // them is this member.
 func (f *Founding) Identify(own func(*consensusv1.Member) bool) error {

@@ -31,26 +31,7 @@ type Discovery struct {
 	Password string
 }
 
-// errConflict is etcd's, to the letter.
-var errConflict = errors.New(`multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"`)
-
-// Discovers tells whether the founding members are found otherwise than by InitialCluster.
-func (c Config) Discovers() bool { return c.DiscoverySRV != "" || len(c.Discovery.Endpoints) > 0 }
-
-func (c Config) checkDiscovery(found *problems) {
-	set := 0
-	for _, given := range []bool{c.InitialCluster != "", c.DiscoverySRV != "", len(c.Discovery.Endpoints) > 0} {
-		if given {
-			set++
-		}
-	}
-	if set > 1 {
-		*found = append(*found, errConflict)
-	}
-	if c.DiscoverySRVName != "" && c.DiscoverySRV == "" {
-		found.add("discovery-srv-name", c.DiscoverySRVName, "has no effect without --discovery-srv")
-	}
-	d := c.Discovery
+func (d Discovery) check(found *problems) {
 	if (d.Token != "") != (len(d.Endpoints) > 0) {
 		*found = append(*found, errors.New("both --discovery-token and --discovery-endpoints must be set"))
 	}

@@ -37,13 +37,6 @@ func (n NATS) ServerTLS(policy tlsconfig.Policy) (*tls.Config, error) {
 	return made, nil
 }
 
-// ValidateNATS reports what is wrong with the listener for NATS clients.
-func (c Config) ValidateNATS() error {
-	var found problems
-	c.NATS.check(&found)
-	return errors.Join(found...)
-}
-
 func (n NATS) check(found *problems) {
 	if n.Listen == "" {
 		for _, unused := range []struct{ flag, value string }{

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -22,22 +21,10 @@ const (
 	heartbeatsPerElectionMin = 5
 	// requestBytesMax is what a log entry of one command can hold.
 	requestBytesMax = 1 << 30
-	// retentionHoursMax is what a duration can hold.
-	retentionHoursMax = int64(math.MaxInt64 / time.Hour)
 )
 
-// problems collects what is wrong, each under the flag that sets it and with the value it has.
-type problems []error
-
-func (p *problems) add(flag string, value any, format string, args ...any) {
-	*p = append(*p, fmt.Errorf("--%s=%v: %s", flag, value, fmt.Sprintf(format, args...)))
-}
-
-func (p *problems) addError(flag string, value any, err error) {
-	if err != nil {
-		*p = append(*p, fmt.Errorf("--%s=%v: %w", flag, value, err))
-	}
-}
+// errConflict is etcd's, to the letter.
+var errConflict = errors.New(`multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"`)
 
 // Validate reports everything that is wrong with the configuration at once, each problem under the name of the flag
 // that sets it and with its value. It looks at nothing but c: no file is opened and no address looked up.
@@ -105,6 +92,13 @@ func (c Config) ValidateNode() error {
 func (c Config) ValidateTiming() error {
 	var found problems
 	c.checkTiming(&found)
+	return errors.Join(found...)
+}
+
+// ValidateNATS reports what is wrong with the listener for NATS clients.
+func (c Config) ValidateNATS() error {
+	var found problems
+	c.NATS.check(&found)
 	return errors.Join(found...)
 }
 
@@ -221,6 +215,22 @@ func (c Config) checkCluster(found *problems) {
 	}
 }
 
+func (c Config) checkDiscovery(found *problems) {
+	set := 0
+	for _, given := range []bool{c.InitialCluster != "", c.DiscoverySRV != "", len(c.Discovery.Endpoints) > 0} {
+		if given {
+			set++
+		}
+	}
+	if set > 1 {
+		*found = append(*found, errConflict)
+	}
+	if c.DiscoverySRVName != "" && c.DiscoverySRV == "" {
+		found.add("discovery-srv-name", c.DiscoverySRVName, "has no effect without --discovery-srv")
+	}
+	c.Discovery.check(found)
+}
+
 func (c Config) checkTiming(found *problems) {
 	if c.HeartbeatInterval <= 0 {
 		found.add("heartbeat-interval", milliseconds(c.HeartbeatInterval), "must be above zero")
@@ -298,36 +308,6 @@ func (c Config) checkPolicy(found *problems) {
 	if err := c.TLSPolicy.Validate(); err != nil {
 		*found = append(*found, fmt.Errorf("--tls-min-version=%s --tls-max-version=%s --cipher-suites=%s: %w",
 			c.TLSPolicy.MinVersion, c.TLSPolicy.MaxVersion, strings.Join(c.TLSPolicy.CipherSuites, ","), err))
-	}
-}
-
-// Retention says what auto-compaction keeps: what is younger than age, or so many revisions, or everything if both are 0.
-func (c Config) Retention() (age time.Duration, revisions int64, err error) {
-	text := c.AutoCompactionRetention
-	fail := func(why string) (time.Duration, int64, error) {
-		return 0, 0, fmt.Errorf("--auto-compaction-retention=%s: %s", text, why)
-	}
-	number, numberErr := strconv.ParseInt(text, 10, 64)
-	switch c.AutoCompactionMode {
-	case CompactRevision:
-		if numberErr != nil || number < 0 {
-			return fail("a number of revisions is wanted, as --auto-compaction-mode=revision")
-		}
-		return 0, number, nil
-	case CompactPeriodic:
-		if numberErr == nil {
-			if number < 0 || number > retentionHoursMax {
-				return fail("the number of hours is out of range")
-			}
-			return time.Duration(number) * time.Hour, 0, nil
-		}
-		age, err := time.ParseDuration(text)
-		if err != nil || age < 0 {
-			return fail("a duration such as 10m or 1h30m is wanted, or a number of hours")
-		}
-		return age, 0, nil
-	default:
-		return 0, 0, fmt.Errorf("--auto-compaction-mode=%s: is %q or %q", c.AutoCompactionMode, CompactPeriodic, CompactRevision)
 	}
 }
 

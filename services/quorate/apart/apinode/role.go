@@ -16,6 +16,8 @@ import (
 	consensusremote "github.com/quoratedb/quorate/services/consensus/remote"
 	leaseremote "github.com/quoratedb/quorate/services/lease/remote"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
@@ -24,12 +26,12 @@ import (
 )
 
 // New makes the role.
-func New() node.Role { return &role{} }
+func New() program.Role { return &role{} }
 
 type role struct{ consensus, lease, watch []string }
 
-// Flags implements node.Role: quorate's for the clients' side, and where the other services are.
-func (r *role) Flags(s *node.Settings) {
+// Flags implements program.Role: quorate's for the clients' side, and where the other services are.
+func (r *role) Flags(s *settings.Settings) {
 	s.OwnMetrics = true // the API answers health questions itself, as a member does
 	s.Group("Clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
@@ -54,15 +56,15 @@ func (r *role) Flags(s *node.Settings) {
 	})
 }
 
-// Validate implements node.Role.
-func (*role) Validate(s *node.Settings) error { return s.Config.ValidateClients() }
+// Validate implements program.Role.
+func (*role) Validate(s *settings.Settings) error { return s.Config.ValidateClients() }
 
 // ballastBytes is memory that counts as in use and is never touched, so that it takes none. The collector waits until as
 // much is allocated as is in use: what a node keeps is small, some ten megabytes with a hundred connections, and without
 // this it would collect a dozen times a second under load. GOGC would do that too, and with a large heap take far more.
 const ballastBytes = 32 << 20
 
-// Open implements node.Role.
+// Open implements program.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
 	ballast := make([]byte, ballastBytes)
 	n.OnClose(func() error { runtime.KeepAlive(ballast); return nil })

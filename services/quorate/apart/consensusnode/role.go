@@ -13,18 +13,20 @@ import (
 	"github.com/quoratedb/quorate/services/consensus"
 	consensusrpc "github.com/quoratedb/quorate/services/consensus/rpc"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
 )
 
 // New makes the role.
-func New() node.Role { return &role{} }
+func New() program.Role { return &role{} }
 
 type role struct{}
 
-// Flags implements node.Role: quorate's, without those of the clients' side.
-func (*role) Flags(s *node.Settings) {
+// Flags implements program.Role: quorate's, without those of the clients' side.
+func (*role) Flags(s *settings.Settings) {
 	s.Group("Member", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"data-dir", "listen-peer-urls", "snapshot-count", "heartbeat-interval", "election-timeout",
@@ -47,10 +49,10 @@ func (*role) Flags(s *node.Settings) {
 	})
 }
 
-// Validate implements node.Role.
-func (*role) Validate(s *node.Settings) error { return s.Config.ValidateMember() }
+// Validate implements program.Role.
+func (*role) Validate(s *settings.Settings) error { return s.Config.ValidateMember() }
 
-// Open implements node.Role.
+// Open implements program.Role.
 func (*role) Open(ctx context.Context, n *node.Node) error {
 	c := n.Settings.Config
 	grpclogs.Take(n.Log)

@@ -13,16 +13,18 @@ import (
 	"github.com/quoratedb/quorate/services/lease"
 	leaserpc "github.com/quoratedb/quorate/services/lease/rpc"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 )
 
 // New makes the role.
-func New() node.Role { return &role{} }
+func New() program.Role { return &role{} }
 
 type role struct{ consensus []string }
 
-// Flags implements node.Role.
-func (r *role) Flags(s *node.Settings) {
+// Flags implements program.Role.
+func (r *role) Flags(s *settings.Settings) {
 	s.Group("Lease", func(fs *flag.FlagSet) {
 		s.Listen(fs)
 		s.Endpoints(fs, "consensus-endpoints", &r.consensus, "URLs of the members, quorate-consensus. A host name may have several addresses.")
@@ -32,12 +34,12 @@ func (r *role) Flags(s *node.Settings) {
 	})
 }
 
-// Validate implements node.Role.
-func (r *role) Validate(s *node.Settings) error {
+// Validate implements program.Role.
+func (r *role) Validate(s *settings.Settings) error {
 	return errors.Join(s.Config.ValidateNode(), s.Config.ValidateTiming())
 }
 
-// Open implements node.Role.
+// Open implements program.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
 	c := n.Settings.Config
 	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})

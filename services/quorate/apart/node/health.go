@@ -4,28 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
 )
 
-const (
-	// checkTimeout bounds all checks of one probe together: those who probe wait for a second by default, and get an answer
-	// also when others give none.
-	checkTimeout = 900 * time.Millisecond
-	// askTimeout bounds the health subcommand.
-	askTimeout = 10 * time.Second
-)
+// checkTimeout bounds all checks of one probe together: those who probe wait for a second by default, and get an answer
+// also when others give none.
+const checkTimeout = 900 * time.Millisecond
 
 var errStarting = errors.New("is starting or stopping")
 
-// wellness runs the checks and describes each in a line.
-func (n *Node) wellness(ctx context.Context) (lines string, err error) {
+// probe runs the checks and describes each in a line.
+func (n *Node) probe(ctx context.Context) (lines string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	started := check{"started", func(context.Context) error {
@@ -53,7 +46,7 @@ func (n *Node) wellness(ctx context.Context) (lines string, err error) {
 
 // readyz answers whether the node should be used, in etcd's form.
 func (n *Node) readyz(w http.ResponseWriter, r *http.Request) {
-	lines, err := n.wellness(r.Context())
+	lines, err := n.probe(r.Context())
 	if err != nil {
 		http.Error(w, lines, http.StatusServiceUnavailable)
 		return
@@ -70,7 +63,7 @@ func (n *Node) health(w http.ResponseWriter, r *http.Request) {
 		Health string `json:"health"`
 		Reason string `json:"reason"`
 	}{Health: "true"}
-	_, wrong := n.wellness(r.Context())
+	_, wrong := n.probe(r.Context())
 	if wrong != nil {
 		answer.Health, answer.Reason = "false", wrong.Error()
 	}
@@ -84,25 +77,4 @@ func (n *Node) health(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_, _ = w.Write(body)
-}
-
-// askHealth is the health subcommand: it asks a URL and exits with 0 if the answer is that all is well.
-func askHealth(p Program, args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet(p.Name+" health", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	url := flags.String("url", "", "What to ask, such as http://127.0.0.1:9090/readyz.")
-	if err := flags.Parse(args); err != nil {
-		return exitUsage
-	}
-	if *url == "" || flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "%s health: --url is needed, and nothing else\n", p.Name)
-		return exitUsage
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	if err := healthcheck.Ask(ctx, *url, stdout); err != nil {
-		p.complain(stderr, fmt.Errorf("health: %w", err))
-		return exitError
-	}
-	return exitOK
 }

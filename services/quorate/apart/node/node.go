@@ -16,13 +16,14 @@ import (
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
 )
 
 // Node is a node while its role opens it. The role calls the methods from Open alone; the fields are to be read.
 type Node struct {
-	Settings *Settings
+	Settings *settings.Settings
 	Log      *slog.Logger
 	Metrics  *prometheus.Registry
 	// ClientTLS is for calls to other services, nil for plain ones.
@@ -84,17 +85,17 @@ func (n *Node) Ready(line string, addresses []string) {
 	n.readyLine, n.readyAddresses = line, addresses
 }
 
-// Run opens a node and runs it until ctx ends or a part of it fails: nil in the first case.
+// Run opens a node, its role by open, and runs it until ctx ends or a part of it fails: nil in the first case.
 //
 // Health and metrics are served first and longest, so that a start and a stop can be watched. Other services are served
 // last and stopped first: whatever they call is there.
-func Run(ctx context.Context, s *Settings) error {
+func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *Node) error) error {
 	n := &Node{
 		Settings: s, Log: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
 		readyLine:  "ready to serve internal requests",
 		monitoring: supervisor.New(len(s.Config.ListenMetricsURLs)),
 	}
-	err := n.open(ctx)
+	err := n.open(ctx, open)
 	switch {
 	case err == nil:
 		err = n.serve(ctx)
@@ -105,7 +106,7 @@ func Run(ctx context.Context, s *Settings) error {
 	return errors.Join(err, n.monitoring.Stop(), n.close())
 }
 
-func (n *Node) open(ctx context.Context) (err error) {
+func (n *Node) open(ctx context.Context, role func(context.Context, *Node) error) (err error) {
 	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t := n.Settings.InternalTLS
 	if !t.Empty() {
@@ -137,7 +138,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	for _, e := range n.monitors {
 		n.monitoring.Start("health and metrics", func(ctx context.Context) error { return n.serveMonitors(ctx, e) })
 	}
-	return n.Settings.role.Open(ctx, n)
+	return role(ctx, n)
 }
 
 // serve owns everything that runs.

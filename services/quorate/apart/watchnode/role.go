@@ -15,6 +15,8 @@ import (
 	"github.com/quoratedb/quorate/pkg/rpc/validation"
 	"github.com/quoratedb/quorate/services/consensus/remote"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/internal/natsusers"
 	"github.com/quoratedb/quorate/services/watch"
@@ -22,7 +24,7 @@ import (
 )
 
 // New makes the role.
-func New() node.Role { return &role{listenRoutes: "nats://localhost:6222"} }
+func New() program.Role { return &role{listenRoutes: "nats://localhost:6222"} }
 
 type role struct {
 	consensus    []string
@@ -30,8 +32,8 @@ type role struct {
 	routes       []string
 }
 
-// Flags implements node.Role.
-func (r *role) Flags(s *node.Settings) {
+// Flags implements program.Role.
+func (r *role) Flags(s *settings.Settings) {
 	s.Group("Watch", func(fs *flag.FlagSet) {
 		s.Listen(fs)
 		s.Endpoints(fs, "consensus-endpoints", &r.consensus, "URLs of the members, quorate-consensus. A host name may have several addresses.")
@@ -43,8 +45,8 @@ func (r *role) Flags(s *node.Settings) {
 	})
 }
 
-// Validate implements node.Role.
-func (r *role) Validate(s *node.Settings) error {
+// Validate implements program.Role.
+func (r *role) Validate(s *settings.Settings) error {
 	wrong := []error{s.Config.ValidateNode(), s.Config.ValidateNATS()}
 	for _, text := range append([]string{r.listenRoutes}, r.routes...) {
 		name := "routes"
@@ -67,7 +69,7 @@ func address(text string) (string, error) {
 	return u.Host, nil
 }
 
-// Open implements node.Role.
+// Open implements program.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
 	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
 	if err != nil {

@@ -5,14 +5,14 @@ import (
 	"os"
 
 	"github.com/quoratedb/quorate/services/quorate/apart/apinode"
-	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
 )
 
 // version is the program's own; the build sets it.
 var version = "unknown"
 
 func main() {
-	os.Exit(node.Main(node.Program{
+	os.Exit(program.Main(program.Program{
 		Name:    "quorate-api",
 		About:   "quorate-api serves clients, in front of quorate-consensus, quorate-lease and quorate-watch. Any number may run.",
 		Version: version,

@@ -5,14 +5,14 @@ import (
 	"os"
 
 	"github.com/quoratedb/quorate/services/quorate/apart/consensusnode"
-	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
 )
 
 // version is the program's own; the build sets it.
 var version = "unknown"
 
 func main() {
-	os.Exit(node.Main(node.Program{
+	os.Exit(program.Main(program.Program{
 		Name:    "quorate-consensus",
 		About:   "quorate-consensus runs one member of the replicated store. Clients come to quorate-api.",
 		Version: version,

@@ -5,14 +5,14 @@ import (
 	"os"
 
 	"github.com/quoratedb/quorate/services/quorate/apart/leasenode"
-	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
 )
 
 // version is the program's own; the build sets it.
 var version = "unknown"
 
 func main() {
-	os.Exit(node.Main(node.Program{
+	os.Exit(program.Main(program.Program{
 		Name:    "quorate-lease",
 		About:   "quorate-lease counts leases down. Any number may run; one is active, and another takes over when it is gone.",
 		Version: version,

@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/program"
 	"github.com/quoratedb/quorate/services/quorate/apart/watchnode"
 )
 
@@ -12,7 +12,7 @@ import (
 var version = "unknown"
 
 func main() {
-	os.Exit(node.Main(node.Program{
+	os.Exit(program.Main(program.Program{
 		Name:    "quorate-watch",
 		About:   "quorate-watch tells API nodes what changes in the store. Run as many as watchers need; clients come to quorate-api.",
 		Version: version,

@@ -1,10 +1,13 @@
 package commandline
 
-import "flag"
+import (
+	"flag"
 
-// natsFlags are for users' NATS clients.
-func (s *settings) natsFlags(fs *flag.FlagSet) {
-	n := &s.config.NATS
+	"github.com/quoratedb/quorate/services/quorate/config"
+)
+
+// registerNATS adds the flags for users' NATS clients. They write to n.
+func registerNATS(fs *flag.FlagSet, n *config.NATS) {
 	fs.StringVar(&n.Listen, "nats-listen", "", "host:port where NATS clients may subscribe to events. Empty means nowhere.")
 	fs.StringVar(&n.User, "nats-user", "", "User that NATS clients must be. Empty lets anybody in.")
 	fs.StringVar(&n.Password, "nats-password", "", "Password of --nats-user. Other users of this host can see flags: better set QUORATE_NATS_PASSWORD.")

@@ -1,4 +1,6 @@
-package node
+// Package program is what the programs of services that run apart are as commands: a command line, an environment or a file
+// makes their settings, a signal ends them, and the exit code says how that went. What runs is package node's, what it does its role's.
+package program
 
 import (
 	"context"
@@ -9,8 +11,9 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/quoratedb/quorate/pkg/flagset"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/services/quorate/apart/node"
+	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
@@ -28,13 +31,13 @@ type Program struct {
 // Role is what one kind of node is. Its methods are called in this order, each once.
 type Role interface {
 	// Flags adds the role's flags. Those that several roles have are in Settings.
-	Flags(*Settings)
+	Flags(*settings.Settings)
 	// Validate reports everything that is wrong with the values, each under its flag. It opens nothing.
-	Validate(*Settings) error
+	Validate(*settings.Settings) error
 	// Open opens what the role needs and tells the node what to run, in which order, and what to serve. Nothing may run
 	// yet. What it opened is closed by what it told the node (Node.OnClose), also when Open fails. Where it waits for
 	// others, it fails when ctx ends.
-	Open(context.Context, *Node) error
+	Open(context.Context, *node.Node) error
 }
 
 // What the programs exit with.
@@ -52,8 +55,7 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "health" {
 		return askHealth(p, args[1:], stdout, stderr)
 	}
-	fresh := func() *Settings { return newSettings(p) }
-	settings, outcome, err := commandline.Read(fresh, args, environ)
+	given, outcome, err := commandline.Read(p.fresh, args, environ)
 	switch {
 	case errors.Is(err, commandline.ErrUsage):
 		p.complain(stderr, err)
@@ -63,23 +65,23 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 		p.complain(stderr, err)
 		return exitError
 	case outcome.Help:
-		return exitCode(p.writeUsage(stdout, settings))
+		return exitCode(given.WriteUsage(stdout, p.usageHead()))
 	case outcome.Version:
 		_, err := fmt.Fprintf(stdout, "%s Version: %s\nGo Version: %s\nGo OS/Arch: %s/%s\n", p.Name, p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitCode(err)
 	}
-	log, outputs, err := settings.Config.OpenLog()
+	log, outputs, err := given.Config.OpenLog()
 	if err != nil {
 		p.complain(stderr, err)
 		return exitError
 	}
-	settings.Config.Log = log
+	given.Config.Log = log
 	logging.TakeStandard(log)
 	for _, warning := range outcome.Warnings {
 		log.Warn(warning)
 	}
 	ctx, release := signals.Context(log, outputs.Reopen)
-	err = Run(ctx, settings)
+	err = node.Run(ctx, given.Settings, given.role.Open)
 	release()
 	if err != nil {
 		log.Error("stopped by a failure", "error", err)
@@ -91,11 +93,25 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 	return exitCode(err)
 }
 
-func (p Program) writeUsage(w io.Writer, s *Settings) error {
-	if _, err := fmt.Fprintf(w, usageHead, p.About, p.Name, p.Name, p.Name, p.Name); err != nil {
-		return err
-	}
-	return flagset.WriteUsage(w, s.flags, s.groups...)
+// command is what a program is told, and the role that is told it.
+type command struct {
+	*settings.Settings
+	role Role
+}
+
+// fresh are settings with everything at its default.
+func (p Program) fresh() *command {
+	role := p.New()
+	return &command{settings.New(p.Name, role.Flags), role}
+}
+
+// Finish implements commandline.Settings.
+func (c *command) Finish() (warnings []string, err error) {
+	return nil, errors.Join(c.role.Validate(c.Settings), c.Validate())
+}
+
+func (p Program) usageHead() string {
+	return fmt.Sprintf(usageHead, p.About, p.Name, p.Name, p.Name, p.Name)
 }
 
 const usageHead = `%s

@@ -9,13 +9,7 @@ import (
 
 // RegisterDiscovery adds all flags to fs that say how founding members find each other without a list. They write to c.
 func RegisterDiscovery(fs *flag.FlagSet, c *config.Config) {
-	s := &settings{config: c}
-	s.discoveryFlags(fs)
-}
-
-// discoveryFlags are the ways in which founding members find each other without a list.
-func (s *settings) discoveryFlags(fs *flag.FlagSet) {
-	c, d := s.config, &s.config.Discovery
+	d := &c.Discovery
 	fs.StringVar(&c.DiscoverySRV, "discovery-srv", "", "DNS domain whose SRV records (_etcd-server-ssl._tcp, _etcd-server._tcp) name the founding members.")
 	fs.StringVar(&c.DiscoverySRVName, "discovery-srv-name", "", "Service name behind those of the SRV records, after a dash.")
 	fs.Var(flagset.ListOf(&d.Endpoints), "discovery-endpoints", "Endpoints of the cluster in which the founding members meet.")

@@ -9,16 +9,6 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
-// prefixes of variables, the winning one first.
-var prefixes = []string{"QUORATE", "ETCD"}
-
-// platformVariable is what etcd wants to see set on platforms it is not tested on.
-const platformVariable = "ETCD_UNSUPPORTED_ARCH"
-
-// ErrUsage is returned by Parse when the flags cannot be read: one that does not exist, or a value it cannot have. The
-// problems of settings that can be read but not used are not of this kind.
-var ErrUsage = errors.New("the command line cannot be read")
-
 // Invocation is what one start of the program asks for. With Help or Version set, nothing else is.
 type Invocation struct {
 	Outcome
@@ -51,7 +41,7 @@ func (s *settings) Sections() flagset.Sections { return FileSections }
 
 // Finish implements Settings.
 func (s *settings) Finish() (warnings []string, err error) {
-	warnings, refused := s.foreignGiven()
+	warnings, refused := s.unsupported.given()
 	warnings = append(warnings, s.gates.warnings()...)
 	return warnings, errors.Join(refused, s.config.Validate())
 }

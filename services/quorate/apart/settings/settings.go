@@ -1,4 +1,6 @@
-package node
+// Package settings is what every node of a service that runs apart can be told: its log, where it answers health questions,
+// and how services reach each other, with mutual TLS or without. A role adds flags of its own.
+package settings
 
 import (
 	"errors"
@@ -27,20 +29,19 @@ type Settings struct {
 	// InternalEndpoints are the lists of other services' URLs, by flag.
 	InternalEndpoints map[string]*[]string
 
-	role   Role
 	flags  *flag.FlagSet
 	groups []flagset.Group
 }
 
-// newSettings makes the flags of a program.
-func newSettings(p Program) *Settings {
+// New makes the flags of a program: those that all have, around those that add adds.
+func New(program string, add func(*Settings)) *Settings {
 	s := &Settings{
-		Config: config.Default(), role: p.New(), flags: flag.NewFlagSet(p.Name, flag.ContinueOnError),
+		Config: config.Default(), flags: flag.NewFlagSet(program, flag.ContinueOnError),
 		InternalEndpoints: map[string]*[]string{},
 	}
-	s.flags.SetOutput(io.Discard) // Read returns what is wrong; who prints it is Main's business
+	s.flags.SetOutput(io.Discard) // commandline.Read returns what is wrong; who prints it is the program's business
 	s.Group("Node", s.nodeFlags)
-	s.role.Flags(s)
+	add(s)
 	s.Group("Between services", s.internalFlags)
 	s.Group("Logging", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config, "log-level", "logger", "log-format", "log-outputs")
@@ -86,9 +87,17 @@ func (s *Settings) Flags() *flag.FlagSet { return s.flags }
 // Sections implements commandline.Settings.
 func (s *Settings) Sections() flagset.Sections { return commandline.FileSections }
 
-// Finish implements commandline.Settings.
-func (s *Settings) Finish() (warnings []string, err error) {
-	return nil, errors.Join(s.role.Validate(s), s.checkTLS(), s.checkInternal(), s.checkMetrics())
+// WriteUsage writes head, and every flag with its default, in groups.
+func (s *Settings) WriteUsage(w io.Writer, head string) error {
+	if _, err := io.WriteString(w, head); err != nil {
+		return err
+	}
+	return flagset.WriteUsage(w, s.flags, s.groups...)
+}
+
+// Validate reports everything that is wrong with what all nodes can be told, each under its flag.
+func (s *Settings) Validate() error {
+	return errors.Join(s.checkTLS(), s.checkInternal(), s.checkMetrics())
 }
 
 // checkTLS wants all three files or none.
