@@ -31,15 +31,27 @@ const (
 type election struct {
 	// heard is the tick at which the leader was last heard of.
 	heard int
-	// standAt is the tick at which to stand for election, 0 for not.
-	standAt int
+	// standAt is the tick at which to stand for election, 0 for not, as the one of a rank among those that do.
+	standAt, rank int
+	// term is the newest term that was seen while waiting to stand.
+	term uint64
 }
 
 // leaderHeard notes a sign of life of the leader, or that there is another one.
 func (e *election) leaderHeard(ticks int) { e.heard, e.standAt = ticks, 0 }
 
-// leaderEnded notes that the leader's process has ended, of whose followers this is the one of a rank.
-func (e *election) leaderEnded(ticks, rank int) { e.standAt = ticks + standTicks + standSpacing*rank }
+// leaderEnded notes that the leader of a term has ended, of whose followers this is the one of a rank.
+func (e *election) leaderEnded(ticks, rank int, term uint64) {
+	e.standAt, e.rank, e.term = ticks+standTicks+standSpacing*rank, rank, term
+}
+
+// termSeen notes raft's term. If it is a newer one, another member stands: it has this member's vote or that of others, and is given
+// the time to win. Without that, the second would depose the first where messages take longer than standSpacing.
+func (e *election) termSeen(ticks int, term uint64) {
+	if e.standAt != 0 && term > e.term {
+		e.leaderEnded(ticks, e.rank, term)
+	}
+}
 
 // stands tells whether it is this member's turn to stand for election. rank is its place among the voters that are left
 // without a leader, false if it does not vote.
@@ -75,7 +87,7 @@ func (r *stepper) leaderEnded(id uint64) {
 		return
 	}
 	r.tell(slog.LevelInfo, "the leader's process has ended, another one is elected", "leader", memberID(id), "term", status.HardState.GetTerm(), "rank", rank)
-	r.election.leaderEnded(r.ticks, rank)
+	r.election.leaderEnded(r.ticks, rank, status.HardState.GetTerm())
 }
 
 // rank is this member's place among the voters that are left without the leader; false if it does not vote.

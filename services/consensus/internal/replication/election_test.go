@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
@@ -64,8 +65,10 @@ func TestWhoStandsWhen(t *testing.T) {
 		"the leader itself":               {self, 0, true, nil, 0},
 		"nobody leads":                    {raft.None, 0, true, nil, 0},
 		"the leader was heard of":         {leader, 0, true, func(e *election) { e.leaderHeard(5) }, 5 + electionTicks + 1},
-		"the leader ended":                {raft.None, 1, true, func(e *election) { e.leaderEnded(3, 1) }, 3 + standTicks + standSpacing},
-		"it ended, and another was found": {leader, 0, true, func(e *election) { e.leaderEnded(3, 1); e.leaderHeard(4) }, 4 + electionTicks + 1},
+		"the leader ended":                {raft.None, 1, true, func(e *election) { e.leaderEnded(3, 1, 7) }, 3 + standTicks + standSpacing},
+		"it ended, and another was found": {leader, 0, true, func(e *election) { e.leaderEnded(3, 1, 7); e.leaderHeard(4) }, 4 + electionTicks + 1},
+		"it ended, and another stands":    {raft.None, 1, true, func(e *election) { e.leaderEnded(3, 1, 7); e.termSeen(5, 8) }, 5 + standTicks + standSpacing},
+		"it ended, and nobody stands":     {raft.None, 1, true, func(e *election) { e.leaderEnded(3, 1, 7); e.termSeen(5, 7) }, 3 + standTicks + standSpacing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &election{}
@@ -81,6 +84,29 @@ func TestWhoStandsWhen(t *testing.T) {
 			require.Equal(t, c.standsAt, stood)
 		})
 	}
+}
+
+// Goal: a member that has just voted for another does not depose it at once, only because its own turn has come: messages may take
+// longer than two ticks. Method: the leader has ended; the second in line is asked for its vote a tick before its turn, and its tick
+// comes before raft's state is looked at. It stands when the first has had the time to win.
+func TestWhoHasVotedWaits(t *testing.T) {
+	s := following(t, 3, []uint64{1, 2, 3}, 1<<20, noPeers{}).stepper
+	s.leaderEnded(1)
+	s.ready()
+	for range standTicks + standSpacing - 1 {
+		s.tick()
+	}
+	last := raftpb.Message{Type: raftpb.MsgVote.Enum(), From: new(uint64(2)), To: new(uint64(3)), Term: new(uint64(2)), Index: new(uint64(100)), LogTerm: new(uint64(1))}
+	require.NoError(t, s.step(&last, time.Now()))
+	require.Equal(t, uint64(2), s.node.BasicStatus().HardState.GetVote())
+	waited := 0
+	for s.node.BasicStatus().RaftState == raft.StateFollower {
+		s.tick()
+		s.ready()
+		waited++
+		require.LessOrEqual(t, waited, 100)
+	}
+	require.Equal(t, 1+standTicks+standSpacing, waited)
 }
 
 // Goal: leadership goes to a voter that can be reached now and is furthest along, and of equals to the same one every time: not

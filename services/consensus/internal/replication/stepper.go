@@ -145,7 +145,9 @@ func droppable(err error) bool {
 func (r *stepper) tick() {
 	r.node.Tick()
 	r.ticks++
-	if r.election.stands(r.ticks, r.settings.electionTicks, r.id, r.position.leader, r.rank) && r.node.BasicStatus().RaftState == raft.StateFollower {
+	status := r.node.BasicStatus() // what raft knows by now, which position may not
+	r.election.termSeen(r.ticks, status.HardState.GetTerm())
+	if r.election.stands(r.ticks, r.settings.electionTicks, r.id, status.Lead, r.rank) && status.RaftState == raft.StateFollower {
 		_ = r.node.Campaign() // refused where a change of members is not applied yet: raft's timer tries again
 	}
 	r.watchLog()
