@@ -169,7 +169,7 @@ func memoryOfLearner(t *trial) error {
 	}
 	defer client.Close()
 	begin := time.Now()
-	learner, err := t.members.Join(t.ctx, client, "learner", true)
+	learner, err := t.members.Join(t.ctx, client, t.members[0].Binary(), "learner", true)
 	if err != nil {
 		return err
 	}

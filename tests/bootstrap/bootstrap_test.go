@@ -248,7 +248,7 @@ func TestForceNewCluster(t *testing.T) {
 	var grown harness.Cluster
 	grown = append(grown, forced)
 	for i := range 2 {
-		joined, err := grown.Join(harness.Context(t), harness.Client(t, forced), fmt.Sprintf("new%d", i), false)
+		joined, err := grown.Join(harness.Context(t), harness.Client(t, forced), forced.Binary(), fmt.Sprintf("new%d", i), false)
 		if joined != nil {
 			watchOver(t, joined)
 		}
