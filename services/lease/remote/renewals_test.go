@@ -118,13 +118,17 @@ func TestStuckLeaseHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &leaseNode{stuck: -1}
 		r, _ := renewing(t, n)
+		const most = renewTimeout + renewOverlap + renewPause // a request with the stuck one, behind another
 		var stuck sync.WaitGroup
 		stuck.Go(func() {
 			waited := keep(t, r, 1, 2, -1)
-			require.Equal(t, []time.Duration{renewTimeout, renewTimeout, 7 * time.Second}, waited)
+			for _, other := range waited[:2] { // which may go before the one that is stuck, or with it
+				require.LessOrEqual(t, other, most)
+			}
+			require.InDelta(t, 6*time.Second+most, waited[2], float64(renewOverlap+renewPause))
 		})
 		synctest.Wait()
-		require.LessOrEqual(t, keep(t, r, 5)[0], renewOverlap+renewPause)
+		require.LessOrEqual(t, keep(t, r, 5)[0], most)
 		stuck.Wait()
 	})
 }
