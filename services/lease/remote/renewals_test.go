@@ -113,23 +113,24 @@ func TestKeepAlivesGoTogether(t *testing.T) {
 }
 
 // Goal: one lease that has to wait does not keep others waiting. Method: a lease that is not answered, and others asked for with it
-// and after it.
+// and after it. All three go together: they wait for the answer to a first.
 func TestStuckLeaseHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &leaseNode{stuck: -1}
+		n := &leaseNode{stuck: -1, after: renewOverlap / 2}
 		r, _ := renewing(t, n)
-		const most = renewTimeout + renewOverlap + renewPause // a request with the stuck one, behind another
-		var stuck sync.WaitGroup
-		stuck.Go(func() {
-			waited := keep(t, r, 1, 2, -1)
-			for _, other := range waited[:2] { // which may go before the one that is stuck, or with it
-				require.LessOrEqual(t, other, most)
-			}
-			require.InDelta(t, 6*time.Second+most, waited[2], float64(renewOverlap+renewPause))
-		})
+		var callers sync.WaitGroup
+		callers.Go(func() { keep(t, r, 1000) })
 		synctest.Wait()
-		require.LessOrEqual(t, keep(t, r, 5)[0], most)
-		stuck.Wait()
+		callers.Go(func() {
+			waited := keep(t, r, 1, 2, -1)
+			alone := n.after + renewTimeout + n.after
+			require.Equal(t, []time.Duration{alone, alone, 7 * time.Second}, waited)
+		})
+		<-time.After(n.after)
+		synctest.Wait() // the three are under way
+		require.LessOrEqual(t, keep(t, r, 5)[0], renewPause+renewOverlap+n.after)
+		callers.Wait()
+		require.Equal(t, 3, n.sizes()[1])
 	})
 }
 
