@@ -89,7 +89,7 @@ func (s *Server) run(ctx context.Context, c Config) error {
 // servicesCount is how many services run and bringUp start.
 const servicesCount = 11
 
-// bringUp starts the services, each once those it stands on are ready. It returns nil when ctx ends on the way.
+// bringUp starts the services, each once those it stands on are ready. It fails if one of them does, or ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
 	p := s.parts
 	p.log.Info("starting",
@@ -100,16 +100,15 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	services.Start("peers", func(ctx context.Context) error { return p.peers.Run(ctx, p.member) })
 	services.Start("consensus", p.member.Run)
 	services.Start("waiting", func(ctx context.Context) error { return p.peers.TellWhoIsMissing(ctx, p.member, p.log) })
-	select {
-	case <-p.member.Ready():
-	case err := <-services.Failed:
+	if err := await(ctx, services, p.member.Ready()); err != nil {
 		return err
-	case <-ctx.Done():
-		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
 	}
 	p.peers.Await(ctx)
 	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
 	services.Start("watch", p.watch.Run)
+	if err := await(ctx, services, p.watch.Listening()); err != nil {
+		return err
+	}
 	services.Start("lease", p.lease.Run)
 	services.Start("leadership", func(ctx context.Context) error { return p.lease.FollowLeader(ctx, p.member) })
 	services.Start("leader-stream", p.leases.Run)
@@ -118,6 +117,18 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 		services.Start("promotion", func(ctx context.Context) error { return p.peers.PromoteWhenCaughtUp(ctx, p.member, p.log) })
 	}
 	return nil
+}
+
+// await waits for a service to be ready, unless one fails or ctx ends before.
+func await(ctx context.Context, services *supervisor.Supervisor, ready <-chan struct{}) error {
+	select {
+	case <-ready:
+		return nil
+	case err := <-services.Failed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stopped before it was ready: %w", context.Cause(ctx))
+	}
 }
 
 // ClientURLs is where clients are served: Config.ListenClientURLs, ListenClientHTTPURLs and ListenLegacyURLs, with the ports that

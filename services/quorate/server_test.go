@@ -102,6 +102,19 @@ func TestEmbeddedStore(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
+// Goal: a store that says that it is ready lets NATS clients in. Method: a connection as soon as Start has returned.
+func TestReadyIsReadyForNATS(t *testing.T) {
+	c := config(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c.NATS.Listen = free.Addr().String()
+	require.NoError(t, free.Close())
+	start(t, c)
+	conn, err := net.Dial("tcp", c.NATS.Listen)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+}
+
 // Goal: the store advertises where it really listens, and its lease and watch services are wired. Method: ask for the
 // member list on port 0, put under a lease, and watch the key go when the lease is revoked.
 func TestServicesAreWired(t *testing.T) {

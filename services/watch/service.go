@@ -33,6 +33,7 @@ type Service struct {
 	// pulse is there with Routes only.
 	pulse     *pulse
 	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it; there with Routes or Users only
+	listening chan struct{}
 	ingesting atomic.Bool
 	cluster   atomic.Uint64 // the store's id
 	duties    atomic.Int64  // how often this node began to ingest
@@ -66,6 +67,11 @@ func New(cfg Config) (*Service, error) {
 		}),
 		metrics: ingest.NewMetrics(),
 		source:  func(s match.Source) match.Source { return s },
+
+		listening: make(chan struct{}),
+	}
+	if cfg.Users == nil {
+		close(s.listening)
 	}
 	if cfg.Identity != nil {
 		s.source = func(from match.Source) match.Source {
@@ -171,6 +177,9 @@ func (s *Service) run(ctx context.Context) error {
 	}
 	defer bus.Close() // after all who use it have ended
 	s.bus.Store(bus)
+	if s.cfg.Users != nil {
+		close(s.listening)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	s.follow(ctx, group, bus, revision)
 	if s.cfg.Routes == nil {
@@ -227,6 +236,9 @@ func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *inges
 	}
 	return ingest.New(made)
 }
+
+// Listening is closed once users' NATS clients are let in, from the start where there are none.
+func (s *Service) Listening() <-chan struct{} { return s.listening }
 
 // UsersAddress is where users' NATS clients come in, nil if nowhere or before Run has got so far.
 func (s *Service) UsersAddress() net.Addr {
