@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/quoratedb/quorate/tests/harness"
@@ -99,7 +101,12 @@ func TestMemberJoinsAnOlderCluster(t *testing.T) {
 	clients := begin(t, members)
 	clients.more(t, writesBetween)
 	client := clients.dial(t)
-	joined, err := members.Join(t.Context(), client, today, "new", true)
+	var joined *harness.Server
+	var err error
+	require.Eventually(t, func() bool { // the older version takes no member before its own have been connected for five seconds
+		joined, err = members.Join(t.Context(), client, today, "new", true)
+		return !errors.Is(err, rpctypes.ErrUnhealthy)
+	}, 30*time.Second, 100*time.Millisecond, "no member may be added")
 	require.NoError(t, err)
 	t.Cleanup(joined.Kill)
 	clients.more(t, writesBetween)
@@ -151,15 +158,19 @@ func agree(t *testing.T, members harness.Cluster) {
 	t.Helper()
 	ctx := harness.Context(t)
 	first := harness.Client(t, members[0])
-	read, err := first.Get(ctx, "a")
-	require.NoError(t, err)
+	var revision int64
 	var hashes []*clientv3.HashKVResponse
-	require.Eventually(t, func() bool {
-		hashes = nil
+	var last error
+	assert.Eventually(t, func() bool {
+		var read *clientv3.GetResponse
+		if read, last = first.Get(ctx, "a"); last != nil {
+			return false
+		}
+		revision, hashes = read.Header.Revision, nil // a newer one with each attempt: clients compact meanwhile
 		for _, member := range members {
 			client := harness.Client(t, member)
-			hash, err := client.HashKV(ctx, member.Endpoint(), read.Header.Revision)
-			if err != nil {
+			var hash *clientv3.HashKVResponse
+			if hash, last = client.HashKV(ctx, member.Endpoint(), revision); last != nil {
 				return false // it is behind that revision
 			}
 			hashes = append(hashes, hash)
@@ -168,9 +179,10 @@ func agree(t *testing.T, members harness.Cluster) {
 			}
 		}
 		return true
-	}, 20*time.Second, 50*time.Millisecond, "hashes at revision %d: %v", read.Header.Revision, hashes)
+	}, 20*time.Second, 50*time.Millisecond)
+	require.Len(t, hashes, len(members), "hashes at revision %d: %v, %v", revision, hashes, last)
 	for i, hash := range hashes {
-		assert.Equal(t, hashes[0].Hash, hash.Hash, "member %d at revision %d", i, read.Header.Revision)
+		assert.Equal(t, hashes[0].Hash, hash.Hash, "member %d at revision %d", i, revision)
 	}
 	alarms, err := first.AlarmList(ctx)
 	require.NoError(t, err)
