@@ -13,7 +13,8 @@ const (
 	// ClaimInterval is how often the ingester repeats its claim.
 	ClaimInterval = 400 * time.Millisecond
 	// Silence is how long a node hears no claim before it makes one. With longerMax and ClaimInterval on top, another
-	// node ingests within three seconds of the end of one.
+	// node ingests within three seconds of the end of one. A node that has just started waits for one ClaimInterval, in
+	// which it would hear the ingester.
 	Silence = 2 * time.Second
 	// longerMax is how much longer than Silence a node may wait, by chance.
 	longerMax = 400 * time.Millisecond

@@ -35,7 +35,7 @@ func TestSeat(t *testing.T) {
 		"mine against an old one":   {me, broadcast.Claim{Term: 1, Node: 9}, me, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := seat{node: me, silence: Silence, term: 3, holder: tc.holder, heardAt: now}
+			s := seat{node: me, silence: Silence, settled: true, term: 3, holder: tc.holder, heardAt: now}
 			require.Equal(t, tc.yields, s.heard(tc.claim, now))
 			require.Equal(t, tc.want, s.holder)
 			require.False(t, s.due(now.Add(Silence-1), 0))
@@ -48,6 +48,44 @@ func TestSeat(t *testing.T) {
 	require.False(t, s.due(now, 1))
 	s.take()
 	require.Equal(t, broadcast.Claim{Term: 8, Node: me}, s.claim())
+}
+
+// Goal: a node that has just started works at once where nobody does, and takes the work from nobody. Method: the rules, with
+// claims heard before and after its own.
+func TestFirstClaimWaitsForNobody(t *testing.T) {
+	const me = 5
+	now := time.Now()
+	alone := seat{node: me, silence: Silence, heardAt: now}
+	require.True(t, alone.due(now, longerMax), "nobody was heard")
+	alone.take()
+	require.Equal(t, broadcast.Claim{Node: me}, alone.claim())
+	require.False(t, alone.due(now.Add(time.Hour), 0), "it has it")
+	for term := range uint64(3) {
+		holder := seat{node: 4, silence: Silence, settled: true, term: term + 1, holder: 4, heardAt: now}
+		require.False(t, holder.heard(alone.claim(), now), "who has claimed after a silence keeps the work")
+	}
+	require.True(t, alone.heard(broadcast.Claim{Term: 1, Node: 4}, now), "and is heard")
+	late := seat{node: me, silence: Silence, heardAt: now}
+	late.heard(broadcast.Claim{Node: 4}, now)
+	require.False(t, late.due(now, 0), "somebody works")
+	require.True(t, late.due(now.Add(Silence), 0))
+	late.take()
+	require.Equal(t, broadcast.Claim{Term: 1, Node: me}, late.claim())
+}
+
+// Goal: the first node ingests before the watch of a client that waits for a second has missed its event. Method: one node and
+// then another, in made-up time.
+func TestFirstNodeWorksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &air{}
+		first := a.start(t, 1)
+		<-time.After(ClaimInterval)
+		require.Equal(t, []uint64{1}, workers(first))
+		<-time.After(time.Minute)
+		second := a.start(t, 2)
+		<-time.After(time.Minute)
+		require.Equal(t, []uint64{1}, workers(first, second), "who starts later takes the work from nobody")
+	})
 }
 
 // air carries claims between nodes that are not cut off.

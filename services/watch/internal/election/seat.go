@@ -10,11 +10,13 @@ import (
 //
 // Whoever ingests repeats its claim. A node that has heard none for a while claims the seat under the next term. Of two
 // that claim it, as after a partition, the later term stays, and of equal terms the higher node: so a node that was
-// paused or cut off and comes back with an old term yields.
+// paused or cut off and comes back with an old term yields. A node that has just started does not wait: it claims term 0,
+// which any holder but one of its own kind ignores, and yields when it hears of one.
 type seat struct {
 	node    uint64
 	silence time.Duration // how long the seat's holder may be silent
 
+	settled bool // a claim was heard or made since the node started
 	term    uint64
 	holder  uint64    // of the term
 	heardAt time.Time // when the holder was last heard
@@ -28,6 +30,7 @@ func (s *seat) heard(c broadcast.Claim, now time.Time) (yielded bool) {
 		return false // of old; who said so hears of the present holder soon
 	}
 	yielded = s.held()
+	s.settled = true
 	s.term, s.holder, s.heardAt = c.Term, c.Node, now
 	if c.Resigned {
 		s.heardAt = now.Add(-s.silence) // as if it had been silent for long
@@ -36,14 +39,17 @@ func (s *seat) heard(c broadcast.Claim, now time.Time) (yielded bool) {
 }
 
 // due tells whether this node should claim the seat, having waited a bit longer than it must: then two that wait alike
-// are less likely to claim it at once.
+// are less likely to claim it at once. One that has just started should at once.
 func (s *seat) due(now time.Time, longer time.Duration) bool {
-	return !s.held() && now.Sub(s.heardAt) >= s.silence+longer
+	return !s.settled || !s.held() && now.Sub(s.heardAt) >= s.silence+longer
 }
 
 // take claims the seat for this node.
 func (s *seat) take() {
-	s.term++
+	if s.settled {
+		s.term++
+	}
+	s.settled = true
 	s.holder = s.node
 }
 
