@@ -1,5 +1,5 @@
 // Package identity derives the ids of members and of the cluster from how the cluster was first described, as etcd
-// does, so that the same flags give the same ids in both and a member finds its own id again without asking anybody.
+// does, so that the same flags give the same ids in both and a member finds its own id again without asking anybody, and prints them.
 // It does not parse flags, and it knows nothing of members that join later.
 package identity
 
@@ -7,6 +7,7 @@ import (
 	"crypto/sha1" // a name, not a defence: etcd's ids are made this way
 	"encoding/binary"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,3 +33,6 @@ func digest(of []byte) uint64 {
 	sum := sha1.Sum(of)
 	return binary.BigEndian.Uint64(sum[:8])
 }
+
+// Format prints an id as etcd's tools do: in hexadecimal, without leading zeros.
+func Format(id uint64) string { return strconv.FormatUint(id, 16) }

@@ -60,3 +60,10 @@ func TestArgumentsAreLeftAsTheyAre(t *testing.T) {
 	require.Equal(t, []string{"http://b:1", "http://a:1"}, urls)
 	require.Equal(t, []uint64{2, 1}, ids)
 }
+
+// Goal: ids read as in etcd's logs and tools. Method: print the smallest ones, and one whose highest bit is set.
+func TestFormatIsThatOfEtcdsTools(t *testing.T) {
+	require.Equal(t, "0", identity.Format(0))
+	require.Equal(t, "a", identity.Format(10))
+	require.Equal(t, "8e9e05c52164694d", identity.Format(0x8e9e05c52164694d))
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 // alarms raises and lowers alarms, which the log carries to all members.
@@ -23,19 +24,19 @@ func (a *alarms) raise(ctx context.Context, member uint64, kind consensusv1.Alar
 	}
 	alarm := &consensusv1.Alarm{MemberId: member, Type: kind, Automatic: kind == consensusv1.Alarm_TYPE_NOSPACE}
 	if err := a.propose(ctx, &consensusv1.AlarmOp{Alarm: alarm}); err != nil {
-		a.log.Warn("could not raise an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(member), "error", err)
+		a.log.Warn("could not raise an alarm, will try again", "alarm", alarmName(alarm), "member", identity.Format(member), "error", err)
 		return
 	}
-	a.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", memberID(member))
+	a.log.Warn("raised an alarm", "alarm", alarmName(alarm), "member", identity.Format(member))
 }
 
 // lower lowers an alarm that a member has raised by itself.
 func (a *alarms) lower(ctx context.Context, alarm *consensusv1.Alarm, why string) {
 	if err := a.propose(ctx, &consensusv1.AlarmOp{Disarm: true, Alarm: alarm}); err != nil {
-		a.log.Warn("could not lower an alarm, will try again", "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()), "error", err)
+		a.log.Warn("could not lower an alarm, will try again", "alarm", alarmName(alarm), "member", identity.Format(alarm.GetMemberId()), "error", err)
 		return
 	}
-	a.log.Info("lowered an alarm: "+why, "alarm", alarmName(alarm), "member", memberID(alarm.GetMemberId()))
+	a.log.Info("lowered an alarm: "+why, "alarm", alarmName(alarm), "member", identity.Format(alarm.GetMemberId()))
 }
 
 func (a *alarms) propose(ctx context.Context, op *consensusv1.AlarmOp) error {

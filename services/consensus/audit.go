@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/raft/v3"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -266,7 +267,7 @@ func (a *audit) tell(d difference, what string) string {
 	for _, side := range d.sides {
 		var ids []string
 		for _, id := range side {
-			ids = append(ids, memberID(id))
+			ids = append(ids, identity.Format(id))
 		}
 		sides = append(sides, strings.Join(ids, " and "))
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -232,17 +233,17 @@ func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
 	if err := s.log.SetBlob(blobToken, []byte(cmp.Or(cfg.ClusterToken, DefaultClusterToken))); err != nil {
 		return fmt.Errorf("write the cluster's token: %w", err)
 	}
-	identity := logstore.Identity{ClusterID: cfg.ClusterID, MemberID: cfg.MemberID}
-	if err := s.log.SetIdentity(identity); err != nil {
+	own := logstore.Identity{ClusterID: cfg.ClusterID, MemberID: cfg.MemberID}
+	if err := s.log.SetIdentity(own); err != nil {
 		return fmt.Errorf("write the member's identity: %w", err)
 	}
 	if cfg.Join {
-		log.Info("joining a cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
+		log.Info("joining a cluster", "cluster", identity.Format(cfg.ClusterID), "member", identity.Format(cfg.MemberID), "members", len(cfg.Members))
 		cfg.Transport.SetPeers(cfg.Members)
 		return nil
 	}
-	log.Info("started a new cluster", "cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "members", len(cfg.Members))
-	return s.bootstrapState(identity)
+	log.Info("started a new cluster", "cluster", identity.Format(cfg.ClusterID), "member", identity.Format(cfg.MemberID), "members", len(cfg.Members))
+	return s.bootstrapState(own)
 }
 
 // resumeBootstrap goes on where a first start ended before there was a state: a founder makes it, a member that joins

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 // explain logs why a change of members was refused that could have cost the quorum. Its caller gets etcd's text, which does
@@ -29,7 +30,7 @@ func (m *membership) explain(log *slog.Logger, change string, id uint64, err err
 			continue
 		}
 		voters++
-		who := cmp.Or(member.GetName(), memberID(member.GetId()))
+		who := cmp.Or(member.GetName(), identity.Format(member.GetId()))
 		if member.GetName() == "" {
 			unstarted = append(unstarted, who)
 		}
@@ -39,7 +40,7 @@ func (m *membership) explain(log *slog.Logger, change string, id uint64, err err
 	}
 	args := []any{"change", change, "reason", reason, "voters", voters, "never-started", unstarted, "not-connected", unconnected, "error", err}
 	if id != 0 {
-		args = append(args, "member", memberID(id))
+		args = append(args, "member", identity.Format(id))
 	}
 	log.Warn("a change of members is refused", args...)
 }

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -69,7 +70,7 @@ func (s *stores) force(cfg Config, log *slog.Logger) error {
 	}
 	s.members.introduce(s.members.newest.Load())
 	log.Warn("made this member a cluster of its own, as --force-new-cluster asks: remove the other members' data, and add them as new members",
-		"cluster", memberID(cfg.ClusterID), "member", memberID(cfg.MemberID), "changes", len(changes), "commit-index", last+uint64(len(changes)))
+		"cluster", identity.Format(cfg.ClusterID), "member", identity.Format(cfg.MemberID), "changes", len(changes), "commit-index", last+uint64(len(changes)))
 	return s.log.SetBlob(blobForced, binary.BigEndian.AppendUint64(nil, last))
 }
 
@@ -113,7 +114,7 @@ func (s *stores) membersAtEnd(last uint64) (*membership, error) {
 func forcingChanges(members *membership, self uint64) ([]*raftpb.ConfChange, error) {
 	own := members.find(self)
 	if own == nil {
-		return nil, fmt.Errorf("%w: member %s was removed from it, or has not yet got a state in which it belongs to it", ErrNotForced, memberID(self))
+		return nil, fmt.Errorf("%w: member %s was removed from it, or has not yet got a state in which it belongs to it", ErrNotForced, identity.Format(self))
 	}
 	var changes []*raftpb.ConfChange
 	if own.GetIsLearner() {

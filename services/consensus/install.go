@@ -15,6 +15,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -165,7 +166,7 @@ func (i *installer) takeIncoming(replica *replication.Replica, received peer.Rec
 	next, err := i.openIncoming(received, failing)
 	if err != nil {
 		<-i.installing
-		return 0, fmt.Errorf("prepare the state that %s sent: %w", memberID(received.From), err)
+		return 0, fmt.Errorf("prepare the state that %s sent: %w", identity.Format(received.From), err)
 	}
 	i.incoming.Store(next)
 	switch accepted, err := i.offerToRaft(replica, next, received.Message); {

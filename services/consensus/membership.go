@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -162,7 +163,7 @@ func (m *membership) without(id uint64) *consensusv1.MembersResponse {
 	}
 }
 
-// Change applies a committed membership change, or returns an error of errdefs and changes nothing: then raft must be
+// Change applies a committed membership change, or returns a refusal of problem and changes nothing: then raft must be
 // given an empty change in its place. Every member decides alike. Store must follow in the same batch.
 func (m *membership) Change(change *raftpb.ConfChange) error {
 	var member *consensusv1.Member
@@ -175,7 +176,7 @@ func (m *membership) Change(change *raftpb.ConfChange) error {
 		member.IsLearner = change.GetType() == raftpb.ConfChangeAddLearnerNode
 	}
 	if err := m.check(change, member); err != nil {
-		return fmt.Errorf("membership change of %s: %w", memberID(change.GetNodeId()), err)
+		return fmt.Errorf("membership change of %s: %w", identity.Format(change.GetNodeId()), err)
 	}
 	id := change.GetNodeId()
 	old := m.find(id)
@@ -281,9 +282,4 @@ func (m *membership) write(batch replication.Batch) error {
 	}
 	batch.SetMeta(metaMembers, encoded)
 	return nil
-}
-
-// memberID prints an id as etcd's tools do.
-func memberID(id uint64) string {
-	return fmt.Sprintf("%x", id)
 }

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -76,7 +77,7 @@ func (r *Receiver) Step(message *raftpb.Message) error {
 		}
 		if message.GetCommit() > last {
 			return fmt.Errorf("member %s says that this one has the log up to index %d, and it ends at %d: if the sender is a member, this one has lost what it acknowledged; remove it, and add it as a new member without its data",
-				memberID(message.GetFrom()), message.GetCommit(), last)
+				identity.Format(message.GetFrom()), message.GetCommit(), last)
 		}
 	}
 	r.replica.Step(message)
@@ -95,7 +96,7 @@ func (r *Receiver) ReportSnapshot(id uint64, ok bool) { r.replica.ReportSnapshot
 // ReportRemoved takes another member's word that this one was removed from the cluster, and stops it: nobody answers
 // it any more, so that it could never learn it from the log.
 func (r *Receiver) ReportRemoved(by uint64) {
-	r.failure.report(fmt.Errorf("%w, says member %s: remove its data directory, and add it as a new member if it shall come back", ErrRemoved, memberID(by)))
+	r.failure.report(fmt.Errorf("%w, says member %s: remove its data directory, and add it as a new member if it shall come back", ErrRemoved, identity.Format(by)))
 }
 
 // Incarnation tells this member's data directory from another one of the same member.
@@ -104,7 +105,7 @@ func (r *Receiver) Incarnation() uint64 { return r.incarnation }
 // ReportBootstrapped takes another member's word that it knows this one with other data, and stops it: what it would vote
 // or acknowledge could cost the cluster what it has acknowledged before.
 func (r *Receiver) ReportBootstrapped(by uint64) {
-	id := memberID(r.cfg.MemberID)
+	id := identity.Format(r.cfg.MemberID)
 	r.failure.report(fmt.Errorf("member %s %w, says member %s, and this is not the data directory that it had: start it with that one, or, if it is lost, remove the member (etcdctl member remove %s) and the directory %s, and add it as a new one (etcdctl member add)",
-		id, ErrBootstrapped, memberID(by), id, r.cfg.DataDir))
+		id, ErrBootstrapped, identity.Format(by), id, r.cfg.DataDir))
 }

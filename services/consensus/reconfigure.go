@@ -13,6 +13,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -127,7 +128,7 @@ func (m *Member) RemoveMember(ctx context.Context, req *consensusv1.RemoveMember
 	if !m.cfg.LaxReconfiguration {
 		if err := m.members.mayRemove(req.GetId()); err != nil {
 			m.members.explain(m.log, "remove", req.GetId(), err)
-			return nil, fmt.Errorf("remove member %s: %w", memberID(req.GetId()), err)
+			return nil, fmt.Errorf("remove member %s: %w", identity.Format(req.GetId()), err)
 		}
 	}
 	if err := m.changes.propose(ctx, raftpb.ConfChangeRemoveNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
@@ -154,7 +155,7 @@ func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemb
 	}
 	if err != nil {
 		m.members.explain(m.log, "promote", req.GetId(), err)
-		return nil, fmt.Errorf("promote member %s: %w", memberID(req.GetId()), err)
+		return nil, fmt.Errorf("promote member %s: %w", identity.Format(req.GetId()), err)
 	}
 	if err := m.changes.propose(ctx, raftpb.ConfChangeAddNode, &consensusv1.Member{Id: req.GetId()}); err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequ
 		return nil, fmt.Errorf("move leadership: %w", errdefs.ErrNotLeader)
 	}
 	if target := m.members.find(req.GetId()); target == nil || target.GetIsLearner() {
-		return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), errdefs.ErrBadTransferee)
+		return nil, fmt.Errorf("move leadership to %s: %w", identity.Format(req.GetId()), errdefs.ErrBadTransferee)
 	}
 	if err := m.replica.TransferLeader(ctx, req.GetId()); err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func (m *Member) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequ
 			return nil, fmt.Errorf("move leadership: %w", errdefs.ErrStopped)
 		}
 	}
-	return nil, fmt.Errorf("move leadership to %s: %w", memberID(req.GetId()), errdefs.ErrTimeout)
+	return nil, fmt.Errorf("move leadership to %s: %w", identity.Format(req.GetId()), errdefs.ErrTimeout)
 }
 
 // newMemberID returns an id that no member ever had. It is not derived from anything: a member that was removed or

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -39,7 +40,7 @@ func (t *trust) condemned() bool {
 // trusted returns errdefs.ErrCorrupt when this member must not answer from its state.
 func (t *trust) trusted() error {
 	if t.condemned() || t.gate.state().Corrupt(t.self) {
-		return fmt.Errorf("state of member %s: %w", memberID(t.self), errdefs.ErrCorrupt)
+		return fmt.Errorf("state of member %s: %w", identity.Format(t.self), errdefs.ErrCorrupt)
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (t *trust) condemn(state *mvcc.Store, reason string) {
 	if t.sentence.CompareAndSwap(before, &sentence{state, reason}) {
 		t.log.Error("this member answers no more: its state is not that of the cluster. Remove it (etcdctl member remove), delete its data directory, "+
 			"and add it as a new member (etcdctl member add); if it is the only one, restore a snapshot",
-			"member", memberID(t.self), "found", reason)
+			"member", identity.Format(t.self), "found", reason)
 		nudge(t.kick)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.etcd.io/raft/v3"
+
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 const (
@@ -86,7 +88,7 @@ func (r *stepper) leaderEnded(id uint64) {
 	if err := r.node.ForgetLeader(); err != nil || !voter {
 		return
 	}
-	r.tell(slog.LevelInfo, "the leader's process has ended, another one is elected", "leader", memberID(id), "term", status.HardState.GetTerm(), "rank", rank)
+	r.tell(slog.LevelInfo, "the leader's process has ended, another one is elected", "leader", identity.Format(id), "term", status.HardState.GetTerm(), "rank", rank)
 	r.election.leaderEnded(r.ticks, rank, status.HardState.GetTerm())
 }
 
@@ -108,7 +110,7 @@ func (r *stepper) giveAway(attempt int, reason string) {
 		return
 	}
 	to := found[attempt%len(found)]
-	r.tell(slog.LevelWarn, "leadership is given to another member", "to", memberID(to), "reason", reason)
+	r.tell(slog.LevelWarn, "leadership is given to another member", "to", identity.Format(to), "reason", reason)
 	r.node.TransferLeader(to)
 }
 

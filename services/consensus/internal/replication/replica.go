@@ -14,6 +14,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
 
@@ -146,7 +147,7 @@ func raftConfig(o Options, applied uint64) *raft.Config {
 		MaxInflightBytes:          inflightBytesMax,
 		CheckQuorum:               true,
 		PreVote:                   true,
-		Logger:                    raftLogger{o.Logger.With("raft", memberID(o.ID))},
+		Logger:                    raftLogger{o.Logger.With("raft", identity.Format(o.ID))},
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 // stepper is what one member's Raft decides, and what is ours around it: when commands are proposed, who stands for election,
@@ -215,12 +217,9 @@ func (r *stepper) look() {
 	if status.Lead != raft.None {
 		r.election.leaderHeard(r.ticks)
 	}
-	r.tell(slog.LevelInfo, "raft leader changed", "from", memberID(old), "to", memberID(status.Lead), "term", r.position.term)
+	r.tell(slog.LevelInfo, "raft leader changed", "from", identity.Format(old), "to", identity.Format(status.Lead), "term", r.position.term)
 }
 
 func (r *stepper) tell(level slog.Level, text string, args ...any) {
 	r.out.notices = append(r.out.notices, notice{level, text, args})
 }
-
-// memberID prints an id as etcd's tools do.
-func memberID(id uint64) string { return fmt.Sprintf("%x", id) }
