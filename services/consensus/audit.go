@@ -14,6 +14,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -47,7 +48,7 @@ type audit struct {
 	peers       Auditor
 	gate        *gate
 	trust       *trust
-	members     *membership
+	members     *membership.Members
 	replica     *replication.Replica
 	alarms      *alarms
 	log         *slog.Logger
@@ -68,7 +69,7 @@ type audit struct {
 	told string
 }
 
-func newAudit(cfg Config, gate *gate, trust *trust, members *membership, replica *replication.Replica, alarms *alarms, verified <-chan struct{}) *audit {
+func newAudit(cfg Config, gate *gate, trust *trust, members *membership.Members, replica *replication.Replica, alarms *alarms, verified <-chan struct{}) *audit {
 	return &audit{
 		self: cfg.MemberID, skipInitial: cfg.StateCheck.SkipInitial, clock: cfg.Clock, peers: cfg.Auditor,
 		gate: gate, trust: trust, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
@@ -157,7 +158,7 @@ func (a *audit) stepAside(ctx context.Context) {
 // compared with a majority.
 func (a *audit) compare(ctx context.Context) bool {
 	var voters []uint64
-	for _, member := range a.members.list() {
+	for _, member := range a.members.List() {
 		if !member.GetIsLearner() {
 			voters = append(voters, member.GetId())
 		}
@@ -183,7 +184,7 @@ func (a *audit) askDigests(ctx context.Context) map[uint64][]*consensusv1.Digest
 		mu     sync.Mutex
 		told   = map[uint64][]*consensusv1.Digest{}
 	)
-	for _, member := range a.members.list() {
+	for _, member := range a.members.List() {
 		id := member.GetId()
 		if id == a.self || a.peers == nil {
 			continue

@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -49,7 +50,7 @@ type stores struct {
 	// stateDir is where the state is, below DataDir/member; serving says whether its failures are the member's.
 	stateDir  string
 	serving   *atomic.Bool
-	members   *membership
+	members   *membership.Members
 	confState *raftpb.ConfState
 	// incarnation is the directory's own, see incarnation.go.
 	incarnation uint64
@@ -131,10 +132,10 @@ func openStores(cfg *Config, log *slog.Logger, fatal func(error)) (_ *stores, er
 	if err := s.identify(cfg, log); err != nil {
 		return nil, err
 	}
-	if s.incarnation, err = ownIncarnation(s.log); err != nil {
+	if s.incarnation, err = membership.OwnIncarnation(s.log); err != nil {
 		return nil, err
 	}
-	s.members, s.confState, err = loadMembership(s.state, s.log, cfg.Transport, cfg.MemberID)
+	s.members, s.confState, err = membership.Load(s.state, s.log, cfg.Transport, cfg.MemberID)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func (s *stores) bootstrap(cfg Config, log *slog.Logger) error {
 		return fmt.Errorf("encode the members: %w", err)
 	}
 	if !cfg.Join {
-		if err := s.log.Reset(bootstrapIndex, bootstrapTerm, voters(cfg.Members)); err != nil {
+		if err := s.log.Reset(bootstrapIndex, bootstrapTerm, membership.ConfState(cfg.Members)); err != nil {
 			return fmt.Errorf("start the raft log: %w", err)
 		}
 	}
@@ -283,36 +284,17 @@ func (s *stores) bootstrapState(identity logstore.Identity) error {
 	if err != nil {
 		return err
 	}
-	encoded, err := proto.Marshal(members)
-	if err != nil {
-		return fmt.Errorf("encode the members: %w", err)
-	}
-	confState, err := proto.Marshal(voters(members.GetMembers()))
-	if err != nil {
-		return fmt.Errorf("encode the raft configuration: %w", err)
-	}
 	batch := s.state.Begin()
 	defer batch.Close()
-	batch.SetMeta(metaMembers, encoded)
-	batch.SetMeta(metaConfState, confState)
+	if err := membership.Write(batch, members, membership.ConfState(members.GetMembers())); err != nil {
+		return err
+	}
 	batch.SetMeta(metaIdentity, stateIdentity{identity.ClusterID, identity.MemberID}.encode())
 	batch.SetApplied(bootstrapIndex, bootstrapTerm)
 	if err := batch.Commit(); err != nil {
 		return fmt.Errorf("write the first state: %w", err)
 	}
 	return s.state.Flush()
-}
-
-func voters(members []*consensusv1.Member) *raftpb.ConfState {
-	confState := &raftpb.ConfState{}
-	for _, m := range members {
-		if m.GetIsLearner() {
-			confState.Learners = append(confState.Learners, m.GetId())
-		} else {
-			confState.Voters = append(confState.Voters, m.GetId())
-		}
-	}
-	return confState
 }
 
 // checkIndexes refuses a log and a state between which committed entries are missing.

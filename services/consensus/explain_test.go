@@ -43,7 +43,7 @@ func TestRefusedChangesAreExplained(t *testing.T) {
 	go func() {
 		_, _ = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://absent"}})
 	}()
-	for len(m.members.list()) < 2 {
+	for len(m.members.List()) < 2 {
 		require.NoError(t, t.Context().Err())
 	}
 	_, err := m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://more"}})

@@ -10,7 +10,9 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -50,11 +52,11 @@ func (s *stores) force(cfg Config, log *slog.Logger) error {
 	if applied, _ := s.state.Applied(); applied == 0 {
 		return fmt.Errorf("%w: it has not got a state from the cluster that it was joining", ErrNotForced)
 	}
-	members, err := s.membersAtEnd(last)
+	version, err := s.membersAtEnd(last)
 	if err != nil {
 		return err
 	}
-	changes, err := forcingChanges(members, cfg.MemberID)
+	changes, err := forcingChanges(version, cfg.MemberID)
 	if err != nil {
 		return err
 	}
@@ -63,12 +65,13 @@ func (s *stores) force(cfg Config, log *slog.Logger) error {
 			return err
 		}
 	}
+	var gone []uint64
 	for _, change := range changes {
 		if change.GetType() == raftpb.ConfChangeRemoveNode {
-			s.members.shunned = append(s.members.shunned, change.GetNodeId())
+			gone = append(gone, change.GetNodeId())
 		}
 	}
-	s.members.introduce(s.members.newest.Load())
+	s.members.Shun(gone)
 	log.Warn("made this member a cluster of its own, as --force-new-cluster asks: remove the other members' data, and add them as new members",
 		"cluster", identity.Format(cfg.ClusterID), "member", identity.Format(cfg.MemberID), "changes", len(changes), "commit-index", last+uint64(len(changes)))
 	return s.log.SetBlob(blobForced, binary.BigEndian.AppendUint64(nil, last))
@@ -84,9 +87,8 @@ func (s *stores) forgetForced() error {
 }
 
 // membersAtEnd returns the members as they are once the log is applied up to last.
-func (s *stores) membersAtEnd(last uint64) (*membership, error) {
-	scratch := &membership{transport: noPeers{}, removed: make(chan struct{})}
-	scratch.newest.Store(s.members.newest.Load())
+func (s *stores) membersAtEnd(last uint64) (*consensusv1.MembersResponse, error) {
+	version := s.members.Newest()
 	applied, _ := s.state.Applied()
 	for next := applied + 1; next <= last; {
 		entries, err := s.log.Entries(next, last+1, forcedReadBytes)
@@ -99,20 +101,23 @@ func (s *stores) membersAtEnd(last uint64) (*membership, error) {
 				continue
 			}
 			change, err := replication.DecodeConfChange(entry)
-			if err == nil {
-				err = scratch.Change(change)
+			if err != nil {
+				return nil, fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
 			}
-			if err != nil && !refusal(err) {
+			switch next, err := membership.Change(version, change); {
+			case err == nil:
+				version = next
+			case !membership.Refused(err):
 				return nil, fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
 			}
 		}
 	}
-	return scratch, nil
+	return version, nil
 }
 
 // forcingChanges are what leaves self alone: itself first, because raft must never be without a voter.
-func forcingChanges(members *membership, self uint64) ([]*raftpb.ConfChange, error) {
-	own := members.find(self)
+func forcingChanges(version *consensusv1.MembersResponse, self uint64) ([]*raftpb.ConfChange, error) {
+	own := membership.Find(version, self)
 	if own == nil {
 		return nil, fmt.Errorf("%w: member %s was removed from it, or has not yet got a state in which it belongs to it", ErrNotForced, identity.Format(self))
 	}
@@ -120,7 +125,7 @@ func forcingChanges(members *membership, self uint64) ([]*raftpb.ConfChange, err
 	if own.GetIsLearner() {
 		changes = append(changes, &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(self)})
 	}
-	for _, member := range members.list() {
+	for _, member := range version.GetMembers() {
 		if member.GetId() != self {
 			changes = append(changes, &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(member.GetId())})
 		}

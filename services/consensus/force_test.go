@@ -80,7 +80,7 @@ func TestForceNewClusterKeepsTheData(t *testing.T) {
 	net.add(1, m)
 	require.Equal(t, uint64(0xc1), m.ClusterID())
 	requireAlone(t, m, 1)
-	require.Equal(t, []uint64{2, 3}, m.members.newest.Load().GetRemovedIds())
+	require.Equal(t, []uint64{2, 3}, m.members.Newest().GetRemovedIds())
 	m.mustPut(t, "key", "after")
 
 	for i := range 2 {
@@ -152,7 +152,7 @@ func TestForceNewClusterSurvivesACrashAtEveryStep(t *testing.T) {
 		require.NoError(t, err)
 		end, err := plain.stores.membersAtEnd(last)
 		require.NoError(t, err)
-		outcomes[len(end.list())]++
+		outcomes[len(end.GetMembers())]++
 		require.NoError(t, plain.Close())
 		cfg.ForceNewCluster = true
 	}
@@ -186,7 +186,7 @@ func TestForceNewClusterTakesTheWholeLog(t *testing.T) {
 	forced := start(t, cfg)
 	requireAlone(t, forced, 1)
 	require.Equal(t, "counts", forced.get(t, "tail"))
-	require.Equal(t, []uint64{2, 3, 9}, forced.members.newest.Load().GetRemovedIds())
+	require.Equal(t, []uint64{2, 3, 9}, forced.members.Newest().GetRemovedIds())
 }
 
 // A learner that is all that is left becomes the cluster; a member that was removed, or never got a state, is refused.

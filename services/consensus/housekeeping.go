@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -13,7 +14,7 @@ type housekeeper struct {
 	clock     Clock
 	log       *logstore.Store
 	gate      *gate
-	members   *membership
+	members   *membership.Members
 	replica   *replication.Replica
 	transport Transport
 	// entriesKept and bytesKept are what stays in the log for members that are behind.
@@ -68,7 +69,7 @@ func (h *housekeeper) look() (uint64, error) {
 // truncatable returns the newest log index that nobody needs any more: it is in the state's files, not only in its
 // memory, and members that are a little behind, by entries or by bytes, do not ask for it.
 func (h *housekeeper) truncatable(durable uint64) uint64 {
-	if len(h.members.list()) == 1 {
+	if len(h.members.List()) == 1 {
 		return durable
 	}
 	var index uint64

@@ -54,7 +54,7 @@ func TestIncarnationNeverChanges(t *testing.T) {
 		batch := m.gate.machine().Begin()
 		defer batch.Close()
 		require.NoError(t, m.members.Publish(batch, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
-		return m.members.find(m.MemberID())
+		return m.members.Find(m.MemberID())
 	}
 	require.Equal(t, uint64(7), publish("a", 7).GetIncarnation())
 	require.Equal(t, "a", publish("b", 8).GetName())

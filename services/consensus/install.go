@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -83,7 +84,7 @@ type installer struct {
 	cfg     Config
 	gate    *gate
 	raftLog *logstore.Store
-	members *membership
+	members *membership.Members
 	feed    *feed.Feed
 	failure *failure
 	stopped <-chan struct{}
@@ -236,7 +237,7 @@ func (i *installer) openIncoming(received peer.ReceivedSnapshot, failing func(er
 	if stored.ClusterID != i.cfg.ClusterID {
 		return nil, fmt.Errorf("%w: it is of cluster %x", ErrForeignData, stored.ClusterID)
 	}
-	if next.version, next.confState, err = readMembership(next.store); err != nil {
+	if next.version, next.confState, err = membership.Read(next.store); err != nil {
 		return nil, err
 	}
 	if next.index, next.term = next.store.Applied(); next.index < received.Index {
@@ -294,7 +295,7 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	if old == nil {
 		return nil, errors.Join(fmt.Errorf("replace the state: %w", errdefs.ErrStopped), next.store.Discard())
 	}
-	i.members.set(next.version)
+	i.members.Set(next.version)
 	i.feed.Reset(next.store.Revision())
 	nudge(i.replaced)
 	i.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/raft/v3"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
 // Names of the log store's notes about where the state is.
@@ -76,7 +77,7 @@ func (s *stores) recoverInstall() error {
 			return err
 		}
 		if !behind {
-			confState, err := readConfState(s.state)
+			_, confState, err := membership.Read(s.state)
 			if err := errors.Join(err, s.log.Reset(index, term, confState)); err != nil {
 				return fmt.Errorf("finish the installation of a snapshot: %w", err)
 			}

@@ -9,13 +9,14 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
 // joining is a member's way into the cluster, at each start.
 type joining struct {
 	cfg         Config
 	incarnation uint64
-	members     *membership
+	members     *membership.Members
 	reader      *reader
 	proposer    *proposer
 	audit       *audit
@@ -87,6 +88,6 @@ func leave(ctx context.Context, cfg Config, removed <-chan struct{}) error {
 }
 
 func (j *joining) published() bool {
-	member := j.members.find(j.cfg.MemberID)
+	member := j.members.Find(j.cfg.MemberID)
 	return member.GetName() == j.cfg.Name && slices.Equal(member.GetClientUrls(), j.cfg.ClientURLs) && member.GetIncarnation() == j.incarnation
 }

@@ -28,19 +28,12 @@ const (
 	housekeepingInterval = 500 * time.Millisecond
 	// defragmentAnswerMax is how long Defragment lets its caller wait: less than etcdctl waits for any answer.
 	defragmentAnswerMax = 2 * time.Second
-	// learnersMax bounds how many members may be fed by the leader without helping it. etcd allows one.
-	learnersMax = 16
-	// removedIDsMax bounds the ids of removed members that are remembered, to refuse them by name; all members forget the
-	// same one. Ids are random, so that a forgotten one is an unknown one, which is refused as well.
-	removedIDsMax = 1000
 	// snapshotsMax bounds the files of Snapshot that are built and sent at a time, each as large as the state: others wait.
 	snapshotsMax = 2
 	// hashesMax bounds the states that are hashed for clients at a time, each of which reads the whole state: others wait.
 	hashesMax = 2
 	// snapshotRoomInterval is how often it is looked whether the disk has room for a file of Snapshot that grows.
 	snapshotRoomInterval = 50 * time.Millisecond
-	// healthyAfter is how long a member must have been reachable to count as connected, as with etcd.
-	healthyAfter = 5 * time.Second
 	// auditInterval is how often members compare digests, auditTimeout how long a member may take to tell its own.
 	auditInterval = 2 * time.Second
 	auditTimeout  = time.Second

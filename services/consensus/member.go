@@ -14,6 +14,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -23,7 +24,7 @@ type Member struct {
 	cfg     Config
 	log     *slog.Logger
 	stores  *stores
-	members *membership
+	members *membership.Members
 	feed    *feed.Feed
 	replica *replication.Replica
 	// assembled says that there is a replica: metrics are read before.
@@ -48,7 +49,7 @@ type Member struct {
 	stopped  chan struct{} // closed once Run is ending
 	failure  *failure
 
-	changes   *memberChanges
+	changes   *membership.Changes
 	holder    leaseHolder
 	install   *installation
 	installer *installer
@@ -112,7 +113,7 @@ func (m *Member) assemble() error {
 		installing: make(chan struct{}, 1), replaced: m.verifier.replaced,
 	}
 	m.install = &installation{accept: m.installer.acceptSnapshot, replace: m.installer.replaceState}
-	waiters := newChangeWaiters()
+	waiters := membership.NewWaiters()
 	replica, err := replication.New(replication.Options{
 		ID:                m.cfg.MemberID,
 		HeartbeatInterval: m.cfg.HeartbeatInterval,
@@ -135,10 +136,7 @@ func (m *Member) assemble() error {
 	m.replica, m.opened = replica, time.Now()
 	m.proposer = &proposer{m.cfg.MemberID, replica, m.members, m.cfg.electionTimeout()}
 	m.reader = &reader{m.cfg.MemberID, m.gate, m.trust, m.members, replica, m.feed, m.stopped}
-	m.changes = &memberChanges{
-		replica: replica, again: m.cfg.electionTimeout(), ticks: m.cfg.ticks, stopped: m.stopped,
-		proposing: make(chan struct{}, 1), waiters: waiters,
-	}
+	m.changes = membership.NewChanges(replica, waiters, m.cfg.electionTimeout(), m.cfg.ticks, m.stopped)
 	m.alarms = &alarms{m.gate, m.proposer, m.log}
 	m.receiver = &Receiver{
 		cfg: m.cfg, incarnation: m.stores.incarnation, raftLog: m.stores.log, gate: m.gate, trust: m.trust, replica: replica,
@@ -162,13 +160,13 @@ func (m *Member) assemble() error {
 }
 
 // announce tells of what has become visible, before those who wait for it are answered.
-func announce(v replication.Visible, feed *feed.Feed, trust *trust, waiters *changeWaiters) {
+func announce(v replication.Visible, feed *feed.Feed, trust *trust, waiters *membership.Waiters) {
 	if v.Alarms {
 		nudge(trust.kick)
 	}
 	feed.Announce(v.Commits)
 	for _, change := range v.Changes {
-		waiters.finish(change.ID, change.Err)
+		waiters.Finish(change.ID, change.Err)
 	}
 }
 
@@ -194,7 +192,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.verifier.verifyState(ctx) })
 	group.Go(func() error { return m.verifier.verifyLog(ctx) })
 	group.Go(func() error { return m.audit.run(ctx) })
-	group.Go(func() error { return leave(ctx, m.cfg, m.members.removed) })
+	group.Go(func() error { return leave(ctx, m.cfg, m.members.Removed()) })
 	group.Go(func() error {
 		select {
 		case <-m.failure.found:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -17,7 +18,7 @@ import (
 type proposer struct {
 	self            uint64
 	replica         *replication.Replica
-	members         *membership
+	members         *membership.Members
 	electionTimeout time.Duration
 }
 
@@ -44,8 +45,8 @@ func (p *proposer) late(began, elected time.Time, leader uint64, err error) erro
 		return fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderFailed)
 	case leader == raft.None:
 		return err
-	case leader == p.self && !p.members.connectedToQuorum(began),
-		leader != p.self && !p.members.reachable(leader, began):
+	case leader == p.self && !p.members.Situation(began).ConnectedToQuorum(began),
+		leader != p.self && !p.members.Situation(began).Reachable(leader, began):
 		return fmt.Errorf("wait for a proposal: %w", errdefs.ErrConnectionLost)
 	}
 	return err

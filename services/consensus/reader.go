@@ -8,6 +8,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -16,7 +17,7 @@ type reader struct {
 	self    uint64
 	gate    *gate
 	trust   *trust
-	members *membership
+	members *membership.Members
 	replica *replication.Replica
 	feed    *feed.Feed
 	stopped <-chan struct{}
@@ -28,7 +29,7 @@ type reader struct {
 // does, once it has caught up with what was acknowledged before a restart: no round through raft is needed. The first
 // change that adds a member is applied here before any other member can acknowledge.
 func (r *reader) linearize(ctx context.Context) error {
-	members := r.members.list()
+	members := r.members.List()
 	if r.soleVoter(members) {
 		// Raft answers a sole voter's read index at once, even before it knows that its newest entries are committed.
 		if err := r.replica.WaitCurrent(ctx); err != nil {

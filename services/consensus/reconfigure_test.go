@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
 // Changes of members are refused with the reason that etcd gives, and change nothing: each refusal is provoked on a
@@ -20,7 +21,7 @@ func TestMembershipChangesAreRefused(t *testing.T) {
 	m := members[0]
 	_, err := m.UpdateMember(t.Context(), &consensusv1.UpdateMemberRequest{Id: 2, PeerUrls: []string{"http://two"}})
 	require.NoError(t, err)
-	before := m.members.list()
+	before := m.members.List()
 
 	_, err = m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://two"}})
 	require.ErrorIs(t, err, errdefs.ErrPeerInUse)
@@ -41,7 +42,7 @@ func TestMembershipChangesAreRefused(t *testing.T) {
 			require.ErrorIs(t, err, errdefs.ErrNotLeader)
 		}
 	}
-	require.Equal(t, before, m.members.list())
+	require.Equal(t, before, m.members.List())
 	m.mustPut(t, "key", "the refused changes left raft working")
 }
 
@@ -110,9 +111,9 @@ func TestMemberIsAddedWhileAVoterIsAway(t *testing.T) {
 	m, err := New(cfg)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
-	require.NoError(t, m.members.mayAdd(false))
-	require.NoError(t, m.members.mayAdd(true))
+	require.NoError(t, membership.MayAdd(m.members.Situation(time.Now()), false))
+	require.NoError(t, membership.MayAdd(m.members.Situation(time.Now()), true))
 	delete(connected.since, 4)
-	require.ErrorIs(t, m.members.mayAdd(false), errdefs.ErrUnhealthy)
-	require.ErrorIs(t, m.members.mayAdd(true), errdefs.ErrUnhealthy)
+	require.ErrorIs(t, membership.MayAdd(m.members.Situation(time.Now()), false), errdefs.ErrUnhealthy)
+	require.ErrorIs(t, membership.MayAdd(m.members.Situation(time.Now()), true), errdefs.ErrUnhealthy)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
 // refusals are the errors with which the state machine declines a command, on every member alike and without effect.
@@ -18,16 +19,14 @@ var refusals = []error{
 	errdefs.ErrStaleEpoch,
 	errdefs.ErrNoSpace,
 	errdefs.ErrCorrupt,
-	errdefs.ErrMemberNotFound,
-	errdefs.ErrMemberRemoved,
-	errdefs.ErrMemberExists,
-	errdefs.ErrPeerInUse,
-	errdefs.ErrTooManyLearners,
-	errdefs.ErrNotLearner,
 	errdefs.ErrTooLarge,
 }
 
+// refusal tells them, and those of a change of members, from errors of storage.
 func refusal(err error) bool {
+	if membership.Refused(err) {
+		return true
+	}
 	for _, r := range refusals {
 		if errors.Is(err, r) {
 			return true

@@ -8,9 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/raft/v3/raftpb"
 
-	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -30,33 +28,16 @@ func TestRemovalOfTheSecondLastSurvivesACrash(t *testing.T) {
 				}
 				_, err := leader.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: members[goes].MemberID()})
 				require.NoError(t, err)
-				require.Eventually(t, func() bool { return len(members[stays].members.list()) == 1 }, 30*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return len(members[stays].members.List()) == 1 }, 30*time.Second, time.Millisecond)
 				disk := disks[stays].CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: rand.New(rand.NewPCG(1, 1))})
 
 				cfg := members[stays].cfg
 				cfg.FS, cfg.Transport = disk, newNetwork()
 				again := launch(t, cfg)
 				again.awaitReady(t)
-				require.Len(t, again.members.list(), 1)
+				require.Len(t, again.members.List(), 1)
 				require.Equal(t, "value", again.get(t, "key"))
 			})
 		}
 	}
-}
-
-// Goal: the ids of removed members do not grow without end, and the newest are refused by name. Method: more members come and go
-// than are remembered.
-func TestRemovedMembersAreForgottenSomeDay(t *testing.T) {
-	m := &membership{transport: noPeers{}, removed: make(chan struct{})}
-	m.newest.Store(&consensusv1.MembersResponse{})
-	const gone = removedIDsMax + 10
-	for id := uint64(1); id <= gone; id++ {
-		m.set(m.with(&consensusv1.Member{Id: id}))
-		require.NoError(t, m.Change(&raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(id)}))
-	}
-	require.Len(t, m.newest.Load().GetRemovedIds(), removedIDsMax)
-	require.True(t, m.wasRemoved(gone))
-	require.False(t, m.wasRemoved(1))
-	again := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode.Enum(), NodeId: new(uint64(gone))}
-	require.ErrorIs(t, m.Change(again), errdefs.ErrMemberRemoved)
 }

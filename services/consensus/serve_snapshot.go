@@ -10,11 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
 )
@@ -137,22 +135,15 @@ func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.S
 	state := snapshotfile.State{
 		AppliedIndex:      index,
 		AppliedTerm:       term,
-		ConfState:         &raftpb.ConfState{},
 		CompactedRevision: snapshot.CompactedRevision(),
 		ClusterVersion:    SnapshotStorageVersion,
 		Alarms:            snapshot.Alarms(),
 	}
-	members := &consensusv1.MembersResponse{}
-	for name, message := range map[string]proto.Message{metaMembers: members, metaConfState: state.ConfState} {
-		encoded, err := snapshot.Meta(name)
-		if err != nil {
-			return snapshotfile.State{}, err
-		}
-		if err := proto.Unmarshal(encoded, message); err != nil {
-			return snapshotfile.State{}, fmt.Errorf("decode %s: %w", name, err)
-		}
+	version, confState, err := membership.Read(snapshot)
+	if err != nil {
+		return snapshotfile.State{}, err
 	}
-	state.Members = members.GetMembers()
+	state.Members, state.ConfState = version.GetMembers(), confState
 	leases, err := snapshot.Leases()
 	if err != nil {
 		return snapshotfile.State{}, err

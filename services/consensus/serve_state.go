@@ -64,7 +64,7 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		LeaseEpoch:        store.LeaseEpoch(),
 		FeedRevision:      m.feed.Oldest(),
 	}
-	resp.IsLearner = m.members.find(m.cfg.MemberID).GetIsLearner()
+	resp.IsLearner = m.members.Find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {
 		resp.Errors = append(resp.Errors, errdefs.ErrNoLeader.Error())
 	}
@@ -81,7 +81,7 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 			return nil, err
 		}
 	}
-	return m.members.newest.Load(), nil
+	return m.members.Newest(), nil
 }
 
 // Alarms lists the raised alarms.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -35,7 +36,7 @@ type space struct {
 	fs      vfs.FS
 	clock   Clock
 	gate    *gate
-	members *membership
+	members *membership.Members
 	replica *replication.Replica
 	alarms  *alarms
 	log     *slog.Logger
@@ -52,7 +53,7 @@ type space struct {
 	roomy atomic.Int64
 }
 
-func newSpace(cfg Config, gate *gate, members *membership, replica *replication.Replica, alarms *alarms) *space {
+func newSpace(cfg Config, gate *gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *space {
 	return &space{
 		self: cfg.MemberID, quota: cfg.QuotaBytes, marks: cfg.DiskMarks, fs: cfg.FS, clock: cfg.Clock,
 		gate: gate, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
@@ -150,7 +151,7 @@ func (s *space) lowerOrphans(ctx context.Context) {
 		return
 	}
 	for _, alarm := range s.gate.state().Alarms() {
-		if alarm.GetAutomatic() && s.members.find(alarm.GetMemberId()) == nil {
+		if alarm.GetAutomatic() && s.members.Find(alarm.GetMemberId()) == nil {
 			s.alarms.lower(ctx, alarm, "the member that raised it is gone")
 		}
 	}

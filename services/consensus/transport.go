@@ -12,6 +12,9 @@ import (
 // ErrRemoved is returned by Run when the member does not belong to the cluster any more.
 var ErrRemoved = errors.New("the member was removed from the cluster")
 
+// ErrBootstrapped is returned by Run when another member knows this one with the data that it had before.
+var ErrBootstrapped = errors.New("has already been bootstrapped")
+
 // Transport carries raft messages to other members. A lost message costs time, never correctness. No method may block.
 type Transport interface {
 	// Send may drop what it cannot queue. The messages are shared and must not be changed.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
 // difference is an index of the log at which members have different digests.
@@ -73,7 +74,7 @@ func compareDigests(voters []uint64, told map[uint64][]*consensusv1.Digest) []di
 		for _, side := range by {
 			slices.Sort(side)
 			d.sides = append(d.sides, side)
-			if votes(voters, side) >= quorum(len(voters)) {
+			if votes(voters, side) >= membership.Quorum(len(voters)) {
 				d.truth = side
 			}
 		}
@@ -107,7 +108,7 @@ func agreedIndex(voters []uint64, member uint64, told map[uint64][]*consensusv1.
 				side = append(side, other)
 			}
 		}
-		if votes(voters, side) >= quorum(len(voters)) {
+		if votes(voters, side) >= membership.Quorum(len(voters)) {
 			newest = max(newest, own.GetIndex())
 		}
 	}

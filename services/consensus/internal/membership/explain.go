@@ -1,19 +1,17 @@
-package consensus
+package membership
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
-	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/identity"
 )
 
-// explain logs why a change of members was refused that could have cost the quorum. Its caller gets etcd's text, which does
-// not say which members are meant.
-func (m *membership) explain(log *slog.Logger, change string, id uint64, err error) {
+// Explain returns what the log says of a change of members that was refused because it could have cost the quorum, nil for other
+// errors, which say it all. Its caller gets etcd's text, which does not say which members are meant.
+func Explain(s Situation, change string, id uint64, err error) []any {
 	reason := ""
 	switch {
 	case errors.Is(err, errdefs.ErrNotEnoughStarted):
@@ -21,11 +19,11 @@ func (m *membership) explain(log *slog.Logger, change string, id uint64, err err
 	case errors.Is(err, errdefs.ErrUnhealthy):
 		reason = fmt.Sprintf("the voters that have been connected for %s are too few to be a quorum of those that there would be: nothing could be decided any more", healthyAfter)
 	default:
-		return // the error says it all; learners may ask again and again whether they are ready
+		return nil // learners may ask again and again whether they are ready
 	}
 	var unstarted, unconnected []string
 	voters := 0
-	for _, member := range m.list() {
+	for _, member := range s.Version.GetMembers() {
 		if member.GetIsLearner() {
 			continue
 		}
@@ -34,7 +32,7 @@ func (m *membership) explain(log *slog.Logger, change string, id uint64, err err
 		if member.GetName() == "" {
 			unstarted = append(unstarted, who)
 		}
-		if !m.reachable(member.GetId(), time.Now().Add(-healthyAfter)) {
+		if !s.Reachable(member.GetId(), s.Now.Add(-healthyAfter)) {
 			unconnected = append(unconnected, who)
 		}
 	}
@@ -42,5 +40,5 @@ func (m *membership) explain(log *slog.Logger, change string, id uint64, err err
 	if id != 0 {
 		args = append(args, "member", identity.Format(id))
 	}
-	log.Warn("a change of members is refused", args...)
+	return args
 }

@@ -1,15 +1,13 @@
-package consensus
+package membership
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 )
 
 // A founder's id comes from its URLs, so one that lost its data comes back under the id that the others know. It forgot
@@ -20,8 +18,12 @@ import (
 // The published incarnations are part of the state. Until the log is replayed the state may be older than they are, so they are
 // noted in the log store too, when they are applied.
 
-// ErrBootstrapped is returned by Run when another member knows this one with the data that it had before.
-var ErrBootstrapped = errors.New("has already been bootstrapped")
+// Notes are facts that a member keeps beside its log, durable once they are set.
+type Notes interface {
+	// Blob returns a note, false if there is none.
+	Blob(name string) ([]byte, bool, error)
+	SetBlob(name string, data []byte) error
+}
 
 // Names of the log store's facts about incarnations: the member's own, and those of all as far as they are known.
 const (
@@ -29,8 +31,8 @@ const (
 	blobIncarnations = "incarnations"
 )
 
-// ownIncarnation returns the directory's incarnation, and draws it the first time.
-func ownIncarnation(log *logstore.Store) (uint64, error) {
+// OwnIncarnation returns the directory's incarnation, and draws it the first time.
+func OwnIncarnation(log Notes) (uint64, error) {
 	stored, _, err := log.Blob(blobIncarnation)
 	if err != nil {
 		return 0, fmt.Errorf("read the member's incarnation: %w", err)
@@ -50,11 +52,11 @@ func ownIncarnation(log *logstore.Store) (uint64, error) {
 
 // incarnations are those that were published, by member.
 type incarnations struct {
-	log   *logstore.Store
+	log   Notes
 	known map[uint64]uint64
 }
 
-func loadIncarnations(log *logstore.Store) (*incarnations, error) {
+func loadIncarnations(log Notes) (*incarnations, error) {
 	stored, _, err := log.Blob(blobIncarnations)
 	if err != nil {
 		return nil, fmt.Errorf("read the members' incarnations: %w", err)
