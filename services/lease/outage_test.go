@@ -173,11 +173,11 @@ func TestStoreThatWentBackEndsTheHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		first := standBy(t, m, "first")
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		require.True(t, first.Active())
 		first.stop()
 		s := standBy(t, m, "second") // of a second epoch
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		require.True(t, s.Active())
 		grant(t, s.Service, 1, 60)
 		grant(t, s.Service, 2, 60)
@@ -187,7 +187,7 @@ func TestStoreThatWentBackEndsTheHold(t *testing.T) {
 		m.store.mu.Unlock()
 		elapse(holdWindow)
 		require.False(t, s.Active())
-		elapse(silenceMax + 2*beatInterval)
+		elapse(failoverTimeout + 2*heartbeatInterval)
 		require.True(t, s.Active())
 		require.Equal(t, []int64{0, 30}, keepAlive(t, s.Service, 1, 2))
 		epoch, _, _ := s.Standing()

@@ -105,7 +105,7 @@ func TestOneServiceIsActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a, b, c := standBy(t, m, "a"), standBy(t, m, "b"), standBy(t, m, "c")
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		first := active(a, b, c)
 		require.Len(t, first, 1)
 		epoch, _, _ := first[0].Standing()
@@ -123,7 +123,7 @@ func TestSilentHolderIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		require.True(t, a.Active())
 		_, err := a.Grant(t.Context(), &leasev1.GrantRequest{Id: 7, Ttl: 5})
 		require.NoError(t, err)
@@ -134,9 +134,9 @@ func TestSilentHolderIsReplaced(t *testing.T) {
 		require.NoError(t, err)
 
 		a.at.setCut(true)
-		elapse(silenceMax - beatInterval)
+		elapse(failoverTimeout - heartbeatInterval)
 		require.False(t, b.Active(), "too early")
-		elapse(3 * beatInterval)
+		elapse(3 * heartbeatInterval)
 		require.True(t, b.Active(), "too late")
 		kept, err := b.KeepAlive(t.Context(), &leasev1.KeepAliveRequest{Ids: []int64{7}})
 		require.NoError(t, err)
@@ -155,12 +155,12 @@ func TestLeavingHolderIsReplacedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		require.True(t, a.Active())
 		b := standBy(t, m, "b")
 		elapse(time.Second)
 		a.stop()
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		require.True(t, b.Active())
 	})
 }
@@ -170,7 +170,7 @@ func TestNobodyTakesOverWithoutALeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeeting(newStore())
 		a := standBy(t, m, "a")
-		elapse(2 * beatInterval)
+		elapse(2 * heartbeatInterval)
 		b := standBy(t, m, "b")
 		a.at.setCut(true)
 		b.at.setCut(true)
