@@ -2,14 +2,12 @@ package lease
 
 // Run with: go test -run '^$' -bench . -benchtime 1s ./services/lease
 // They show what the service itself costs, on a store that costs nothing. A keep-alive may cost cache misses more when
-// there are many leases (0.6 µs with a thousand, 3 µs with a hundred thousand on a busy machine), and an expiry
-// microseconds.
+// there are many leases (0.6 µs with a thousand, 3 µs with a hundred thousand on a busy machine).
 
 import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 )
@@ -32,23 +30,6 @@ func BenchmarkKeepAlive(b *testing.B) {
 			})
 		}
 	}
-}
-
-func BenchmarkExpire(b *testing.B) {
-	for b.Loop() {
-		t := newTable(2, time.Hour)
-		for id := range int64(100_000) {
-			t.add(id+1, 5, instant(id), 0)
-		}
-		for {
-			ids, _ := t.takeExpired(instant(time.Second), revokeLeasesMaxDefault)
-			if len(ids) == 0 {
-				break
-			}
-			t.revoked(ids)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100_000), "ns/lease")
 }
 
 func benchService(b *testing.B, leases int64) *Service {

@@ -13,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
 // A holder that was paused while another took over must revoke nothing and answer nothing once it wakes. The pause is
@@ -65,8 +66,11 @@ func TestPromiseOfReplacedHolderHolds(t *testing.T) {
 		grant(t, old, 1, 5)
 		elapse(time.Second)
 		cut.shut()
-		at, _ := old.now()
-		left := time.Duration(old.mu.time.confirmed.plus(holdWindow) - at)
+		var left time.Duration // of the confirmation
+		old.core.step(func(l *lessor.Lessor, now lessor.Moment) {
+			due, _ := l.ConfirmationDue()
+			left = time.Duration(due.Plus(lessor.ConfirmationValid-lessor.ConfirmInterval) - now.At)
+		})
 		require.Positive(t, left)
 		elapse(left / 2)
 		run(t, f, func(c *Config) { c.Holder = "new" })
@@ -278,12 +282,13 @@ func TestReplacedHolderGrantsNothing(t *testing.T) {
 
 // Goal: a holder that stepped down and took over again while it acquired does not hold with the empty table that stepping
 // down left ("every lease is answered with 0"). Method: holding begins after the time it was for has ended.
-func TestHoldOfAnEndedTimeIsNone(t *testing.T) {
+func TestNobodyWorksInAnEndedTime(t *testing.T) {
 	s, err := New(Config{Consensus: newStore(), Holder: "one", Standby: true, MinTTL: 1, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	s.TakeOver()
 	ended, end := context.WithCancel(t.Context())
 	end()
-	require.ErrorIs(t, s.hold(ended, 7), errSteppedDown)
-	require.Equal(t, acquiring, s.role(), "it begins anew")
+	require.ErrorIs(t, s.work(ended, 7), lessor.ErrSteppedDown)
+	status, _ := s.core.status()
+	require.Equal(t, lessor.Acquiring, status.Role, "it begins anew")
 }

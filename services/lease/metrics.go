@@ -4,16 +4,18 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
 // metrics are counted where they happen. Those that etcd has too keep its names: dashboards use them.
 type metrics struct {
 	granted, revoked, renewed, expired prometheus.Counter
-	checkpointed, unsettled            prometheus.Counter
+	checkpointed, unknown              prometheus.Counter
 	ttl, revokeLeases                  prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, c *core) (*metrics, error) {
 	etcd := func(subsystem, name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "etcd_debugging", Subsystem: subsystem, Name: name, Help: help,
@@ -28,7 +30,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		renewed:      etcd("lease", "renewed_total", "Keep-alives that renewed a lease."),
 		expired:      etcd("server", "lease_expired_total", "Leases revoked because they expired."),
 		checkpointed: ours("checkpointed_total", "Remaining times of long leases recorded in the log."),
-		unsettled:    ours("unsettled_proposals_total", "Proposals whose outcome this service did not learn."),
+		unknown:      ours("unsettled_proposals_total", "Proposals whose outcome this service did not learn."),
 		ttl: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "etcd_debugging", Subsystem: "lease", Name: "ttl_total",
 			Help:    "Granted time of leases in seconds.",
@@ -44,32 +46,31 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		return m, nil
 	}
 	all := []prometheus.Collector{
-		m.granted, m.revoked, m.renewed, m.expired, m.checkpointed, m.unsettled, m.ttl, m.revokeLeases,
+		m.granted, m.revoked, m.renewed, m.expired, m.checkpointed, m.unknown, m.ttl, m.revokeLeases,
 	}
 	var wrong []error
-	for _, c := range append(all, gauges(s)...) {
-		wrong = append(wrong, reg.Register(c))
+	for _, metric := range append(all, gauges(c)...) {
+		wrong = append(wrong, reg.Register(metric))
 	}
 	return m, errors.Join(wrong...)
 }
 
 // gauges tell the state of the service when they are asked.
-func gauges(s *Service) []prometheus.Collector {
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
+func gauges(c *core) []prometheus.Collector {
+	gauge := func(name, help string, value func(lessor.Status) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "quorate", Subsystem: "lease", Name: name, Help: help,
 		}, func() float64 {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return value()
+			status, _ := c.status()
+			return value(status)
 		})
 	}
 	return []prometheus.Collector{
-		gauge("leases", "Leases that are counted down here.", func() float64 { return float64(len(s.mu.table.leases)) }),
-		gauge("doomed", "Expired leases whose revoke is under way.", func() float64 { return float64(len(s.mu.table.doomed)) }),
-		gauge("epoch", "Newest lease epoch that this service acquired.", func() float64 { return float64(s.mu.epoch) }),
-		gauge("holding", "1 while this service is the one that expires leases.", func() float64 {
-			if s.mu.role == holding {
+		gauge("leases", "Leases that are counted down here.", func(s lessor.Status) float64 { return float64(s.Leases) }),
+		gauge("doomed", "Expired leases whose revoke is under way.", func(s lessor.Status) float64 { return float64(s.Revoking) }),
+		gauge("epoch", "Newest lease epoch that this service acquired.", func(s lessor.Status) float64 { return float64(s.Epoch) }),
+		gauge("holding", "1 while this service is the one that expires leases.", func(s lessor.Status) float64 {
+			if s.Role == lessor.Active {
 				return 1
 			}
 			return 0

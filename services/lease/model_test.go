@@ -114,7 +114,7 @@ func (m *model) grant(s *Service, ttl int64) {
 		return
 	}
 	m.mu.answered["granted"]++
-	m.mu.promises[resp.Id] = asked.Add(seconds(resp.Ttl))
+	m.mu.promises[resp.Id] = asked.Add(time.Duration(resp.Ttl) * time.Second)
 	m.mu.ids = append(m.mu.ids, resp.Id)
 }
 
@@ -141,8 +141,8 @@ func (m *model) keepAlive(s *Service, id int64) {
 	default:
 		require.True(m.t, existed, "said to be alive, but it was gone before")
 		m.mu.answered["renewed"]++
-		if p, ok := m.mu.promises[id]; ok && p.Before(asked.Add(seconds(resp.Ttls[0]))) {
-			m.mu.promises[id] = asked.Add(seconds(resp.Ttls[0]))
+		if p, ok := m.mu.promises[id]; ok && p.Before(asked.Add(time.Duration(resp.Ttls[0])*time.Second)) {
+			m.mu.promises[id] = asked.Add(time.Duration(resp.Ttls[0]) * time.Second)
 		}
 	}
 }

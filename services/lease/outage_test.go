@@ -12,6 +12,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
 // outage is a store that nobody can reach for a while, or that cannot list leases.
@@ -108,7 +109,7 @@ func TestSlowConfirmationsAnswerAndExpire(t *testing.T) {
 		grant(t, s, 1, 60)
 		grant(t, s, 2, 5)
 		elapse(time.Second)
-		o.slow.Store(int64(2 * holdWindow))
+		o.slow.Store(int64(2 * lessor.ConfirmationValid))
 		elapse(time.Second)
 		for range 10 {
 			elapse(time.Second)
@@ -130,10 +131,8 @@ func TestNothingExpiresBeforeTheEpochIsConfirmed(t *testing.T) {
 		o.down.Store(true)
 		elapse(time.Minute)
 		require.Zero(t, o.entries(isRevoke))
-		s.mu.Lock()
-		doomed := len(s.mu.table.doomed)
-		s.mu.Unlock()
-		require.Zero(t, doomed)
+		status, _ := s.core.status()
+		require.Zero(t, status.Revoking)
 	})
 }
 
@@ -145,8 +144,8 @@ func TestSuspendedHolderAsksBeforeItAnswers(t *testing.T) {
 		s, err := New(Config{Consensus: f, Holder: "suspended", MinTTL: 2})
 		require.NoError(t, err)
 		var suspended atomic.Int64
-		machine := s.clock
-		s.clock = func() (monotonic, wall time.Duration) {
+		machine := s.core.clock
+		s.core.clock = func() (monotonic, wall time.Duration) {
 			monotonic, wall = machine()
 			return monotonic, wall + time.Duration(suspended.Load())
 		}
@@ -185,7 +184,7 @@ func TestStoreThatWentBackEndsTheHold(t *testing.T) {
 		m.store.mu.epoch = 0
 		m.store.mu.leases = map[int64]*consensusv1.Lease{2: {Id: 2, GrantedTtl: 30}}
 		m.store.mu.Unlock()
-		elapse(holdWindow)
+		elapse(lessor.ConfirmationValid)
 		require.False(t, s.Active())
 		elapse(failoverTimeout + 2*heartbeatInterval)
 		require.True(t, s.Active())

@@ -152,7 +152,7 @@ func TestListsAtATimeAreLimited(t *testing.T) {
 		s, _ := run(t, newStore(), nil)
 		grant(t, s, 1, 30)
 		for range listsMax {
-			s.lists <- struct{}{}
+			s.reader.lists <- struct{}{}
 		}
 		_, err := s.List(t.Context(), &leasev1.ListRequest{})
 		require.ErrorIs(t, err, errdefs.ErrTimeout)
@@ -163,9 +163,9 @@ func TestListsAtATimeAreLimited(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, ended)
-		<-s.lists
+		<-s.reader.lists
 		require.NoError(t, <-ended)
-		require.Len(t, s.lists, listsMax-1, "the one that ended holds its place")
+		require.Len(t, s.reader.lists, listsMax-1, "the one that ended holds its place")
 	})
 }
 

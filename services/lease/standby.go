@@ -6,6 +6,7 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *Service) heartbeat(ctx context.Context, holders Holders) error {
 	request := &consensusv1.HoldLeasesRequest{}
 	if epoch, active, _ := s.Standing(); active {
 		request.Epoch = epoch
-	} else if s.role() == passive {
+	} else if status, _ := s.core.status(); status.Role == lessor.Standby {
 		request.Patience = int64(failoverTimeout)
 	}
 	answer, err := holders.HoldLeases(ctx, request)
@@ -67,7 +68,7 @@ func (s *Service) heartbeat(ctx context.Context, holders Holders) error {
 	}
 	switch {
 	case request.GetEpoch() != 0 && answer.GetEpoch() > request.GetEpoch():
-		s.fenced(request.GetEpoch())
+		s.core.fenced(request.GetEpoch())
 	case answer.GetTakeOver():
 		s.log.Info("taking the leases over", slog.Uint64("epoch_before", answer.GetEpoch()), slog.Duration("silence", time.Duration(answer.GetSilence())))
 		s.TakeOver()

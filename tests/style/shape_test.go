@@ -32,7 +32,6 @@ var (
 	wideTypes = map[string]int{
 		"services/consensus/internal/logstore.Store": 43,
 		"services/consensus/peer.Transport":          46,
-		"services/lease.Service":                     61,
 		"services/watch/internal/match.Node":         54,
 		"services/quorate/internal/member.Peers":     52,
 		"services/quorate/internal/member.finder":    49,
@@ -41,7 +40,6 @@ var (
 		"services/consensus/internal/snapshotfile": 66,
 		"services/consensus/peer":                  80,
 		"services/consensus/remote":                56,
-		"services/lease":                           68,
 		"services/watch":                           72,
 		"services/watch/internal/broadcast":        69,
 		"services/watch/relay":                     92,

@@ -1,0 +1,43 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/services/lease/internal/lessor"
+)
+
+func (c *changer) revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
+	var resp *leasev1.RevokeResponse
+	err := within(ctx, c.timeout, func(ctx context.Context) error {
+		result, err := c.revokeOnce(ctx, req.GetId())
+		for errors.Is(err, errdefs.ErrStaleEpoch) { // under the next epoch, if it is this service's
+			result, err = c.revokeOnce(ctx, req.GetId())
+		}
+		resp = &leasev1.RevokeResponse{Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("revoke lease %016x: %w", req.GetId(), err)
+	}
+	c.metrics.revoked.Inc()
+	return resp, nil
+}
+
+func (c *changer) revokeOnce(ctx context.Context, id int64) (*consensusv1.Result, error) {
+	epoch, during, err := c.latch(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	result, err := c.propose(ctx, epoch, during, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
+		LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{id}, Fence: epoch},
+	}})
+	c.core.step(func(l *lessor.Lessor, _ lessor.Moment) {
+		l.Revoked(epoch, id, outcomeOf(err, errdefs.ErrLeaseNotFound))
+	})
+	return result, err
+}
