@@ -31,45 +31,38 @@ func call[Resp any, PResp interface {
 // Propose has a command replicated: at the leader, or by a member that passes it on. It fails with the state machine's
 // refusals, and with errdefs.ErrLeaderChanged when the outcome is open.
 func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
-	seen := c.seen.Load()
+	seen := c.store.seen.Load()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
-	c.confirms(response.GetResult().GetRevision(), seen)
+	c.store.confirms(response.GetResult().GetRevision(), seen)
 	return response, err
 }
 
 // Range reads a range of keys from one revision.
 func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
+		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load()}
 	}
 	response, err := call[consensusv1.RangeResponse](ctx, c, long(c.reading(req.GetSerializable())), "Range", req)
-	c.sees(response.GetRevision())
+	c.store.sees(response.GetRevision())
 	return response, err
 }
 
 // ReadTxn evaluates a transaction that holds no writes.
 func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.seen.Load()}
+		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.store.seen.Load()}
 	}
 	response, err := call[consensusv1.ReadTxnResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTxn", req)
-	c.sees(response.GetRevision())
+	c.store.sees(response.GetRevision())
 	return response, err
-}
-
-func (c *Client) reading(serializable bool) options {
-	if serializable {
-		return look
-	}
-	return c.read()
 }
 
 // ReadIndex answers once everything that was committed when it was called is applied at the member that is asked. What
 // follows it goes to the leader, which has applied no less.
 func (c *Client) ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
-	seen := c.seen.Load()
+	seen := c.store.seen.Load()
 	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.read(), "ReadIndex", req)
-	c.confirms(response.GetRevision(), seen)
+	c.store.confirms(response.GetRevision(), seen)
 	return response, err
 }
 
@@ -79,7 +72,7 @@ func (c *Client) Position(ctx context.Context, req *consensusv1.PositionRequest)
 	if err != nil {
 		return nil, err
 	}
-	response.Revision = max(response.GetRevision(), c.seen.Load())
+	response.Revision = max(response.GetRevision(), c.store.seen.Load())
 	return response, nil
 }
 
@@ -162,10 +155,10 @@ func (c *Client) Defragment(ctx context.Context, req *consensusv1.DefragmentRequ
 func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	if req.GetSerializable() {
 		req = proto.CloneOf(req)
-		req.SeenRevision = c.seen.Load()
+		req.SeenRevision = c.store.seen.Load()
 	}
 	response, err := call[consensusv1.ReadTreeResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTree", req)
-	c.sees(response.GetRevision())
+	c.store.sees(response.GetRevision())
 	return response, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -22,7 +23,13 @@ type store struct {
 	replaced     chan struct{}     // closed, and made anew, when it is found to be another
 	replacements int               // how often it was
 	former       map[data]struct{} // the data of stores that this one took the place of
+
+	// seen is the newest revision that any answer has shown.
+	seen atomic.Int64
+	log  *slog.Logger
 }
+
+func newStore(log *slog.Logger) *store { return &store{replaced: make(chan struct{}), log: log} }
 
 // data is a member's data directory.
 type data struct{ member, incarnation uint64 }
@@ -30,10 +37,8 @@ type data struct{ member, incarnation uint64 }
 // formerMax bounds what is remembered of stores that were replaced: ten of seven members.
 const formerMax = 70
 
-// Identity says which store is there, as far as is known, for others to compare with theirs: nil for not at all. It is the cluster's
-// id, and each member that was met with its incarnation, eight bytes each.
-func (c *Client) Identity() []byte {
-	s := &c.store
+// identity is what the client's Identity is.
+func (s *store) identity() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cluster == 0 {
@@ -47,10 +52,8 @@ func (c *Client) Identity() []byte {
 	return identity
 }
 
-// Other tells whether an identity is certainly that of another store than the one that is there. Members that only one side has
-// met say nothing.
-func (c *Client) Other(identity []byte) bool {
-	s := &c.store
+// other tells what the client's Other does.
+func (s *store) other(identity []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cluster == 0 || len(identity) < 8 {
@@ -71,21 +74,20 @@ func (c *Client) Other(identity []byte) bool {
 }
 
 // meet takes in where a member stands. One without a leader may be one that its cluster refuses.
-func (c *Client) meet(standing *consensusv1.Standing) {
+func (s *store) meet(standing *consensusv1.Standing) {
 	if standing.GetLeaderId() == 0 || standing.GetClusterId() == 0 || standing.GetIncarnation() == 0 {
 		return
 	}
-	s := &c.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.incarnations[standing.GetMemberId()]
 	switch {
 	case s.cluster != 0 && s.cluster != standing.GetClusterId():
-		c.leaveLocked()
-		c.replacedLocked(fmt.Sprintf("the cluster's id was %x and is %x", s.cluster, standing.GetClusterId()))
+		s.leaveLocked()
+		s.replacedLocked(fmt.Sprintf("the cluster's id was %x and is %x", s.cluster, standing.GetClusterId()))
 	case was != 0 && was != standing.GetIncarnation():
-		c.leaveLocked()
-		c.replacedLocked(fmt.Sprintf("member %x has come back with another data directory", standing.GetMemberId()))
+		s.leaveLocked()
+		s.replacedLocked(fmt.Sprintf("member %x has come back with another data directory", standing.GetMemberId()))
 	}
 	s.cluster = standing.GetClusterId()
 	if s.incarnations == nil {
@@ -96,8 +98,7 @@ func (c *Client) meet(standing *consensusv1.Standing) {
 }
 
 // leaveLocked forgets the members' data, but to know it again from those who have not noticed yet that it is no longer there.
-func (c *Client) leaveLocked() {
-	s := &c.store
+func (s *store) leaveLocked() {
 	if s.former == nil || len(s.former)+len(s.incarnations) > formerMax {
 		s.former = map[data]struct{}{}
 	}
@@ -107,22 +108,20 @@ func (c *Client) leaveLocked() {
 	s.cluster, s.incarnations = 0, nil
 }
 
-func (c *Client) replacedLocked(why string) {
-	c.log.Error("the store was replaced, or restored from an earlier state: what was known of it is forgotten, watches end, and leases are read anew", slog.String("because", why))
-	c.seen.Store(0)
-	s := &c.store
+func (s *store) replacedLocked(why string) {
+	s.log.Error("the store was replaced, or restored from an earlier state: what was known of it is forgotten, watches end, and leases are read anew", slog.String("because", why))
+	s.seen.Store(0)
 	close(s.replaced)
 	s.replaced = make(chan struct{})
 	s.replacements++
 }
 
-// FollowReplacements calls forget after the store turned out to be another than before, until ctx ends; it fails for no
-// other reason. Of replacements that come while forget runs, it is called once more for all.
-func (c *Client) FollowReplacements(ctx context.Context, forget func()) error {
+// followReplacements is the client's FollowReplacements.
+func (s *store) followReplacements(ctx context.Context, forget func()) error {
 	for followed := 0; ; {
-		c.store.mu.Lock()
-		replaced, replacements := c.store.replaced, c.store.replacements
-		c.store.mu.Unlock()
+		s.mu.Lock()
+		replaced, replacements := s.replaced, s.replacements
+		s.mu.Unlock()
 		if followed != replacements {
 			followed = replacements
 			forget()
@@ -137,10 +136,10 @@ func (c *Client) FollowReplacements(ctx context.Context, forget func()) error {
 }
 
 // sees remembers the newest revision that an answer has shown.
-func (c *Client) sees(revision int64) {
+func (s *store) sees(revision int64) {
 	for {
-		seen := c.seen.Load()
-		if revision <= seen || c.seen.CompareAndSwap(seen, revision) {
+		seen := s.seen.Load()
+		if revision <= seen || s.seen.CompareAndSwap(seen, revision) {
 			return
 		}
 	}
@@ -148,12 +147,11 @@ func (c *Client) sees(revision int64) {
 
 // confirms takes in the revision of an answer that was confirmed by a quorum after seen was the newest. It cannot be older,
 // unless the store went back.
-func (c *Client) confirms(revision, seen int64) {
-	s := &c.store
+func (s *store) confirms(revision, seen int64) {
 	s.mu.Lock()
-	if revision > 0 && revision < seen && c.seen.Load() >= seen {
-		c.replacedLocked(fmt.Sprintf("its revision was %d and is %d", seen, revision))
+	if revision > 0 && revision < seen && s.seen.Load() >= seen {
+		s.replacedLocked(fmt.Sprintf("its revision was %d and is %d", seen, revision))
 	}
 	s.mu.Unlock()
-	c.sees(revision)
+	s.sees(revision)
 }

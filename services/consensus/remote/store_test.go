@@ -68,7 +68,7 @@ func TestConfirmedRevisionBelowAnEarlierOneIsNoticed(t *testing.T) {
 	_, err := c.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
 	require.NoError(t, err)
 	<-told
-	require.EqualValues(t, 3, c.seen.Load())
+	require.EqualValues(t, 3, c.store.seen.Load())
 }
 
 // Goal: a store that is replaced again while the services still forget the one before is forgotten too. Method: one that goes back
@@ -79,8 +79,8 @@ func TestReplacementWhileAnotherIsForgottenIsToldOf(t *testing.T) {
 	defer cancel()
 	forgotten := 0
 	goBack := func() {
-		c.sees(15)
-		c.confirms(3, 15)
+		c.store.sees(15)
+		c.store.confirms(3, 15)
 	}
 	goBack()
 	require.NoError(t, c.FollowReplacements(ctx, func() {
@@ -114,7 +114,7 @@ func TestCallsToNobodyEnd(t *testing.T) {
 func TestIdentitiesTellStoresApart(t *testing.T) {
 	node := func() *Client { return New(nil, time.Second, nil) }
 	meet := func(c *Client, cluster, member, incarnation uint64) {
-		c.meet(&consensusv1.Standing{LeaderId: 1, ClusterId: cluster, MemberId: member, Incarnation: incarnation})
+		c.store.meet(&consensusv1.Standing{LeaderId: 1, ClusterId: cluster, MemberId: member, Incarnation: incarnation})
 	}
 	stale, noticed, fresh := node(), node(), node()
 	require.Nil(t, fresh.Identity())

@@ -16,7 +16,7 @@ import (
 // RangeStream is Range in chunks, all from one revision. Until the first chunk came it is repeated like any read.
 func (c *Client) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.seen.Load()}
+		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load()}
 	}
 	return stream(ctx, c, c.reading(req.GetSerializable()).Picker, req, rpc.Service.RangeStream, send)
 }

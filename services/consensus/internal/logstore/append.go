@@ -33,10 +33,10 @@ func (s *Store) Append(entries []*raftpb.Entry, hs *raftpb.HardState, sync bool)
 		if !sync {
 			return nil
 		}
-		return s.syncWAL()
+		return s.engine.sync()
 	}
 
-	batch := s.db.NewBatchWithSize(batchBytes(entries))
+	batch := s.engine.db.NewBatchWithSize(batchBytes(entries))
 	defer func() { _ = batch.Close() }()
 	if err := stageEntries(batch, entries, before); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (s *Store) Append(entries []*raftpb.Entry, hs *raftpb.HardState, sync bool)
 	}
 	size := batch.Len()
 	s.hideReplaced(entries)
-	if err := s.commit(batch, sync); err != nil {
+	if err := s.engine.commit(batch, sync); err != nil {
 		return err
 	}
 	s.metrics.appended(size, sync, start)
@@ -160,7 +160,7 @@ func (s *Store) Truncate(upTo uint64) error {
 		return fmt.Errorf("truncate raft log: %w", err)
 	}
 
-	batch := s.db.NewBatch()
+	batch := s.engine.db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	if err := batch.DeleteRange(entryKey(before.truncatedIndex+1), entryKey(upTo+1), nil); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (s *Store) Truncate(upTo uint64) error {
 	s.mu.tail.cutTo(upTo)
 	s.mu.sizes.cutTo(upTo)
 	s.mu.Unlock()
-	return s.commit(batch, false)
+	return s.engine.commit(batch, false)
 }
 
 // Reset drops all entries and lets the log restart behind index, as after a snapshot taken there, or with index 0 on
@@ -192,7 +192,7 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState, with ...Blob) er
 	after.confState, after.confIndex = cloneConfState(cs), index
 	after.hardState = raisedHardState(before.hardState, index, term)
 
-	batch := s.db.NewBatch()
+	batch := s.engine.db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	if before.lastIndex > before.truncatedIndex {
 		if err := batch.DeleteRange(entryKey(before.truncatedIndex+1), entryKey(before.lastIndex+1), nil); err != nil {
@@ -220,7 +220,7 @@ func (s *Store) Reset(index, term uint64, cs *raftpb.ConfState, with ...Blob) er
 	s.mu.tail.clear()
 	s.mu.sizes, s.mu.rest = sizes{}, rest{}
 	s.mu.Unlock()
-	return s.commit(batch, true)
+	return s.engine.commit(batch, true)
 }
 
 // raisedHardState returns hs with at least the given commit index and term. A vote belongs to its term and goes with it.

@@ -119,7 +119,7 @@ func TestFullDiskDuringFlush(t *testing.T) {
 	for ; ; next++ {
 		err := s.Append(run(next, next, 1), nil, true)
 		if next == 100 {
-			_, err := s.db.AsyncFlush()
+			_, err := s.engine.db.AsyncFlush()
 			require.NoError(t, err)
 		}
 		if err != nil {
@@ -151,7 +151,7 @@ func TestFlushThatFailsForAWhile(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Append(run(1, 5, 1), nil, true))
 		failing.On()
-		require.NoError(t, s.db.Flush())
+		require.NoError(t, s.engine.db.Flush())
 		require.EqualValues(t, 6, refused.Load())
 		if c.passes {
 			require.NoError(t, s.Append(run(6, 7, 1), nil, true))

@@ -209,8 +209,8 @@ func TestCutBelowCommitIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, vfs.Default, dir)
 	require.NoError(t, s.Append(run(1, 3, 1), hardState(1, 1, 3), true))
-	require.NoError(t, s.db.Flush())
-	require.NoError(t, s.db.Delete(entryKey(3), nil))
+	require.NoError(t, s.engine.db.Flush())
+	require.NoError(t, s.engine.db.Delete(entryKey(3), nil))
 	require.NoError(t, s.CheckApplied(3))
 	require.ErrorIs(t, s.CheckApplied(4), ErrMissing)
 	require.NoError(t, s.Close())
@@ -222,25 +222,25 @@ func TestCutBelowCommitIsRefused(t *testing.T) {
 // TestDamagedRecordsAreRefused plants wrong values in the database itself and shows which error each gives.
 func TestDamagedRecordsAreRefused(t *testing.T) {
 	for name, plant := range map[string]func(s *Store) error{
-		"checksum": func(s *Store) error { return s.db.Set(entryKey(2), []byte("not sealed"), nil) },
-		"hole":     func(s *Store) error { return s.db.Delete(entryKey(2), nil) },
+		"checksum": func(s *Store) error { return s.engine.db.Set(entryKey(2), []byte("not sealed"), nil) },
+		"hole":     func(s *Store) error { return s.engine.db.Delete(entryKey(2), nil) },
 		"place": func(s *Store) error {
-			value, closer, err := s.db.Get(entryKey(1))
+			value, closer, err := s.engine.db.Get(entryKey(1))
 			if err != nil {
 				return err
 			}
 			defer func() { _ = closer.Close() }()
-			return s.db.Set(entryKey(2), value, nil)
+			return s.engine.db.Set(entryKey(2), value, nil)
 		},
 		"term": func(s *Store) error {
-			b := s.db.NewBatch()
+			b := s.engine.db.NewBatch()
 			if err := stageEntry(b, entry(3, 1)); err != nil {
 				return err
 			}
 			return b.Commit(nil)
 		},
-		"truncation point": func(s *Store) error { return s.db.Set(truncatedKey, seal(truncatedKey, []byte{1}), nil) },
-		"hard state":       func(s *Store) error { return s.db.Set(hardStateKey, []byte{1, 2, 3, 4, 5}, nil) },
+		"truncation point": func(s *Store) error { return s.engine.db.Set(truncatedKey, seal(truncatedKey, []byte{1}), nil) },
+		"hard state":       func(s *Store) error { return s.engine.db.Set(hardStateKey, []byte{1, 2, 3, 4, 5}, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := vfs.NewMem()
@@ -258,7 +258,7 @@ func TestDamagedRecordsAreRefused(t *testing.T) {
 func TestOtherLayoutIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openAt(t, fs, "log")
-	require.NoError(t, s.db.Set(versionKey, seal(versionKey, []byte{layoutVersion + 1}), nil))
+	require.NoError(t, s.engine.db.Set(versionKey, seal(versionKey, []byte{layoutVersion + 1}), nil))
 	require.NoError(t, s.Close())
 	_, err := Open(Options{Dir: "log", FS: fs})
 	require.ErrorIs(t, err, ErrOtherLayout)
@@ -272,7 +272,7 @@ func TestMissingFilesAreRefused(t *testing.T) {
 			dir := t.TempDir()
 			s := openAt(t, vfs.Default, dir)
 			require.NoError(t, s.Append(run(1, 3, 1), nil, true))
-			require.NoError(t, s.db.Flush())
+			require.NoError(t, s.engine.db.Flush())
 			require.NoError(t, s.Close())
 			paths, err := filepath.Glob(filepath.Join(dir, pattern))
 			require.NoError(t, err)
@@ -291,7 +291,7 @@ func TestDamagedTableIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, vfs.Default, dir)
 	require.NoError(t, s.Append(run(1, 300, 1), nil, true))
-	require.NoError(t, s.db.Flush())
+	require.NoError(t, s.engine.db.Flush())
 	require.NoError(t, s.Close())
 	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	require.NoError(t, err)

@@ -1,17 +1,162 @@
 package logstore
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
+	"io/fs"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
-	"github.com/quoratedb/quorate/services/consensus/internal/shortage"
 )
+
+// engine is the database in the log's directory. It reads and writes sealed records, and knows nothing of what a log may hold.
+type engine struct {
+	dir   string
+	db    *pebble.DB
+	cache *pebble.Cache
+	lock  *pebble.Lock
+	log   *engineLog
+	torn  *tornTail // what open dropped, nil for nothing
+}
+
+func newEngine(dir string, log *engineLog) *engine {
+	return &engine{dir: dir, log: log, cache: pebble.NewCache(blockCacheBytes)}
+}
+
+// open takes the directory's lock, checks what Pebble does not, and opens the database.
+func (e *engine) open(fs vfs.FS) error {
+	plain := fs
+	if plain == nil {
+		plain = vfs.Default
+	}
+	var err error
+	if e.lock, err = lockDir(plain, e.dir); err != nil {
+		return err
+	}
+	exists, torn, err := checkFiles(plain, e.dir)
+	if err != nil {
+		return err
+	}
+	e.torn = torn
+	// A new database writes its first write-ahead file before it raises its format to the one asked for, so that file
+	// would lack the synced offsets that checkNewestWAL goes by. Opening it once more starts another file.
+	opens := 1
+	if !exists {
+		opens = 2
+	}
+	for i := range opens {
+		e.db, err = e.openDatabase(fs)
+		if err = errors.Join(err, e.failed()); err != nil {
+			return e.openError(err)
+		}
+		if i < opens-1 {
+			if err = e.db.Close(); err != nil {
+				e.db = nil
+				return e.openError(err)
+			}
+		}
+	}
+	return nil
+}
+
+// openDatabase opens the database. Pebble ends in a panic where its files contradict each other.
+func (e *engine) openDatabase(fsys vfs.FS) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, fmt.Errorf("%w: the storage engine cannot make sense of its files: %v", ErrCorrupt, cause)
+		}
+	}()
+	return pebble.Open(e.dir, engineOptions(fsys, e.lock, e.cache, e.log))
+}
+
+func (e *engine) openError(err error) error {
+	if pebble.IsCorruptionError(err) || errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: directory %s: %w; %s", ErrCorrupt, e.dir, err, recoverAdvice)
+	}
+	return fmt.Errorf("directory %s: %w", e.dir, err)
+}
+
+// witness writes empty records behind the last one. Each says how far the file was synced when it was written, and
+// Pebble may learn of a sync just after the writer does: the third record is sure to cover all that came before the
+// first.
+func (e *engine) witness() error {
+	for range 3 {
+		if err := e.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close gives back whatever open acquired.
+func (e *engine) close() error {
+	var errs []error
+	if e.db != nil {
+		if err := e.db.Close(); err != nil && e.failed() == nil {
+			errs = append(errs, fmt.Errorf("close raft log in %s: %w", e.dir, err))
+		}
+	}
+	e.cache.Unref()
+	if e.lock != nil {
+		errs = append(errs, e.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// failed returns the first failure, wrapped in ErrFailed, or nil.
+func (e *engine) failed() error { return e.log.failed() }
+
+// commit writes a batch. Pebble reports a failed commit through its logger and then returns as if all were well, hence
+// the second look.
+func (e *engine) commit(b *pebble.Batch, sync bool) error {
+	err := b.Commit(&pebble.WriteOptions{Sync: sync})
+	if failure := e.failed(); failure != nil {
+		return failure
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	return nil
+}
+
+// sync makes all earlier writes durable.
+func (e *engine) sync() error {
+	if err := e.failed(); err != nil {
+		return err
+	}
+	err := e.db.LogData(nil, pebble.Sync)
+	if failure := e.failed(); failure != nil {
+		return failure
+	}
+	return err
+}
+
+// get returns a copy of the payload under a key.
+func (e *engine) get(key []byte) (payload []byte, found bool, err error) {
+	value, closer, err := e.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read raft log record %q: %w", key, err)
+	}
+	defer func() { _ = closer.Close() }()
+	payload, err = unseal(key, value)
+	if err != nil {
+		return nil, false, err
+	}
+	return slices.Clone(payload), true, nil
+}
+
+// entries iterates over the entries from one index up to and without another, 0 for the end of the log.
+func (e *engine) entries(from, to uint64) (*pebble.Iterator, error) {
+	o := &pebble.IterOptions{LowerBound: entryKey(from), UpperBound: []byte{entryPrefix + 1}}
+	if to > 0 {
+		o.UpperBound = entryKey(to)
+	}
+	return e.db.NewIter(o)
+}
 
 // engineOptions tunes Pebble for a log: written once in order, read back from memory, deleted in order from the front.
 // The write-ahead files are preallocated and reused (Pebble's default), which spares the filesystem a change of
@@ -33,93 +178,4 @@ func engineOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, log *engin
 	opts.TargetFileSizes[0] = tableBytes
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	return opts
-}
-
-// engineLog is Pebble's logger. Pebble calls Fatalf where it cannot go on, and expects not to return; here the failure
-// is kept, told once to onFatal, and every later write refused, so that the member can stop in order.
-type engineLog struct {
-	log     *slog.Logger
-	onFatal func(error)
-	// shortages are logged now and then.
-	shortages shortage.Notice
-
-	mu struct {
-		sync.Mutex
-		failure error
-	}
-}
-
-// failed returns the first failure, wrapped in ErrFailed, or nil.
-func (l *engineLog) failed() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.failure
-}
-
-func (l *engineLog) fail(cause error) {
-	l.mu.Lock()
-	first := l.mu.failure == nil
-	if first {
-		l.mu.failure = fmt.Errorf("%w: %w", ErrFailed, cause)
-	}
-	err := l.mu.failure
-	l.mu.Unlock()
-	if !first {
-		return // Pebble tries a failed flush again and again: one line is enough
-	}
-	l.log.Log(context.Background(), interruptible.Level(cause), "raft log cannot be written", "error", cause)
-	if l.onFatal != nil {
-		l.onFatal(err)
-	}
-}
-
-// Infof implements pebble.Logger.
-func (l *engineLog) Infof(format string, args ...any) {
-	l.log.Debug(fmt.Sprintf(format, args...))
-}
-
-// Errorf implements pebble.Logger.
-func (l *engineLog) Errorf(format string, args ...any) {
-	l.log.Error(fmt.Sprintf(format, args...))
-}
-
-// Fatalf implements pebble.Logger.
-func (l *engineLog) Fatalf(format string, args ...any) {
-	l.fail(fatalCause(format, args))
-}
-
-// fatalCause keeps an error among the arguments matchable with errors.Is: a full disk is one.
-func fatalCause(format string, args []any) error {
-	for _, arg := range args {
-		if err, ok := arg.(error); ok {
-			return fmt.Errorf("%s (%w)", fmt.Sprintf(format, args...), err)
-		}
-	}
-	return fmt.Errorf(format, args...)
-}
-
-// backgroundError takes the failure of a flush or compaction, which Pebble tries again at once and for ever. Where that does
-// not pass, appends would go on into what space is left and then hang: better to stop with the cause.
-func (l *engineLog) backgroundError(err error) {
-	if shortage.Passes(err) {
-		l.shortages.Warn(l.log, err)
-		return
-	}
-	l.fail(err)
-}
-
-func (l *engineLog) listener() *pebble.EventListener {
-	return &pebble.EventListener{
-		BackgroundError: l.backgroundError,
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			l.fail(fmt.Errorf("%w: file %s: %w; %s", ErrCorrupt, info.Path, info.Details, recoverAdvice))
-		},
-		DiskSlow: func(info pebble.DiskSlowInfo) {
-			l.log.Warn("raft log: disk is slow", "path", info.Path, "operation", info.OpType.String(), "took", info.Duration)
-		},
-		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
-			l.log.Warn("raft log: writes are held back", "reason", info.Reason)
-		},
-		WriteStallEnd: func() { l.log.Info("raft log: writes go on") },
-	}
 }

@@ -1,9 +1,7 @@
 package logstore
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.etcd.io/raft/v3/raftpb"
@@ -49,7 +47,7 @@ func (s *Store) SetBlob(name string, data []byte) error {
 
 // Blob returns what SetBlob stored under the name, and false if it never did. The caller owns the slice.
 func (s *Store) Blob(name string) ([]byte, bool, error) {
-	return s.get(blobKey(name))
+	return s.engine.get(blobKey(name))
 }
 
 // SetConfState stores, durably, the configuration as of the applied index. InitialState returns it from now on.
@@ -77,7 +75,7 @@ func (s *Store) ConfState() (*raftpb.ConfState, uint64) {
 func (s *Store) CheckApplied(applied uint64) error {
 	if v := s.currentView(); applied > v.lastIndex {
 		return fmt.Errorf("%w: the log in %s ends at entry %d, but entry %d was applied; %s",
-			ErrMissing, s.dir, v.lastIndex, applied, recoverAdvice)
+			ErrMissing, s.engine.dir, v.lastIndex, applied, recoverAdvice)
 	}
 	return nil
 }
@@ -89,29 +87,12 @@ func (s *Store) write(sync bool, stage func(*pebble.Batch) error) error {
 	if err := s.checkWritableLocked(); err != nil {
 		return err
 	}
-	batch := s.db.NewBatch()
+	batch := s.engine.db.NewBatch()
 	defer func() { _ = batch.Close() }()
 	if err := stage(batch); err != nil {
 		return err
 	}
-	return s.commit(batch, sync)
-}
-
-// get returns a copy of the payload under a key.
-func (s *Store) get(key []byte) (payload []byte, found bool, err error) {
-	value, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read raft log record %q: %w", key, err)
-	}
-	defer func() { _ = closer.Close() }()
-	payload, err = unseal(key, value)
-	if err != nil {
-		return nil, false, err
-	}
-	return slices.Clone(payload), true, nil
+	return s.engine.commit(batch, sync)
 }
 
 // stageConfState adds the applied index and the configuration: (7, cs) = pair(7, 0), message.

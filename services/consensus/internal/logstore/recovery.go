@@ -17,20 +17,20 @@ func (s *Store) recover() error {
 	}
 	v, err := s.loadView()
 	if err != nil {
-		return s.openError(err)
+		return s.engine.openError(err)
 	}
 	from, err := s.openFrom(v)
 	if err != nil {
-		return s.openError(err)
+		return s.engine.openError(err)
 	}
 	last, tail, sizes, err := s.scanEntries(v, from)
 	if err != nil {
-		return s.openError(err)
+		return s.engine.openError(err)
 	}
 	v.lastIndex = last
 	if commit := v.hardState.GetCommit(); commit > last {
 		return fmt.Errorf("%w: the log in %s ends at entry %d, but entry %d was committed; %s",
-			ErrMissing, s.dir, last, commit, recoverAdvice)
+			ErrMissing, s.engine.dir, last, commit, recoverAdvice)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,15 +40,15 @@ func (s *Store) recover() error {
 
 // checkVersion stamps a new log and refuses one of another layout.
 func (s *Store) checkVersion() error {
-	payload, found, err := s.get(versionKey)
+	payload, found, err := s.engine.get(versionKey)
 	switch {
 	case err != nil:
-		return s.openError(err)
+		return s.engine.openError(err)
 	case !found:
 		return s.write(true, func(b *pebble.Batch) error { return set(b, versionKey, []byte{layoutVersion}) })
 	case len(payload) != 1 || payload[0] != layoutVersion:
 		return fmt.Errorf("%w: directory %s holds one of layout %x, and this program reads layout %d: start the version of the program that wrote it, or remove the member from the cluster and add it again with an empty data directory",
-			ErrOtherLayout, s.dir, payload, layoutVersion)
+			ErrOtherLayout, s.engine.dir, payload, layoutVersion)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (s *Store) loadView() (view, error) {
 		}},
 	}
 	for _, l := range load {
-		payload, found, err := s.get(l.key)
+		payload, found, err := s.engine.get(l.key)
 		if err == nil && found {
 			err = l.decode(payload)
 		}
@@ -91,7 +91,7 @@ func (s *Store) loadView() (view, error) {
 
 // scanEntries walks the entries from one on, and returns the index of the last one, those worth keeping in memory, and where the bytes are.
 func (s *Store) scanEntries(v view, from uint64) (last uint64, kept tail, where sizes, err error) {
-	it, err := s.entries(from, 0)
+	it, err := s.engine.entries(from, 0)
 	if err != nil {
 		return 0, tail{}, sizes{}, err
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // openBytesDefault is how many bytes of the newest entries Open reads and verifies: twice what a member lets be replayed before it
@@ -23,7 +21,7 @@ type rest struct {
 
 // openFrom returns the first entry that Open reads. What is in front is left to VerifyRest.
 func (s *Store) openFrom(v view) (from uint64, err error) {
-	it, err := s.entries(0, 0)
+	it, err := s.engine.entries(0, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -50,15 +48,6 @@ func (s *Store) openFrom(v view) (from uint64, err error) {
 	return from, err
 }
 
-// entries iterates over the entries from one index up to and without another, 0 for the end of the log.
-func (s *Store) entries(from, to uint64) (*pebble.Iterator, error) {
-	o := &pebble.IterOptions{LowerBound: entryKey(from), UpperBound: []byte{entryPrefix + 1}}
-	if to > 0 {
-		o.UpperBound = entryKey(to)
-	}
-	return s.db.NewIter(o)
-}
-
 // VerifyRest verifies the entries that Open did not read, as Open verifies the others. Damage is an ErrCorrupt with what to do
 // about it. After each restChunkBytes it calls pace with what it has read since; an error of pace ends it. Entries may be
 // appended and truncated meanwhile. It is called at most once.
@@ -75,7 +64,7 @@ func (s *Store) VerifyRest(ctx context.Context, pace func(ctx context.Context, r
 		}
 		read, err := w.chunk()
 		if err != nil && !w.overtaken() {
-			return s.openError(err)
+			return s.engine.openError(err)
 		}
 		if err := pace(ctx, read); err != nil {
 			return err
@@ -120,7 +109,7 @@ func (w *restWalk) chunk() (read int, err error) {
 	w.s.mu.Lock()
 	end := w.s.mu.rest.end
 	w.s.mu.Unlock()
-	it, err := w.s.entries(w.last+1, end)
+	it, err := w.s.engine.entries(w.last+1, end)
 	if err != nil {
 		return 0, err
 	}

@@ -68,8 +68,8 @@ func TestRestOfTheLogIsVerifiedBehindItsOpening(t *testing.T) {
 // Damage in what Open did not read is found behind it, with what to do: an entry that was changed, and one that is missing.
 func TestDamageInTheRestOfTheLogIsFound(t *testing.T) {
 	for name, damage := range map[string]func(*Store) error{
-		"changed": func(s *Store) error { return s.db.Set(entryKey(5), []byte("no entry"), pebble.Sync) },
-		"missing": func(s *Store) error { return s.db.Delete(entryKey(5), pebble.Sync) },
+		"changed": func(s *Store) error { return s.engine.db.Set(entryKey(5), []byte("no entry"), pebble.Sync) },
+		"missing": func(s *Store) error { return s.engine.db.Delete(entryKey(5), pebble.Sync) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := large(t)

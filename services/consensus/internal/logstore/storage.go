@@ -58,7 +58,7 @@ func (s *Store) Term(index uint64) (uint64, error) {
 		return term, err
 	}
 	key := entryKey(index)
-	value, closer, err := s.db.Get(key)
+	value, closer, err := s.engine.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return 0, s.absent(index)
 	}
@@ -127,7 +127,7 @@ func (s *Store) entriesInMemory(lo, hi, maxSize uint64) (entries []*raftpb.Entry
 
 // entriesOnDisk reads below the tail. A truncation that overtakes it shows as a missing first entry.
 func (s *Store) entriesOnDisk(lo, hi, maxSize uint64) (entries []*raftpb.Entry, err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(lo), UpperBound: entryKey(hi)})
+	it, err := s.engine.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(lo), UpperBound: entryKey(hi)})
 	if err != nil {
 		return nil, fmt.Errorf("read entries from %d: %w", lo, err)
 	}
@@ -167,7 +167,7 @@ func (s *Store) absent(index uint64) error {
 	case index > v.lastIndex:
 		return raft.ErrUnavailable
 	}
-	return fmt.Errorf("%w: entry %d of %d to %d is missing in %s", ErrCorrupt, index, v.truncatedIndex+1, v.lastIndex, s.dir)
+	return fmt.Errorf("%w: entry %d of %d to %d is missing in %s", ErrCorrupt, index, v.truncatedIndex+1, v.lastIndex, s.engine.dir)
 }
 
 func (s *Store) currentView() view {

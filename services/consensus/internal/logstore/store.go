@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 
@@ -38,13 +37,8 @@ type Options struct {
 // The methods of raft.Storage may be called from any goroutine at any time. Writes (Append, Truncate, Reset, the
 // Set methods) may be called from different goroutines; they take turns. Close comes after all of them have returned.
 type Store struct {
-	dir     string
-	db      *pebble.DB
-	cache   *pebble.Cache
-	lock    *pebble.Lock
-	engine  *engineLog
+	engine  *engine
 	metrics *metrics
-	torn    *tornTail // what Open dropped, nil for nothing
 	// openBytes is how much of the entries Open reads.
 	openBytes int
 
@@ -86,21 +80,15 @@ func Open(o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{
-		dir:    o.Dir,
-		engine: &engineLog{log: o.Logger, onFatal: o.OnFatal},
-		cache:  pebble.NewCache(blockCacheBytes),
-
-		openBytes: cmp.Or(o.openBytes, openBytesDefault),
-	}
-	err := s.open(o.FS)
+	s := &Store{engine: newEngine(o.Dir, &engineLog{log: o.Logger, onFatal: o.OnFatal}), openBytes: cmp.Or(o.openBytes, openBytesDefault)}
+	err := s.engine.open(o.FS)
 	if err == nil {
 		err = s.recover()
 	}
-	if err == nil && s.torn != nil {
+	if torn := s.engine.torn; err == nil && torn != nil {
 		o.Logger.Warn("the raft log ended in a write that was cut off, as by a power failure, and it is dropped: nothing was acknowledged "+
 			"that is in it, unless the disk lost what it had confirmed",
-			"file", s.torn.path, "offset", s.torn.offset, "dropped-bytes", s.torn.bytes, "last-index-kept", s.mu.lastIndex)
+			"file", torn.path, "offset", torn.offset, "dropped-bytes", torn.bytes, "last-index-kept", s.mu.lastIndex)
 	}
 	if err == nil {
 		s.metrics, err = newMetrics(s, o.Registerer)
@@ -109,59 +97,6 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open raft log: %w", err), s.release())
 	}
 	return s, nil
-}
-
-// open takes the directory's lock, checks what Pebble does not, and opens the database.
-func (s *Store) open(fs vfs.FS) error {
-	plain := fs
-	if plain == nil {
-		plain = vfs.Default
-	}
-	var err error
-	if s.lock, err = lockDir(plain, s.dir); err != nil {
-		return err
-	}
-	exists, torn, err := checkFiles(plain, s.dir)
-	if err != nil {
-		return err
-	}
-	s.torn = torn
-	// A new database writes its first write-ahead file before it raises its format to the one asked for, so that file
-	// would lack the synced offsets that checkNewestWAL goes by. Opening it once more starts another file.
-	opens := 1
-	if !exists {
-		opens = 2
-	}
-	for i := range opens {
-		s.db, err = s.openEngine(fs)
-		if err = errors.Join(err, s.engine.failed()); err != nil {
-			return s.openError(err)
-		}
-		if i < opens-1 {
-			if err = s.db.Close(); err != nil {
-				s.db = nil
-				return s.openError(err)
-			}
-		}
-	}
-	return nil
-}
-
-// openEngine opens the database. Pebble ends in a panic where its files contradict each other.
-func (s *Store) openEngine(fsys vfs.FS) (db *pebble.DB, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			db, err = nil, fmt.Errorf("%w: the storage engine cannot make sense of its files: %v", ErrCorrupt, cause)
-		}
-	}()
-	return pebble.Open(s.dir, engineOptions(fsys, s.lock, s.cache, s.engine))
-}
-
-func (s *Store) openError(err error) error {
-	if pebble.IsCorruptionError(err) || errors.Is(err, ErrCorrupt) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: directory %s: %w; %s", ErrCorrupt, s.dir, err, recoverAdvice)
-	}
-	return fmt.Errorf("directory %s: %w", s.dir, err)
 }
 
 // SetSnapshotFunc gives the Store something to answer Snapshot with. f is called without locks held.
@@ -183,37 +118,15 @@ func (s *Store) Close() error {
 	if closed {
 		return nil
 	}
-	return errors.Join(s.witness(), s.release())
+	return errors.Join(s.engine.witness(), s.release())
 }
 
-// witness writes empty records behind the last one. Each says how far the file was synced when it was written, and
-// Pebble may learn of a sync just after the writer does: the third record is sure to cover all that came before the
-// first.
-func (s *Store) witness() error {
-	for range 3 {
-		if err := s.syncWAL(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// release gives back whatever open acquired.
+// release gives back whatever Open acquired.
 func (s *Store) release() error {
-	var errs []error
 	if s.metrics != nil {
 		s.metrics.unregister()
 	}
-	if s.db != nil {
-		if err := s.db.Close(); err != nil && s.engine.failed() == nil {
-			errs = append(errs, fmt.Errorf("close raft log in %s: %w", s.dir, err))
-		}
-	}
-	s.cache.Unref()
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
-	}
-	return errors.Join(errs...)
+	return s.engine.close()
 }
 
 // checkWritableLocked says why a write cannot be tried. The caller holds s.writing.
@@ -227,31 +140,6 @@ func (s *Store) checkWritableLocked() error {
 		return ErrClosed
 	}
 	return nil
-}
-
-// commit writes a batch. Pebble reports a failed commit through its logger and then returns as if all were well, hence
-// the second look.
-func (s *Store) commit(b *pebble.Batch, sync bool) error {
-	err := b.Commit(&pebble.WriteOptions{Sync: sync})
-	if failure := s.engine.failed(); failure != nil {
-		return failure
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFailed, err)
-	}
-	return nil
-}
-
-// syncWAL makes all earlier writes durable.
-func (s *Store) syncWAL() error {
-	if err := s.engine.failed(); err != nil {
-		return err
-	}
-	err := s.db.LogData(nil, pebble.Sync)
-	if failure := s.engine.failed(); failure != nil {
-		return failure
-	}
-	return err
 }
 
 // set writes one sealed value under its key.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"go.etcd.io/bbolt"
 
@@ -13,8 +12,6 @@ import (
 )
 
 const (
-	// tempPrefix begins the name of every file that a build makes.
-	tempPrefix = "quorate-snapshot-"
 	// batchPuts and batchBytes bound one transaction of the build: bbolt holds a transaction's pages in memory.
 	batchPuts  = 10_000
 	batchBytes = budget.SnapshotWrites
@@ -178,26 +175,4 @@ func (w *batcher) end(err error) error {
 		w.tx = nil
 	}
 	return err
-}
-
-// create makes an empty temporary database. Nothing is synced: a snapshot lives as long as its process.
-func create(dir string) (*File, error) {
-	temp, err := os.CreateTemp(dir, tempPrefix+"*.db")
-	if err != nil {
-		return nil, err
-	}
-	path := temp.Name()
-	if err := temp.Close(); err != nil {
-		return nil, errors.Join(err, os.Remove(path))
-	}
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		NoSync:         true,
-		NoGrowSync:     true,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-	})
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(path))
-	}
-	return &File{db: db, path: path}, nil
 }

@@ -12,10 +12,35 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// tempPrefix begins the name of every file that a build makes.
+const tempPrefix = "quorate-snapshot-"
+
 // File is a finished snapshot on disk. Its methods may be called from one goroutine at a time.
 type File struct {
 	db   *bbolt.DB
 	path string
+}
+
+// create makes an empty temporary database. Nothing is synced: a snapshot lives as long as its process.
+func create(dir string) (*File, error) {
+	temp, err := os.CreateTemp(dir, tempPrefix+"*.db")
+	if err != nil {
+		return nil, err
+	}
+	path := temp.Name()
+	if err := temp.Close(); err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		NoSync:         true,
+		NoGrowSync:     true,
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+	})
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return &File{db: db, path: path}, nil
 }
 
 // Size returns how many bytes WriteTo writes, the checksum included.

@@ -31,7 +31,7 @@ const bootstrappedTimeout = time.Second
 
 // finder finds out, at the first start, who this member is and who belongs to the cluster.
 type finder struct {
-	config.Config
+	config config.Config
 	client tlsconfig.Client // how other members are called
 	log    *slog.Logger
 }
@@ -41,7 +41,7 @@ func (f finder) find(ctx context.Context) (consensus.Founding, error) {
 	made, err := f.founders(ctx)
 	switch {
 	case err != nil:
-	case f.InitialClusterState == config.ClusterExisting:
+	case f.config.InitialClusterState == config.ClusterExisting:
 		made, err = f.joining(ctx, made)
 	default:
 		err = f.refuseBootstrapped(ctx, made)
@@ -57,21 +57,21 @@ func (f finder) find(ctx context.Context) (consensus.Founding, error) {
 // founders are the members that the configuration, DNS or the discovery endpoints name.
 func (f finder) founders(ctx context.Context) (config.Founding, error) {
 	switch {
-	case len(f.Discovery.Endpoints) > 0:
+	case len(f.config.Discovery.Endpoints) > 0:
 		return f.meet(ctx)
-	case f.DiscoverySRV != "":
+	case f.config.DiscoverySRV != "":
 		made, err := f.lookUp(ctx)
 		if err != nil {
-			return config.Founding{}, fmt.Errorf("--discovery-srv=%s: %w", f.DiscoverySRV, err)
+			return config.Founding{}, fmt.Errorf("--discovery-srv=%s: %w", f.config.DiscoverySRV, err)
 		}
 		return made, nil
 	}
-	made, err := f.Founders()
+	made, err := f.config.Founders()
 	if err == nil {
 		err = f.checkOwnURLs(ctx, made)
 	}
 	if err != nil {
-		return config.Founding{}, fmt.Errorf("--initial-cluster=%s: %w", f.InitialCluster, err)
+		return config.Founding{}, fmt.Errorf("--initial-cluster=%s: %w", f.config.InitialCluster, err)
 	}
 	return made, nil
 }
@@ -82,13 +82,13 @@ func (f finder) checkOwnURLs(ctx context.Context, made config.Founding) error {
 		if member.GetId() != made.MemberID {
 			continue
 		}
-		same, err := f.sameURLs(ctx, member.GetPeerUrls(), f.InitialAdvertisePeerURLs)
+		same, err := f.sameURLs(ctx, member.GetPeerUrls(), f.config.InitialAdvertisePeerURLs)
 		if err == nil && !same {
 			err = errors.New("they lead elsewhere")
 		}
 		if err != nil {
 			return fmt.Errorf("has %s for this member, but --initial-advertise-peer-urls=%s: %w",
-				strings.Join(member.GetPeerUrls(), ","), strings.Join(f.InitialAdvertisePeerURLs, ","), err)
+				strings.Join(member.GetPeerUrls(), ","), strings.Join(f.config.InitialAdvertisePeerURLs, ","), err)
 		}
 	}
 	return nil
@@ -98,13 +98,13 @@ func (f finder) checkOwnURLs(ctx context.Context, made config.Founding) error {
 // all founders begin with the same state.
 func (f finder) lookUp(ctx context.Context) (config.Founding, error) {
 	found, err := dns.Query{
-		Resolver: f.resolver(), Domain: f.DiscoverySRV, Service: f.DiscoverySRVName, Name: f.Name, PeerURLs: f.InitialAdvertisePeerURLs, Log: f.log,
+		Resolver: f.resolver(), Domain: f.config.DiscoverySRV, Service: f.config.DiscoverySRVName, Name: f.config.Name, PeerURLs: f.config.InitialAdvertisePeerURLs, Log: f.log,
 	}.Founders(ctx)
 	if err != nil {
 		return config.Founding{}, err
 	}
 	slices.SortFunc(found, func(a, b dns.Founder) int { return strings.Compare(a.URL, b.URL) })
-	made, own := config.Founding{Token: f.InitialClusterToken}, ""
+	made, own := config.Founding{Token: f.config.InitialClusterToken}, ""
 	for _, founder := range found {
 		made.Members = append(made.Members, &consensusv1.Member{PeerUrls: []string{founder.URL}})
 		if founder.Own {
@@ -116,22 +116,22 @@ func (f finder) lookUp(ctx context.Context) (config.Founding, error) {
 
 // meet finds the members at the discovery endpoints. Their token is the cluster's.
 func (f finder) meet(ctx context.Context) (config.Founding, error) {
-	if f.InitialClusterState == config.ClusterExisting {
+	if f.config.InitialClusterState == config.ClusterExisting {
 		return config.Founding{}, errors.New("discovery URL should not be set when joining existing initial cluster: name its members in --initial-cluster, without --discovery-endpoints")
 	}
-	met := f.Config
-	met.InitialCluster, met.InitialClusterToken, met.Discovery = "", f.Discovery.Token, config.Discovery{}
+	met := f.config
+	met.InitialCluster, met.InitialClusterToken, met.Discovery = "", f.config.Discovery.Token, config.Discovery{}
 	alone, err := met.Founders()
 	if err != nil {
 		return config.Founding{}, err
 	}
 	var self []string
 	for _, url := range alone.Members[0].GetPeerUrls() {
-		self = append(self, f.Name+"="+url)
+		self = append(self, f.config.Name+"="+url)
 	}
-	met.InitialCluster, err = registry.Join(ctx, f.Discovery, alone.MemberID, strings.Join(self, ","), f.log)
+	met.InitialCluster, err = registry.Join(ctx, f.config.Discovery, alone.MemberID, strings.Join(self, ","), f.log)
 	if err != nil {
-		return config.Founding{}, fmt.Errorf("--discovery-endpoints=%s --discovery-token=%s: %w", strings.Join(f.Discovery.Endpoints, ","), f.Discovery.Token, err)
+		return config.Founding{}, fmt.Errorf("--discovery-endpoints=%s --discovery-token=%s: %w", strings.Join(f.config.Discovery.Endpoints, ","), f.config.Discovery.Token, err)
 	}
 	return met.Founders()
 }
@@ -140,7 +140,7 @@ func (f finder) sameURLs(ctx context.Context, a, b []string) (bool, error) {
 	return dns.SameURLs(ctx, f.resolver(), a, b)
 }
 
-func (f finder) resolver() *net.Resolver { return cmp.Or(f.Resolver, net.DefaultResolver) }
+func (f finder) resolver() *net.Resolver { return cmp.Or(f.config.Resolver, net.DefaultResolver) }
 
 // refuseBootstrapped asks the other founders whether this member has been there before. Those that do not answer know
 // it all the same once they meet it: see the incarnation in package peer.
@@ -154,7 +154,7 @@ func (f finder) refuseBootstrapped(ctx context.Context, made config.Founding) er
 			continue
 		}
 		asking.Go(func() {
-			_, members, err := peer.FetchMembers(ctx, member.GetPeerUrls(), f.LocalPeerAddress(), f.client)
+			_, members, err := peer.FetchMembers(ctx, member.GetPeerUrls(), f.config.LocalPeerAddress(), f.client)
 			if err != nil {
 				return
 			}
@@ -177,5 +177,5 @@ func (f finder) refuseBootstrapped(ctx context.Context, made config.Founding) er
 // bootstrapped says what to do about a member that is known, says source, and has no data.
 func (f finder) bootstrapped(id uint64, source string) error {
 	return fmt.Errorf("member %x %w: %s knows it, and --data-dir=%s does not. If its data is lost, remove it (etcdctl member remove %x), add it as a new member (etcdctl member add %s --peer-urls=%s), and start it with --initial-cluster-state=%s",
-		id, ErrBootstrapped, source, f.Directory(), id, f.Name, strings.Join(f.InitialAdvertisePeerURLs, ","), config.ClusterExisting)
+		id, ErrBootstrapped, source, f.config.Directory(), id, f.config.Name, strings.Join(f.config.InitialAdvertisePeerURLs, ","), config.ClusterExisting)
 }

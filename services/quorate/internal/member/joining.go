@@ -29,7 +29,7 @@ func (f finder) joining(ctx context.Context, named config.Founding) (config.Foun
 		}
 	}
 	if len(others) == 0 {
-		return config.Founding{}, fmt.Errorf("--initial-cluster-state=%s: --initial-cluster=%s names no other member to join", config.ClusterExisting, f.InitialCluster)
+		return config.Founding{}, fmt.Errorf("--initial-cluster-state=%s: --initial-cluster=%s names no other member to join", config.ClusterExisting, f.config.InitialCluster)
 	}
 	// A member that has not heard of the addition yet may be the one that answers: ask the others too, and again.
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
@@ -43,7 +43,7 @@ func (f finder) joining(ctx context.Context, named config.Founding) (config.Foun
 		}
 		if time.Since(noticed) >= joinNotice {
 			noticed = time.Now()
-			f.log.Warn("this member waits to be known to the cluster: has it been added? (etcdctl member add "+f.Name+" --peer-urls="+strings.Join(f.InitialAdvertisePeerURLs, ",")+")",
+			f.log.Warn("this member waits to be known to the cluster: has it been added? (etcdctl member add "+f.config.Name+" --peer-urls="+strings.Join(f.config.InitialAdvertisePeerURLs, ",")+")",
 				"gives-up-after", joinTimeout.String(), "error", err)
 		}
 		timer := time.NewTimer(joinRetry)
@@ -60,7 +60,7 @@ func (f finder) joining(ctx context.Context, named config.Founding) (config.Foun
 func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Founding, error) {
 	var answers []error
 	for _, url := range others {
-		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, f.LocalPeerAddress(), f.client)
+		clusterID, members, err := peer.FetchMembers(ctx, []string{url}, f.config.LocalPeerAddress(), f.client)
 		if err != nil {
 			answers = append(answers, err)
 			continue
@@ -69,9 +69,9 @@ func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Foun
 			if len(self.GetClientUrls()) > 0 {
 				return config.Founding{}, f.bootstrapped(self.GetId(), url)
 			}
-			return config.Founding{ClusterID: clusterID, MemberID: self.GetId(), Members: members, Token: f.InitialClusterToken, Join: true}, nil
+			return config.Founding{ClusterID: clusterID, MemberID: self.GetId(), Members: members, Token: f.config.InitialClusterToken, Join: true}, nil
 		}
-		answers = append(answers, fmt.Errorf("%s knows no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)", url, strings.Join(f.InitialAdvertisePeerURLs, ",")))
+		answers = append(answers, fmt.Errorf("%s knows no member with --initial-advertise-peer-urls=%s: add it first (etcdctl member add)", url, strings.Join(f.config.InitialAdvertisePeerURLs, ",")))
 	}
 	return config.Founding{}, errors.Join(answers...)
 }
@@ -79,12 +79,12 @@ func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Foun
 // among returns the member with this one's URLs, nil if there is none. Names are looked up only where no texts are the same.
 func (f finder) among(ctx context.Context, members []*consensusv1.Member) *consensusv1.Member {
 	for _, member := range members {
-		if config.SameURLs(member.GetPeerUrls(), f.InitialAdvertisePeerURLs) {
+		if config.SameURLs(member.GetPeerUrls(), f.config.InitialAdvertisePeerURLs) {
 			return member
 		}
 	}
 	for _, member := range members {
-		if same, err := f.sameURLs(ctx, member.GetPeerUrls(), f.InitialAdvertisePeerURLs); err == nil && same {
+		if same, err := f.sameURLs(ctx, member.GetPeerUrls(), f.config.InitialAdvertisePeerURLs); err == nil && same {
 			return member
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 
 // Peers is the members' side of a member: what it listens on for them, and how it reaches them.
 type Peers struct {
-	*peer.Transport
+	Transport *peer.Transport
 	endpoints []*config.Endpoint
 	server    *tls.Config      // nil where no peer URL uses TLS
 	client    tlsconfig.Client // nil likewise
@@ -55,6 +56,9 @@ func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer,
 	return opened, err
 }
 
+// Mount has handler serve the requests of other members under pattern. It must be called before Run.
+func (p *Peers) Mount(pattern string, handler http.Handler) { p.Transport.Mount(pattern, handler) }
+
 // Run talks to the other members on behalf of m until ctx ends.
 func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
 	p.Mount(consensusrpc.NewAuditHandler(m))
@@ -65,7 +69,7 @@ func (p *Peers) Run(ctx context.Context, m *consensus.Member) error {
 		if config.Secure(e.URL) {
 			secrets = p.server
 		}
-		group.Go(func() error { return p.Serve(ctx, e, secrets) })
+		group.Go(func() error { return p.Transport.Serve(ctx, e, secrets) })
 	}
 	return group.Wait()
 }
@@ -79,7 +83,7 @@ const peersWait = 500 * time.Millisecond
 func (p *Peers) Await(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, peersWait)
 	defer cancel()
-	p.AwaitPeers(ctx)
+	p.Transport.AwaitPeers(ctx)
 }
 
 // Close closes the listeners of peers that do not run (any more).

@@ -47,11 +47,11 @@ func (p *Peers) PromoteWhenCaughtUp(ctx context.Context, m *consensus.Member, lo
 // askLeader asks whoever leads to promote m.
 func (p *Peers) askLeader(ctx context.Context, m *consensus.Member) error {
 	leader, _ := m.Leader()
-	url, known := p.URL(leader)
+	url, known := p.Transport.URL(leader)
 	if !known {
 		return errdefs.ErrNoLeader
 	}
-	_, err := consensusrpc.NewClient(p.HTTPClient(leader), url).PromoteMember(ctx, &consensusv1.PromoteMemberRequest{Id: m.MemberID()})
+	_, err := consensusrpc.NewClient(p.Transport.HTTPClient(leader), url).PromoteMember(ctx, &consensusv1.PromoteMemberRequest{Id: m.MemberID()})
 	return err
 }
 

@@ -46,7 +46,7 @@ func (p *Peers) tellMissing(ctx context.Context, m *consensus.Member, log *slog.
 		if id == m.MemberID() {
 			continue
 		}
-		if _, active := p.ActiveSince(id); active {
+		if _, active := p.Transport.ActiveSince(id); active {
 			delete(missing, id)
 			continue
 		}

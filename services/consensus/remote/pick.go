@@ -1,0 +1,140 @@
+package remote
+
+import (
+	"sync/atomic"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
+)
+
+type (
+	member  = balancer.Backend[*consensusv1.Standing]
+	options = balancer.CallOptions[*consensusv1.Standing]
+)
+
+// newestLed is a member that sees a leader, of those in the latest term; nil if there is none. A member without a leader does
+// not count, whatever its term: nobody has won that one yet.
+func newestLed(members []*member) (newest *member) {
+	for _, m := range members {
+		if m.Standing.GetLeaderId() != 0 && (newest == nil || m.Standing.GetRaftTerm() > newest.Standing.GetRaftTerm()) {
+			newest = m
+		}
+	}
+	return newest
+}
+
+// leading is the member that leads, so far as it and the others know; nil if it cannot be reached. One that stands as the
+// leader of an earlier term does not: it is frozen or cut off, or will say so itself in a moment.
+func leading(members []*member) *member {
+	newest := newestLed(members)
+	if newest == nil {
+		return nil
+	}
+	leader := newest.Standing.GetLeaderId()
+	for _, m := range members {
+		if m.Standing.GetMemberId() == leader && m.Standing.GetLeaderId() == leader {
+			return m
+		}
+	}
+	return nil
+}
+
+// current tells whether a member sees the leader that the newest of them sees.
+func current(m, newest *member) bool {
+	return newest != nil && m.Standing.GetLeaderId() != 0 && m.Standing.GetRaftTerm() == newest.Standing.GetRaftTerm()
+}
+
+// now is where a member stands by now, nil if it is not connected any more.
+func now(members []*member, m *member) *member {
+	for _, other := range members {
+		if other.Node == m.Node {
+			return other
+		}
+	}
+	return nil
+}
+
+// atLeader chooses the leader, or else a member that can pass a proposal on, or else any: it knows what it knows.
+type atLeader struct{}
+
+func (atLeader) Pick(members []*member) *member {
+	if m := leading(members); m != nil {
+		return m
+	}
+	if m := newestLed(members); m != nil {
+		return m
+	}
+	if len(members) > 0 {
+		return members[0]
+	}
+	return nil
+}
+
+// Keep goes on waiting for a member that was chosen when it was the best: it still can answer, unless the others have gone on
+// to a later term without it.
+func (atLeader) Keep(members []*member, m *member) bool {
+	m = now(members, m)
+	newest := newestLed(members)
+	return m != nil && (newest == nil || m.Standing.GetRaftTerm() >= newest.Standing.GetRaftTerm())
+}
+
+// onlyLeader chooses the leader and nobody else.
+type onlyLeader struct{}
+
+func (onlyLeader) Pick(members []*member) *member { return leading(members) }
+func (onlyLeader) Keep([]*member, *member) bool   { return true }
+
+// inTurn chooses the members that see the leader in turn.
+type inTurn struct{ turn *atomic.Uint64 }
+
+func (r inTurn) Pick(members []*member) *member {
+	newest, n := newestLed(members), 0
+	for _, m := range members {
+		if current(m, newest) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	at := int(r.turn.Add(1) % uint64(n))
+	for _, m := range members {
+		if !current(m, newest) {
+			continue
+		}
+		if at == 0 {
+			return m
+		}
+		at--
+	}
+	return nil
+}
+
+// Keep gives up on a member that has lost its leader, as one does that is cut off from the others, and on one that the others
+// have left behind in an earlier term.
+func (inTurn) Keep(members []*member, m *member) bool {
+	m = now(members, m)
+	return m != nil && current(m, newestLed(members))
+}
+
+// How calls are made.
+var (
+	// change is for what changes the store.
+	change = options{Picker: atLeader{}}
+	// look is for what does not and tells of one member.
+	look = options{Picker: atLeader{}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrStopped}}}
+	// command is for what the leader alone can do.
+	command = options{Picker: onlyLeader{}, RetryPolicy: balancer.RetryPolicy{Retryable: []error{errdefs.ErrNotLeader}}}
+)
+
+// long is for calls whose answers may take long, because they are large or because of what they wait for.
+func long(h options) options {
+	h.Long = true
+	return h
+}
+
+// linearizable is for linearizable reads, which the members take in turn.
+func linearizable(turn *atomic.Uint64) options {
+	return options{Picker: inTurn{turn}, RetryPolicy: balancer.RetryPolicy{Idempotent: true, Retryable: []error{errdefs.ErrStopped, errdefs.ErrNoLeader}}}
+}
