@@ -23,6 +23,7 @@ type renewer struct {
 
 func (r *renewer) keepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
 	renewal := lessor.NewRenewal(req.GetIds(), r.core.now())
+	renewal.NoWait = req.GetNoWait()
 	if sure := r.renew(renewal); !sure || !renewal.Answered() {
 		err := within(ctx, r.timeout, func(ctx context.Context) error { return r.finish(ctx, renewal, sure) })
 		if err != nil {

@@ -189,7 +189,7 @@ func (s *Service) Revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 //
 // It touches no log, but for long leases whose remaining time was recorded since their last keep-alive: the record is
 // cleared first. A lease that has expired is renewed as long as nobody has proposed to revoke it; from then on
-// KeepAlive waits for the outcome.
+// KeepAlive waits for the outcome. With NoWait, what would have to wait for one or the other is answered with -1 instead.
 func (s *Service) KeepAlive(ctx context.Context, req *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
 	return s.renewer.keepAlive(ctx, req)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,12 +20,13 @@ const (
 	renewPause = 2 * time.Millisecond
 	// renewOverlap is how long a request without an answer keeps the next one waiting.
 	renewOverlap = 10 * time.Millisecond
-	// renewTimeout bounds a request for all. A lease in it may have to wait for something that the others need not wait for:
-	// then each is asked for alone.
+	// renewTimeout bounds a request for several. A lease in it may have to wait for longer than the others have to: then each is
+	// asked for alone.
 	renewTimeout = time.Second
 )
 
-// renewals makes one request of all the keep-alives that wait, and gives each its part of the answer.
+// renewals makes one request of all the keep-alives that wait, and gives each its part of the answer. Leases that have to wait for
+// something hold up no others: they are asked for once more, together, and alone if that takes long.
 type renewals struct {
 	// renew makes a request.
 	renew func(context.Context, *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error)
@@ -96,10 +98,7 @@ func (r *renewals) run(ctx context.Context) {
 		}
 		for some := r.take(); len(some) > 0; some = r.take() {
 			answered := make(chan struct{})
-			requests.Go(func() {
-				defer close(answered)
-				r.request(ctx, some)
-			})
+			requests.Go(func() { r.request(ctx, some, answered) })
 			if len(some) > 1 {
 				timer.Reset(renewPause)
 				<-timer.C
@@ -140,25 +139,46 @@ func (r *renewals) take() []*renewal {
 	return some
 }
 
-// request makes one request for all of some, and answers each.
-func (r *renewals) request(ctx context.Context, some []*renewal) {
-	all := &leasev1.KeepAliveRequest{}
+// request makes one request for all of some, and answers each; answered is closed when those have their answers that need not
+// wait.
+func (r *renewals) request(ctx context.Context, some []*renewal, answered chan<- struct{}) {
+	waiting, err := r.ask(ctx, some, len(some) > 1)
+	close(answered)
+	if err == nil && len(waiting) > 1 {
+		waiting, _ = r.ask(ctx, waiting, false)
+	}
+	for _, w := range waiting {
+		w.answer <- nil
+	}
+}
+
+// ask makes one request for all of some, answers those of which it had an answer, and returns the others.
+func (r *renewals) ask(ctx context.Context, some []*renewal, noWait bool) (waiting []*renewal, err error) {
+	all := &leasev1.KeepAliveRequest{NoWait: noWait}
 	for _, w := range some {
 		all.Ids = append(all.Ids, w.ids...)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, renewTimeout, errAlone)
 	defer cancel()
 	answer, err := r.renew(ctx, all)
+	if err != nil {
+		return some, err
+	}
 	ttls := answer.GetTtls()
 	for _, w := range some {
-		if err != nil || len(ttls) < len(w.ids) {
-			w.answer <- nil
+		own := slices.Clip(ttls[:min(len(w.ids), len(ttls))])
+		ttls = ttls[len(own):]
+		if len(own) < len(w.ids) || slices.Contains(own, waits) {
+			waiting = append(waiting, w)
 			continue
 		}
-		w.answer <- &leasev1.KeepAliveResponse{Ttls: ttls[:len(w.ids):len(w.ids)], Revision: answer.GetRevision(), RaftTerm: answer.GetRaftTerm()}
-		ttls = ttls[len(w.ids):]
+		w.answer <- &leasev1.KeepAliveResponse{Ttls: own, Revision: answer.GetRevision(), RaftTerm: answer.GetRaftTerm()}
 	}
+	return waiting, nil
 }
+
+// waits is the answer for a lease that has to wait for something.
+const waits = -1
 
 // errAlone ends a request for all that takes too long.
 var errAlone = errors.New("the leases are asked for one by one")

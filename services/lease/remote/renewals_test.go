@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,10 +14,13 @@ import (
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 )
 
-// leaseNode answers a keep-alive of a lease with twice its id, after a while. One of which stuck is a part it does not answer.
+// leaseNode answers a keep-alive of a lease with twice its id, after a while. Those of recorded it says have to wait, if it is
+// asked not to; of stuck too, and otherwise it does not answer a request with that one. An older one waits all the same.
 type leaseNode struct {
-	after time.Duration
-	stuck int64
+	after    time.Duration
+	stuck    int64
+	recorded []int64
+	older    bool
 
 	mu       sync.Mutex
 	requests [][]int64
@@ -33,7 +37,12 @@ func (n *leaseNode) KeepAlive(ctx context.Context, r *leasev1.KeepAliveRequest) 
 	}
 	response := &leasev1.KeepAliveResponse{Revision: 7, RaftTerm: 3}
 	for _, id := range r.GetIds() {
-		if id == n.stuck {
+		noWait := r.GetNoWait() && !n.older
+		switch {
+		case noWait && (id == n.stuck || slices.Contains(n.recorded, id)):
+			response.Ttls = append(response.Ttls, -1)
+			continue
+		case id == n.stuck:
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}
@@ -112,11 +121,44 @@ func TestKeepAlivesGoTogether(t *testing.T) {
 	})
 }
 
-// Goal: one lease that has to wait does not keep others waiting. Method: a lease that is not answered, and others asked for with it
-// and after it. All three go together: they wait for the answer to a first.
+// Goal: leases that have to wait do not keep others waiting; they are asked for again together. Method: a lease that is not answered,
+// two that have to wait, and others. They go together: they wait for the answer to a first.
+func TestLeasesThatWaitHoldUpNoOther(t *testing.T) {
+	for name, c := range map[string]struct {
+		ids    []int64
+		waited []time.Duration // each once the request before them and their own were answered
+		sizes  []int           // of the requests after the first
+	}{
+		"one does":      {ids: []int64{1, -1, 2}, waited: []time.Duration{0, 7 * time.Second, 0}, sizes: []int{3, 1}},
+		"two do":        {ids: []int64{1, 3, 4}, waited: []time.Duration{0, time.Millisecond, time.Millisecond}, sizes: []int{3, 2}},
+		"one is longer": {ids: []int64{1, 3, -1}, waited: []time.Duration{0, renewTimeout + time.Millisecond, 7 * time.Second}, sizes: []int{3, 2, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &leaseNode{stuck: -1, recorded: []int64{3, 4}, after: time.Millisecond}
+				r, _ := renewing(t, n)
+				var first sync.WaitGroup
+				first.Go(func() { keep(t, r, 1000) })
+				synctest.Wait()
+				waited := keep(t, r, c.ids...)
+				for i := range waited {
+					if waited[i] < 7*time.Second {
+						waited[i] -= 2 * n.after
+					}
+				}
+				require.Equal(t, c.waited, waited)
+				require.Equal(t, c.sizes, n.sizes()[1:])
+				first.Wait()
+			})
+		})
+	}
+}
+
+// Goal: nor does one of which a lease node of an older version has to wait for long. Method: a lease that is not answered, and others
+// asked for with it and after it. All three go together: they wait for the answer to a first.
 func TestStuckLeaseHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &leaseNode{stuck: -1, after: renewOverlap / 2}
+		n := &leaseNode{stuck: -1, after: renewOverlap / 2, older: true}
 		r, _ := renewing(t, n)
 		var callers sync.WaitGroup
 		callers.Go(func() { keep(t, r, 1000) })

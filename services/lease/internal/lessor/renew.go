@@ -2,9 +2,12 @@ package lessor
 
 // Renewal is one keep-alive request on its way.
 type Renewal struct {
-	// TTLs are the answer, in the order of the ids: seconds, 0 for a lease that does not exist. Renewed counts the others.
+	// TTLs are the answer, in the order of the ids: seconds, 0 for a lease that does not exist, Waits for one that was not to be
+	// waited for. Renewed counts the others.
 	TTLs    []int64
 	Renewed int
+	// NoWait says that what would have to wait is left as it is.
+	NoWait bool
 	// Since is from when on a confirmation of the epoch will do: Moment.Recent when the request came, or when it had waited for
 	// something else. What is asked for after that answers it however long it takes.
 	Since Uptime
@@ -22,6 +25,9 @@ type Renewal struct {
 	// clearing latches Recorded.
 	clearing *Latch
 }
+
+// Waits is the answer for a lease that would have had to wait for something.
+const Waits = -1
 
 // NewRenewal is a request that came now.
 func NewRenewal(ids []int64, now Moment) *Renewal {
@@ -52,6 +58,8 @@ func (l *Lessor) Renew(at Moment, r *Renewal) (sure bool) {
 		id := r.ids[i]
 		latch, e := t.latches[id], t.leases[id]
 		switch {
+		case r.NoWait && (latch != nil || e != nil && e.checkpointed):
+			r.TTLs[i] = Waits
 		case latch != nil:
 			if latch != r.clearing {
 				r.Busy = latch

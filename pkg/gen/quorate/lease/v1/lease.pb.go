@@ -247,8 +247,11 @@ func (x *RevokeResponse) GetRaftTerm() uint64 {
 
 // KeepAliveRequest carries many leases: a hop between services costs more than a lease does.
 type KeepAliveRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           []int64                `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Ids   []int64                `protobuf:"varint,1,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	// Leases that would have to wait, for the log or for something that is under way for them, are not renewed, and answered
+	// with -1. A service of an older version waits all the same.
+	NoWait        bool `protobuf:"varint,2,opt,name=no_wait,json=noWait,proto3" json:"no_wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,9 +293,16 @@ func (x *KeepAliveRequest) GetIds() []int64 {
 	return nil
 }
 
+func (x *KeepAliveRequest) GetNoWait() bool {
+	if x != nil {
+		return x.NoWait
+	}
+	return false
+}
+
 type KeepAliveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Seconds, in the order of the request; 0 where there is no such lease.
+	// Seconds, in the order of the request; 0 where there is no such lease, -1 where one was not to be waited for.
 	Ttls []int64 `protobuf:"varint,1,rep,packed,name=ttls,proto3" json:"ttls,omitempty"`
 	// The newest revision and raft term of the store that the lease service knew when it found the leases: one that lives
 	// ends at a later revision. They may be half a second old.
@@ -750,9 +760,10 @@ const file_quorate_lease_v1_lease_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\"I\n" +
 	"\x0eRevokeResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"1\n" +
+	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"J\n" +
 	"\x10KeepAliveRequest\x12\x1d\n" +
-	"\x03ids\x18\x01 \x03(\x03B\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x03ids\"`\n" +
+	"\x03ids\x18\x01 \x03(\x03B\v\xbaH\b\x92\x01\x05\b\x01\x10\x90NR\x03ids\x12\x17\n" +
+	"\ano_wait\x18\x02 \x01(\bR\x06noWait\"`\n" +
 	"\x11KeepAliveResponse\x12\x12\n" +
 	"\x04ttls\x18\x01 \x03(\x03R\x04ttls\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
