@@ -27,12 +27,14 @@ type Node struct {
 	// URL is the endpoint, which a client's requests are made to. Client takes them to Address, whatever the name in URL
 	// means at that moment.
 	URL, Address string
-	Client       *http.Client
-	transport    *http.Transport
+	// Rank is the place of the endpoint among those that are named, 0 for the first.
+	Rank      int
+	Client    *http.Client
+	transport *http.Transport
 }
 
 // newNode makes a node that is called with TLS if name, which its certificate must have, is not empty.
-func newNode(url, address, name string, client tlsconfig.Client) *Node {
+func newNode(rank int, url, address, name string, client tlsconfig.Client) *Node {
 	protocols := new(http.Protocols)
 	if name == "" {
 		protocols.SetUnencryptedHTTP2(true)
@@ -56,7 +58,7 @@ func newNode(url, address, name string, client tlsconfig.Client) *Node {
 			PingTimeout:                   pingTimeout,
 		},
 	}
-	return &Node{URL: url, Address: address, Client: &http.Client{Transport: transport}, transport: transport}
+	return &Node{Rank: rank, URL: url, Address: address, Client: &http.Client{Transport: transport}, transport: transport}
 }
 
 // dialTLS takes the authorities as they are now. A nil client trusts the system's.

@@ -106,7 +106,7 @@ func (s *Set) lookUp(ctx context.Context) []*Node {
 			}
 			listed[key] = true
 			if s.known[key] == nil {
-				s.known[key] = newNode(e.url, address, e.name(), s.config.TLS)
+				s.known[key] = newNode(i, e.url, address, e.name(), s.config.TLS)
 			}
 			found = append(found, s.known[key])
 		}

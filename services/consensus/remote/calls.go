@@ -96,9 +96,13 @@ func (c *Client) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequ
 	return call[consensusv1.HoldLeasesResponse](ctx, c, command, "HoldLeases", req)
 }
 
-// Status tells how the leader is.
+// Status tells how the leader is, or the nearest member.
 func (c *Client) Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
-	return call[consensusv1.StatusResponse](ctx, c, look, "Status", req)
+	options := look
+	if req.GetNearest() {
+		options.Picker = nearest{}
+	}
+	return call[consensusv1.StatusResponse](ctx, c, options, "Status", req)
 }
 
 // Members lists the cluster's members.

@@ -79,6 +79,24 @@ func (atLeader) Keep(members []*member, m *member) bool {
 	return m != nil && (newest == nil || m.Standing.GetRaftTerm() >= newest.Standing.GetRaftTerm())
 }
 
+// nearest chooses the member whose endpoint is named first, of those that see the leader: the leader, if it is among several of
+// one endpoint. Where nobody sees one it is atLeader.
+type nearest struct{ atLeader }
+
+func (p nearest) Pick(members []*member) *member {
+	var best *member
+	newest, leader := newestLed(members), leading(members)
+	for _, m := range members {
+		if current(m, newest) && (best == nil || m.Node.Rank < best.Node.Rank || m.Node.Rank == best.Node.Rank && m == leader) {
+			best = m
+		}
+	}
+	if best == nil {
+		return p.atLeader.Pick(members)
+	}
+	return best
+}
+
 // onlyLeader chooses the leader and nobody else.
 type onlyLeader struct{}
 

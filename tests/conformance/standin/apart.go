@@ -44,10 +44,13 @@ func services(ctx context.Context, programs string, args []string) error {
 	if err != nil {
 		return err
 	}
+	// The member's own comes first: an API node tells the status of the member that it names first.
 	everywhere := func(scheme string, above int) string {
-		var urls []string
+		urls := []string{shifted(own, scheme, above)}
 		for _, peer := range peers {
-			urls = append(urls, shifted(peer, scheme, above))
+			if u := shifted(peer, scheme, above); u != urls[0] {
+				urls = append(urls, u)
+			}
 		}
 		return strings.Join(urls, ",")
 	}

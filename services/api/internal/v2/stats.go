@@ -32,7 +32,7 @@ func (s *Server) statsSelf(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := s.bound(r)
 	defer cancel()
-	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{})
+	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
 	if err != nil {
 		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
 		return
@@ -75,7 +75,7 @@ func (s *Server) statsLeader(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := s.bound(r)
 	defer cancel()
-	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{})
+	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
 	if err != nil {
 		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
 		return

@@ -20,7 +20,7 @@ type MaintenanceServer struct {
 
 // Status tells how the member is. It asks no other member.
 func (s *MaintenanceServer) Status(ctx context.Context, _ *etcdserverpb.StatusRequest) (*etcdserverpb.StatusResponse, error) {
-	found, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{})
+	found, err := s.consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
 	if err != nil {
 		return nil, s.failure(ctx, err)
 	}

@@ -1233,7 +1233,11 @@ func (x *LeaseKeysResponse) GetKeys() [][]byte {
 }
 
 type StatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nearest asks for the status of the member whose endpoint the caller names first, of those that see the leader: a
+	// caller apart has one beside it, as a client's endpoint in etcd is one member. Without it, or where endpoints are
+	// equal, the leader tells its own. A member that is called tells its own in either case.
+	Nearest       bool `protobuf:"varint,1,opt,name=nearest,proto3" json:"nearest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1266,6 +1270,13 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
 	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *StatusRequest) GetNearest() bool {
+	if x != nil {
+		return x.Nearest
+	}
+	return false
 }
 
 type StatusResponse struct {
@@ -2880,8 +2891,9 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x10LeaseKeysRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\"'\n" +
 	"\x11LeaseKeysResponse\x12\x12\n" +
-	"\x04keys\x18\x01 \x03(\fR\x04keys\"\x0f\n" +
-	"\rStatusRequest\"\xfd\x03\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\")\n" +
+	"\rStatusRequest\x12\x18\n" +
+	"\anearest\x18\x01 \x01(\bR\anearest\"\xfd\x03\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
