@@ -15,14 +15,14 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
-	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/internal/node"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // unreliable loses, doubles and delays what it passes on.
 type unreliable struct {
-	match.Source
+	node.Source
 	random *rand.Rand
 	held   []*broadcast.Message
 }
@@ -52,7 +52,7 @@ func (u *unreliable) Receive(ctx context.Context) (*broadcast.Message, error) {
 }
 
 // start runs a service until the test ends, and checks that Run ends well.
-func start(t testing.TB, cfg Config, source func(match.Source) match.Source) *Service {
+func start(t testing.TB, cfg Config, source func(node.Source) node.Source) *Service {
 	t.Helper()
 	s, err := New(cfg)
 	require.NoError(t, err)
@@ -271,9 +271,9 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 	for range 50 {
 		m.feed.commit(change{"key1", "before"})
 	}
-	var source func(match.Source) match.Source
+	var source func(node.Source) node.Source
 	if trouble.lossy {
-		source = func(s match.Source) match.Source {
+		source = func(s node.Source) node.Source {
 			return &unreliable{Source: s, random: rand.New(rand.NewPCG(seed, 0))}
 		}
 	}

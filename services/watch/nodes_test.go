@@ -22,14 +22,14 @@ func (f *fakeFeed) ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*c
 // waitMax is how long a test waits for what takes seconds, waitStep how often it looks.
 const waitMax, waitStep = 20 * time.Second, 5 * time.Millisecond
 
-// node is one of several watch nodes.
-type node struct {
+// peerNode is one of several watch nodes.
+type peerNode struct {
 	*Service
 	stop func()
 }
 
 // startNode runs a watch node with routes to peers until stop or the end of the test.
-func startNode(t *testing.T, feed Feed, peers ...string) *node {
+func startNode(t *testing.T, feed Feed, peers ...string) *peerNode {
 	t.Helper()
 	cfg := tightConfig(feed)
 	cfg.Routes = &Routes{Listen: "127.0.0.1:0", Peers: peers}
@@ -44,11 +44,11 @@ func startNode(t *testing.T, feed Feed, peers ...string) *node {
 		assert.NoError(t, <-ended)
 	})
 	t.Cleanup(stop)
-	return &node{s, stop}
+	return &peerNode{s, stop}
 }
 
 // address is where other nodes come in.
-func (n *node) address(t *testing.T) string {
+func (n *peerNode) address(t *testing.T) string {
 	t.Helper()
 	eventually(t, func() bool { return n.bus.Load() != nil })
 	return n.bus.Load().RouteAddress().String()
@@ -61,7 +61,7 @@ func eventually(t *testing.T, is func() bool) {
 }
 
 // ingesting waits until one node ingests, and returns it.
-func ingesting(t *testing.T, nodes ...*node) (found *node) {
+func ingesting(t *testing.T, nodes ...*peerNode) (found *peerNode) {
 	t.Helper()
 	eventually(t, func() bool {
 		count := 0
@@ -85,7 +85,7 @@ func TestIngesterIsReplaced(t *testing.T) {
 	}
 	first := startNode(t, feed)
 	peer := first.address(t)
-	nodes := []*node{first, startNode(t, feed, peer), startNode(t, feed, peer)}
+	nodes := []*peerNode{first, startNode(t, feed, peer), startNode(t, feed, peer)}
 	lost := ingesting(t, nodes...)
 
 	seed := rand.Uint64()
@@ -114,7 +114,7 @@ func TestIngesterIsReplaced(t *testing.T) {
 	}
 	close(written)
 	wait.Wait()
-	var stay []*node
+	var stay []*peerNode
 	for _, n := range nodes {
 		if n != lost {
 			stay = append(stay, n)

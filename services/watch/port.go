@@ -4,7 +4,7 @@ import (
 	"context"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/internal/node"
 )
 
 // Feed is what the service asks of consensus. Messages are immutable once passed, in both directions.
@@ -20,5 +20,21 @@ type Feed interface {
 	Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error)
 }
 
+// ConfirmedFeed is what a Feed can do besides where there are several watch nodes.
+type ConfirmedFeed interface {
+	Feed
+	// ReadIndex tells a revision that was the newest when it was asked, as a quorum confirms.
+	ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
+}
+
+// Identity tells stores apart: one may take another's place, with revisions that mean something else, and not all nodes notice at
+// the same time.
+type Identity interface {
+	// Identity is which store is there, as far as is known, nil for not at all.
+	Identity() []byte
+	// Other tells whether an identity, which another node has told, is certainly that of another store.
+	Other(identity []byte) bool
+}
+
 // ErrIDInUse is returned by a session's Add for an id that one of its watches has.
-var ErrIDInUse = match.ErrIDInUse
+var ErrIDInUse = node.ErrIDInUse

@@ -46,13 +46,6 @@ type pulse struct {
 	busy    atomic.Bool    // while it runs
 }
 
-// ConfirmedFeed is what a Feed can do besides where there are several watch nodes.
-type ConfirmedFeed interface {
-	Feed
-	// ReadIndex tells a revision that was the newest when it was asked, as a quorum confirms.
-	ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
-}
-
 // run asks until ctx ends; it fails for no other reason.
 func (p *pulse) run(ctx context.Context) error {
 	ticker := time.NewTicker(pulseInterval)

@@ -140,7 +140,7 @@ func (r *road) lead(to string) {
 }
 
 // serveNode serves a watch node to API nodes until stop or the end of the test, and returns its address.
-func serveNode(t *testing.T, n *node) (address string, stop func()) {
+func serveNode(t *testing.T, n *peerNode) (address string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -327,7 +327,7 @@ func TestRelayedWatchesAreToldExactlyTheirHistory(t *testing.T) {
 	var roads []*road
 	var urls []string
 	var stops []func()
-	watchNodes := []*node{first, startNode(t, feed, peer), startNode(t, feed, peer)}
+	watchNodes := []*peerNode{first, startNode(t, feed, peer), startNode(t, feed, peer)}
 	for _, n := range watchNodes {
 		address, stop := serveNode(t, n)
 		r := newRoad(t, address)

@@ -15,8 +15,8 @@ import (
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/quoratedb/quorate/services/watch/internal/election"
 	"github.com/quoratedb/quorate/services/watch/internal/ingest"
-	"github.com/quoratedb/quorate/services/watch/internal/match"
 	"github.com/quoratedb/quorate/services/watch/internal/natspublisher"
+	"github.com/quoratedb/quorate/services/watch/internal/node"
 	"github.com/quoratedb/quorate/services/watch/rpc"
 	"golang.org/x/sync/errgroup"
 )
@@ -27,7 +27,7 @@ const positionRetryWait = 100 * time.Millisecond
 // Service is an ingester and a watch node with the broadcast between them.
 type Service struct {
 	cfg     Config
-	node    *match.Node
+	node    *node.Node
 	metrics *ingest.Metrics
 	running atomic.Bool
 	// pulse is there with Routes only.
@@ -42,7 +42,7 @@ type Service struct {
 	// store is the identity of the store that the node's position is of, once somebody asked for it.
 	store atomic.Pointer[[]byte]
 	// source, set by tests, stands between the broadcast and the node.
-	source func(match.Source) match.Source
+	source func(node.Source) node.Source
 }
 
 // New returns a service that Run sets to work. It fails if the configuration is wrong or a metric cannot be registered.
@@ -53,7 +53,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg,
-		node: match.New(match.Config{
+		node: node.New(node.Config{
 			Log:                   cfg.Logger,
 			History:               cfg.Feed,
 			ProgressInterval:      cfg.ProgressInterval,
@@ -66,7 +66,7 @@ func New(cfg Config) (*Service, error) {
 			ReadsMax:              cfg.ReadsMax,
 		}),
 		metrics: ingest.NewMetrics(),
-		source:  func(s match.Source) match.Source { return s },
+		source:  func(s node.Source) node.Source { return s },
 
 		listening: make(chan struct{}),
 	}
@@ -74,7 +74,7 @@ func New(cfg Config) (*Service, error) {
 		close(s.listening)
 	}
 	if cfg.Identity != nil {
-		s.source = func(from match.Source) match.Source {
+		s.source = func(from node.Source) node.Source {
 			return &sameStore{Source: from, other: cfg.Identity.Other, log: cfg.Logger}
 		}
 	}
@@ -138,6 +138,23 @@ func (s *Service) restart(revision int64) {
 	if end := s.endIngest.Load(); end != nil {
 		(*end)()
 	}
+}
+
+// Store is the identity of the store that the node's position is of, nil if it is not known. Whoever tells a position with it asks
+// for it first: what comes between is then told as of the store before, which nobody takes.
+func (s *Service) Store() []byte {
+	if s.cfg.Identity == nil {
+		return nil
+	}
+	if s.store.Load() == nil {
+		if now := s.cfg.Identity.Identity(); now != nil {
+			s.store.CompareAndSwap(nil, &now)
+		}
+	}
+	if known := s.store.Load(); known != nil {
+		return *known
+	}
+	return nil
 }
 
 // Well tells whether the node is of use: one that does not hear consensus cannot read the past, and watches are better

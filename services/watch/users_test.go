@@ -119,7 +119,7 @@ func TestUsersAtAnyNode(t *testing.T) {
 	cfg := tightConfig(feed)
 	cfg.Routes = &Routes{Listen: "127.0.0.1:0", Peers: []string{first.address(t)}}
 	cfg.Users = &Users{Listen: "127.0.0.1:0"}
-	second := &node{Service: start(t, cfg, nil)}
+	second := &peerNode{Service: start(t, cfg, nil)}
 	conn, _ := connectUser(t, second.Service)
 	sub := subscribe(t, conn, "quorate.kv.>")
 	positions := subscribe(t, conn, "quorate.position")

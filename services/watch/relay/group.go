@@ -3,6 +3,7 @@ package relay
 import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 )
 
 // selector says what a watch wants to see. Watches with equal selectors form a group.
@@ -28,9 +29,10 @@ func (s selector) request() *watchv1.Selection {
 // and whoever calls Next reads on for it; or, while the group has no node, it is parked with the group. An ended watch is
 // nowhere, but deliveries of it may be queued.
 //
-// id, session, group, notify, once never change; queued and floor are under the session's lock, ended is written under both
-// locks and read under either, and all else is under the relay's.
+// id, session, group, notify, once never change; Place is under the session's lock, but that the watch has ended is written
+// under both locks and read under either; and all else is under the relay's.
 type watch struct {
+	sessionqueue.Place
 	id      int64
 	session *Session
 	group   *group
@@ -46,11 +48,6 @@ type watch struct {
 	next  int64
 	// vetted says that next was not compacted when the watch began, as far as the store knows.
 	vetted bool
-	ended  bool
-
-	// queued counts the deliveries in the session's queue, and everything up to floor came before the first of them.
-	queued int
-	floor  int64
 }
 
 // group is the watches of one selector.
@@ -160,11 +157,12 @@ func (r *Relay) deliverLocked(g *group, batch *delivery.Batch, through int64) {
 func (r *Relay) passLocked(w *watch, batch *delivery.Batch, before, through int64) bool {
 	if shown := batch.From(w.next); shown != nil {
 		e := &entry{
-			delivery: delivery.Delivery{ID: w.id, Batch: shown, Revision: through},
-			watch:    w,
-			bytes:    weight(shown),
+			Delivery: delivery.Delivery{ID: w.id, Batch: shown, Revision: through},
+			Watch:    w,
+			After:    before,
+			Bytes:    weight(shown),
 		}
-		if !w.session.push(e, before) {
+		if !w.session.push(e) {
 			return false
 		}
 		w.quiet = false

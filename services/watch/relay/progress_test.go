@@ -11,6 +11,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 )
 
 // at is a link to a node that is up, without a stream.
@@ -132,19 +133,19 @@ func TestProgressLooksAtWatchesOnce(t *testing.T) {
 // is made of; the watches are told nothing from the first on.
 func TestCloseEndsWatchesInSlices(t *testing.T) {
 	r, s, g := watching(t, 1)
-	for id := range int64(2 * endSliceMax) {
+	for id := range int64(2 * sessionqueue.SliceMax) {
 		require.NoError(t, r.add(&watch{id: 100 + id, session: s, next: 1}, g.sel))
 	}
 	join(r, g, at(r), 0)
 	watches := slices.Collect(maps.Values(s.shut()))
-	require.Len(t, watches, 2*endSliceMax+1)
-	s.endSome(watches[:endSliceMax])
-	require.Equal(t, endSliceMax+1, r.mu.watches)
+	require.Len(t, watches, 2*sessionqueue.SliceMax+1)
+	s.endSome(watches[:sessionqueue.SliceMax])
+	require.Equal(t, sessionqueue.SliceMax+1, r.mu.watches)
 	r.mu.Lock()
 	r.deliverLocked(g, put(5), 5)
 	r.mu.Unlock()
-	require.Zero(t, s.mu.queue.length())
-	s.endSome(watches[endSliceMax:])
+	require.Zero(t, s.mu.queue.Len())
+	s.endSome(watches[sessionqueue.SliceMax:])
 	require.Zero(t, r.mu.watches)
 	require.Empty(t, r.mu.groups)
 	require.Empty(t, s.shut())

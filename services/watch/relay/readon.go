@@ -58,7 +58,7 @@ func (r *Relay) catchUp(w *watch) *readKey {
 	defer r.mu.Unlock()
 	g := w.group
 	switch {
-	case w.ended:
+	case w.Ended():
 		return nil
 	case !g.joined:
 		g.parked[w] = struct{}{}
@@ -88,7 +88,7 @@ func (r *Relay) catchUp(w *watch) *readKey {
 func (r *Relay) advance(w *watch, got *stretch) *delivery.Delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w.ended {
+	if w.Ended() {
 		return nil
 	}
 	var d *delivery.Delivery
@@ -117,7 +117,7 @@ func (r *Relay) compacted(w *watch, revision int64) *delivery.Delivery {
 	s := w.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.ended {
+	if w.Ended() {
 		return nil
 	}
 	r.endLocked(w)

@@ -227,7 +227,7 @@ func (r *Relay) sendProgress() {
 		default:
 			// If there is no room, there is something to deliver, and no need to say that there is nothing.
 			told := w.toldTo()
-			w.session.push(&entry{delivery: delivery.Delivery{ID: w.id, Revision: told}, watch: w}, told)
+			w.session.push(&entry{Delivery: delivery.Delivery{ID: w.id, Revision: told}, Watch: w, After: told})
 		}
 	}
 }

@@ -33,9 +33,10 @@ func (r *Relay) endAllLocked(s *Session) {
 		r.endLocked(w)
 		s.mu.replaced = append(s.mu.replaced, id)
 	}
-	s.mu.progress, s.mu.toldAll, s.mu.holdsUp = nil, 0, nil
+	s.mu.progress.Drop()
+	s.mu.toldAll, s.mu.holdsUp = 0, nil
 	delete(r.mu.awaiting, s)
-	s.nudgeLocked()
+	s.mu.wake.Nudge()
 }
 
 // forget drops what is kept of reads.

@@ -10,42 +10,39 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 )
-
-// progressRequestsMax bounds how many progress requests of a session may be open; the last one stands in for more.
-const progressRequestsMax = 128
 
 // errIDInUse is returned by Add for an id that a watch of the session has.
 var errIDInUse = errors.New("watch id is in use")
 
+// entry is a delivery in a session's queue.
+type entry = sessionqueue.Entry[*watch]
+
 // Session is one client's watches; it implements delivery.Session. Its watches may be at several nodes.
 //
-// What its watches are told gathers in a bounded queue. When that is full, the watch concerned is put behind, and catches
-// up when the client has taken what is queued. Next serves queue and line in turn.
+// What its watches are told gathers in its queue. When that is full, the watch concerned is put behind, and catches up when
+// the client has taken what is queued.
 type Session struct {
 	relay *Relay
-	wake  chan struct{} // a token for a waiting Next
 	// life ends with the session.
 	life context.Context
 	end  context.CancelFunc
 	mu   struct {
 		sync.Mutex
 		watches map[int64]*watch
-		queue   queue
-		// line holds the watches that are behind and may read on, except the one that Next is reading on for.
-		line []*watch
-		// lineTurn says that the line is served before the queue.
-		lineTurn bool
-		// progress holds the revisions of open progress requests, in the order in which they came.
-		progress []int64
+		// queue holds what waits for Next; in its line is every watch that is behind and may read on, but the one that Next
+		// reads on for.
+		queue    sessionqueue.Queue[*watch]
+		wake     sessionqueue.Wake
+		progress sessionqueue.Requests
 		// toldAll is a revision up to which each watch was handed everything, 0 when that is not known, and holdsUp one that the
-		// oldest progress request waits for, as far as it is known. So the watches, of which there may be a hundred thousand,
+		// lowest progress request waits for, as far as it is known. So the watches, of which there may be a hundred thousand,
 		// are not looked through for each delivery and each request, which has five bytes.
 		toldAll int64
 		holdsUp *watch
 		// replaced are watches that have ended with their store, which is still to be told.
 		replaced []int64
-		waiting  bool
 		closed   bool
 	}
 	// looked counts the watches that were looked at for progress.
@@ -53,7 +50,8 @@ type Session struct {
 }
 
 func newSession(r *Relay) *Session {
-	s := &Session{relay: r, wake: make(chan struct{}, 1)}
+	s := &Session{relay: r}
+	s.mu.queue, s.mu.wake = sessionqueue.New[*watch](r.cfg.SessionDeliveriesMax, r.cfg.SessionBytesMax), sessionqueue.NewWake()
 	s.life, s.end = context.WithCancel(context.Background())
 	s.mu.watches = make(map[int64]*watch)
 	return s
@@ -122,16 +120,16 @@ func (s *Session) Remove(id int64) {
 	defer s.mu.Unlock()
 	if w := s.mu.watches[id]; w != nil {
 		s.relay.endLocked(w)
-		s.nudgeLocked() // a progress request may have waited for it
+		s.mu.wake.Nudge() // a progress request may have waited for it
 	}
 }
 
 // endLocked takes a watch from wherever it is, under both locks, and with the last one its group.
 func (r *Relay) endLocked(w *watch) {
-	if w.ended {
+	if w.Ended() {
 		return
 	}
-	w.ended = true
+	w.End()
 	g := w.group
 	delete(w.session.mu.watches, w.id)
 	delete(r.mu.notified, w)
@@ -162,11 +160,7 @@ func (s *Session) Progress(revision int64) {
 	if s.mu.closed {
 		return
 	}
-	if open := s.mu.progress; len(open) < progressRequestsMax {
-		s.mu.progress = append(open, revision)
-	} else {
-		open[len(open)-1] = max(open[len(open)-1], revision)
-	}
+	s.mu.progress.Add(revision)
 	r.mu.awaiting[s] = struct{}{}
 	if s.mu.toldAll < revision {
 		for _, l := range r.mu.links {
@@ -175,23 +169,12 @@ func (s *Session) Progress(revision int64) {
 			}
 		}
 	}
-	s.nudgeLocked()
+	s.mu.wake.Nudge()
 }
-
-// endSliceMax is how many watches of a session that closes are ended in one go, under the relay's lock: about a millisecond's
-// worth. Everybody else's events wait for it.
-const endSliceMax = 500
 
 // Close implements delivery.Session.
 func (s *Session) Close() {
-	watches := make([]*watch, 0, endSliceMax)
-	for _, w := range s.shut() {
-		if watches = append(watches, w); len(watches) == endSliceMax {
-			s.endSome(watches)
-			watches = watches[:0]
-		}
-	}
-	s.endSome(watches)
+	sessionqueue.InSlices(s.shut(), s.endSome)
 }
 
 // shut closes the session but for its watches, which are told nothing any more, and gives them to the caller, to end them. It
@@ -205,10 +188,8 @@ func (s *Session) shut() (watches map[int64]*watch) {
 	if s.mu.closed {
 		return nil
 	}
-	for e := s.mu.queue.pop(); e != nil; e = s.mu.queue.pop() {
-		r.counts.pending.Add(-int64(e.events()))
-	}
-	s.mu.line, s.mu.progress = nil, nil
+	r.counts.pending.Add(-int64(s.mu.queue.Drop()))
+	s.mu.progress.Drop()
 	s.mu.closed = true
 	s.end()
 	delete(r.mu.sessions, s)
@@ -253,7 +234,7 @@ func (s *Session) Next(ctx context.Context) (*delivery.Delivery, error) {
 				return d, nil
 			}
 			select {
-			case <-s.wake:
+			case <-s.mu.wake.Tokens():
 			case <-s.life.Done():
 			case <-ctx.Done():
 			}
@@ -273,48 +254,26 @@ func (s *Session) take() (*delivery.Delivery, *watch, error) {
 		return &delivery.Delivery{ID: ids[0], Replaced: true}, nil, nil
 	}
 	for {
-		if w := s.behindLocked(); w != nil {
-			return nil, w, nil
-		}
-		e := s.mu.queue.pop()
-		if e == nil {
-			s.mu.waiting = true
+		e, behind := s.mu.queue.Next()
+		switch {
+		case behind != nil:
+			return nil, behind, nil
+		case e == nil:
+			s.mu.wake.Wait()
 			return nil, nil, nil
 		}
-		s.mu.lineTurn = true
-		e.watch.queued--
-		e.watch.floor = e.delivery.Revision
-		s.relay.counts.pending.Add(-int64(e.events()))
-		if !e.watch.ended {
-			s.relay.counts.delivered.Add(int64(e.events()))
-			return &e.delivery, nil, nil
+		s.relay.counts.pending.Add(-int64(e.Events()))
+		if !e.Watch.Ended() {
+			s.relay.counts.delivered.Add(int64(e.Events()))
+			return &e.Delivery, nil, nil
 		}
 	}
 }
 
-// behindLocked takes the first watch out of the line if it is its turn and nothing of it is queued, which has to be
-// delivered before what the watch reads on.
-func (s *Session) behindLocked() *watch {
-	for n := len(s.mu.line); n > 0 && (s.mu.lineTurn || s.mu.queue.length() == 0); n-- {
-		w := s.mu.line[0]
-		s.mu.line[0] = nil
-		s.mu.line = s.mu.line[1:]
-		if w.ended {
-			continue
-		}
-		s.mu.lineTurn = false
-		if w.queued == 0 {
-			return w
-		}
-		s.mu.line = append(s.mu.line, w)
-	}
-	return nil
-}
-
-// progressOf returns the answer to the session's oldest progress request if it is due.
+// progressOf returns the answer to the session's lowest progress request if it is due.
 func (r *Relay) progressOf(s *Session) *delivery.Delivery {
 	s.mu.Lock()
-	open := len(s.mu.progress) > 0
+	open := s.mu.progress.Len() > 0
 	s.mu.Unlock()
 	if !open {
 		return nil
@@ -323,10 +282,10 @@ func (r *Relay) progressOf(s *Session) *delivery.Delivery {
 	defer r.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.mu.progress) == 0 {
+	if s.mu.progress.Len() == 0 {
 		return nil // closed meanwhile
 	}
-	wanted := s.mu.progress[0]
+	wanted := s.mu.progress.Lowest()
 	told := wanted // to nobody, that is
 	if len(s.mu.watches) > 0 {
 		told = s.toldToAllLocked(wanted)
@@ -334,7 +293,7 @@ func (r *Relay) progressOf(s *Session) *delivery.Delivery {
 	if told < wanted {
 		return nil
 	}
-	if s.mu.progress = s.mu.progress[1:]; len(s.mu.progress) == 0 {
+	if s.mu.progress.Answered(); s.mu.progress.Len() == 0 {
 		delete(r.mu.awaiting, s)
 	}
 	return &delivery.Delivery{All: true, Revision: told}
@@ -346,7 +305,7 @@ func (s *Session) toldToAllLocked(wanted int64) int64 {
 	if s.mu.toldAll >= wanted {
 		return s.mu.toldAll // it never goes back, but for watches that come
 	}
-	if w := s.mu.holdsUp; w != nil && !w.ended {
+	if w := s.mu.holdsUp; w != nil && !w.Ended() {
 		if told := w.handed(); told < wanted {
 			return told
 		}
@@ -369,8 +328,8 @@ func (s *Session) toldToAllLocked(wanted int64) int64 {
 // handed is the revision up to which the watch has been handed everything. Both locks are held.
 func (w *watch) handed() int64 {
 	switch {
-	case w.queued > 0:
-		return w.floor
+	case w.Queued():
+		return w.Floor()
 	case w.live:
 		return w.toldTo()
 	default:
@@ -378,27 +337,18 @@ func (w *watch) handed() int64 {
 	}
 }
 
-// push queues a delivery for a watch, which was told everything up to before, and tells false, having queued nothing, if
-// there is no room for it. A delivery that is larger than the queue's limit fits an empty queue, or it would never be
-// delivered.
-func (s *Session) push(e *entry, before int64) bool {
-	limits := &s.relay.cfg
+// push queues a delivery for a watch, and tells false, having queued nothing, if there is no room for it.
+func (s *Session) push(e *entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
 		return true
 	}
-	q := &s.mu.queue
-	if q.length() > 0 && (q.length() >= limits.SessionDeliveriesMax || q.bytes+e.bytes > limits.SessionBytesMax) {
+	if !s.mu.queue.Push(e) {
 		return false
 	}
-	if e.watch.queued == 0 {
-		e.watch.floor = before
-	}
-	e.watch.queued++
-	q.push(e)
-	s.relay.counts.pending.Add(int64(e.events()))
-	s.nudgeLocked()
+	s.relay.counts.pending.Add(int64(e.Events()))
+	s.mu.wake.Nudge()
 	return true
 }
 
@@ -406,27 +356,16 @@ func (s *Session) push(e *entry, before int64) bool {
 func (s *Session) lineUp(w *watch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.closed || w.ended {
+	if s.mu.closed || w.Ended() {
 		return
 	}
-	s.mu.line = append(s.mu.line, w)
-	s.nudgeLocked()
+	s.mu.queue.LineUp(w)
+	s.mu.wake.Nudge()
 }
 
 // nudge has Next look again.
 func (s *Session) nudge() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nudgeLocked()
-}
-
-func (s *Session) nudgeLocked() {
-	if !s.mu.waiting {
-		return
-	}
-	s.mu.waiting = false
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.mu.wake.Nudge()
 }

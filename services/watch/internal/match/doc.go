@@ -1,5 +1,5 @@
-// Package match decides which watcher sees which event. A Node receives the broadcast, notices what it missed and
-// reads it from history, matches commits against its watches, and queues what they find on their sessions. A Session
-// is one client's watches and hands out their deliveries when asked. The package knows neither NATS nor wires, and
-// stores nothing but the most recent commits.
+// Package match decides which watch sees which event: what a commit means for which watches, how a node gets over what it
+// missed, and how far a watch that is behind gets. It is state and functions, with no goroutine, clock, lock or
+// randomness of its own, and it reads nothing: what has to be read it says, and takes in the answer. Package node owns the
+// loops around it.
 package match

@@ -8,8 +8,8 @@ import (
 // group is the live watches of one selector. What they have in common is done once: matching, copying, and, by way of
 // the batch that they share, encoding.
 type group struct {
-	sel     selector
-	members []*watch
+	sel     Selector
+	members []*Watch
 	// pending gathers the events of the commits that are being matched. It is handed on, never reused.
 	pending []*consensusv1.Event
 	bytes   int   // the weight of pending
@@ -17,12 +17,12 @@ type group struct {
 	treeAt  int64 // the revision of the newest pending event of the tree
 }
 
-func (g *group) join(w *watch) {
+func (g *group) join(w *Watch) {
 	w.group, w.place = g, len(g.members)
 	g.members = append(g.members, w)
 }
 
-func (g *group) leave(w *watch) {
+func (g *group) leave(w *Watch) {
 	last := len(g.members) - 1
 	moved := g.members[last]
 	g.members[w.place], moved.place = moved, w.place

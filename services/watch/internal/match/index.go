@@ -16,7 +16,7 @@ type slot struct{ groups []*group }
 func newIndex() index { return index{points: make(map[string]*slot)} }
 
 // group returns the group of a selector, made if there is none.
-func (x *index) group(sel selector) *group {
+func (x *index) group(sel Selector) *group {
 	s := x.slot(sel)
 	if s == nil {
 		s = &slot{}
@@ -36,7 +36,7 @@ func (x *index) group(sel selector) *group {
 	return g
 }
 
-func (x *index) slot(sel selector) *slot {
+func (x *index) slot(sel Selector) *slot {
 	if sel.point {
 		return x.points[sel.span.From]
 	}

@@ -6,19 +6,13 @@ import (
 	"github.com/quoratedb/quorate/services/watch/internal/memorysize"
 )
 
-// match matches commits, which lead to revision through, and moves the position there. It leaves out commits that
+// Match matches commits, which lead to revision through, and moves the position there. It leaves out commits that
 // were matched before.
 //
 // Events gather in the groups that they concern, and go to a group's watches when all commits are matched: so a watch
 // hears of a batch once, however many of its commits concern it, and always of whole revisions.
-func (n *Node) match(commits []*consensusv1.Commit, through int64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.matchAllLocked(commits, through)
-}
-
-func (n *Node) matchAllLocked(commits []*consensusv1.Commit, through int64) {
-	after := n.Position()
+func (t *Table) Match(commits []*consensusv1.Commit, through int64) {
+	after := t.position
 	if through <= after {
 		return
 	}
@@ -26,32 +20,32 @@ func (n *Node) matchAllLocked(commits []*consensusv1.Commit, through int64) {
 		if commit.Revision <= after {
 			continue
 		}
-		n.mu.ring.add(commit)
+		t.ring.add(commit)
 		if commit.Tree != nil {
-			n.matchTreeLocked(commit)
+			t.matchTree(commit)
 		}
 		for _, event := range commit.Events {
-			n.matchLocked(event)
+			t.matchEvent(event)
 		}
-		if n.mu.full {
-			n.deliverFullLocked(after, commit.Revision)
+		if t.full {
+			t.deliverFull(after, commit.Revision)
 		}
 	}
-	for _, g := range n.mu.touched {
+	for _, g := range t.touched {
 		g.touched = false
 		if len(g.pending) > 0 {
-			n.deliverLocked(g, after, through)
+			t.deliver(g, after, through)
 		}
 	}
-	clear(n.mu.touched)
-	n.mu.touched = n.mu.touched[:0]
-	n.moveLocked(through)
+	clear(t.touched)
+	t.touched = t.touched[:0]
+	t.position = through
 }
 
-// matchLocked adds an event to the groups that want it.
-func (n *Node) matchLocked(event *consensusv1.Event) {
+// matchEvent adds an event to the groups that want it.
+func (t *Table) matchEvent(event *consensusv1.Event) {
 	var stripped *consensusv1.Event // made once for all groups that do not ask for the previous version
-	for _, s := range n.mu.index.match(event.Kv.Key) {
+	for _, s := range t.index.match(event.Kv.Key) {
 		for _, g := range s.groups {
 			if !g.sel.wantsType(event.Type) {
 				continue
@@ -63,36 +57,36 @@ func (n *Node) matchLocked(event *consensusv1.Event) {
 				}
 				shown = stripped
 			}
-			n.addLocked(g, shown)
+			t.add(g, shown)
 		}
 	}
 }
 
-// addLocked adds an event to what is pending for a group.
-func (n *Node) addLocked(g *group, shown *consensusv1.Event) {
+// add adds an event to what is pending for a group.
+func (t *Table) add(g *group, shown *consensusv1.Event) {
 	g.pending = append(g.pending, shown)
 	g.bytes += memorysize.Event(shown)
-	n.mu.full = n.mu.full || g.bytes >= n.cfg.DeliveryBytesMax
+	t.full = t.full || g.bytes >= t.deliveryBytesMax
 	if !g.touched {
 		g.touched = true
-		n.mu.touched = append(n.mu.touched, g)
+		t.touched = append(t.touched, g)
 	}
 }
 
-// matchTreeLocked adds what a commit means to the tree to the groups that want it, each once, before its events.
-func (n *Node) matchTreeLocked(commit *consensusv1.Commit) {
+// matchTree adds what a commit means to the tree to the groups that want it, each once, before its events.
+func (t *Table) matchTree(commit *consensusv1.Commit) {
 	var event *consensusv1.Event // made once for all
-	tell := func(key []byte, t consensusv1.Event_Type) {
-		for _, s := range n.mu.index.match(key) {
+	tell := func(key []byte, kind consensusv1.Event_Type) {
+		for _, s := range t.index.match(key) {
 			for _, g := range s.groups {
-				if !g.sel.tree || g.treeAt == commit.Revision || t != consensusv1.Event_TREE && !g.sel.wantsType(t) {
+				if !g.sel.tree || g.treeAt == commit.Revision || kind != consensusv1.Event_TREE && !g.sel.wantsType(kind) {
 					continue
 				}
 				if event == nil {
 					event = treeEvent(commit)
 				}
 				g.treeAt = commit.Revision
-				n.addLocked(g, event)
+				t.add(g, event)
 			}
 		}
 	}
@@ -104,54 +98,41 @@ func (n *Node) matchTreeLocked(commit *consensusv1.Commit) {
 	}
 }
 
-// deliverFullLocked delivers, at the end of a revision, what has grown large enough.
-func (n *Node) deliverFullLocked(after, through int64) {
-	n.mu.full = false
-	for _, g := range n.mu.touched {
-		if g.bytes >= n.cfg.DeliveryBytesMax {
-			n.deliverLocked(g, after, through)
+// deliverFull delivers, at the end of a revision, what has grown large enough.
+func (t *Table) deliverFull(after, through int64) {
+	t.full = false
+	for _, g := range t.touched {
+		if g.bytes >= t.deliveryBytesMax {
+			t.deliver(g, after, through)
 		}
 	}
 }
 
-// deliverLocked queues a group's pending events for its watches. One whose session has no room is put behind.
-func (n *Node) deliverLocked(g *group, after, through int64) {
+// deliver pushes a group's pending events to its watches. One whose outlet has no room is put behind.
+func (t *Table) deliver(g *group, after, through int64) {
 	f := g.take(after, through)
 	for i := 0; i < len(g.members); {
 		w := g.members[i]
-		if w.next > f.last {
+		if w.Next > f.last {
 			i++ // begins later
 			continue
 		}
 		shown := f
-		if w.next > f.first {
-			shown = f.from(w.next)
+		if w.Next > f.first {
+			shown = f.from(w.Next)
 		}
 		w.quiet = false
-		e := &entry{
-			delivery: delivery.Delivery{ID: w.id, Batch: shown.batch, Revision: through},
-			watch:    w,
-			after:    after,
-			bytes:    shown.bytes,
+		e := &Entry{
+			Delivery: delivery.Delivery{ID: w.ID, Batch: shown.batch, Revision: through},
+			Watch:    w,
+			After:    after,
+			Bytes:    shown.bytes,
 		}
-		n.counts.pending.Add(int64(e.events()))
-		if w.session.push(e) {
+		if w.Out.Push(e) {
 			i++
 			continue
 		}
-		n.counts.pending.Add(-int64(e.events()))
-		n.counts.slowed.Add(1)
-		n.putBehindLocked(w, shown.first) // another member takes its place
+		t.slowed++
+		t.putBehind(w, shown.first) // another member takes its place
 	}
-}
-
-// putBehindLocked makes a live watch read on for itself from a revision. One of an API node ends instead.
-func (n *Node) putBehindLocked(w *watch, next int64) {
-	if w.session.attached {
-		n.lapseLocked(w, next-1)
-		return
-	}
-	n.leaveLocked(w)
-	n.counts.behind.Add(1)
-	w.session.lineUp(w, next)
 }

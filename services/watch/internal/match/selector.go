@@ -7,8 +7,8 @@ import (
 	"github.com/quoratedb/quorate/services/watch/internal/interval"
 )
 
-// selector says what a watch wants to see. Watches with equal selectors see the same events and share their batches.
-type selector struct {
+// Selector says what a watch wants to see. Watches with equal selectors see the same events and share their batches.
+type Selector struct {
 	span     interval.Range
 	point    bool // span holds one key only, span.From
 	noPut    bool
@@ -17,8 +17,8 @@ type selector struct {
 	tree     bool // what a revision means to the tree, too
 }
 
-// selection is a request for events, of a watch or of an API node.
-type selection interface {
+// Selection is a request for events, of a watch or of an API node.
+type Selection interface {
 	GetKey() []byte
 	GetRangeEnd() []byte
 	GetNoPut() bool
@@ -27,9 +27,9 @@ type selection interface {
 	GetTree() bool
 }
 
-// selectorOf reads a request: an empty range end means the key alone, a single zero byte everything from it on.
-func selectorOf(w selection) selector {
-	s := selector{noPut: w.GetNoPut(), noDelete: w.GetNoDelete(), prevKV: w.GetPrevKv(), tree: w.GetTree()}
+// SelectorOf reads a request: an empty range end means the key alone, a single zero byte everything from it on.
+func SelectorOf(w Selection) Selector {
+	s := Selector{noPut: w.GetNoPut(), noDelete: w.GetNoDelete(), prevKV: w.GetPrevKv(), tree: w.GetTree()}
 	key := string(w.GetKey())
 	switch end := string(w.GetRangeEnd()); end {
 	case "":
@@ -43,8 +43,8 @@ func selectorOf(w selection) selector {
 	return s
 }
 
-// request returns the key and range end that select the span.
-func (s selector) request() (key, rangeEnd []byte) {
+// Request returns the key and range end that select the span.
+func (s Selector) Request() (key, rangeEnd []byte) {
 	switch {
 	case s.point:
 		return []byte(s.span.From), nil
@@ -56,7 +56,7 @@ func (s selector) request() (key, rangeEnd []byte) {
 }
 
 // wantsType tells whether the filters let an event of this type pass.
-func (s selector) wantsType(t consensusv1.Event_Type) bool {
+func (s Selector) wantsType(t consensusv1.Event_Type) bool {
 	if t == consensusv1.Event_DELETE {
 		return !s.noDelete
 	}
@@ -64,7 +64,7 @@ func (s selector) wantsType(t consensusv1.Event_Type) bool {
 }
 
 // wants tells whether the selector selects an event.
-func (s selector) wants(event *consensusv1.Event) bool {
+func (s Selector) wants(event *consensusv1.Event) bool {
 	if !s.wantsType(event.Type) {
 		return false
 	}
@@ -72,7 +72,7 @@ func (s selector) wants(event *consensusv1.Event) bool {
 }
 
 // spans tells whether a key is one that the selector watches.
-func (s selector) spans(key []byte) bool {
+func (s Selector) spans(key []byte) bool {
 	if s.point {
 		return string(key) == s.span.From
 	}
@@ -81,15 +81,23 @@ func (s selector) spans(key []byte) bool {
 
 // wantsTree tells whether the selector selects what a commit means to the tree: if one of its events is wanted, or a path
 // is watched that changed without an event.
-func (s selector) wantsTree(commit *consensusv1.Commit) bool {
+func (s Selector) wantsTree(commit *consensusv1.Commit) bool {
 	if !s.tree || commit.Tree == nil {
 		return false
 	}
 	return slices.ContainsFunc(commit.Events, s.wants) || slices.ContainsFunc(treePaths(commit.Tree), s.spans)
 }
 
+// Selected returns what the selector's watches are to see of commits.
+func (s Selector) Selected(commits []*consensusv1.Commit) (events []*consensusv1.Event) {
+	for _, commit := range commits {
+		events = s.selected(events, commit)
+	}
+	return events
+}
+
 // selected appends what the selector's watches are to see of a commit.
-func (s selector) selected(events []*consensusv1.Event, commit *consensusv1.Commit) []*consensusv1.Event {
+func (s Selector) selected(events []*consensusv1.Event, commit *consensusv1.Commit) []*consensusv1.Event {
 	if s.wantsTree(commit) {
 		events = append(events, treeEvent(commit))
 	}
@@ -117,7 +125,7 @@ func treeEvent(commit *consensusv1.Commit) *consensusv1.Event {
 }
 
 // shown returns an event as the selector's watches are to see it. It does not change event, which others share.
-func (s selector) shown(event *consensusv1.Event) *consensusv1.Event {
+func (s Selector) shown(event *consensusv1.Event) *consensusv1.Event {
 	if s.prevKV || event.PrevKv == nil {
 		return event
 	}

@@ -1,10 +1,10 @@
-package match
+package node
 
 import (
 	"context"
 	"time"
 
-	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/services/watch/internal/match"
 )
 
 // Pace does what is due by the clock, until ctx ends: it announces whether there are watchers, and sends progress to
@@ -22,7 +22,7 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 		case <-n.announce:
 		case <-announce.C:
 		case <-progress.C:
-			n.sendProgress()
+			n.change((*match.Table).TellQuiet)
 			continue
 		}
 		watching := n.watching()
@@ -42,32 +42,5 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 func (n *Node) watching() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.mu.watches > 0 || n.mu.attached > 0
-}
-
-func (n *Node) watchers() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.watches
-}
-
-// sendProgress queues progress for the watches to which nothing was delivered since the last time.
-func (n *Node) sendProgress() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	position := n.Position()
-	for w := range n.mu.notified {
-		switch {
-		case w.group == nil:
-		case !w.quiet:
-			w.quiet = true
-		default:
-			// If there is no room, there is something to deliver, and no need to say that there is nothing.
-			w.session.push(&entry{
-				delivery: delivery.Delivery{ID: w.id, Revision: position},
-				watch:    w,
-				after:    position,
-			})
-		}
-	}
+	return n.mu.table.Len() > 0 || n.mu.attached > 0
 }

@@ -1,4 +1,4 @@
-package match
+package node
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 	"github.com/stretchr/testify/require"
 )
 
@@ -81,10 +83,10 @@ func TestProgressWithoutWatchesAndInExcess(t *testing.T) {
 		s := h.open()
 		s.Progress(9)
 		require.EqualValues(h, 9, h.next(s).Revision)
-		for range 2 * progressRequestsMax {
+		for range 2 * sessionqueue.RequestsMax {
 			s.Progress(1)
 		}
-		for range progressRequestsMax {
+		for range sessionqueue.RequestsMax {
 			require.True(h, h.next(s).All)
 		}
 		h.nothing(s)
@@ -175,6 +177,13 @@ func TestAnnouncements(t *testing.T) {
 	})
 }
 
+// held looks at something under the session's lock.
+func (s *Session) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mu.watches)
+}
+
 // Goal: a progress request is never left unanswered because the position moved just as Next looked. (It was: Next read
 // the position before it took the session's lock.) Method: the race, many times over, in real time, for a lock that is hard to get.
 func TestProgressIsNotMissedInRace(t *testing.T) {
@@ -192,12 +201,12 @@ func TestProgressIsNotMissedInRace(t *testing.T) {
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		for revision := range next {
-			n.match(nil, revision)
+			n.change(func(t *match.Table) { t.Match(nil, revision) })
 		}
 	})
 	wait.Go(func() {
 		for s.life.Err() == nil {
-			s.live() // so that the session's lock is seldom to be had at once
+			s.held() // so that the session's lock is seldom to be had at once
 		}
 	})
 	defer wait.Wait()

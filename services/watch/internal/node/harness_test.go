@@ -1,4 +1,4 @@
-package match
+package node
 
 import (
 	"context"
@@ -182,6 +182,19 @@ func (h *harness) nothing(s *Session) {
 	defer cancel()
 	d, err := s.Next(ctx)
 	require.ErrorIs(h, err, context.DeadlineExceeded, "%v", d)
+}
+
+// watchers is how many watches the node has, behind how many of them are not live.
+func (n *Node) watchers() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.table.Len()
+}
+
+func (h *harness) behind() int {
+	h.node.mu.Lock()
+	defer h.node.mu.Unlock()
+	return h.node.mu.table.Behind()
 }
 
 // revisions returns the revisions of a delivery's events.

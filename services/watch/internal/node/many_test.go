@@ -1,4 +1,4 @@
-package match
+package node
 
 import (
 	"fmt"
@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/match"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 )
 
 // Goal: a progress request of a client with many watches that are behind does not cost a look at each for every delivery ("100,000
@@ -48,29 +49,29 @@ func TestCloseEndsWatchesInSlices(t *testing.T) {
 	bubble(t, 3, nil, func(h *harness) {
 		s, other := h.node.Open(), h.node.Open()
 		defer other.Close()
-		for id := range int64(2*endSliceMax + 1) {
+		for id := range int64(2*sessionqueue.SliceMax + 1) {
 			require.NoError(h, s.Add(&watchv1.Watch{Id: id, Key: fmt.Append(nil, id), StartRevision: 4}))
 		}
 		require.NoError(h, other.Add(&watchv1.Watch{Id: 1, Key: []byte("a"), StartRevision: 4}))
-		watches := slices.Collect(maps.Values(h.node.shut(s)))
-		require.Len(h, watches, 2*endSliceMax+1)
-		h.node.endSome(s, watches[:endSliceMax])
-		require.Equal(h, endSliceMax+2, h.node.watchers())
+		watches := slices.Collect(maps.Values(s.shut()))
+		require.Len(h, watches, 2*sessionqueue.SliceMax+1)
+		s.endSome(watches[:sessionqueue.SliceMax])
+		require.Equal(h, sessionqueue.SliceMax+2, h.node.watchers())
 		require.ErrorIs(h, s.Add(&watchv1.Watch{Id: -1, Key: []byte("a"), StartRevision: 4}), errdefs.ErrStopped)
-		s.Remove(watches[endSliceMax].id)
-		commit := h.append(string(watches[endSliceMax].sel.span.From))
-		h.node.match([]*consensusv1.Commit{commit}, 4)
-		require.Zero(h, s.mu.queue.length)
-		h.node.endSome(s, watches[endSliceMax:])
+		s.Remove(watches[sessionqueue.SliceMax].ID)
+		key, _ := watches[sessionqueue.SliceMax].Sel.Request()
+		h.put(string(key))
+		require.Zero(h, s.mu.queue.Len())
+		s.endSome(watches[sessionqueue.SliceMax:])
 		require.Equal(h, 1, h.node.watchers())
-		require.Empty(h, h.node.shut(s))
+		require.Empty(h, s.shut())
 	})
 }
 
 // For how long the node's lock is held at most while a gap is skipped, and while a client with 200,000 watches goes: for each slice,
 // and for all of them together, as it was when they were one.
 //
-//	go test -run - -bench Longest -benchtime 1x ./internal/match
+//	go test -run - -bench Longest -benchtime 1x ./internal/node
 func BenchmarkLongestHold(b *testing.B) {
 	const watches = 200_000
 	for name, rangeEnd := range map[string]string{"keys": "", "ranges": "\xff"} {
@@ -87,12 +88,12 @@ func BenchmarkLongestHold(b *testing.B) {
 				for id := range int64(watches) {
 					require.NoError(b, s.Add(&watchv1.Watch{Id: id, Key: fmt.Append(nil, id), RangeEnd: []byte(rangeEnd), StartRevision: 1}))
 				}
-				b.ReportMetric(took(func() { n.skip(1) }).Seconds()*1000, "skip-ms")
-				var open []*watch
-				longest := took(func() { open = slices.Collect(maps.Values(n.shut(s))) })
+				b.ReportMetric(took(func() { n.change(func(t *match.Table) { t.Bridge(1) }) }).Seconds()*1000, "skip-ms")
+				var open []*match.Watch
+				longest := took(func() { open = slices.Collect(maps.Values(s.shut())) })
 				all := longest
-				for some := range slices.Chunk(open, endSliceMax) {
-					slice := took(func() { n.endSome(s, some) })
+				for some := range slices.Chunk(open, sessionqueue.SliceMax) {
+					slice := took(func() { s.endSome(some) })
 					longest, all = max(longest, slice), all+slice
 				}
 				b.ReportMetric(longest.Seconds()*1000, "longest-slice-ms")

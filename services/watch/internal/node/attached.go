@@ -1,4 +1,4 @@
-package match
+package node
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/match"
 )
 
 // What one response to an API node holds at most: deliveries, and about so many bytes.
@@ -20,70 +21,43 @@ const (
 // that one client does holds up the stream that all clients of an API node share.
 type Attached struct{ s *Session }
 
-// Attach starts the session of an API node.
-func (n *Node) Attach() *Attached {
-	return &Attached{n.open(&Session{
-		attached: true, deliveriesMax: n.cfg.AttachedDeliveriesMax, bytesMax: n.cfg.AttachedBytesMax,
-	})}
-}
-
 // Join begins a subscription where the node is, which its first delivery tells. It waits until the node has begun, and
 // fails with ErrIDInUse, with errdefs.ErrStopped, or if ctx ends.
 func (a *Attached) Join(ctx context.Context, request *watchv1.Subscription) error {
-	n, s := a.s.node, a.s
+	n, s := a.s.shared, a.s
 	select {
 	case <-n.ready:
 	case <-s.life.Done():
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	w := &watch{id: request.Id, sel: selectorOf(request.Selection), session: s, vetted: true}
+	w := &match.Watch{ID: request.Id, Sel: match.SelectorOf(request.Selection), Out: s}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.closed {
-		return errdefs.ErrStopped
-	}
-	if _, taken := s.mu.watches[w.id]; taken {
-		return fmt.Errorf("join subscription %d: %w", w.id, ErrIDInUse)
-	}
 	position := n.Position()
-	w.next = position + 1
-	s.mu.watches[w.id] = w
-	if n.mu.watches++; n.mu.watches == 1 {
-		token(n.announce)
+	w.Next = position + 1 // so it is live
+	if _, err := s.addLocked(w); err != nil {
+		return fmt.Errorf("join subscription %d: %w", w.ID, err)
 	}
-	n.mu.index.group(w.sel).join(w)
 	s.tellLocked(w, watchv1.Delivery_KIND_JOINED, position)
 	return nil
 }
 
 // tellLocked queues the beginning or the end of a subscription, for which there is always room.
-func (s *Session) tellLocked(w *watch, kind watchv1.Delivery_Kind, revision int64) {
-	w.queued++
-	s.mu.queue.push(&entry{
-		delivery: delivery.Delivery{ID: w.id, Revision: revision}, watch: w, after: s.node.Position(), kind: kind,
+func (s *Session) tellLocked(w *match.Watch, kind watchv1.Delivery_Kind, revision int64) {
+	s.mu.queue.Force(&match.Entry{
+		Delivery: delivery.Delivery{ID: w.ID, Revision: revision}, Watch: w, After: s.shared.Position(), Kind: kind,
 	})
-	s.nudgeLocked()
-}
-
-// lapseLocked ends a subscription that would fall behind, and tells so.
-func (n *Node) lapseLocked(w *watch, told int64) {
-	s := w.session
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n.endLocked(w)
-	if !s.mu.closed {
-		s.tellLocked(w, watchv1.Delivery_KIND_LAPSED, told)
-	}
+	s.mu.wake.Nudge()
 }
 
 // Leave ends a subscription.
-func (a *Attached) Leave(id int64) { a.s.node.remove(a.s, id) }
+func (a *Attached) Leave(id int64) { a.s.Remove(id) }
 
 // Position asks for a response with a position at or after a revision.
-func (a *Attached) Position(revision int64) { a.s.node.progress(a.s, revision) }
+func (a *Attached) Position(revision int64) { a.s.Progress(revision) }
 
 // Close ends all subscriptions. It may be called twice.
 func (a *Attached) Close() { a.s.Close() }
@@ -100,7 +74,7 @@ func (a *Attached) Next(ctx context.Context) (*watchv1.WatchResponse, error) {
 			return response(entries, position), nil
 		}
 		select {
-		case <-a.s.wake:
+		case <-a.s.mu.wake.Tokens():
 		case <-a.s.life.Done():
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -109,38 +83,39 @@ func (a *Attached) Next(ctx context.Context) (*watchv1.WatchResponse, error) {
 }
 
 // take takes what is queued, and the position if it is asked for and due.
-func (a *Attached) take() (entries []*entry, position *delivery.Delivery, err error) {
+func (a *Attached) take() (entries []*match.Entry, position *delivery.Delivery, err error) {
 	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reached := s.node.Position() // before the queue is looked at, see Session.take
+	reached := s.shared.Position() // before the queue is looked at, see Session.take
 	if s.mu.closed {
 		return nil, nil, errdefs.ErrStopped
 	}
 	for bytes := 0; len(entries) < responseDeliveriesMax && bytes < responseBytesMax; {
-		e := s.mu.queue.pop()
+		e := s.mu.queue.Pop()
 		if e == nil {
 			break
 		}
-		e.watch.queued--
-		s.node.counts.pending.Add(-int64(e.events()))
-		s.node.counts.delivered.Add(int64(e.events()))
-		bytes += e.bytes
+		s.shared.counts.pending.Add(-int64(e.Events()))
+		s.shared.counts.delivered.Add(int64(e.Events()))
+		bytes += e.Bytes
 		entries = append(entries, e)
 	}
 	for d := s.progressLocked(reached); d != nil; d = s.progressLocked(reached) {
 		position = d // one answers all that are due
 	}
-	s.mu.waiting = len(entries) == 0 && position == nil
+	if len(entries) == 0 && position == nil {
+		s.mu.wake.Wait()
+	}
 	return entries, position, nil
 }
 
 // response encodes what was taken, outside of all locks.
-func response(entries []*entry, position *delivery.Delivery) *watchv1.WatchResponse {
+func response(entries []*match.Entry, position *delivery.Delivery) *watchv1.WatchResponse {
 	made := &watchv1.WatchResponse{Deliveries: make([]*watchv1.Delivery, len(entries))}
 	for i, e := range entries {
-		d := &watchv1.Delivery{Id: e.delivery.ID, Kind: e.kind, Revision: e.delivery.Revision}
-		if b := e.delivery.Batch; b != nil {
+		d := &watchv1.Delivery{Id: e.Delivery.ID, Kind: e.Kind, Revision: e.Delivery.Revision}
+		if b := e.Delivery.Batch; b != nil {
 			d.Events, d.FirstRevision, d.LastRevision = b.Encoded(), b.First(), b.Last()
 		}
 		made.Deliveries[i] = d

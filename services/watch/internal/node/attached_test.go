@@ -1,4 +1,4 @@
-package match
+package node
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
 )
 
 // told is what an API node is told next.
@@ -72,7 +73,7 @@ func TestAttachedBeatsWhileAPositionIsOwed(t *testing.T) {
 		defer a.Close()
 		require.NoError(h, a.Join(h.Context(), subscribe(1, "a")))
 		require.Len(h, h.told(a).Deliveries, 1)
-		for range 2 * progressRequestsMax {
+		for range 2 * sessionqueue.RequestsMax {
 			a.Position(7)
 		}
 		for range 5 {
@@ -89,7 +90,7 @@ func TestAttachedBeatsWhileAPositionIsOwed(t *testing.T) {
 		require.Nil(h, resp.Position)
 		h.put("b")
 		require.EqualValues(h, 7, h.told(a).Position.GetRevision())
-		require.Empty(h, a.s.mu.progress, "one answer for all")
+		require.Zero(h, a.s.mu.progress.Len(), "one answer for all")
 	})
 }
 
