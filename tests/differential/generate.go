@@ -57,7 +57,9 @@ func (g generator) step() step {
 	case n < 630:
 		s.request = g.deleteRange()
 	case n < 830:
-		s.request = g.txn(3)
+		txn := g.txn(3)
+		spareEtcd(txn)
+		s.request = txn
 	case n < 850:
 		s.request = &pb.CompactionRequest{Revision: g.revision(), Physical: g.one(2)}
 	case n < 930:

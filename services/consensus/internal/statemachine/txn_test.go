@@ -104,3 +104,26 @@ func TestComparisonOfExistenceReadsOneKey(t *testing.T) {
 		}
 	}
 }
+
+// A put that keeps the value and the lease of a key that its transaction has just deleted finds none, and ends no member, as it
+// does etcd's. It gets here where the deletion goes to the end of all keys, which is not taken for a duplicate.
+func TestPutThatKeepsWhatWasJustDeleted(t *testing.T) {
+	m := open(t)
+	results := applyAll(
+		t, m.Begin(), 1,
+		&consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantOp{Id: 7, Ttl: 60}}},
+		&consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k"), Value: []byte("v"), Lease: 7}}},
+		&consensusv1.Command{Command: &consensusv1.Command_Txn{Txn: &consensusv1.TxnOp{Success: []*consensusv1.Op{
+			{Op: &consensusv1.Op_DeleteRange{DeleteRange: &consensusv1.DeleteRangeOp{Key: []byte{0}, RangeEnd: []byte{0}}}},
+			{Op: &consensusv1.Op_Put{Put: &consensusv1.PutOp{Key: []byte("k"), IgnoreValue: true, IgnoreLease: true}}},
+			{Op: &consensusv1.Op_Range{Range: &consensusv1.RangeOp{Key: []byte("k")}}},
+		}}}},
+	)
+	told := results[2].GetTxn().GetResults()
+	require.Len(t, told, 3)
+	require.EqualValues(t, 1, told[0].GetDeleteRange().GetDeleted())
+	kv := told[2].GetRange().GetKvs()[0]
+	require.Empty(t, kv.GetValue())
+	require.Zero(t, kv.GetLease())
+	require.EqualValues(t, 1, kv.GetVersion())
+}
