@@ -7,11 +7,12 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 )
 
 // alarms raises and lowers alarms, which the log carries to all members.
 type alarms struct {
-	gate     *gate
+	gate     *gate.Gate
 	proposer *proposer
 	log      *slog.Logger
 }
@@ -19,7 +20,7 @@ type alarms struct {
 // raise raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again. Want of space
 // passes, and so does its alarm; damage does not.
 func (a *alarms) raise(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
-	if a.gate.state().Raised(member, kind) {
+	if a.gate.State().Raised(member, kind) {
 		return
 	}
 	alarm := &consensusv1.Alarm{MemberId: member, Type: kind, Automatic: kind == consensusv1.Alarm_TYPE_NOSPACE}

@@ -14,6 +14,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -46,7 +47,7 @@ type audit struct {
 	skipInitial bool
 	clock       Clock
 	peers       Auditor
-	gate        *gate
+	gate        *gate.Gate
 	trust       *trust
 	members     *membership.Members
 	replica     *replication.Replica
@@ -69,7 +70,7 @@ type audit struct {
 	told string
 }
 
-func newAudit(cfg Config, gate *gate, trust *trust, members *membership.Members, replica *replication.Replica, alarms *alarms, verified <-chan struct{}) *audit {
+func newAudit(cfg Config, gate *gate.Gate, trust *trust, members *membership.Members, replica *replication.Replica, alarms *alarms, verified <-chan struct{}) *audit {
 	return &audit{
 		self: cfg.MemberID, skipInitial: cfg.StateCheck.SkipInitial, clock: cfg.Clock, peers: cfg.Auditor,
 		gate: gate, trust: trust, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
@@ -80,7 +81,7 @@ func newAudit(cfg Config, gate *gate, trust *trust, members *membership.Members,
 // digests tells what this member's state hashes to.
 func (a *audit) digests() *consensusv1.DigestsResponse {
 	resp := &consensusv1.DigestsResponse{Format: mvcc.DigestFormat}
-	for _, d := range a.gate.state().Digests() {
+	for _, d := range a.gate.State().Digests() {
 		resp.Digests = append(resp.Digests, &consensusv1.Digest{Index: d.Index, Revision: d.Revision, State: d.State, History: d.History})
 	}
 	return resp
@@ -149,7 +150,7 @@ func (a *audit) stepAside(ctx context.Context) {
 	if !a.replica.Leads() || a.trust.trusted() == nil {
 		return
 	}
-	if err := a.replica.HandOver(ctx, a.gate.corrupt); err != nil && ctx.Err() == nil {
+	if err := a.replica.HandOver(ctx, a.gate.Corrupt); err != nil && ctx.Err() == nil {
 		a.log.Warn("a member with a corrupt state leads, and could not give leadership away", "error", err)
 	}
 }
@@ -163,7 +164,7 @@ func (a *audit) compare(ctx context.Context) bool {
 			voters = append(voters, member.GetId())
 		}
 	}
-	state := a.gate.state()
+	state := a.gate.State()
 	told := a.askDigests(ctx)
 	index := agreedIndex(voters, a.self, told)
 	a.agreed.Store(max(a.agreed.Load(), index))
@@ -219,7 +220,7 @@ func (a *audit) settle(ctx context.Context, state *mvcc.Store, voters []uint64, 
 			}
 			return
 		}
-		if slices.ContainsFunc(found, func(id uint64) bool { return !a.gate.state().Corrupt(id) }) {
+		if slices.ContainsFunc(found, func(id uint64) bool { return !a.gate.State().Corrupt(id) }) {
 			a.tell(d, "some differ from a majority")
 		}
 		odd = append(odd, found...)
@@ -245,7 +246,7 @@ func (a *audit) settle(ctx context.Context, state *mvcc.Store, voters []uint64, 
 
 // disputeOf returns the newest difference without a majority between members that are believed so far.
 func (a *audit) disputeOf(differences []difference, odd []uint64) *difference {
-	believed := func(id uint64) bool { return !slices.Contains(odd, id) && !a.gate.state().Corrupt(id) }
+	believed := func(id uint64) bool { return !slices.Contains(odd, id) && !a.gate.State().Corrupt(id) }
 	for i := range differences {
 		d := &differences[i]
 		sides := 0

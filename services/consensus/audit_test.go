@@ -59,7 +59,7 @@ func damage(t *testing.T, fs vfs.FS, key string) {
 // awaitCorrupt waits until an alarm names a member, as another knows it, which serves meanwhile.
 func awaitCorrupt(t *testing.T, m *running, odd uint64) {
 	t.Helper()
-	for !m.gate.state().Raised(odd, consensusv1.Alarm_TYPE_CORRUPT) {
+	for !m.gate.State().Raised(odd, consensusv1.Alarm_TYPE_CORRUPT) {
 		writeUntilAcknowledged(t, m, "meanwhile", "served")
 	}
 }
@@ -68,7 +68,7 @@ func awaitCorrupt(t *testing.T, m *running, odd uint64) {
 // then.
 func awaitRefusal(t *testing.T, m *running) {
 	t.Helper()
-	for !m.gate.state().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
+	for !m.gate.State().Raised(m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT) {
 		_, err := m.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{})
 		require.NoError(t, err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/compactor"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 )
 
 // compactHistory runs auto-compaction, if it is configured.
@@ -20,12 +21,12 @@ func compactHistory(ctx context.Context, cfg Config, store autoCompaction) error
 
 // autoCompaction is what the compactor needs of a member.
 type autoCompaction struct {
-	gate     *gate
+	gate     *gate.Gate
 	proposer *proposer
 }
 
 // Revision implements compactor.Store.
-func (a autoCompaction) Revision() int64 { return a.gate.state().Revision() }
+func (a autoCompaction) Revision() int64 { return a.gate.State().Revision() }
 
 // Leading implements compactor.Store.
 func (a autoCompaction) Leading() bool { return a.proposer.replica.Leads() }

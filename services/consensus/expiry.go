@@ -7,6 +7,7 @@ import (
 	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -23,7 +24,7 @@ const (
 // treeExpiry is the leader's, for what the v2 API gave a time.
 type treeExpiry struct {
 	clock   Clock
-	gate    *gate
+	gate    *gate.Gate
 	replica *replication.Replica
 	log     *slog.Logger
 }
@@ -67,12 +68,12 @@ func (e *treeExpiry) expireDue(ctx context.Context, now int64) error {
 
 // due returns what has expired.
 func (e *treeExpiry) due(now int64) ([]*consensusv1.TreeOp, error) {
-	tenure, ok := e.gate.enter()
+	tenure, ok := e.gate.Enter()
 	if !ok {
 		return nil, nil
 	}
-	defer tenure.leave()
-	return tenure.machine.Due(now, treeExpiryMax)
+	defer tenure.Leave()
+	return tenure.Machine.Due(now, treeExpiryMax)
 }
 
 // proposeExpired proposes operations one behind the other and waits for all.

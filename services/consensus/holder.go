@@ -29,7 +29,7 @@ func (m *Member) HoldLeases(_ context.Context, req *consensusv1.HoldLeasesReques
 	if !m.replica.Leads() {
 		return nil, fmt.Errorf("hold leases: %w", errdefs.ErrNotLeader)
 	}
-	newest, now := m.gate.state().LeaseEpoch(), time.Now()
+	newest, now := m.gate.State().LeaseEpoch(), time.Now()
 	holds := req.GetEpoch() != 0 && req.GetEpoch() == newest
 	h := &m.holder
 	h.mu.Lock()

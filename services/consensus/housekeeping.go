@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -13,7 +14,7 @@ import (
 type housekeeper struct {
 	clock     Clock
 	log       *logstore.Store
-	gate      *gate
+	gate      *gate.Gate
 	members   *membership.Members
 	replica   *replication.Replica
 	transport Transport
@@ -48,18 +49,18 @@ func (h *housekeeper) run(ctx context.Context) error {
 
 // look returns what truncatable does, after it has had the state flushed where the log asks for it.
 func (h *housekeeper) look() (uint64, error) {
-	tenure, ok := h.gate.enter()
+	tenure, ok := h.gate.Enter()
 	if !ok {
 		return 0, nil
 	}
-	defer tenure.leave()
-	durable, err := tenure.store.DurableApplied()
+	defer tenure.Leave()
+	durable, err := tenure.Store.DurableApplied()
 	if err != nil {
 		return 0, err
 	}
 	if durable >= h.flushAsked && h.log.BytesAbove(durable) > logUnflushedBytes {
 		h.flushAsked = h.replica.Applied()
-		if err := tenure.store.FlushSoon(); err != nil {
+		if err := tenure.Store.FlushSoon(); err != nil {
 			return 0, err
 		}
 	}

@@ -38,7 +38,7 @@ func TestIncarnationsAreKnownBeforeTheLogIsReplayed(t *testing.T) {
 	again, err := New(cfg)
 	require.NoError(t, err)
 	require.Equal(t, incarnation, again.Receiver().Incarnation())
-	applied, _ := again.gate.state().Applied()
+	applied, _ := again.gate.State().Applied()
 	require.Equal(t, uint64(bootstrapIndex), applied, "the state is from before it published")
 	require.Equal(t, incarnation, transport.first[0].GetIncarnation())
 	require.NoError(t, again.Close())
@@ -51,7 +51,7 @@ func TestIncarnationNeverChanges(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, m.Close()) }()
 	publish := func(name string, incarnation uint64) *consensusv1.Member {
-		batch := m.gate.machine().Begin()
+		batch := m.gate.Machine().Begin()
 		defer batch.Close()
 		require.NoError(t, m.members.Publish(batch, &consensusv1.PublishOp{MemberId: m.MemberID(), Name: name, Incarnation: incarnation}))
 		return m.members.Find(m.MemberID())

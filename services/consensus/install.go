@@ -17,6 +17,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -46,7 +47,7 @@ func (i *installer) removeCopies() error {
 	}
 	for _, name := range names {
 		isState := name == stateDir || strings.HasPrefix(name, receivedPrefix)
-		if strings.HasPrefix(name, checkpointPrefix) || name == incomingDir || isState && name != i.gate.now.Load().dir {
+		if strings.HasPrefix(name, checkpointPrefix) || name == incomingDir || isState && name != i.gate.Dir() {
 			if err := i.cfg.FS.RemoveAll(i.cfg.memberPath(name)); err != nil {
 				return fmt.Errorf("remove an old copy of the state: %w", err)
 			}
@@ -82,7 +83,7 @@ type incoming struct {
 // installer puts another member's state in the place of this one's.
 type installer struct {
 	cfg     Config
-	gate    *gate
+	gate    *gate.Gate
 	raftLog *logstore.Store
 	members *membership.Members
 	feed    *feed.Feed
@@ -154,12 +155,12 @@ func (i *installer) takeOrBreak(replica *replication.Replica, received peer.Rece
 // holds installing, and lets go of that unless the applier will.
 func (i *installer) takeIncoming(replica *replication.Replica, received peer.ReceivedSnapshot, failing func(error)) (index uint64, err error) {
 	// The member is not closed before it knows what has become of the files.
-	tenure, ok := i.gate.enter()
+	tenure, ok := i.gate.Enter()
 	if !ok {
 		<-i.installing
 		return 0, errdefs.ErrStopped
 	}
-	defer tenure.leave()
+	defer tenure.Leave()
 	if received.Index <= replica.Applied() {
 		<-i.installing
 		return 0, i.cfg.FS.RemoveAll(received.Dir) // the log has caught up meanwhile
@@ -183,7 +184,7 @@ func (i *installer) takeIncoming(replica *replication.Replica, received peer.Rec
 func (i *installer) offerToRaft(replica *replication.Replica, next *incoming, message *raftpb.Message) (accepted bool, err error) {
 	message = proto.CloneOf(message)
 	message.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &next.index, Term: &next.term, ConfState: next.confState}}
-	accepted, err = replica.OfferSnapshot(i.gate.stopping, message)
+	accepted, err = replica.OfferSnapshot(i.gate.Stopping(), message)
 	if err != nil {
 		return false, fmt.Errorf("step a snapshot: %w", err)
 	}
@@ -291,7 +292,7 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	}
 	next := i.incoming.Swap(nil)
 	defer func() { <-i.installing }()
-	old := i.gate.replace(next.store, next.dir, next.serving)
+	old := i.gate.Replace(next.store, next.dir, next.serving)
 	if old == nil {
 		return nil, errors.Join(fmt.Errorf("replace the state: %w", errdefs.ErrStopped), next.store.Discard())
 	}
@@ -299,17 +300,17 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	i.feed.Reset(next.store.Revision())
 	nudge(i.replaced)
 	i.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
-	old.store.Conceal() // before its last user may, so that it is done when the new one's metrics come
+	old.Store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	i.retire(old)
 	return next.confState, next.store.Expose(i.cfg.Registerer)
 }
 
 // retire has a state that was replaced closed and removed once nobody uses it.
-func (i *installer) retire(old *tenure) {
+func (i *installer) retire(old *gate.Tenure) {
 	i.retired.Go(func() {
-		<-old.idle
-		if err := errors.Join(old.store.Discard(), i.cfg.FS.RemoveAll(i.cfg.memberPath(old.dir))); err != nil {
-			i.log.Warn("could not remove the state that was replaced, the next start will", "directory", i.cfg.memberPath(old.dir), "error", err)
+		<-old.Idle()
+		if err := errors.Join(old.Store.Discard(), i.cfg.FS.RemoveAll(i.cfg.memberPath(old.Dir))); err != nil {
+			i.log.Warn("could not remove the state that was replaced, the next start will", "directory", i.cfg.memberPath(old.Dir), "error", err)
 		}
 	})
 }

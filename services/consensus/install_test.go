@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +67,7 @@ func (r *running) copies(t *testing.T) []string {
 	require.NoError(t, err)
 	var found []string
 	for _, name := range names {
-		if name != logDir && name != r.gate.now.Load().dir && !strings.HasPrefix(name, "received") {
+		if name != logDir && name != r.gate.Dir() && !strings.HasPrefix(name, "received") {
 			found = append(found, name)
 		}
 	}
@@ -136,18 +135,18 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")
 
-	use, ok := f.gate.enter()
+	use, ok := f.gate.Enter()
 	require.True(t, ok)
 	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received")))
 	now, _, err := f.store().Range(t.Context(), &consensusv1.RangeOp{Key: []byte("k")})
 	require.NoError(t, err)
 	require.Equal(t, "new", string(now.GetKvs()[0].GetValue()))
-	before, _, err := use.store.Range(t.Context(), &consensusv1.RangeOp{Key: []byte("k")})
+	before, _, err := use.Store.Range(t.Context(), &consensusv1.RangeOp{Key: []byte("k")})
 	require.NoError(t, err)
 	require.Equal(t, "old", string(before.GetKvs()[0].GetValue()))
-	awaitEvent(t, use.over.Done(), "the end of uses that last")
+	awaitEvent(t, use.Over.Done(), "the end of uses that last")
 	require.Equal(t, []string{stateDir}, f.copies(t))
-	use.leave()
+	use.Leave()
 	f.installer.retired.Wait()
 	require.Empty(t, f.copies(t))
 
@@ -224,7 +223,7 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 	cfg.FS, cfg.Transport = crashed, newNetwork()
 	again, err := New(cfg)
 	require.NoError(t, err)
-	applied, _ := again.gate.state().Applied()
+	applied, _ := again.gate.State().Applied()
 	last, err := again.stores.log.LastIndex()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, applied, index)
@@ -263,7 +262,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	cfg.Transport = newNetwork()
 	again, err := New(cfg)
 	require.NoError(t, err)
-	applied, _ := again.gate.state().Applied()
+	applied, _ := again.gate.State().Applied()
 	require.GreaterOrEqual(t, applied, snapshot.Index)
 	require.NoError(t, again.installer.removeCopies())
 	require.Empty(t, (&running{Member: again}).copies(t))
@@ -314,7 +313,7 @@ func TestInstalledStateIsTheOneThatTheLogNames(t *testing.T) {
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")
 	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received")))
-	dir := f.cfg.memberPath(f.gate.now.Load().dir)
+	dir := f.cfg.memberPath(f.gate.Dir())
 	require.NoError(t, f.halt())
 	cfg := f.cfg
 	cfg.Transport = newNetwork()
@@ -436,28 +435,5 @@ func TestStreamedRangeIsOfTheRevisionThatItTells(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-	}
-}
-
-// Goal: a gate is closed while a replacement is on its way, in either order, without a panic or a wait for each other.
-// Method: both at once, over and over.
-func TestGateClosesWhileTheStateIsReplaced(t *testing.T) {
-	for range 200 {
-		g := newGate(t.Context(), nil, "", &atomic.Bool{})
-		use, ok := g.enter()
-		require.True(t, ok)
-		var both sync.WaitGroup
-		both.Go(g.close)
-		both.Go(func() {
-			if old := g.replace(nil, "", &atomic.Bool{}); old != nil {
-				<-old.idle
-			}
-		})
-		use.leave()
-		both.Wait()
-		g.close()
-		_, ok = g.enter()
-		require.False(t, ok)
-		require.Nil(t, g.replace(nil, "", &atomic.Bool{}))
 	}
 }

@@ -91,3 +91,11 @@ func (j *joining) published() bool {
 	member := j.members.Find(j.cfg.MemberID)
 	return member.GetName() == j.cfg.Name && slices.Equal(member.GetClientUrls(), j.cfg.ClientURLs) && member.GetIncarnation() == j.incarnation
 }
+
+// ended turns the error of an owner that stopped because ctx did into nil.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

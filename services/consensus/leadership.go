@@ -25,5 +25,5 @@ func (m *Member) Standing() (leader, term uint64, changed <-chan struct{}) {
 // the voter that is furthest along, and to the next one if that does not take it at once. A member with a corrupt state does
 // not get it. It returns once another member leads, or with why none does.
 func (m *Member) HandOver(ctx context.Context) error {
-	return m.replica.HandOver(ctx, m.gate.corrupt)
+	return m.replica.HandOver(ctx, m.gate.Corrupt)
 }

@@ -75,13 +75,13 @@ func TestDeletionOfVeryManyKeysIsReadFromHistory(t *testing.T) {
 		require.EqualValues(t, 1, resp.GetResult().GetCount())
 	}
 	check(m)
-	digests := m.gate.state().Digests()
+	digests := m.gate.State().Digests()
 	crashed := crashable.CrashClone(vfs.CrashCloneCfg{})
 	again := start(t, testConfig(crashed))
 	check(again)
-	newest := again.gate.state().Digests()
+	newest := again.gate.State().Digests()
 	require.Equal(t, digests[len(digests)-1].Revision, newest[len(newest)-1].Revision)
-	require.NoError(t, again.gate.state().Verify(t.Context(), func(context.Context, int) error { return nil }))
+	require.NoError(t, again.gate.State().Verify(t.Context(), func(context.Context, int) error { return nil }))
 }
 
 // parts reads the events of a revision in parts.

@@ -14,6 +14,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -30,7 +31,7 @@ type Member struct {
 	// assembled says that there is a replica: metrics are read before.
 	assembled atomic.Bool
 
-	gate        *gate
+	gate        *gate.Gate
 	trust       *trust
 	reader      *reader
 	proposer    *proposer
@@ -93,7 +94,7 @@ func New(cfg Config) (*Member, error) {
 	m.stores, m.members = stores, stores.members
 	var stopping context.Context
 	stopping, m.stopUses = context.WithCancelCause(context.Background())
-	m.gate = newGate(stopping, stores.state, stores.stateDir, stores.serving)
+	m.gate = gate.New(stopping, stores.state, stores.stateDir, stores.serving)
 	m.trust = newTrust(m.cfg.MemberID, m.gate, m.log)
 	if err := m.assemble(); err != nil {
 		metrics.unregister()
@@ -105,8 +106,8 @@ func New(cfg Config) (*Member, error) {
 
 // assemble makes what replicates the log.
 func (m *Member) assemble() error {
-	applied, _ := m.gate.state().Applied()
-	m.feed = feed.New(m.gate.state().Revision(), feedBytesMax)
+	applied, _ := m.gate.State().Applied()
+	m.feed = feed.New(m.gate.State().Revision(), feedBytesMax)
 	m.verifier = newVerifier(m.cfg, m.gate, m.stores.log, m.trust)
 	m.installer = &installer{
 		cfg: m.cfg, gate: m.gate, raftLog: m.stores.log, members: m.members, feed: m.feed, failure: m.failure, stopped: m.stopped, log: m.log,
@@ -182,7 +183,7 @@ func (m *Member) Run(ctx context.Context) error {
 		m.replica.Campaign()
 	}
 	m.replica.Go(ctx, group)
-	group.Go(func() error { return m.gate.compact(ctx) })
+	group.Go(func() error { return m.gate.Compact(ctx) })
 	group.Go(func() error { return m.housekeeper.run(ctx) })
 	group.Go(func() error { return m.space.watch(ctx) })
 	group.Go(func() error { return m.tidier.run(ctx) })
@@ -236,9 +237,9 @@ func (m *Member) Close() error {
 		m.stopUses(errdefs.ErrStopped)
 		done := make(chan error, 1)
 		go func() {
-			m.gate.close()
+			m.gate.Close()
 			m.installer.retired.Wait()
-			m.stores.state = m.gate.state()
+			m.stores.state = m.gate.State()
 			done <- errors.Join(m.installer.giveUpIncoming(), m.closeStores())
 		}()
 		select {
@@ -258,8 +259,8 @@ func (m *Member) Close() error {
 // closeStores closes the state first, which makes all of it durable, so that the next start finds no more in the log than
 // others may ask for.
 func (m *Member) closeStores() error {
-	applied, _ := m.gate.state().Applied()
-	err := m.gate.state().Close()
+	applied, _ := m.gate.State().Applied()
+	err := m.gate.State().Close()
 	select {
 	case <-m.failure.found:
 	default:

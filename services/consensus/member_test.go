@@ -38,7 +38,7 @@ type running struct {
 }
 
 // store is the state now.
-func (r *running) store() *mvcc.Store { return r.gate.state() }
+func (r *running) store() *mvcc.Store { return r.gate.State() }
 
 func start(t testing.TB, cfg Config) *running {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -15,7 +16,7 @@ import (
 // reader finds a state that is fit for a request.
 type reader struct {
 	self    uint64
-	gate    *gate
+	gate    *gate.Gate
 	trust   *trust
 	members *membership.Members
 	replica *replication.Replica
@@ -52,17 +53,17 @@ func (r *reader) soleVoter(members []*consensusv1.Member) bool {
 }
 
 // read runs fn on a state that is fit for the request. See gate for what fn may do.
-func (r *reader) read(ctx context.Context, serializable bool, fn func(*tenure) error) error {
+func (r *reader) read(ctx context.Context, serializable bool, fn func(*gate.Tenure) error) error {
 	if !serializable {
 		if err := r.linearize(ctx); err != nil {
 			return err
 		}
 	}
-	tenure, ok := r.gate.enter()
+	tenure, ok := r.gate.Enter()
 	if !ok {
 		return fmt.Errorf("read: %w", errdefs.ErrStopped)
 	}
-	defer tenure.leave()
+	defer tenure.Leave()
 	return fn(tenure)
 }
 
@@ -74,7 +75,7 @@ type stale interface {
 
 // readSeen is readData for a caller that has been shown a revision, maybe by another member: it waits until that is applied
 // here, where the read would not wait for more anyway.
-func (r *reader) readSeen(ctx context.Context, req stale, fn func(*tenure) error) error {
+func (r *reader) readSeen(ctx context.Context, req stale, fn func(*gate.Tenure) error) error {
 	if err := r.awaitWanted(ctx, req); err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (r *reader) awaitWanted(ctx context.Context, req stale) error {
 }
 
 func (r *reader) awaitSeen(ctx context.Context, req stale) error {
-	for req.GetSerializable() && r.gate.state().Revision() < req.GetSeenRevision() {
+	for req.GetSerializable() && r.gate.State().Revision() < req.GetSeenRevision() {
 		_, changed, _ := r.feed.Since(req.GetSeenRevision(), 0)
 		if changed == nil {
 			continue // it has just been applied
@@ -106,11 +107,11 @@ func (r *reader) awaitSeen(ctx context.Context, req stale) error {
 }
 
 // readData is read for what clients stored: it is refused while the member is not to be believed.
-func (r *reader) readData(ctx context.Context, serializable bool, fn func(*tenure) error) error {
+func (r *reader) readData(ctx context.Context, serializable bool, fn func(*gate.Tenure) error) error {
 	if err := r.trust.trusted(); err != nil {
 		return fmt.Errorf("read: %w", err) // no leader is needed to know
 	}
-	return r.read(ctx, serializable, func(t *tenure) error {
+	return r.read(ctx, serializable, func(t *gate.Tenure) error {
 		if err := r.trust.trusted(); err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
@@ -122,7 +123,7 @@ func (r *reader) readData(ctx context.Context, serializable bool, fn func(*tenur
 // acknowledged before the call: another member may have told the reader of the revision. What is in the future then is so
 // for all, and the read itself refuses it.
 func (r *reader) awaitNamed(ctx context.Context, req stale) error {
-	if !req.GetSerializable() || namedRevision(req) <= r.gate.state().Revision() {
+	if !req.GetSerializable() || namedRevision(req) <= r.gate.State().Revision() {
 		return nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, futureReadMax)
@@ -135,9 +136,9 @@ func (r *reader) awaitNamed(ctx context.Context, req stale) error {
 
 // historyForTail reads commits that the feed no longer holds.
 func (r *reader) historyForTail(ctx context.Context, from int64) (commits []*consensusv1.Commit, err error) {
-	err = r.read(ctx, true, func(t *tenure) error {
+	err = r.read(ctx, true, func(t *gate.Tenure) error {
 		var next int64
-		commits, _, next, err = t.store.HistoryParts(ctx, from, 0, r.feed.Oldest()-1, historyBytesMax)
+		commits, _, next, err = t.Store.HistoryParts(ctx, from, 0, r.feed.Oldest()-1, historyBytesMax)
 		if last := len(commits) - 1; next != 0 {
 			commits[last] = &consensusv1.Commit{Revision: commits[last].GetRevision(), LeftOut: true}
 		}
@@ -157,8 +158,8 @@ func (r *reader) completed(ctx context.Context, commits []*consensusv1.Commit) (
 		return commits[:at], nil
 	}
 	revision := commits[0].GetRevision()
-	err = r.read(ctx, true, func(t *tenure) error {
-		whole, _, err = t.store.History(ctx, revision, revision, nil, nil, 0)
+	err = r.read(ctx, true, func(t *gate.Tenure) error {
+		whole, _, err = t.Store.History(ctx, revision, revision, nil, nil, 0)
 		return err
 	})
 	return whole, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
@@ -19,7 +20,7 @@ type Receiver struct {
 	cfg         Config
 	incarnation uint64
 	raftLog     *logstore.Store
-	gate        *gate
+	gate        *gate.Gate
 	trust       *trust
 	replica     *replication.Replica
 	installer   *installer
@@ -47,20 +48,20 @@ func (r *Receiver) Continues(index uint64) bool {
 
 // Checkpoint makes a copy of the state's files, by links where the filesystem has them. The caller releases it.
 func (r *Receiver) Checkpoint(context.Context) (dir string, index, term uint64, release func(), err error) {
-	tenure, ok := r.gate.enter()
+	tenure, ok := r.gate.Enter()
 	if !ok {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", errdefs.ErrStopped)
 	}
-	defer tenure.leave()
+	defer tenure.Leave()
 	if err := r.trust.trusted(); err != nil {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	index, term = tenure.store.Applied()
+	index, term = tenure.Store.Applied()
 	dir = r.cfg.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, r.checkpoints.Add(1)))
 	if err := r.cfg.FS.RemoveAll(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
-	if err := tenure.store.Checkpoint(dir); err != nil {
+	if err := tenure.Store.Checkpoint(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
 	return dir, index, term, func() { _ = r.cfg.FS.RemoveAll(dir) }, nil

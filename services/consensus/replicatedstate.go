@@ -1,17 +1,18 @@
 package consensus
 
 import (
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // replicatedState is the state as the log makes it.
-type replicatedState struct{ gate *gate }
+type replicatedState struct{ gate *gate.Gate }
 
-func (s replicatedState) store() *mvcc.Store { return s.gate.state() }
+func (s replicatedState) store() *mvcc.Store { return s.gate.State() }
 
 // Begin implements replication.State.
-func (s replicatedState) Begin() replication.Batch { return s.gate.machine().Begin() }
+func (s replicatedState) Begin() replication.Batch { return s.gate.Machine().Begin() }
 
 // Applied implements replication.State.
 func (s replicatedState) Applied() (index, term uint64) { return s.store().Applied() }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -13,13 +14,13 @@ import (
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
-	err := m.reader.readSeen(ctx, req, func(t *tenure) (err error) {
+	err := m.reader.readSeen(ctx, req, func(t *gate.Tenure) (err error) {
 		if len(req.GetRange().GetRangeEnd()) == 0 {
-			resp.Result, resp.Revision, err = t.store.Range(ctx, req.GetRange())
+			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
 		}
-		return t.during(ctx, func(ctx context.Context) (err error) {
-			resp.Result, resp.Revision, err = t.store.Range(ctx, req.GetRange())
+		return t.During(ctx, func(ctx context.Context) (err error) {
+			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
 		})
 	})
@@ -38,9 +39,9 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 	serializable := req.GetSerializable()
 	for stream := mvcc.NewRangeStream(req.GetRange(), rangeChunkBytes); !stream.Done(); {
 		var chunk *consensusv1.RangeResult
-		err := m.reader.readData(ctx, serializable, func(t *tenure) error {
-			return t.during(ctx, func(ctx context.Context) (err error) {
-				chunk, err = stream.Next(ctx, t.store)
+		err := m.reader.readData(ctx, serializable, func(t *gate.Tenure) error {
+			return t.During(ctx, func(ctx context.Context) (err error) {
+				chunk, err = stream.Next(ctx, t.Store)
 				return err
 			})
 		})
@@ -58,9 +59,9 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
-	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
-		return t.during(ctx, func(ctx context.Context) (err error) {
-			resp.Result, resp.Revision, err = t.machine.ReadTxn(ctx, req.GetTxn())
+	err := m.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
+		return t.During(ctx, func(ctx context.Context) (err error) {
+			resp.Result, resp.Revision, err = t.Machine.ReadTxn(ctx, req.GetTxn())
 			return err
 		})
 	})
@@ -75,7 +76,7 @@ func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest)
 	if err := m.reader.linearize(ctx); err != nil {
 		return nil, err
 	}
-	return &consensusv1.ReadIndexResponse{Revision: m.gate.state().Revision(), RaftTerm: m.replica.Term(), LeaseEpoch: m.gate.state().LeaseEpoch()}, nil
+	return &consensusv1.ReadIndexResponse{Revision: m.gate.State().Revision(), RaftTerm: m.replica.Term(), LeaseEpoch: m.gate.State().LeaseEpoch()}, nil
 }
 
 // Position tells where this member is, without waiting for anything.
@@ -84,10 +85,10 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 		ClusterId: m.cfg.ClusterID,
 		MemberId:  m.cfg.MemberID,
 		RaftTerm:  m.replica.Term(),
-		Revision:  m.gate.state().Revision(),
+		Revision:  m.gate.State().Revision(),
 		RaftIndex: m.replica.Applied(),
 
-		CompactedRevision: m.gate.state().CompactedRevision(),
+		CompactedRevision: m.gate.State().CompactedRevision(),
 		LeaderId:          m.replica.LeaderID(),
 		Corrupt:           m.trust.trusted() != nil,
 	}, nil
@@ -145,16 +146,16 @@ func (m *Member) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 	if bytes <= 0 {
 		bytes = historyBytesMax
 	}
-	err := m.reader.readData(ctx, true, func(t *tenure) (err error) {
+	err := m.reader.readData(ctx, true, func(t *gate.Tenure) (err error) {
 		to := req.GetToRevision()
-		if head := t.store.Revision(); to <= 0 || to > head {
+		if head := t.Store.Revision(); to <= 0 || to > head {
 			to = head
 		}
 		if req.GetParts() && len(req.GetKey()) == 0 {
-			resp.Commits, resp.ThroughRevision, resp.NextSub, err = t.store.HistoryParts(ctx, req.GetFromRevision(), req.GetFromSub(), to, bytes)
+			resp.Commits, resp.ThroughRevision, resp.NextSub, err = t.Store.HistoryParts(ctx, req.GetFromRevision(), req.GetFromSub(), to, bytes)
 			return err
 		}
-		resp.Commits, resp.ThroughRevision, err = t.store.History(ctx, req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
+		resp.Commits, resp.ThroughRevision, err = t.Store.History(ctx, req.GetFromRevision(), to, req.GetKey(), req.GetRangeEnd(), bytes)
 		return err
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
@@ -33,10 +34,10 @@ func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, s
 		return fmt.Errorf("wait for other snapshots to end: %w", errdefs.ErrStopped)
 	}
 	var file *snapshotfile.File
-	err := m.reader.readData(ctx, false, func(t *tenure) error {
-		return t.during(ctx, func(ctx context.Context) error {
+	err := m.reader.readData(ctx, false, func(t *gate.Tenure) error {
+		return t.During(ctx, func(ctx context.Context) error {
 			return m.files.whileRoom(ctx, func(ctx context.Context) (err error) {
-				file, err = m.files.build(ctx, t.store)
+				file, err = m.files.build(ctx, t.Store)
 				return err
 			})
 		})

@@ -8,13 +8,14 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 )
 
 // Leases lists the leases that exist.
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
-	err := m.reader.readData(ctx, req.GetSerializable(), func(t *tenure) (err error) {
-		resp.Leases, err = t.store.Leases(ctx)
+	err := m.reader.readData(ctx, req.GetSerializable(), func(t *gate.Tenure) (err error) {
+		resp.Leases, err = t.Store.Leases(ctx)
 		return err
 	})
 	if err != nil {
@@ -26,8 +27,8 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 // LeaseKeys lists the keys attached to a lease: errdefs.ErrLeaseNotFound where there is none.
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
-	err := m.reader.readData(ctx, false, func(t *tenure) error {
-		keys, exists, err := t.store.LeaseKeys(ctx, req.GetId())
+	err := m.reader.readData(ctx, false, func(t *gate.Tenure) error {
+		keys, exists, err := t.Store.LeaseKeys(ctx, req.GetId())
 		if err == nil && !exists {
 			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), errdefs.ErrLeaseNotFound)
 		}
@@ -42,12 +43,12 @@ func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysReques
 
 // Status tells how the member is. It waits for nothing.
 func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
-	tenure, ok := m.gate.enter()
+	tenure, ok := m.gate.Enter()
 	if !ok {
 		return nil, fmt.Errorf("status: %w", errdefs.ErrStopped)
 	}
-	defer tenure.leave()
-	store := tenure.store
+	defer tenure.Leave()
+	store := tenure.Store
 	disk, inUse := store.Size()
 	resp := &consensusv1.StatusResponse{
 		ClusterId:         m.cfg.ClusterID,
@@ -86,7 +87,7 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 
 // Alarms lists the raised alarms.
 func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
-	return &consensusv1.AlarmsResponse{Alarms: m.gate.state().Alarms()}, nil
+	return &consensusv1.AlarmsResponse{Alarms: m.gate.State().Alarms()}, nil
 }
 
 // HashKV hashes what is visible between the compacted and the given revision of this member. Of those beyond hashesMax each
@@ -101,10 +102,10 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 		return nil, fmt.Errorf("wait for other hashes to end: %w", errdefs.ErrStopped)
 	}
 	resp := &consensusv1.HashKVResponse{}
-	err := m.reader.read(ctx, true, func(t *tenure) error {
-		return t.during(ctx, func(ctx context.Context) (err error) {
-			resp.Revision = t.store.Revision()
-			resp.Hash, resp.CompactedRevision, resp.HashRevision, err = t.store.HashKV(ctx, req.GetRevision())
+	err := m.reader.read(ctx, true, func(t *gate.Tenure) error {
+		return t.During(ctx, func(ctx context.Context) (err error) {
+			resp.Revision = t.Store.Revision()
+			resp.Hash, resp.CompactedRevision, resp.HashRevision, err = t.Store.HashKV(ctx, req.GetRevision())
 			return err
 		})
 	})
@@ -116,7 +117,7 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 
 // WaitCompacted answers once everything below the compacted revision is deleted here.
 func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
-	err := m.reader.read(ctx, true, func(t *tenure) error { return t.during(ctx, t.store.WaitCompacted) })
+	err := m.reader.read(ctx, true, func(t *gate.Tenure) error { return t.During(ctx, t.Store.WaitCompacted) })
 	if err != nil {
 		return nil, fmt.Errorf("wait for compaction: %w", err)
 	}

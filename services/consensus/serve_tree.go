@@ -4,15 +4,16 @@ import (
 	"context"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 )
 
 // ReadTree reads a file or directory of the tree that the v2 API shows. Errors are those of Range; that there is no such
 // node is part of the answer.
 func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.replica.Term()}
-	err := m.reader.readSeen(ctx, req, func(t *tenure) error {
-		return t.during(ctx, func(ctx context.Context) error {
-			r, err := t.machine.ReadTree(ctx, req.GetPath(), req.GetRecursive())
+	err := m.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
+		return t.During(ctx, func(ctx context.Context) error {
+			r, err := t.Machine.ReadTree(ctx, req.GetPath(), req.GetRecursive())
 			if err != nil {
 				return err
 			}
@@ -28,7 +29,7 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 
 // TreeStatistics tells what this member has done since it was opened, as far as the v2 API shows it.
 func (m *Member) TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error) {
-	resp := m.gate.machine().TreeStatistics()
+	resp := m.gate.Machine().TreeStatistics()
 	resp.Started = m.opened.UnixNano()
 	resp.LeaderSince = m.replica.LeaderSince().UnixNano()
 	return resp, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
@@ -35,7 +36,7 @@ type space struct {
 	marks   DiskMarks
 	fs      vfs.FS
 	clock   Clock
-	gate    *gate
+	gate    *gate.Gate
 	members *membership.Members
 	replica *replication.Replica
 	alarms  *alarms
@@ -53,7 +54,7 @@ type space struct {
 	roomy atomic.Int64
 }
 
-func newSpace(cfg Config, gate *gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *space {
+func newSpace(cfg Config, gate *gate.Gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *space {
 	return &space{
 		self: cfg.MemberID, quota: cfg.QuotaBytes, marks: cfg.DiskMarks, fs: cfg.FS, clock: cfg.Clock,
 		gate: gate, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
@@ -78,7 +79,7 @@ func (s *space) roomToGrow() error {
 // quotaInUse is what counts against the quota. While that is still being counted, in a directory of an earlier program, it
 // is what that went by: the files less the engine's guess of what is garbage in them.
 func (s *space) quotaInUse() int64 {
-	inUse, known := s.gate.state().Usage()
+	inUse, known := s.gate.State().Usage()
 	if !known {
 		return s.estimate.Load()
 	}
@@ -87,8 +88,8 @@ func (s *space) quotaInUse() int64 {
 
 // estimateUsage looks at the files where nothing better is known yet.
 func (s *space) estimateUsage() {
-	if _, known := s.gate.state().Usage(); !known {
-		_, inUse := s.gate.state().Size()
+	if _, known := s.gate.State().Usage(); !known {
+		_, inUse := s.gate.State().Size()
 		s.estimate.Store(inUse)
 	}
 }
@@ -122,8 +123,8 @@ func (s *space) watch(ctx context.Context) error {
 
 // settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails.
 func (s *space) settleNoSpace(ctx context.Context) {
-	alarm := s.gate.state().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
-	_, known := s.gate.state().Usage()
+	alarm := s.gate.State().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
+	_, known := s.gate.State().Usage()
 	inUse, quota := s.quotaInUse(), s.quota
 	exceeded := quota > 0 && inUse > quota
 	// Divided first: a quota may be as large as numbers are.
@@ -150,7 +151,7 @@ func (s *space) lowerOrphans(ctx context.Context) {
 	if !s.replica.Leads() {
 		return
 	}
-	for _, alarm := range s.gate.state().Alarms() {
+	for _, alarm := range s.gate.State().Alarms() {
 		if alarm.GetAutomatic() && s.members.Find(alarm.GetMemberId()) == nil {
 			s.alarms.lower(ctx, alarm, "the member that raised it is gone")
 		}

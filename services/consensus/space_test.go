@@ -77,7 +77,7 @@ func TestQuotaIsGivenBack(t *testing.T) {
 		require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), errdefs.ErrNoSpace)
 
 		require.NoError(t, propose(t.Context(), m, deleteAll()))
-		require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
+		require.NoError(t, propose(t.Context(), m, compactTo(m.gate.State().Revision())))
 		m.awaitNoSpace(t, false)
 	}
 	status, err := m.Status(t.Context(), &consensusv1.StatusRequest{})
@@ -100,12 +100,12 @@ func TestAlarmRaisedByHandStays(t *testing.T) {
 	m.fill(t, true, strings.Repeat("v", 10_000))
 	m.awaitNoSpace(t, true)
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
-	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
+	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.State().Revision())))
 	for range roomyLooksMin {
 		m.space.settleNoSpace(t.Context())
 	}
 	require.GreaterOrEqual(t, m.space.roomy.Load(), int64(roomyLooksMin), "there is room, and has been for long enough")
-	require.True(t, m.gate.state().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
+	require.True(t, m.gate.State().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
 	m.mustPut(t, "k", "v")
 }
@@ -116,7 +116,7 @@ func TestAlarmOfAMemberThatIsGoneIsLowered(t *testing.T) {
 	m := start(t, testConfig(vfs.NewMem()))
 	gone := &consensusv1.Alarm{MemberId: 0xbeef, Type: consensusv1.Alarm_TYPE_NOSPACE, Automatic: true}
 	require.NoError(t, m.alarms.propose(t.Context(), &consensusv1.AlarmOp{Alarm: gone}))
-	require.Eventually(t, func() bool { return !m.gate.state().Raised(0xbeef, consensusv1.Alarm_TYPE_NOSPACE) }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !m.gate.State().Raised(0xbeef, consensusv1.Alarm_TYPE_NOSPACE) }, 30*time.Second, time.Millisecond)
 	m.mustPut(t, "k", "v")
 
 	require.NoError(t, propose(t.Context(), m, alarmOp(0xbeef, false)))
@@ -162,7 +162,7 @@ func TestDiskIsNeverFilled(t *testing.T) {
 			require.ErrorIs(t, propose(t.Context(), m, put("k", "refused")), errdefs.ErrNoSpace)
 			require.ErrorIs(t, propose(t.Context(), m, grant), errdefs.ErrNoSpace)
 			require.NoError(t, propose(t.Context(), m, deleteAll()))
-			require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
+			require.NoError(t, propose(t.Context(), m, compactTo(m.gate.State().Revision())))
 			revoke := &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{1}}}}
 			require.NoError(t, propose(t.Context(), m, revoke))
 			added, err := m.AddMember(t.Context(), &consensusv1.AddMemberRequest{PeerUrls: []string{"http://127.0.0.1:1"}, IsLearner: true})
@@ -210,7 +210,7 @@ func TestDefragmentGivesFilesBack(t *testing.T) {
 		m.mustPut(t, strings.Repeat("k", 1+i), randomText(10_000))
 	}
 	require.NoError(t, propose(t.Context(), m, deleteAll()))
-	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.state().Revision())))
+	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.State().Revision())))
 	_, err := m.WaitCompacted(t.Context(), &consensusv1.WaitCompactedRequest{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

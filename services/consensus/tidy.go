@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -51,7 +52,7 @@ func (t *tidying) end(err error) {
 // tidier has the state's files rewritten and what is in use counted.
 type tidier struct {
 	clock Clock
-	gate  *gate
+	gate  *gate.Gate
 	// verified is closed once the member need not hurry any more.
 	verified <-chan struct{}
 	stopped  <-chan struct{}
@@ -59,7 +60,7 @@ type tidier struct {
 	log      *slog.Logger
 }
 
-func newTidier(cfg Config, gate *gate, verified, stopped <-chan struct{}) *tidier {
+func newTidier(cfg Config, gate *gate.Gate, verified, stopped <-chan struct{}) *tidier {
 	return &tidier{clock: cfg.Clock, gate: gate, verified: verified, stopped: stopped, runs: tidying{asked: make(chan struct{}, 1)}, log: cfg.Logger}
 }
 
@@ -100,7 +101,7 @@ func (t *tidier) run(ctx context.Context) error {
 			}
 		case <-t.runs.asked:
 			began := time.Now()
-			err := t.gate.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
+			err := t.gate.LastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error { return state.Defragment(ctx) })
 			t.runs.end(err)
 			if err != nil {
 				t.log.Warn("could not defragment to the end", "error", err)
@@ -121,11 +122,11 @@ var errDefragmentFirst = errors.New("a defragmentation goes first")
 // later. A defragmentation that is asked for meanwhile goes first, and the count begins anew after it. It is false if the
 // count has failed.
 func (t *tidier) countUsage(ctx context.Context) bool {
-	if _, known := t.gate.state().Usage(); known {
+	if _, known := t.gate.State().Usage(); known {
 		return true
 	}
 	began := time.Now()
-	err := t.gate.lastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
+	err := t.gate.LastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
 		size, _ := state.Size()
 		pace := newPace(t.verified, size)
 		return state.CountUsage(ctx, func(ctx context.Context, read int) error {
@@ -137,7 +138,7 @@ func (t *tidier) countUsage(ctx context.Context) bool {
 	})
 	switch {
 	case err == nil:
-		inUse, _ := t.gate.state().Usage()
+		inUse, _ := t.gate.State().Usage()
 		t.log.Info("counted what the state has in use", "bytes", inUse, "took", time.Since(began))
 	case errors.Is(err, errDefragmentFirst):
 	case !errors.Is(err, errdefs.ErrStopped) && ctx.Err() == nil:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
@@ -14,7 +15,7 @@ import (
 // cluster's, nor where the CORRUPT alarm is raised in its name.
 type trust struct {
 	self uint64
-	gate *gate
+	gate *gate.Gate
 	// sentence is what it found out itself, and kick has a token when the audit should look at once.
 	sentence atomic.Pointer[sentence]
 	kick     chan struct{}
@@ -27,19 +28,19 @@ type sentence struct {
 	reason string
 }
 
-func newTrust(self uint64, gate *gate, log *slog.Logger) *trust {
+func newTrust(self uint64, gate *gate.Gate, log *slog.Logger) *trust {
 	return &trust{self: self, gate: gate, kick: make(chan struct{}, 1), log: log}
 }
 
 // condemned tells whether something was found in the state that is the member's now.
 func (t *trust) condemned() bool {
 	s := t.sentence.Load()
-	return s != nil && s.state == t.gate.state()
+	return s != nil && s.state == t.gate.State()
 }
 
 // trusted returns errdefs.ErrCorrupt when this member must not answer from its state.
 func (t *trust) trusted() error {
-	if t.condemned() || t.gate.state().Corrupt(t.self) {
+	if t.condemned() || t.gate.State().Corrupt(t.self) {
 		return fmt.Errorf("state of member %s: %w", identity.Format(t.self), errdefs.ErrCorrupt)
 	}
 	return nil
@@ -49,7 +50,7 @@ func (t *trust) trusted() error {
 // was replaced meanwhile.
 func (t *trust) condemn(state *mvcc.Store, reason string) {
 	before := t.sentence.Load()
-	if state != t.gate.state() || before != nil && before.state == state {
+	if state != t.gate.State() || before != nil && before.state == state {
 		return
 	}
 	if t.sentence.CompareAndSwap(before, &sentence{state, reason}) {

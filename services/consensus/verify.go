@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
@@ -14,7 +15,7 @@ import (
 type verifier struct {
 	check   StateCheck
 	clock   Clock
-	gate    *gate
+	gate    *gate.Gate
 	raftLog *logstore.Store
 	trust   *trust
 	log     *slog.Logger
@@ -22,7 +23,7 @@ type verifier struct {
 	verified, replaced chan struct{}
 }
 
-func newVerifier(cfg Config, gate *gate, raftLog *logstore.Store, trust *trust) *verifier {
+func newVerifier(cfg Config, gate *gate.Gate, raftLog *logstore.Store, trust *trust) *verifier {
 	return &verifier{
 		check: cfg.StateCheck, clock: cfg.Clock, gate: gate, raftLog: raftLog, trust: trust, log: cfg.Logger,
 		verified: make(chan struct{}), replaced: make(chan struct{}, 1),
@@ -38,7 +39,7 @@ func (v *verifier) verifyState(ctx context.Context) error {
 		defer ticker.Stop()
 		again = ticker.C()
 	}
-	if !v.check.SkipInitial || !v.gate.state().DigestKnown() {
+	if !v.check.SkipInitial || !v.gate.State().DigestKnown() {
 		v.verify(ctx)
 	}
 	close(v.verified)
@@ -56,32 +57,32 @@ func (v *verifier) verifyState(ctx context.Context) error {
 
 // verify reads the state once, and twice where it finds damage: what the second reading does not show was in memory.
 func (v *verifier) verify(ctx context.Context) {
-	tenure, ok := v.gate.enter()
+	tenure, ok := v.gate.Enter()
 	if !ok {
 		return
 	}
-	defer tenure.leave()
+	defer tenure.Leave()
 	began := time.Now()
 	first := v.readState(ctx, tenure)
 	if !errors.Is(first, mvcc.ErrDamaged) {
 		if first == nil {
 			v.log.Debug("read the whole state, and it is as it was written", "took", time.Since(began))
-		} else if ctx.Err() == nil && tenure.over.Err() == nil {
+		} else if ctx.Err() == nil && tenure.Over.Err() == nil {
 			v.log.Warn("could not read the whole state to check it", "error", first)
 		}
 		return
 	}
 	switch second := v.readState(ctx, tenure); {
 	case errors.Is(second, mvcc.ErrDamaged):
-		v.trust.condemn(tenure.store, second.Error())
+		v.trust.condemn(tenure.Store, second.Error())
 	case second == nil:
 		v.log.Error("the state did not read as it was written, and did when it was read again: check the memory of this machine", "found", first)
 	}
 }
 
-func (v *verifier) readState(ctx context.Context, t *tenure) error {
-	size, _ := t.store.Size()
-	return t.during(ctx, func(ctx context.Context) error { return t.store.Verify(ctx, newPace(v.verified, size).take) })
+func (v *verifier) readState(ctx context.Context, t *gate.Tenure) error {
+	size, _ := t.Store.Size()
+	return t.During(ctx, func(ctx context.Context) error { return t.Store.Verify(ctx, newPace(v.verified, size).take) })
 }
 
 // verifyLog verifies what of the log was not read when it was opened, once the member serves. It is for members that are behind:
