@@ -17,9 +17,9 @@ type alarms struct {
 	log      *slog.Logger
 }
 
-// raise raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again. Want of space
+// Raise raises an alarm in a member's name, unless it is raised already. Whoever needs it tries again. Want of space
 // passes, and so does its alarm; damage does not.
-func (a *alarms) raise(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
+func (a *alarms) Raise(ctx context.Context, member uint64, kind consensusv1.Alarm_Type) {
 	if a.gate.State().Raised(member, kind) {
 		return
 	}

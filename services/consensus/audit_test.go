@@ -277,7 +277,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	net.ship(&raftpb.Message{
 		Type: raftpb.MsgSnap.Enum(), From: new(leader.MemberID()), To: new(odd.MemberID()), Term: new(leader.replica.Term()),
 	}, odd)
-	require.False(t, odd.trust.condemned())
+	require.False(t, odd.trust.Condemned())
 	requireRefuses(t, odd) // the alarm came with the state, and needs no leader to be heard
 	net.isolate(odd.MemberID(), false)
 	_, err := leader.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
@@ -287,7 +287,7 @@ func TestANewStateIsBelieved(t *testing.T) {
 	_, err = odd.ReadIndex(t.Context(), &consensusv1.ReadIndexRequest{}) // by then it has heard
 	require.NoError(t, err)
 	require.Equal(t, "newer", odd.get(t, "key"))
-	for lowered := odd.replica.Applied(); odd.audit.agreed.Load() < lowered; {
+	for lowered := odd.replica.Applied(); odd.audit.Agreed() < lowered; {
 		writeUntilAcknowledged(t, leader, "meanwhile", "served")
 	}
 	require.Equal(t, "newer", odd.get(t, "key"))

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/raft/v3"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
@@ -93,6 +94,9 @@ type Founding struct {
 
 // DefaultClusterToken is the token of a cluster that was given none.
 const DefaultClusterToken = "etcd-cluster"
+
+// Auditor asks other members for their digests.
+type Auditor = audit.Peers
 
 // StateCheck is a matter of reading: what the members tell each other of their states costs next to nothing, and is always
 // compared.

@@ -94,8 +94,8 @@ type installer struct {
 	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
 	installing chan struct{}
 	incoming   atomic.Pointer[incoming]
-	// replaced has a token when there is another state to verify, retired are the owners of those that were replaced.
-	replaced chan struct{}
+	// replaced says that there is another state to verify, retired are the owners of those that were replaced.
+	replaced func()
 	retired  sync.WaitGroup
 }
 
@@ -298,7 +298,7 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	}
 	i.members.Set(next.version)
 	i.feed.Reset(next.store.Revision())
-	nudge(i.replaced)
+	i.replaced()
 	i.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
 	old.Store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	i.retire(old)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
@@ -19,7 +20,7 @@ type joining struct {
 	members     *membership.Members
 	reader      *reader
 	proposer    *proposer
-	audit       *audit
+	audit       *audit.Audit
 	// ready is closed once the member serves.
 	ready chan struct{}
 	log   *slog.Logger
@@ -39,7 +40,7 @@ func (j *joining) join(ctx context.Context) error {
 			j.log.Warn("could not make the member's name and URLs known yet, trying again", "error", err)
 		}
 	}
-	j.audit.checkBeforeServing(ctx)
+	j.audit.CheckBeforeServing(ctx)
 	close(j.ready)
 	return nil
 }

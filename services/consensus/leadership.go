@@ -15,7 +15,7 @@ func (m *Member) Leader() (id uint64, changed <-chan struct{}) {
 // Standing is Leader, with the term, for those who look for a member that serves: one whose state is corrupt knows no leader.
 func (m *Member) Standing() (leader, term uint64, changed <-chan struct{}) {
 	leader, term, changed = m.replica.Standing()
-	if m.trust.trusted() != nil {
+	if m.trust.Check() != nil {
 		leader = raft.None
 	}
 	return leader, term, changed

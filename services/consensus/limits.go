@@ -34,20 +34,6 @@ const (
 	hashesMax = 2
 	// snapshotRoomInterval is how often it is looked whether the disk has room for a file of Snapshot that grows.
 	snapshotRoomInterval = 50 * time.Millisecond
-	// auditInterval is how often members compare digests, auditTimeout how long a member may take to tell its own.
-	auditInterval = 2 * time.Second
-	auditTimeout  = time.Second
-	// disputeMax is how long members that differ wait for those that are away to decide between them: longer than a
-	// restart takes.
-	disputeMax = 30 * time.Second
-	// initialCheckMax is how long a member that starts waits for its first comparison and the reading of its state,
-	// initialCheckTries how often it tries to compare meanwhile. It takes half a second to read some hundred megabytes.
-	initialCheckMax   = 500 * time.Millisecond
-	initialCheckTries = 5
-	// verifyBytesPerSecond is the pace of reading a state to check it, some percent of what a disk and a processor can
-	// do; verifyTime is how long that may take, for states that are so large that it would be longer.
-	verifyBytesPerSecond = 32 << 20
-	verifyTime           = time.Hour
 	// logBytesKept is how many bytes of applied entries stay in the log for members that are behind: beyond that, the files of
 	// the state are the shorter way. It also bounds what is read to verify the log, most of it once the member serves.
 	logBytesKept = 256 << 20

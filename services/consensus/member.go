@@ -13,6 +13,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -32,14 +33,14 @@ type Member struct {
 	assembled atomic.Bool
 
 	gate        *gate.Gate
-	trust       *trust
+	trust       *audit.Trust
 	reader      *reader
 	proposer    *proposer
 	alarms      *alarms
 	admission   admission
 	space       *space
-	audit       *audit
-	verifier    *verifier
+	audit       *audit.Audit
+	verifier    *audit.Verifier
 	tidier      *tidier
 	housekeeper *housekeeper
 	treeExpiry  *treeExpiry
@@ -95,7 +96,7 @@ func New(cfg Config) (*Member, error) {
 	var stopping context.Context
 	stopping, m.stopUses = context.WithCancelCause(context.Background())
 	m.gate = gate.New(stopping, stores.state, stores.stateDir, stores.serving)
-	m.trust = newTrust(m.cfg.MemberID, m.gate, m.log)
+	m.trust = audit.NewTrust(m.cfg.MemberID, m.gate, m.log)
 	if err := m.assemble(); err != nil {
 		metrics.unregister()
 		return nil, errors.Join(err, stores.close())
@@ -108,10 +109,13 @@ func New(cfg Config) (*Member, error) {
 func (m *Member) assemble() error {
 	applied, _ := m.gate.State().Applied()
 	m.feed = feed.New(m.gate.State().Revision(), feedBytesMax)
-	m.verifier = newVerifier(m.cfg, m.gate, m.stores.log, m.trust)
+	m.verifier = audit.NewVerifier(audit.VerifierOptions{
+		Interval: m.cfg.StateCheck.Interval, SkipInitial: m.cfg.StateCheck.SkipInitial, Gate: m.gate, Log: m.stores.log, Trust: m.trust,
+		Ticks: m.cfg.ticks, Logger: m.log,
+	})
 	m.installer = &installer{
 		cfg: m.cfg, gate: m.gate, raftLog: m.stores.log, members: m.members, feed: m.feed, failure: m.failure, stopped: m.stopped, log: m.log,
-		installing: make(chan struct{}, 1), replaced: m.verifier.replaced,
+		installing: make(chan struct{}, 1), replaced: m.verifier.Replaced,
 	}
 	m.install = &installation{accept: m.installer.acceptSnapshot, replace: m.installer.replaceState}
 	waiters := membership.NewWaiters()
@@ -145,8 +149,11 @@ func (m *Member) assemble() error {
 	}
 	m.files = &snapshotFiles{m.cfg, m.log, make(chan struct{}, snapshotsMax)}
 	m.space = newSpace(m.cfg, m.gate, m.members, replica, m.alarms)
-	m.tidier = newTidier(m.cfg, m.gate, m.verifier.verified, m.stopped)
-	m.audit = newAudit(m.cfg, m.gate, m.trust, m.members, replica, m.alarms, m.verifier.verified)
+	m.tidier = newTidier(m.cfg, m.gate, m.verifier, m.stopped)
+	m.audit = audit.New(audit.Options{
+		Self: m.cfg.MemberID, SkipInitial: m.cfg.StateCheck.SkipInitial, Peers: m.cfg.Auditor, Gate: m.gate, Trust: m.trust, Members: m.members,
+		Replica: replica, Alarms: m.alarms, Verified: m.verifier.Verified(), Ticks: m.cfg.ticks, Logger: m.log,
+	})
 	m.joining = &joining{
 		cfg: m.cfg, incarnation: m.stores.incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
 	}
@@ -155,15 +162,15 @@ func (m *Member) assemble() error {
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
 	}
 	m.treeExpiry = &treeExpiry{m.cfg.Clock, m.gate, replica, m.log}
-	m.admission = admission{trusted: m.trust.trusted, room: m.space.roomToGrow, lag: replica.CheckLag}
+	m.admission = admission{trusted: m.trust.Check, room: m.space.roomToGrow, lag: replica.CheckLag}
 	m.stores.log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }
 
 // announce tells of what has become visible, before those who wait for it are answered.
-func announce(v replication.Visible, feed *feed.Feed, trust *trust, waiters *membership.Waiters) {
+func announce(v replication.Visible, feed *feed.Feed, trust *audit.Trust, waiters *membership.Waiters) {
 	if v.Alarms {
-		nudge(trust.kick)
+		trust.Recheck()
 	}
 	feed.Announce(v.Commits)
 	for _, change := range v.Changes {
@@ -190,9 +197,9 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.joining.join(ctx) })
 	group.Go(func() error { return compactHistory(ctx, m.cfg, autoCompaction{m.gate, m.proposer}) })
 	group.Go(func() error { return m.treeExpiry.run(ctx) })
-	group.Go(func() error { return m.verifier.verifyState(ctx) })
-	group.Go(func() error { return m.verifier.verifyLog(ctx) })
-	group.Go(func() error { return m.audit.run(ctx) })
+	group.Go(func() error { return m.verifier.RunState(ctx) })
+	group.Go(func() error { return m.verifier.RunLog(ctx) })
+	group.Go(func() error { return m.audit.Run(ctx) })
 	group.Go(func() error { return leave(ctx, m.cfg, m.members.Removed()) })
 	group.Go(func() error {
 		select {

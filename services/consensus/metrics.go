@@ -68,10 +68,10 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return float64(m.cfg.QuotaBytes)
 		}),
 		gauge("quorate_state_corrupt", "Whether or not this member refuses requests because its state is not that of the cluster. 1 if it does, 0 otherwise.", func() float64 {
-			return flag(m.trust.trusted() != nil)
+			return flag(m.trust.Check() != nil)
 		}),
 		gauge("quorate_state_agreed_index", "The newest log index at which a majority was found to have the state of this member.", func() float64 {
-			return float64(m.audit.agreed.Load())
+			return float64(m.audit.Agreed())
 		}),
 		gauge("quorate_feed_oldest_revision", "The oldest revision that the commit feed holds in memory.", func() float64 {
 			return float64(m.feed.Oldest())

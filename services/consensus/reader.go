@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -17,7 +18,7 @@ import (
 type reader struct {
 	self    uint64
 	gate    *gate.Gate
-	trust   *trust
+	trust   *audit.Trust
 	members *membership.Members
 	replica *replication.Replica
 	feed    *feed.Feed
@@ -108,11 +109,11 @@ func (r *reader) awaitSeen(ctx context.Context, req stale) error {
 
 // readData is read for what clients stored: it is refused while the member is not to be believed.
 func (r *reader) readData(ctx context.Context, serializable bool, fn func(*gate.Tenure) error) error {
-	if err := r.trust.trusted(); err != nil {
+	if err := r.trust.Check(); err != nil {
 		return fmt.Errorf("read: %w", err) // no leader is needed to know
 	}
 	return r.read(ctx, serializable, func(t *gate.Tenure) error {
-		if err := r.trust.trusted(); err != nil {
+		if err := r.trust.Check(); err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
 		return fn(t)

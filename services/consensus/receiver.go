@@ -9,6 +9,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -21,7 +22,7 @@ type Receiver struct {
 	incarnation uint64
 	raftLog     *logstore.Store
 	gate        *gate.Gate
-	trust       *trust
+	trust       *audit.Trust
 	replica     *replication.Replica
 	installer   *installer
 	failure     *failure
@@ -53,7 +54,7 @@ func (r *Receiver) Checkpoint(context.Context) (dir string, index, term uint64, 
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", errdefs.ErrStopped)
 	}
 	defer tenure.Leave()
-	if err := r.trust.trusted(); err != nil {
+	if err := r.trust.Check(); err != nil {
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	index, term = tenure.Store.Applied()

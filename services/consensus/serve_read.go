@@ -90,7 +90,7 @@ func (m *Member) Position(context.Context, *consensusv1.PositionRequest) (*conse
 
 		CompactedRevision: m.gate.State().CompactedRevision(),
 		LeaderId:          m.replica.LeaderID(),
-		Corrupt:           m.trust.trusted() != nil,
+		Corrupt:           m.trust.Check() != nil,
 	}, nil
 }
 
@@ -102,7 +102,7 @@ func (m *Member) Tail(ctx context.Context, req *consensusv1.TailRequest, send fu
 	defer heartbeat.Stop()
 	next := req.GetFromRevision()
 	for {
-		if err := m.trust.trusted(); err != nil {
+		if err := m.trust.Check(); err != nil {
 			return fmt.Errorf("tail the feed: %w", err)
 		}
 		commits, changed, ok := m.feed.Since(next, tailBytesMax)

@@ -126,7 +126,7 @@ func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompacted
 
 // Digests tells what this member's state hashes to.
 func (m *Member) Digests(context.Context, *consensusv1.DigestsRequest) (*consensusv1.DigestsResponse, error) {
-	return m.audit.digests(), nil
+	return m.audit.Digests(), nil
 }
 
 // Incarnation tells this member's data directory from another one of the same member.

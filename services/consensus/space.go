@@ -137,9 +137,9 @@ func (s *space) settleNoSpace(ctx context.Context) {
 	switch {
 	case alarm == nil && exceeded:
 		s.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
-		s.alarms.raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
+		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm == nil && s.full.Load():
-		s.alarms.raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
+		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm.GetAutomatic() && roomy && s.roomy.Load() >= roomyLooksMin:
 		s.alarms.lower(ctx, alarm, "there is room again")
 	}

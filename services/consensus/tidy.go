@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
@@ -53,15 +54,15 @@ func (t *tidying) end(err error) {
 type tidier struct {
 	clock Clock
 	gate  *gate.Gate
-	// verified is closed once the member need not hurry any more.
-	verified <-chan struct{}
-	stopped  <-chan struct{}
-	runs     tidying
-	log      *slog.Logger
+	// pace holds the reading of a state of a size back.
+	pace    func(size int64) func(ctx context.Context, read int) error
+	stopped <-chan struct{}
+	runs    tidying
+	log     *slog.Logger
 }
 
-func newTidier(cfg Config, gate *gate.Gate, verified, stopped <-chan struct{}) *tidier {
-	return &tidier{clock: cfg.Clock, gate: gate, verified: verified, stopped: stopped, runs: tidying{asked: make(chan struct{}, 1)}, log: cfg.Logger}
+func newTidier(cfg Config, gate *gate.Gate, verifier *audit.Verifier, stopped <-chan struct{}) *tidier {
+	return &tidier{clock: cfg.Clock, gate: gate, pace: verifier.Pace, stopped: stopped, runs: tidying{asked: make(chan struct{}, 1)}, log: cfg.Logger}
 }
 
 // defragment has the storage engine rewrite the state's files without what was deleted, at its own pace. It answers when
@@ -128,12 +129,12 @@ func (t *tidier) countUsage(ctx context.Context) bool {
 	began := time.Now()
 	err := t.gate.LastingUse(ctx, func(ctx context.Context, state *mvcc.Store) error {
 		size, _ := state.Size()
-		pace := newPace(t.verified, size)
+		wait := t.pace(size)
 		return state.CountUsage(ctx, func(ctx context.Context, read int) error {
 			if len(t.runs.asked) > 0 {
 				return errDefragmentFirst
 			}
-			return pace.take(ctx, read)
+			return wait(ctx, read)
 		})
 	})
 	switch {

@@ -1,4 +1,4 @@
-package consensus
+package audit
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
-// trust is whether this member may answer from its state: not where it has found out itself that the state is not the
+// Trust is whether this member may answer from its state: not where it has found out itself that the state is not the
 // cluster's, nor where the CORRUPT alarm is raised in its name.
-type trust struct {
+type Trust struct {
 	self uint64
 	gate *gate.Gate
 	// sentence is what it found out itself, and kick has a token when the audit should look at once.
@@ -28,27 +28,36 @@ type sentence struct {
 	reason string
 }
 
-func newTrust(self uint64, gate *gate.Gate, log *slog.Logger) *trust {
-	return &trust{self: self, gate: gate, kick: make(chan struct{}, 1), log: log}
+// NewTrust returns that of a member in whose state nothing was found yet.
+func NewTrust(self uint64, gate *gate.Gate, log *slog.Logger) *Trust {
+	return &Trust{self: self, gate: gate, kick: make(chan struct{}, 1), log: log}
 }
 
-// condemned tells whether something was found in the state that is the member's now.
-func (t *trust) condemned() bool {
+// Condemned tells whether something was found in the state that is the member's now.
+func (t *Trust) Condemned() bool {
 	s := t.sentence.Load()
 	return s != nil && s.state == t.gate.State()
 }
 
-// trusted returns errdefs.ErrCorrupt when this member must not answer from its state.
-func (t *trust) trusted() error {
-	if t.condemned() || t.gate.State().Corrupt(t.self) {
+// Check returns errdefs.ErrCorrupt when this member must not answer from its state.
+func (t *Trust) Check() error {
+	if t.Condemned() || t.gate.Corrupt(t.self) {
 		return fmt.Errorf("state of member %s: %w", identity.Format(t.self), errdefs.ErrCorrupt)
 	}
 	return nil
 }
 
+// Recheck has the members compared soon: alarms have been raised or lowered. It does not wait.
+func (t *Trust) Recheck() {
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
 // condemn is called when this member has found that it is not to be believed because of a state. It does nothing if that
 // was replaced meanwhile.
-func (t *trust) condemn(state *mvcc.Store, reason string) {
+func (t *Trust) condemn(state *mvcc.Store, reason string) {
 	before := t.sentence.Load()
 	if state != t.gate.State() || before != nil && before.state == state {
 		return
@@ -57,6 +66,6 @@ func (t *trust) condemn(state *mvcc.Store, reason string) {
 		t.log.Error("this member answers no more: its state is not that of the cluster. Remove it (etcdctl member remove), delete its data directory, "+
 			"and add it as a new member (etcdctl member add); if it is the only one, restore a snapshot",
 			"member", identity.Format(t.self), "found", reason)
-		nudge(t.kick)
+		t.Recheck()
 	}
 }
