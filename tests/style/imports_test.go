@@ -32,7 +32,8 @@ var never = map[string][]string{
 		ours + "services/consensus", ours + "services/lease", ours + "services/watch", ours + "services/quorate",
 	},
 	"services/quorate": {},
-	"deploy":           {ours + "pkg", ours + "services"},
+	"deploy/check":     {ours + "pkg", ours + "services", ours + "deploy/stack"},
+	"deploy/stack":     {ours + "services", "github.com/cockroachdb/pebble", "go.etcd.io", "github.com/nats-io", "google.golang.org/grpc"},
 }
 
 // everywhere is what no product code may reach: etcd's behaviour is a fact to match, its code is not ours.

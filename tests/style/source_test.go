@@ -35,7 +35,7 @@ func (f *file) dir() string {
 // module is the module that the file belongs to.
 func (f *file) module() string {
 	parts := strings.Split(f.path, "/")
-	if parts[0] == "services" && len(parts) > 2 {
+	if (parts[0] == "services" || parts[0] == "deploy") && len(parts) > 2 {
 		return parts[0] + "/" + parts[1]
 	}
 	return parts[0]

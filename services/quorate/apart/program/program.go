@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/signals"
 	"github.com/quoratedb/quorate/services/quorate/apart/node"
 	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
-	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
 
 // Program is one of the programs of services that run apart.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
+	"github.com/quoratedb/quorate/pkg/healthcheck"
 )
 
 const (

@@ -18,10 +18,10 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/signals"
 	"github.com/quoratedb/quorate/services/quorate"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
-	"github.com/quoratedb/quorate/services/quorate/internal/signals"
 )
 
 const (

@@ -15,11 +15,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/deploy/stack/front"
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/logging"
-	"github.com/quoratedb/quorate/services/quorate/internal/signals"
-	"github.com/quoratedb/quorate/services/quorate/stack/front"
+	"github.com/quoratedb/quorate/pkg/signals"
 )
 
 const (

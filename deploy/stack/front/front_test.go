@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/quoratedb/quorate/services/quorate/stack/front"
+	"github.com/quoratedb/quorate/deploy/stack/front"
 )
 
 // connectionsMax is more than tests need.

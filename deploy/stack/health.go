@@ -6,7 +6,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/internal/healthcheck"
+	"github.com/quoratedb/quorate/pkg/healthcheck"
 )
 
 // healthWithin is less than the time that the runner of a health check allows.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/services/quorate/stack/front"
+	"github.com/quoratedb/quorate/deploy/stack/front"
 )
 
 // refusing is a listener that fails to accept a number of times, as where no descriptors are left.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/services/quorate/stack/authority"
+	"github.com/quoratedb/quorate/deploy/stack/authority"
 )
 
 // at returns a clock that stands still.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quoratedb/quorate/services/quorate/stack/authority"
+	"github.com/quoratedb/quorate/deploy/stack/authority"
 )
 
 // owner is a directory that gets a certificate, and the names in it.

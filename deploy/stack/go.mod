@@ -1,0 +1,19 @@
+module github.com/quoratedb/quorate/deploy/stack
+
+go 1.26.0
+
+require (
+	github.com/quoratedb/quorate/pkg v0.0.0
+	github.com/stretchr/testify v1.11.1
+	go.uber.org/goleak v1.3.0
+	golang.org/x/sync v0.24.0
+)
+
+require (
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/kr/text v0.2.0 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
+
+replace github.com/quoratedb/quorate/pkg => ../../pkg
