@@ -145,7 +145,10 @@ func (r *runner) do(s step) (*difference, error) {
 		if d, err := r.barrier(); d != nil || err != nil {
 			return d, err
 		}
-		request = resolve(s.request, r.now, r.compacted)
+		// The barrier has written, so that now is another revision.
+		if request = resolve(s.request, r.now, r.compacted); documented(request, r.now) {
+			return nil, nil
+		}
 	}
 	if s.crash {
 		r.dropWatches()
