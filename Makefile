@@ -67,7 +67,7 @@ COMPOSE ?= $(if $(shell docker compose version 2>/dev/null),docker compose,$(CUR
 
 .PHONY: compose-test
 compose-test: images peers compose-tool ## Run the image alone, use the stack as clients do, break each container in turn and judge (Docker); SEED=1 ONLY='kill lease' SUITES=false
-	go -C tests run ./compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)' -compose '$(COMPOSE)'
+	go -C tests run ./faults/compose -seed '$(SEED)' -only '$(ONLY)' -suites='$(SUITES)' -compose '$(COMPOSE)'
 SUITES ?= true
 
 .PHONY: run
@@ -127,20 +127,20 @@ generate: $(TOOLS) $(PROTOVALIDATE) ## Regenerate pkg/gen and the Connect handle
 
 .PHONY: bench
 bench: build peers bin/peers/benchmark ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter
-	go -C tests run ./bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)'
+	go -C tests run ./etcd/bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)'
 ROUNDS ?= 3
 CASES ?= default
 SCALE ?= 1
 
 .PHONY: scaling
 scaling: build ## Measure what watchers cost, by kind of node, with several watch nodes as processes; NODES=1,2,4 WATCHERS=10000
-	go -C tests run ./bench/scaling -bin '$(CURDIR)/bin' -nodes '$(NODES)' -watchers '$(WATCHERS)'
+	go -C tests run ./etcd/bench/scaling -bin '$(CURDIR)/bin' -nodes '$(NODES)' -watchers '$(WATCHERS)'
 NODES ?= 1,2,4
 WATCHERS ?= 10000
 
 .PHONY: conformance
 conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each
-	go -C tests run ./conformance $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') -run '$(value RUN)'
+	go -C tests run ./etcd/conformance $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') -run '$(value RUN)'
 	$(if $(value RUN)$(VIA)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
 VIA ?=
 SERVER ?= bin/quorate
@@ -148,7 +148,7 @@ RUN ?=
 
 .PHONY: differential
 differential: build bin/newest/etcd ## Send random requests to bin/quorate and to etcd and compare all answers; SEED=1 FOR=1m TOPOLOGY=one,three,apart EPISODES=1
-	go -C tests run ./differential -server '$(abspath $(SERVER))' -seed '$(SEED)' -duration '$(FOR)' -topology '$(TOPOLOGY)' -episodes '$(EPISODES)'
+	go -C tests run ./etcd/differential -server '$(abspath $(SERVER))' -seed '$(SEED)' -duration '$(FOR)' -topology '$(TOPOLOGY)' -episodes '$(EPISODES)'
 FOR ?= 1m
 TOPOLOGY ?= one,three,apart
 EPISODES ?= 0
@@ -158,7 +158,7 @@ OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
 
 .PHONY: chaos
 chaos: build peers iproute2 $(filter bin/other/quorate,$(OTHER)) ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5tls ONLY=kill SERVER=... OTHER=...
-	go -C tests run ./chaos -server '$(SERVER)' -other '$(OTHER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
+	go -C tests run ./faults/chaos -server '$(SERVER)' -other '$(OTHER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
 MEMBERS ?= 3,5tls,7
 SEED ?= 0
 DURATION ?= 3m
@@ -172,7 +172,7 @@ bin/other/quorate: VERSION := other
 
 .PHONY: upgrade
 upgrade: build bin/base/quorate ## Replace the members of a cluster of BASE, a commit, by bin/quorate while it is used, and have a new one join it; BASE=a450dee
-	QUORATE_OLD_SERVER=$(CURDIR)/bin/base/quorate QUORATE_TEST_SERVER=$(CURDIR)/bin/quorate go -C tests test -count=1 -v ./upgrade
+	QUORATE_OLD_SERVER=$(CURDIR)/bin/base/quorate QUORATE_TEST_SERVER=$(CURDIR)/bin/quorate go -C tests test -count=1 -v ./faults/upgrade
 BASE ?= a450dee
 
 # The commit's own source, out of the history, with what its go.mod files say.
@@ -185,7 +185,7 @@ bin/base/quorate:
 
 .PHONY: failover
 failover: build peers iproute2 ## Measure the time without a successful write when the leader is lost, beside etcd's (root); LOSSES=5
-	go -C tests run ./chaos -server bin/quorate,bin/peers/etcd -failover '$(LOSSES)'
+	go -C tests run ./faults/chaos -server bin/quorate,bin/peers/etcd -failover '$(LOSSES)'
 LOSSES ?= 5
 
 .PHONY: iproute2

@@ -162,4 +162,4 @@ replace github.com/quoratedb/quorate/services/api => ../services/api
 
 replace github.com/quoratedb/quorate/services/quorate => ../services/quorate
 
-replace go.etcd.io/etcd/cache/v3 => ./peers/etcdcache
+replace go.etcd.io/etcd/cache/v3 => ./etcd/peers/etcdcache

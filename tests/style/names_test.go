@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,12 +29,12 @@ func TestArchitectureNamesWhatThereIs(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(r.root, "docs", "ARCHITECTURE.md"))
 	require.NoError(t, err)
 	name := regexp.MustCompile(`^[a-z0-9]+(\.[A-Za-z]\w*)+$`)
-	path := regexp.MustCompile(`^(pkg|services|proto|tests|docs)/[\w./-]+$`)
+	place := regexp.MustCompile(`^(pkg|services|proto|tests|docs)/[\w./-]+$`)
 	found := 0
 	for _, quoted := range regexp.MustCompile("`[^`]+`").FindAllString(string(text), -1) {
 		quoted = strings.Trim(quoted, "`")
 		switch {
-		case path.MatchString(quoted):
+		case place.MatchString(quoted):
 			_, err := os.Stat(filepath.Join(r.root, filepath.FromSlash(quoted)))
 			assert.NoError(t, err)
 		case name.MatchString(quoted) && !strings.HasSuffix(quoted, ".go") && !strings.HasSuffix(quoted, ".md"):
@@ -42,6 +43,28 @@ func TestArchitectureNamesWhatThereIs(t *testing.T) {
 		}
 	}
 	require.Greater(t, found, 30, "the names are not found any more")
+}
+
+// Goal: the map of the tests is whole. Method: each folder within a group of it has a line in tests/README.md, and each line a folder.
+func TestMapOfTestsIsWhole(t *testing.T) {
+	tests := filepath.Join(load(t).root, "tests")
+	text, err := os.ReadFile(filepath.Join(tests, "README.md"))
+	require.NoError(t, err)
+	var mapped []string
+	for _, found := range regexp.MustCompile("(?m)^\\| (?:\\*\\*)?`([a-z0-9/]+)`").FindAllStringSubmatch(string(text), -1) {
+		mapped = append(mapped, found[1])
+	}
+	var there []string
+	for _, group := range []string{"", "clients", "members", "faults", "etcd"} {
+		folders, err := os.ReadDir(filepath.Join(tests, group))
+		require.NoError(t, err)
+		for _, folder := range folders {
+			if folder.IsDir() {
+				there = append(there, path.Join(group, folder.Name()))
+			}
+		}
+	}
+	require.ElementsMatch(t, there, mapped)
 }
 
 // declarations are the names that a file declares at the package's level, methods as Type.Name.
