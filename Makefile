@@ -125,9 +125,12 @@ generate: $(TOOLS) $(PROTOVALIDATE) ## Regenerate pkg/gen and the Connect handle
 	bin/tools/buf generate proto --exclude-path bin/proto
 	PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
 
+# BASE's default is upgrade's alone.
+AGAINST := $(filter command environment,$(firstword $(origin BASE)))
+
 .PHONY: bench
-bench: build peers bin/peers/benchmark ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter
-	go -C tests run ./etcd/bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)'
+bench: build peers bin/peers/benchmark $(if $(AGAINST),bin/base/quorate) ## Measure against etcd in turn; CASES=put,range ROUNDS=1 SCALE=0.1 make it shorter; BASE=a450dee: against that commit
+	go -C tests run ./etcd/bench -rounds '$(ROUNDS)' -cases '$(CASES)' -scale '$(SCALE)' $(if $(AGAINST),-base '$(CURDIR)/bin/base' -base-name '$(BASE)')
 ROUNDS ?= 3
 CASES ?= default
 SCALE ?= 1
@@ -175,12 +178,13 @@ upgrade: build bin/base/quorate ## Replace the members of a cluster of BASE, a c
 	QUORATE_OLD_SERVER=$(CURDIR)/bin/base/quorate QUORATE_TEST_SERVER=$(CURDIR)/bin/quorate go -C tests test -count=1 -v ./faults/upgrade
 BASE ?= a450dee
 
-# The commit's own source, out of the history, with what its go.mod files say.
+# The commit's own source, out of the history, built as its own make build does it.
 .PHONY: bin/base/quorate
 bin/base/quorate:
 	@rm -rf $(@D) && mkdir -p $(@D)/source
 	@git archive '$(BASE)' | tar -x -C $(@D)/source
-	$(ALONE) CGO_ENABLED=0 go -C $(@D)/source/services/quorate build -trimpath -ldflags '-X main.version=$(BASE)' -o $(CURDIR)/$@ ./cmd/quorate
+	env -u MAKEFLAGS -u MAKELEVEL $(MAKE) -C $(@D)/source build
+	@mv $(@D)/source/bin/quorate* $(@D)/
 	@rm -rf $(@D)/source
 
 .PHONY: failover

@@ -17,7 +17,7 @@ type benchCase struct {
 	args      []string
 	// run loads a fresh server and measures it.
 	run func(*trial) error
-	// before, if there is one, is what the first column runs, and both run on our binary: etcd cannot do it.
+	// before, if there is one, is what the first column runs in place of etcd, and both run on our binary: etcd cannot do it.
 	before func(*trial) error
 }
 

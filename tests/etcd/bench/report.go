@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// heading begins the table. Of two figures with a stroke between them the first is etcd's.
-const heading = `| operation | unit | etcd | quorate | ratio | p99, ms | server CPU an operation, µs | peak memory, MB | note |
+// heading begins the table. Of two figures with a stroke between them the first is the first system's.
+func heading(first string) string {
+	return "| operation | unit | " + first + ` | quorate | ratio | p99, ms | server CPU an operation, µs | peak memory, MB | note |
 |---|---|---|---|---|---|---|---|---|
 `
+}
 
 // row is a case's line; a ratio above 1 is in our favour, whichever way the unit counts.
 func row(c benchCase, etcd, quorate result) string {
