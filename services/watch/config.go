@@ -11,18 +11,18 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
-	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/natsserver"
 )
 
 // Routes are the connections between the NATS servers of watch nodes. RouteTLS makes their TLS.
-type Routes = broadcast.Routes
+type Routes = natsserver.Routes
 
 // Users is the listener for users' NATS clients.
-type Users = broadcast.Users
+type Users = natsserver.Users
 
-// RouteTLS makes one configuration for both ends of a route, see broadcast.RouteTLS.
+// RouteTLS makes one configuration for both ends of a route, see natsserver.RouteTLS.
 func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *tls.Config {
-	return broadcast.RouteTLS(asServer, asClient, peers)
+	return natsserver.RouteTLS(asServer, asClient, peers)
 }
 
 // Config says what a Service works with. Feed is required; everything else has a default, taken where it is zero.

@@ -28,7 +28,7 @@ func (s *Service) collectors() []prometheus.Collector {
 
 func (s *Service) routes() int {
 	if bus := s.bus.Load(); bus != nil {
-		return bus.RouteCount()
+		return bus.Server().RouteCount()
 	}
 	return 0
 }

@@ -51,7 +51,7 @@ func startNode(t *testing.T, feed Feed, peers ...string) *peerNode {
 func (n *peerNode) address(t *testing.T) string {
 	t.Helper()
 	eventually(t, func() bool { return n.bus.Load() != nil })
-	return n.bus.Load().RouteAddress().String()
+	return n.bus.Load().Server().RouteAddress().String()
 }
 
 // eventually waits until something is so, which must not take long.

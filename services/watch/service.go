@@ -203,7 +203,7 @@ func (s *Service) run(ctx context.Context) error {
 		group.Go(func() error { return s.newIngester(bus, bus).Run(ctx, revision) })
 		return group.Wait()
 	}
-	group.Go(func() error { return bus.FollowRoutes(ctx) })
+	group.Go(func() error { return bus.Server().FollowRoutes(ctx) })
 	s.pulse.answers = func() bool { return s.ingesting.Load() && bus.Interested() }
 	group.Go(func() error { return s.pulse.run(ctx) })
 	group.Go(func() error {
@@ -260,7 +260,7 @@ func (s *Service) Listening() <-chan struct{} { return s.listening }
 // UsersAddress is where users' NATS clients come in, nil if nowhere or before Run has got so far.
 func (s *Service) UsersAddress() net.Addr {
 	if bus := s.bus.Load(); bus != nil {
-		return bus.UsersAddress()
+		return bus.Server().UsersAddress()
 	}
 	return nil
 }

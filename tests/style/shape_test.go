@@ -33,9 +33,8 @@ var (
 		"services/consensus/peer.Transport": 46,
 	}
 	knottedPackages = map[string]int{
-		"services/consensus/peer":           80,
-		"services/watch/internal/broadcast": 69,
-		"services/watch/relay":              92,
+		"services/consensus/peer": 80,
+		"services/watch/relay":    92,
 	}
 )
 

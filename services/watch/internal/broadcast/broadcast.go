@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+const (
+	// announceInterval is how often a node says whether it has watchers.
+	announceInterval = time.Second
+	// pendingMessagesMax bounds what waits for Receive, in messages. More are dropped, and read from history later.
+	pendingMessagesMax = 1024
+	// pendingPayloadsMax bounds the same in bytes, in units of the largest payload.
+	pendingPayloadsMax = 16
+)
+
 // Broadcast is what an ingester and a node have between them: Local within a process, Bus over NATS. Publish is for one
 // goroutine at a time, and so is Receive; all else may be called concurrently.
 type Broadcast interface {
@@ -23,8 +32,3 @@ type Broadcast interface {
 	// Close ends it. It may be called twice.
 	Close()
 }
-
-var (
-	_ Broadcast = (*Local)(nil)
-	_ Broadcast = (*Bus)(nil)
-)

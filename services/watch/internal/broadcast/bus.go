@@ -2,17 +2,16 @@ package broadcast
 
 import (
 	"context"
-	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/quoratedb/quorate/services/watch/internal/natsserver"
 )
 
 const (
@@ -20,18 +19,14 @@ const (
 	interestSubject = "quorate.watch.interest"
 	claimSubject    = "quorate.watch.claim"
 
-	// startTimeout bounds how long the embedded server may take until clients can connect.
-	startTimeout = 10 * time.Second
+	// flushTimeout bounds how long the server may take until it has the subscriptions.
+	flushTimeout = 10 * time.Second
 	// closeTimeout bounds how long Close waits for the NATS client to end.
 	closeTimeout = 5 * time.Second
+	// claimsQueuedMax bounds the claims that wait for whoever listens. More are dropped: they are repeated.
+	claimsQueuedMax = 64
 	// reconnectWait is short because the server is in the same process.
 	reconnectWait = 50 * time.Millisecond
-	// announceInterval is how often a node says whether it has watchers.
-	announceInterval = time.Second
-	// pendingMessagesMax bounds what waits for Receive, in messages. More are dropped, and read from history later.
-	pendingMessagesMax = 1024
-	// pendingPayloadsMax bounds the same in bytes, in units of the largest payload.
-	pendingPayloadsMax = 16
 )
 
 // ErrTooLarge is returned by Publish for a message whose encoding is over the payload limit.
@@ -42,13 +37,12 @@ type Bus struct {
 	log             *slog.Logger
 	payloadBytesMax int
 	node            uint64
-	routes          *Routes
-	options         *server.Options // FollowRoutes changes them
-	server          *server.Server
+	server          *natsserver.Server
 	conn            *nats.Conn
 	// outside publishes to users, nil where there can be none.
 	outside  *nats.Conn
 	users    bool           // are let in here
+	routed   bool           // there may be other nodes
 	open     sync.WaitGroup // the connections
 	batches  *nats.Subscription
 	interest *interest
@@ -58,32 +52,47 @@ type Bus struct {
 	closing sync.Once
 }
 
+var _ Broadcast = (*Bus)(nil)
+
+// Options say how far the broadcast reaches. Log and PayloadBytesMax are required.
+type Options struct {
+	Log *slog.Logger
+	// PayloadBytesMax is the largest message.
+	PayloadBytesMax int
+	// Routes connect this process with other watch nodes. Nil means that there are none.
+	Routes *natsserver.Routes
+	// Users lets users' NATS clients in. Nil means that there are none.
+	Users *natsserver.Users
+}
+
 // Open starts the embedded NATS server and connects to it. Close must be called to end both.
 func Open(o Options) (*Bus, error) {
+	started, err := natsserver.Start(natsserver.Options{
+		Log:             o.Log,
+		PayloadBytesMax: o.PayloadBytesMax,
+		PendingBytesMax: pendingPayloadsMax * o.PayloadBytesMax,
+		Routes:          o.Routes,
+		Users:           o.Users,
+	})
+	if err != nil {
+		return nil, err
+	}
 	b := &Bus{
 		log:             o.Log,
 		payloadBytesMax: o.PayloadBytesMax,
 		node:            rand.Uint64(),
-		routes:          o.Routes,
+		server:          started,
+		users:           o.Users != nil,
+		routed:          o.Routes != nil,
 		interest:        newInterest(),
 		claims:          make(chan Claim, claimsQueuedMax),
 	}
-	var err error
-	password := cryptorand.Text()
-	if b.options, err = o.serverOptions(password); err != nil {
+	if err := b.connect(); err != nil {
+		b.server.Stop()
 		return nil, err
 	}
-	if b.server, err = startServer(b.log, b.options); err != nil {
-		return nil, err
-	}
-	if err := b.connect(password); err != nil {
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
-		return nil, err
-	}
-	if o.Routes != nil || o.Users != nil {
-		b.users = o.Users != nil
-		if b.outside, err = b.dial(publisherUser, password); err != nil {
+	if b.routed || b.users {
+		if b.outside, err = b.dial(natsserver.PublisherUser); err != nil {
 			b.Close()
 			return nil, err
 		}
@@ -91,11 +100,14 @@ func Open(o Options) (*Bus, error) {
 	return b, nil
 }
 
+// Server is the NATS server, for its routes and addresses.
+func (b *Bus) Server() *natsserver.Server { return b.server }
+
 // Node is this node's number among watch nodes, drawn anew at every start.
 func (b *Bus) Node() uint64 { return b.node }
 
-func (b *Bus) connect(password string) (err error) {
-	b.conn, err = b.dial(internalUser, password)
+func (b *Bus) connect() (err error) {
+	b.conn, err = b.dial(natsserver.InternalUser)
 	if err != nil {
 		return err
 	}
@@ -117,19 +129,17 @@ func (b *Bus) connect(password string) (err error) {
 	if _, err = b.conn.Subscribe(claimSubject, func(m *nats.Msg) { b.heardClaim(m.Data) }); err != nil {
 		return fmt.Errorf("subscribe to claims: %w", err)
 	}
-	if err = b.conn.FlushTimeout(startTimeout); err != nil {
+	if err = b.conn.FlushTimeout(flushTimeout); err != nil {
 		return fmt.Errorf("flush subscriptions: %w", err)
 	}
 	return nil
 }
 
 // dial connects to the server within the process.
-func (b *Bus) dial(user, password string) (*nats.Conn, error) {
+func (b *Bus) dial(user string) (*nats.Conn, error) {
 	b.open.Add(1)
-	conn, err := nats.Connect("",
-		nats.InProcessServer(b.server),
+	conn, err := b.server.Dial(user,
 		nats.Name("quorate-watch"),
-		nats.UserInfo(user, password),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.SyncQueueLen(pendingMessagesMax),
@@ -158,14 +168,6 @@ func (b *Bus) PublishMsg(m *nats.Msg) error {
 	return b.outside.PublishMsg(m)
 }
 
-// UsersAddress is where users' NATS clients come in, nil if nowhere.
-func (b *Bus) UsersAddress() net.Addr {
-	if !b.users {
-		return nil
-	}
-	return b.server.Addr()
-}
-
 // Close disconnects and stops the server, and waits for both. Receive fails from then on. It may be called twice.
 func (b *Bus) Close() {
 	b.closing.Do(func() {
@@ -183,8 +185,7 @@ func (b *Bus) Close() {
 		case <-time.After(closeTimeout):
 			b.log.Warn("NATS client does not end")
 		}
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
+		b.server.Stop()
 	})
 }
 
@@ -243,7 +244,30 @@ func (b *Bus) Interested() bool { return b.interest.any(time.Now()) }
 func (b *Bus) Users() bool { return b.users || b.interest.anyUsers(time.Now()) }
 
 // AlwaysAnnounce tells that a node has something to announce also while it has no watchers: that it lets users in.
-func (b *Bus) AlwaysAnnounce() bool { return b.users && b.routes != nil }
+func (b *Bus) AlwaysAnnounce() bool { return b.users && b.routed }
 
 // InterestChanged yields a token after a node that had none has announced watchers.
 func (b *Bus) InterestChanged() <-chan struct{} { return b.interest.changed }
+
+// heardClaim takes in a claim of another node; it ignores what is none.
+func (b *Bus) heardClaim(data []byte) {
+	c, ok := decodeClaim(data)
+	if !ok || c.Node == b.node {
+		return
+	}
+	select {
+	case b.claims <- c:
+	default:
+	}
+}
+
+// Claim tells all other nodes of a claim. That it returns does not mean that any has heard it.
+func (b *Bus) Claim(c Claim) error {
+	if err := b.conn.Publish(claimSubject, c.encode()); err != nil {
+		return fmt.Errorf("publish claim: %w", err)
+	}
+	return nil
+}
+
+// Claims yields what other nodes claim.
+func (b *Bus) Claims() <-chan Claim { return b.claims }

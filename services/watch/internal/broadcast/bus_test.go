@@ -139,7 +139,7 @@ func TestReconnect(t *testing.T) {
 	bus := openBus(t, 1<<20)
 	id, err := bus.conn.GetClientID()
 	require.NoError(t, err)
-	require.NoError(t, bus.server.DisconnectClientByID(id))
+	require.NoError(t, bus.server.NATS.DisconnectClientByID(id))
 	for through := int64(1); ; through++ {
 		_, err := bus.Publish(&Message{Through: through})
 		require.NoError(t, err)

@@ -28,6 +28,8 @@ type Local struct {
 	}
 }
 
+var _ Broadcast = (*Local)(nil)
+
 // errClosed is what a closed Local answers.
 var errClosed = errors.New("the broadcast is closed")
 

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
@@ -18,18 +17,18 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/services/watch/internal/natsserver"
 )
 
 // openRouted opens a bus with a listener for routes, which knows these peers, until the test ends.
-func openRouted(t *testing.T, routes *Routes) *Bus {
+func openRouted(t *testing.T, routes *natsserver.Routes) *Bus {
 	t.Helper()
 	routes.Listen = "127.0.0.1:0"
 	bus, err := Open(Options{Log: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20, Routes: routes})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- bus.FollowRoutes(ctx) }()
+	go func() { ended <- bus.server.FollowRoutes(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
@@ -60,17 +59,17 @@ func receiveThrough(t *testing.T, from, to *Bus) *Message {
 func TestRoutes(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("nodes", func(t *testing.T) {
-		first := openRouted(t, &Routes{})
-		_, port, err := net.SplitHostPort(first.RouteAddress().String())
+		first := openRouted(t, &natsserver.Routes{})
+		_, port, err := net.SplitHostPort(first.server.RouteAddress().String())
 		require.NoError(t, err)
 		peers := []string{"localhost:" + port}
-		second, third := openRouted(t, &Routes{Peers: peers}), openRouted(t, &Routes{Peers: peers})
+		second, third := openRouted(t, &natsserver.Routes{Peers: peers}), openRouted(t, &natsserver.Routes{Peers: peers})
 		for _, from := range []*Bus{first, second, third} {
 			for _, to := range []*Bus{first, second, third} {
 				receiveThrough(t, from, to)
 			}
 		}
-		require.Equal(t, 2, first.RouteCount())
+		require.Equal(t, 2, first.server.RouteCount())
 		until(t, func() error { return third.Announce(true) }, second.InterestChanged())
 		claim := Claim{Term: 7, Node: second.Node()}
 		for _, hears := range []*Bus{first, third} {
@@ -126,7 +125,7 @@ func (a *authority) sign(t *testing.T, template *x509.Certificate, key *ecdsa.Pr
 }
 
 // routes are those of a node with a certificate for a name, whose peers are to be called localhost.
-func (a *authority) routes(t *testing.T, name string) *Routes {
+func (a *authority) routes(t *testing.T, name string) *natsserver.Routes {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	leaf := a.sign(t, &x509.Certificate{
@@ -138,7 +137,7 @@ func (a *authority) routes(t *testing.T, name string) *Routes {
 	asClient := func() (*tls.Config, error) {
 		return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{shown}}, nil
 	}
-	return &Routes{TLS: RouteTLS(asServer, asClient, []string{"localhost:1"})}
+	return &natsserver.Routes{TLS: natsserver.RouteTLS(asServer, asClient, []string{"localhost:1"})}
 }
 
 // Goal: routes over TLS come about between nodes of one authority whose certificates are valid for a name among the
@@ -146,15 +145,15 @@ func (a *authority) routes(t *testing.T, name string) *Routes {
 func TestRoutesOverTLS(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	first := openRouted(t, ours.routes(t, "localhost"))
-	peers := []string{fmt.Sprintf("localhost:%d", first.RouteAddress().Port)}
-	join := func(routes *Routes) *Bus {
+	peers := []string{fmt.Sprintf("localhost:%d", first.server.RouteAddress().Port)}
+	join := func(routes *natsserver.Routes) *Bus {
 		routes.Peers = peers
 		return openRouted(t, routes)
 	}
 	second := join(ours.routes(t, "localhost"))
 	receiveThrough(t, first, second)
 	receiveThrough(t, second, first)
-	for _, stranger := range []*Bus{join(ours.routes(t, "other")), join(theirs.routes(t, "localhost")), join(&Routes{})} {
+	for _, stranger := range []*Bus{join(ours.routes(t, "other")), join(theirs.routes(t, "localhost")), join(&natsserver.Routes{})} {
 		for through := range int64(20) {
 			_, err := first.Publish(&Message{Through: through})
 			require.NoError(t, err)
@@ -164,37 +163,5 @@ func TestRoutesOverTLS(t *testing.T) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
 	}
-	require.Equal(t, 1, first.RouteCount())
-}
-
-// Goal: routes are to all addresses of all names; they outlive answers that leave an address or a name out ("routes end
-// while nothing happens") and failures, but not a node that is gone. Method: answers of each kind.
-func TestLookUp(t *testing.T) {
-	log := slog.New(slog.DiscardHandler)
-	gone, failing := &net.DNSError{IsNotFound: true}, errors.New("no answer")
-	zone := map[string][]string{"a": {"10.0.0.2", "10.0.0.1"}, "b": {"10.0.0.3"}}
-	problems := map[string]error{}
-	looked := names{peers: []string{"a:1", "b:2"}, known: resolver.Known{}, lookUp: func(_ context.Context, host string) ([]string, error) {
-		return zone[host], problems[host]
-	}}
-	all := []string{"10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:2"}
-	require.Equal(t, all, looked.look(t.Context(), log))
-	for range 5 {
-		zone["a"] = zone["a"][:1]
-		require.Equal(t, all, looked.look(t.Context(), log))
-		zone["a"] = []string{"10.0.0.1"}
-		problems["b"] = gone
-		require.Equal(t, all, looked.look(t.Context(), log))
-		problems["b"] = failing
-		for range 20 {
-			require.Equal(t, all, looked.look(t.Context(), log))
-		}
-		problems["b"] = nil
-		zone["a"] = []string{"10.0.0.2", "10.0.0.1"}
-	}
-	problems["b"] = gone
-	for len(all) == 3 {
-		all = looked.look(t.Context(), log)
-	}
-	require.Equal(t, []string{"10.0.0.1:1", "10.0.0.2:1"}, all)
+	require.Equal(t, 1, first.server.RouteCount())
 }

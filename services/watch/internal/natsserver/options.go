@@ -1,4 +1,4 @@
-package broadcast
+package natsserver
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ const (
 	routePingsMax     = 2
 	// routeWriteDeadline is how long a route's peer may take nothing before the route is given up.
 	routeWriteDeadline = 5 * time.Second
-	// serverPayloadsMax bounds what the server holds for one connection, in units of the largest payload.
-	serverPayloadsMax = 4 * pendingPayloadsMax
+	// ownPendingPart bounds what the server holds for one of this process's connections, in units of what its client holds.
+	ownPendingPart = 4
 
 	// usersMax bounds the connections of users where nothing else is said, ownConnections are this process's beside them. NATS
 	// would let 65,536 in.
@@ -30,25 +30,25 @@ const (
 	ownConnections = 2
 	// userSubscriptionsMax bounds the subscriptions of a connection: each that wants an event gets a copy.
 	userSubscriptionsMax = 1024
-	// userPayloadsMax bounds what waits for one connection where users are let in, in units of the largest payload. NATS has
-	// one figure for all connections: it is what this process keeps for itself. At three quarters of it a user misses messages.
-	userPayloadsMax = pendingPayloadsMax
 	// userWriteDeadline is how long a user may take nothing of what waits for it until it is dropped.
 	userWriteDeadline = 5 * time.Second
 )
 
-// Options say how far the broadcast reaches. Log and PayloadBytesMax are required.
+// Options say whom the server lets in. Log, PayloadBytesMax and PendingBytesMax are required.
 type Options struct {
 	Log *slog.Logger
 	// PayloadBytesMax is the largest message.
 	PayloadBytesMax int
+	// PendingBytesMax is how much this process's clients keep for themselves. NATS has one figure for all connections: so
+	// where users are let in it bounds what waits for each of them. At three quarters of it a user misses messages.
+	PendingBytesMax int
 	// Routes connect this process with other watch nodes. Nil means that there are none.
 	Routes *Routes
 	// Users lets users' NATS clients in. Nil means that there are none.
 	Users *Users
 }
 
-// Users is the listener for users' NATS clients. They may subscribe to what Bus.PublishMsg publishes and to nothing else,
+// Users is the listener for users' NATS clients. They may subscribe to what PublisherUser publishes and to nothing else,
 // and publish nothing: they have an account of their own.
 type Users struct {
 	// Listen is the address, host:port. Port 0 takes a free one.
@@ -72,10 +72,10 @@ type Routes struct {
 	TLS *tls.Config
 }
 
-// Who comes to the NATS server, where it asks: this process, for the broadcast and to publish to users; and users.
+// Who comes to the server, where it asks: this process, for the broadcast and to publish to users; and users.
 const (
-	internalUser  = "quorate"
-	publisherUser = "quorate-publisher"
+	InternalUser  = "quorate"
+	PublisherUser = "quorate-publisher"
 	anonymousUser = "anybody"
 )
 
@@ -94,7 +94,7 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 		NoSigs:          true,
 		NoSystemAccount: true,
 		MaxPayload:      int32(o.PayloadBytesMax),
-		MaxPending:      int64(serverPayloadsMax * o.PayloadBytesMax),
+		MaxPending:      int64(ownPendingPart * o.PendingBytesMax),
 		// Who reads slowly misses messages, as all may; to wait for them would hold up those who do not.
 		NoFastProducerStall: true,
 	}
@@ -109,11 +109,11 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 	account := server.NewAccount(usersAccount)
 	made.Accounts = []*server.Account{account}
 	made.Users = []*server.User{
-		{Username: internalUser, Password: password},
-		{Username: publisherUser, Password: password, Account: account},
+		{Username: InternalUser, Password: password},
+		{Username: PublisherUser, Password: password, Account: account},
 	}
 	if o.Users != nil {
-		if err := o.Users.admit(made, account); err != nil {
+		if err := o.Users.admit(made, account, o.PendingBytesMax); err != nil {
 			return nil, err
 		}
 	}
@@ -150,14 +150,14 @@ func (o Options) listens() (addresses []string) {
 }
 
 // admit adds the listener to the options.
-func (u *Users) admit(options *server.Options, account *server.Account) (err error) {
+func (u *Users) admit(options *server.Options, account *server.Account, pendingBytesMax int) (err error) {
 	if options.Host, options.Port, err = splitAddress(u.Listen); err != nil {
 		return err
 	}
 	options.MaxConn, options.MaxSubs = cmp.Or(u.ConnectionsMax, usersMax)+ownConnections, userSubscriptionsMax
-	options.MaxPending = userPayloadsMax * int64(options.MaxPayload)
+	options.MaxPending = int64(pendingBytesMax)
 	options.WriteDeadline = userWriteDeadline
-	if u.User == internalUser || u.User == publisherUser {
+	if u.User == InternalUser || u.User == PublisherUser {
 		return fmt.Errorf("user %q of NATS is the store's own: choose another name", u.User)
 	}
 	user := &server.User{
@@ -201,19 +201,4 @@ func listenable(addresses ...string) error {
 		_ = l.Close() // it has taken nothing
 	}
 	return nil
-}
-
-func startServer(log *slog.Logger, options *server.Options) (*server.Server, error) {
-	s, err := server.NewServer(options)
-	if err != nil {
-		return nil, fmt.Errorf("create NATS server: %w", err)
-	}
-	s.SetLoggerV2(serverLog{log}, false, false, false)
-	s.Start()
-	if !s.ReadyForConnections(startTimeout) {
-		s.Shutdown()
-		s.WaitForShutdown()
-		return nil, fmt.Errorf("NATS server is not ready after %v", startTimeout)
-	}
-	return s, nil
 }
