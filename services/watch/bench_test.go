@@ -10,6 +10,8 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
+	"github.com/quoratedb/quorate/services/watch/internal/node"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,7 +49,14 @@ type audience struct {
 	rangeName func(i int) string
 }
 
-func (a *audience) watch(b *testing.B, service *Service) {
+// watch starts a service, and waits until its ingester knows of the watches: what passes before is only in a feed's history.
+func (a *audience) watch(b *testing.B, cfg Config) {
+	opened := make(chan broadcast.Broadcast, 1)
+	service := start(b, cfg, func(source node.Source) node.Source {
+		opened <- source.(broadcast.Broadcast)
+		return source
+	})
+	defer func() { require.Eventually(b, (<-opened).Interested, 10*time.Second, time.Millisecond) }()
 	for i := range a.sessions {
 		session := service.Open()
 		name := a.rangeName(i)
@@ -70,16 +79,15 @@ func (a *audience) watch(b *testing.B, service *Service) {
 
 func hundredRanges(i int) string { return fmt.Sprintf("range%03d/", i%100) }
 
-// BenchmarkFanOut shows deliveries per second to 1,000 watchers of 100 ranges, through NATS and matching, with commits
+// BenchmarkFanOut shows deliveries per second to 1,000 watchers of 100 ranges, through matching, with commits
 // of one 256-byte put coming in runs as from a busy store: each reaches 10 watchers.
 // Run: go test -run xx -bench FanOut -cpuprofile cpu.out .
 func BenchmarkFanOut(b *testing.B) {
 	for _, run := range []int{1, 50} {
 		b.Run(fmt.Sprintf("commits_at_once=%d", run), func(b *testing.B) {
 			feed := commitStream{fakeFeed: newFakeFeed(), commits: make(chan []*consensusv1.Commit)}
-			service := start(b, Config{Feed: feed}, nil)
 			a := &audience{sessions: 1000, rangeName: hundredRanges}
-			a.watch(b, service)
+			a.watch(b, Config{Feed: feed})
 			revision, sent := int64(firstRevision), int64(0)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -106,9 +114,8 @@ func BenchmarkFanOut(b *testing.B) {
 // Run: go test -run xx -bench PutToEvent .
 func BenchmarkPutToEvent(b *testing.B) {
 	feed := commitStream{fakeFeed: newFakeFeed(), commits: make(chan []*consensusv1.Commit)}
-	service := start(b, Config{Feed: feed}, nil)
 	a := &audience{sessions: 1000, rangeName: hundredRanges, received: make(chan struct{}, 10)}
-	a.watch(b, service)
+	a.watch(b, Config{Feed: feed})
 	revision := int64(firstRevision)
 	for b.Loop() {
 		feed.commits <- []*consensusv1.Commit{benchmarkCommit(revision, hundredRanges(int(revision))+"key")}
