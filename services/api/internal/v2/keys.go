@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -24,7 +23,7 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 	case refused != nil:
 		refused.write(w)
 	case !treepath.Fits([]byte(q.path)):
-		fail(codeInvalidField, fmt.Sprintf("a path has at most %d names and %d bytes", treepath.DepthMax, treepath.BytesMax)).write(w)
+		newKeysError(codeInvalidField, fmt.Sprintf("a path has at most %d names and %d bytes", treepath.DepthMax, treepath.BytesMax)).write(w)
 	case q.wait:
 		s.watch(w, r, q)
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -47,9 +46,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 	case err != nil:
 		s.internal(ctx, w, err)
 	case found.GetFailure() != nil:
-		declined(found.GetFailure(), found.GetRevision()).write(w)
+		storeError(found.GetFailure(), found.GetRevision()).write(w)
 	default:
-		setPosition(w, found.GetRevision(), found.GetRaftIndex(), found.GetRaftTerm())
+		setIndex(w, found.GetRevision(), found.GetRaftIndex(), found.GetRaftTerm())
 		writeJSON(w, http.StatusOK, &event{Action: actionGet, Node: fromNode(found.GetNode(), s.Now())})
 	}
 }
@@ -71,10 +70,10 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	result := done.GetResult()
 	if f := result.GetTree().GetFailure(); f != nil {
-		declined(f, result.GetRevision()).write(w)
+		storeError(f, result.GetRevision()).write(w)
 		return
 	}
-	setPosition(w, result.GetRevision(), result.GetRaftIndex(), result.GetRaftTerm())
+	setIndex(w, result.GetRevision(), result.GetRaftIndex(), result.GetRaftTerm())
 	made := newEvent(op.GetAction(), result.GetTree().GetNode(), result.GetTree().GetPrevNode(), s.Now())
 	status := http.StatusOK
 	if made.Action == actionCreate || made.Action == actionSet && made.Prev == nil {
@@ -138,13 +137,5 @@ func (s *Server) internal(ctx context.Context, w http.ResponseWriter, err error)
 	if errors.Is(err, errdefs.ErrTooLarge) {
 		c = codeInvalidForm
 	}
-	fail(c, s.inClientsWords(ctx, err)).write(w)
-}
-
-// setPosition sets the headers that tell where the store is.
-func setPosition(w http.ResponseWriter, revision int64, index, term uint64) {
-	h := w.Header()
-	h.Set("X-Etcd-Index", strconv.FormatInt(revision, 10))
-	h.Set("X-Raft-Index", fmt.Sprint(index))
-	h.Set("X-Raft-Term", fmt.Sprint(term))
+	newKeysError(c, s.inClientsWords(ctx, err)).write(w)
 }

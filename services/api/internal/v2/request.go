@@ -39,9 +39,9 @@ func cleanPath(r *http.Request) string {
 
 // read reads a request. All parameters are checked whatever the method is, in etcd's order, so that a client with two
 // mistakes is told of the same one.
-func read(r *http.Request, now time.Time) (*query, *failure) {
+func read(r *http.Request, now time.Time) (*query, *keysError) {
 	if err := r.ParseForm(); err != nil {
-		return nil, fail(codeInvalidForm, err.Error())
+		return nil, newKeysError(codeInvalidForm, err.Error())
 	}
 	q := &query{method: r.Method, path: cleanPath(r), value: r.Form.Get("value"), prevValue: r.Form.Get("prevValue")}
 	f := form{Values: r.Form}
@@ -72,12 +72,12 @@ func read(r *http.Request, now time.Time) (*query, *failure) {
 // form reads parameters and remembers the first one that is wrong.
 type form struct {
 	url.Values
-	failure *failure
+	failure *keysError
 }
 
 func (f *form) refuse(c code, cause string) {
 	if f.failure == nil {
-		f.failure = fail(c, cause)
+		f.failure = newKeysError(c, cause)
 	}
 }
 

@@ -38,7 +38,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	// The compacted revision can still be read, but not what it replaced: its events would not be whole.
 	if first := position.GetCompactedRevision() + 1; start < first && first > 1 {
-		cleared := fail(codeHistoryCleared, fmt.Sprintf("the requested history has been cleared [%d/%d]", first, start))
+		cleared := newKeysError(codeHistoryCleared, fmt.Sprintf("the requested history has been cleared [%d/%d]", first, start))
 		cleared.Index = position.GetRevision()
 		cleared.write(w)
 		return
@@ -56,7 +56,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	s.watchers.Add(1)
 	defer s.watchers.Add(-1)
-	setPosition(w, position.GetRevision(), position.GetRaftIndex(), position.GetRaftTerm())
+	setIndex(w, position.GetRevision(), position.GetRaftIndex(), position.GetRaftTerm())
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)

@@ -13,7 +13,7 @@ import (
 func Apply(s Store, op *consensusv1.TreeOp) (*consensusv1.TreeResult, *consensusv1.TreeChange, error) {
 	o := operation{s: s, op: op, path: op.GetPath()}
 	out, err := o.apply()
-	if f := (failure{}); errors.As(err, &f) {
+	if f := (treeError{}); errors.As(err, &f) {
 		return &consensusv1.TreeResult{Failure: f.TreeFailure}, nil, nil
 	}
 	if err != nil {
@@ -270,5 +270,5 @@ func (o *operation) compare(file *File) error {
 	if cause == nil {
 		return nil
 	}
-	return fail(consensusv1.TreeFailure_CODE_COMPARE_FAILED, cause)
+	return newError(consensusv1.TreeFailure_CODE_COMPARE_FAILED, cause)
 }

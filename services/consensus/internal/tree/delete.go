@@ -26,7 +26,7 @@ func (o *operation) delete() (outcome, error) {
 	if !o.op.GetRecursive() {
 		is, err := empty(o.s, o.path)
 		if err == nil && !is {
-			err = fail(consensusv1.TreeFailure_CODE_DIRECTORY_NOT_EMPTY, o.path)
+			err = newError(consensusv1.TreeFailure_CODE_DIRECTORY_NOT_EMPTY, o.path)
 		}
 		if err != nil {
 			return outcome{}, err

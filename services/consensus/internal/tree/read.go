@@ -30,7 +30,7 @@ const (
 // grow waits for room for so many bytes of the answer, or fails.
 func Read(r Reader, path []byte, recursive bool, grow func(bytes int64) error) (*consensusv1.TreeNode, *consensusv1.TreeFailure, error) {
 	node, err := read(r, path, recursive, grow)
-	if f := (failure{}); errors.As(err, &f) {
+	if f := (treeError{}); errors.As(err, &f) {
 		return nil, f.TreeFailure, nil
 	}
 	return node, nil, err

@@ -49,28 +49,28 @@ var meanings = map[code]meaning{
 	codeHistoryCleared:    {http.StatusBadRequest, "The event in requested index is outdated and cleared"},
 }
 
-// failure is an answer of /v2/keys that is no success. Index is the store's where it declined, else 0.
-type failure struct {
+// keysError is an error of /v2/keys, as it is sent. Index is the store's where the store said no, else 0.
+type keysError struct {
 	Code    code   `json:"errorCode"`
 	Message string `json:"message"`
 	Cause   string `json:"cause,omitempty"`
 	Index   int64  `json:"index"`
 }
 
-func fail(c code, cause string) *failure {
-	return &failure{Code: c, Message: meanings[c].message, Cause: cause}
+func newKeysError(c code, cause string) *keysError {
+	return &keysError{Code: c, Message: meanings[c].message, Cause: cause}
 }
 
-// declined is what the store's refusal becomes.
-func declined(f *consensusv1.TreeFailure, index int64) *failure {
-	made := fail(code(f.GetCode()), string(f.GetCause()))
+// storeError is what an error of the store becomes.
+func storeError(f *consensusv1.TreeFailure, index int64) *keysError {
+	made := newKeysError(code(f.GetCode()), string(f.GetCause()))
 	made.Index = index
 	return made
 }
 
-// write sends the failure.
-func (f *failure) write(w http.ResponseWriter) {
-	w.Header().Set("X-Etcd-Index", strconv.FormatInt(f.Index, 10))
+// write sends the error.
+func (f *keysError) write(w http.ResponseWriter) {
+	setEtcdIndex(w, f.Index)
 	writeJSON(w, meanings[f.Code].status, f)
 }
 
