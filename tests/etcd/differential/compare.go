@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -66,7 +68,8 @@ func compare(etcd, ours answer) []string {
 	return append(what, unequal("", a.ProtoReflect(), b.ProtoReflect())...)
 }
 
-// normal is the message without what two stores cannot have in common: who they are, how often they elected, and how fast their clocks run.
+// normal is the message without what two stores cannot have in common: who they are, how often they elected, how fast their clocks run, and
+// the order of a lease's keys, which is of no kind in etcd.
 func normal(m proto.Message) proto.Message {
 	m = proto.Clone(m)
 	headers := func(m protoreflect.Message) {
@@ -81,6 +84,9 @@ func normal(m proto.Message) proto.Message {
 	})
 	if r, ok := m.(*pb.LeaseTimeToLiveResponse); ok && r.TTL <= r.GrantedTTL && r.TTL > r.GrantedTTL-ttlTolerance {
 		r.TTL = r.GrantedTTL
+	}
+	if r, ok := m.(*pb.LeaseTimeToLiveResponse); ok {
+		slices.SortFunc(r.Keys, bytes.Compare)
 	}
 	return m
 }

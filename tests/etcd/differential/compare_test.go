@@ -193,6 +193,19 @@ func TestComparerNoticesOtherEvents(t *testing.T) {
 	require.NotEmpty(t, w.tears())
 }
 
+// Goal: the keys of a lease are the same in any order, and no others. Method: one answer in two orders, and another.
+func TestKeysOfALeaseHaveNoOrder(t *testing.T) {
+	keys := func(names ...string) answer {
+		r := &pb.LeaseTimeToLiveResponse{ID: 1}
+		for _, name := range names {
+			r.Keys = append(r.Keys, []byte(name))
+		}
+		return answer{body: r}
+	}
+	require.Empty(t, compare(keys("b", "a"), keys("a", "b")))
+	require.NotEmpty(t, compare(keys("b", "a"), keys("a", "c")))
+}
+
 // Goal: a watch is waited for until it has all that it must be told. Method: filters, ranges and a first revision over one history.
 func TestWanted(t *testing.T) {
 	put := &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: []byte("a"), ModRevision: 5}}
