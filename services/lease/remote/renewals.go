@@ -14,10 +14,12 @@ import (
 const (
 	// renewIDsMax is how many leases one request for all carries: what the lease service takes at most.
 	renewIDsMax = 10_000
-	// renewPause is the least time between two such requests, of which the first carried keep-alives of several callers:
-	// what it costs to send, to take and to answer a message is shared by those that come meanwhile. A caller that is alone
-	// never waits for it.
-	renewPause = 2 * time.Millisecond
+	// renewPause is the least time between two such requests, of which the first carried keep-alives of several callers, and
+	// renewPauseMany where these were at least renewMany: what it costs to send, to take and to answer a message is shared by those
+	// that come meanwhile. A caller that is alone never waits for it.
+	renewPause     = 2 * time.Millisecond
+	renewPauseMany = 5 * time.Millisecond
+	renewMany      = 16
 	// renewOverlap is how long a request without an answer keeps the next one waiting.
 	renewOverlap = 10 * time.Millisecond
 	// renewTimeout bounds a request for several. A lease in it may have to wait for longer than the others have to: then each is
@@ -99,8 +101,8 @@ func (r *renewals) run(ctx context.Context) {
 		for some := r.take(); len(some) > 0; some = r.take() {
 			answered := make(chan struct{})
 			requests.Go(func() { r.request(ctx, some, answered) })
-			if len(some) > 1 {
-				timer.Reset(renewPause)
+			if pause := pauseAfter(len(some)); pause > 0 {
+				timer.Reset(pause)
 				<-timer.C
 			}
 			timer.Reset(renewOverlap)
@@ -112,6 +114,17 @@ func (r *renewals) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// pauseAfter is the least time between a request of so many callers and the next one.
+func pauseAfter(callers int) time.Duration {
+	switch {
+	case callers >= renewMany:
+		return renewPauseMany
+	case callers > 1:
+		return renewPause
+	}
+	return 0
 }
 
 // stop lets those who wait go on alone.

@@ -121,6 +121,16 @@ func TestKeepAlivesGoTogether(t *testing.T) {
 	})
 }
 
+// Goal: the more keep-alives come, the more of them share a message, and one that is alone does not wait for others.
+func TestPauseBetweenRequests(t *testing.T) {
+	require.Zero(t, pauseAfter(0))
+	require.Zero(t, pauseAfter(1))
+	require.Equal(t, renewPause, pauseAfter(2))
+	require.Equal(t, renewPause, pauseAfter(renewMany-1))
+	require.Equal(t, renewPauseMany, pauseAfter(renewMany))
+	require.Less(t, renewPauseMany, renewOverlap)
+}
+
 // Goal: leases that have to wait do not keep others waiting; they are asked for again together. Method: a lease that is not answered,
 // two that have to wait, and others. They go together: they wait for the answer to a first.
 func TestLeasesThatWaitHoldUpNoOther(t *testing.T) {
