@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
@@ -237,7 +238,7 @@ func TestDivergenceWhileDownIsFound(t *testing.T) {
 	}
 	require.Equal(t, "right", odd.get(t, "key"))
 	require.NoError(t, odd.halt())
-	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.cfg.memberPath(stateDir)})
+	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.cfg.dir().Path(datadir.StateName)})
 	require.NoError(t, err)
 	require.NoError(t, applyAside(store, "key", "wrong"))
 	require.NoError(t, store.Close())

@@ -8,10 +8,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.etcd.io/raft/v3"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
@@ -84,16 +84,10 @@ type Config struct {
 }
 
 // Founding is what a member must be told once: see the fields of Config that have the same names.
-type Founding struct {
-	ClusterID    uint64
-	MemberID     uint64
-	ClusterToken string
-	Members      []*consensusv1.Member
-	Join         bool
-}
+type Founding = datadir.Founding
 
 // DefaultClusterToken is the token of a cluster that was given none.
-const DefaultClusterToken = "etcd-cluster"
+const DefaultClusterToken = datadir.DefaultClusterToken
 
 // Auditor asks other members for their digests.
 type Auditor = audit.Peers
@@ -126,8 +120,17 @@ func (c Config) electionTimeout() time.Duration {
 	return c.HeartbeatInterval * time.Duration(c.ElectionTicks)
 }
 
-// memberPath is where something of the member is.
-func (c Config) memberPath(name string) string { return c.FS.PathJoin(c.DataDir, "member", name) }
+// dir is where the member's data lies.
+func (c Config) dir() datadir.Dir { return datadir.Dir{FS: c.FS, DataDir: c.DataDir} }
+
+func (c Config) storeOptions() datadir.StoreOptions {
+	return datadir.StoreOptions{CacheBytes: c.CacheBytes, MemTableBytes: c.MemTableBytes, OpenFilesMax: c.OpenFilesMax}
+}
+
+// founding is what the configuration says of a new cluster.
+func (c Config) founding() Founding {
+	return Founding{ClusterID: c.ClusterID, MemberID: c.MemberID, ClusterToken: c.ClusterToken, Members: c.Members, Join: c.Join}
+}
 
 // withDefaults fills in what may be left out.
 func (c Config) withDefaults() Config {
@@ -146,30 +149,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// found lets Found say what it is there for.
-func (c *Config) found() error {
-	if c.Found == nil {
-		return nil
-	}
-	founding, err := c.Found()
-	if err != nil {
-		return err
-	}
-	c.ClusterID, c.MemberID, c.ClusterToken = founding.ClusterID, founding.MemberID, founding.ClusterToken
-	c.Members, c.Join = founding.Members, founding.Join
-	return c.checkIDs()
-}
-
-func (c Config) checkIDs() error {
-	switch {
-	case c.MemberID == raft.None || c.MemberID == raft.LocalAppendThread || c.MemberID == raft.LocalApplyThread:
-		return fmt.Errorf("member id %x is reserved", c.MemberID)
-	case c.ClusterID == 0:
-		return errors.New("the cluster id is not set")
-	}
-	return nil
-}
-
 // Validate reports everything that is wrong with the configuration, at once.
 func (c Config) Validate() error {
 	var problems []error
@@ -178,7 +157,7 @@ func (c Config) Validate() error {
 		complain("the data directory is not set")
 	}
 	if c.Found == nil {
-		problems = append(problems, c.checkIDs())
+		problems = append(problems, c.founding().CheckIDs())
 	}
 	if c.HeartbeatInterval <= 0 {
 		complain("heartbeat interval %s is not above zero", c.HeartbeatInterval)

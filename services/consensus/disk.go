@@ -2,6 +2,8 @@ package consensus
 
 import (
 	"sync/atomic"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 )
 
 // DiskMarks say how much of a disk is kept free, for each of those that hold the log and the state. The soft mark is for
@@ -61,7 +63,7 @@ const (
 )
 
 func newVolumes(cfg Config) []*volume {
-	volumes := []*volume{{name: "log", dir: cfg.memberPath(logDir)}, {name: "state", dir: cfg.memberPath("")}}
+	volumes := []*volume{{name: "log", dir: cfg.dir().Path(datadir.LogName)}, {name: "state", dir: cfg.dir().Path("")}}
 	for _, v := range volumes {
 		v.free.Store(-1)
 	}

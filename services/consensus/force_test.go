@@ -148,9 +148,7 @@ func TestForceNewClusterSurvivesACrashAtEveryStep(t *testing.T) {
 		cfg.FS, cfg.ForceNewCluster = state, false
 		plain, err := New(cfg)
 		require.NoError(t, err)
-		last, err := plain.stores.log.LastIndex()
-		require.NoError(t, err)
-		end, err := plain.stores.membersAtEnd(last)
+		end, err := plain.data.MembersAtEnd()
 		require.NoError(t, err)
 		outcomes[len(end.GetMembers())]++
 		require.NoError(t, plain.Close())
@@ -167,16 +165,16 @@ func TestForceNewClusterTakesTheWholeLog(t *testing.T) {
 	cfg.FS = disks[0]
 	m, err := New(cfg)
 	require.NoError(t, err)
-	last, err := m.stores.log.LastIndex()
+	last, err := m.data.Log.LastIndex()
 	require.NoError(t, err)
-	hardState, _, err := m.stores.log.InitialState()
+	hardState, _, err := m.data.Log.InitialState()
 	require.NoError(t, err)
 	addition, err := proto.Marshal(&raftpb.ConfChange{Type: raftpb.ConfChangeAddLearnerNode.Enum(), NodeId: new(uint64(9)), Context: memberBytes(t, &consensusv1.Member{PeerUrls: []string{"http://nine"}})})
 	require.NoError(t, err)
 	entry := func(offset uint64, kind raftpb.EntryType, data []byte) *raftpb.Entry {
 		return &raftpb.Entry{Type: kind.Enum(), Term: new(hardState.GetTerm()), Index: new(last + offset), Data: data}
 	}
-	require.NoError(t, m.stores.log.Append([]*raftpb.Entry{
+	require.NoError(t, m.data.Log.Append([]*raftpb.Entry{
 		entry(1, raftpb.EntryConfChange, addition),
 		entry(2, raftpb.EntryNormal, encodedEntry(t, put("tail", "counts"))),
 	}, hardState, true))

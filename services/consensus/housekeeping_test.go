@@ -25,7 +25,7 @@ func TestLogOfCommandsThatChangeNothingIsBounded(t *testing.T) {
 		require.ErrorIs(t, err, errdefs.ErrLeaseNotFound)
 	}
 	require.Eventually(t, func() bool {
-		first, err := m.stores.log.FirstIndex()
+		first, err := m.data.Log.FirstIndex()
 		return err == nil && first > logUnflushedBytes>>22
 	}, time.Minute, time.Millisecond)
 }
@@ -43,7 +43,7 @@ func TestLogForOthersIsBoundedByBytes(t *testing.T) {
 	m.housekeeper.bytesKept = 8 * size
 	data := make([]byte, size)
 	for index := uint64(2); index < 2+count; index++ {
-		require.NoError(t, m.stores.log.Append([]*raftpb.Entry{{Index: new(index), Term: new(uint64(1)), Data: data}}, nil, false))
+		require.NoError(t, m.data.Log.Append([]*raftpb.Entry{{Index: new(index), Term: new(uint64(1)), Data: data}}, nil, false))
 	}
 	require.EqualValues(t, 2+count-1-8, m.housekeeper.truncatable(2+count-1))
 	require.EqualValues(t, 3, m.housekeeper.truncatable(3), "what is not durable stays")

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 )
 
 // peersSeen is a transport that keeps whom it was told to talk to.
@@ -39,7 +41,7 @@ func TestIncarnationsAreKnownBeforeTheLogIsReplayed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, incarnation, again.Receiver().Incarnation())
 	applied, _ := again.gate.State().Applied()
-	require.Equal(t, uint64(bootstrapIndex), applied, "the state is from before it published")
+	require.Equal(t, uint64(datadir.BootstrapIndex), applied, "the state is from before it published")
 	require.Equal(t, incarnation, transport.first[0].GetIncarnation())
 	require.NoError(t, again.Close())
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,13 +13,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
-	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 )
@@ -38,48 +36,6 @@ import (
 // another's state. From 1 on the installation is the member's, whether or not the caller waits for it: the next snapshot
 // waits until raft has declined this one or the applier has it. What is named by no note is removed at the next start.
 
-// removeCopies deletes what nothing refers to: copies of the state that a crash left behind, and states that were replaced,
-// or received and not accepted.
-func (i *installer) removeCopies() error {
-	names, err := i.cfg.FS.List(i.cfg.memberPath(""))
-	if err != nil {
-		return fmt.Errorf("look for old copies of the state: %w", err)
-	}
-	for _, name := range names {
-		isState := name == stateDir || strings.HasPrefix(name, receivedPrefix)
-		if strings.HasPrefix(name, checkpointPrefix) || name == incomingDir || isState && name != i.gate.Dir() {
-			if err := i.cfg.FS.RemoveAll(i.cfg.memberPath(name)); err != nil {
-				return fmt.Errorf("remove an old copy of the state: %w", err)
-			}
-		}
-	}
-	return nil
-}
-
-// Directories below DataDir/member, and what the names of further ones begin with.
-const (
-	logDir = "log"
-	// stateDir holds the state of a member that never got another one's.
-	stateDir = "state"
-	// receivedPrefix comes before the index that another member's state was announced with.
-	receivedPrefix   = "state-"
-	checkpointPrefix = "checkpoint-"
-	// incomingDir and replacedDir are where programs before this one kept a state that was about to be installed, and the
-	// one that it replaced.
-	incomingDir = "incoming"
-	replacedDir = "replaced"
-)
-
-// incoming is a state that raft may accept. It belongs to whoever takes it out of Member.incoming: the applier, if raft does.
-type incoming struct {
-	store       *mvcc.Store
-	dir         string
-	serving     *atomic.Bool
-	index, term uint64
-	version     *consensusv1.MembersResponse
-	confState   *raftpb.ConfState
-}
-
 // installer puts another member's state in the place of this one's.
 type installer struct {
 	cfg     Config
@@ -93,7 +49,7 @@ type installer struct {
 
 	// installing is held by the one snapshot that is being installed, whose state is incoming until the applier takes it.
 	installing chan struct{}
-	incoming   atomic.Pointer[incoming]
+	incoming   atomic.Pointer[datadir.Received]
 	// replaced says that there is another state to verify, retired are the owners of those that were replaced.
 	replaced func()
 	retired  sync.WaitGroup
@@ -177,13 +133,13 @@ func (i *installer) takeIncoming(replica *replication.Replica, received peer.Rec
 	case err != nil || !accepted:
 		return 0, errors.Join(err, i.declineIncoming())
 	}
-	return next.index, nil
+	return next.Index, nil
 }
 
 // offerToRaft tells whether raft goes on from the incoming state.
-func (i *installer) offerToRaft(replica *replication.Replica, next *incoming, message *raftpb.Message) (accepted bool, err error) {
+func (i *installer) offerToRaft(replica *replication.Replica, next *datadir.Received, message *raftpb.Message) (accepted bool, err error) {
 	message = proto.CloneOf(message)
-	message.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &next.index, Term: &next.term, ConfState: next.confState}}
+	message.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: &next.Index, Term: &next.Term, ConfState: next.ConfState}}
 	accepted, err = replica.OfferSnapshot(i.gate.Stopping(), message)
 	if err != nil {
 		return false, fmt.Errorf("step a snapshot: %w", err)
@@ -198,7 +154,7 @@ func (i *installer) declineIncoming() error {
 		return nil
 	}
 	defer func() { <-i.installing }()
-	return errors.Join(next.store.Discard(), i.cfg.FS.RemoveAll(i.cfg.memberPath(next.dir)))
+	return errors.Join(next.Discard(), i.cfg.dir().Remove(next.Name))
 }
 
 // giveUpIncoming closes the incoming state of a member that stops, if there is one. Its directory stays: the log may name it
@@ -208,58 +164,24 @@ func (i *installer) giveUpIncoming() error {
 	if next == nil {
 		return nil
 	}
-	return next.store.Discard()
+	return next.Discard()
 }
 
 // openIncoming makes the files that were received this member's own. Where it fails nothing is left of them.
-func (i *installer) openIncoming(received peer.ReceivedSnapshot, failing func(error)) (_ *incoming, err error) {
-	// No state that is or was in use has this name: it would have been announced with an index that is applied.
-	next := &incoming{dir: fmt.Sprintf("%s%d", receivedPrefix, received.Index)}
-	if err := replaceDir(i.cfg.FS, received.Dir, i.cfg.memberPath(next.dir)); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err == nil {
-			return
-		}
-		if next.store != nil {
-			err = errors.Join(err, next.store.Discard())
-		}
-		err = errors.Join(err, i.cfg.FS.RemoveAll(i.cfg.memberPath(next.dir)))
-	}()
-	next.store, next.serving, err = openState(i.cfg, next.dir, i.log, i.failure.report, failing, nil)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := readIdentity(next.store)
-	if err != nil {
-		return nil, err
-	}
-	if stored.ClusterID != i.cfg.ClusterID {
-		return nil, fmt.Errorf("%w: it is of cluster %x", ErrForeignData, stored.ClusterID)
-	}
-	if next.version, next.confState, err = membership.Read(next.store); err != nil {
-		return nil, err
-	}
-	if next.index, next.term = next.store.Applied(); next.index < received.Index {
-		return nil, fmt.Errorf("it is at log index %d and was announced with %d", next.index, received.Index)
-	}
-	batch := next.store.Begin()
-	defer batch.Close()
-	batch.SetMeta(metaIdentity, stateIdentity{i.cfg.ClusterID, i.cfg.MemberID}.encode())
-	if err := batch.Commit(); err != nil {
-		return nil, err
-	}
-	return next, next.store.Flush()
+func (i *installer) openIncoming(received peer.ReceivedSnapshot, failing func(error)) (*datadir.Received, error) {
+	return datadir.Receive(datadir.Receiving{
+		Dir: i.cfg.dir(), Owner: datadir.Identity{ClusterID: i.cfg.ClusterID, MemberID: i.cfg.MemberID}, Store: i.cfg.storeOptions(),
+		Files: received.Dir, Index: received.Index, Logger: i.log, Fatal: i.failure.report, Failing: failing,
+	})
 }
 
 // incomingDir names the directory of the incoming state, if that is at the index that raft has accepted.
 func (i *installer) incomingDir(index uint64) (string, error) {
 	next := i.incoming.Load()
-	if next == nil || next.index != index {
+	if next == nil || next.Index != index {
 		return "", fmt.Errorf("raft goes on from the state at log index %d, and that is not the one that was received", index)
 	}
-	return next.dir, nil
+	return next.Name, nil
 }
 
 // acceptSnapshot lets the log begin behind a snapshot, and the next start go on from its state.
@@ -268,7 +190,7 @@ func (i *installer) acceptSnapshot(_ context.Context, metadata *raftpb.SnapshotM
 	if err != nil {
 		return err
 	}
-	return i.raftLog.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState(), noteState(dir))
+	return i.raftLog.Reset(metadata.GetIndex(), metadata.GetTerm(), metadata.GetConfState(), datadir.NoteState(dir))
 }
 
 // installation is what the replication asks for when raft goes on from another member's state.
@@ -292,25 +214,25 @@ func (i *installer) replaceState(index uint64) (*raftpb.ConfState, error) {
 	}
 	next := i.incoming.Swap(nil)
 	defer func() { <-i.installing }()
-	old := i.gate.Replace(next.store, next.dir, next.serving)
+	old := i.gate.Replace(next.Store, next.Name, next.Serving)
 	if old == nil {
-		return nil, errors.Join(fmt.Errorf("replace the state: %w", errdefs.ErrStopped), next.store.Discard())
+		return nil, errors.Join(fmt.Errorf("replace the state: %w", errdefs.ErrStopped), next.Discard())
 	}
-	i.members.Set(next.version)
-	i.feed.Reset(next.store.Revision())
+	i.members.Set(next.Version)
+	i.feed.Reset(next.Revision())
 	i.replaced()
-	i.log.Info("replaced the state by another member's", "index", next.index, "revision", next.store.Revision())
+	i.log.Info("replaced the state by another member's", "index", next.Index, "revision", next.Revision())
 	old.Store.Conceal() // before its last user may, so that it is done when the new one's metrics come
 	i.retire(old)
-	return next.confState, next.store.Expose(i.cfg.Registerer)
+	return next.ConfState, next.Expose(i.cfg.Registerer)
 }
 
 // retire has a state that was replaced closed and removed once nobody uses it.
 func (i *installer) retire(old *gate.Tenure) {
 	i.retired.Go(func() {
 		<-old.Idle()
-		if err := errors.Join(old.Store.Discard(), i.cfg.FS.RemoveAll(i.cfg.memberPath(old.Dir))); err != nil {
-			i.log.Warn("could not remove the state that was replaced, the next start will", "directory", i.cfg.memberPath(old.Dir), "error", err)
+		if err := errors.Join(old.Store.Discard(), i.cfg.dir().Remove(old.Dir)); err != nil {
+			i.log.Warn("could not remove the state that was replaced, the next start will", "directory", i.cfg.dir().Path(old.Dir), "error", err)
 		}
 	})
 }

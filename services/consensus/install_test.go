@@ -18,6 +18,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -52,7 +53,7 @@ func received(t *testing.T, from, to *running, name string) peer.ReceivedSnapsho
 	dir, index, term, release, err := from.Receiver().Checkpoint(t.Context())
 	require.NoError(t, err)
 	defer release()
-	arrived := to.cfg.memberPath(name)
+	arrived := to.cfg.dir().Path(name)
 	_, err = vfs.Clone(from.cfg.FS, to.cfg.FS, dir, arrived, vfs.CloneSync)
 	require.NoError(t, err)
 	return peer.ReceivedSnapshot{Dir: arrived, From: from.MemberID(), Index: index, Term: term, Message: &raftpb.Message{
@@ -63,11 +64,11 @@ func received(t *testing.T, from, to *running, name string) peer.ReceivedSnapsho
 // copies lists the directories that hold a state, or did, besides the one in use and those that are the transport's.
 func (r *running) copies(t *testing.T) []string {
 	t.Helper()
-	names, err := r.cfg.FS.List(r.cfg.memberPath(""))
+	names, err := r.cfg.FS.List(r.cfg.dir().Path(""))
 	require.NoError(t, err)
 	var found []string
 	for _, name := range names {
-		if name != logDir && name != r.gate.Dir() && !strings.HasPrefix(name, "received") {
+		if name != datadir.LogName && name != r.gate.Dir() && !strings.HasPrefix(name, "received") {
 			found = append(found, name)
 		}
 	}
@@ -145,7 +146,7 @@ func TestReplacedStateLivesAsLongAsItsUsers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "old", string(before.GetKvs()[0].GetValue()))
 	awaitEvent(t, use.Over.Done(), "the end of uses that last")
-	require.Equal(t, []string{stateDir}, f.copies(t))
+	require.Equal(t, []string{datadir.StateName}, f.copies(t))
 	use.Leave()
 	f.installer.retired.Wait()
 	require.Empty(t, f.copies(t))
@@ -224,11 +225,11 @@ func requireStarts(t *testing.T, m *running, crashed *vfs.MemFS, index uint64) {
 	again, err := New(cfg)
 	require.NoError(t, err)
 	applied, _ := again.gate.State().Applied()
-	last, err := again.stores.log.LastIndex()
+	last, err := again.data.Log.LastIndex()
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, applied, index)
 	require.GreaterOrEqual(t, last, applied)
-	require.NoError(t, again.installer.removeCopies())
+	require.NoError(t, again.cfg.dir().RemoveCopies(again.gate.Dir()))
 	require.Empty(t, (&running{Member: again}).copies(t))
 	require.NoError(t, again.Close())
 }
@@ -264,7 +265,7 @@ func TestStopBetweenLogAndStateLeavesWhatTheLogNames(t *testing.T) {
 	require.NoError(t, err)
 	applied, _ := again.gate.State().Applied()
 	require.GreaterOrEqual(t, applied, snapshot.Index)
-	require.NoError(t, again.installer.removeCopies())
+	require.NoError(t, again.cfg.dir().RemoveCopies(again.gate.Dir()))
 	require.Empty(t, (&running{Member: again}).copies(t))
 	require.NoError(t, again.Close())
 }
@@ -313,7 +314,7 @@ func TestInstalledStateIsTheOneThatTheLogNames(t *testing.T) {
 	net.isolate(f.MemberID(), true)
 	writeUntilAcknowledged(t, leader, "k", "new")
 	require.NoError(t, f.Receiver().InstallSnapshot(t.Context(), received(t, leader, f, "received")))
-	dir := f.cfg.memberPath(f.gate.Dir())
+	dir := f.cfg.dir().Path(f.gate.Dir())
 	require.NoError(t, f.halt())
 	cfg := f.cfg
 	cfg.Transport = newNetwork()
@@ -355,7 +356,7 @@ func TestStaleTailOfTheLogGoesWithTheOldState(t *testing.T) {
 				entries = append(entries, &raftpb.Entry{Index: new(i), Term: new(uint64(2))})
 			}
 			require.NoError(t, log.Append(entries, &raftpb.HardState{Term: new(uint64(3)), Vote: new(uint64(2)), Commit: new(uint64(1))}, true))
-			require.NoError(t, log.SetBlob(blobInstalling, []byte{0, 0, 0, 0, 0, 0, 0, 10}))
+			require.NoError(t, log.SetBlob("installing", []byte{0, 0, 0, 0, 0, 0, 0, 10}))
 			require.NoError(t, log.Close())
 			state, err := mvcc.Open(mvcc.Options{Dir: "data/member/state", FS: fs})
 			require.NoError(t, err)
@@ -367,13 +368,13 @@ func TestStaleTailOfTheLogGoesWithTheOldState(t *testing.T) {
 
 			m, err = New(cfg)
 			require.NoError(t, err)
-			term, err := m.stores.log.Term(10)
+			term, err := m.data.Log.Term(10)
 			require.NoError(t, err)
 			require.Equal(t, c.term, term)
-			last, err := m.stores.log.LastIndex()
+			last, err := m.data.Log.LastIndex()
 			require.NoError(t, err)
 			require.Equal(t, c.last, last)
-			require.NoError(t, m.installer.removeCopies())
+			require.NoError(t, m.cfg.dir().RemoveCopies(m.gate.Dir()))
 			require.Empty(t, (&running{Member: m}).copies(t))
 			require.NoError(t, m.Close())
 		})

@@ -10,6 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 )
 
 // Goal: a state that cannot be written while it is installed, whatever fails, is told of once and holds nothing up: the
@@ -33,7 +35,7 @@ func TestInstallOnAFailingDiskEndsWithOneMessage(t *testing.T) {
 			net, members := clusterWith(t, 3, func(c *Config) {
 				id := c.MemberID
 				c.FS = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-					if chosen.Load() == id && failing.Load() && !freed.Load() && strings.Contains(op.Path, "/"+receivedPrefix) && fails(op) {
+					if chosen.Load() == id && failing.Load() && !freed.Load() && strings.Contains(op.Path, "/"+datadir.ReceivedPrefix) && fails(op) {
 						return syscall.ENOSPC
 					}
 					return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -25,7 +26,7 @@ import (
 type Member struct {
 	cfg     Config
 	log     *slog.Logger
-	stores  *stores
+	data    *datadir.Data
 	members *membership.Members
 	feed    *feed.Feed
 	replica *replication.Replica
@@ -87,19 +88,20 @@ func New(cfg Config) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	stores, err := openStoresInTime(&m.cfg, m.failure)
+	data, err := openData(m.cfg, m.failure)
 	if err != nil {
 		metrics.unregister()
 		return nil, err
 	}
-	m.stores, m.members = stores, stores.members
+	m.data, m.members = data, data.Members
+	m.cfg.ClusterID, m.cfg.MemberID = data.ClusterID, data.MemberID
 	var stopping context.Context
 	stopping, m.stopUses = context.WithCancelCause(context.Background())
-	m.gate = gate.New(stopping, stores.state, stores.stateDir, stores.serving)
+	m.gate = gate.New(stopping, data.State.Store, data.State.Name, data.State.Serving)
 	m.trust = audit.NewTrust(m.cfg.MemberID, m.gate, m.log)
 	if err := m.assemble(); err != nil {
 		metrics.unregister()
-		return nil, errors.Join(err, stores.close())
+		return nil, errors.Join(err, data.Close())
 	}
 	m.assembled.Store(true)
 	return m, nil
@@ -107,14 +109,13 @@ func New(cfg Config) (*Member, error) {
 
 // assemble makes what replicates the log.
 func (m *Member) assemble() error {
-	applied, _ := m.gate.State().Applied()
 	m.feed = feed.New(m.gate.State().Revision(), feedBytesMax)
 	m.verifier = audit.NewVerifier(audit.VerifierOptions{
-		Interval: m.cfg.StateCheck.Interval, SkipInitial: m.cfg.StateCheck.SkipInitial, Gate: m.gate, Log: m.stores.log, Trust: m.trust,
+		Interval: m.cfg.StateCheck.Interval, SkipInitial: m.cfg.StateCheck.SkipInitial, Gate: m.gate, Log: m.data.Log, Trust: m.trust,
 		Ticks: m.cfg.ticks, Logger: m.log,
 	})
 	m.installer = &installer{
-		cfg: m.cfg, gate: m.gate, raftLog: m.stores.log, members: m.members, feed: m.feed, failure: m.failure, stopped: m.stopped, log: m.log,
+		cfg: m.cfg, gate: m.gate, raftLog: m.data.Log, members: m.members, feed: m.feed, failure: m.failure, stopped: m.stopped, log: m.log,
 		installing: make(chan struct{}, 1), replaced: m.verifier.Replaced,
 	}
 	m.install = &installation{accept: m.installer.acceptSnapshot, replace: m.installer.replaceState}
@@ -124,8 +125,8 @@ func (m *Member) assemble() error {
 		HeartbeatInterval: m.cfg.HeartbeatInterval,
 		ElectionTicks:     m.cfg.ElectionTicks,
 		MemoryBytes:       budget.Limit(),
-		Storage:           raftStorage{m.stores.log, m.stores.confState, applied},
-		Log:               m.stores.log,
+		Storage:           m.data.RaftStorage(),
+		Log:               m.data.Log,
 		State:             replicatedState{m.gate},
 		Members:           m.members,
 		Snapshots:         m.install,
@@ -144,7 +145,7 @@ func (m *Member) assemble() error {
 	m.changes = membership.NewChanges(replica, waiters, m.cfg.electionTimeout(), m.cfg.ticks, m.stopped)
 	m.alarms = &alarms{m.gate, m.proposer, m.log}
 	m.receiver = &Receiver{
-		cfg: m.cfg, incarnation: m.stores.incarnation, raftLog: m.stores.log, gate: m.gate, trust: m.trust, replica: replica,
+		cfg: m.cfg, incarnation: m.data.Incarnation, raftLog: m.data.Log, gate: m.gate, trust: m.trust, replica: replica,
 		installer: m.installer, failure: m.failure,
 	}
 	m.files = &snapshotFiles{m.cfg, m.log, make(chan struct{}, snapshotsMax)}
@@ -155,15 +156,15 @@ func (m *Member) assemble() error {
 		Replica: replica, Alarms: m.alarms, Verified: m.verifier.Verified(), Ticks: m.cfg.ticks, Logger: m.log,
 	})
 	m.joining = &joining{
-		cfg: m.cfg, incarnation: m.stores.incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
+		cfg: m.cfg, incarnation: m.data.Incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
 	}
 	m.housekeeper = &housekeeper{
-		clock: m.cfg.Clock, log: m.stores.log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
+		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
 	}
 	m.treeExpiry = &treeExpiry{m.cfg.Clock, m.gate, replica, m.log}
 	m.admission = admission{trusted: m.trust.Check, room: m.space.roomToGrow, lag: replica.CheckLag}
-	m.stores.log.SetSnapshotFunc(replica.Snapshot)
+	m.data.Log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }
 
@@ -181,11 +182,11 @@ func announce(v replication.Visible, feed *feed.Feed, trust *audit.Trust, waiter
 // Run takes part in the cluster until ctx ends, and closes the member's data. It returns nil after a clean stop, and
 // otherwise why the member could not go on.
 func (m *Member) Run(ctx context.Context) error {
-	if err := errors.Join(m.files.removeLeftovers(), m.installer.removeCopies()); err != nil {
+	if err := errors.Join(m.files.removeLeftovers(), m.cfg.dir().RemoveCopies(m.gate.Dir())); err != nil {
 		return errors.Join(err, m.Close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	if voters := m.stores.confState.GetVoters(); len(voters) == 1 && voters[0] == m.cfg.MemberID {
+	if voters := m.data.ConfState.GetVoters(); len(voters) == 1 && voters[0] == m.cfg.MemberID {
 		// Nobody else could win: do not wait for an election timeout.
 		m.replica.Campaign()
 	}
@@ -246,7 +247,7 @@ func (m *Member) Close() error {
 		go func() {
 			m.gate.Close()
 			m.installer.retired.Wait()
-			m.stores.state = m.gate.State()
+			m.data.State.Store = m.gate.State()
 			done <- errors.Join(m.installer.giveUpIncoming(), m.closeStores())
 		}()
 		select {
@@ -272,10 +273,10 @@ func (m *Member) closeStores() error {
 	case <-m.failure.found:
 	default:
 		if err == nil {
-			err = m.stores.log.Truncate(m.housekeeper.truncatable(applied))
+			err = m.data.Log.Truncate(m.housekeeper.truncatable(applied))
 		}
 	}
-	return errors.Join(err, m.stores.close())
+	return errors.Join(err, m.data.Close())
 }
 
 // Ready is closed once the member has caught up with the cluster and serves.

@@ -10,6 +10,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
@@ -58,14 +59,15 @@ func (r *Receiver) Checkpoint(context.Context) (dir string, index, term uint64, 
 		return "", 0, 0, nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	index, term = tenure.Store.Applied()
-	dir = r.cfg.memberPath(fmt.Sprintf("%s%d", checkpointPrefix, r.checkpoints.Add(1)))
-	if err := r.cfg.FS.RemoveAll(dir); err != nil {
+	name := fmt.Sprintf("%s%d", datadir.CheckpointPrefix, r.checkpoints.Add(1))
+	if err := r.cfg.dir().Remove(name); err != nil {
 		return "", 0, 0, nil, err
 	}
+	dir = r.cfg.dir().Path(name)
 	if err := tenure.Store.Checkpoint(dir); err != nil {
 		return "", 0, 0, nil, err
 	}
-	return dir, index, term, func() { _ = r.cfg.FS.RemoveAll(dir) }, nil
+	return dir, index, term, func() { _ = r.cfg.dir().Remove(name) }, nil
 }
 
 // Step takes a message of another member. It does not wait for it to be handled, and may be called at any time. It returns

@@ -13,7 +13,7 @@ import (
 func TestHeartbeatBeyondTheLogIsRefused(t *testing.T) {
 	m := start(t, testConfig(vfs.NewMem()))
 	m.mustPut(t, "key", "value")
-	last, err := m.stores.log.LastIndex()
+	last, err := m.data.Log.LastIndex()
 	require.NoError(t, err)
 	heartbeat := func(commit uint64) *raftpb.Message {
 		return &raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(0x77)), To: new(m.MemberID()), Term: new(uint64(1)), Commit: new(commit)}

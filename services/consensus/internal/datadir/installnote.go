@@ -1,4 +1,4 @@
-package consensus
+package datadir
 
 import (
 	"encoding/binary"
@@ -14,7 +14,7 @@ import (
 
 // Names of the log store's notes about where the state is.
 const (
-	// blobState is the directory that holds the state, stateDir if there is no such note.
+	// blobState is the directory that holds the state, StateName if there is no such note.
 	blobState = "state"
 	// blobInstalling is the index of the snapshot whose installation has begun, or nothing. Programs before this one wrote
 	// it: they put the directory of a new state in the place of the old one's, and let the log begin behind it in a second
@@ -22,68 +22,66 @@ const (
 	blobInstalling = "installing"
 )
 
-// noteState names the directory that holds the state from now on.
-func noteState(dir string) logstore.Blob { return logstore.Blob{Name: blobState, Data: []byte(dir)} }
+// NoteState names the directory that holds the state from now on.
+func NoteState(dir string) logstore.Blob { return logstore.Blob{Name: blobState, Data: []byte(dir)} }
 
 // findState returns the name of the directory that holds the state, which is there then.
-func findState(cfg Config, log *logstore.Store) (string, error) {
+func (d Dir) findState(log *logstore.Store) (string, error) {
 	note, noted, err := log.Blob(blobState)
 	if err != nil {
 		return "", fmt.Errorf("read where the state is: %w", err)
 	}
-	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
 	if noted {
-		if _, err := cfg.FS.Stat(path(string(note))); errors.Is(err, fs.ErrNotExist) {
+		if _, err := d.FS.Stat(d.Path(string(note))); errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("%w: the log goes on from the state in %s, which is missing: put that directory back, or restore the member from a snapshot or let it join anew",
-				ErrForeignData, path(string(note)))
+				ErrForeignData, d.Path(string(note)))
 		}
 		return string(note), nil
 	}
-	if err := recoverDirs(cfg); err != nil {
+	if err := d.recoverDirs(); err != nil {
 		return "", fmt.Errorf("tidy up after an installation: %w", err)
 	}
-	if err := makeDirDurable(cfg.FS, path(stateDir)); err != nil {
+	if err := makeDirDurable(d.FS, d.Path(StateName)); err != nil {
 		return "", fmt.Errorf("create the data directory: %w", err)
 	}
-	return stateDir, nil
+	return StateName, nil
 }
 
 // recoverDirs finishes or takes back the renames of an installation by an earlier program that a crash cut short.
-func recoverDirs(cfg Config) error {
-	path := func(name string) string { return cfg.FS.PathJoin(cfg.DataDir, "member", name) }
-	_, err := cfg.FS.Stat(path(stateDir))
+func (d Dir) recoverDirs() error {
+	_, err := d.FS.Stat(d.Path(StateName))
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, replaced := cfg.FS.Stat(path(replacedDir)); replaced == nil {
-			return replaceDir(cfg.FS, path(replacedDir), path(stateDir))
+		if _, replaced := d.FS.Stat(d.Path(replacedName)); replaced == nil {
+			return replaceDir(d.FS, d.Path(replacedName), d.Path(StateName))
 		}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return cfg.FS.RemoveAll(path(replacedDir))
+	return d.Remove(replacedName)
 }
 
 // recoverInstall finishes an installation by an earlier program whose state is in place and whose log is not, and forgets
 // one whose state is not.
-func (s *stores) recoverInstall() error {
-	index, begun, err := notedInstall(s.log)
+func (o *opening) recoverInstall() error {
+	index, begun, err := notedInstall(o.data.Log)
 	if err != nil || !begun {
 		return err
 	}
-	if applied, term := s.state.Applied(); applied == index {
-		behind, err := endsBehind(s.log, index, term)
+	if applied, term := o.data.State.Applied(); applied == index {
+		behind, err := endsBehind(o.data.Log, index, term)
 		if err != nil {
 			return err
 		}
 		if !behind {
-			_, confState, err := membership.Read(s.state)
-			if err := errors.Join(err, s.log.Reset(index, term, confState)); err != nil {
+			_, confState, err := membership.Read(o.data.State)
+			if err := errors.Join(err, o.data.Log.Reset(index, term, confState)); err != nil {
 				return fmt.Errorf("finish the installation of a snapshot: %w", err)
 			}
 		}
 	}
-	return s.log.SetBlob(blobInstalling, nil)
+	return o.data.Log.SetBlob(blobInstalling, nil)
 }
 
 // endsBehind tells whether the log holds what comes after the entry of a term, be it nothing. Where it has another entry in

@@ -1,4 +1,4 @@
-package consensus
+package datadir
 
 import (
 	"encoding/binary"
@@ -16,7 +16,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// ErrNotForced is returned by New when Config.ForceNewCluster asks for what this member's data cannot give.
+// ErrNotForced is returned by Open when Options.ForceNewCluster asks for what this member's data cannot give.
 var ErrNotForced = errors.New("no cluster can be made of this member alone")
 
 // blobForced names the log store's note that the member was made the only one, kept until it is started without being
@@ -38,30 +38,30 @@ const forcedReadBytes = 1 << 20
 //
 // It is done once for as long as the flag stays set: the cluster may have grown again by the next start, and would lose
 // the others again.
-func (s *stores) force(cfg Config, log *slog.Logger) error {
-	if done, _, err := s.log.Blob(blobForced); err != nil {
+func (d *Data) force(log *slog.Logger) error {
+	if done, _, err := d.Log.Blob(blobForced); err != nil {
 		return fmt.Errorf("read whether the cluster was forced: %w", err)
 	} else if len(done) > 0 {
 		log.Warn("this member was made a cluster of its own at an earlier start, and is not again: start it without --force-new-cluster now")
 		return nil
 	}
-	last, err := s.log.LastIndex()
+	last, err := d.Log.LastIndex()
 	if err != nil {
 		return err
 	}
-	if applied, _ := s.state.Applied(); applied == 0 {
+	if applied, _ := d.State.Applied(); applied == 0 {
 		return fmt.Errorf("%w: it has not got a state from the cluster that it was joining", ErrNotForced)
 	}
-	version, err := s.membersAtEnd(last)
+	version, err := d.MembersAtEnd()
 	if err != nil {
 		return err
 	}
-	changes, err := forcingChanges(version, cfg.MemberID)
+	changes, err := forcingChanges(version, d.MemberID)
 	if err != nil {
 		return err
 	}
 	if len(changes) > 0 {
-		if err := s.commitForced(changes, last, cfg.MemberID); err != nil {
+		if err := d.commitForced(changes, last, d.MemberID); err != nil {
 			return err
 		}
 	}
@@ -71,27 +71,31 @@ func (s *stores) force(cfg Config, log *slog.Logger) error {
 			gone = append(gone, change.GetNodeId())
 		}
 	}
-	s.members.Shun(gone)
+	d.Members.Shun(gone)
 	log.Warn("made this member a cluster of its own, as --force-new-cluster asks: remove the other members' data, and add them as new members",
-		"cluster", identity.Format(cfg.ClusterID), "member", identity.Format(cfg.MemberID), "changes", len(changes), "commit-index", last+uint64(len(changes)))
-	return s.log.SetBlob(blobForced, binary.BigEndian.AppendUint64(nil, last))
+		"cluster", identity.Format(d.ClusterID), "member", identity.Format(d.MemberID), "changes", len(changes), "commit-index", last+uint64(len(changes)))
+	return d.Log.SetBlob(blobForced, binary.BigEndian.AppendUint64(nil, last))
 }
 
 // forgetForced lets the next forcing be one again.
-func (s *stores) forgetForced() error {
-	done, _, err := s.log.Blob(blobForced)
+func (d *Data) forgetForced() error {
+	done, _, err := d.Log.Blob(blobForced)
 	if err != nil || len(done) == 0 {
 		return err
 	}
-	return s.log.SetBlob(blobForced, nil)
+	return d.Log.SetBlob(blobForced, nil)
 }
 
-// membersAtEnd returns the members as they are once the log is applied up to last.
-func (s *stores) membersAtEnd(last uint64) (*consensusv1.MembersResponse, error) {
-	version := s.members.Newest()
-	applied, _ := s.state.Applied()
+// MembersAtEnd returns the members as they are once all of the log is applied. The state must be as it was opened.
+func (d *Data) MembersAtEnd() (*consensusv1.MembersResponse, error) {
+	last, err := d.Log.LastIndex()
+	if err != nil {
+		return nil, err
+	}
+	version := d.Members.Newest()
+	applied, _ := d.State.Applied()
 	for next := applied + 1; next <= last; {
-		entries, err := s.log.Entries(next, last+1, forcedReadBytes)
+		entries, err := d.Log.Entries(next, last+1, forcedReadBytes)
 		if err != nil {
 			return nil, fmt.Errorf("look for members in the log: %w", err)
 		}
@@ -134,8 +138,8 @@ func forcingChanges(version *consensusv1.MembersResponse, self uint64) ([]*raftp
 }
 
 // commitForced appends changes behind last and commits all of the log.
-func (s *stores) commitForced(changes []*raftpb.ConfChange, last, self uint64) error {
-	hardState, _, err := s.log.InitialState()
+func (d *Data) commitForced(changes []*raftpb.ConfChange, last, self uint64) error {
+	hardState, _, err := d.Log.InitialState()
 	if err != nil {
 		return err
 	}
@@ -154,7 +158,7 @@ func (s *stores) commitForced(changes []*raftpb.ConfChange, last, self uint64) e
 		})
 	}
 	forced := &raftpb.HardState{Term: new(term), Vote: new(self), Commit: new(last + uint64(len(changes)))}
-	if err := s.log.Append(entries, forced, true); err != nil {
+	if err := d.Log.Append(entries, forced, true); err != nil {
 		return fmt.Errorf("force the cluster: %w", err)
 	}
 	return nil
