@@ -1,29 +1,69 @@
 package consensus
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// admission says whether a command may be proposed. The last bound, that of what waits in line, is the replica's.
+// applyLagMax is how many entries may be committed and not applied before new commands are refused, as in etcd: a state
+// that does not keep up must not be given more to do.
+const applyLagMax = 5000
+
+// circumstances are what decides whether a command may be proposed.
+type circumstances struct {
+	// trust is why this member's state is not to be believed (errdefs.ErrCorrupt), nil if it is.
+	trust error
+	room  room
+	// committed and applied are the newest indexes of the log.
+	committed, applied uint64
+}
+
+// room is how much larger the state may become.
+type room struct {
+	// inUse counts against quota, 0 for none.
+	inUse, quota int64
+	// diskFull says that there is too little left of the disk of the log or of the state.
+	diskFull bool
+}
+
+// exceeded says that the quota is used up.
+func (r room) exceeded() bool { return r.quota > 0 && r.inUse > r.quota }
+
+// mayPropose says why a command may not be proposed: errdefs.ErrCorrupt where what it answers cannot be believed, ErrNoSpace where it makes
+// the state larger and there is no room for that, and ErrTooManyRequests while the state does not keep up with the log. The last bound,
+// that of what waits in line, is behind the line's lock (replication.Replica.Submit).
+func mayPropose(command *consensusv1.Command, now circumstances) error {
+	switch {
+	case now.trust != nil && !wayOut(command):
+		return now.trust
+	case now.room.exceeded() && growing(command):
+		return fmt.Errorf("the state has %d bytes in use of %d: %w", now.room.inUse, now.room.quota, errdefs.ErrNoSpace)
+	case now.room.diskFull && growing(command):
+		return fmt.Errorf("a disk is nearly full: %w", errdefs.ErrNoSpace)
+	case now.committed > now.applied+applyLagMax:
+		return fmt.Errorf("%d entries are committed and not applied: %w", now.committed-now.applied, errdefs.ErrTooManyRequests)
+	}
+	return nil
+}
+
+// admission asks mayPropose, as of now.
 type admission struct {
-	// trusted refuses where this member's state is not to be believed (errdefs.ErrCorrupt), room where there is none for what
-	// makes the state larger (errdefs.ErrNoSpace), and lag while the state does not keep up with the log
-	// (errdefs.ErrTooManyRequests).
-	trusted, room, lag func() error
+	trust   *audit.Trust
+	space   *space
+	replica *replication.Replica
 }
 
 func (a admission) admit(command *consensusv1.Command) error {
-	if err := a.trusted(); err != nil && !wayOut(command) {
-		return fmt.Errorf("propose: %w", err)
+	err := mayPropose(command, circumstances{a.trust.Check(), a.space.room(), a.replica.Committed(), a.replica.Applied()})
+	if errors.Is(err, errdefs.ErrNoSpace) {
+		nudge(a.space.pressed)
 	}
-	if growing(command) {
-		if err := a.room(); err != nil {
-			return fmt.Errorf("propose: %w", err)
-		}
-	}
-	if err := a.lag(); err != nil {
+	if err != nil {
 		return fmt.Errorf("propose: %w", err)
 	}
 	return nil

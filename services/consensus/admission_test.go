@@ -12,26 +12,28 @@ import (
 // What may be proposed: nothing that answers from a corrupt state, nothing that grows where there is no room, and nothing at all
 // while the state does not keep up with the log. Each reason is alone; the way out of it stays open.
 func TestAdmission(t *testing.T) {
-	fine := func() error { return nil }
-	no := func(err error) func() error { return func() error { return err } }
 	del := &consensusv1.Command{Command: &consensusv1.Command_DeleteRange{DeleteRange: &consensusv1.DeleteRangeOp{Key: []byte("k")}}}
 	alarm := &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{}}}
 	for name, c := range map[string]struct {
-		admission       admission
+		now             circumstances
 		put, del, alarm error
 	}{
-		"nothing is wrong": {admission{fine, fine, fine}, nil, nil, nil},
-		"corrupt":          {admission{no(errdefs.ErrCorrupt), fine, fine}, errdefs.ErrCorrupt, errdefs.ErrCorrupt, nil},
-		"no room":          {admission{fine, no(errdefs.ErrNoSpace), fine}, errdefs.ErrNoSpace, nil, nil},
+		"nothing is wrong": {circumstances{}, nil, nil, nil},
+		"corrupt":          {circumstances{trust: errdefs.ErrCorrupt}, errdefs.ErrCorrupt, errdefs.ErrCorrupt, nil},
+		"quota used up":    {circumstances{room: room{inUse: 8, quota: 7}}, errdefs.ErrNoSpace, nil, nil},
+		"quota just kept":  {circumstances{room: room{inUse: 7, quota: 7}}, nil, nil, nil},
+		"no quota":         {circumstances{room: room{inUse: 8}}, nil, nil, nil},
+		"disk full":        {circumstances{room: room{diskFull: true}}, errdefs.ErrNoSpace, nil, nil},
+		"nearly behind":    {circumstances{committed: 7 + applyLagMax, applied: 7}, nil, nil, nil},
 		"behind": {
-			admission{fine, fine, no(errdefs.ErrTooManyRequests)},
+			circumstances{committed: 8 + applyLagMax, applied: 7},
 			errdefs.ErrTooManyRequests, errdefs.ErrTooManyRequests, errdefs.ErrTooManyRequests,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.ErrorIs(t, c.admission.admit(put("k", "v")), c.put)
-			require.ErrorIs(t, c.admission.admit(del), c.del)
-			require.ErrorIs(t, c.admission.admit(alarm), c.alarm)
+			require.ErrorIs(t, mayPropose(put("k", "v"), c.now), c.put)
+			require.ErrorIs(t, mayPropose(del, c.now), c.del)
+			require.ErrorIs(t, mayPropose(alarm, c.now), c.alarm)
 		})
 	}
 }

@@ -163,7 +163,7 @@ func (m *Member) assemble() error {
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
 	}
 	m.treeExpiry = &treeExpiry{m.cfg.Clock, m.gate, replica, m.log}
-	m.admission = admission{trusted: m.trust.Check, room: m.space.roomToGrow, lag: replica.CheckLag}
+	m.admission = admission{m.trust, m.space, replica}
 	m.data.Log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }

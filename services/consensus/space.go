@@ -2,14 +2,12 @@ package consensus
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -62,18 +60,9 @@ func newSpace(cfg Config, gate *gate.Gate, members *membership.Members, replica 
 	}
 }
 
-// roomToGrow refuses what makes the state larger if there is no room for it: errdefs.ErrNoSpace.
-func (s *space) roomToGrow() error {
-	quota := s.quota
-	switch inUse := s.quotaInUse(); {
-	case quota > 0 && inUse > quota:
-		nudge(s.pressed)
-		return fmt.Errorf("the state has %d bytes in use of %d: %w", inUse, quota, errdefs.ErrNoSpace)
-	case s.full.Load():
-		nudge(s.pressed)
-		return fmt.Errorf("a disk is nearly full: %w", errdefs.ErrNoSpace)
-	}
-	return nil
+// room is how much larger the state may become.
+func (s *space) room() room {
+	return room{inUse: s.quotaInUse(), quota: s.quota, diskFull: s.full.Load()}
 }
 
 // quotaInUse is what counts against the quota. While that is still being counted, in a directory of an earlier program, it
@@ -125,20 +114,19 @@ func (s *space) watch(ctx context.Context) error {
 func (s *space) settleNoSpace(ctx context.Context) {
 	alarm := s.gate.State().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	_, known := s.gate.State().Usage()
-	inUse, quota := s.quotaInUse(), s.quota
-	exceeded := quota > 0 && inUse > quota
+	now := s.room()
 	// Divided first: a quota may be as large as numbers are.
-	roomy := !s.full.Load() && known && (quota <= 0 || inUse <= quota/100*quotaRoomPercent)
+	roomy := !now.diskFull && known && (now.quota <= 0 || now.inUse <= now.quota/100*quotaRoomPercent)
 	if roomy {
 		s.roomy.Add(1)
 	} else {
 		s.roomy.Store(0)
 	}
 	switch {
-	case alarm == nil && exceeded:
-		s.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", inUse, "quota", quota)
+	case alarm == nil && now.exceeded():
+		s.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", now.inUse, "quota", now.quota)
 		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
-	case alarm == nil && s.full.Load():
+	case alarm == nil && now.diskFull:
 		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm.GetAutomatic() && roomy && s.roomy.Load() >= roomyLooksMin:
 		s.alarms.lower(ctx, alarm, "there is room again")

@@ -192,7 +192,7 @@ func TestRefusalsLookAtTheDiskNowAndThen(t *testing.T) {
 	m.awaitNoSpace(t, true)
 	began, before, refused := time.Now(), disk.looks.Load(), 0
 	for time.Since(began) < 5*refusalsPause {
-		require.ErrorIs(t, m.space.roomToGrow(), errdefs.ErrNoSpace)
+		require.ErrorIs(t, m.admission.admit(put("k", "v")), errdefs.ErrNoSpace)
 		refused++
 		for len(m.space.pressed) > 0 {
 			runtime.Gosched()

@@ -11,9 +11,6 @@ const (
 	proposalBytesMax = 512 << 20
 	// proposalsPart is which part of the memory that the process may take bounds them too.
 	proposalsPart = 8
-	// applyLagMax is how many entries may be committed and not applied before new commands are refused, as in etcd: a state
-	// that does not keep up must not be given more to do.
-	applyLagMax = 5000
 	// uncommittedBytesMax bounds the payload of the entries in the leader's log that are not applied. Beyond it the leader's
 	// commands wait in line, where they are bounded and can be forgotten, and raft drops what followers pass on. It is twice
 	// what a follower may be sent ahead of its answers.

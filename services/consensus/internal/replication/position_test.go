@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // Goal: a leader that wins another term is news: whoever compares members by their terms would hold its followers' older word
@@ -24,10 +22,4 @@ func TestSameLeaderInAnotherTermIsNews(t *testing.T) {
 	<-changed
 	_, term, _ := p.standing()
 	require.Equal(t, uint64(2), term)
-}
-
-// New commands are refused while the state lags too far behind the log.
-func TestNewCommandsAreRefusedWhileTheStateLagsBehind(t *testing.T) {
-	require.NoError(t, checkLag(7+applyLagMax, 7))
-	require.ErrorIs(t, checkLag(8+applyLagMax, 7), errdefs.ErrTooManyRequests)
 }

@@ -209,16 +209,6 @@ func (r *Replica) Forget(p *Proposal) { r.raft.pending.forget(p) }
 // Waiting is how many commands wait to be put into a log entry, and the bytes of all whose callers wait for an answer.
 func (r *Replica) Waiting() (inLine int, bytes int64) { return r.raft.pending.held() }
 
-// CheckLag refuses new commands while the state is too far behind the log: errdefs.ErrTooManyRequests.
-func (r *Replica) CheckLag() error { return checkLag(r.Committed(), r.Applied()) }
-
-func checkLag(committed, applied uint64) error {
-	if committed > applied+applyLagMax {
-		return fmt.Errorf("%d entries are committed and not applied: %w", committed-applied, errdefs.ErrTooManyRequests)
-	}
-	return nil
-}
-
 // WaitReadIndex waits until the state includes everything that was committed when it was called.
 func (r *Replica) WaitReadIndex(ctx context.Context) error { return r.raft.readers.wait(ctx) }
 
