@@ -19,6 +19,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
+	"github.com/quoratedb/quorate/services/consensus/internal/treeexpiry"
 )
 
 // Member is one member of the replicated store. New opens its data, Run makes it take part; its other methods may be
@@ -44,7 +45,7 @@ type Member struct {
 	verifier    *audit.Verifier
 	tidier      *tidier
 	housekeeper *housekeeper
-	treeExpiry  *treeExpiry
+	treeExpiry  *treeexpiry.Expiry
 	// stopUses ends the uses of the state that may last.
 	stopUses context.CancelCauseFunc
 	opened   time.Time
@@ -162,7 +163,7 @@ func (m *Member) assemble() error {
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
 	}
-	m.treeExpiry = &treeExpiry{m.cfg.Clock, m.gate, replica, m.log}
+	m.treeExpiry = treeexpiry.New(m.gate, replica, m.cfg.ticks, m.log)
 	m.admission = admission{m.trust, m.space, replica}
 	m.data.Log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
@@ -197,7 +198,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.tidier.run(ctx) })
 	group.Go(func() error { return m.joining.join(ctx) })
 	group.Go(func() error { return compactHistory(ctx, m.cfg, autoCompaction{m.gate, m.proposer}) })
-	group.Go(func() error { return m.treeExpiry.run(ctx) })
+	group.Go(func() error { return m.treeExpiry.Run(ctx) })
 	group.Go(func() error { return m.verifier.RunState(ctx) })
 	group.Go(func() error { return m.verifier.RunLog(ctx) })
 	group.Go(func() error { return m.audit.Run(ctx) })
