@@ -34,7 +34,6 @@ var (
 	}
 	knottedPackages = map[string]int{
 		"services/consensus/peer": 80,
-		"services/watch/relay":    92,
 	}
 )
 

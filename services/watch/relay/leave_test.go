@@ -11,13 +11,13 @@ import (
 // Goal: a watch that ends before its node was asked for it leaves nothing there ("subscriptions outlive their watches").
 // Method: what a link has to send, for one that was asked for and one that was not.
 func TestLeaveBeforeJoinIsSent(t *testing.T) {
-	l := &link{groups: map[int64]*group{}, filled: make(chan struct{}, 1)}
-	join := func(id int64) { l.join(&watchv1.Subscription{Id: id}) }
+	l := &link{filled: make(chan struct{}, 1)}
+	join := func(id int64) { l.Join(&watchv1.Subscription{Id: id}) }
 	join(1)
 	require.Len(t, l.takeOut().GetJoin(), 1)
 	join(2)
-	l.leave(1)
-	l.leave(2)
+	l.Leave(1)
+	l.Leave(2)
 	request := l.takeOut()
 	require.Empty(t, request.GetJoin())
 	require.Equal(t, []int64{1}, request.GetLeave())
@@ -27,18 +27,18 @@ func TestLeaveBeforeJoinIsSent(t *testing.T) {
 // Goal: watches that end while their subscriptions still wait to be sent cost no look through all that wait ("200,000 watches that
 // came and went at once held the relay for minutes"). Method: the order of those that stay, with others taken out of it.
 func TestManyLeaveBeforeJoinIsSent(t *testing.T) {
-	l := &link{groups: map[int64]*group{}, filled: make(chan struct{}, 1)}
+	l := &link{filled: make(chan struct{}, 1)}
 	const all = 3 * joinsMax
 	for id := range int64(all) {
-		l.join(&watchv1.Subscription{Id: id})
+		l.Join(&watchv1.Subscription{Id: id})
 	}
 	l.askPosition(9)
 	for id := range int64(all) {
 		if id%3 != 0 {
-			l.leave(id)
+			l.Leave(id)
 		}
 	}
-	l.join(&watchv1.Subscription{Id: all})
+	l.Join(&watchv1.Subscription{Id: all})
 	var sent []int64
 	position := int64(0)
 	for request := l.takeOut(); request != nil; request = l.takeOut() {

@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
 	"connectrpc.com/connect"
 
-	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1/watchv1connect"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/services/watch/relay/internal/groups"
 )
 
 const (
@@ -34,28 +35,30 @@ const (
 // errSilent is why a link ends whose node tells no position.
 var errSilent = fmt.Errorf("no position for %v", positionTimeout)
 
-// link is one watch node and the stream to it.
-type link struct {
-	relay   *Relay
-	node    *resolver.Node
-	service watchv1connect.WatchServiceClient
-	ctx     context.Context
-	end     context.CancelFunc
+// listener is told what a link's node tells.
+type listener interface {
+	// handle takes in what the node tells. It fails if that makes no sense, or the node is not to be used.
+	handle(l *link, resp *watchv1.WatchResponse) error
+	// lost takes in that the stream has ended, and tells whether the node was up.
+	lost(l *link) bool
+}
 
-	// Under the relay's lock.
-	up       bool      // the node has told a position on the present stream
-	since    time.Time // when it did first
-	settled  bool      // that was a while ago
-	number   uint64    // the node's
-	position int64     // every group that has joined was told everything up to here
-	groups   map[int64]*group
-	lastID   int64
-	breakOff context.CancelCauseFunc // ends the present stream
+// link is one watch node and the stream to it. It implements groups.Peer.
+type link struct {
+	listener listener
+	log      *slog.Logger
+	node     *resolver.Node
+	service  watchv1connect.WatchServiceClient
+	ctx      context.Context
+	end      context.CancelFunc
+	// known is what the table knows of the node, under whose lock it is.
+	known *groups.Node
 
 	// filled holds a token when there is something to send.
 	filled chan struct{}
 	out    struct {
 		sync.Mutex
+		breakOff context.CancelCauseFunc // ends the present stream
 		// join holds the subscriptions to begin, and order their ids in the order in which they came, with those that have left
 		// meanwhile among them.
 		join       map[int64]*watchv1.Subscription
@@ -65,11 +68,15 @@ type link struct {
 	}
 }
 
-func newLink(ctx context.Context, r *Relay, node *resolver.Node) *link {
+var _ groups.Peer = (*link)(nil)
+
+func newLink(ctx context.Context, to listener, log *slog.Logger, node *resolver.Node) *link {
 	l := &link{
-		relay: r, node: node, service: watchv1connect.NewWatchServiceClient(node.Client, node.URL, interceptor.ClientOptions()...),
-		groups: make(map[int64]*group), filled: make(chan struct{}, 1),
+		listener: to, log: log.With("node", node.Address), node: node,
+		service: watchv1connect.NewWatchServiceClient(node.Client, node.URL, interceptor.ClientOptions()...),
+		filled:  make(chan struct{}, 1),
 	}
+	l.known = groups.NewNode(l)
 	l.ctx, l.end = context.WithCancel(ctx)
 	return l
 }
@@ -77,21 +84,20 @@ func newLink(ctx context.Context, r *Relay, node *resolver.Node) *link {
 // run keeps a stream to the node until the link ends.
 func (l *link) run() {
 	defer l.node.Close()
-	log := l.relay.cfg.Logger.With("node", l.node.Address)
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		began := time.Now()
 		err := l.stream()
-		was := l.relay.detach(l)
+		was := l.listener.lost(l)
 		if l.ctx.Err() != nil {
 			return
 		}
 		if was {
-			log.Warn("watch node lost, its watches move", "error", err)
+			l.log.Warn("watch node lost, its watches move", "error", err)
 			if time.Since(began) >= steadyTime {
 				wait = retryMin
 			}
 		} else {
-			log.Debug("watch node not reached", "error", err)
+			l.log.Debug("watch node not reached", "error", err)
 		}
 		select {
 		case <-time.After(wait):
@@ -105,9 +111,9 @@ func (l *link) run() {
 func (l *link) stream() error {
 	ctx, cancel := context.WithCancelCause(l.ctx)
 	defer cancel(nil)
-	l.relay.mu.Lock()
-	l.breakOff = cancel
-	l.relay.mu.Unlock()
+	l.out.Lock()
+	l.out.breakOff = cancel
+	l.out.Unlock()
 	silence := time.AfterFunc(positionTimeout, func() { cancel(errSilent) })
 	defer silence.Stop()
 	stream, err := l.service.Watch(ctx)
@@ -137,7 +143,7 @@ func (l *link) stream() error {
 		if resp.Position != nil {
 			silence.Reset(positionTimeout)
 		}
-		if err := l.relay.handle(l, resp); err != nil {
+		if err := l.listener.handle(l, resp); err != nil {
 			return err
 		}
 	}
@@ -197,10 +203,20 @@ func (l *link) ask(change func()) {
 	}
 }
 
-// leave ends a subscription. One that the node was not asked for yet is not asked for: the node would hear of its end
+// Join begins a subscription.
+func (l *link) Join(s *watchv1.Subscription) {
+	l.ask(func() {
+		if l.out.join == nil {
+			l.out.join = make(map[int64]*watchv1.Subscription)
+		}
+		l.out.join[s.Id] = s
+		l.out.order = append(l.out.order, s.Id)
+	})
+}
+
+// Leave ends a subscription. One that the node was not asked for yet is not asked for: the node would hear of its end
 // first, and keep it.
-func (l *link) leave(id int64) {
-	delete(l.groups, id)
+func (l *link) Leave(id int64) {
 	l.ask(func() {
 		if l.out.join[id] == nil {
 			l.out.leave = append(l.out.leave, id)
@@ -214,94 +230,18 @@ func (l *link) askPosition(revision int64) {
 	l.ask(func() { l.out.positionAt = max(l.out.positionAt, revision) })
 }
 
-// subscribeLocked begins a group's subscription at a node.
-func (l *link) subscribeLocked(g *group) {
-	l.lastID++
-	g.link, g.id, g.joined = l, l.lastID, false
-	l.groups[g.id] = g
-	l.join(&watchv1.Subscription{Id: g.id, Selection: g.sel.request()})
-}
-
-func (l *link) join(s *watchv1.Subscription) {
-	l.ask(func() {
-		if l.out.join == nil {
-			l.out.join = make(map[int64]*watchv1.Subscription)
-		}
-		l.out.join[s.Id] = s
-		l.out.order = append(l.out.order, s.Id)
-	})
-}
-
-// handle takes in what a node tells. It fails if that makes no sense.
-func (r *Relay) handle(l *link, resp *watchv1.WatchResponse) error {
-	// The first of a stream comes with nothing else, and before anything is asked of the node.
-	if resp.Position != nil && r.cfg.Other != nil && r.cfg.Other(resp.Position.Store) {
-		return errOtherStore
-	}
-	batches := make([]*delivery.Batch, len(resp.Deliveries))
-	for i, d := range resp.Deliveries {
-		if len(d.Events) == 0 {
-			continue
-		}
-		var err error
-		if batches[i], err = delivery.FromEncoded(d.Events, d.FirstRevision, d.LastRevision); err != nil {
-			return err
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i, d := range resp.Deliveries {
-		g := l.groups[d.Id]
-		switch {
-		case g == nil: // it has left
-		case d.Kind == watchv1.Delivery_KIND_JOINED:
-			r.joinLocked(g, d.Revision)
-		case d.Kind == watchv1.Delivery_KIND_LAPSED:
-			r.counts.lapsed.Add(1)
-			r.leaveNodeLocked(g)
-			l.subscribeLocked(g)
-		case batches[i] != nil:
-			r.deliverLocked(g, batches[i], d.Revision)
-		}
-	}
-	if resp.Position != nil {
-		r.positionLocked(l, resp.Position)
-	}
-	return nil
-}
-
-func (r *Relay) positionLocked(l *link, p *watchv1.Position) {
-	l.position = p.Revision
-	if !l.up {
-		l.up, l.settled, l.since, l.number = true, false, time.Now(), p.Node
-		r.cfg.Logger.Info("watch node reached", "node", l.node.Address, "revision", p.Revision)
-		for _, g := range r.mu.groups {
-			if g.link == nil {
-				r.placeLocked(g)
-			}
-		}
-	}
-	for s := range r.mu.awaiting {
-		s.nudge()
-	}
-}
-
-// detach moves the groups of a link that has ended to others, and tells whether the link was up.
-func (r *Relay) detach(l *link) (was bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if was = l.up; was {
-		r.counts.lost.Add(1)
-	}
-	l.up = false
+// forget drops what is still to be asked.
+func (l *link) forget() {
 	l.out.Lock()
+	defer l.out.Unlock()
 	l.out.join, l.out.order, l.out.leave, l.out.positionAt = nil, nil, nil, 0
-	l.out.Unlock()
-	for _, g := range l.groups {
-		r.counts.moved.Add(1)
-		r.leaveNodeLocked(g)
-		r.placeLocked(g)
+}
+
+// abort ends the present stream, if there is one.
+func (l *link) abort(cause error) {
+	l.out.Lock()
+	defer l.out.Unlock()
+	if l.out.breakOff != nil {
+		l.out.breakOff(cause)
 	}
-	l.position = 0
-	return was
 }

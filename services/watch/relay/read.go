@@ -3,12 +3,14 @@ package relay
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/watch/relay/internal/groups"
 )
 
 const (
@@ -21,7 +23,7 @@ const (
 
 // readKey is what is to be read, and from whom.
 type readKey struct {
-	sel          selector
+	sel          groups.Selector
 	from         int64
 	vetted, once bool
 	link         *link
@@ -37,6 +39,10 @@ type stretch struct {
 
 // reads are the reads of the past under way, and those of late that others may share.
 type reads struct {
+	// life ends all.
+	life context.Context
+	// asked counts what watch nodes were asked for.
+	asked   atomic.Int64
 	places  chan struct{} // one for each that may run at once
 	running sync.WaitGroup
 	mu      struct {
@@ -60,9 +66,15 @@ type readCall struct {
 	err  error
 }
 
+func newReads(life context.Context, atOnce int) *reads {
+	x := &reads{life: life, places: make(chan struct{}, atOnce)}
+	x.mu.calls = make(map[readKey]*readCall)
+	return x
+}
+
 // read waits for what is wanted, which others may have asked for before.
-func (x *reads) read(ctx context.Context, r *Relay, want *readKey) (*stretch, error) {
-	call := x.call(r, *want)
+func (x *reads) read(ctx context.Context, want *readKey) (*stretch, error) {
+	call := x.call(*want)
 	select {
 	case <-call.done:
 		return call.got, call.err
@@ -72,7 +84,7 @@ func (x *reads) read(ctx context.Context, r *Relay, want *readKey) (*stretch, er
 }
 
 // call begins a read or finds one. What was compacted when a watch began only the store can say, for each.
-func (x *reads) call(r *Relay, want readKey) *readCall {
+func (x *reads) call(want readKey) *readCall {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	key := want
@@ -90,7 +102,7 @@ func (x *reads) call(r *Relay, want readKey) *readCall {
 		x.mu.calls[key] = call
 	}
 	x.running.Go(func() {
-		call.got, call.err = x.ask(r, want)
+		call.got, call.err = x.ask(want)
 		close(call.done)
 		if want.vetted {
 			x.keep(key, call)
@@ -131,18 +143,18 @@ func (x *reads) keep(key readKey, call *readCall) {
 }
 
 // ask asks a watch node.
-func (x *reads) ask(r *Relay, want readKey) (*stretch, error) {
+func (x *reads) ask(want readKey) (*stretch, error) {
 	select {
 	case x.places <- struct{}{}:
-	case <-r.life.Done():
-		return nil, r.life.Err()
+	case <-x.life.Done():
+		return nil, x.life.Err()
 	}
 	defer func() { <-x.places }()
-	r.counts.reads.Add(1)
-	ctx, cancel := context.WithTimeout(r.life, readTimeout)
+	x.asked.Add(1)
+	ctx, cancel := context.WithTimeout(x.life, readTimeout)
 	defer cancel()
 	resp, err := want.link.service.Read(ctx, &watchv1.ReadRequest{
-		Selection: want.sel.request(), FromRevision: want.from, ToRevision: want.to, Vetted: want.vetted, Once: want.once,
+		Selection: want.sel.Request(), FromRevision: want.from, ToRevision: want.to, Vetted: want.vetted, Once: want.once,
 	})
 	if err != nil {
 		return nil, err
@@ -152,4 +164,14 @@ func (x *reads) ask(r *Relay, want readKey) (*stretch, error) {
 		got.batch, err = delivery.FromEncoded(resp.Events, resp.FirstRevision, resp.LastRevision)
 	}
 	return got, err
+}
+
+// forget drops what is kept of reads.
+func (x *reads) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, done := range x.mu.kept {
+		delete(x.mu.calls, done.key)
+	}
+	x.mu.kept, x.mu.bytes = nil, 0
 }

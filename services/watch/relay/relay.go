@@ -17,6 +17,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
+	"github.com/quoratedb/quorate/services/watch/relay/internal/groups"
 )
 
 // Config says what a Relay works with. All but Nodes has a default, taken where it is zero.
@@ -63,17 +64,13 @@ func set[T comparable](field *T, value T) {
 
 // Relay holds the watches of an API node's clients.
 //
-// Equal watches form a group, and a group is one subscription at one watch node: what that tells is handed to every
-// member that wants it. Each watch is a cursor, the next revision that its client is to be told, and that alone decides
-// what of a delivery it gets. So a group may leave one node and join another at any revision, lower or higher: what
-// a watch was told it passes over, and where something lies between the cursor and what the group is told, the watch is
-// behind and reads that first.
+// Which of them is at which node, and what of what a node tells is for which, the table knows (package groups).
 //
 // Locks: the relay's comes before a session's, and that before a link's. Nothing is sent, read or waited for under any.
 type Relay struct {
 	cfg    Config
 	counts counts
-	reads  reads
+	reads  *reads
 	// life ends with Run.
 	life context.Context
 	end  context.CancelFunc
@@ -82,16 +79,17 @@ type Relay struct {
 		sync.Mutex
 		stopped  bool
 		sessions map[*Session]struct{}
-		groups   map[selector]*group
+		table    *groups.Table
 		links    map[*resolver.Node]*link
-		recent   recents
-		// watches counts all, behind those that are not live.
-		watches, behind int
-		// notified are the watches that want progress.
-		notified map[*watch]struct{}
 		// awaiting are the sessions with open progress requests.
 		awaiting map[*Session]struct{}
 	}
+}
+
+// counts are what a relay counts where it would cost too much to ask a metric.
+type counts struct {
+	// pending events wait in queues, delivered ones were handed out.
+	pending, delivered atomic.Int64
 }
 
 // New returns a relay that Run sets to work. It fails if a metric cannot be registered.
@@ -99,13 +97,10 @@ func New(cfg Config) (*Relay, error) {
 	cfg = cfg.withDefaults()
 	r := &Relay{cfg: cfg}
 	r.life, r.end = context.WithCancel(context.Background())
-	r.reads.places = make(chan struct{}, cfg.ReadsMax)
-	r.reads.mu.calls = make(map[readKey]*readCall)
+	r.reads = newReads(r.life, cfg.ReadsMax)
 	r.mu.sessions = make(map[*Session]struct{})
-	r.mu.groups = make(map[selector]*group)
+	r.mu.table = groups.NewTable(cfg.RecentBytesMax)
 	r.mu.links = make(map[*resolver.Node]*link)
-	r.mu.recent.bytesMax = cfg.RecentBytesMax
-	r.mu.notified = make(map[*watch]struct{})
 	r.mu.awaiting = make(map[*Session]struct{})
 	if cfg.Registerer != nil {
 		for _, collector := range r.collectors() {
@@ -144,12 +139,14 @@ func (r *Relay) follow(ctx context.Context, found []*resolver.Node, running *syn
 	for node, l := range r.mu.links {
 		if !slices.Contains(found, node) {
 			l.end()
+			r.mu.table.RemoveNode(l.known)
 			delete(r.mu.links, node)
 		}
 	}
 	for _, node := range found {
 		if r.mu.links[node] == nil {
-			l := newLink(ctx, r, node)
+			l := newLink(ctx, r, r.cfg.Logger, node)
+			r.mu.table.AddNode(l.known)
 			r.mu.links[node] = l
 			running.Go(l.run)
 		}
@@ -188,10 +185,8 @@ func (r *Relay) Open() delivery.Session {
 func (r *Relay) Check(context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, l := range r.mu.links {
-		if l.up {
-			return nil
-		}
+	if r.mu.table.NodesUp() > 0 {
+		return nil
 	}
 	return fmt.Errorf("none of %d watch nodes is to be reached", len(r.mu.links))
 }
@@ -201,33 +196,22 @@ func (r *Relay) Check(context.Context) error {
 func (r *Relay) pace(ctx context.Context) {
 	progress := time.NewTicker(r.cfg.ProgressInterval)
 	defer progress.Stop()
-	settle := time.NewTicker(settleTime / 2)
+	settle := time.NewTicker(groups.SettleTime / 2)
 	defer settle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-progress.C:
-			r.sendProgress()
+			r.change((*groups.Table).TellQuiet)
 		case now := <-settle.C:
-			r.settle(now)
+			r.change(func(t *groups.Table) { t.Settle(now) })
 		}
 	}
 }
 
-// sendProgress queues progress for the watches to which nothing was delivered since the last time.
-func (r *Relay) sendProgress() {
+func (r *Relay) change(change func(*groups.Table)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for w := range r.mu.notified {
-		switch {
-		case !w.live:
-		case !w.quiet:
-			w.quiet = true
-		default:
-			// If there is no room, there is something to deliver, and no need to say that there is nothing.
-			told := w.toldTo()
-			w.session.push(&entry{Delivery: delivery.Delivery{ID: w.id, Revision: told}, Watch: w, After: told})
-		}
-	}
+	change(r.mu.table)
 }

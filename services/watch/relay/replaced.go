@@ -15,36 +15,24 @@ func (r *Relay) StoreReplaced() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for s := range r.mu.sessions {
-		r.endAllLocked(s)
+		s.endAllLocked()
 	}
 	for _, l := range r.mu.links {
-		if l.breakOff != nil {
-			l.breakOff(errReplaced)
-		}
+		l.abort(errReplaced)
 	}
 	r.reads.forget()
 }
 
-// endAllLocked ends a session's watches, of which it is still to tell.
-func (r *Relay) endAllLocked(s *Session) {
+// endAllLocked ends the watches, of which it is still to tell. The relay's lock is held.
+func (s *Session) endAllLocked() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, w := range s.mu.watches {
-		r.endLocked(w)
+		s.endLocked(w)
 		s.mu.replaced = append(s.mu.replaced, id)
 	}
 	s.mu.progress.Drop()
 	s.mu.toldAll, s.mu.holdsUp = 0, nil
-	delete(r.mu.awaiting, s)
+	delete(s.relay.mu.awaiting, s)
 	s.mu.wake.Nudge()
-}
-
-// forget drops what is kept of reads.
-func (x *reads) forget() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, done := range x.mu.kept {
-		delete(x.mu.calls, done.key)
-	}
-	x.mu.kept, x.mu.bytes = nil, 0
 }

@@ -11,15 +11,13 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/sessionqueue"
+	"github.com/quoratedb/quorate/services/watch/relay/internal/groups"
 )
 
 // errIDInUse is returned by Add for an id that a watch of the session has.
 var errIDInUse = errors.New("watch id is in use")
 
-// entry is a delivery in a session's queue.
-type entry = sessionqueue.Entry[*watch]
-
-// Session is one client's watches; it implements delivery.Session. Its watches may be at several nodes.
+// Session is one client's watches; it implements delivery.Session, and groups.Outlet. Its watches may be at several nodes.
 //
 // What its watches are told gathers in its queue. When that is full, the watch concerned is put behind, and catches up when
 // the client has taken what is queued.
@@ -30,17 +28,17 @@ type Session struct {
 	end  context.CancelFunc
 	mu   struct {
 		sync.Mutex
-		watches map[int64]*watch
+		watches map[int64]*groups.Watch
 		// queue holds what waits for Next; in its line is every watch that is behind and may read on, but the one that Next
 		// reads on for.
-		queue    sessionqueue.Queue[*watch]
+		queue    sessionqueue.Queue[*groups.Watch]
 		wake     sessionqueue.Wake
 		progress sessionqueue.Requests
 		// toldAll is a revision up to which each watch was handed everything, 0 when that is not known, and holdsUp one that the
 		// lowest progress request waits for, as far as it is known. So the watches, of which there may be a hundred thousand,
 		// are not looked through for each delivery and each request, which has five bytes.
 		toldAll int64
-		holdsUp *watch
+		holdsUp *groups.Watch
 		// replaced are watches that have ended with their store, which is still to be told.
 		replaced []int64
 		closed   bool
@@ -51,9 +49,9 @@ type Session struct {
 
 func newSession(r *Relay) *Session {
 	s := &Session{relay: r}
-	s.mu.queue, s.mu.wake = sessionqueue.New[*watch](r.cfg.SessionDeliveriesMax, r.cfg.SessionBytesMax), sessionqueue.NewWake()
+	s.mu.queue, s.mu.wake = sessionqueue.New[*groups.Watch](r.cfg.SessionDeliveriesMax, r.cfg.SessionBytesMax), sessionqueue.NewWake()
 	s.life, s.end = context.WithCancel(context.Background())
-	s.mu.watches = make(map[int64]*watch)
+	s.mu.watches = make(map[int64]*groups.Watch)
 	return s
 }
 
@@ -62,53 +60,35 @@ func (s *Session) Add(request *watchv1.Watch) error {
 	if request.StartRevision <= 0 {
 		return fmt.Errorf("add watch %d: start revision %d is not positive", request.Id, request.StartRevision)
 	}
-	w := &watch{id: request.Id, session: s, notify: request.ProgressNotify, once: request.Once, next: request.StartRevision}
-	if err := s.relay.add(w, selectorOf(request)); err != nil {
-		return fmt.Errorf("add watch %d: %w", w.id, err)
+	w := &groups.Watch{ID: request.Id, Out: s, Notify: request.ProgressNotify, Once: request.Once, Next: request.StartRevision}
+	if err := s.add(w, groups.SelectorOf(request)); err != nil {
+		return fmt.Errorf("add watch %d: %w", w.ID, err)
 	}
 	return nil
 }
 
-func (r *Relay) add(w *watch, sel selector) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := w.session
+func (s *Session) add(w *groups.Watch, sel groups.Selector) error {
+	s.relay.mu.Lock()
+	defer s.relay.mu.Unlock()
+	if err := s.enter(w); err != nil {
+		return err
+	}
+	s.relay.mu.table.Add(w, sel)
+	return nil
+}
+
+// enter makes a watch one of the session's.
+func (s *Session) enter(w *groups.Watch) error {
 	s.mu.Lock()
-	_, taken := s.mu.watches[w.id]
-	switch {
-	case s.mu.closed:
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
 		return errdefs.ErrStopped
-	case taken:
-		s.mu.Unlock()
+	}
+	if _, taken := s.mu.watches[w.ID]; taken {
 		return errIDInUse
 	}
-	s.mu.watches[w.id] = w
-	s.mu.toldAll = min(s.mu.toldAll, w.next-1)
-	s.mu.Unlock()
-
-	g := r.mu.groups[sel]
-	if g == nil {
-		g = &group{sel: sel, parked: make(map[*watch]struct{})}
-		r.mu.groups[sel] = g
-		r.placeLocked(g)
-	}
-	g.watches++
-	w.group = g
-	if w.notify {
-		r.mu.notified[w] = struct{}{}
-	}
-	r.mu.watches++
-	r.mu.behind++
-	switch {
-	case !g.joined:
-		g.parked[w] = struct{}{}
-	case w.next > g.told():
-		w.vetted = true
-		r.enterLocked(w)
-	default:
-		s.lineUp(w)
-	}
+	s.mu.watches[w.ID] = w
+	s.mu.toldAll = min(s.mu.toldAll, w.Next-1)
 	return nil
 }
 
@@ -119,35 +99,18 @@ func (s *Session) Remove(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w := s.mu.watches[id]; w != nil {
-		s.relay.endLocked(w)
+		s.endLocked(w)
 		s.mu.wake.Nudge() // a progress request may have waited for it
 	}
 }
 
-// endLocked takes a watch from wherever it is, under both locks, and with the last one its group.
-func (r *Relay) endLocked(w *watch) {
+// endLocked ends a watch, under both locks.
+func (s *Session) endLocked(w *groups.Watch) {
 	if w.Ended() {
 		return
 	}
-	w.End()
-	g := w.group
-	delete(w.session.mu.watches, w.id)
-	delete(r.mu.notified, w)
-	r.mu.watches--
-	if w.live {
-		g.exit(w)
-	} else {
-		r.mu.behind--
-		delete(g.parked, w)
-	}
-	if g.watches--; g.watches > 0 {
-		return
-	}
-	if g.link != nil {
-		g.link.leave(g.id)
-	}
-	r.leaveNodeLocked(g)
-	delete(r.mu.groups, g.sel)
+	delete(s.mu.watches, w.ID)
+	s.relay.mu.table.End(w)
 }
 
 // Progress implements delivery.Session.
@@ -164,7 +127,7 @@ func (s *Session) Progress(revision int64) {
 	r.mu.awaiting[s] = struct{}{}
 	if s.mu.toldAll < revision {
 		for _, l := range r.mu.links {
-			if l.up && l.position < revision {
+			if l.known.Up() && l.known.Position() < revision {
 				l.askPosition(revision)
 			}
 		}
@@ -179,7 +142,7 @@ func (s *Session) Close() {
 
 // shut closes the session but for its watches, which are told nothing any more, and gives them to the caller, to end them. It
 // gives none if that was done before.
-func (s *Session) shut() (watches map[int64]*watch) {
+func (s *Session) shut() (watches map[int64]*groups.Watch) {
 	r := s.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,13 +162,13 @@ func (s *Session) shut() (watches map[int64]*watch) {
 }
 
 // endSome ends watches of a session that was shut.
-func (s *Session) endSome(watches []*watch) {
+func (s *Session) endSome(watches []*groups.Watch) {
 	s.relay.mu.Lock()
 	defer s.relay.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range watches {
-		s.relay.endLocked(w)
+		s.endLocked(w)
 	}
 }
 
@@ -225,7 +188,7 @@ func (s *Session) Next(ctx context.Context) (*delivery.Delivery, error) {
 		case d != nil:
 			return d, nil
 		case behind != nil:
-			if d, err := s.relay.readOn(ctx, behind); d != nil || err != nil {
+			if d, err := s.readOn(ctx, behind); d != nil || err != nil {
 				return d, err
 			}
 		default:
@@ -243,7 +206,7 @@ func (s *Session) Next(ctx context.Context) (*delivery.Delivery, error) {
 }
 
 // take returns what is next: a delivery, or a watch that is to read on, or neither, when Next has to wait.
-func (s *Session) take() (*delivery.Delivery, *watch, error) {
+func (s *Session) take() (*delivery.Delivery, *groups.Watch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
@@ -306,7 +269,7 @@ func (s *Session) toldToAllLocked(wanted int64) int64 {
 		return s.mu.toldAll // it never goes back, but for watches that come
 	}
 	if w := s.mu.holdsUp; w != nil && !w.Ended() {
-		if told := w.handed(); told < wanted {
+		if told := w.Handed(); told < wanted {
 			return told
 		}
 	}
@@ -314,7 +277,7 @@ func (s *Session) toldToAllLocked(wanted int64) int64 {
 	all := int64(math.MaxInt64)
 	for _, w := range s.mu.watches {
 		s.looked++
-		told := w.handed()
+		told := w.Handed()
 		if told < wanted {
 			s.mu.holdsUp = w
 			return told
@@ -325,20 +288,8 @@ func (s *Session) toldToAllLocked(wanted int64) int64 {
 	return all
 }
 
-// handed is the revision up to which the watch has been handed everything. Both locks are held.
-func (w *watch) handed() int64 {
-	switch {
-	case w.Queued():
-		return w.Floor()
-	case w.live:
-		return w.toldTo()
-	default:
-		return w.next - 1
-	}
-}
-
-// push queues a delivery for a watch, and tells false, having queued nothing, if there is no room for it.
-func (s *Session) push(e *entry) bool {
+// Push implements groups.Outlet.
+func (s *Session) Push(e *groups.Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed {
@@ -352,8 +303,8 @@ func (s *Session) push(e *entry) bool {
 	return true
 }
 
-// lineUp has a watch that is behind read on.
-func (s *Session) lineUp(w *watch) {
+// LineUp implements groups.Outlet.
+func (s *Session) LineUp(w *groups.Watch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.closed || w.Ended() {

@@ -1,4 +1,4 @@
-package relay
+package groups
 
 import "github.com/quoratedb/quorate/pkg/delivery"
 
@@ -53,3 +53,8 @@ func (g *group) since(next int64) ([]*recent, bool) {
 	}
 	return kept, true
 }
+
+// entryBytes is what a queued delivery takes beside its events.
+const entryBytes = 128
+
+func weight(b *delivery.Batch) int { return entryBytes + len(b.Encoded()) }
