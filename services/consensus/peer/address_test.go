@@ -3,13 +3,15 @@ package peer
 import (
 	"net"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // Goal: members reach each other by sockets: messages, snapshots, the list and what is mounted (unix:// in a peer URL was
@@ -17,7 +19,7 @@ import (
 func TestMembersOnSockets(t *testing.T) {
 	dir := t.TempDir()
 	onSocket := func(id uint64, o nodeOptions) *node {
-		path := filepath.Join(dir, hex(id))
+		path := filepath.Join(dir, identity.Format(id))
 		listener, err := net.Listen("unix", path)
 		require.NoError(t, err)
 		change := o.config
@@ -47,7 +49,7 @@ func TestMembersOnSockets(t *testing.T) {
 	require.Len(t, members, 2)
 	at, known := a.URL(0xb)
 	require.True(t, known)
-	response, err := a.HTTPClient(0xb).Get(at + pathMembers)
+	response, err := a.HTTPClient(0xb).Get(at + wire.PathMembers)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 }
@@ -83,7 +85,7 @@ func TestConnectionsComeFromTheLocalAddress(t *testing.T) {
 	b := startNode(t, 0xb, nodeOptions{listener: seen, config: func(c *Config) { c.AdvertiseURLs = []string{url} }})
 	introduce(a, b)
 	sendUntilReceived(t, a, b, heartbeat(a, b, 1))
-	response, err := a.HTTPClient(0xb).Get(url + pathMembers)
+	response, err := a.HTTPClient(0xb).Get(url + wire.PathMembers)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	_, members, err := FetchMembers(t.Context(), []string{url}, local, nil)
@@ -94,25 +96,4 @@ func TestConnectionsComeFromTheLocalAddress(t *testing.T) {
 	defer seen.mu.Unlock()
 	require.GreaterOrEqual(t, seen.seen[local.String()], 3)
 	require.Len(t, seen.seen, 1, "connections came from other addresses: %v", seen.seen)
-}
-
-// Goal: what a peer URL stands for survives the way through a request's URL. Method: each kind.
-func TestRequestURLs(t *testing.T) {
-	for text, want := range map[string][3]string{
-		"http://10.0.0.1:2380/":    {"tcp", "10.0.0.1:2380", "10.0.0.1"},
-		"https://host:2380":        {"tcp", "host:2380", "host"},
-		"unix:///tmp/a.sock":       {"unix", "/tmp/a.sock", socketServerName},
-		"unixs://localhost:2380":   {"unix", "localhost:2380", socketServerName},
-		"unix://relative/dir.sock": {"unix", "relative/dir.sock", socketServerName},
-	} {
-		made := requestURL(text)
-		scheme, address, _ := strings.Cut(made, "://")
-		require.Equal(t, strings.HasPrefix(text, "https") || strings.HasPrefix(text, "unixs"), scheme == "https")
-		network, to, name := endpoint(address)
-		require.Equal(t, want, [3]string{network, to, name}, text)
-	}
-	for _, text := range []string{"ftp://x:1", "http://nowhere", "unix://", "x"} {
-		_, err := parseURL(text)
-		require.Error(t, err, text)
-	}
 }

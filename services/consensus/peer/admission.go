@@ -2,6 +2,9 @@ package peer
 
 import (
 	"net/http"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // admission says who may make a request.
@@ -15,33 +18,33 @@ const (
 )
 
 // admit checks who asks. A refusal is logged here as well: the operator may look at either end.
-func (t *Transport) admit(r *run, req *http.Request, who admission) (greeting, *Refusal) {
-	g, refusal := readGreeting(req.Header)
+func (t *Transport) admit(r *run, req *http.Request, who admission) (wire.Greeting, *wire.Refusal) {
+	g, refusal := wire.ReadGreeting(req.Header)
 	if refusal == nil {
-		refusal = g.check(r.cluster, r.self, t.isRemoved(g.from), t.incarnation(g.from))
+		refusal = g.Check(r.cluster, r.self, t.isRemoved(g.From), t.incarnation(g.From))
 	}
-	if refusal == nil && !t.isMember(g.from) {
+	if refusal == nil && !t.isMember(g.From) {
 		refusal = t.receive(r, g, who)
 	}
 	if refusal != nil {
-		t.metrics.receivedFailures.WithLabelValues(t.label(g.from)).Inc()
-		t.notices.warn(t.known(g.from), "a request of a member is refused", "from", hex(g.from), "path", clip(req.URL.Path, versionBytesMax),
+		t.metrics.ReceivedFailures.WithLabelValues(t.label(g.From)).Inc()
+		t.notices.Warn(t.known(g.From), "a request of a member is refused", "from", identity.Format(g.From), "path", wire.Clip(req.URL.Path, wire.VersionBytesMax),
 			"address", req.RemoteAddr, "reason", refusal.Reason, "error", refusal.Text)
 		return g, refusal
 	}
-	g.urls = readURLs(req.Header)
+	g.URLs = wire.ReadURLs(req.Header)
 	return g, nil
 }
 
 // receive decides about one that is no member as far as this member knows.
-func (t *Transport) receive(r *run, g greeting, who admission) *Refusal {
-	if who == guestsToo && (g.proven(r.incarnation) || t.isVouched(g.from)) {
+func (t *Transport) receive(r *run, g wire.Greeting, who admission) *wire.Refusal {
+	if who == guestsToo && (g.Proven(r.incarnation) || t.isVouched(g.From)) {
 		return nil
 	}
 	if who == guestsToo {
 		t.inquire(r)
 	}
-	return refuse(RefusedStranger, "member %x is no member of the cluster, as far as member %x knows: it may just have been added", g.from, r.self)
+	return wire.Refuse(wire.RefusedStranger, "member %x is no member of the cluster, as far as member %x knows: it may just have been added", g.From, r.self)
 }
 
 func (t *Transport) isMember(id uint64) bool {
@@ -75,7 +78,7 @@ const strangers = "unknown"
 
 func (t *Transport) label(id uint64) string {
 	if id = t.known(id); id != 0 {
-		return hex(id)
+		return identity.Format(id)
 	}
 	return strangers
 }

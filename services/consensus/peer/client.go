@@ -1,38 +1,10 @@
 package peer
 
 import (
-	"context"
-	"net"
 	"net/http"
-	"time"
+
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
-
-// newHTTPTransport makes the ordinary requests to members: all but the streams.
-func newHTTPTransport(dial *dialer) *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) { return dial.plain(ctx, address) },
-		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			return dial.secure(ctx, address, "h2", "http/1.1")
-		},
-		ResponseHeaderTimeout: headerTimeout,
-		IdleConnTimeout:       idleTimeout,
-		DisableCompression:    true, // what is large here is compressed already
-		Protocols:             protocols,
-	}
-}
-
-// newStreamTransport makes requests that go on in both directions. They share a connection, of HTTP/2 without TLS too.
-func newStreamTransport(dial *dialer, silence time.Duration) *http.Transport {
-	made := newHTTPTransport(dial)
-	made.DialTLSContext = func(ctx context.Context, _, address string) (net.Conn, error) { return dial.secure(ctx, address, "h2") }
-	made.Protocols.SetHTTP1(false)
-	made.Protocols.SetUnencryptedHTTP2(true)
-	made.HTTP2 = &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence}
-	return made
-}
 
 // introducing adds to each request who asks.
 type introducing struct {
@@ -44,11 +16,11 @@ type introducing struct {
 func (i introducing) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, leave, ok := i.t.enter()
 	if !ok {
-		return nil, refuse(RefusedNotNow, "this member is starting or stopping")
+		return nil, wire.Refuse(wire.RefusedNotNow, "this member is starting or stopping")
 	}
 	defer leave()
 	req = req.Clone(req.Context())
-	i.t.greeting(r, i.to).write(req.Header)
+	i.t.greeting(r, i.to).Write(req.Header)
 	return i.next.RoundTrip(req)
 }
 
@@ -71,5 +43,5 @@ func (t *Transport) URL(id uint64) (string, bool) {
 		return "", false
 	}
 	url, known := l.bestURL()
-	return requestURL(url), known
+	return wire.RequestURL(url), known
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // Config says how a member talks to the others.
@@ -73,7 +74,7 @@ func (c Config) Validate() error {
 		problems = append(problems, fmt.Errorf("%d bytes of snapshots a second are too few: receivers would take the sender for dead, allow at least %d", c.SnapshotBytesPerSecond, SnapshotBytesPerSecondMin))
 	}
 	for _, text := range c.AdvertiseURLs {
-		if _, err := parseURL(text); err != nil {
+		if _, err := wire.ParseURL(text); err != nil {
 			problems = append(problems, err)
 		}
 	}

@@ -5,7 +5,7 @@
 // # Messages
 //
 // Each member keeps one stream to each other member, for its own messages in that direction: a POST of HTTP/1.1 to
-// /raft/stream whose body does not end. Messages travel in frames (frame.go), each with a length and a checksum and as
+// /raft/stream whose body does not end. Messages travel in frames (package wire), each with a length and a checksum and as
 // many messages as had queued while the frame before it was being written: an idle stream adds no delay, and a busy one
 // makes few system calls. The answer to the POST begins at once and goes on beside the body. It says whether the stream
 // is welcome, and then carries signs of life.
@@ -29,7 +29,7 @@
 // # Who is let in
 //
 // Every request says which cluster and member it comes from, which member it is for, and which versions of the protocol
-// its sender speaks (greeting.go). Those of another cluster, for another member, of a removed member, or without a
+// its sender speaks (wire.Greeting). Those of another cluster, for another member, of a removed member, or without a
 // common version, and one that is known with other data than it comes with (its incarnation), get a status, a reason that programs can read and a text for people, and both sides log it, though the
 // same trouble only every noticeInterval. A member that is told that it was removed hears of it through its Receiver.
 // Certificates are checked before all that, where TLS is used.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/notices"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // Handler serves what other members ask for: messages, snapshots, who the members are, and what was mounted. It may be
@@ -20,9 +22,9 @@ func (t *Transport) Handler() http.Handler { return t.mux }
 
 func (t *Transport) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+pathStream, t.serveStream)
-	mux.HandleFunc("GET "+pathMembers, t.serveMembers)
-	mux.HandleFunc("GET "+pathVersion, t.serveVersion)
+	mux.HandleFunc("POST "+wire.PathStream, t.serveStream)
+	mux.HandleFunc("GET "+wire.PathMembers, t.serveMembers)
+	mux.HandleFunc("GET "+wire.PathVersion, t.serveVersion)
 	mux.HandleFunc("GET "+pathSnapshot+"{id}", t.guarded(serveManifest))
 	mux.HandleFunc("GET "+pathSnapshot+"{id}/{file}", t.guarded(serveFile))
 	mux.HandleFunc("POST "+pathSnapshot+"{id}/result", t.guarded(serveResult))
@@ -33,23 +35,23 @@ func (t *Transport) routes() *http.ServeMux {
 // the headers that HTTPClient sets: those of another cluster, of a removed member or for another member are refused. It
 // must be called before Handler is served.
 func (t *Transport) Mount(pattern string, handler http.Handler) {
-	t.mux.HandleFunc(pattern, t.guarded(func(_ *run, _ greeting, w http.ResponseWriter, req *http.Request) {
+	t.mux.HandleFunc(pattern, t.guarded(func(_ *run, _ wire.Greeting, w http.ResponseWriter, req *http.Request) {
 		handler.ServeHTTP(w, req)
 	}))
 }
 
 // guarded lets only members of the cluster in.
-func (t *Transport) guarded(serve func(*run, greeting, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+func (t *Transport) guarded(serve func(*run, wire.Greeting, http.ResponseWriter, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		r, leave, ok := t.enter()
 		if !ok {
-			refuse(RefusedNotNow, "this member is starting or stopping").write(w)
+			wire.Refuse(wire.RefusedNotNow, "this member is starting or stopping").Write(w)
 			return
 		}
 		defer leave()
 		g, refusal := t.admit(r, req, membersOnly)
 		if refusal != nil {
-			refusal.write(w)
+			refusal.Write(w)
 			return
 		}
 		ctx, cancel := context.WithCancel(req.Context())
@@ -81,12 +83,12 @@ func hurry(ending context.Context, w http.ResponseWriter, cancel context.CancelF
 }
 
 // greeting is what this member says of itself to another, 0 for whoever it may be.
-func (t *Transport) greeting(r *run, to uint64) greeting {
-	g := greeting{
-		cluster: r.cluster, from: r.self, incarnation: r.incarnation, to: to, protocol: protocolVersion, protocolMin: protocolVersionMin,
-		server: t.cfg.ServerVersion, urls: t.cfg.AdvertiseURLs,
+func (t *Transport) greeting(r *run, to uint64) wire.Greeting {
+	g := wire.Greeting{
+		Cluster: r.cluster, From: r.self, Incarnation: r.incarnation, To: to, Protocol: wire.ProtocolVersion, ProtocolMin: wire.ProtocolVersionMin,
+		Server: t.cfg.ServerVersion, URLs: t.cfg.AdvertiseURLs,
 	}
-	g.proof = g.prove(t.incarnation(to))
+	g.Proof = g.Prove(t.incarnation(to))
 	return g
 }
 
@@ -95,7 +97,7 @@ func (t *Transport) greeting(r *run, to uint64) greeting {
 func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tls.Config) error {
 	server := ingress.New(ingress.Config{
 		Handler:      t.Handler(),
-		Streams:      func(r *http.Request) bool { return r.URL.Path == pathStream || ingress.Streams(r) },
+		Streams:      func(r *http.Request) bool { return r.URL.Path == wire.PathStream || ingress.Streams(r) },
 		HeadBytesMax: headBytesMax,
 		HTTP2:        &http.HTTP2Config{},
 		Connections:  t.cfg.Connections,
@@ -103,11 +105,6 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 		ErrorLog:     log.New(serverLog{t.notices}, "", 0),
 	})
 	return server.Run(ctx, listener, config)
-}
-
-// unread has what is left of a request's body come soon or never. It is for those that are answered without it.
-func unread(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout)) // of a connection that broke, it fails
 }
 
 func writeJSON(w http.ResponseWriter, value any) {
@@ -121,9 +118,9 @@ func writeJSON(w http.ResponseWriter, value any) {
 }
 
 // serverLog takes what net/http has to say: that a handshake of TLS failed, mostly. Whoever connects can cause it.
-type serverLog struct{ notices *notices }
+type serverLog struct{ notices *notices.Notices }
 
 func (l serverLog) Write(p []byte) (int, error) {
-	l.notices.warnWhy(0, "a connection of another member failed", errors.New(strings.TrimSpace(string(p))))
+	l.notices.WarnWhy(0, "a connection of another member failed", errors.New(strings.TrimSpace(string(p))))
 	return len(p), nil
 }

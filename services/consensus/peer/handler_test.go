@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // slowWriter is an answer whose deadline takes until release to be set.
@@ -41,7 +42,7 @@ func TestAbandonedRequestThatEndsDoesNotCrash(t *testing.T) {
 			<-w.entered
 		}))
 		request := httptest.NewRequestWithContext(ctx, http.MethodPost, "/mounted", http.NoBody)
-		(greeting{cluster: testCluster, from: 0xb, to: 0xa, protocol: protocolVersion, protocolMin: protocolVersionMin}).write(request.Header)
+		(wire.Greeting{Cluster: testCluster, From: 0xb, To: 0xa, Protocol: wire.ProtocolVersion, ProtocolMin: wire.ProtocolVersionMin}).Write(request.Header)
 		over := false
 		go func() {
 			transport.Handler().ServeHTTP(w, request)

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -249,7 +250,7 @@ func listed(nodes ...*node) []*consensusv1.Member {
 	var members []*consensusv1.Member
 	for _, n := range nodes {
 		members = append(members, &consensusv1.Member{
-			Id: n.receiver.id, Name: "m" + hex(n.receiver.id), PeerUrls: []string{n.url()}, ClientUrls: []string{"http://127.0.0.1:2379"},
+			Id: n.receiver.id, Name: "m" + identity.Format(n.receiver.id), PeerUrls: []string{n.url()}, ClientUrls: []string{"http://127.0.0.1:2379"},
 		})
 	}
 	return members

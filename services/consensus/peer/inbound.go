@@ -13,6 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // inbound is a stream from a peer, owned by the goroutine that serves the request.
@@ -29,7 +32,7 @@ type inbound struct {
 	since       time.Time
 	bytes       prometheus.Counter
 
-	answer   frameWriter
+	answer   wire.FrameWriter
 	stopping atomic.Bool
 	renewed  time.Time // when the deadlines were last put off and a sign of life was given
 }
@@ -48,30 +51,30 @@ func (in *inbound) stop() {
 func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 	control := http.NewResponseController(w)
 	if err := control.EnableFullDuplex(); err != nil { // or net/http would wait for the end of the body first
-		refuse(RefusedRequest, "a stream needs a connection of HTTP/1.1: %v", err).write(w)
+		wire.Refuse(wire.RefusedRequest, "a stream needs a connection of HTTP/1.1: %v", err).Write(w)
 		return
 	}
 	defer func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }() // or it would wait for it last
 	w.Header().Set("Connection", "close")                           // what follows on it is the rest of the body
 	r, leave, ok := t.enter()
 	if !ok {
-		refuse(RefusedNotNow, "this member is starting or stopping").write(w)
+		wire.Refuse(wire.RefusedNotNow, "this member is starting or stopping").Write(w)
 		return
 	}
 	defer leave()
 	g, refusal := t.admit(r, req, guestsToo)
 	if refusal != nil {
-		refusal.write(w)
+		refusal.Write(w)
 		return
 	}
 	in := &inbound{
-		t: t, r: r, from: g.from, incarnation: g.incarnation, w: w, body: req.Body, since: time.Now(),
-		control: control, silence: t.cfg.silence(), bytes: t.metrics.receivedBytes.WithLabelValues(hex(g.from)),
+		t: t, r: r, from: g.From, incarnation: g.Incarnation, w: w, body: req.Body, since: time.Now(),
+		control: control, silence: t.cfg.silence(), bytes: t.metrics.ReceivedBytes.WithLabelValues(identity.Format(g.From)),
 	}
-	t.greeting(r, g.from).write(w.Header())
-	w.Header().Set(headerProtocol, fmt.Sprint(min(protocolVersion, g.protocol)))
+	t.greeting(r, g.From).Write(w.Header())
+	w.Header().Set(wire.HeaderProtocol, fmt.Sprint(min(wire.ProtocolVersion, g.Protocol)))
 	if err := in.accept(); err != nil {
-		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
+		t.notices.Warn(g.From, "a stream from a peer broke", "error", err)
 		return
 	}
 	t.welcome(in, g)
@@ -81,8 +84,8 @@ func (t *Transport) serveStream(w http.ResponseWriter, req *http.Request) {
 		defer stop()
 	}
 	if err := in.serve(); err != nil && !errors.Is(err, errStreamStopped) {
-		t.metrics.receivedFailures.WithLabelValues(hex(g.from)).Inc()
-		t.notices.warn(g.from, "a stream from a peer broke", "error", err)
+		t.metrics.ReceivedFailures.WithLabelValues(identity.Format(g.From)).Inc()
+		t.notices.Warn(g.From, "a stream from a peer broke", "error", err)
 	}
 }
 
@@ -96,10 +99,10 @@ func (in *inbound) accept() error {
 }
 
 // welcome makes in the stream of its peer. The peer is there: if this member waits to try it again, it need not.
-func (t *Transport) welcome(in *inbound, g greeting) {
+func (t *Transport) welcome(in *inbound, g wire.Greeting) {
 	t.mu.Lock()
-	older := t.mu.inbound[g.from]
-	t.mu.inbound[g.from] = in
+	older := t.mu.inbound[g.From]
+	t.mu.inbound[g.From] = in
 	removed := t.unwelcomeLocked(in)
 	t.mu.Unlock()
 	if removed { // since it was let in
@@ -109,11 +112,11 @@ func (t *Transport) welcome(in *inbound, g greeting) {
 	if older != nil {
 		older.stop()
 	}
-	t.welcomeGuest(g.from, g.urls)
-	if l := (*t.links.Load())[g.from]; l != nil {
-		l.bring(g.urls)
+	t.welcomeGuest(g.From, g.URLs)
+	if l := (*t.links.Load())[g.From]; l != nil {
+		l.bring(g.URLs)
 	}
-	t.log.Info("a peer has connected", "peer", hex(g.from), "version", g.server)
+	t.log.Info("a peer has connected", "peer", identity.Format(g.From), "version", g.Server)
 }
 
 func (t *Transport) farewell(in *inbound) {
@@ -130,9 +133,9 @@ func (t *Transport) farewell(in *inbound) {
 
 // serve handles frames until the stream ends; nil when the peer ended it.
 func (in *inbound) serve() error {
-	frames := frameReader{r: in}
+	frames := wire.FrameReader{Source: in}
 	for {
-		kind, payload, err := frames.next()
+		kind, payload, err := frames.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -144,8 +147,8 @@ func (in *inbound) serve() error {
 		case err == nil:
 			err = in.handle(kind, payload)
 		}
-		if errors.Is(err, errBadFrame) {
-			return errors.Join(err, in.send(frameRefusal, []byte(err.Error())))
+		if errors.Is(err, wire.ErrBadFrame) {
+			return errors.Join(err, in.send(wire.FrameRefusal, []byte(err.Error())))
 		}
 		if err != nil {
 			return err
@@ -154,16 +157,16 @@ func (in *inbound) serve() error {
 }
 
 // handle takes one frame. Kinds that it does not know are of a newer version, and may be passed over by design.
-func (in *inbound) handle(kind frameKind, payload []byte) error {
+func (in *inbound) handle(kind wire.FrameKind, payload []byte) error {
 	switch kind {
-	case frameMessages:
-		return eachMessage(payload, in.step)
-	case framePing:
-		return in.send(frameAlive, payload)
-	case frameOffer:
+	case wire.FrameMessages:
+		return wire.EachMessage(payload, in.step)
+	case wire.FramePing:
+		return in.send(wire.FrameAlive, payload)
+	case wire.FrameOffer:
 		var offer offer
 		if err := json.Unmarshal(payload, &offer); err != nil {
-			return fmt.Errorf("%w: offer of a snapshot: %w", errBadFrame, err)
+			return fmt.Errorf("%w: offer of a snapshot: %w", wire.ErrBadFrame, err)
 		}
 		return in.r.snapshots.consider(in.from, offer)
 	}
@@ -175,10 +178,10 @@ func (in *inbound) handle(kind frameKind, payload []byte) error {
 func (in *inbound) step(m *raftpb.Message) error {
 	local := raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom())
 	if local || m.GetTo() != in.r.self || m.GetType() == raftpb.MsgSnap || !in.speaksFor(m) {
-		return fmt.Errorf("%w: %s from %x to %x on the stream of %x", errBadFrame, m.GetType(), m.GetFrom(), m.GetTo(), in.from)
+		return fmt.Errorf("%w: %s from %x to %x on the stream of %x", wire.ErrBadFrame, m.GetType(), m.GetFrom(), m.GetTo(), in.from)
 	}
 	if err := in.r.receiver.Step(m); err != nil {
-		return fmt.Errorf("%w: %w", errBadFrame, err)
+		return fmt.Errorf("%w: %w", wire.ErrBadFrame, err)
 	}
 	return nil
 }
@@ -208,7 +211,7 @@ func (in *inbound) Read(p []byte) (int, error) {
 	n, err := in.body.Read(p[:min(len(p), readBytes)])
 	in.bytes.Add(float64(n))
 	if due && n > 0 {
-		if err := in.send(frameAlive, nil); err != nil {
+		if err := in.send(wire.FrameAlive, nil); err != nil {
 			return n, err
 		}
 	}
@@ -227,9 +230,9 @@ func (in *inbound) renew() error {
 }
 
 // send writes a frame of the answer.
-func (in *inbound) send(kind frameKind, payload []byte) error {
-	in.answer.reset()
-	if _, err := in.w.Write(in.answer.frame(kind, payload)); err != nil {
+func (in *inbound) send(kind wire.FrameKind, payload []byte) error {
+	in.answer.Reset()
+	if _, err := in.w.Write(in.answer.Frame(kind, payload)); err != nil {
 		return err
 	}
 	return in.control.Flush()

@@ -1,5 +1,9 @@
 package peer
 
+import (
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
+)
+
 // incarnation is what is known of a member's data, 0 for nothing.
 func (t *Transport) incarnation(id uint64) uint64 {
 	t.mu.Lock()
@@ -19,8 +23,5 @@ func (t *Transport) incarnationLocked(id uint64) uint64 {
 // unwelcomeLocked tells whether a stream that was let in would not be now: its peer was removed, or turns out to have other
 // data than it had.
 func (t *Transport) unwelcomeLocked(in *inbound) bool {
-	return t.mu.removed[in.from] || otherData(t.incarnationLocked(in.from), in.incarnation)
+	return t.mu.removed[in.from] || wire.OtherData(t.incarnationLocked(in.from), in.incarnation)
 }
-
-// otherData tells whether two incarnations are known and differ. Older versions say none.
-func otherData(known, said uint64) bool { return known != 0 && said != 0 && known != said }

@@ -10,7 +10,7 @@ import (
 
 // A member that has not heard of another yet believes those whom it knows: it asks them who belongs to the cluster. That
 // is for one that joins, and knows the members that there were when it was added. One that was away while others were
-// added is shown a proof (greeting.go), which needs none of those that it knew to be left.
+// added is shown a proof (wire.Greeting.Prove), which needs none of those that it knew to be left.
 
 // inquire has the members asked, unless they are being asked or were a moment ago.
 func (t *Transport) inquire(r *run) {

@@ -14,21 +14,10 @@ const (
 	bulkBytesMax    = 128 << 20
 	// batchBytes ends what goes into one frame. A heartbeat waits for no more than the frame that is being written.
 	batchBytes = 512 << 10
-	// frameBytesMax is the longest frame that is accepted: a batch, or a single message that is larger than one, which
-	// a raised limit on requests can make.
-	frameBytesMax = 512 << 20
-	// frameReadStep is how much memory a frame's length alone can claim; more is claimed as bytes arrive.
-	frameReadStep = 1 << 20
 	// readBytes is the most that is read at once: net/http's decoder of chunks returns no less than it is asked for, and
 	// between reads the sender gets its signs of life. A link needs to carry this much within an election timeout.
 	readBytes = 32 << 10
-	// frameBufferKept is the largest buffer that is kept between frames.
-	frameBufferKept = 4 << 20
 
-	// dialTimeout bounds making a connection, handshakeTimeout everything from there to the peer's acceptance. A lost
-	// packet of a dial is sent again after a second, and after three: a new dial finds a healed network sooner.
-	dialTimeout      = time.Second
-	handshakeTimeout = 3 * time.Second
 	// backoffMin and backoffMax bound the pause before a peer is tried again. It doubles with each failure, and a
 	// random half of it is left out. A stream from the peer ends the pause: it is there again.
 	backoffMin = 20 * time.Millisecond
@@ -43,28 +32,8 @@ const (
 	// flushMax bounds how long a stopping sender tries to get rid of what is queued: the message that hands
 	// leadership over may be among it.
 	flushMax = 200 * time.Millisecond
-	// refusalBytesMax bounds how much of a refusal's text is read.
-	refusalBytesMax = 4 << 10
 	// headBytesMax bounds the head of a request: a greeting takes some hundred bytes, and the longest path less.
 	headBytesMax = 16 << 10
-	// urlsMax bounds the URLs that a greeting or an offer may bring. A member has a handful.
-	urlsMax = 16
-	// versionBytesMax is how much of another's version is kept and logged.
-	versionBytesMax = 64
-	// refusedBodyTimeout bounds how long the body of a request may take that is answered without it; net/http reads on, to keep
-	// the connection.
-	refusedBodyTimeout = time.Second
-	// headerTimeout bounds how long another member may take to begin its answer.
-	headerTimeout = 10 * time.Second
-	// idleTimeout is how long a connection to another member is kept without a request.
-	idleTimeout = 90 * time.Second
-
-	// noticeInterval is how often the same trouble with the same peer is logged.
-	noticeInterval = 10 * time.Second
-	// reasonsMax is how many reasons of a trouble are told apart within noticeInterval.
-	reasonsMax = 32
-	// noticesMax bounds what is remembered of what was logged; ids come from the other side.
-	noticesMax = 1024
 
 	// inquiryInterval is how often the members are asked who belongs to the cluster, because of whoever comes in as one of them.
 	inquiryInterval = time.Second

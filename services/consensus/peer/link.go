@@ -12,6 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // link is the way to one peer: a queue, and a goroutine that keeps a stream to the peer and writes the queue to it.
@@ -59,14 +62,14 @@ func newLink(t *Transport, id uint64, urls []string) *link {
 	l := &link{t: t, id: id, queue: newQueue(), kick: make(chan struct{}, 1), tried: make(chan struct{})}
 	l.mu.recorded = urls
 	l.urls.Store(&urls)
-	label := hex(id)
+	label := identity.Format(id)
 	l.count = linkMetrics{
-		sentBytes:    t.metrics.sentBytes.WithLabelValues(label),
-		sent:         t.metrics.messages.WithLabelValues(label),
-		dropped:      t.metrics.dropped.WithLabelValues(label),
-		failures:     t.metrics.sentFailures.WithLabelValues(label),
-		disconnected: t.metrics.disconnected.WithLabelValues(label),
-		roundTrip:    t.metrics.roundTrip.WithLabelValues(label),
+		sentBytes:    t.metrics.SentBytes.WithLabelValues(label),
+		sent:         t.metrics.Messages.WithLabelValues(label),
+		dropped:      t.metrics.Dropped.WithLabelValues(label),
+		failures:     t.metrics.SentFailures.WithLabelValues(label),
+		disconnected: t.metrics.Disconnected.WithLabelValues(label),
+		roundTrip:    t.metrics.RoundTrip.WithLabelValues(label),
 	}
 	return l
 }
@@ -92,7 +95,7 @@ func (l *link) put(i item) {
 		return
 	}
 	l.count.dropped.Inc()
-	l.t.notices.warn(l.id, "messages to a peer are dropped: it does not take them fast enough")
+	l.t.notices.Warn(l.id, "messages to a peer are dropped: it does not take them fast enough")
 	l.abandon(i)
 	if i.message.GetType() == raftpb.MsgApp && l.full.CompareAndSwap(false, true) {
 		l.reportUnreachable()
@@ -185,7 +188,7 @@ func (l *link) attempt(ctx context.Context, r *run, url string) bool {
 	since := time.Now()
 	err = s.serve(ctx)
 	l.count.disconnected.Inc()
-	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(0)
+	l.t.metrics.Active.WithLabelValues(identity.Format(r.self), identity.Format(l.id)).Set(0)
 	l.setBroken(time.Now())
 	l.lost(ctx, r, url, err)
 	return time.Since(since) > backoffMax
@@ -211,11 +214,11 @@ func (l *link) established(r *run, url string) {
 	if in, ok := l.t.inboundSince(l.id); ok && in.Before(since) {
 		since = in
 	}
-	l.t.metrics.active.WithLabelValues(hex(r.self), hex(l.id)).Set(1)
+	l.t.metrics.Active.WithLabelValues(identity.Format(r.self), identity.Format(l.id)).Set(1)
 	l.setActive(url, since)
 	l.answered(url)
-	l.t.notices.settled(l.id)
-	l.t.log.Info("connected to a peer", "peer", hex(l.id), "url", url)
+	l.t.notices.Settled(l.id)
+	l.t.log.Info("connected to a peer", "peer", identity.Format(l.id), "url", url)
 }
 
 func (l *link) setActive(url string, since time.Time) {
@@ -240,18 +243,18 @@ func (l *link) lost(ctx context.Context, r *run, url string, err error) {
 		return
 	}
 	l.count.failures.Inc()
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if errors.As(err, &refusal) {
-		l.t.notices.warnWhy(l.id, "a peer refuses this member", errors.New(refusal.Text), "url", url, "reason", refusal.Reason)
+		l.t.notices.WarnWhy(l.id, "a peer refuses this member", errors.New(refusal.Text), "url", url, "reason", refusal.Reason)
 		switch refusal.Reason {
-		case RefusedRemoved:
+		case wire.RefusedRemoved:
 			r.receiver.ReportRemoved(l.id)
-		case RefusedBootstrapped:
+		case wire.RefusedBootstrapped:
 			r.receiver.ReportBootstrapped(l.id)
 		default: // it may pass
 		}
 	} else {
-		l.t.notices.warnWhy(l.id, "a peer cannot be reached", err, "url", url)
+		l.t.notices.WarnWhy(l.id, "a peer cannot be reached", err, "url", url)
 	}
 	for _, i := range l.queue.drop() {
 		l.count.dropped.Inc()

@@ -11,13 +11,10 @@ import (
 	"strconv"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
-)
-
-// Paths that answer whoever asks: a member that is about to join has no id yet. They are etcd's.
-const (
-	pathMembers = "/members"
-	pathVersion = "/version"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/dial"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // memberJSON is a member as etcd's peers tell each other.
@@ -32,11 +29,11 @@ type memberJSON struct {
 func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 	r, leave, ok := t.enter()
 	if !ok {
-		refuse(RefusedNotNow, "this member is starting or stopping").write(w)
+		wire.Refuse(wire.RefusedNotNow, "this member is starting or stopping").Write(w)
 		return
 	}
 	defer leave()
-	unread(w)
+	wire.Unread(w)
 	t.mu.Lock()
 	members := t.mu.members
 	t.mu.Unlock()
@@ -44,17 +41,17 @@ func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 	for _, m := range members {
 		answer = append(answer, memberJSON{ID: m.GetId(), PeerURLs: m.GetPeerUrls(), IsLearner: m.GetIsLearner(), Name: m.GetName(), ClientURLs: m.GetClientUrls()})
 	}
-	w.Header().Set(headerCluster, hex(r.cluster))
+	w.Header().Set(wire.HeaderCluster, identity.Format(r.cluster))
 	writeJSON(w, answer)
 }
 
 func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
-	unread(w)
+	wire.Unread(w)
 	writeJSON(w, map[string]string{
 		"etcdserver":  t.cfg.EtcdVersion,
 		"etcdcluster": t.cfg.EtcdVersion,
 		"quorate":     t.cfg.ServerVersion,
-		"protocol":    strconv.Itoa(protocolVersion),
+		"protocol":    strconv.Itoa(wire.ProtocolVersion),
 	})
 }
 
@@ -63,7 +60,7 @@ func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
 func FetchMembers(
 	ctx context.Context, urls []string, local net.IP, config tlsconfig.Client,
 ) (clusterID uint64, members []*consensusv1.Member, err error) {
-	transport := newHTTPTransport(newDialer(config, local))
+	transport := dial.HTTPTransport(dial.New(config, local))
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 	var problems []error
@@ -83,7 +80,7 @@ func FetchMembers(
 func fetchMembers(ctx context.Context, client *http.Client, url string) (uint64, []*consensusv1.Member, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, requestURL(url)+pathMembers, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, wire.RequestURL(url)+wire.PathMembers, nil)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -92,12 +89,12 @@ func fetchMembers(ctx context.Context, client *http.Client, url string) (uint64,
 		return 0, nil, err
 	}
 	defer response.Body.Close()
-	if err := refusalOf(response); err != nil {
+	if err := wire.RefusalOf(response); err != nil {
 		return 0, nil, err
 	}
-	cluster, err := strconv.ParseUint(response.Header.Get(headerCluster), 16, 64)
+	cluster, err := strconv.ParseUint(response.Header.Get(wire.HeaderCluster), 16, 64)
 	if err != nil || cluster == 0 {
-		return 0, nil, fmt.Errorf("the answer has no cluster id in its header %s", headerCluster)
+		return 0, nil, fmt.Errorf("the answer has no cluster id in its header %s", wire.HeaderCluster)
 	}
 	var listed []memberJSON
 	if err := json.NewDecoder(io.LimitReader(response.Body, membersBytesMax)).Decode(&listed); err != nil {

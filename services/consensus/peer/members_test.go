@@ -66,7 +66,7 @@ func TestMembersAreTold(t *testing.T) {
 	require.ErrorContains(t, err, "starting or stopping")
 }
 
-// Goal: what is mounted serves members and nobody else. Method: call it through a member's client, without a greeting,
+// Goal: what is mounted serves members and nobody else. Method: call it through a member's client, without a wire.Greeting,
 // and from a member that was removed.
 func TestMountedHandlersServeMembersOnly(t *testing.T) {
 	a, b := startNode(t, 0xa, nodeOptions{}), startNode(t, 0xb, nodeOptions{})

@@ -35,7 +35,7 @@ func (l *link) bring(urls []string) {
 	brought := l.mu.brought
 	l.mu.Unlock()
 	if len(brought) > 0 && !atHome {
-		l.t.notices.warn(l.id, "a member says that it is reached elsewhere than the member list has it; it is tried there too, until it restarts: correct the list (etcdctl member update)",
+		l.t.notices.Warn(l.id, "a member says that it is reached elsewhere than the member list has it; it is tried there too, until it restarts: correct the list (etcdctl member update)",
 			"urls", strings.Join(brought, ","))
 	}
 	l.tryNow()

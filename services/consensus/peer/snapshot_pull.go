@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // pull gets the files of one snapshot from its sender.
@@ -116,11 +118,11 @@ func (p *pull) persistently(ctx context.Context, request func() error) error {
 			return &brokenTransfer{context.Cause(ctx)}
 		}
 		p.tried++
-		var refusal *Refusal
-		if errors.As(err, &refusal) && refusal.Reason != RefusedNotNow {
+		var refusal *wire.Refusal
+		if errors.As(err, &refusal) && refusal.Reason != wire.RefusedNotNow {
 			return err
 		}
-		p.t.notices.warn(p.from, "a request for a snapshot failed and is repeated", "error", err)
+		p.t.notices.Warn(p.from, "a request for a snapshot failed and is repeated", "error", err)
 		if p.tried >= attemptsMax {
 			return &brokenTransfer{fmt.Errorf("%d requests failed, the last one: %w", p.tried, err)}
 		}
@@ -156,7 +158,7 @@ func (p *pull) piece(ctx context.Context, f manifestFile, offset int64, into []b
 			return err
 		}
 		sum, err := strconv.ParseUint(response.Header.Get(headerChecksum), 16, 32)
-		if err != nil || crc32.Checksum(into, castagnoli) != uint32(sum) {
+		if err != nil || crc32.Checksum(into, wire.Castagnoli) != uint32(sum) {
 			return fmt.Errorf("%s: the bytes do not have the checksum %q that they were sent with", want, response.Header.Get(headerChecksum))
 		}
 		return nil
@@ -186,9 +188,9 @@ func (p *pull) request(ctx context.Context, method, below string, header http.He
 			continue
 		}
 		tried[base] = true
-		err = p.requestAt(ctx, requestURL(base)+pathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
-		var refusal *Refusal
-		if err == nil || errors.As(err, &refusal) && refusal.Reason != RefusedMember {
+		err = p.requestAt(ctx, wire.RequestURL(base)+pathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
+		var refusal *wire.Refusal
+		if err == nil || errors.As(err, &refusal) && refusal.Reason != wire.RefusedMember {
 			return err
 		}
 	}
@@ -208,7 +210,7 @@ func (p *pull) requestAt(ctx context.Context, target, method string, header http
 		return err
 	}
 	defer response.Body.Close()
-	if err := refusalOf(response); err != nil {
+	if err := wire.RefusalOf(response); err != nil {
 		return err
 	}
 	return read(response)

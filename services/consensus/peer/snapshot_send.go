@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/time/rate"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 // sending is the side of snapshots that has them. Each transfer is owned by a goroutine, which waits for its end.
@@ -164,7 +166,7 @@ func (s *sending) offerTo(l *link, tr *transfer) error {
 	s.mu.Lock()
 	s.mu.transfers[tr.to] = tr
 	s.mu.Unlock()
-	s.t.log.Info("offering a snapshot to a peer", "peer", hex(tr.to), "snapshot", tr.checkpoint.manifest.ID,
+	s.t.log.Info("offering a snapshot to a peer", "peer", identity.Format(tr.to), "snapshot", tr.checkpoint.manifest.ID,
 		"index", tr.checkpoint.index, "bytes", tr.checkpoint.manifest.size(), "files", len(tr.checkpoint.manifest.Files))
 	l.put(item{message: tr.message, offer: encoded})
 	l.queue.wake()
@@ -195,11 +197,11 @@ func (s *sending) conclude(l *link, err error) {
 		return
 	}
 	if err == nil {
-		s.t.metrics.snapshotsSent.WithLabelValues(hex(l.id)).Inc()
-		s.t.log.Info("a peer has installed a snapshot", "peer", hex(l.id))
+		s.t.metrics.SnapshotsSent.WithLabelValues(identity.Format(l.id)).Inc()
+		s.t.log.Info("a peer has installed a snapshot", "peer", identity.Format(l.id))
 	} else {
-		s.t.metrics.snapshotsFailed.WithLabelValues(hex(l.id)).Inc()
-		s.t.notices.warn(l.id, "a peer did not get a snapshot", "error", err)
+		s.t.metrics.SnapshotsFailed.WithLabelValues(identity.Format(l.id)).Inc()
+		s.t.notices.Warn(l.id, "a peer did not get a snapshot", "error", err)
 	}
 	s.r.receiver.ReportSnapshot(l.id, err == nil)
 }

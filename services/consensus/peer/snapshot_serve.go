@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // pieces are buffers of pieceBytes.
@@ -20,12 +23,12 @@ var pieces = sync.Pool{New: func() any { return new([pieceBytes]byte) }}
 
 // use returns the checkpoint that a peer asks for while it is the one that it was offered, until leave is called, and
 // notes that the peer is there.
-func (s *sending) use(from uint64, id string) (tr *transfer, leave func(), refusal *Refusal) {
+func (s *sending) use(from uint64, id string) (tr *transfer, leave func(), refusal *wire.Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tr = s.mu.transfers[from]
 	if tr == nil || tr.checkpoint.manifest.ID != id {
-		return nil, nil, refuse(RefusedSnapshot, "snapshot %q is not, or not any more, for member %x", id, from)
+		return nil, nil, wire.Refuse(wire.RefusedSnapshot, "snapshot %q is not, or not any more, for member %x", id, from)
 	}
 	tr.checkpoint.users++
 	select {
@@ -35,10 +38,10 @@ func (s *sending) use(from uint64, id string) (tr *transfer, leave func(), refus
 	return tr, func() { s.drop(tr.checkpoint) }, nil
 }
 
-func serveManifest(r *run, g greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.from, req.PathValue("id"))
+func serveManifest(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
 	if refusal != nil {
-		refusal.write(w)
+		refusal.Write(w)
 		return
 	}
 	defer leave()
@@ -46,17 +49,17 @@ func serveManifest(r *run, g greeting, w http.ResponseWriter, req *http.Request)
 }
 
 // serveFile answers with one piece of one file, which the header Range must name, and its checksum.
-func serveFile(r *run, g greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.from, req.PathValue("id"))
+func serveFile(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
 	if refusal != nil {
-		refusal.write(w)
+		refusal.Write(w)
 		return
 	}
 	defer leave()
 	name := req.PathValue("file")
 	i := slices.IndexFunc(tr.checkpoint.manifest.Files, func(f manifestFile) bool { return f.Name == name })
 	if i < 0 {
-		refuse(RefusedSnapshot, "snapshot %q has no file %q", tr.checkpoint.manifest.ID, name).write(w)
+		wire.Refuse(wire.RefusedSnapshot, "snapshot %q has no file %q", tr.checkpoint.manifest.ID, name).Write(w)
 		return
 	}
 	file := tr.checkpoint.manifest.Files[i]
@@ -67,7 +70,7 @@ func serveFile(r *run, g greeting, w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if err := r.snapshots.servePiece(w, req, tr, file, first, last); err != nil {
-		r.snapshots.sending.t.notices.warn(g.from, "a piece of a snapshot was not sent", "file", name, "error", err)
+		r.snapshots.sending.t.notices.Warn(g.From, "a piece of a snapshot was not sent", "file", name, "error", err)
 	}
 }
 
@@ -90,13 +93,13 @@ func (s *sending) servePiece(w http.ResponseWriter, req *http.Request, tr *trans
 	if err := control.SetWriteDeadline(time.Now().Add(pieceTimeout)); err != nil {
 		return err
 	}
-	w.Header().Set(headerChecksum, strconv.FormatUint(uint64(crc32.Checksum(piece, castagnoli)), 16))
+	w.Header().Set(headerChecksum, strconv.FormatUint(uint64(crc32.Checksum(piece, wire.Castagnoli)), 16))
 	w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, file.Size))
 	w.Header().Set("Content-Length", strconv.Itoa(len(piece)))
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.WriteHeader(http.StatusPartialContent)
 	n, err := w.Write(piece)
-	s.t.metrics.snapshotBytes.WithLabelValues(hex(tr.to)).Add(float64(n))
+	s.t.metrics.SnapshotBytes.WithLabelValues(identity.Format(tr.to)).Add(float64(n))
 	return errors.Join(err, control.SetWriteDeadline(time.Time{}))
 }
 
@@ -130,22 +133,22 @@ func parseRange(header string, size int64) (first, last int64, err error) {
 }
 
 // serveResult takes note of how a peer's transfer ended.
-func serveResult(r *run, g greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.from, req.PathValue("id"))
+func serveResult(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
 	if refusal != nil {
-		refusal.write(w)
+		refusal.Write(w)
 		return
 	}
 	defer leave()
 	var told result
 	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, resultBytesMax)).Decode(&told); err != nil {
-		refuse(RefusedRequest, "result of a snapshot: %v", err).write(w)
+		wire.Refuse(wire.RefusedRequest, "result of a snapshot: %v", err).Write(w)
 		return
 	}
 	var err error
 	if !told.OK {
 		err = fmt.Errorf("the peer says: %s", told.Error)
 	}
-	r.snapshots.finish(g.from, func(current *transfer) bool { return current == tr }, err)
+	r.snapshots.finish(g.From, func(current *transfer) bool { return current == tr }, err)
 	w.WriteHeader(http.StatusNoContent)
 }

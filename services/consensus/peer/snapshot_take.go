@@ -11,6 +11,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // taking is the side of snapshots that needs one. It takes one at a time, and each taking is owned by a goroutine.
@@ -97,10 +100,10 @@ func (k *taking) discard(got *arrived) error {
 func (k *taking) consider(from uint64, o offer) error {
 	message := &raftpb.Message{}
 	if err := proto.Unmarshal(o.Message, message); err != nil || message.GetType() != raftpb.MsgSnap || !plainName(o.ID) {
-		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", errBadFrame, clip(o.ID, offerIDBytesMax), err)
+		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), err)
 	}
-	if message.GetFrom() != from || message.GetTo() != k.r.self || len(o.ID) > offerIDBytesMax || len(o.URLs) > urlsMax {
-		return fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", errBadFrame, clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
+	if message.GetFrom() != from || message.GetTo() != k.r.self || len(o.ID) > offerIDBytesMax || len(o.URLs) > wire.URLsMax {
+		return fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
 	}
 	ctx, cancel := context.WithCancelCause(k.r.ctx)
 	next := &take{from: from, offer: o, message: message, cancel: cancel, ended: make(chan struct{})}
@@ -130,7 +133,7 @@ func (k *taking) admit(ctx context.Context, next *take) (run func(), err error) 
 		return nil, nil
 	}
 	if k.mu.takes >= takesMax {
-		return nil, fmt.Errorf("%w: %d offers of snapshots are under consideration already", errBadFrame, k.mu.takes)
+		return nil, fmt.Errorf("%w: %d offers of snapshots are under consideration already", wire.ErrBadFrame, k.mu.takes)
 	}
 	k.mu.takes++
 	if underWay && next.message.GetTerm() < previous.message.GetTerm() {
@@ -160,9 +163,9 @@ func (k *taking) run(ctx context.Context, previous, n *take) {
 	}
 	err := k.take(ctx, n)
 	if err == nil {
-		k.t.log.Info("took a snapshot of a peer", "peer", hex(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
+		k.t.log.Info("took a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
 	} else {
-		k.t.notices.warn(n.from, "did not get a peer's snapshot", "snapshot", n.offer.ID, "index", n.offer.Index, "error", err)
+		k.t.notices.Warn(n.from, "did not get a peer's snapshot", "snapshot", n.offer.ID, "index", n.offer.Index, "error", err)
 	}
 	// From now on the same snapshot may be offered again: its sender hears of the failure before this take has ended.
 	k.mu.Lock()
@@ -193,10 +196,10 @@ func (k *taking) take(ctx context.Context, n *take) error {
 		n.got = nil
 	}
 	if n.got == nil {
-		dir := k.t.cfg.FS.PathJoin(k.t.cfg.SnapshotDir, hex(n.from)+"-"+n.offer.ID)
+		dir := k.t.cfg.FS.PathJoin(k.t.cfg.SnapshotDir, identity.Format(n.from)+"-"+n.offer.ID)
 		n.got = &arrived{key: n.key(), dir: dir, verified: make(map[string]int64), synced: make(map[string]bool)}
 	}
-	k.t.log.Info("taking a snapshot of a peer", "peer", hex(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
+	k.t.log.Info("taking a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
 	p := &pull{t: k.t, from: n.from, id: n.offer.ID, urls: n.offer.URLs, got: n.got}
 	if err := p.all(ctx); err != nil {
 		return err
@@ -246,9 +249,9 @@ func (k *taking) report(ctx context.Context, n *take, err error) {
 	ctx, cancel := context.WithTimeout(ctx, transferIdleMax)
 	defer cancel()
 	err = p.persistently(ctx, func() error { return p.report(ctx, told) })
-	var refusal *Refusal
+	var refusal *wire.Refusal
 	if err != nil && !errors.As(err, &refusal) && k.r.ctx.Err() == nil {
-		k.t.notices.warn(n.from, "could not tell a peer how taking its snapshot ended", "error", err)
+		k.t.notices.Warn(n.from, "could not tell a peer how taking its snapshot ended", "error", err)
 	}
 }
 

@@ -418,7 +418,7 @@ func TestSnapshotFailsCleanly(t *testing.T) {
 		require.Contains(t, a.logged.String()+b.logged.String(), why)
 		awaitTrue(t, func() bool { names, err := mem.List("incoming"); return err == nil && len(names) == 0 })
 		full.Store(false)
-		a.notices.settled(0xb)
+		a.notices.Settled(0xb)
 	}
 	b.receiver.install = install
 	a.Send([]*raftpb.Message{msgSnap(a, b, 7)})

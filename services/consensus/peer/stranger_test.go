@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // Goal: whoever knows the cluster's id, which everybody is told, is served nothing but the list of members, and what is
@@ -30,18 +31,18 @@ func TestStrangersAreServedTheMembersOnly(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	const ids = 300
 	for i := range uint64(ids) {
-		for method, path := range map[string]string{"POST /mounted": "/mounted", "POST /raft/stream": pathStream, "GET /snapshot": pathSnapshot + "x"} {
+		for method, path := range map[string]string{"POST /mounted": "/mounted", "POST /raft/stream": wire.PathStream, "GET /snapshot": pathSnapshot + "x"} {
 			verb, _, _ := strings.Cut(method, " ")
 			req, err := http.NewRequestWithContext(t.Context(), verb, a.url()+path, nil)
 			require.NoError(t, err)
-			hello(0x1000+i, 0xa).write(req.Header)
+			hello(0x1000+i, 0xa).Write(req.Header)
 			response, err := client.Do(req)
 			require.NoError(t, err)
 			text, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
 			require.NoError(t, response.Body.Close())
-			require.Equal(t, string(RefusedStranger), response.Header.Get(headerRefusal), "%s: %s", path, text)
-			require.Empty(t, response.Header.Get(headerIncarnation), "an incarnation is for members")
+			require.Equal(t, string(wire.RefusedStranger), response.Header.Get(wire.HeaderRefusal), "%s: %s", path, text)
+			require.Empty(t, response.Header.Get(wire.HeaderIncarnation), "an incarnation is for members")
 		}
 	}
 	families, err := registry.Gather()
@@ -50,7 +51,7 @@ func TestStrangersAreServedTheMembersOnly(t *testing.T) {
 		require.Less(t, len(family.GetMetric()), 5, family.GetName())
 	}
 	require.Less(t, strings.Count(a.logged.String(), "is refused"), 10)
-	_, body := get(t, a.url()+pathMembers)
+	_, body := get(t, a.url()+wire.PathMembers)
 	require.Contains(t, body, "mb")
 }
 
@@ -62,8 +63,8 @@ func TestNameOfAMemberIsNotEnough(t *testing.T) {
 	for incarnation, status := range map[uint64]int{0: http.StatusServiceUnavailable, 7: http.StatusOK, 8: http.StatusConflict} {
 		header := http.Header{}
 		g := hello(0xa, 0xb)
-		g.incarnation = incarnation
-		g.write(header)
+		g.Incarnation = incarnation
+		g.Write(header)
 		_, response := rawStream(t, b, header)
 		require.Equal(t, status, response.StatusCode)
 	}
@@ -106,15 +107,15 @@ func TestForwardedMessagesKeepTheirSender(t *testing.T) {
 	b := startNode(t, 0xb, nodeOptions{})
 	b.SetPeers(append(byHand(), &consensusv1.Member{Id: 0xc}))
 	header := http.Header{}
-	hello(0xa, 0xb).write(header)
+	hello(0xa, 0xb).Write(header)
 	conn, _ := rawStream(t, b, header)
-	var w frameWriter
-	w.open(frameMessages)
+	var w wire.FrameWriter
+	w.Open(wire.FrameMessages)
 	for _, kind := range []raftpb.MessageType{raftpb.MsgProp, raftpb.MsgReadIndex, raftpb.MsgTransferLeader} {
-		require.NoError(t, w.message(&raftpb.Message{Type: kind.Enum(), From: new(uint64(0xc)), To: new(uint64(0xb))}))
+		require.NoError(t, w.Message(&raftpb.Message{Type: kind.Enum(), From: new(uint64(0xc)), To: new(uint64(0xb))}))
 	}
-	w.close()
-	_, err := conn.Write(w.buf)
+	w.Close()
+	_, err := conn.Write(w.Bytes())
 	require.NoError(t, err)
 	for range 3 {
 		require.Equal(t, uint64(0xc), await(t, b.receiver.messages).GetFrom())
@@ -131,25 +132,25 @@ func TestFloodOfOffersEndsTheStream(t *testing.T) {
 	require.NoError(t, err)
 	defer silent.Close()
 	header := http.Header{}
-	hello(0xa, 0xb).write(header)
+	hello(0xa, 0xb).Write(header)
 	conn, response := rawStream(t, b, header)
-	var w frameWriter
+	var w wire.FrameWriter
 	for i := range uint64(10 * takesMax) {
 		message, err := proto.Marshal(msgSnap(a, b, 100-i))
 		require.NoError(t, err)
 		payload, err := json.Marshal(offer{ID: fmt.Sprintf("x%d", i), URLs: []string{"http://" + silent.Addr().String()}, Message: message})
 		require.NoError(t, err)
-		w.frame(frameOffer, payload)
+		w.Frame(wire.FrameOffer, payload)
 	}
-	_, err = conn.Write(w.buf)
+	_, err = conn.Write(w.Bytes())
 	require.NoError(t, err)
-	answers := &frameReader{r: response.Body}
-	kind, payload, err := answers.next()
-	for err == nil && kind == frameAlive { // where the offers took a while to come
-		kind, payload, err = answers.next()
+	answers := &wire.FrameReader{Source: response.Body}
+	kind, payload, err := answers.Next()
+	for err == nil && kind == wire.FrameAlive { // where the offers took a while to come
+		kind, payload, err = answers.Next()
 	}
 	require.NoError(t, err)
-	require.Equal(t, frameRefusal, kind)
+	require.Equal(t, wire.FrameRefusal, kind)
 	require.Contains(t, string(payload), "under consideration")
 	b.r().snapshots.taking.mu.Lock()
 	takes := b.r().snapshots.taking.mu.takes
@@ -165,15 +166,15 @@ func TestHeadsAreBounded(t *testing.T) {
 		urls = append(urls, fmt.Sprintf("http://a%d:1", i))
 	}
 	header := http.Header{}
-	header.Set(headerURLs, strings.Join(urls, ","))
-	require.Equal(t, urls[:urlsMax], readURLs(header))
-	header.Set(headerURLs, strings.Join([]string{urls[0], "nonsense", urls[0], urls[1]}, ","))
-	require.Equal(t, urls[:2], readURLs(header))
+	header.Set(wire.HeaderURLs, strings.Join(urls, ","))
+	require.Equal(t, urls[:wire.URLsMax], wire.ReadURLs(header))
+	header.Set(wire.HeaderURLs, strings.Join([]string{urls[0], "nonsense", urls[0], urls[1]}, ","))
+	require.Equal(t, urls[:2], wire.ReadURLs(header))
 
 	b := startNode(t, 0xb, nodeOptions{})
 	header = http.Header{}
-	hello(0xa, 0xb).write(header)
-	header.Set(headerServer, strings.Repeat("x", 2*headBytesMax))
+	hello(0xa, 0xb).Write(header)
+	header.Set(wire.HeaderServer, strings.Repeat("x", 2*headBytesMax))
 	_, response := rawStream(t, b, header)
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
 }
@@ -193,7 +194,7 @@ func TestManifestOfNonsenseIsRefused(t *testing.T) {
 // connections of each kind, half way through; Serve and Run must return.
 func TestStopWaitsForNoStranger(t *testing.T) {
 	header := http.Header{}
-	hello(0xa, 0xb).write(header)
+	hello(0xa, 0xb).Write(header)
 	var greeting strings.Builder
 	require.NoError(t, header.Write(&greeting))
 	for name, sent := range map[string]string{

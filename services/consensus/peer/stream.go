@@ -16,10 +16,10 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-)
 
-// pathStream is where messages are posted to.
-const pathStream = "/raft/stream"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/dial"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
+)
 
 // stream is a connection to a peer that has accepted it: one POST whose body goes on until either side ends it, and
 // whose answer, which comes in meanwhile, carries signs of life. It is plain HTTP/1.1, spoken here without net/http's
@@ -32,21 +32,21 @@ type stream struct {
 	silence  time.Duration
 
 	batch []item
-	out   frameWriter
+	out   wire.FrameWriter
 	start time.Time // pings carry the time since then
 }
 
 // connect opens a stream to one of the peer's URLs.
 func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error) {
-	u, err := url.Parse(requestURL(text))
+	u, err := url.Parse(wire.RequestURL(text))
 	if err != nil {
 		return nil, err
 	}
 	var conn net.Conn
 	if u.Scheme == "https" {
-		conn, err = l.t.dial.secure(ctx, u.Host, "http/1.1")
+		conn, err = l.t.dial.Secure(ctx, u.Host, "http/1.1")
 	} else {
-		conn, err = l.t.dial.plain(ctx, u.Host)
+		conn, err = l.t.dial.Plain(ctx, u.Host)
 	}
 	if err != nil {
 		return nil, err
@@ -64,13 +64,13 @@ func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error
 
 // greet sends the request's head and waits for the answer's. The peer's refusal is returned as a *Refusal.
 func (l *link) greet(conn net.Conn, u *url.URL, r *run) (*http.Response, error) {
-	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(dial.HandshakeTimeout)); err != nil {
 		return nil, err
 	}
 	header := make(http.Header)
-	l.t.greeting(r, l.id).write(header)
+	l.t.greeting(r, l.id).Write(header)
 	var head bytes.Buffer
-	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", strings.TrimSuffix(u.Path, "/")+pathStream, u.Host)
+	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", strings.TrimSuffix(u.Path, "/")+wire.PathStream, u.Host)
 	if err := header.Write(&head); err != nil {
 		return nil, err
 	}
@@ -82,26 +82,10 @@ func (l *link) greet(conn net.Conn, u *url.URL, r *run) (*http.Response, error) 
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	if err := refusalOf(response); err != nil {
+	if err := wire.RefusalOf(response); err != nil {
 		return nil, err
 	}
 	return response, conn.SetDeadline(time.Time{})
-}
-
-// refusalOf returns nil for an answer that is none.
-func refusalOf(response *http.Response) error {
-	if response.StatusCode/100 == 2 {
-		return nil
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, refusalBytesMax))
-	if err != nil {
-		return fmt.Errorf("%s, and then: %w", response.Status, err)
-	}
-	reason := RefusalReason(response.Header.Get(headerRefusal))
-	if reason == "" {
-		return fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(text)))
-	}
-	return &Refusal{Reason: reason, Text: strings.TrimSpace(string(text))}
 }
 
 // serve writes the link's queue until the stream breaks or ctx ends, and closes the stream. The error says why it broke.
@@ -151,7 +135,7 @@ func (s *stream) writeQueue(ctx context.Context, answers chan error) error {
 		}
 		select {
 		case <-ctx.Done():
-			_, err := io.WriteString(s.conn, lastChunk)
+			_, err := io.WriteString(s.conn, wire.LastChunk)
 			return err
 		case err := <-answers:
 			answers <- err
@@ -176,20 +160,20 @@ func (s *stream) writeBatch() (wrote bool, err error) {
 		return false, nil
 	}
 	s.l.full.Store(false)
-	s.out.reset()
-	s.out.open(frameMessages)
+	s.out.Reset()
+	s.out.Open(wire.FrameMessages)
 	for _, i := range s.batch {
 		if i.message.GetType() == raftpb.MsgSnap {
 			continue
 		}
-		if err := s.out.message(i.message); err != nil {
+		if err := s.out.Message(i.message); err != nil {
 			return false, err
 		}
 	}
-	s.out.close()
+	s.out.Close()
 	for _, i := range s.batch {
 		if i.offer != nil {
-			s.out.frame(frameOffer, i.offer)
+			s.out.Frame(wire.FrameOffer, i.offer)
 		}
 	}
 	s.l.count.sent.Add(float64(len(s.batch)))
@@ -198,25 +182,25 @@ func (s *stream) writeBatch() (wrote bool, err error) {
 }
 
 func (s *stream) writePing() error {
-	s.out.reset()
-	s.out.frame(framePing, binary.BigEndian.AppendUint64(nil, uint64(time.Since(s.start))))
+	s.out.Reset()
+	s.out.Frame(wire.FramePing, binary.BigEndian.AppendUint64(nil, uint64(time.Since(s.start))))
 	return s.write()
 }
 
 func (s *stream) write() error {
-	n, err := s.conn.Write(s.out.buf)
+	n, err := s.conn.Write(s.out.Bytes())
 	s.l.count.sentBytes.Add(float64(n))
 	return err
 }
 
 // readAnswers returns when the peer ends the stream, or is silent for too long.
 func (s *stream) readAnswers() error {
-	frames := frameReader{r: s.response.Body}
+	frames := wire.FrameReader{Source: s.response.Body}
 	for {
 		if err := s.conn.SetReadDeadline(time.Now().Add(s.silence)); err != nil {
 			return err
 		}
-		kind, payload, err := frames.next()
+		kind, payload, err := frames.Next()
 		switch {
 		case isTimeout(err):
 			return fmt.Errorf("no sign of life for %s", s.silence)
@@ -226,12 +210,12 @@ func (s *stream) readAnswers() error {
 			return err
 		}
 		switch kind {
-		case frameAlive:
+		case wire.FrameAlive:
 			if len(payload) == 8 {
 				s.l.measured(time.Since(s.start) - time.Duration(binary.BigEndian.Uint64(payload)))
 			}
-		case frameRefusal:
-			return refuse(RefusedRequest, "%s", payload)
+		case wire.FrameRefusal:
+			return wire.Refuse(wire.RefusedRequest, "%s", payload)
 		}
 	}
 }

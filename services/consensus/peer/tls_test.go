@@ -21,6 +21,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
@@ -53,7 +54,7 @@ func certificates(t *testing.T, n int) []tlsconfig.Server {
 		der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
 		require.NoError(t, err)
 		servers[i] = tlsconfig.Server{
-			CertFile: write("cert"+hex(uint64(i))+".pem", "CERTIFICATE", der), KeyFile: keyFile, ClientCertAuth: true, TrustedCAFile: caFile,
+			CertFile: write("cert"+identity.Format(uint64(i))+".pem", "CERTIFICATE", der), KeyFile: keyFile, ClientCertAuth: true, TrustedCAFile: caFile,
 		}
 	}
 	return servers

@@ -16,6 +16,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/dial"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/metrics"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/notices"
 )
 
 // Transport carries what members of a cluster say to each other. New starts nothing, Run makes it work; its other
@@ -23,12 +27,12 @@ import (
 type Transport struct {
 	cfg     Config
 	log     *slog.Logger
-	notices *notices
-	metrics *metrics
+	notices *notices.Notices
+	metrics *metrics.Metrics
 	mux     *http.ServeMux
 	// requests makes all requests but the streams of messages, and those of streams, which belong to others.
 	requests, streams *http.Transport
-	dial              *dialer
+	dial              *dial.Dialer
 	// flush is how long a stopping sender tries to get rid of what is queued: flushMax.
 	flush time.Duration
 
@@ -67,9 +71,9 @@ func New(cfg Config) (*Transport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuration of the members' transport: %w", err)
 	}
-	t := &Transport{cfg: cfg, log: cfg.Logger, notices: newNotices(cfg.Logger), metrics: newMetrics(), flush: flushMax}
-	t.dial = newDialer(cfg.TLS, cfg.LocalAddress)
-	t.requests, t.streams = newHTTPTransport(t.dial), newStreamTransport(t.dial, cfg.silence())
+	t := &Transport{cfg: cfg, log: cfg.Logger, notices: notices.New(cfg.Logger), metrics: metrics.New(), flush: flushMax}
+	t.dial = dial.New(cfg.TLS, cfg.LocalAddress)
+	t.requests, t.streams = dial.HTTPTransport(t.dial), dial.StreamTransport(t.dial, cfg.silence())
 	t.links.Store(&map[uint64]*link{})
 	t.mu.removed = make(map[uint64]bool)
 	t.mu.guests = make(map[uint64]bool)
@@ -93,7 +97,7 @@ func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotS
 	if err := t.begin(r); err != nil {
 		return err
 	}
-	defer t.metrics.unregister(t.cfg.Registerer)
+	defer t.metrics.Unregister(t.cfg.Registerer)
 
 	<-ctx.Done()
 	t.mu.Lock()
@@ -113,7 +117,7 @@ func (t *Transport) begin(r *run) error {
 	if t.mu.ran {
 		return errors.New("a transport runs once")
 	}
-	if err := t.metrics.register(t.cfg.Registerer); err != nil {
+	if err := t.metrics.Register(t.cfg.Registerer); err != nil {
 		return err
 	}
 	t.mu.ran, t.mu.running = true, r
@@ -174,7 +178,7 @@ func (t *Transport) sendSnapshot(l *link, m *raftpb.Message) {
 // dropUnaddressed drops a message to a member that nobody has introduced. Raft sends nothing else to a member that it
 // sent a snapshot until it hears how that went.
 func (t *Transport) dropUnaddressed(m *raftpb.Message) {
-	t.metrics.dropped.WithLabelValues(hex(m.GetTo())).Inc()
+	t.metrics.Dropped.WithLabelValues(identity.Format(m.GetTo())).Inc()
 	if m.GetType() != raftpb.MsgSnap {
 		return
 	}

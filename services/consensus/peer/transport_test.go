@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
 // Goal: messages arrive whole and, within urgent and bulky ones, in the order they were sent, both ways. Method: two
@@ -119,7 +120,7 @@ func TestSilenceEndsAStream(t *testing.T) {
 
 	a.SetPeers([]*consensusv1.Member{{Id: 0xb}})
 	header := http.Header{}
-	hello(0xb, 0xa).write(header)
+	hello(0xb, 0xa).Write(header)
 	_, response := rawStream(t, a, header)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	_, err := io.ReadAll(response.Body)
@@ -133,15 +134,15 @@ func TestSlowFrameIsNotSilence(t *testing.T) {
 	b.SetPeers(byHand())
 	a := &node{receiver: newFakeReceiver(0xa)}
 	header := http.Header{}
-	hello(0xa, 0xb).write(header)
+	hello(0xa, 0xb).Write(header)
 	conn, _ := rawStream(t, b, header)
-	var w frameWriter
-	w.open(frameMessages)
-	require.NoError(t, w.message(appended(a, b, 1, 20*readBytes)))
-	w.close()
+	var w wire.FrameWriter
+	w.Open(wire.FrameMessages)
+	require.NoError(t, w.Message(appended(a, b, 1, 20*readBytes)))
+	w.Close()
 	ticker := time.NewTicker(3 * silenceMin / 20)
 	defer ticker.Stop()
-	for part := range slices.Chunk(w.buf, len(w.buf)/20+1) {
+	for part := range slices.Chunk(w.Bytes(), len(w.Bytes())/20+1) {
 		<-ticker.C
 		_, err := conn.Write(part)
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
-package peer
+package notices
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,16 +14,16 @@ import (
 // Goal: the log of refused handshakes names the real reason at once: what went wrong just before hid it for ten seconds.
 // Method: the same trouble again and again, then for another reason, then for very many.
 func TestNewReasonIsLoggedAtOnce(t *testing.T) {
-	logged := &logBuffer{}
-	n := newNotices(slog.New(slog.NewTextHandler(logged, nil)))
+	logged := &bytes.Buffer{}
+	n := New(slog.New(slog.NewTextHandler(logged, nil)))
 	for port := range 100 {
-		n.warnWhy(0xa, "a peer cannot be reached", fmt.Errorf("dial tcp 127.0.0.1:%d: connection refused", port))
+		n.WarnWhy(0xa, "a peer cannot be reached", fmt.Errorf("dial tcp 127.0.0.1:%d: connection refused", port))
 	}
 	require.Equal(t, 1, strings.Count(logged.String(), "cannot be reached"))
-	n.warnWhy(0xa, "a peer cannot be reached", errors.New("TLS: unknown certificate authority"))
+	n.WarnWhy(0xa, "a peer cannot be reached", errors.New("TLS: unknown certificate authority"))
 	require.Contains(t, logged.String(), "unknown certificate authority")
 	for i := range 10 * reasonsMax {
-		n.warnWhy(0xa, "a peer cannot be reached", errors.New(strings.Repeat("x", i)))
+		n.WarnWhy(0xa, "a peer cannot be reached", errors.New(strings.Repeat("x", i)))
 	}
 	require.LessOrEqual(t, strings.Count(logged.String(), "cannot be reached"), reasonsMax)
 }

@@ -1,4 +1,5 @@
-package peer
+// Package notices logs troubles with other members, each only now and then. It decides nothing.
+package notices
 
 import (
 	"context"
@@ -6,11 +7,22 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/identity"
 )
 
-// notices logs the same trouble with the same member only now and then: a peer that is down is tried many times a
+const (
+	// interval is how often the same trouble with the same peer is logged.
+	interval = 10 * time.Second
+	// reasonsMax is how many reasons of a trouble are told apart within interval.
+	reasonsMax = 32
+	// keptMax bounds what is remembered of what was logged; ids come from the other side.
+	keptMax = 1024
+)
+
+// Notices logs the same trouble with the same member only now and then: a peer that is down is tried many times a
 // second.
-type notices struct {
+type Notices struct {
 	log *slog.Logger
 	mu  struct {
 		sync.Mutex
@@ -29,20 +41,21 @@ type noticed struct {
 	skipped int
 }
 
-func newNotices(log *slog.Logger) *notices {
-	n := &notices{log: log}
+// New returns a log of troubles that goes to log.
+func New(log *slog.Logger) *Notices {
+	n := &Notices{log: log}
 	n.mu.at = make(map[notice]*noticed)
 	return n
 }
 
-// warn logs what happened with member, 0 for who is unknown, unless that was logged a short time ago.
-func (n *notices) warn(member uint64, what string, args ...any) {
+// Warn logs what happened with member, 0 for who is unknown, unless that was logged a short time ago.
+func (n *Notices) Warn(member uint64, what string, args ...any) {
 	n.warnOf(notice{member: member, what: what}, args...)
 }
 
-// warnWhy is warn for what happens for several reasons, of which a new one is news: the connections that are refused
+// WarnWhy is Warn for what happens for several reasons, of which a new one is news: the connections that are refused
 // while a member starts must not hide that its certificate is refused then.
-func (n *notices) warnWhy(member uint64, what string, why error, args ...any) {
+func (n *Notices) WarnWhy(member uint64, what string, why error, args ...any) {
 	n.warnOf(notice{member, what, reasonOf(why.Error())}, append(args, "error", why)...)
 }
 
@@ -58,7 +71,7 @@ func reasonOf(text string) uint32 {
 	return 1 + hash.Sum32()%reasonsMax
 }
 
-func (n *notices) warnOf(of notice, args ...any) {
+func (n *Notices) warnOf(of notice, args ...any) {
 	member, what := of.member, of.what
 	skipped, due := n.due(of, time.Now())
 	if !due {
@@ -68,23 +81,23 @@ func (n *notices) warnOf(of notice, args ...any) {
 		args = append(args, "again", skipped)
 	}
 	if member != 0 {
-		args = append([]any{"peer", hex(member)}, args...)
+		args = append([]any{"peer", identity.Format(member)}, args...)
 	}
 	n.log.Log(context.Background(), slog.LevelWarn, what, args...)
 }
 
-func (n *notices) due(of notice, now time.Time) (skipped int, due bool) {
+func (n *Notices) due(of notice, now time.Time) (skipped int, due bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	seen := n.mu.at[of]
 	if seen == nil {
-		if len(n.mu.at) >= noticesMax {
+		if len(n.mu.at) >= keptMax {
 			clear(n.mu.at)
 		}
 		n.mu.at[of] = &noticed{last: now}
 		return 0, true
 	}
-	if now.Sub(seen.last) < noticeInterval {
+	if now.Sub(seen.last) < interval {
 		seen.skipped++
 		return 0, false
 	}
@@ -93,8 +106,8 @@ func (n *notices) due(of notice, now time.Time) (skipped int, due bool) {
 	return skipped, true
 }
 
-// settled forgets what was logged about member: the next trouble is news.
-func (n *notices) settled(member uint64) {
+// Settled forgets what was logged about member: the next trouble is news.
+func (n *Notices) Settled(member uint64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for of := range n.mu.at {
