@@ -32,7 +32,7 @@ func TestMembersOnSockets(t *testing.T) {
 		}
 		return startNode(t, id, o)
 	}
-	source := newFakeSource(vfs.NewMem(), pieceBytes+1)
+	source := newFakeSource(vfs.NewMem(), snapshotPieceBytes+1)
 	a := onSocket(0xa, nodeOptions{source: source, config: func(c *Config) { c.FS = source.fs }})
 	arrived := make(chan installed, 1)
 	fs := vfs.NewMem()

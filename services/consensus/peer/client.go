@@ -45,3 +45,9 @@ func (t *Transport) URL(id uint64) (string, bool) {
 	url, known := l.bestURL()
 	return wire.RequestURL(url), known
 }
+
+// network is the transport as the snapshots see it.
+type network struct{ *Transport }
+
+// AdvertiseURLs implements snapshot.Network.
+func (n network) AdvertiseURLs() []string { return n.cfg.AdvertiseURLs }

@@ -54,7 +54,7 @@
 //
 // The MsgSnap that raft emits stays here. The sender makes a checkpoint of its state, or takes one that is there and
 // still useful, and offers it; the receiver pulls the files in checked pieces, at a rate that the sender sets, and has
-// its member install them; snapshots.go has the steps and who waits for whom. A receiver takes one snapshot at a time. A
+// its member install them; package snapshot has the steps and who waits for whom. A receiver takes one snapshot at a time. A
 // newer offer replaces an older one unless it comes from a leader of an earlier term. A part of a snapshot survives
 // broken connections and failed transfers for partKeptMax, but no restart of the process. A snapshot for which there is
 // no room is refused before its first byte is written: a full disk would stop the member.

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"log"
 	"net"
@@ -25,9 +24,15 @@ func (t *Transport) routes() *http.ServeMux {
 	mux.HandleFunc("POST "+wire.PathStream, t.serveStream)
 	mux.HandleFunc("GET "+wire.PathMembers, t.serveMembers)
 	mux.HandleFunc("GET "+wire.PathVersion, t.serveVersion)
-	mux.HandleFunc("GET "+pathSnapshot+"{id}", t.guarded(serveManifest))
-	mux.HandleFunc("GET "+pathSnapshot+"{id}/{file}", t.guarded(serveFile))
-	mux.HandleFunc("POST "+pathSnapshot+"{id}/result", t.guarded(serveResult))
+	mux.HandleFunc("GET "+wire.PathSnapshot+"{id}", t.guarded(func(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+		r.sender.ServeManifest(g.From, w, req)
+	}))
+	mux.HandleFunc("GET "+wire.PathSnapshot+"{id}/{file}", t.guarded(func(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+		r.sender.ServeFile(g.From, w, req)
+	}))
+	mux.HandleFunc("POST "+wire.PathSnapshot+"{id}/result", t.guarded(func(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
+		r.sender.ServeResult(g.From, w, req)
+	}))
 	return mux
 }
 
@@ -105,16 +110,6 @@ func (t *Transport) Serve(ctx context.Context, listener net.Listener, config *tl
 		ErrorLog:     log.New(serverLog{t.notices}, "", 0),
 	})
 	return server.Run(ctx, listener, config)
-}
-
-func writeJSON(w http.ResponseWriter, value any) {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(encoded, '\n')) // whoever asked has gone
 }
 
 // serverLog takes what net/http has to say: that a handshake of TLS failed, mostly. Whoever connects can cause it.

@@ -175,13 +175,6 @@ func startNode(t *testing.T, id uint64, o nodeOptions) *node {
 	return n
 }
 
-// r is the run of a node that runs.
-func (n *node) r() *run {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.running
-}
-
 // bind opens the listener; "" is for a free port.
 func (n *node) bind(address string) net.Listener {
 	n.t.Helper()

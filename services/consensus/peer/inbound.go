@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -164,11 +163,7 @@ func (in *inbound) handle(kind wire.FrameKind, payload []byte) error {
 	case wire.FramePing:
 		return in.send(wire.FrameAlive, payload)
 	case wire.FrameOffer:
-		var offer offer
-		if err := json.Unmarshal(payload, &offer); err != nil {
-			return fmt.Errorf("%w: offer of a snapshot: %w", wire.ErrBadFrame, err)
-		}
-		return in.r.snapshots.consider(in.from, offer)
+		return in.r.taker.Consider(in.from, payload)
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (l *link) abandon(i item) {
 	}
 	if r, leave, ok := l.t.enter(); ok {
 		defer leave()
-		r.snapshots.abandoned(l.id, i.message)
+		r.sender.Abandoned(l.id, i.message)
 	}
 }
 

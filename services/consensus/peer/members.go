@@ -42,12 +42,12 @@ func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 		answer = append(answer, memberJSON{ID: m.GetId(), PeerURLs: m.GetPeerUrls(), IsLearner: m.GetIsLearner(), Name: m.GetName(), ClientURLs: m.GetClientUrls()})
 	}
 	w.Header().Set(wire.HeaderCluster, identity.Format(r.cluster))
-	writeJSON(w, answer)
+	wire.WriteJSON(w, answer)
 }
 
 func (t *Transport) serveVersion(w http.ResponseWriter, _ *http.Request) {
 	wire.Unread(w)
-	writeJSON(w, map[string]string{
+	wire.WriteJSON(w, map[string]string{
 		"etcdserver":  t.cfg.EtcdVersion,
 		"etcdcluster": t.cfg.EtcdVersion,
 		"quorate":     t.cfg.ServerVersion,

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/snapshot"
 )
 
 // Receiver is the member that a Transport works for. Its methods are called from many goroutines, from the start of Run
@@ -39,23 +41,7 @@ type Receiver interface {
 }
 
 // ReceivedSnapshot is a snapshot as it arrived.
-type ReceivedSnapshot struct {
-	// Dir holds the files of the sender's checkpoint and nothing else.
-	Dir string
-	// From is the member that sent it.
-	From uint64
-	// Index and Term say which log entry was the last one applied in it. It may be newer than what Message asks for.
-	Index, Term uint64
-	// Message is the MsgSnap that raft sent. It was not stepped.
-	Message *raftpb.Message
-}
+type ReceivedSnapshot = snapshot.Received
 
 // SnapshotSource makes the snapshots that other members catch up from.
-type SnapshotSource interface {
-	// Checkpoint makes a copy of the state as it is now, or later, in a directory of its own, flat and unchanging until
-	// release is called. index and term say which log entry was the last one applied in it.
-	Checkpoint(ctx context.Context) (dir string, index, term uint64, release func(), err error)
-	// Continues tells whether the log still goes on from the entry after index: whoever starts from a snapshot at index
-	// can catch up by appends. It must not wait.
-	Continues(index uint64) bool
-}
+type SnapshotSource = snapshot.Source

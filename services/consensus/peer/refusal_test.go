@@ -121,7 +121,7 @@ func TestBadFramesEndTheStream(t *testing.T) {
 		return func(w *wire.FrameWriter) {
 			encoded, err := proto.Marshal(m)
 			require.NoError(t, err)
-			payload, err := json.Marshal(offer{ID: "x", Message: encoded})
+			payload, err := json.Marshal(map[string]any{"id": "x", "message": encoded})
 			require.NoError(t, err)
 			w.Frame(wire.FrameOffer, payload)
 		}

@@ -15,14 +15,18 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
+
+// snapshotPieceBytes is about the length of the pieces in which snapshots travel: files of these lengths take several.
+const snapshotPieceBytes = 4 << 20
 
 // fakeSource has a state that is a few files of random bytes.
 type fakeSource struct {
@@ -146,7 +150,7 @@ func msgSnap(from, to *node, term uint64) *raftpb.Message {
 func faults(t *testing.T, n *node, spoil func(w http.ResponseWriter, req *http.Request, next http.Handler)) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasPrefix(req.URL.Path, pathSnapshot) {
+		if strings.HasPrefix(req.URL.Path, wire.PathSnapshot) {
 			spoil(w, req, n.Handler())
 			return
 		}
@@ -162,7 +166,7 @@ func faults(t *testing.T, n *node, spoil func(w http.ResponseWriter, req *http.R
 // Goal: a snapshot arrives as it is, once per offer, is installed, reported, and both sides clean up. Method: files of
 // none, few and more than a piece's bytes.
 func TestSnapshotArrivesAsFiles(t *testing.T) {
-	source := newFakeSource(vfs.NewMem(), 0, 10, pieceBytes, 2*pieceBytes+5)
+	source := newFakeSource(vfs.NewMem(), 0, 10, snapshotPieceBytes, 2*snapshotPieceBytes+5)
 	a := giver(t, 0xa, source)
 	fs := vfs.NewMem()
 	b, arrived := taker(t, 0xb, fs)
@@ -185,7 +189,7 @@ func TestSnapshotArrivesAsFiles(t *testing.T) {
 // Goal: broken connections, corrupt bytes, errors and redirected ranges cost repetition and nothing else, and no more is
 // fetched again than a piece. Method: each piece fails once, in turn in each way.
 func TestSnapshotSurvivesFaults(t *testing.T) {
-	source := newFakeSource(vfs.NewMem(), 3*pieceBytes+1, 17, 2*pieceBytes)
+	source := newFakeSource(vfs.NewMem(), 3*snapshotPieceBytes+1, 17, 2*snapshotPieceBytes)
 	a := giver(t, 0xa, source)
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -246,47 +250,6 @@ func TestSnapshotSurvivesFaults(t *testing.T) {
 type recordedWriter struct{ *httptest.ResponseRecorder }
 
 func (recordedWriter) SetWriteDeadline(time.Time) error { return nil }
-
-// Goal: a transfer of the same snapshot goes on where an earlier one broke. Method: a pull that ends in the middle of a
-// file, and another with what that one got.
-func TestTransferGoesOnWhereItBroke(t *testing.T) {
-	source := newFakeSource(vfs.NewMem(), pieceBytes, 3*pieceBytes)
-	a := giver(t, 0xa, source)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var served atomic.Int32
-	faults(t, a, func(w http.ResponseWriter, req *http.Request, next http.Handler) {
-		if req.Header.Get("Range") != "" && served.Add(1) == 3 {
-			cancel()
-			panic(http.ErrAbortHandler)
-		}
-		next.ServeHTTP(w, req)
-	})
-	fs := vfs.NewMem()
-	b, _ := taker(t, 0xb, fs)
-	introduce(a, b)
-	message := msgSnap(a, b, 7)
-	l := (*a.links.Load())[0xb]
-	r, leave, ok := a.enter()
-	require.True(t, ok)
-	defer leave()
-	c, err := r.snapshots.acquire(t.Context(), 0)
-	require.NoError(t, err)
-	defer r.snapshots.drop(c)
-	// The offer itself is not sent, or b would take it by itself.
-	r.snapshots.sending.mu.Lock()
-	r.snapshots.sending.mu.transfers[l.id] = &transfer{to: l.id, checkpoint: c, message: message, touched: make(chan struct{}, 1), ended: make(chan error, 1)}
-	r.snapshots.sending.mu.Unlock()
-
-	got := &arrived{dir: "incoming/part", verified: map[string]int64{}, synced: map[string]bool{}}
-	p := &pull{t: b.Transport, from: 0xa, id: c.manifest.ID, got: got}
-	var broken *brokenTransfer
-	require.ErrorAs(t, p.all(ctx), &broken)
-	require.Equal(t, int32(3), served.Load())
-	require.NoError(t, p.all(t.Context()))
-	require.Equal(t, int32(5), served.Load(), "a piece that had arrived was fetched again")
-	requireSameFiles(t, source.files, readDir(t, fs, got.dir))
-}
 
 // Goal: receivers share a checkpoint as long as the log goes on from it. Method: two receivers at once; then another
 // offer once the log has been truncated.
@@ -446,44 +409,6 @@ func TestSnapshotThatCannotBeSentIsReported(t *testing.T) {
 	require.Equal(t, snapshotReport{0xa, false}, await(t, nowhere.receiver.snapshots))
 }
 
-// Goal: a receiver that vanishes is given up in time, and one that keeps asking is not. Method: the sender's wait, in a
-// bubble of time.
-func TestSilentReceiverIsGivenUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &sending{r: &run{ctx: t.Context()}}
-		tr := &transfer{touched: make(chan struct{}, 1), ended: make(chan error, 1)}
-		begin := time.Now()
-		go func() {
-			for range 10 {
-				<-time.After(transferIdleMax / 2)
-				tr.touched <- struct{}{}
-			}
-		}()
-		require.ErrorContains(t, s.await(tr), "asked for nothing")
-		require.Equal(t, 6*transferIdleMax, time.Since(begin))
-	})
-}
-
-// Goal: the rate holds however many ask, and of idle time no more than a piece is saved up. Method: wait in a bubble of time.
-func TestPaceHoldsTheRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPace(2 * pieceBytes)
-		<-time.After(time.Hour)
-		begin := time.Now()
-		var waiting sync.WaitGroup
-		for range 11 {
-			waiting.Go(func() { require.NoError(t, p.WaitN(t.Context(), pieceBytes)) })
-		}
-		waiting.Wait()
-		require.Equal(t, 5*time.Second, time.Since(begin))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.ErrorIs(t, p.WaitN(ctx, 1), context.Canceled)
-		require.NoError(t, newPace(-1).WaitN(t.Context(), pieceBytes))
-		require.Equal(t, 5*time.Second, time.Since(begin), "no bound")
-	})
-}
-
 // Goal: what a crash left of a snapshot is gone after the start. Method: put files there before.
 func TestLeftoversAreRemovedAtStart(t *testing.T) {
 	fs := vfs.NewMem()
@@ -491,23 +416,4 @@ func TestLeftoversAreRemovedAtStart(t *testing.T) {
 	require.NoError(t, writeFile(fs, "incoming/a-old/1.sst", []byte("x")))
 	taker(t, 0xb, fs)
 	require.Empty(t, readDir(t, fs, "incoming"))
-}
-
-// Goal: a manifest cannot make files outside the receiver's directory, nor a request read outside the checkpoint. Method:
-// names that try; ranges that do not fit.
-func TestManifestStaysInItsDirectory(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "../x", "a/b", "a\\b", "a\x00b"} {
-		require.Error(t, manifest{Files: []manifestFile{{Name: name, Size: 1}}}.check(), "%q", name)
-	}
-	require.Error(t, manifest{}.check())
-	require.Error(t, manifest{Files: []manifestFile{{Name: "a", Size: -1}}}.check())
-	require.Error(t, manifest{Files: []manifestFile{{Name: "a"}, {Name: "a"}}}.check())
-	require.NoError(t, manifest{Files: []manifestFile{{Name: "MANIFEST-000001", Size: 1}}}.check())
-	for _, header := range []string{"", "bytes=0-", "bytes=-5", "bytes=5-4", "bytes=0-100", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", fmt.Sprintf("bytes=0-%d", pieceBytes)} {
-		_, _, err := parseRange(header, 100)
-		require.Error(t, err, header)
-	}
-	first, last, err := parseRange("bytes=10-99", 100)
-	require.NoError(t, err)
-	require.Equal(t, []int64{10, 99}, []int64{first, last})
 }

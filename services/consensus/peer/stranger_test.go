@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -31,7 +30,7 @@ func TestStrangersAreServedTheMembersOnly(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	const ids = 300
 	for i := range uint64(ids) {
-		for method, path := range map[string]string{"POST /mounted": "/mounted", "POST /raft/stream": wire.PathStream, "GET /snapshot": pathSnapshot + "x"} {
+		for method, path := range map[string]string{"POST /mounted": "/mounted", "POST /raft/stream": wire.PathStream, "GET /snapshot": wire.PathSnapshot + "x"} {
 			verb, _, _ := strings.Cut(method, " ")
 			req, err := http.NewRequestWithContext(t.Context(), verb, a.url()+path, nil)
 			require.NoError(t, err)
@@ -135,10 +134,10 @@ func TestFloodOfOffersEndsTheStream(t *testing.T) {
 	hello(0xa, 0xb).Write(header)
 	conn, response := rawStream(t, b, header)
 	var w wire.FrameWriter
-	for i := range uint64(10 * takesMax) {
+	for i := range uint64(100) {
 		message, err := proto.Marshal(msgSnap(a, b, 100-i))
 		require.NoError(t, err)
-		payload, err := json.Marshal(offer{ID: fmt.Sprintf("x%d", i), URLs: []string{"http://" + silent.Addr().String()}, Message: message})
+		payload, err := json.Marshal(map[string]any{"id": fmt.Sprintf("x%d", i), "urls": []string{"http://" + silent.Addr().String()}, "message": message})
 		require.NoError(t, err)
 		w.Frame(wire.FrameOffer, payload)
 	}
@@ -152,10 +151,6 @@ func TestFloodOfOffersEndsTheStream(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wire.FrameRefusal, kind)
 	require.Contains(t, string(payload), "under consideration")
-	b.r().snapshots.taking.mu.Lock()
-	takes := b.r().snapshots.taking.mu.takes
-	b.r().snapshots.taking.mu.Unlock()
-	require.LessOrEqual(t, takes, takesMax)
 }
 
 // Goal: a request's head costs no more than its length, and is bounded (a megabyte of URLs took a minute). Method: more
@@ -177,17 +172,6 @@ func TestHeadsAreBounded(t *testing.T) {
 	header.Set(wire.HeaderServer, strings.Repeat("x", 2*headBytesMax))
 	_, response := rawStream(t, b, header)
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
-}
-
-// Goal: a manifest whose sizes overflow, or are more than any disk holds, is none: the room for it was not checked. Method:
-// two files of half the largest number and one of a little.
-func TestManifestOfNonsenseIsRefused(t *testing.T) {
-	m := manifest{ID: "x", Files: []manifestFile{{"a", math.MaxInt64}, {"b", math.MaxInt64}, {"c", 3}}}
-	require.ErrorContains(t, m.check(), "more than")
-	m = manifest{ID: "x", Files: []manifestFile{{"a", snapshotBytesMax}, {"b", 1}}}
-	require.ErrorContains(t, m.check(), "more than")
-	m = manifest{ID: "x", Files: []manifestFile{{"a", snapshotBytesMax - 1}, {"b", 1}}}
-	require.NoError(t, m.check())
 }
 
 // Goal: a member's listener ends whatever a connection does: a body that never comes held a stop up for ever. Method:

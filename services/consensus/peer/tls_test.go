@@ -81,7 +81,7 @@ func secureNode(t *testing.T, id uint64, server tlsconfig.Server, o nodeOptions)
 // for each other's certificate.
 func TestMutualTLS(t *testing.T) {
 	servers := certificates(t, 2)
-	source := newFakeSource(vfs.NewMem(), pieceBytes+1)
+	source := newFakeSource(vfs.NewMem(), snapshotPieceBytes+1)
 	a := secureNode(t, 0xa, servers[0], nodeOptions{source: source, config: func(c *Config) { c.FS = source.fs }})
 	arrived := make(chan map[string][]byte, 1)
 	fs := vfs.NewMem()

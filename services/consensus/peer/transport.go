@@ -20,6 +20,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/dial"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/metrics"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/notices"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/snapshot"
 )
 
 // Transport carries what members of a cluster say to each other. New starts nothing, Run makes it work; its other
@@ -60,7 +61,8 @@ type run struct {
 	self     uint64
 	// incarnation is of this member's data.
 	incarnation uint64
-	snapshots   *snapshots
+	sender      *snapshot.Sender
+	taker       *snapshot.Taker
 	// working counts the goroutines of links and the requests that are being served.
 	working sync.WaitGroup
 }
@@ -90,8 +92,12 @@ func New(cfg Config) (*Transport, error) {
 // queued for the peers goes out, for a short time; the streams close.
 func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotSource) error {
 	r := &run{ctx: ctx, receiver: receiver, cluster: receiver.ClusterID(), self: receiver.MemberID(), incarnation: receiver.Incarnation()}
-	r.snapshots = newSnapshots(t, r, source)
-	if err := r.snapshots.removeLeftovers(); err != nil {
+	snapshots := snapshot.Config{
+		FS: t.cfg.FS, Dir: t.cfg.SnapshotDir, BytesPerSecond: t.cfg.SnapshotBytesPerSecond, Log: t.log, Notices: t.notices, Metrics: t.metrics,
+	}
+	r.sender = snapshot.NewSender(ctx, snapshots, network{t}, receiver, source)
+	r.taker = snapshot.NewTaker(ctx, snapshots, network{t}, receiver, &r.working)
+	if err := r.taker.RemoveLeftovers(); err != nil {
 		return err
 	}
 	if err := t.begin(r); err != nil {
@@ -107,7 +113,7 @@ func (t *Transport) Run(ctx context.Context, receiver Receiver, source SnapshotS
 	r.working.Wait()
 	t.requests.CloseIdleConnections()
 	t.streams.CloseIdleConnections()
-	return r.snapshots.close()
+	return r.taker.Close()
 }
 
 // begin lets requests in and starts the links.
@@ -171,7 +177,10 @@ func (t *Transport) sendSnapshot(l *link, m *raftpb.Message) {
 	}
 	go func() {
 		defer leave()
-		r.snapshots.send(l, m)
+		r.sender.Send(l.id, m, func(offer []byte) {
+			l.put(item{message: m, offer: offer})
+			l.queue.wake()
+		})
 	}()
 }
 
@@ -354,7 +363,7 @@ func (t *Transport) OldestTransfer() (index uint64, ok bool) {
 		return 0, false
 	}
 	defer leave()
-	return r.snapshots.oldest()
+	return r.sender.Oldest()
 }
 
 // RTT returns how long the last sign of life of a peer took, with what was queued before it; false when there is none.

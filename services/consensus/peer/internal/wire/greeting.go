@@ -27,9 +27,10 @@ const (
 // Paths of what members ask of each other. Those of the members and of the version answer whoever asks, since a member that
 // is about to join has no id yet; they are etcd's.
 const (
-	PathStream  = "/raft/stream" // where messages are posted to
-	PathMembers = "/members"
-	PathVersion = "/version"
+	PathStream   = "/raft/stream" // where messages are posted to
+	PathMembers  = "/members"
+	PathVersion  = "/version"
+	PathSnapshot = "/snapshot/" // below which snapshots are
 )
 
 // Headers of every request between members.

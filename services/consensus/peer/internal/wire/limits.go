@@ -1,6 +1,8 @@
 package wire
 
-import "time"
+import (
+	"time"
+)
 
 // Limits of what is accepted, with the reason for each.
 const (

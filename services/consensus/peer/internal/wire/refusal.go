@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,4 +86,15 @@ func RefusalOf(response *http.Response) error {
 // Unread has what is left of a request's body come soon or never. It is for those that are answered without it.
 func Unread(w http.ResponseWriter) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(refusedBodyTimeout)) // of a connection that broke, it fails
+}
+
+// WriteJSON answers with value.
+func WriteJSON(w http.ResponseWriter, value any) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(encoded, '\n')) // whoever asked has gone
 }

@@ -1,4 +1,4 @@
-package peer
+package snapshot
 
 import (
 	"context"
@@ -16,11 +16,13 @@ import (
 	"github.com/quoratedb/quorate/pkg/identity"
 )
 
-// sending is the side of snapshots that has them. Each transfer is owned by a goroutine, which waits for its end.
-type sending struct {
-	t      *Transport
-	r      *run
-	source SnapshotSource
+// Sender is the side of snapshots that has them. Each transfer is owned by a goroutine, which waits for its end.
+type Sender struct {
+	ctx     context.Context
+	cfg     Config
+	network Network
+	member  Member
+	source  Source
 	// pace is that of all that is sent; what it saves up while nothing is sent is one piece.
 	pace *rate.Limiter
 	// making has room for the one checkpoint that may be being made.
@@ -38,7 +40,7 @@ type checkpoint struct {
 	dir         string
 	index, term uint64
 	release     func()
-	users       int // under sending's lock
+	users       int // under the sender's lock
 }
 
 // transfer is a peer's taking of a checkpoint.
@@ -53,9 +55,10 @@ type transfer struct {
 // errSuperseded ends a transfer in whose place a newer one to the same peer has come. Raft waits for that one.
 var errSuperseded = errors.New("a newer snapshot is sent instead")
 
-func newSending(t *Transport, r *run, source SnapshotSource) *sending {
-	s := &sending{t: t, r: r, source: source, making: make(chan struct{}, 1)}
-	s.pace = newPace(t.cfg.SnapshotBytesPerSecond)
+// NewSender makes the sender of what source makes, until ctx ends. source may be nil: nothing is sent then.
+func NewSender(ctx context.Context, cfg Config, network Network, member Member, source Source) *Sender {
+	s := &Sender{ctx: ctx, cfg: cfg, network: network, member: member, source: source, making: make(chan struct{}, 1)}
+	s.pace = newPace(cfg.BytesPerSecond)
 	s.mu.transfers = make(map[uint64]*transfer)
 	return s
 }
@@ -68,18 +71,18 @@ func newPace(bytesPerSecond int64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), pieceBytes)
 }
 
-// send offers a snapshot to a peer in place of m, a MsgSnap, and returns when it was taken or that has failed, and the
-// checkpoint was kept for others long enough.
-func (s *sending) send(l *link, m *raftpb.Message) {
-	c, err := s.acquire(s.r.ctx, m.GetSnapshot().GetMetadata().GetIndex())
+// Send offers a snapshot to a peer in place of m, a MsgSnap, and returns when it was taken or that has failed, and the
+// checkpoint was kept for others long enough. deliver puts the offer on its way; it does not wait.
+func (s *Sender) Send(to uint64, m *raftpb.Message, deliver func(offer []byte)) {
+	c, err := s.acquire(s.ctx, m.GetSnapshot().GetMetadata().GetIndex())
 	if err != nil {
-		s.conclude(l, fmt.Errorf("make a checkpoint: %w", err))
+		s.conclude(to, fmt.Errorf("make a checkpoint: %w", err))
 		return
 	}
 	defer s.drop(c)
-	tr := &transfer{to: l.id, checkpoint: c, message: m, touched: make(chan struct{}, 1), ended: make(chan error, 1)}
-	if err := s.offerTo(l, tr); err != nil {
-		s.conclude(l, err)
+	tr := &transfer{to: to, checkpoint: c, message: m, touched: make(chan struct{}, 1), ended: make(chan error, 1)}
+	if err := s.offerTo(tr, deliver); err != nil {
+		s.conclude(to, err)
 		return
 	}
 	err = s.await(tr)
@@ -87,16 +90,16 @@ func (s *sending) send(l *link, m *raftpb.Message) {
 	if errors.Is(err, errSuperseded) {
 		return
 	}
-	s.conclude(l, err)
+	s.conclude(to, err)
 	select {
-	case <-s.r.ctx.Done():
+	case <-s.ctx.Done():
 	case <-time.After(checkpointIdleMax):
 	}
 }
 
 // acquire returns the newest checkpoint if it is no older than what raft wants to send, and its receiver will be able to go on from
 // the log; it makes one otherwise. An older one may not know the receiver as a member, who would refuse it for ever.
-func (s *sending) acquire(ctx context.Context, least uint64) (*checkpoint, error) {
+func (s *Sender) acquire(ctx context.Context, least uint64) (*checkpoint, error) {
 	if s.source == nil {
 		return nil, errors.New("this member has no snapshots to give")
 	}
@@ -113,7 +116,7 @@ func (s *sending) acquire(ctx context.Context, least uint64) (*checkpoint, error
 	if err != nil {
 		return nil, err
 	}
-	m, err := listFiles(s.t.cfg.FS, rand.Text(), dir)
+	m, err := listFiles(s.cfg.FS, rand.Text(), dir)
 	if err != nil {
 		release()
 		return nil, err
@@ -125,7 +128,7 @@ func (s *sending) acquire(ctx context.Context, least uint64) (*checkpoint, error
 	return c, nil
 }
 
-func (s *sending) share(least uint64) *checkpoint {
+func (s *Sender) share(least uint64) *checkpoint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.mu.newest
@@ -137,7 +140,7 @@ func (s *sending) share(least uint64) *checkpoint {
 }
 
 // drop gives up a use of c; the last one removes it.
-func (s *sending) drop(c *checkpoint) {
+func (s *Sender) drop(c *checkpoint) {
 	s.mu.Lock()
 	c.users--
 	last := c.users == 0
@@ -151,13 +154,13 @@ func (s *sending) drop(c *checkpoint) {
 }
 
 // offerTo tells the peer to come and get it.
-func (s *sending) offerTo(l *link, tr *transfer) error {
+func (s *Sender) offerTo(tr *transfer, deliver func(offer []byte)) error {
 	message, err := proto.Marshal(tr.message)
 	if err != nil {
 		return fmt.Errorf("encode MsgSnap: %w", err)
 	}
 	encoded, err := json.Marshal(offer{
-		ID: tr.checkpoint.manifest.ID, Index: tr.checkpoint.index, Term: tr.checkpoint.term, URLs: s.t.cfg.AdvertiseURLs, Message: message,
+		ID: tr.checkpoint.manifest.ID, Index: tr.checkpoint.index, Term: tr.checkpoint.term, URLs: s.network.AdvertiseURLs(), Message: message,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the offer: %w", err)
@@ -166,15 +169,14 @@ func (s *sending) offerTo(l *link, tr *transfer) error {
 	s.mu.Lock()
 	s.mu.transfers[tr.to] = tr
 	s.mu.Unlock()
-	s.t.log.Info("offering a snapshot to a peer", "peer", identity.Format(tr.to), "snapshot", tr.checkpoint.manifest.ID,
+	s.cfg.Log.Info("offering a snapshot to a peer", "peer", identity.Format(tr.to), "snapshot", tr.checkpoint.manifest.ID,
 		"index", tr.checkpoint.index, "bytes", tr.checkpoint.manifest.size(), "files", len(tr.checkpoint.manifest.Files))
-	l.put(item{message: tr.message, offer: encoded})
-	l.queue.wake()
+	deliver(encoded)
 	return nil
 }
 
 // await waits for the peer to install the snapshot as long as it keeps asking.
-func (s *sending) await(tr *transfer) error {
+func (s *Sender) await(tr *transfer) error {
 	idle := time.NewTimer(transferIdleMax)
 	defer idle.Stop()
 	for {
@@ -185,29 +187,29 @@ func (s *sending) await(tr *transfer) error {
 			idle.Reset(transferIdleMax)
 		case <-idle.C:
 			return fmt.Errorf("the peer has asked for nothing for %s", transferIdleMax)
-		case <-s.r.ctx.Done():
-			return context.Cause(s.r.ctx)
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
 		}
 	}
 }
 
 // conclude tells raft how it ended.
-func (s *sending) conclude(l *link, err error) {
-	if s.r.ctx.Err() != nil {
+func (s *Sender) conclude(to uint64, err error) {
+	if s.ctx.Err() != nil {
 		return
 	}
 	if err == nil {
-		s.t.metrics.SnapshotsSent.WithLabelValues(identity.Format(l.id)).Inc()
-		s.t.log.Info("a peer has installed a snapshot", "peer", identity.Format(l.id))
+		s.cfg.Metrics.SnapshotsSent.WithLabelValues(identity.Format(to)).Inc()
+		s.cfg.Log.Info("a peer has installed a snapshot", "peer", identity.Format(to))
 	} else {
-		s.t.metrics.SnapshotsFailed.WithLabelValues(identity.Format(l.id)).Inc()
-		s.t.notices.Warn(l.id, "a peer did not get a snapshot", "error", err)
+		s.cfg.Metrics.SnapshotsFailed.WithLabelValues(identity.Format(to)).Inc()
+		s.cfg.Notices.Warn(to, "a peer did not get a snapshot", "error", err)
 	}
-	s.r.receiver.ReportSnapshot(l.id, err == nil)
+	s.member.ReportSnapshot(to, err == nil)
 }
 
 // finish ends the transfer to a peer if there is one and which says that it is the one meant.
-func (s *sending) finish(to uint64, which func(*transfer) bool, err error) {
+func (s *Sender) finish(to uint64, which func(*transfer) bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tr := s.mu.transfers[to]
@@ -220,7 +222,7 @@ func (s *sending) finish(to uint64, which func(*transfer) bool, err error) {
 	}
 }
 
-func (s *sending) forget(tr *transfer) {
+func (s *Sender) forget(tr *transfer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.transfers[tr.to] == tr {
@@ -228,8 +230,8 @@ func (s *sending) forget(tr *transfer) {
 	}
 }
 
-// oldest returns the lowest index of the checkpoints that peers are taking.
-func (s *sending) oldest() (index uint64, ok bool) {
+// Oldest returns the lowest index of the checkpoints that peers are taking.
+func (s *Sender) Oldest() (index uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, tr := range s.mu.transfers {
@@ -238,4 +240,9 @@ func (s *sending) oldest() (index uint64, ok bool) {
 		}
 	}
 	return index, ok
+}
+
+// Abandoned says that an offer was not delivered.
+func (s *Sender) Abandoned(to uint64, m *raftpb.Message) {
+	s.finish(to, func(tr *transfer) bool { return tr.message == m }, errors.New("the offer of the snapshot could not be delivered"))
 }

@@ -1,4 +1,4 @@
-package peer
+package snapshot
 
 import (
 	"context"
@@ -11,19 +11,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
-// pieces are buffers of pieceBytes.
-var pieces = sync.Pool{New: func() any { return new([pieceBytes]byte) }}
-
 // use returns the checkpoint that a peer asks for while it is the one that it was offered, until leave is called, and
 // notes that the peer is there.
-func (s *sending) use(from uint64, id string) (tr *transfer, leave func(), refusal *wire.Refusal) {
+func (s *Sender) use(from uint64, id string) (tr *transfer, leave func(), refusal *wire.Refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	tr = s.mu.transfers[from]
@@ -38,19 +34,20 @@ func (s *sending) use(from uint64, id string) (tr *transfer, leave func(), refus
 	return tr, func() { s.drop(tr.checkpoint) }, nil
 }
 
-func serveManifest(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
+// ServeManifest answers with what the snapshot that from asks for consists of.
+func (s *Sender) ServeManifest(from uint64, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := s.use(from, req.PathValue("id"))
 	if refusal != nil {
 		refusal.Write(w)
 		return
 	}
 	defer leave()
-	writeJSON(w, tr.checkpoint.manifest)
+	wire.WriteJSON(w, tr.checkpoint.manifest)
 }
 
-// serveFile answers with one piece of one file, which the header Range must name, and its checksum.
-func serveFile(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
+// ServeFile answers with one piece of one file, which the header Range must name, and its checksum.
+func (s *Sender) ServeFile(from uint64, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := s.use(from, req.PathValue("id"))
 	if refusal != nil {
 		refusal.Write(w)
 		return
@@ -69,13 +66,13 @@ func serveFile(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request
 		http.Error(w, err.Error(), http.StatusRequestedRangeNotSatisfiable)
 		return
 	}
-	if err := r.snapshots.servePiece(w, req, tr, file, first, last); err != nil {
-		r.snapshots.sending.t.notices.Warn(g.From, "a piece of a snapshot was not sent", "file", name, "error", err)
+	if err := s.servePiece(w, req, tr, file, first, last); err != nil {
+		s.cfg.Notices.Warn(from, "a piece of a snapshot was not sent", "file", name, "error", err)
 	}
 }
 
 // servePiece sends the bytes from first to last of a file.
-func (s *sending) servePiece(w http.ResponseWriter, req *http.Request, tr *transfer, file manifestFile, first, last int64) error {
+func (s *Sender) servePiece(w http.ResponseWriter, req *http.Request, tr *transfer, file manifestFile, first, last int64) error {
 	ctx, cancel := context.WithTimeout(req.Context(), pieceTimeout)
 	defer cancel()
 	err := s.pace.WaitN(ctx, int(last-first+1))
@@ -99,12 +96,12 @@ func (s *sending) servePiece(w http.ResponseWriter, req *http.Request, tr *trans
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.WriteHeader(http.StatusPartialContent)
 	n, err := w.Write(piece)
-	s.t.metrics.SnapshotBytes.WithLabelValues(identity.Format(tr.to)).Add(float64(n))
+	s.cfg.Metrics.SnapshotBytes.WithLabelValues(identity.Format(tr.to)).Add(float64(n))
 	return errors.Join(err, control.SetWriteDeadline(time.Time{}))
 }
 
-func (s *sending) readPiece(c *checkpoint, name string, piece []byte, offset int64) error {
-	fs := s.t.cfg.FS
+func (s *Sender) readPiece(c *checkpoint, name string, piece []byte, offset int64) error {
+	fs := s.cfg.FS
 	f, err := fs.Open(fs.PathJoin(c.dir, name))
 	if err != nil {
 		return err
@@ -132,9 +129,9 @@ func parseRange(header string, size int64) (first, last int64, err error) {
 	return first, last, nil
 }
 
-// serveResult takes note of how a peer's transfer ended.
-func serveResult(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Request) {
-	tr, leave, refusal := r.snapshots.use(g.From, req.PathValue("id"))
+// ServeResult takes note of how a peer's transfer ended.
+func (s *Sender) ServeResult(from uint64, w http.ResponseWriter, req *http.Request) {
+	tr, leave, refusal := s.use(from, req.PathValue("id"))
 	if refusal != nil {
 		refusal.Write(w)
 		return
@@ -149,6 +146,6 @@ func serveResult(r *run, g wire.Greeting, w http.ResponseWriter, req *http.Reque
 	if !told.OK {
 		err = fmt.Errorf("the peer says: %s", told.Error)
 	}
-	r.snapshots.finish(g.From, func(current *transfer) bool { return current == tr }, err)
+	s.finish(from, func(current *transfer) bool { return current == tr }, err)
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -1,4 +1,4 @@
-package peer
+package snapshot
 
 import (
 	"bytes"
@@ -20,12 +20,27 @@ import (
 
 // pull gets the files of one snapshot from its sender.
 type pull struct {
-	t     *Transport
-	from  uint64
-	id    string
-	urls  []string // that the sender gave
-	got   *arrived
-	tried int // requests in a row that failed
+	cfg     Config
+	network Network
+	from    uint64
+	id      string
+	urls    []string // that the sender gave
+	got     *arrived
+	tried   int // requests in a row that failed
+}
+
+// arrived is a directory with a part of a snapshot.
+type arrived struct {
+	key      takeKey
+	dir      string
+	verified map[string]int64 // bytes that are written and have the right checksum, by file
+	synced   map[string]bool
+}
+
+// takeKey tells snapshots apart.
+type takeKey struct {
+	from uint64
+	id   string
 }
 
 // brokenTransfer is the error of a transfer that may go on later from where it was.
@@ -47,7 +62,7 @@ func (p *pull) all(ctx context.Context) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	filesystem := p.t.cfg.FS
+	filesystem := p.cfg.FS
 	if err := makeDirs(filesystem, p.got.dir); err != nil {
 		return fmt.Errorf("make the snapshot's directory: %w", err)
 	}
@@ -71,7 +86,7 @@ func (p *pull) all(ctx context.Context) error {
 
 // file gets one file, from where it was.
 func (p *pull) file(ctx context.Context, f manifestFile) (err error) {
-	filesystem := p.t.cfg.FS
+	filesystem := p.cfg.FS
 	path := filesystem.PathJoin(p.got.dir, f.Name)
 	var out vfs.File
 	if _, begun := p.got.verified[f.Name]; begun {
@@ -122,7 +137,7 @@ func (p *pull) persistently(ctx context.Context, request func() error) error {
 		if errors.As(err, &refusal) && refusal.Reason != wire.RefusedNotNow {
 			return err
 		}
-		p.t.notices.Warn(p.from, "a request for a snapshot failed and is repeated", "error", err)
+		p.cfg.Notices.Warn(p.from, "a request for a snapshot failed and is repeated", "error", err)
 		if p.tried >= attemptsMax {
 			return &brokenTransfer{fmt.Errorf("%d requests failed, the last one: %w", p.tried, err)}
 		}
@@ -178,7 +193,7 @@ func (p *pull) request(ctx context.Context, method, below string, header http.He
 	ctx, cancel := context.WithTimeout(ctx, pieceTimeout)
 	defer cancel()
 	urls := p.urls
-	if known, ok := p.t.URL(p.from); ok {
+	if known, ok := p.network.URL(p.from); ok {
 		urls = append([]string{known}, urls...)
 	}
 	err := errors.New("the peer has no URL")
@@ -188,7 +203,7 @@ func (p *pull) request(ctx context.Context, method, below string, header http.He
 			continue
 		}
 		tried[base] = true
-		err = p.requestAt(ctx, wire.RequestURL(base)+pathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
+		err = p.requestAt(ctx, wire.RequestURL(base)+wire.PathSnapshot+url.PathEscape(p.id)+below, method, header, body, read)
 		var refusal *wire.Refusal
 		if err == nil || errors.As(err, &refusal) && refusal.Reason != wire.RefusedMember {
 			return err
@@ -205,7 +220,7 @@ func (p *pull) requestAt(ctx context.Context, target, method string, header http
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	response, err := p.t.HTTPClient(p.from).Do(req)
+	response, err := p.network.HTTPClient(p.from).Do(req)
 	if err != nil {
 		return err
 	}
@@ -230,4 +245,19 @@ func syncDir(filesystem vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(handle.Sync(), handle.Close())
+}
+
+// room refuses what would fill the disk.
+func room(filesystem vfs.FS, dir string, size int64) error {
+	usage, err := filesystem.GetDiskUsage(dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for room for a snapshot: %w", err)
+	}
+	if usage.AvailBytes < uint64(size)+diskReserveBytes {
+		return fmt.Errorf("no room for a snapshot of %d bytes in %s: %d bytes are free, of which %d must stay free", size, dir, usage.AvailBytes, int64(diskReserveBytes))
+	}
+	return nil
 }

@@ -1,14 +1,14 @@
-package peer
+package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -16,11 +16,14 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
-// taking is the side of snapshots that needs one. It takes one at a time, and each taking is owned by a goroutine.
-type taking struct {
-	t  *Transport
-	r  *run
-	mu struct {
+// Taker is the side of snapshots that needs one. It takes one at a time, and each take is owned by a goroutine.
+type Taker struct {
+	ctx     context.Context
+	cfg     Config
+	network Network
+	member  Member
+	working *sync.WaitGroup
+	mu      struct {
 		sync.Mutex
 		newest *take
 		takes  int // goroutines that take or decline an offer
@@ -33,25 +36,11 @@ type take struct {
 	offer   offer
 	message *raftpb.Message
 	cancel  context.CancelCauseFunc
-	over    bool // it has ended and only keeps what it has got, under taking's lock
+	over    bool // it has ended and only keeps what it has got, under the taker's lock
 	ended   chan struct{}
 
 	// got is what has arrived. The one who owns the take has it, and after that whoever takes the next snapshot.
 	got *arrived
-}
-
-// arrived is a directory with a part of a snapshot.
-type arrived struct {
-	key      takeKey
-	dir      string
-	verified map[string]int64 // bytes that are written and have the right checksum, by file
-	synced   map[string]bool
-}
-
-// takeKey tells snapshots apart.
-type takeKey struct {
-	from uint64
-	id   string
 }
 
 // errNewerOffer ends a take for the sake of a newer one.
@@ -60,11 +49,14 @@ var errNewerOffer = errors.New("a newer snapshot is taken instead")
 // errOlderLeader declines the offer of a leader that has been replaced.
 var errOlderLeader = errors.New("a snapshot of a newer leader is being taken")
 
-func newTaking(t *Transport, r *run) *taking { return &taking{t: t, r: r} }
+// NewTaker makes the taker of what is offered until ctx ends. Its goroutines are counted in working.
+func NewTaker(ctx context.Context, cfg Config, network Network, member Member, working *sync.WaitGroup) *Taker {
+	return &Taker{ctx: ctx, cfg: cfg, network: network, member: member, working: working}
+}
 
-// removeLeftovers empties the directory of what a crash has left.
-func (k *taking) removeLeftovers() error {
-	filesystem, dir := k.t.cfg.FS, k.t.cfg.SnapshotDir
+// RemoveLeftovers empties the directory of what a crash has left.
+func (k *Taker) RemoveLeftovers() error {
+	filesystem, dir := k.cfg.FS, k.cfg.Dir
 	if dir == "" {
 		return nil
 	}
@@ -80,39 +72,44 @@ func (k *taking) removeLeftovers() error {
 	return nil
 }
 
-// close removes what the last take has got. Nobody takes any more.
-func (k *taking) close() error {
+// Close removes what the last take has got. Nobody takes any more.
+func (k *Taker) Close() error {
 	if k.mu.newest == nil {
 		return nil
 	}
 	return k.discard(k.mu.newest.got)
 }
 
-func (k *taking) discard(got *arrived) error {
+func (k *Taker) discard(got *arrived) error {
 	if got == nil {
 		return nil
 	}
-	return k.t.cfg.FS.RemoveAll(got.dir)
+	return k.cfg.FS.RemoveAll(got.dir)
 }
 
-// consider takes the snapshot that is offered, unless it is under way or that of an older leader than the one under way
-// is. It does not wait. More than takesMax offers at a time are no sender's of ours: the stream that they come on ends.
-func (k *taking) consider(from uint64, o offer) error {
+// Consider takes the snapshot that is offered, unless it is under way or that of an older leader than the one under way
+// is. payload is the offer in JSON. It does not wait. More than takesMax offers at a time are no sender's of ours: the stream
+// that they come on ends.
+func (k *Taker) Consider(from uint64, payload []byte) error {
+	var o offer
+	if err := json.Unmarshal(payload, &o); err != nil {
+		return fmt.Errorf("%w: offer of a snapshot: %w", wire.ErrBadFrame, err)
+	}
 	message := &raftpb.Message{}
 	if err := proto.Unmarshal(o.Message, message); err != nil || message.GetType() != raftpb.MsgSnap || !plainName(o.ID) {
 		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), err)
 	}
-	if message.GetFrom() != from || message.GetTo() != k.r.self || len(o.ID) > offerIDBytesMax || len(o.URLs) > wire.URLsMax {
+	if message.GetFrom() != from || message.GetTo() != k.member.MemberID() || len(o.ID) > offerIDBytesMax || len(o.URLs) > wire.URLsMax {
 		return fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
 	}
-	ctx, cancel := context.WithCancelCause(k.r.ctx)
+	ctx, cancel := context.WithCancelCause(k.ctx)
 	next := &take{from: from, offer: o, message: message, cancel: cancel, ended: make(chan struct{})}
 	run, err := k.admit(ctx, next)
 	if run == nil {
 		cancel(nil)
 		return err
 	}
-	k.r.working.Go(func() {
+	k.working.Go(func() {
 		defer func() {
 			k.mu.Lock()
 			k.mu.takes--
@@ -124,7 +121,7 @@ func (k *taking) consider(from uint64, o offer) error {
 }
 
 // admit returns what is to be done about an offer, nil for nothing.
-func (k *taking) admit(ctx context.Context, next *take) (run func(), err error) {
+func (k *Taker) admit(ctx context.Context, next *take) (run func(), err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	previous := k.mu.newest
@@ -149,13 +146,13 @@ func (k *taking) admit(ctx context.Context, next *take) (run func(), err error) 
 func (n *take) key() takeKey { return takeKey{n.from, n.offer.ID} }
 
 // decline tells the sender that its snapshot is not taken, so that it need not wait.
-func (k *taking) decline(n *take, why error) {
+func (k *Taker) decline(n *take, why error) {
 	defer n.cancel(nil)
-	k.report(k.r.ctx, n, why)
+	k.report(k.ctx, n, why)
 }
 
 // run takes a snapshot once the previous take has ended.
-func (k *taking) run(ctx context.Context, previous, n *take) {
+func (k *Taker) run(ctx context.Context, previous, n *take) {
 	defer n.cancel(nil)
 	if previous != nil {
 		<-previous.ended
@@ -163,9 +160,9 @@ func (k *taking) run(ctx context.Context, previous, n *take) {
 	}
 	err := k.take(ctx, n)
 	if err == nil {
-		k.t.log.Info("took a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
+		k.cfg.Log.Info("took a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
 	} else {
-		k.t.notices.Warn(n.from, "did not get a peer's snapshot", "snapshot", n.offer.ID, "index", n.offer.Index, "error", err)
+		k.cfg.Notices.Warn(n.from, "did not get a peer's snapshot", "snapshot", n.offer.ID, "index", n.offer.Index, "error", err)
 	}
 	// From now on the same snapshot may be offered again: its sender hears of the failure before this take has ended.
 	k.mu.Lock()
@@ -173,7 +170,7 @@ func (k *taking) run(ctx context.Context, previous, n *take) {
 	k.mu.Unlock()
 	if errors.Is(err, errNewerOffer) {
 		close(n.ended) // the newer one need not wait for the report; it goes on with what has arrived, or removes it
-		k.report(k.r.ctx, n, err)
+		k.report(k.ctx, n, err)
 		return
 	}
 	k.report(ctx, n, err)
@@ -182,11 +179,11 @@ func (k *taking) run(ctx context.Context, previous, n *take) {
 }
 
 // take gets the files and has the member install them.
-func (k *taking) take(ctx context.Context, n *take) error {
+func (k *Taker) take(ctx context.Context, n *take) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if k.t.cfg.SnapshotDir == "" {
+	if k.cfg.Dir == "" {
 		return errors.New("this member takes no snapshots")
 	}
 	if n.got != nil && n.got.key != n.key() {
@@ -196,11 +193,11 @@ func (k *taking) take(ctx context.Context, n *take) error {
 		n.got = nil
 	}
 	if n.got == nil {
-		dir := k.t.cfg.FS.PathJoin(k.t.cfg.SnapshotDir, identity.Format(n.from)+"-"+n.offer.ID)
+		dir := k.cfg.FS.PathJoin(k.cfg.Dir, identity.Format(n.from)+"-"+n.offer.ID)
 		n.got = &arrived{key: n.key(), dir: dir, verified: make(map[string]int64), synced: make(map[string]bool)}
 	}
-	k.t.log.Info("taking a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
-	p := &pull{t: k.t, from: n.from, id: n.offer.ID, urls: n.offer.URLs, got: n.got}
+	k.cfg.Log.Info("taking a snapshot of a peer", "peer", identity.Format(n.from), "snapshot", n.offer.ID, "index", n.offer.Index)
+	p := &pull{cfg: k.cfg, network: k.network, from: n.from, id: n.offer.ID, urls: n.offer.URLs, got: n.got}
 	if err := p.all(ctx); err != nil {
 		return err
 	}
@@ -208,7 +205,7 @@ func (k *taking) take(ctx context.Context, n *take) error {
 }
 
 // install hands the files to the member, and tells the sender meanwhile that this side is alive.
-func (k *taking) install(ctx context.Context, n *take, p *pull) error {
+func (k *Taker) install(ctx context.Context, n *take, p *pull) error {
 	signs, cancel := context.WithCancel(ctx)
 	var signing sync.WaitGroup
 	signing.Go(func() {
@@ -223,7 +220,7 @@ func (k *taking) install(ctx context.Context, n *take, p *pull) error {
 			}
 		}
 	})
-	err := k.r.receiver.InstallSnapshot(ctx, ReceivedSnapshot{Dir: n.got.dir, From: n.from, Index: n.offer.Index, Term: n.offer.Term, Message: n.message})
+	err := k.member.InstallSnapshot(ctx, Received{Dir: n.got.dir, From: n.from, Index: n.offer.Index, Term: n.offer.Term, Message: n.message})
 	cancel()
 	signing.Wait()
 	if err != nil {
@@ -233,31 +230,31 @@ func (k *taking) install(ctx context.Context, n *take, p *pull) error {
 }
 
 // forget removes what has arrived for n.
-func (k *taking) forget(n *take) error {
+func (k *Taker) forget(n *take) error {
 	got := n.got
 	n.got = nil
 	return k.discard(got)
 }
 
 // report tells the sender how it ended. If that gets lost, the sender notices that this side is silent.
-func (k *taking) report(ctx context.Context, n *take, err error) {
+func (k *Taker) report(ctx context.Context, n *take, err error) {
 	told := result{OK: err == nil}
 	if err != nil {
 		told.Error = err.Error()
 	}
-	p := &pull{t: k.t, from: n.from, id: n.offer.ID, urls: n.offer.URLs}
+	p := &pull{cfg: k.cfg, network: k.network, from: n.from, id: n.offer.ID, urls: n.offer.URLs}
 	ctx, cancel := context.WithTimeout(ctx, transferIdleMax)
 	defer cancel()
 	err = p.persistently(ctx, func() error { return p.report(ctx, told) })
 	var refusal *wire.Refusal
-	if err != nil && !errors.As(err, &refusal) && k.r.ctx.Err() == nil {
-		k.t.notices.Warn(n.from, "could not tell a peer how taking its snapshot ended", "error", err)
+	if err != nil && !errors.As(err, &refusal) && k.ctx.Err() == nil {
+		k.cfg.Notices.Warn(n.from, "could not tell a peer how taking its snapshot ended", "error", err)
 	}
 }
 
 // linger keeps what has arrived of a snapshot for a while if the sender or the way to it failed: it may be offered again.
 // What this side cannot use or has no room for goes at once.
-func (k *taking) linger(ctx context.Context, n *take, err error) {
+func (k *Taker) linger(ctx context.Context, n *take, err error) {
 	var broken *brokenTransfer
 	if errors.As(err, &broken) {
 		select {
@@ -270,21 +267,6 @@ func (k *taking) linger(ctx context.Context, n *take, err error) {
 		return
 	}
 	if err := k.forget(n); err != nil {
-		k.t.log.Warn("could not remove a part of a snapshot", "error", err)
+		k.cfg.Log.Warn("could not remove a part of a snapshot", "error", err)
 	}
-}
-
-// room refuses what would fill the disk.
-func room(filesystem vfs.FS, dir string, size int64) error {
-	usage, err := filesystem.GetDiskUsage(dir)
-	if errors.Is(err, vfs.ErrUnsupported) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for room for a snapshot: %w", err)
-	}
-	if usage.AvailBytes < uint64(size)+diskReserveBytes {
-		return fmt.Errorf("no room for a snapshot of %d bytes in %s: %d bytes are free, of which %d must stay free", size, dir, usage.AvailBytes, int64(diskReserveBytes))
-	}
-	return nil
 }
