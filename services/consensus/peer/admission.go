@@ -1,34 +1,33 @@
 package peer
 
 import (
+	"context"
 	"net/http"
+	"time"
 
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/admission"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
-// admission says who may make a request.
-type admission int
-
-const (
-	membersOnly admission = iota
-	// guestsToo lets in those, too, of whom this member has not heard, and who are members all the same. A member that was
-	// cut off learns of members that were added meanwhile only from the appends that they send it.
-	guestsToo
-)
-
 // admit checks who asks. A refusal is logged here as well: the operator may look at either end.
-func (t *Transport) admit(r *run, req *http.Request, who admission) (wire.Greeting, *wire.Refusal) {
+func (t *Transport) admit(r *run, req *http.Request, who admission.Who) (wire.Greeting, *wire.Refusal) {
 	g, refusal := wire.ReadGreeting(req.Header)
+	t.mu.Lock()
 	if refusal == nil {
-		refusal = g.Check(r.cluster, r.self, t.isRemoved(g.From), t.incarnation(g.From))
+		var ask bool
+		refusal, ask = t.mu.known.Admit(g, admission.Self{Cluster: r.cluster, Member: r.self, Incarnation: r.incarnation}, who)
+		if ask && t.mu.running == r && t.mu.known.Ask(time.Now()) {
+			members := t.mu.known.Members()
+			r.working.Go(func() { t.ask(r, members) })
+		}
 	}
-	if refusal == nil && !t.isMember(g.From) {
-		refusal = t.receive(r, g, who)
-	}
+	known, label := t.mu.known.Known(g.From), t.mu.known.Label(g.From)
+	t.mu.Unlock()
 	if refusal != nil {
-		t.metrics.ReceivedFailures.WithLabelValues(t.label(g.From)).Inc()
-		t.notices.Warn(t.known(g.From), "a request of a member is refused", "from", identity.Format(g.From), "path", wire.Clip(req.URL.Path, wire.VersionBytesMax),
+		t.metrics.ReceivedFailures.WithLabelValues(label).Inc()
+		t.notices.Warn(known, "a request of a member is refused", "from", identity.Format(g.From), "path", wire.Clip(req.URL.Path, wire.VersionBytesMax),
 			"address", req.RemoteAddr, "reason", refusal.Reason, "error", refusal.Text)
 		return g, refusal
 	}
@@ -36,49 +35,27 @@ func (t *Transport) admit(r *run, req *http.Request, who admission) (wire.Greeti
 	return g, nil
 }
 
-// receive decides about one that is no member as far as this member knows.
-func (t *Transport) receive(r *run, g wire.Greeting, who admission) *wire.Refusal {
-	if who == guestsToo && (g.Proven(r.incarnation) || t.isVouched(g.From)) {
-		return nil
-	}
-	if who == guestsToo {
-		t.inquire(r)
-	}
-	return wire.Refuse(wire.RefusedStranger, "member %x is no member of the cluster, as far as member %x knows: it may just have been added", g.From, r.self)
-}
+// A member that has not heard of another yet believes those whom it knows: it asks them who belongs to the cluster. That
+// is for one that joins, and knows the members that there were when it was added. One that was away while others were
+// added is shown a proof (wire.Greeting.Prove), which needs none of those that it knew to be left.
 
-func (t *Transport) isMember(id uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.isMemberLocked(id)
-}
-
-func (t *Transport) isMemberLocked(id uint64) bool {
-	for _, m := range t.mu.members {
-		if m.GetId() == id {
-			return true
+// ask takes the word of those members that answer.
+func (t *Transport) ask(r *run, members []*consensusv1.Member) {
+	client := &http.Client{Transport: t.requests}
+	ctx, cancel := context.WithTimeout(r.ctx, fetchTimeout)
+	defer cancel()
+	for _, m := range members {
+		if m.GetId() == r.self {
+			continue
+		}
+		for _, url := range m.GetPeerUrls() {
+			cluster, listed, err := fetchMembers(ctx, client, url)
+			if err == nil && cluster == r.cluster {
+				t.mu.Lock()
+				t.mu.known.Vouch(listed)
+				t.mu.Unlock()
+				break
+			}
 		}
 	}
-	return false
-}
-
-// known returns id if it is, or was, a member's, and else 0: what is kept by id must not grow with what strangers call
-// themselves.
-func (t *Transport) known(id uint64) uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.isMemberLocked(id) || t.mu.removed[id] || t.mu.vouched[id] {
-		return id
-	}
-	return 0
-}
-
-// strangers is the label of metrics about whoever is no member.
-const strangers = "unknown"
-
-func (t *Transport) label(id uint64) string {
-	if id = t.known(id); id != 0 {
-		return identity.Format(id)
-	}
-	return strangers
 }

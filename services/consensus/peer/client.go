@@ -42,12 +42,6 @@ func (t *Transport) URL(id uint64) (string, bool) {
 	if l == nil {
 		return "", false
 	}
-	url, known := l.bestURL()
+	url, known := l.BestURL()
 	return wire.RequestURL(url), known
 }
-
-// network is the transport as the snapshots see it.
-type network struct{ *Transport }
-
-// AdvertiseURLs implements snapshot.Network.
-func (n network) AdvertiseURLs() []string { return n.cfg.AdvertiseURLs }

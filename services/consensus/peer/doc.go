@@ -48,7 +48,7 @@
 // # Members that move
 //
 // A member says with each stream where it is reached. That counts beside where the member list has it, until it is reached
-// there (moved.go).
+// there (outbound.Link.Bring).
 //
 // # Snapshots
 //

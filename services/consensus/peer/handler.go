@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/admission"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/notices"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
@@ -54,7 +55,7 @@ func (t *Transport) guarded(serve func(*run, wire.Greeting, http.ResponseWriter,
 			return
 		}
 		defer leave()
-		g, refusal := t.admit(r, req, membersOnly)
+		g, refusal := t.admit(r, req, admission.MembersOnly)
 		if refusal != nil {
 			refusal.Write(w)
 			return
@@ -93,7 +94,10 @@ func (t *Transport) greeting(r *run, to uint64) wire.Greeting {
 		Cluster: r.cluster, From: r.self, Incarnation: r.incarnation, To: to, Protocol: wire.ProtocolVersion, ProtocolMin: wire.ProtocolVersionMin,
 		Server: t.cfg.ServerVersion, URLs: t.cfg.AdvertiseURLs,
 	}
-	g.Proof = g.Prove(t.incarnation(to))
+	t.mu.Lock()
+	known := t.mu.known.Incarnation(to)
+	t.mu.Unlock()
+	g.Proof = g.Prove(known)
 	return g
 }
 

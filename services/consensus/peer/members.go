@@ -35,7 +35,7 @@ func (t *Transport) serveMembers(w http.ResponseWriter, _ *http.Request) {
 	defer leave()
 	wire.Unread(w)
 	t.mu.Lock()
-	members := t.mu.members
+	members := t.mu.known.Members()
 	t.mu.Unlock()
 	answer := make([]memberJSON, 0, len(members))
 	for _, m := range members {

@@ -4,8 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // nowhere is a URL at which nothing listens.
@@ -26,7 +24,7 @@ func TestMemberThatMovedIsReached(t *testing.T) {
 	require.Contains(t, a.logged.String(), "member update")
 
 	a.SetPeers(listed(a, b)) // the list is corrected, and the stream stays
-	require.Equal(t, []string{b.url()}, *(*a.links.Load())[0xb].urls.Load())
+	require.Equal(t, []string{b.url()}, (*a.links.Load())[0xb].URLs())
 	sendUntilReceived(t, a, b, heartbeat(a, b, 2))
 
 	a.SetPeers(listed(a)) // a member that is removed is not reached anywhere
@@ -47,21 +45,4 @@ func TestMembersWithSwappedAddressesAreReached(t *testing.T) {
 	}
 	sendUntilReceived(t, c, a, heartbeat(c, a, 1))
 	sendUntilReceived(t, c, b, heartbeat(c, b, 2))
-}
-
-// Goal: what a member brings is forgotten when it is reached where the list has it, and is never less secret than that.
-// Method: a link without a network.
-func TestBroughtAddressesAreForgotten(t *testing.T) {
-	made, err := New(Config{})
-	require.NoError(t, err)
-	made.SetPeers([]*consensusv1.Member{{Id: 0xb, PeerUrls: []string{"https://b:1"}}})
-	l := (*made.links.Load())[0xb]
-	l.bring([]string{"http://b:2", "https://b:3", "https://b:1"})
-	require.Equal(t, []string{"https://b:1", "https://b:3"}, *l.urls.Load())
-	l.bring([]string{"https://b:4"})
-	require.Equal(t, []string{"https://b:1", "https://b:4"}, *l.urls.Load())
-	l.answered("https://b:4")
-	require.Equal(t, []string{"https://b:1", "https://b:4"}, *l.urls.Load())
-	l.answered("https://b:1")
-	require.Equal(t, []string{"https://b:1"}, *l.urls.Load())
 }

@@ -7,19 +7,20 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/admission"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/dial"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/inbound"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/metrics"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/notices"
+	"github.com/quoratedb/quorate/services/consensus/peer/internal/outbound"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/snapshot"
 )
 
@@ -38,18 +39,14 @@ type Transport struct {
 	flush time.Duration
 
 	// links are the peers, by id. The map is replaced, never changed, so that Send takes no lock.
-	links atomic.Pointer[map[uint64]*link]
+	links atomic.Pointer[map[uint64]*outbound.Link]
 
 	mu struct {
 		sync.Mutex
-		members  []*consensusv1.Member // as last set, this member too
-		removed  map[uint64]bool
-		guests   map[uint64]bool     // peers that are not members, as far as this member knows yet
-		vouched  map[uint64]bool     // those that members know and this one does not
-		inquired time.Time           // when the members were last asked for them
-		inbound  map[uint64]*inbound // the newest stream of each peer
-		running  *run
-		ran      bool
+		known   *admission.Register
+		inbound map[uint64]*inbound.Stream // the newest stream of each peer
+		running *run
+		ran     bool
 	}
 }
 
@@ -76,11 +73,9 @@ func New(cfg Config) (*Transport, error) {
 	t := &Transport{cfg: cfg, log: cfg.Logger, notices: notices.New(cfg.Logger), metrics: metrics.New(), flush: flushMax}
 	t.dial = dial.New(cfg.TLS, cfg.LocalAddress)
 	t.requests, t.streams = dial.HTTPTransport(t.dial), dial.StreamTransport(t.dial, cfg.silence())
-	t.links.Store(&map[uint64]*link{})
-	t.mu.removed = make(map[uint64]bool)
-	t.mu.guests = make(map[uint64]bool)
-	t.mu.vouched = make(map[uint64]bool)
-	t.mu.inbound = make(map[uint64]*inbound)
+	t.links.Store(&map[uint64]*outbound.Link{})
+	t.mu.known = admission.NewRegister()
+	t.mu.inbound = make(map[uint64]*inbound.Stream)
 	t.mux = t.routes()
 	return t, nil
 }
@@ -129,7 +124,7 @@ func (t *Transport) begin(r *run) error {
 	t.mu.ran, t.mu.running = true, r
 	r.working.Add(1) // so that the count is not zero before the end
 	for _, l := range *t.links.Load() {
-		l.start(r)
+		l.Start(r.ctx, r.self, &r.working)
 	}
 	return nil
 }
@@ -159,27 +154,27 @@ func (t *Transport) Send(messages []*raftpb.Message) {
 		case m.GetType() == raftpb.MsgSnap:
 			t.sendSnapshot(l, m)
 		default:
-			l.put(item{message: m})
+			l.Put(m)
 		}
 	}
 	for _, m := range messages {
 		if l := links[m.GetTo()]; l != nil {
-			l.queue.wake()
+			l.Wake()
 		}
 	}
 }
 
 // sendSnapshot has an offer made of a MsgSnap.
-func (t *Transport) sendSnapshot(l *link, m *raftpb.Message) {
+func (t *Transport) sendSnapshot(l *outbound.Link, m *raftpb.Message) {
 	r, leave, ok := t.enter()
 	if !ok {
 		return
 	}
 	go func() {
 		defer leave()
-		r.sender.Send(l.id, m, func(offer []byte) {
-			l.put(item{message: m, offer: offer})
-			l.queue.wake()
+		r.sender.Send(m.GetTo(), m, func(offer []byte) {
+			l.PutOffer(m, offer)
+			l.Wake()
 		})
 	}()
 }
@@ -204,30 +199,15 @@ func (t *Transport) SetPeers(members []*consensusv1.Member) {
 	defer t.stopRemoved()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wanted := make(map[uint64]*consensusv1.Member, len(members))
-	for _, m := range members {
-		wanted[m.GetId()] = m
-		delete(t.mu.removed, m.GetId())
-		delete(t.mu.guests, m.GetId())
-		delete(t.mu.vouched, m.GetId())
-	}
-	for _, old := range t.mu.members {
-		if wanted[old.GetId()] == nil {
-			t.mu.removed[old.GetId()] = true
-		}
-	}
-	t.mu.members = make([]*consensusv1.Member, len(members))
-	for i, m := range members {
-		t.mu.members[i] = proto.CloneOf(m)
-	}
+	t.mu.known.Set(members)
 	links := maps.Clone(*t.links.Load())
 	for id := range links {
-		if wanted[id] == nil && !t.mu.guests[id] {
-			t.unlinkLocked(links, id)
+		if !t.mu.known.IsMember(id) && !t.mu.known.IsGuest(id) {
+			unlink(links, id)
 		}
 	}
-	for id, m := range wanted {
-		t.linkLocked(links, id, m.GetPeerUrls())
+	for _, m := range members {
+		t.linkLocked(links, m.GetId(), m.GetPeerUrls())
 	}
 	t.links.Store(&links)
 }
@@ -238,51 +218,44 @@ func (t *Transport) SetRemoved(ids []uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	links := maps.Clone(*t.links.Load())
-	for _, id := range ids {
-		if slices.ContainsFunc(t.mu.members, func(m *consensusv1.Member) bool { return m.GetId() == id }) {
-			continue
-		}
-		t.mu.removed[id] = true
-		delete(t.mu.guests, id)
-		delete(t.mu.vouched, id)
-		t.unlinkLocked(links, id)
+	for _, id := range t.mu.known.Remove(ids) {
+		unlink(links, id)
 	}
 	t.links.Store(&links)
 }
 
 // stopRemoved ends the streams of members that were removed, or that turn out to have lost their data.
 func (t *Transport) stopRemoved() {
-	var removed []*inbound
+	var removed []*inbound.Stream
 	t.mu.Lock()
-	for _, in := range t.mu.inbound {
-		if t.unwelcomeLocked(in) {
+	for id, in := range t.mu.inbound {
+		if t.mu.known.Unwelcome(id, in.Incarnation) {
 			removed = append(removed, in)
 		}
 	}
 	t.mu.Unlock()
 	for _, in := range removed {
-		in.stop()
+		in.Stop()
 	}
 }
 
 // linkLocked adds a peer to links, or updates its URLs.
-func (t *Transport) linkLocked(links map[uint64]*link, id uint64, urls []string) {
+func (t *Transport) linkLocked(links map[uint64]*outbound.Link, id uint64, urls []string) {
 	if l := links[id]; l != nil {
-		l.setURLs(urls)
+		l.SetURLs(urls)
 		return
 	}
-	l := newLink(t, id, urls)
+	l := outbound.New(t.linkConfig(), id, urls)
 	links[id] = l
 	if t.mu.running != nil {
-		l.start(t.mu.running)
+		r := t.mu.running
+		l.Start(r.ctx, r.self, &r.working)
 	}
 }
 
-func (t *Transport) unlinkLocked(links map[uint64]*link, id uint64) {
+func unlink(links map[uint64]*outbound.Link, id uint64) {
 	if l := links[id]; l != nil {
-		if l.cancel != nil {
-			l.cancel()
-		}
+		l.Stop()
 		delete(links, id)
 	}
 }
@@ -293,10 +266,9 @@ func (t *Transport) welcomeGuest(id uint64, urls []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	links := *t.links.Load()
-	if len(urls) == 0 || links[id] != nil && !t.mu.guests[id] || t.mu.removed[id] {
+	if len(urls) == 0 || links[id] != nil && !t.mu.known.IsGuest(id) || !t.mu.known.Receive(id) {
 		return
 	}
-	t.mu.guests[id] = true
 	links = maps.Clone(links)
 	t.linkLocked(links, id, urls)
 	t.links.Store(&links)
@@ -305,20 +277,12 @@ func (t *Transport) welcomeGuest(id uint64, urls []string) {
 func (t *Transport) dismissGuest(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.mu.guests[id] {
+	if !t.mu.known.Dismiss(id) {
 		return
 	}
-	delete(t.mu.guests, id)
-	delete(t.mu.vouched, id) // when it comes again, it is asked about again
 	links := maps.Clone(*t.links.Load())
-	t.unlinkLocked(links, id)
+	unlink(links, id)
 	t.links.Store(&links)
-}
-
-func (t *Transport) isRemoved(id uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.mu.removed[id]
 }
 
 // AwaitPeers waits until this member has tried to reach each peer, however that went, or until ctx ends. A member that
@@ -326,7 +290,7 @@ func (t *Transport) isRemoved(id uint64) bool {
 func (t *Transport) AwaitPeers(ctx context.Context) {
 	for _, l := range *t.links.Load() {
 		select {
-		case <-l.tried:
+		case <-l.Tried():
 		case <-ctx.Done():
 			return
 		}
@@ -338,7 +302,7 @@ func (t *Transport) inboundSince(id uint64) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if in := t.mu.inbound[id]; in != nil {
-		return in.since, true
+		return in.Since, true
 	}
 	return time.Time{}, false
 }
@@ -350,9 +314,7 @@ func (t *Transport) ActiveSince(id uint64) (time.Time, bool) {
 	if l == nil {
 		return time.Time{}, false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.since, !l.mu.since.IsZero()
+	return l.ActiveSince()
 }
 
 // OldestTransfer returns the lowest index of the snapshots that peers are taking from this member; false when there is
@@ -372,7 +334,5 @@ func (t *Transport) RTT(id uint64) (time.Duration, bool) {
 	if l == nil {
 		return 0, false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.mu.rtt, l.mu.rtt > 0
+	return l.RTT()
 }

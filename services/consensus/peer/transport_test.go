@@ -138,7 +138,7 @@ func TestSlowFrameIsNotSilence(t *testing.T) {
 	conn, _ := rawStream(t, b, header)
 	var w wire.FrameWriter
 	w.Open(wire.FrameMessages)
-	require.NoError(t, w.Message(appended(a, b, 1, 20*readBytes)))
+	require.NoError(t, w.Message(appended(a, b, 1, 20*(32<<10))))
 	w.Close()
 	ticker := time.NewTicker(3 * silenceMin / 20)
 	defer ticker.Stop()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -180,4 +181,10 @@ func EachMessage(payload []byte, fn func(*raftpb.Message) error) error {
 		}
 	}
 	return nil
+}
+
+// IsTimeout tells whether reading failed because nothing came in time.
+func IsTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

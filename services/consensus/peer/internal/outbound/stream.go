@@ -1,4 +1,4 @@
-package peer
+package outbound
 
 import (
 	"bufio"
@@ -25,7 +25,7 @@ import (
 // whose answer, which comes in meanwhile, carries signs of life. It is plain HTTP/1.1, spoken here without net/http's
 // client, because that copies a body through a pipe and a goroutine of its own and has no deadlines for writes.
 type stream struct {
-	l        *link
+	l        *Link
 	url      string
 	conn     net.Conn
 	response *http.Response
@@ -37,38 +37,42 @@ type stream struct {
 }
 
 // connect opens a stream to one of the peer's URLs.
-func (l *link) connect(ctx context.Context, r *run, text string) (*stream, error) {
+func (l *Link) connect(ctx context.Context, text string) (*stream, error) {
 	u, err := url.Parse(wire.RequestURL(text))
 	if err != nil {
 		return nil, err
 	}
 	var conn net.Conn
 	if u.Scheme == "https" {
-		conn, err = l.t.dial.Secure(ctx, u.Host, "http/1.1")
+		conn, err = l.cfg.Dial.Secure(ctx, u.Host, "http/1.1")
 	} else {
-		conn, err = l.t.dial.Plain(ctx, u.Host)
+		conn, err = l.cfg.Dial.Plain(ctx, u.Host)
 	}
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	response, err := l.greet(conn, u, r)
+	response, err := l.greet(conn, u)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, errors.Join(err, closeQuietly(conn))
 	}
-	return &stream{l: l, url: text, conn: conn, response: response, silence: l.t.cfg.silence(), start: time.Now()}, nil
+	return &stream{l: l, url: text, conn: conn, response: response, silence: l.cfg.Silence, start: time.Now()}, nil
 }
 
 // greet sends the request's head and waits for the answer's. The peer's refusal is returned as a *Refusal.
-func (l *link) greet(conn net.Conn, u *url.URL, r *run) (*http.Response, error) {
+func (l *Link) greet(conn net.Conn, u *url.URL) (*http.Response, error) {
 	if err := conn.SetDeadline(time.Now().Add(dial.HandshakeTimeout)); err != nil {
 		return nil, err
 	}
+	greeting, ok := l.cfg.Owner.Greeting(l.id)
+	if !ok {
+		return nil, context.Canceled
+	}
 	header := make(http.Header)
-	l.t.greeting(r, l.id).Write(header)
+	greeting.Write(header)
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", strings.TrimSuffix(u.Path, "/")+wire.PathStream, u.Host)
 	if err := header.Write(&head); err != nil {
@@ -97,7 +101,7 @@ func (s *stream) serve(ctx context.Context) error {
 		answers <- err
 	}()
 	// A write that is under way when ctx ends may take as long as it takes to flush, and no longer.
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(s.l.t.flush)) })
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Now().Add(s.l.cfg.Flush)) })
 	err := s.writeQueue(ctx, answers)
 	stop()
 	if err == nil {
@@ -105,7 +109,7 @@ func (s *stream) serve(ctx context.Context) error {
 		select {
 		case answer := <-answers:
 			answers <- answer
-		case <-time.After(s.l.t.flush):
+		case <-time.After(s.l.cfg.Flush):
 		}
 	}
 	_ = s.conn.Close()
@@ -202,7 +206,7 @@ func (s *stream) readAnswers() error {
 		}
 		kind, payload, err := frames.Next()
 		switch {
-		case isTimeout(err):
+		case wire.IsTimeout(err):
 			return fmt.Errorf("no sign of life for %s", s.silence)
 		case errors.Is(err, io.EOF):
 			return errors.New("the peer has ended the stream")
@@ -220,16 +224,11 @@ func (s *stream) readAnswers() error {
 	}
 }
 
-func (l *link) measured(rtt time.Duration) {
+func (l *Link) measured(rtt time.Duration) {
 	l.count.roundTrip.Observe(rtt.Seconds())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.rtt = rtt
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // closeQuietly closes what is given up for another reason.

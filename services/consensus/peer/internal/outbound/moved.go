@@ -1,4 +1,4 @@
-package peer
+package outbound
 
 import (
 	"net/url"
@@ -12,8 +12,8 @@ import (
 // it brings is kept in memory only, and only for members: whoever is let in as one has shown its certificate, where TLS is
 // used, and the incarnation of its data, where that is known.
 
-// setURLs says where the member list has the peer. It takes effect at once if the stream is to a URL that is gone.
-func (l *link) setURLs(urls []string) {
+// SetURLs says where the member list has the peer. It takes effect at once if the stream is to a URL that is gone.
+func (l *Link) SetURLs(urls []string) {
 	l.mu.Lock()
 	same := slices.Equal(l.mu.recorded, urls)
 	l.mu.recorded = urls
@@ -24,9 +24,9 @@ func (l *link) setURLs(urls []string) {
 	}
 }
 
-// bring says where the peer, which has come in, says that it is reached. While it is reached where the list has it, that
+// Bring says where the peer, which has come in, says that it is reached. While it is reached where the list has it, that
 // does not matter.
-func (l *link) bring(urls []string) {
+func (l *Link) Bring(urls []string) {
 	l.mu.Lock()
 	atHome := !l.mu.since.IsZero() && slices.Contains(l.mu.recorded, l.mu.url)
 	if !atHome {
@@ -35,14 +35,14 @@ func (l *link) bring(urls []string) {
 	brought := l.mu.brought
 	l.mu.Unlock()
 	if len(brought) > 0 && !atHome {
-		l.t.notices.Warn(l.id, "a member says that it is reached elsewhere than the member list has it; it is tried there too, until it restarts: correct the list (etcdctl member update)",
+		l.cfg.Notices.Warn(l.id, "a member says that it is reached elsewhere than the member list has it; it is tried there too, until it restarts: correct the list (etcdctl member update)",
 			"urls", strings.Join(brought, ","))
 	}
 	l.tryNow()
 }
 
 // answered says that the peer was reached at a URL: if the list has it there, it need not be looked for elsewhere.
-func (l *link) answered(at string) {
+func (l *Link) answered(at string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if slices.Contains(l.mu.recorded, at) {
@@ -51,7 +51,7 @@ func (l *link) answered(at string) {
 }
 
 // setBroughtLocked keeps those of the urls that the list does not have, and that are no less secret than those in it.
-func (l *link) setBroughtLocked(urls []string) {
+func (l *Link) setBroughtLocked(urls []string) {
 	var brought []string
 	for _, text := range urls {
 		if !slices.Contains(l.mu.recorded, text) && slices.ContainsFunc(l.mu.recorded, func(known string) bool { return sameScheme(known, text) }) {
