@@ -11,10 +11,10 @@ import (
 
 // sendEvents tells a watch a batch of events, in fragments if it wants them and the batch is large.
 func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
-	response := &etcdserverpb.WatchResponse{Header: s.header(d.Revision), WatchId: w.id}
 	if s.encoded {
-		return s.sendEncoded(w, response, d.Batch)
+		return s.sendEncoded(w, s.header(d.Revision), d.Batch)
 	}
+	response := &etcdserverpb.WatchResponse{Header: s.header(d.Revision), WatchId: w.id}
 	events := fromEvents(d.Batch.Events())
 	if !w.fragment {
 		response.Events = events
@@ -42,20 +42,13 @@ func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 }
 
 // sendEncoded sends the events in the encoding that all watches with this batch share.
-func (s *watchSender) sendEncoded(w *watch, response *etcdserverpb.WatchResponse, batch *delivery.Batch) error {
+func (s *watchSender) sendEncoded(w *watch, header *etcdserverpb.ResponseHeader, batch *delivery.Batch) error {
 	events := batch.Encoded()
-	head, err := proto.Marshal(response)
-	if err != nil {
-		return err
-	}
+	head := encodeHead(header, w.id, false)
 	if !w.fragment || len(head)+len(events) < s.server.fragmentBytes {
 		return s.stream.SendMsg(&wire.Encoded{Head: head, Shared: events})
 	}
-	response.Fragment = true
-	headOfFragment, err := proto.Marshal(response)
-	if err != nil {
-		return err
-	}
+	headOfFragment := encodeHead(header, w.id, true)
 	sizes := encodedSizes(events)
 	ends := fragmentEnds(sizes, len(head), s.server.fragmentBytes)
 	begin := 0
@@ -74,6 +67,45 @@ func (s *watchSender) sendEncoded(w *watch, response *etcdserverpb.WatchResponse
 		begin, events = end, events[size:]
 	}
 	return nil
+}
+
+// The numbers of the fields of a WatchResponse before its events, and of its header's.
+const (
+	fieldHeader   protowire.Number = 1
+	fieldWatchID  protowire.Number = 2
+	fieldFragment protowire.Number = 7
+
+	fieldClusterID protowire.Number = 1
+	fieldMemberID  protowire.Number = 2
+	fieldRevision  protowire.Number = 3
+	fieldRaftTerm  protowire.Number = 4
+)
+
+// headBytesMax is what a head may take: four numbers of ten bytes in a header, and one of the watch, a byte before each, and
+// the fragment's two.
+const headBytesMax = 2 + 4*11 + 11 + 2
+
+// encodeHead encodes a WatchResponse without its events, as proto.Marshal does. It is done by hand as each delivery to each watch
+// has one of its own: half of what the sender takes for it is saved.
+func encodeHead(header *etcdserverpb.ResponseHeader, watchID int64, fragment bool) []byte {
+	head := protowire.AppendTag(make([]byte, 0, headBytesMax), fieldHeader, protowire.BytesType)
+	length := len(head)
+	head = append(head, 0) // the length, below 128
+	head = appendNumber(head, fieldClusterID, header.GetClusterId())
+	head = appendNumber(head, fieldMemberID, header.GetMemberId())
+	head = appendNumber(head, fieldRevision, uint64(header.GetRevision()))
+	head = appendNumber(head, fieldRaftTerm, header.GetRaftTerm())
+	head[length] = byte(len(head) - length - 1)
+	head = appendNumber(head, fieldWatchID, uint64(watchID))
+	return appendNumber(head, fieldFragment, protowire.EncodeBool(fragment))
+}
+
+// appendNumber appends a field, which is left out if it is zero.
+func appendNumber(b []byte, field protowire.Number, value uint64) []byte {
+	if value == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), value)
 }
 
 // encodedSizes returns how many bytes of encoded belong to each event.
