@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
@@ -41,7 +42,7 @@ func (d Dir) findState(log *logstore.Store) (string, error) {
 	if err := d.recoverDirs(); err != nil {
 		return "", fmt.Errorf("tidy up after an installation: %w", err)
 	}
-	if err := makeDirDurable(d.FS, d.Path(StateName)); err != nil {
+	if err := durabledir.Make(d.FS, d.Path(StateName)); err != nil {
 		return "", fmt.Errorf("create the data directory: %w", err)
 	}
 	return StateName, nil
@@ -52,7 +53,7 @@ func (d Dir) recoverDirs() error {
 	_, err := d.FS.Stat(d.Path(StateName))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, replaced := d.FS.Stat(d.Path(replacedName)); replaced == nil {
-			return replaceDir(d.FS, d.Path(replacedName), d.Path(StateName))
+			return durabledir.Replace(d.FS, d.Path(replacedName), d.Path(StateName))
 		}
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
 	"github.com/quoratedb/quorate/services/consensus/internal/interruptible"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -81,7 +82,7 @@ type opening struct {
 // Open opens or creates both stores and checks that they belong together: ErrForeignData, ErrNotForced, ErrInterrupted, Found's error, or
 // that of a store. A stop meanwhile is obeyed by having the stores' reads fail.
 func Open(o Options) (_ *Data, err error) {
-	if err := makeDirDurable(o.FS, o.Path(LogName)); err != nil {
+	if err := durabledir.Make(o.FS, o.Path(LogName)); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	o.narrow(o.Logger)

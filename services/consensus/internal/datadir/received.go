@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
@@ -38,7 +39,7 @@ func Receive(r Receiving) (_ *Received, err error) {
 	// No state that is or was in use has this name: it would have been announced with an index that is applied.
 	next := &Received{State: State{Name: fmt.Sprintf("%s%d", ReceivedPrefix, r.Index)}}
 	name := next.Name
-	if err := replaceDir(r.FS, r.Files, r.Path(name)); err != nil {
+	if err := durabledir.Replace(r.FS, r.Files, r.Path(name)); err != nil {
 		return nil, err
 	}
 	defer func() {

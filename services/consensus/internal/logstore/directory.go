@@ -9,14 +9,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-)
 
-// dirMode keeps the log from other users: it holds every value that was ever written.
-const dirMode = 0o700
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
+)
 
 // lockDir makes sure that the directory exists, durably, and takes it for this Store alone.
 func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
-	if err := makeDir(fsys, dir); err != nil {
+	if err := durabledir.Make(fsys, dir); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotWritable, dir, err)
 	}
 	lock, err := pebble.LockDirectory(dir, fsys)
@@ -37,42 +36,6 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 func isAccessError(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) ||
 		errors.Is(err, syscall.ENOTDIR)
-}
-
-// makeDir creates the directory and syncs each parent that gained one, or a crash could take the directory away with
-// everything that was synced inside it.
-func makeDir(fsys vfs.FS, dir string) error {
-	var parents []string
-	for path := dir; ; {
-		if _, err := fsys.Stat(path); err == nil {
-			break
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		parent := fsys.PathDir(path)
-		parents = append(parents, parent)
-		if parent == path {
-			break
-		}
-		path = parent
-	}
-	if err := fsys.MkdirAll(dir, dirMode); err != nil {
-		return err
-	}
-	for _, parent := range parents {
-		if err := syncDir(fsys, parent); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDir(fsys vfs.FS, dir string) error {
-	d, err := fsys.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // checkFiles looks at the directory before Pebble does, for damage that Pebble would take for a fresh start or for a

@@ -12,6 +12,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
 )
 
 var (
@@ -31,15 +33,12 @@ const cleanName = "CLEAN"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// dirMode keeps what the store holds from other users.
-const dirMode = 0o700
-
 const recoverAdvice = "do not delete files to make it start: restore this member from a snapshot, " +
 	"or remove it from the cluster and add it again with an empty data directory"
 
 // takeDir makes the directory, if need be, and takes it for this store alone.
 func takeDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
-	if err := makeDir(fsys, dir); err != nil {
+	if err := durabledir.Make(fsys, dir); err != nil {
 		return nil, err
 	}
 	lock, err := pebble.LockDirectory(dir, fsys)
@@ -52,42 +51,6 @@ func takeDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInUse, err)
 	}
 	return nil, fmt.Errorf("lock: %w", err)
-}
-
-// makeDir makes the directory and syncs each parent that gained one, or a crash could take it away with all that was
-// synced in it.
-func makeDir(fsys vfs.FS, dir string) error {
-	var parents []string
-	for path := dir; ; {
-		if _, err := fsys.Stat(path); err == nil {
-			break
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		parent := fsys.PathDir(path)
-		parents = append(parents, parent)
-		if parent == path {
-			break
-		}
-		path = parent
-	}
-	if err := fsys.MkdirAll(dir, dirMode); err != nil {
-		return err
-	}
-	for _, parent := range parents {
-		if err := syncDir(fsys, parent); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func syncDir(fsys vfs.FS, dir string) error {
-	d, err := fsys.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // checkDir returns ErrCorrupt if Pebble would start with less than what is there.
@@ -157,7 +120,7 @@ func leaveClean(fsys vfs.FS, dir string) error {
 		return err
 	}
 	_, err = io.WriteString(f, line)
-	return errors.Join(err, f.Sync(), f.Close(), syncDir(fsys, dir))
+	return errors.Join(err, f.Sync(), f.Close(), durabledir.Sync(fsys, dir))
 }
 
 // takeClean compares the manifest with what the last stop recorded, if that was an orderly one, and takes the record away.
@@ -183,7 +146,7 @@ func takeClean(fsys vfs.FS, dir, manifest string) error {
 		return fmt.Errorf("%w: the manifest was %q when the store was closed, and is %q now; %s",
 			ErrCorrupt, strings.TrimSpace(string(b)), strings.TrimSpace(line), recoverAdvice)
 	}
-	return errors.Join(fsys.Remove(path), syncDir(fsys, dir))
+	return errors.Join(fsys.Remove(path), durabledir.Sync(fsys, dir))
 }
 
 // A manifest is a run of 32 KiB blocks. Records are cut into chunks that do not cross the end of a block; what is too
