@@ -121,18 +121,22 @@ func BenchmarkRangeKey(b *testing.B) {
 	}
 }
 
-// BenchmarkRangeThousand reads a thousand keys of 1 KB.
-func BenchmarkRangeThousand(b *testing.B) {
-	s := openBench(b)
-	fill(b, s, 1000, 1000)
-	require.NoError(b, s.Flush())
-	ctx := context.Background()
-	op := &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}
-	measure(b)
-	for b.Loop() {
-		if _, _, err := s.Range(ctx, op); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkRange reads all of so many keys of 1 KB.
+func BenchmarkRange(b *testing.B) {
+	for _, rows := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			s := openBench(b)
+			fill(b, s, rows, 1000)
+			require.NoError(b, s.Flush())
+			ctx := context.Background()
+			op := &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}}
+			measure(b)
+			for b.Loop() {
+				if _, _, err := s.Range(ctx, op); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
