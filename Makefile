@@ -13,7 +13,7 @@ TAGS = grpcnotrace
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := bin/tools/.built
 PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl
-PROTOVALIDATE := bin/proto/buf/validate/validate.proto
+PROTOS := bin/proto/buf/validate/validate.proto bin/proto/kv.proto
 empty :=
 GENERATED := pkg/gen services/api/internal/etcdconnect
 # A module must stand by its own go.mod: what ships, and what lint looks at, is built without the workspace.
@@ -104,7 +104,7 @@ lint-staticcheck: $(TOOLS)
 	@for module in $(MODULES); do (cd $$module && $(ALONE) $(CURDIR)/bin/tools/staticcheck ./...) || { echo "staticcheck fails in $$module"; exit 1; }; done
 
 .PHONY: lint-proto
-lint-proto: $(TOOLS) $(PROTOVALIDATE)
+lint-proto: $(TOOLS) $(PROTOS)
 	@bin/tools/buf lint
 
 .PHONY: lint-style
@@ -121,7 +121,7 @@ ifneq ($(CI),)
 endif
 
 .PHONY: generate
-generate: $(TOOLS) $(PROTOVALIDATE) ## Regenerate pkg/gen and the Connect handlers of etcd's services
+generate: $(TOOLS) $(PROTOS) ## Regenerate pkg/gen and the Connect handlers of etcd's services
 	bin/tools/buf generate proto --exclude-path bin/proto
 	PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
 
@@ -224,10 +224,16 @@ bin/newest/etcd: .ci/etcd/go.mod .ci/etcd/go.sum
 	@touch $@
 
 # protovalidate's own file comes out of its Go module: no schema registry is needed to build.
-$(PROTOVALIDATE): .ci/tools/go.mod
+bin/proto/buf/validate/validate.proto: .ci/tools/go.mod
 	@mkdir -p $(@D)
 	@$(ALONE) go -C .ci/tools mod download github.com/bufbuild/protovalidate
 	@install -m 644 "$$($(ALONE) go -C .ci/tools list -m -f '{{.Dir}}' github.com/bufbuild/protovalidate)/proto/protovalidate/buf/validate/validate.proto" $@
+
+# etcd's key-values too, under the path by which etcd's Go package registers the file.
+bin/proto/kv.proto: pkg/go.mod
+	@mkdir -p $(@D)
+	@$(ALONE) go -C pkg mod download go.etcd.io/etcd/api/v3
+	@install -m 644 "$$($(ALONE) go -C pkg list -m -f '{{.Dir}}' go.etcd.io/etcd/api/v3)/mvccpb/kv.proto" $@
 
 .PHONY: clean
 clean: ## Delete what was built

@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 func eventAt(revision int64) *consensusv1.Event {
-	return &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision, Value: make([]byte, 200)}}
+	return &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: revision, Value: make([]byte, 200)}}
 }
 
 // Goal: a batch that travelled is the batch that was made, whole and in parts. Method: three events of two revisions, one

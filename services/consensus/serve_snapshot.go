@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
@@ -158,7 +160,7 @@ func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.S
 	}
 	state.Versions = func(yield func(snapshotfile.Version, error) bool) {
 		errEnough := errors.New("enough")
-		err := snapshot.Versions(ctx, func(_, sub int64, tombstone bool, kv *consensusv1.KeyValue) error {
+		err := snapshot.Versions(ctx, func(_, sub int64, tombstone bool, kv *mvccpb.KeyValue) error {
 			if !yield(snapshotfile.Version{Sub: sub, Tombstone: tombstone, KV: kv}, nil) {
 				return errEnough
 			}

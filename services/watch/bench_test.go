@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
@@ -35,7 +37,7 @@ func (s commitStream) Tail(ctx context.Context, _ *consensusv1.TailRequest, send
 }
 
 func benchmarkCommit(revision int64, key string) *consensusv1.Commit {
-	return &consensusv1.Commit{Revision: revision, Events: []*consensusv1.Event{{Kv: &consensusv1.KeyValue{
+	return &consensusv1.Commit{Revision: revision, Events: []*consensusv1.Event{{Kv: &mvccpb.KeyValue{
 		Key: []byte(key), Value: make([]byte, 256), ModRevision: revision, CreateRevision: revision, Version: 1,
 	}}}}
 }

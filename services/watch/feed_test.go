@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -14,7 +16,7 @@ type fakeFeed struct {
 	mu struct {
 		sync.Mutex
 		commits   []*consensusv1.Commit
-		newest    map[string]*consensusv1.KeyValue
+		newest    map[string]*mvccpb.KeyValue
 		compacted int64
 		grown     chan struct{} // closed and replaced with every commit
 	}
@@ -24,7 +26,7 @@ const firstRevision = 2
 
 func newFakeFeed() *fakeFeed {
 	f := &fakeFeed{}
-	f.mu.newest = make(map[string]*consensusv1.KeyValue)
+	f.mu.newest = make(map[string]*mvccpb.KeyValue)
 	f.mu.grown = make(chan struct{})
 	return f
 }
@@ -39,7 +41,7 @@ func (f *fakeFeed) commit(changes ...change) int64 {
 	commit := &consensusv1.Commit{Revision: firstRevision + int64(len(f.mu.commits))}
 	for _, c := range changes {
 		prev := f.mu.newest[c.key]
-		kv := &consensusv1.KeyValue{Key: []byte(c.key), ModRevision: commit.Revision}
+		kv := &mvccpb.KeyValue{Key: []byte(c.key), ModRevision: commit.Revision}
 		event := &consensusv1.Event{Kv: kv, PrevKv: prev}
 		switch {
 		case c.value != "":

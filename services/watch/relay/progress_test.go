@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -56,7 +57,7 @@ func watching(t *testing.T, from int64) (*Relay, *Session) {
 }
 
 func put(revision int64) *delivery.Batch {
-	return delivery.NewBatch([]*consensusv1.Event{{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}}})
+	return delivery.NewBatch([]*consensusv1.Event{{Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: revision}}})
 }
 
 // Goal: what a watch is told of progress never goes back behind an event that it was told. Method: its group moves to a node that

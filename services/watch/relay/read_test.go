@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
@@ -17,7 +18,7 @@ func TestKeptReadsAreBoundedByBytes(t *testing.T) {
 	require.NoError(t, err)
 	keep := func(from int64, bytes int) readKey {
 		key := readKey{from: from, vetted: true}
-		event := &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), Value: make([]byte, bytes), ModRevision: from}}
+		event := &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("k"), Value: make([]byte, bytes), ModRevision: from}}
 		call := &readCall{got: &stretch{batch: delivery.NewBatch([]*consensusv1.Event{event}), through: from}}
 		r.reads.mu.calls[key] = call
 		r.reads.keep(key, call)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
@@ -189,7 +190,7 @@ func (d *deadlines) SetWriteDeadline(at time.Time) error {
 func TestStreamWaitsWithoutADeadline(t *testing.T) {
 	ending, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer end()
-	event := &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("/a"), ModRevision: 11, CreateRevision: 11}}
+	event := &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("/a"), ModRevision: 11, CreateRevision: 11}}
 	watch := &fakeWatch{deliveries: []*delivery.Delivery{{Batch: delivery.NewBatch([]*consensusv1.Event{event})}}}
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	newServer(&fakeStore{}, watch, ending).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/v2/keys/a?wait=true&stream=true", nil))
@@ -213,7 +214,7 @@ func TestWaitEndsWhenTheStoreIsReplaced(t *testing.T) {
 // A wait is over with the first event that concerns it, and with the end of its history; a stream goes on to the next.
 func TestWatchAnswers(t *testing.T) {
 	put := func(key string, revision int64) *consensusv1.Event {
-		return &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte(key), ModRevision: revision, CreateRevision: revision}}
+		return &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte(key), ModRevision: revision, CreateRevision: revision}}
 	}
 	deliveries := func() []*delivery.Delivery {
 		return []*delivery.Delivery{

@@ -7,26 +7,26 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// The store's results become etcd's answers. Keys and values are shared with the result, which nobody changes.
+// The store's results become etcd's answers. Key-values are shared with the result, which nobody changes.
 
 func fromRangeResult(result *consensusv1.RangeResult, header *etcdserverpb.ResponseHeader) *etcdserverpb.RangeResponse {
 	return &etcdserverpb.RangeResponse{
 		Header: header,
-		Kvs:    fromKeyValues(result.GetKvs()),
+		Kvs:    result.GetKvs(),
 		More:   result.GetMore(),
 		Count:  result.GetCount(),
 	}
 }
 
 func fromPutResult(result *consensusv1.PutResult, header *etcdserverpb.ResponseHeader) *etcdserverpb.PutResponse {
-	return &etcdserverpb.PutResponse{Header: header, PrevKv: fromKeyValue(result.GetPrevKv())}
+	return &etcdserverpb.PutResponse{Header: header, PrevKv: result.GetPrevKv()}
 }
 
 func fromDeleteRangeResult(result *consensusv1.DeleteRangeResult, header *etcdserverpb.ResponseHeader) *etcdserverpb.DeleteRangeResponse {
 	return &etcdserverpb.DeleteRangeResponse{
 		Header:  header,
 		Deleted: result.GetDeleted(),
-		PrevKvs: fromKeyValues(result.GetPrevKvs()),
+		PrevKvs: result.GetPrevKvs(),
 	}
 }
 
@@ -104,53 +104,14 @@ func opChanges(result *consensusv1.OpResult) bool {
 	return false
 }
 
-// fromKeyValues allocates all key-values at once.
-func fromKeyValues(kvs []*consensusv1.KeyValue) []*mvccpb.KeyValue {
-	if len(kvs) == 0 {
-		return nil
-	}
-	slab := make([]mvccpb.KeyValue, len(kvs))
-	converted := make([]*mvccpb.KeyValue, len(kvs))
-	for i, kv := range kvs {
-		fillKeyValue(&slab[i], kv)
-		converted[i] = &slab[i]
-	}
-	return converted
-}
-
-func fromKeyValue(kv *consensusv1.KeyValue) *mvccpb.KeyValue {
-	if kv == nil {
-		return nil
-	}
-	converted := new(mvccpb.KeyValue)
-	fillKeyValue(converted, kv)
-	return converted
-}
-
-func fillKeyValue(to *mvccpb.KeyValue, from *consensusv1.KeyValue) {
-	to.Key = from.GetKey()
-	to.CreateRevision = from.GetCreateRevision()
-	to.ModRevision = from.GetModRevision()
-	to.Version = from.GetVersion()
-	to.Value = from.GetValue()
-	to.Lease = from.GetLease()
-}
-
 // fromEvents allocates all events at once.
 func fromEvents(events []*consensusv1.Event) []*mvccpb.Event {
-	type eventAndValue struct {
-		event mvccpb.Event
-		kv    mvccpb.KeyValue
-	}
-	slab := make([]eventAndValue, len(events))
+	slab := make([]mvccpb.Event, len(events))
 	converted := make([]*mvccpb.Event, len(events))
 	for i, event := range events {
-		to := &slab[i]
-		fillKeyValue(&to.kv, event.GetKv())
-		to.event.Type = mvccpb.Event_EventType(event.GetType())
-		to.event.Kv = &to.kv
-		to.event.PrevKv = fromKeyValue(event.GetPrevKv())
-		converted[i] = &to.event
+		slab[i].Type = mvccpb.Event_EventType(event.GetType())
+		slab[i].Kv, slab[i].PrevKv = event.GetKv(), event.GetPrevKv()
+		converted[i] = &slab[i]
 	}
 	return converted
 }

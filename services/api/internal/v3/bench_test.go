@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
@@ -70,7 +71,7 @@ func BenchmarkRange(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
 			result := &consensusv1.RangeResult{Count: int64(keys)}
 			for range keys {
-				result.Kvs = append(result.Kvs, &consensusv1.KeyValue{Key: []byte("12345678"), Value: make([]byte, 1024), ModRevision: 1 << 20})
+				result.Kvs = append(result.Kvs, &mvccpb.KeyValue{Key: []byte("12345678"), Value: make([]byte, 1024), ModRevision: 1 << 20})
 			}
 			kv := newServices(b, &fakeConsensus{rangeKeys: func(context.Context, *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 				return &consensusv1.RangeResponse{Result: result}, nil
@@ -120,7 +121,7 @@ func (s *benchSession) Next(ctx context.Context) (*delivery.Delivery, error) {
 	if s.shared == 0 {
 		var events []*consensusv1.Event
 		for range s.events {
-			events = append(events, &consensusv1.Event{Kv: &consensusv1.KeyValue{
+			events = append(events, &consensusv1.Event{Kv: &mvccpb.KeyValue{
 				Key: []byte("12345678"), Value: make([]byte, 256), CreateRevision: 1 << 20, ModRevision: 1 << 21, Version: 9,
 			}})
 		}

@@ -46,7 +46,7 @@ func TestRangeConverts(t *testing.T) {
 			Revision: 70, RaftTerm: raftTerm,
 			Result: &consensusv1.RangeResult{
 				More: true, Count: 9,
-				Kvs: []*consensusv1.KeyValue{
+				Kvs: []*mvccpb.KeyValue{
 					{Key: []byte("a1"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4},
 					{Key: []byte("a2")},
 				},
@@ -91,7 +91,7 @@ func TestPutConverts(t *testing.T) {
 			Key: []byte("k"), Value: []byte("v"), Lease: 5, PrevKv: true,
 		}}}, c)
 		return &consensusv1.Result{Revision: 45, RaftTerm: raftTerm, Result: &consensusv1.Result_Put{Put: &consensusv1.PutResult{
-			PrevKv: &consensusv1.KeyValue{Key: []byte("k"), Value: []byte("old"), Version: 1},
+			PrevKv: &mvccpb.KeyValue{Key: []byte("k"), Value: []byte("old"), Version: 1},
 		}}}, nil
 	}}
 	got, err := newServices(t, consensus, nil).KV.Put(t.Context(), &etcdserverpb.PutRequest{
@@ -117,7 +117,7 @@ func TestDeleteRangeConverts(t *testing.T) {
 	consensus := &fakeConsensus{propose: func(_ context.Context, c *consensusv1.Command) (*consensusv1.Result, error) {
 		equal(t, &consensusv1.DeleteRangeOp{Key: []byte("a"), RangeEnd: []byte("b"), PrevKv: true}, c.GetDeleteRange())
 		return &consensusv1.Result{Revision: 45, RaftTerm: raftTerm, Result: &consensusv1.Result_DeleteRange{
-			DeleteRange: &consensusv1.DeleteRangeResult{Deleted: 1, PrevKvs: []*consensusv1.KeyValue{{Key: []byte("a")}}},
+			DeleteRange: &consensusv1.DeleteRangeResult{Deleted: 1, PrevKvs: []*mvccpb.KeyValue{{Key: []byte("a")}}},
 		}}, nil
 	}}
 	got, err := newServices(t, consensus, nil).KV.DeleteRange(t.Context(), &etcdserverpb.DeleteRangeRequest{
@@ -207,8 +207,8 @@ func TestRangeStreamRefuses(t *testing.T) {
 // TestRangeStreamHeadersTheLastChunk streams three chunks, the last without keys, and a range without any.
 func TestRangeStreamHeadersTheLastChunk(t *testing.T) {
 	chunks := []*consensusv1.RangeResult{
-		{Kvs: []*consensusv1.KeyValue{{Key: []byte("a")}}},
-		{Kvs: []*consensusv1.KeyValue{{Key: []byte("b")}}},
+		{Kvs: []*mvccpb.KeyValue{{Key: []byte("a")}}},
+		{Kvs: []*mvccpb.KeyValue{{Key: []byte("b")}}},
 		{More: true, Count: 3},
 	}
 	consensus := &fakeConsensus{rangeStream: func(_ context.Context, r *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
@@ -366,10 +366,10 @@ func TestSerializableReadsHaveNoTimeout(t *testing.T) {
 // TestEncodingsAreTheSame encodes each shared noun with one set of types and decodes it with the other: what lets
 // events be encoded once.
 func TestEncodingsAreTheSame(t *testing.T) {
-	kv := &consensusv1.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
+	kv := &mvccpb.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
 	events := []*consensusv1.Event{
 		{Type: consensusv1.Event_PUT, Kv: kv, PrevKv: kv},
-		{Type: consensusv1.Event_DELETE, Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: 9}},
+		{Type: consensusv1.Event_DELETE, Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: 9}},
 	}
 	wants := []*mvccpb.Event{
 		{

@@ -231,8 +231,8 @@ func TestTxnConverts(t *testing.T) {
 		Failure: []*consensusv1.Op{{Op: &consensusv1.Op_Range{Range: &consensusv1.RangeOp{Key: []byte("g")}}}},
 	}
 	result := &consensusv1.TxnResult{Succeeded: true, Results: []*consensusv1.OpResult{
-		{Result: &consensusv1.OpResult_Range{Range: &consensusv1.RangeResult{Count: 1, Kvs: []*consensusv1.KeyValue{{Key: []byte("a")}}}}},
-		{Result: &consensusv1.OpResult_Put{Put: &consensusv1.PutResult{PrevKv: &consensusv1.KeyValue{Key: []byte("b")}}}},
+		{Result: &consensusv1.OpResult_Range{Range: &consensusv1.RangeResult{Count: 1, Kvs: []*mvccpb.KeyValue{{Key: []byte("a")}}}}},
+		{Result: &consensusv1.OpResult_Put{Put: &consensusv1.PutResult{PrevKv: &mvccpb.KeyValue{Key: []byte("b")}}}},
 		{Result: &consensusv1.OpResult_Range{Range: &consensusv1.RangeResult{}}},
 		{Result: &consensusv1.OpResult_DeleteRange{DeleteRange: &consensusv1.DeleteRangeResult{Deleted: 2}}},
 		{Result: &consensusv1.OpResult_Txn{Txn: &consensusv1.TxnResult{Succeeded: true, Results: []*consensusv1.OpResult{

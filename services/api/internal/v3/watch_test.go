@@ -89,7 +89,7 @@ func (w *watching) created(r *etcdserverpb.WatchCreateRequest, id int64) *watchv
 func putOf(revisions ...int64) *delivery.Batch {
 	var events []*consensusv1.Event
 	for _, revision := range revisions {
-		events = append(events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}})
+		events = append(events, &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: revision}})
 	}
 	return delivery.NewBatch(events)
 }
@@ -191,10 +191,10 @@ func TestWatchCreatedPrecedesEvents(t *testing.T) {
 
 // TestWatchEventsArriveWhole delivers events with every field, encoded for all and converted for one.
 func TestWatchEventsArriveWhole(t *testing.T) {
-	kv := &consensusv1.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
+	kv := &mvccpb.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
 	batch := delivery.NewBatch([]*consensusv1.Event{
 		{Type: consensusv1.Event_PUT, Kv: kv, PrevKv: kv},
-		{Type: consensusv1.Event_DELETE, Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: 9}},
+		{Type: consensusv1.Event_DELETE, Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: 9}},
 	})
 	want := &mvccpb.KeyValue{Key: []byte("k"), CreateRevision: 1, ModRevision: 2, Version: 3, Value: []byte("v"), Lease: 4}
 	for name, change := range map[string]func(*v3.Config){"encoded": encoded, "converted": nil} {
@@ -220,7 +220,7 @@ func TestWatchFragments(t *testing.T) {
 	var events []*consensusv1.Event
 	var want []*mvccpb.Event
 	for i, size := range []int{200 << 10, 200 << 10, 200 << 10, 1, 600 << 10, 1, 1} {
-		kv := &consensusv1.KeyValue{Key: []byte{byte(i)}, Value: make([]byte, size)}
+		kv := &mvccpb.KeyValue{Key: []byte{byte(i)}, Value: make([]byte, size)}
 		events = append(events, &consensusv1.Event{Kv: kv})
 		want = append(want, &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: kv.GetKey(), Value: kv.GetValue()}})
 	}

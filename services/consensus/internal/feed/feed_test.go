@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -12,7 +13,7 @@ import (
 func commits(from, to int64) []*consensusv1.Commit {
 	var cs []*consensusv1.Commit
 	for r := from; r <= to; r++ {
-		cs = append(cs, &consensusv1.Commit{Revision: r, Events: []*consensusv1.Event{{Kv: &consensusv1.KeyValue{Key: []byte("key"), Value: make([]byte, 50)}}}})
+		cs = append(cs, &consensusv1.Commit{Revision: r, Events: []*consensusv1.Event{{Kv: &mvccpb.KeyValue{Key: []byte("key"), Value: make([]byte, 50)}}}})
 	}
 	return cs
 }

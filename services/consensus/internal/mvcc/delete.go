@@ -3,11 +3,13 @@ package mvcc
 import (
 	"context"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // Delete deletes the keys of a span and returns how many there were, and, if they are to be told, their last versions.
-func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
+func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*mvccpb.KeyValue, err error) {
 	expirations, many := make(map[int]int64), false
 	err = b.Scan(context.Background(), s, NewestRevision, func(r *Row) (bool, error) {
 		if len(prevs) == b.s.opts.bulkKeysMin {
@@ -36,7 +38,7 @@ func (b *Batch) Delete(s Span, tell bool) (deleted int64, prevs []*consensusv1.K
 }
 
 // deleteMany is Delete for more keys than are looked at twice.
-func deleteMany(b *Batch, s Span, tell bool) (deleted int64, prevs []*consensusv1.KeyValue, err error) {
+func deleteMany(b *Batch, s Span, tell bool) (deleted int64, prevs []*mvccpb.KeyValue, err error) {
 	var taken func(*Row)
 	if tell {
 		taken = func(r *Row) { prevs = append(prevs, b.slab.toKeyValue(r, true)) }
@@ -46,12 +48,12 @@ func deleteMany(b *Batch, s Span, tell bool) (deleted int64, prevs []*consensusv
 }
 
 // deleteKey writes the tombstone of a key whose newest version is prev, which had an expiration or 0.
-func deleteKey(b *Batch, prev *consensusv1.KeyValue, expiration int64) {
+func deleteKey(b *Batch, prev *mvccpb.KeyValue, expiration int64) {
 	moveAttachment(b, prev.GetKey(), prev.GetLease(), 0)
 	moveExpiry(b, prev.GetKey(), expiration, 0)
 	cell := &struct {
 		event consensusv1.Event
-		kv    consensusv1.KeyValue
+		kv    mvccpb.KeyValue
 	}{}
 	cell.kv.Key, cell.kv.ModRevision = prev.GetKey(), b.Next()
 	cell.event.Type, cell.event.Kv, cell.event.PrevKv = consensusv1.Event_DELETE, &cell.kv, prev

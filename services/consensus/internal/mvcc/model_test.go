@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -16,11 +17,11 @@ import (
 type model struct {
 	modelState
 	// states holds the keys at each revision, and commits what made it; both begin with revision 0.
-	states  []map[string]*consensusv1.KeyValue
+	states  []map[string]*mvccpb.KeyValue
 	commits []*consensusv1.Commit
 
 	// draft is the state that the command at hand makes, drafted its events, and tree what it means to the tree.
-	draft   map[string]*consensusv1.KeyValue
+	draft   map[string]*mvccpb.KeyValue
 	drafted []*consensusv1.Event
 	tree    *consensusv1.TreeChange
 }
@@ -34,10 +35,10 @@ type modelState struct {
 }
 
 func newModel() *model {
-	empty := map[string]*consensusv1.KeyValue{}
+	empty := map[string]*mvccpb.KeyValue{}
 	return &model{
 		modelState: modelState{leases: map[int64]*consensusv1.Lease{}},
-		states:     []map[string]*consensusv1.KeyValue{empty, empty},
+		states:     []map[string]*mvccpb.KeyValue{empty, empty},
 		commits:    make([]*consensusv1.Commit, 2),
 	}
 }
@@ -53,7 +54,7 @@ func (m *model) clone() *model {
 func (m *model) revision() int64 { return int64(len(m.states) - 1) }
 
 // keys returns the live keys of a range in order.
-func (m *model) keys(state map[string]*consensusv1.KeyValue, key, end []byte) []string {
+func (m *model) keys(state map[string]*mvccpb.KeyValue, key, end []byte) []string {
 	in := func(k string) bool {
 		switch {
 		case len(end) == 0:
@@ -177,7 +178,7 @@ func (m *model) change(e *consensusv1.Event) {
 func (m *model) put(op *consensusv1.PutOp) *consensusv1.PutResult {
 	key, next := string(op.GetKey()), m.revision()+1
 	prev := m.draft[key]
-	kv := &consensusv1.KeyValue{Key: op.GetKey(), Value: op.GetValue(), Lease: op.GetLease(), CreateRevision: next, ModRevision: next, Version: 1}
+	kv := &mvccpb.KeyValue{Key: op.GetKey(), Value: op.GetValue(), Lease: op.GetLease(), CreateRevision: next, ModRevision: next, Version: 1}
 	if prev != nil {
 		kv.CreateRevision, kv.Version = prev.GetCreateRevision(), prev.GetVersion()+1
 		if op.GetIgnoreLease() {
@@ -196,12 +197,12 @@ func (m *model) put(op *consensusv1.PutOp) *consensusv1.PutResult {
 	return res
 }
 
-func (m *model) remove(key string) *consensusv1.KeyValue {
+func (m *model) remove(key string) *mvccpb.KeyValue {
 	prev := m.draft[key]
 	delete(m.draft, key)
 	m.change(&consensusv1.Event{
 		Type: consensusv1.Event_DELETE,
-		Kv:   &consensusv1.KeyValue{Key: []byte(key), ModRevision: m.revision() + 1}, PrevKv: prev,
+		Kv:   &mvccpb.KeyValue{Key: []byte(key), ModRevision: m.revision() + 1}, PrevKv: prev,
 	})
 	return prev
 }
@@ -280,7 +281,7 @@ func (m *model) compare(c *consensusv1.Compare) bool {
 		if _, ok := c.GetTarget().(*consensusv1.Compare_Value); ok {
 			return false
 		}
-		return m.compareOne(c, &consensusv1.KeyValue{})
+		return m.compareOne(c, &mvccpb.KeyValue{})
 	}
 	for _, k := range keys {
 		if !m.compareOne(c, state[k]) {
@@ -290,7 +291,7 @@ func (m *model) compare(c *consensusv1.Compare) bool {
 	return true
 }
 
-func (m *model) compareOne(c *consensusv1.Compare, kv *consensusv1.KeyValue) bool {
+func (m *model) compareOne(c *consensusv1.Compare, kv *mvccpb.KeyValue) bool {
 	var order int
 	switch t := c.GetTarget().(type) {
 	case *consensusv1.Compare_Version:
@@ -396,7 +397,7 @@ func (m *model) rangeAt(op *consensusv1.RangeOp) (*consensusv1.RangeResult, erro
 	return m.rangeIn(m.states[revision], op), nil
 }
 
-func (m *model) rangeIn(state map[string]*consensusv1.KeyValue, op *consensusv1.RangeOp) *consensusv1.RangeResult {
+func (m *model) rangeIn(state map[string]*mvccpb.KeyValue, op *consensusv1.RangeOp) *consensusv1.RangeResult {
 	keys := m.keys(state, op.GetKey(), op.GetRangeEnd())
 	res := &consensusv1.RangeResult{Count: int64(len(keys))}
 	if op.GetCountOnly() {
@@ -421,7 +422,7 @@ func (m *model) rangeIn(state map[string]*consensusv1.KeyValue, op *consensusv1.
 	if op.GetSortOrder() == consensusv1.RangeOp_SORT_ORDER_DESCEND {
 		sign = -1
 	}
-	slices.SortStableFunc(res.Kvs, func(a, b *consensusv1.KeyValue) int {
+	slices.SortStableFunc(res.Kvs, func(a, b *mvccpb.KeyValue) int {
 		switch op.GetSortTarget() {
 		case consensusv1.RangeOp_SORT_TARGET_VERSION:
 			return sign * cmp.Compare(a.GetVersion(), b.GetVersion())
@@ -454,7 +455,7 @@ func (m *model) history(from, to int64, key, end []byte) []*consensusv1.Commit {
 	for revision := max(from, 2); revision <= to; revision++ {
 		c := &consensusv1.Commit{Revision: revision}
 		for _, e := range m.commits[revision].GetEvents() {
-			k := map[string]*consensusv1.KeyValue{string(e.GetKv().GetKey()): nil}
+			k := map[string]*mvccpb.KeyValue{string(e.GetKv().GetKey()): nil}
 			if len(key) > 0 && len(m.keys(k, key, end)) == 0 {
 				continue
 			}

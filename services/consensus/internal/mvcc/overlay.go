@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 // overlay holds what the batch at hand has changed so far, in front of what is committed, so that each command sees
@@ -29,7 +29,7 @@ type overlayKey struct {
 	base int64
 	// before is what the newest revision found, as its first event tells, nil if the key did not exist or nobody is told;
 	// beforeRevision is the revision of that, 0 if the key did not exist.
-	before         *consensusv1.KeyValue
+	before         *mvccpb.KeyValue
 	beforeRevision int64
 	// recreated says that the newest version is a put of a key that its revision had deleted.
 	recreated bool
@@ -88,7 +88,7 @@ func (k *overlayKey) newest() *Row { return &k.versions[len(k.versions)-1] }
 
 // add records a new version of a key; base is as in overlayKey, and counts the first time. A second version of the same
 // revision replaces the first. before is as in overlayKey.
-func (o *overlay) add(r Row, base int64, before *consensusv1.KeyValue) *overlayKey {
+func (o *overlay) add(r Row, base int64, before *mvccpb.KeyValue) *overlayKey {
 	k := o.find(r.Key)
 	if k == nil {
 		k = o.insert(r.Key, base)

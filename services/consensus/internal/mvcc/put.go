@@ -1,19 +1,21 @@
 package mvcc
 
 import (
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // Put writes a version of a key in place of prev, its newest one, which is nil if the key does not exist. The value, lease and
 // expiration are r's, and neither they nor the key may change any more; all else of r is set here. A version that is made anew
 // does not continue prev. It returns prev as a message, nil if there is none.
-func (b *Batch) Put(r, prev *Row, anew bool) *consensusv1.KeyValue {
+func (b *Batch) Put(r, prev *Row, anew bool) *mvccpb.KeyValue {
 	b.s.counters.Puts.Add(1)
 	r.Revision, r.Create, r.Version = b.Next(), b.Next(), 1
 	// One allocation for an event, the version in it, and the one that it replaced.
 	cell := &struct {
 		event    consensusv1.Event
-		kv, prev consensusv1.KeyValue
+		kv, prev mvccpb.KeyValue
 	}{}
 	if prev != nil {
 		if !anew {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -79,7 +81,7 @@ type query struct {
 	seen int64
 	// cut is set when the scan stopped before the span's end.
 	cut  bool
-	kvs  []*consensusv1.KeyValue
+	kvs  []*mvccpb.KeyValue
 	slab slab
 	// grow waits for room for so many bytes of the answer, nil where what is read is sent at once. grown is what was read
 	// since it was last called.
@@ -165,7 +167,7 @@ func (q *query) wanted(r *Row) bool {
 }
 
 // sort brings what was fetched by key into the order asked for. Equals stay in the order of keys.
-func (q *query) sort(kvs []*consensusv1.KeyValue) {
+func (q *query) sort(kvs []*mvccpb.KeyValue) {
 	if q.byKey() {
 		if q.descending() {
 			slices.Reverse(kvs)
@@ -178,22 +180,22 @@ func (q *query) sort(kvs []*consensusv1.KeyValue) {
 	}
 	if q.descending() {
 		ascending := compare
-		compare = func(a, b *consensusv1.KeyValue) int { return ascending(b, a) }
+		compare = func(a, b *mvccpb.KeyValue) int { return ascending(b, a) }
 	}
 	slices.SortStableFunc(kvs, compare)
 }
 
-var comparators = map[consensusv1.RangeOp_SortTarget]func(a, b *consensusv1.KeyValue) int{
-	consensusv1.RangeOp_SORT_TARGET_VERSION: func(a, b *consensusv1.KeyValue) int {
+var comparators = map[consensusv1.RangeOp_SortTarget]func(a, b *mvccpb.KeyValue) int{
+	consensusv1.RangeOp_SORT_TARGET_VERSION: func(a, b *mvccpb.KeyValue) int {
 		return cmp.Compare(a.GetVersion(), b.GetVersion())
 	},
-	consensusv1.RangeOp_SORT_TARGET_CREATE: func(a, b *consensusv1.KeyValue) int {
+	consensusv1.RangeOp_SORT_TARGET_CREATE: func(a, b *mvccpb.KeyValue) int {
 		return cmp.Compare(a.GetCreateRevision(), b.GetCreateRevision())
 	},
-	consensusv1.RangeOp_SORT_TARGET_MOD: func(a, b *consensusv1.KeyValue) int {
+	consensusv1.RangeOp_SORT_TARGET_MOD: func(a, b *mvccpb.KeyValue) int {
 		return cmp.Compare(a.GetModRevision(), b.GetModRevision())
 	},
-	consensusv1.RangeOp_SORT_TARGET_VALUE: func(a, b *consensusv1.KeyValue) int {
+	consensusv1.RangeOp_SORT_TARGET_VALUE: func(a, b *mvccpb.KeyValue) int {
 		return bytes.Compare(a.GetValue(), b.GetValue())
 	},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
@@ -118,7 +119,7 @@ func writeOutcome(out *strings.Builder, err error, ok func()) {
 	ok()
 }
 
-func kvText(kv *consensusv1.KeyValue) string {
+func kvText(kv *mvccpb.KeyValue) string {
 	if kv == nil {
 		return "-"
 	}
@@ -132,7 +133,7 @@ func kvText(kv *consensusv1.KeyValue) string {
 // plain shows bytes so that the scripts stay text.
 func plain(b []byte) string { return strings.Trim(strconv.Quote(string(b)), `"`) }
 
-func kvsText(kvs []*consensusv1.KeyValue) string {
+func kvsText(kvs []*mvccpb.KeyValue) string {
 	var parts []string
 	for _, kv := range kvs {
 		parts = append(parts, kvText(kv))

@@ -1,12 +1,12 @@
 package mvcc
 
-import consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+import "go.etcd.io/etcd/api/v3/mvccpb"
 
 // slab cuts many small things from few allocations: the key-values of one answer, and the bytes in them. What it gave
 // out is kept alive together, so a slab serves one batch or one answer.
 type slab struct {
 	bytes []byte
-	kvs   []consensusv1.KeyValue
+	kvs   []mvccpb.KeyValue
 	// bytesChunk and kvsChunk are the sizes of the newest chunks, which grow: most answers are small.
 	bytesChunk, kvsChunk int
 }
@@ -40,10 +40,10 @@ func (s *slab) copy(b []byte) []byte {
 	return s.bytes[n:len(s.bytes):len(s.bytes)]
 }
 
-func (s *slab) keyValue() *consensusv1.KeyValue {
+func (s *slab) keyValue() *mvccpb.KeyValue {
 	if len(s.kvs) == 0 {
 		s.kvsChunk = min(max(2*s.kvsChunk, 1), slabKVsMax)
-		s.kvs = make([]consensusv1.KeyValue, s.kvsChunk)
+		s.kvs = make([]mvccpb.KeyValue, s.kvsChunk)
 	}
 	kv := &s.kvs[0]
 	s.kvs = s.kvs[1:]
@@ -53,13 +53,13 @@ func (s *slab) keyValue() *consensusv1.KeyValue {
 // reserve makes room for n key-values, so far as that is sensible.
 func (s *slab) reserve(n int) {
 	if n = min(n, slabReservedMax); n > len(s.kvs) {
-		s.kvs = make([]consensusv1.KeyValue, n)
+		s.kvs = make([]mvccpb.KeyValue, n)
 	}
 }
 
 // toKeyValue returns the row as a message that shares no memory with it. Without its value it has no lease either, as in etcd, which answers that
 // from its index.
-func (s *slab) toKeyValue(r *Row, withValue bool) *consensusv1.KeyValue {
+func (s *slab) toKeyValue(r *Row, withValue bool) *mvccpb.KeyValue {
 	kv := s.keyValue()
 	kv.Key = s.copy(r.Key)
 	kv.CreateRevision, kv.ModRevision, kv.Version = r.Create, r.Revision, r.Version

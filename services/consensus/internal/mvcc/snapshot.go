@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -43,9 +44,9 @@ func (s *Snapshot) Alarms() []*consensusv1.Alarm { return slices.Clone(s.v.alarm
 // Versions calls fn with every version that compaction retains, tombstones too, by key and the newest of a key first: the
 // order in which they lie on disk. Of a tombstone only the key and mod revision are set. kv is fn's until it returns, and
 // so is what it refers to.
-func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *consensusv1.KeyValue) error) error {
+func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *mvccpb.KeyValue) error) error {
 	return s.v.retained(ctx, s.v.revision, func(r *Row) error {
-		kv := &consensusv1.KeyValue{
+		kv := &mvccpb.KeyValue{
 			Key: r.Key, ModRevision: r.Revision,
 			CreateRevision: r.Create, Version: r.Version, Value: r.Value, Lease: r.Lease,
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -38,7 +39,7 @@ func TestSnapshotIsOfItsMoment(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, leases, 1)
 	var got []string
-	require.NoError(t, sn.Versions(ctx, func(revision, sub int64, tombstone bool, kv *consensusv1.KeyValue) error {
+	require.NoError(t, sn.Versions(ctx, func(revision, sub int64, tombstone bool, kv *mvccpb.KeyValue) error {
 		require.Equal(t, revision, kv.GetModRevision())
 		require.Zero(t, sub)
 		if tombstone {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -61,7 +62,7 @@ func versionKey(dst []byte, v Version) []byte {
 func versionValue(dst []byte, v Version) ([]byte, error) {
 	kv := v.KV
 	if v.Tombstone {
-		kv = &consensusv1.KeyValue{Key: kv.GetKey()}
+		kv = &mvccpb.KeyValue{Key: kv.GetKey()}
 	}
 	return proto.MarshalOptions{}.MarshalAppend(dst, kv)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 
@@ -24,13 +25,13 @@ import (
 )
 
 func put(revision, sub int64, key, value string) Version {
-	return Version{Sub: sub, KV: &consensusv1.KeyValue{
+	return Version{Sub: sub, KV: &mvccpb.KeyValue{
 		Key: []byte(key), Value: []byte(value), CreateRevision: revision, ModRevision: revision, Version: 1,
 	}}
 }
 
 func tombstone(revision, sub int64, key string) Version {
-	return Version{Sub: sub, Tombstone: true, KV: &consensusv1.KeyValue{Key: []byte(key), ModRevision: revision}}
+	return Version{Sub: sub, Tombstone: true, KV: &mvccpb.KeyValue{Key: []byte(key), ModRevision: revision}}
 }
 
 func each[T any](items ...T) iter.Seq2[T, error] {
@@ -130,7 +131,7 @@ func TestBuildMatchesFormat(t *testing.T) {
 		{number(3) + "_" + number(0), marshal(t, put(3, 0, "c", "old").KV)},
 		{number(5) + "_" + number(0), marshal(t, a.KV)},
 		{number(5) + "_" + number(1), marshal(t, b.KV)},
-		{number(6) + "_" + number(0) + "t", marshal(t, &consensusv1.KeyValue{Key: []byte("a")})},
+		{number(6) + "_" + number(0) + "t", marshal(t, &mvccpb.KeyValue{Key: []byte("a")})},
 	}, content["key"])
 	require.Equal(t, [][2]string{
 		{"confState", `{"voters":[255]}`},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/raft/v3/raftpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -39,7 +40,7 @@ type Version struct {
 	Sub int64
 	// Tombstone says that the revision deleted the key; of KV then only Key and ModRevision count.
 	Tombstone bool
-	KV        *consensusv1.KeyValue
+	KV        *mvccpb.KeyValue
 }
 
 func (v Version) validate() error {

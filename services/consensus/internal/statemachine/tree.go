@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -68,7 +70,7 @@ func (t treeRows) Dirs(low, high []byte, fn func([]byte, *tree.Dir) (bool, error
 	return t.rows.ScanDirs(low, high, func(path []byte, dir *mvcc.Dir) (bool, error) { return fn(path, (*tree.Dir)(dir)) })
 }
 
-func (t treeRows) Put(path, value []byte, expiration int64, fresh bool) (*consensusv1.KeyValue, error) {
+func (t treeRows) Put(path, value []byte, expiration int64, fresh bool) (*mvccpb.KeyValue, error) {
 	var prev mvcc.Row
 	live, err := t.rows.Get(path, mvcc.NewestRevision, &prev)
 	if err != nil {
@@ -81,7 +83,7 @@ func (t treeRows) Put(path, value []byte, expiration int64, fresh bool) (*consen
 	return t.rows.Put(&r, &prev, fresh), nil
 }
 
-func (t treeRows) Delete(path []byte) (*consensusv1.KeyValue, error) {
+func (t treeRows) Delete(path []byte) (*mvccpb.KeyValue, error) {
 	_, prevs, err := t.rows.Delete(mvcc.NewSpan(path, nil), true)
 	if err == nil && len(prevs) == 0 {
 		err = fmt.Errorf("tree deletes %q, which does not exist", path)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -63,9 +64,9 @@ func (s *fakeStore) Dirs(low, high []byte, fn func([]byte, *Dir) (bool, error)) 
 	return nil
 }
 
-func (s *fakeStore) Put([]byte, []byte, int64, bool) (*consensusv1.KeyValue, error) { return nil, nil }
+func (s *fakeStore) Put([]byte, []byte, int64, bool) (*mvccpb.KeyValue, error) { return nil, nil }
 
-func (s *fakeStore) Delete([]byte) (*consensusv1.KeyValue, error) {
+func (s *fakeStore) Delete([]byte) (*mvccpb.KeyValue, error) {
 	s.deleted++
 	return nil, nil
 }

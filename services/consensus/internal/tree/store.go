@@ -1,8 +1,6 @@
 package tree
 
-import (
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-)
+import "go.etcd.io/etcd/api/v3/mvccpb"
 
 // File is a key at its newest version. What it refers to is valid until the next call to the store.
 type File struct {
@@ -39,9 +37,9 @@ type Store interface {
 	Next() int64
 	// Put writes a key, and returns the version that it replaces, nil if there was none. A fresh key is created by this
 	// revision, even if it existed.
-	Put(path, value []byte, expiration int64, fresh bool) (*consensusv1.KeyValue, error)
+	Put(path, value []byte, expiration int64, fresh bool) (*mvccpb.KeyValue, error)
 	// Delete deletes a key that exists, and returns its last version.
-	Delete(path []byte) (*consensusv1.KeyValue, error)
+	Delete(path []byte) (*mvccpb.KeyValue, error)
 	// DeleteAll deletes all keys of [low, high), which may be very many.
 	DeleteAll(low, high []byte) error
 	// SetDir writes the record of a directory.

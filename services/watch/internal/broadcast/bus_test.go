@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -31,7 +33,7 @@ func TestMessagesNameTheirStore(t *testing.T) {
 
 func commitOf(revision int64, value string) *consensusv1.Commit {
 	return &consensusv1.Commit{Revision: revision, Events: []*consensusv1.Event{{
-		Kv: &consensusv1.KeyValue{Key: []byte("k"), Value: []byte(value), ModRevision: revision, CreateRevision: 1, Version: revision},
+		Kv: &mvccpb.KeyValue{Key: []byte("k"), Value: []byte(value), ModRevision: revision, CreateRevision: 1, Version: revision},
 	}}}
 }
 

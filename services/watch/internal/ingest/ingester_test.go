@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
@@ -105,7 +107,7 @@ func commitsAt(from, to int64, bytes int) []*consensusv1.Commit {
 	var commits []*consensusv1.Commit
 	for ; from <= to; from++ {
 		commits = append(commits, &consensusv1.Commit{Revision: from, Events: []*consensusv1.Event{{
-			Kv: &consensusv1.KeyValue{ModRevision: from, Value: make([]byte, bytes)},
+			Kv: &mvccpb.KeyValue{ModRevision: from, Value: make([]byte, bytes)},
 		}}})
 	}
 	return commits

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -21,7 +22,7 @@ func TestRingHoldsWholeCommitsOrNone(t *testing.T) {
 		require.Equal(t, r.length-1, r.search(revision))
 		require.Equal(t, r.length, r.search(revision+1))
 	}
-	r.add(&consensusv1.Commit{Revision: 40, Events: []*consensusv1.Event{{Kv: &consensusv1.KeyValue{Value: make([]byte, 1000)}}}})
+	r.add(&consensusv1.Commit{Revision: 40, Events: []*consensusv1.Event{{Kv: &mvccpb.KeyValue{Value: make([]byte, 1000)}}}})
 	require.Zero(t, r.length)
 	require.Zero(t, r.bytes)
 	require.EqualValues(t, 40, r.floor)

@@ -3,6 +3,8 @@ package match
 import (
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/watch/internal/interval"
 )
@@ -120,7 +122,7 @@ func treePaths(tree *consensusv1.TreeChange) [][]byte {
 // treeEvent makes an event of what a commit means to the tree.
 func treeEvent(commit *consensusv1.Commit) *consensusv1.Event {
 	return &consensusv1.Event{
-		Type: consensusv1.Event_TREE, Kv: &consensusv1.KeyValue{ModRevision: commit.Revision}, Tree: commit.Tree,
+		Type: consensusv1.Event_TREE, Kv: &mvccpb.KeyValue{ModRevision: commit.Revision}, Tree: commit.Tree,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -60,7 +61,7 @@ func (c *client) saw(events []*consensusv1.Event) {
 func commitOf(revision int64, keys ...string) *consensusv1.Commit {
 	commit := &consensusv1.Commit{Revision: revision}
 	for _, key := range keys {
-		commit.Events = append(commit.Events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte(key), ModRevision: revision}})
+		commit.Events = append(commit.Events, &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte(key), ModRevision: revision}})
 	}
 	return commit
 }

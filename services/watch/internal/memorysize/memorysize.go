@@ -2,7 +2,11 @@
 // costs no more than a few additions; encoded sizes are somebody else's business.
 package memorysize
 
-import consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+import (
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
 
 // Of the structures around the bytes of a key and a value.
 const (
@@ -36,7 +40,7 @@ func treeChange(tree *consensusv1.TreeChange) int {
 	return bytes
 }
 
-func keyValue(kv *consensusv1.KeyValue) int {
+func keyValue(kv *mvccpb.KeyValue) int {
 	if kv == nil {
 		return 0
 	}

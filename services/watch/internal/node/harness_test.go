@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -134,9 +136,9 @@ func bubble(t *testing.T, revisions int, change func(*Config), test func(h *harn
 func (h *harness) append(keys ...string) *consensusv1.Commit {
 	commit := &consensusv1.Commit{Revision: int64(len(h.history.commits)) + 1}
 	for _, key := range keys {
-		event := &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte(key), ModRevision: commit.Revision}}
+		event := &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte(key), ModRevision: commit.Revision}}
 		if len(h.history.commits) > 0 {
-			event.PrevKv = &consensusv1.KeyValue{Key: []byte(key), ModRevision: commit.Revision - 1}
+			event.PrevKv = &mvccpb.KeyValue{Key: []byte(key), ModRevision: commit.Revision - 1}
 		}
 		commit.Events = append(commit.Events, event)
 	}

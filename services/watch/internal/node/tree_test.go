@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
@@ -15,7 +16,7 @@ import (
 // ring or from history.
 func TestWatchesOfTheTree(t *testing.T) {
 	node := func(path string) *consensusv1.TreeNode { return &consensusv1.TreeNode{Path: []byte(path)} }
-	put := &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("/d/k"), ModRevision: 7}}
+	put := &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("/d/k"), ModRevision: 7}}
 	plain := &consensusv1.Commit{Revision: 7, Events: []*consensusv1.Event{put}}
 	expired := &consensusv1.Commit{Revision: 7, Events: []*consensusv1.Event{put}, Tree: &consensusv1.TreeChange{}}
 	set := &consensusv1.Commit{Revision: 7, Events: []*consensusv1.Event{put}, Tree: &consensusv1.TreeChange{Node: node("/d/k")}}

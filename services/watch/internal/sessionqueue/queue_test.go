@@ -6,6 +6,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 type watch struct {
@@ -14,7 +15,7 @@ type watch struct {
 }
 
 func entryOf(w *watch, after, revision int64, bytes int) *Entry[*watch] {
-	event := &consensusv1.Event{Kv: &consensusv1.KeyValue{ModRevision: revision}}
+	event := &consensusv1.Event{Kv: &mvccpb.KeyValue{ModRevision: revision}}
 	return &Entry[*watch]{
 		Watch: w, After: after, Bytes: bytes,
 		Delivery: delivery.Delivery{Revision: revision, Batch: delivery.NewBatch([]*consensusv1.Event{event})},

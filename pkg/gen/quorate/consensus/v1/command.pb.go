@@ -10,6 +10,7 @@ package consensusv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	mvccpb "go.etcd.io/etcd/api/v3/mvccpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -799,7 +800,7 @@ func (x *PutOp) GetIgnoreLease() bool {
 
 type PutResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	PrevKv        *KeyValue              `protobuf:"bytes,1,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
+	PrevKv        *mvccpb.KeyValue       `protobuf:"bytes,1,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -834,7 +835,7 @@ func (*PutResult) Descriptor() ([]byte, []int) {
 	return file_quorate_consensus_v1_command_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *PutResult) GetPrevKv() *KeyValue {
+func (x *PutResult) GetPrevKv() *mvccpb.KeyValue {
 	if x != nil {
 		return x.PrevKv
 	}
@@ -906,7 +907,7 @@ func (x *DeleteRangeOp) GetPrevKv() bool {
 type DeleteRangeResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Deleted       int64                  `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"`
-	PrevKvs       []*KeyValue            `protobuf:"bytes,2,rep,name=prev_kvs,json=prevKvs,proto3" json:"prev_kvs,omitempty"`
+	PrevKvs       []*mvccpb.KeyValue     `protobuf:"bytes,2,rep,name=prev_kvs,json=prevKvs,proto3" json:"prev_kvs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -948,7 +949,7 @@ func (x *DeleteRangeResult) GetDeleted() int64 {
 	return 0
 }
 
-func (x *DeleteRangeResult) GetPrevKvs() []*KeyValue {
+func (x *DeleteRangeResult) GetPrevKvs() []*mvccpb.KeyValue {
 	if x != nil {
 		return x.PrevKvs
 	}
@@ -1092,7 +1093,7 @@ func (x *RangeOp) GetMaxCreateRevision() int64 {
 
 type RangeResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Kvs   []*KeyValue            `protobuf:"bytes,1,rep,name=kvs,proto3" json:"kvs,omitempty"`
+	Kvs   []*mvccpb.KeyValue     `protobuf:"bytes,1,rep,name=kvs,proto3" json:"kvs,omitempty"`
 	// There are keys beyond limit.
 	More bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
 	// How many keys the range holds, whatever limit and the revision filters are.
@@ -1131,7 +1132,7 @@ func (*RangeResult) Descriptor() ([]byte, []int) {
 	return file_quorate_consensus_v1_command_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *RangeResult) GetKvs() []*KeyValue {
+func (x *RangeResult) GetKvs() []*mvccpb.KeyValue {
 	if x != nil {
 		return x.Kvs
 	}
@@ -2442,7 +2443,7 @@ var File_quorate_consensus_v1_command_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dquorate/consensus/v1/kv.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xe0\x05\n" +
+	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\bkv.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xe0\x05\n" +
 	"\aCommand\x12/\n" +
 	"\x03put\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.PutOpH\x00R\x03put\x12H\n" +
 	"\fdelete_range\x18\x02 \x01(\v2#.quorate.consensus.v1.DeleteRangeOpH\x00R\vdeleteRange\x12/\n" +
@@ -2483,16 +2484,16 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x05lease\x18\x03 \x01(\x03R\x05lease\x12\x17\n" +
 	"\aprev_kv\x18\x04 \x01(\bR\x06prevKv\x12!\n" +
 	"\fignore_value\x18\x05 \x01(\bR\vignoreValue\x12!\n" +
-	"\fignore_lease\x18\x06 \x01(\bR\vignoreLease\"D\n" +
-	"\tPutResult\x127\n" +
-	"\aprev_kv\x18\x01 \x01(\v2\x1e.quorate.consensus.v1.KeyValueR\x06prevKv\"`\n" +
+	"\fignore_lease\x18\x06 \x01(\bR\vignoreLease\"6\n" +
+	"\tPutResult\x12)\n" +
+	"\aprev_kv\x18\x01 \x01(\v2\x10.mvccpb.KeyValueR\x06prevKv\"`\n" +
 	"\rDeleteRangeOp\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x10\x01R\x03key\x12\x1b\n" +
 	"\trange_end\x18\x02 \x01(\fR\brangeEnd\x12\x17\n" +
-	"\aprev_kv\x18\x03 \x01(\bR\x06prevKv\"h\n" +
+	"\aprev_kv\x18\x03 \x01(\bR\x06prevKv\"Z\n" +
 	"\x11DeleteRangeResult\x12\x18\n" +
-	"\adeleted\x18\x01 \x01(\x03R\adeleted\x129\n" +
-	"\bprev_kvs\x18\x02 \x03(\v2\x1e.quorate.consensus.v1.KeyValueR\aprevKvs\"\xeb\x05\n" +
+	"\adeleted\x18\x01 \x01(\x03R\adeleted\x12+\n" +
+	"\bprev_kvs\x18\x02 \x03(\v2\x10.mvccpb.KeyValueR\aprevKvs\"\xeb\x05\n" +
 	"\aRangeOp\x12\x19\n" +
 	"\x03key\x18\x01 \x01(\fB\a\xbaH\x04z\x02\x10\x01R\x03key\x12\x1b\n" +
 	"\trange_end\x18\x02 \x01(\fR\brangeEnd\x12\x14\n" +
@@ -2520,9 +2521,9 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x13SORT_TARGET_VERSION\x10\x01\x12\x16\n" +
 	"\x12SORT_TARGET_CREATE\x10\x02\x12\x13\n" +
 	"\x0fSORT_TARGET_MOD\x10\x03\x12\x15\n" +
-	"\x11SORT_TARGET_VALUE\x10\x04\"i\n" +
-	"\vRangeResult\x120\n" +
-	"\x03kvs\x18\x01 \x03(\v2\x1e.quorate.consensus.v1.KeyValueR\x03kvs\x12\x12\n" +
+	"\x11SORT_TARGET_VALUE\x10\x04\"[\n" +
+	"\vRangeResult\x12\"\n" +
+	"\x03kvs\x18\x01 \x03(\v2\x10.mvccpb.KeyValueR\x03kvs\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\"\xb9\x03\n" +
 	"\aCompare\x12N\n" +
@@ -2658,7 +2659,7 @@ var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(*LeaseCheckpointOp_Remaining)(nil), // 32: quorate.consensus.v1.LeaseCheckpointOp.Remaining
 	(*TreeOp)(nil),                      // 33: quorate.consensus.v1.TreeOp
 	(*TreeResult)(nil),                  // 34: quorate.consensus.v1.TreeResult
-	(*KeyValue)(nil),                    // 35: quorate.consensus.v1.KeyValue
+	(*mvccpb.KeyValue)(nil),             // 35: mvccpb.KeyValue
 }
 var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	6,  // 0: quorate.consensus.v1.Command.put:type_name -> quorate.consensus.v1.PutOp
@@ -2683,11 +2684,11 @@ var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	29, // 19: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
 	31, // 20: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
 	34, // 21: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
-	35, // 22: quorate.consensus.v1.PutResult.prev_kv:type_name -> quorate.consensus.v1.KeyValue
-	35, // 23: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> quorate.consensus.v1.KeyValue
+	35, // 22: quorate.consensus.v1.PutResult.prev_kv:type_name -> mvccpb.KeyValue
+	35, // 23: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> mvccpb.KeyValue
 	0,  // 24: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
 	1,  // 25: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
-	35, // 26: quorate.consensus.v1.RangeResult.kvs:type_name -> quorate.consensus.v1.KeyValue
+	35, // 26: quorate.consensus.v1.RangeResult.kvs:type_name -> mvccpb.KeyValue
 	2,  // 27: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
 	10, // 28: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
 	6,  // 29: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
@@ -2717,7 +2718,6 @@ func file_quorate_consensus_v1_command_proto_init() {
 	if File_quorate_consensus_v1_command_proto != nil {
 		return
 	}
-	file_quorate_consensus_v1_kv_proto_init()
 	file_quorate_consensus_v1_tree_proto_init()
 	file_quorate_consensus_v1_command_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_Put)(nil),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -21,7 +22,7 @@ const newest = 60
 func stretchOf(from, to int64) *delivery.Batch {
 	var events []*consensusv1.Event
 	for revision := from; revision <= to; revision++ {
-		events = append(events, &consensusv1.Event{Kv: &consensusv1.KeyValue{Key: []byte("k"), ModRevision: revision}})
+		events = append(events, &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("k"), ModRevision: revision}})
 	}
 	return delivery.NewBatch(events)
 }
