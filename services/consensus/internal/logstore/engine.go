@@ -8,6 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/pebbletuning"
 )
 
 // engine is the database in the log's directory. It reads and writes sealed records, and knows nothing of what a log may hold.
@@ -21,7 +23,7 @@ type engine struct {
 }
 
 func newEngine(dir string, log *engineLog) *engine {
-	return &engine{dir: dir, log: log, cache: pebble.NewCache(blockCacheBytes)}
+	return &engine{dir: dir, log: log, cache: pebble.NewCache(pebbletuning.LogCacheBytes)}
 }
 
 // open takes the directory's lock, checks what Pebble does not, and opens the database.
@@ -158,24 +160,10 @@ func (e *engine) entries(from, to uint64) (*pebble.Iterator, error) {
 	return e.db.NewIter(o)
 }
 
-// engineOptions tunes Pebble for a log: written once in order, read back from memory, deleted in order from the front.
-// The write-ahead files are preallocated and reused (Pebble's default), which spares the filesystem a change of
-// metadata with each sync. Nothing delays a sync to gather more: batches are gathered before they get here.
+// engineOptions wires the log's tuning to the engine.
 func engineOptions(fs vfs.FS, lock *pebble.Lock, cache *pebble.Cache, log *engineLog) *pebble.Options {
-	opts := &pebble.Options{
-		FS:                          fs,
-		Lock:                        lock,
-		Cache:                       cache,
-		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: memTablesMax,
-		L0CompactionThreshold:       l0SublevelsMax,
-		L0StopWritesThreshold:       l0StopWrites,
-		FlushSplitBytes:             tableBytes,
-		Logger:                      log,
-		EventListener:               log.listener(),
-	}
-	opts.TargetFileSizes[0] = tableBytes
-	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
-	return opts
+	o := pebbletuning.Log()
+	o.FS, o.Lock, o.Cache = fs, lock, cache
+	o.Logger, o.EventListener = log, log.listener()
+	return o
 }

@@ -42,7 +42,7 @@ type Options struct {
 }
 
 const (
-	// MemTableBytesDefault trades memory (memTablesMax of them, at the worst) for fewer and larger files.
+	// MemTableBytesDefault trades memory (pebbletuning allows four of them, at the worst) for fewer and larger files.
 	MemTableBytesDefault = budget.StateWrites
 	// OpenFilesDefault keeps a store of some ten gigabytes open.
 	OpenFilesDefault = 1000

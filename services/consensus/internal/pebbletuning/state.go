@@ -1,0 +1,52 @@
+package pebbletuning
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/cockroachkvs"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+const (
+	// stateFilterBitsPerKey makes one lookup in a hundred read a block in vain.
+	stateFilterBitsPerKey = 10
+	// stateBlockBytes is larger than Pebble's 4 KiB: ranges are read more often than cold single keys, and it compresses better.
+	stateBlockBytes      = 16 << 10
+	stateIndexBlockBytes = 32 << 10
+	// stateMemTablesMax bounds the memtables that wait for the disk before writers do.
+	stateMemTablesMax = 4
+	// stateL0StopWrites is far above where compaction starts (stateL0SublevelsMax), so that a burst does not stop writers.
+	stateL0StopWrites   = 24
+	stateL0SublevelsMax = 4
+	stateLevelBaseBytes = 64 << 20
+	stateCompactionsMax = 2
+)
+
+// State tunes Pebble for the state: keys with many versions, read in ranges. The WAL is off: the raft log is one already, and
+// it is truncated only below what is flushed here. Values stay with their keys, as Pebble calls separating them experimental.
+// The memtable, whose limit is stateMemTablesMax of memTableBytes, and the tables that are open are as the member's memory and
+// descriptors allow.
+func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
+	o := &pebble.Options{
+		Comparer:                    &cockroachkvs.Comparer,
+		KeySchema:                   cockroachkvs.KeySchema.Name,
+		KeySchemas:                  sstable.MakeKeySchemas(&cockroachkvs.KeySchema),
+		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		DisableWAL:                  true,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: stateMemTablesMax,
+		L0CompactionThreshold:       stateL0SublevelsMax,
+		L0StopWritesThreshold:       stateL0StopWrites,
+		LBaseMaxBytes:               stateLevelBaseBytes,
+		MaxOpenFiles:                openFilesMax,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, stateCompactionsMax },
+	}
+	o.Experimental.EnableValueBlocks = func() bool { return true }
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = stateBlockBytes
+		o.Levels[i].IndexBlockSize = stateIndexBlockBytes
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(stateFilterBitsPerKey)
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	return o
+}
