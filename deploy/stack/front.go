@@ -59,7 +59,7 @@ func runFront(args []string, _ io.Writer) error {
 		return err
 	}
 	f, err := front.New(front.Config{
-		Host: *nodes, Listeners: listeners, ReadyPort: *readyPort, ConnectionsMax: connections, Log: log,
+		Host: *nodes, Listeners: listeners, ReadyPort: *readyPort, ConnectionsMax: connections, Logger: log,
 		Lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},

@@ -54,7 +54,7 @@ func mayPropose(command *consensusv1.Command, now circumstances) error {
 // admission asks mayPropose, as of now.
 type admission struct {
 	trust   *audit.Trust
-	space   *space
+	space   *quota
 	replica *replication.Replica
 }
 

@@ -238,7 +238,7 @@ func TestDivergenceWhileDownIsFound(t *testing.T) {
 	}
 	require.Equal(t, "right", odd.get(t, "key"))
 	require.NoError(t, odd.halt())
-	store, err := mvcc.Open(mvcc.Options{FS: odd.cfg.FS, Dir: odd.cfg.dir().Path(datadir.StateName)})
+	store, err := mvcc.Open(mvcc.Config{FS: odd.cfg.FS, Dir: odd.cfg.dir().Path(datadir.StateName)})
 	require.NoError(t, err)
 	require.NoError(t, applyAside(store, "key", "wrong"))
 	require.NoError(t, store.Close())

@@ -10,7 +10,7 @@ import (
 
 // compactHistory runs auto-compaction, if it is configured.
 func compactHistory(ctx context.Context, cfg Config, store autoCompaction) error {
-	return compactor.New(compactor.Options{
+	return compactor.New(compactor.Config{
 		Store:     store,
 		Retention: cfg.AutoCompaction.Retention,
 		Revisions: cfg.AutoCompaction.Revisions,

@@ -71,7 +71,7 @@ func newVolumes(cfg Config) []*volume {
 }
 
 // lookAtVolumes measures the disks, and says where one has become full or not.
-func (s *space) lookAtVolumes() {
+func (s *quota) lookAtVolumes() {
 	full := false
 	for _, v := range s.volumes {
 		usage, err := s.fs.GetDiskUsage(v.dir)
@@ -103,7 +103,7 @@ func (v *volume) next(free, soft, hard int64) diskLevel {
 	return diskRoomy
 }
 
-func (s *space) sayLevel(v *volume, level diskLevel, free, soft, hard int64) {
+func (s *quota) sayLevel(v *volume, level diskLevel, free, soft, hard int64) {
 	log := s.log.With("of", v.name, "directory", v.dir, "free", free, "soft-mark", soft, "hard-mark", hard)
 	switch level {
 	case diskFull:

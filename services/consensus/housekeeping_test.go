@@ -58,7 +58,7 @@ func TestCleanStopTruncatesTheLog(t *testing.T) {
 		m.mustPut(t, "key", "value")
 	}
 	require.NoError(t, m.halt())
-	log, err := logstore.Open(logstore.Options{Dir: "data/member/log", FS: fs})
+	log, err := logstore.Open(logstore.Config{Dir: "data/member/log", FS: fs})
 	require.NoError(t, err)
 	first, err := log.FirstIndex()
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ type installer struct {
 	raftLog *logstore.Store
 	members *membership.Members
 	feed    *feed.Feed
-	failure *failure
+	failure *fatal
 	stopped <-chan struct{}
 	log     *slog.Logger
 

@@ -349,7 +349,7 @@ func TestStaleTailOfTheLogGoesWithTheOldState(t *testing.T) {
 			m, err := New(cfg)
 			require.NoError(t, err)
 			require.NoError(t, m.Close())
-			log, err := logstore.Open(logstore.Options{Dir: "data/member/log", FS: fs})
+			log, err := logstore.Open(logstore.Config{Dir: "data/member/log", FS: fs})
 			require.NoError(t, err)
 			var entries []*raftpb.Entry
 			for i := uint64(2); i <= 20; i++ {
@@ -358,7 +358,7 @@ func TestStaleTailOfTheLogGoesWithTheOldState(t *testing.T) {
 			require.NoError(t, log.Append(entries, &raftpb.HardState{Term: new(uint64(3)), Vote: new(uint64(2)), Commit: new(uint64(1))}, true))
 			require.NoError(t, log.SetBlob("installing", []byte{0, 0, 0, 0, 0, 0, 0, 10}))
 			require.NoError(t, log.Close())
-			state, err := mvcc.Open(mvcc.Options{Dir: "data/member/state", FS: fs})
+			state, err := mvcc.Open(mvcc.Config{Dir: "data/member/state", FS: fs})
 			require.NoError(t, err)
 			b := state.Begin()
 			b.SetApplied(10, c.term)

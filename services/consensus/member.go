@@ -40,7 +40,7 @@ type Member struct {
 	proposer    *proposer
 	alarms      *alarms
 	admission   admission
-	space       *space
+	space       *quota
 	audit       *audit.Audit
 	verifier    *audit.Verifier
 	tidier      *tidier
@@ -51,7 +51,7 @@ type Member struct {
 	opened   time.Time
 	ready    chan struct{} // closed once the member serves
 	stopped  chan struct{} // closed once Run is ending
-	failure  *failure
+	failure  *fatal
 
 	changes   *membership.Changes
 	holder    leaseHolder
@@ -82,7 +82,7 @@ func New(cfg Config) (*Member, error) {
 		log:     cfg.Logger,
 		ready:   make(chan struct{}),
 		stopped: make(chan struct{}),
-		failure: newFailure(),
+		failure: newFatal(),
 		hashes:  make(chan struct{}, hashesMax),
 	}
 	metrics, err := registerLeader(m, cfg.Registerer)
@@ -111,7 +111,7 @@ func New(cfg Config) (*Member, error) {
 // assemble makes what replicates the log.
 func (m *Member) assemble() error {
 	m.feed = feed.New(m.gate.State().Revision(), feedBytesMax)
-	m.verifier = audit.NewVerifier(audit.VerifierOptions{
+	m.verifier = audit.NewVerifier(audit.VerifierConfig{
 		Interval: m.cfg.StateCheck.Interval, SkipInitial: m.cfg.StateCheck.SkipInitial, Gate: m.gate, Log: m.data.Log, Trust: m.trust,
 		Ticks: m.cfg.ticks, Logger: m.log,
 	})
@@ -121,7 +121,7 @@ func (m *Member) assemble() error {
 	}
 	m.install = &installation{accept: m.installer.acceptSnapshot, replace: m.installer.replaceState}
 	waiters := membership.NewWaiters()
-	replica, err := replication.New(replication.Options{
+	replica, err := replication.New(replication.Config{
 		ID:                m.cfg.MemberID,
 		HeartbeatInterval: m.cfg.HeartbeatInterval,
 		ElectionTicks:     m.cfg.ElectionTicks,
@@ -150,9 +150,9 @@ func (m *Member) assemble() error {
 		installer: m.installer, failure: m.failure,
 	}
 	m.files = &snapshotFiles{m.cfg, m.log, make(chan struct{}, snapshotsMax)}
-	m.space = newSpace(m.cfg, m.gate, m.members, replica, m.alarms)
+	m.space = newQuota(m.cfg, m.gate, m.members, replica, m.alarms)
 	m.tidier = newTidier(m.cfg, m.gate, m.verifier, m.stopped)
-	m.audit = audit.New(audit.Options{
+	m.audit = audit.New(audit.Config{
 		Self: m.cfg.MemberID, SkipInitial: m.cfg.StateCheck.SkipInitial, Peers: m.cfg.Auditor, Gate: m.gate, Trust: m.trust, Members: m.members,
 		Replica: replica, Alarms: m.alarms, Verified: m.verifier.Verified(), Ticks: m.cfg.ticks, Logger: m.log,
 	})

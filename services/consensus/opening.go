@@ -19,14 +19,14 @@ var ErrNotForced = datadir.ErrNotForced
 
 // openData opens what the member has. The storage engines may wait for ever for a disk that has failed: then there is
 // nothing to close either, as in await.
-func openData(cfg Config, failure *failure) (*datadir.Data, error) {
+func openData(cfg Config, failure *fatal) (*datadir.Data, error) {
 	type outcome struct {
 		*datadir.Data
 		err error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		data, err := datadir.Open(datadir.Options{
+		data, err := datadir.Open(datadir.Config{
 			Dir:             cfg.dir(),
 			Founding:        cfg.founding(),
 			Found:           cfg.Found,

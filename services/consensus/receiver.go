@@ -26,7 +26,7 @@ type Receiver struct {
 	trust       *audit.Trust
 	replica     *replication.Replica
 	installer   *installer
-	failure     *failure
+	failure     *fatal
 	checkpoints atomic.Uint64
 }
 

@@ -21,4 +21,4 @@ func (s replicatedState) Applied() (index, term uint64) { return s.store().Appli
 func (s replicatedState) Revision() int64 { return s.store().Revision() }
 
 // Refuses implements replication.State.
-func (s replicatedState) Refuses(err error) bool { return refusal(err) }
+func (s replicatedState) Refuses(err error) bool { return isDeterministic(err) }

@@ -30,14 +30,14 @@ type Service struct {
 	node    *node.Node
 	metrics *ingest.Metrics
 	running atomic.Bool
-	// pulse is there with Routes only.
-	pulse     *pulse
+	// probe is there with Routes only.
+	probe     *probe
 	bus       atomic.Pointer[broadcast.Bus] // once Run has opened it; there with Routes or Users only
 	listening chan struct{}
 	ingesting atomic.Bool
 	cluster   atomic.Uint64 // the store's id
 	duties    atomic.Int64  // how often this node began to ingest
-	// endIngest ends the ingesting under way, which begins anew if it is still this node's duty.
+	// endIngest ends the ingesting under way, which begins anew if it is still for this node to do.
 	endIngest atomic.Pointer[context.CancelFunc]
 	// store is the identity of the store that the node's position is of, once somebody asked for it.
 	store atomic.Pointer[[]byte]
@@ -54,7 +54,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg,
 		node: node.New(node.Config{
-			Log:                   cfg.Logger,
+			Logger:                cfg.Logger,
 			History:               cfg.Feed,
 			ProgressInterval:      cfg.ProgressInterval,
 			RingBytesMax:          cfg.RingBytesMax,
@@ -79,7 +79,7 @@ func New(cfg Config) (*Service, error) {
 		}
 	}
 	if cfg.Routes != nil {
-		s.pulse = &pulse{
+		s.probe = &probe{
 			log: cfg.Logger, feed: cfg.Feed.(ConfirmedFeed), position: s.node.Position, reach: s.node.Reach, start: time.Now(),
 			wentBack: s.restart,
 		}
@@ -117,7 +117,7 @@ func (s *Service) Read(ctx context.Context, req *watchv1.ReadRequest) (*watchv1.
 // StoreReplaced ends all sessions, and has the node begin anew where the store is: it is another store, or was
 // restored from an earlier state.
 func (s *Service) StoreReplaced() {
-	ctx, cancel := context.WithTimeout(context.Background(), pulseTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	position, err := s.cfg.Feed.Position(ctx, &consensusv1.PositionRequest{})
 	if err != nil {
@@ -132,8 +132,8 @@ func (s *Service) StoreReplaced() {
 func (s *Service) restart(revision int64) {
 	s.node.Restart(revision)
 	s.store.Store(nil)
-	if s.pulse != nil {
-		s.pulse.newest.Store(0)
+	if s.probe != nil {
+		s.probe.newest.Store(0)
 	}
 	if end := s.endIngest.Load(); end != nil {
 		(*end)()
@@ -159,7 +159,7 @@ func (s *Service) Store() []byte {
 
 // Well tells whether the node is of use: one that does not hear consensus cannot read the past, and watches are better
 // off elsewhere.
-func (s *Service) Well() bool { return s.pulse == nil || s.pulse.well() }
+func (s *Service) Well() bool { return s.probe == nil || s.probe.well() }
 
 // Run serves watches until ctx ends, and returns nil once everything that it started has ended. All sessions are
 // closed by then. It fails if the broadcast does, and may be called once.
@@ -183,8 +183,8 @@ func (s *Service) run(ctx context.Context) error {
 	if s.cfg.Routes == nil && s.cfg.Users == nil {
 		return s.runAlone(ctx, revision)
 	}
-	bus, err := broadcast.Open(broadcast.Options{
-		Log:             s.cfg.Logger,
+	bus, err := broadcast.Open(broadcast.Config{
+		Logger:          s.cfg.Logger,
 		PayloadBytesMax: s.cfg.PayloadBytesMax,
 		Routes:          s.cfg.Routes,
 		Users:           s.cfg.Users,
@@ -204,13 +204,13 @@ func (s *Service) run(ctx context.Context) error {
 		return group.Wait()
 	}
 	group.Go(func() error { return bus.Server().FollowRoutes(ctx) })
-	s.pulse.answers = func() bool { return s.ingesting.Load() && bus.Interested() }
-	group.Go(func() error { return s.pulse.run(ctx) })
+	s.probe.answers = func() bool { return s.ingesting.Load() && bus.Interested() }
+	group.Go(func() error { return s.probe.run(ctx) })
 	group.Go(func() error {
 		return election.New(election.Config{
-			Log:     s.cfg.Logger,
+			Logger:  s.cfg.Logger,
 			Channel: bus,
-			Able:    s.pulse.able,
+			Able:    s.probe.able,
 			Work:    func(ctx context.Context) { s.ingest(ctx, bus) },
 		}).Run(ctx)
 	})
@@ -236,7 +236,7 @@ func (s *Service) follow(ctx context.Context, group *errgroup.Group, from broadc
 // newIngester returns an ingester for the broadcast, and for users where bus is theirs, which is nil where there are none.
 func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *ingest.Ingester {
 	made := ingest.Config{
-		Log:               s.cfg.Logger,
+		Logger:            s.cfg.Logger,
 		Feed:              s.cfg.Feed,
 		Publisher:         to,
 		Metrics:           s.metrics,
@@ -248,7 +248,7 @@ func (s *Service) newIngester(to broadcast.Broadcast, bus *broadcast.Bus) *inges
 	if bus != nil {
 		made.Wanted = bus.Users
 		made.Outside = &natspublisher.Publisher{
-			Log: s.cfg.Logger, Conn: bus, Cluster: s.cluster.Load(), PayloadBytesMax: s.cfg.PayloadBytesMax,
+			Logger: s.cfg.Logger, Conn: bus, Cluster: s.cluster.Load(), PayloadBytesMax: s.cfg.PayloadBytesMax,
 		}
 	}
 	return ingest.New(made)
@@ -278,7 +278,7 @@ func (s *Service) ingest(ctx context.Context, bus *broadcast.Bus) {
 		running, end := context.WithCancel(ctx)
 		s.endIngest.Store(&end)
 		ingester := s.newIngester(bus, bus) // first, see Store
-		after := max(s.node.Position(), s.pulse.newest.Load()-ingestBehindMax)
+		after := max(s.node.Position(), s.probe.newest.Load()-ingestBehindMax)
 		_ = ingester.Run(running, after) // it ends with its context
 		end()
 	}

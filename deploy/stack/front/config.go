@@ -51,7 +51,7 @@ type Config struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// ConnectionsMax bounds the connections under way; more wait in the kernel.
 	ConnectionsMax int
-	Log            *slog.Logger
+	Logger         *slog.Logger
 }
 
 // Validate reports everything that is missing.
@@ -70,7 +70,7 @@ func (c Config) Validate() error {
 	if c.ConnectionsMax < 1 {
 		wrong = append(wrong, errors.New("no connection allowed"))
 	}
-	if c.Lookup == nil || c.Log == nil {
+	if c.Lookup == nil || c.Logger == nil {
 		wrong = append(wrong, errors.New("no resolver or no log"))
 	}
 	return errors.Join(wrong...)

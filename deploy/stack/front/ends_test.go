@@ -46,7 +46,7 @@ func before(t *testing.T, refusals int64, do func(*net.TCPConn)) *net.TCPConn {
 	f, err := front.New(front.Config{
 		Host: "nodes.test", Listeners: map[int]front.Listener{port(target): failing}, ReadyPort: well.Listener.Addr().(*net.TCPAddr).Port, ConnectionsMax: connectionsMax,
 		Lookup: func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{home}, nil },
-		Log:    slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	f.SetTimes(50*time.Millisecond, 50*time.Millisecond)

@@ -32,7 +32,7 @@ func New(config Config) (*Front, error) {
 	}
 	return &Front{
 		config: config,
-		log:    config.Log,
+		log:    config.Logger,
 		pool:   newPool(),
 		// A new connection for each look: one that is open already says nothing of new ones.
 		client: &http.Client{Timeout: probeWithin, Transport: &http.Transport{DisableKeepAlives: true}},

@@ -99,7 +99,7 @@ func start(t *testing.T) *stand {
 	f, err := front.New(front.Config{
 		Host: "nodes.test", Listeners: map[int]front.Listener{serve: listener}, ReadyPort: readiness, ConnectionsMax: connectionsMax,
 		Lookup: func(context.Context, string) ([]netip.Addr, error) { return *s.listed.Load(), nil },
-		Log:    slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	s.front = f

@@ -52,8 +52,8 @@ type Alarms interface {
 	Raise(ctx context.Context, member uint64, kind consensusv1.Alarm_Type)
 }
 
-// Options say who is compared with whom.
-type Options struct {
+// Config says who is compared with whom.
+type Config struct {
 	Self uint64
 	// SkipInitial lets the member serve without having been compared or read.
 	SkipInitial bool
@@ -72,7 +72,7 @@ type Options struct {
 
 // Audit compares this member with the others.
 type Audit struct {
-	Options
+	Config
 	// caughtUp is closed once a comparison makes sense, compared once it has been tried.
 	caughtUp, compared chan struct{}
 	agreed             atomic.Uint64
@@ -85,8 +85,8 @@ type Audit struct {
 }
 
 // New returns an audit that has compared nothing yet.
-func New(o Options) *Audit {
-	return &Audit{Options: o, caughtUp: make(chan struct{}), compared: make(chan struct{}), judge: judge{self: o.Self}, trusted: true}
+func New(o Config) *Audit {
+	return &Audit{Config: o, caughtUp: make(chan struct{}), compared: make(chan struct{}), judge: judge{self: o.Self}, trusted: true}
 }
 
 // Agreed is the newest log index at which a majority was found to have this member's digest.

@@ -11,8 +11,8 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// VerifierOptions say what is read, and when.
-type VerifierOptions struct {
+// VerifierConfig says what is read, and when.
+type VerifierConfig struct {
 	// Interval is how often the state is read, 0 for never; SkipInitial spares it the reading at the start.
 	Interval    time.Duration
 	SkipInitial bool
@@ -31,14 +31,14 @@ type Log interface {
 
 // Verifier reads what this member has, to find what no checksum shows.
 type Verifier struct {
-	VerifierOptions
+	VerifierConfig
 	// verified is closed once the first reading was tried, replaced has a token when there is another state to verify.
 	verified, replaced chan struct{}
 }
 
 // NewVerifier returns one that has read nothing yet.
-func NewVerifier(o VerifierOptions) *Verifier {
-	return &Verifier{VerifierOptions: o, verified: make(chan struct{}), replaced: make(chan struct{}, 1)}
+func NewVerifier(o VerifierConfig) *Verifier {
+	return &Verifier{VerifierConfig: o, verified: make(chan struct{}), replaced: make(chan struct{}, 1)}
 }
 
 // Verified is closed once the first reading was tried.

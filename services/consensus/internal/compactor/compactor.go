@@ -41,8 +41,8 @@ func SystemTicks(interval time.Duration) (<-chan time.Time, func()) {
 	return t.C, t.Stop
 }
 
-// Options say what a Compactor keeps: at most one of Retention and Revisions is set, none keeps everything.
-type Options struct {
+// Config says what a Compactor keeps: at most one of Retention and Revisions is set, none keeps everything.
+type Config struct {
 	Store Store
 	// Retention is how old a revision may be before it goes.
 	Retention time.Duration
@@ -67,7 +67,7 @@ type Compactor struct {
 }
 
 // New returns a Compactor that does nothing yet.
-func New(o Options) *Compactor {
+func New(o Config) *Compactor {
 	c := &Compactor{store: o.Store, log: o.Logger, ticks: o.Ticks}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

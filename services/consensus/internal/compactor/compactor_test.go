@@ -60,7 +60,7 @@ func (s *fakeStore) take() []string {
 }
 
 // during runs a Compactor in fake time, calls fn, and stops it again.
-func during(t *testing.T, o Options, fn func(s *fakeStore, pass func(time.Duration))) {
+func during(t *testing.T, o Config, fn func(s *fakeStore, pass func(time.Duration))) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := newFakeStore()
@@ -92,7 +92,7 @@ func TestPeriodic(t *testing.T) {
 		{5 * time.Second, 66 * time.Second, []string{"5s: 1", "1m5s: 2"}},
 	} {
 		t.Run(c.retention.String(), func(t *testing.T) {
-			during(t, Options{Retention: c.retention}, func(s *fakeStore, pass func(time.Duration)) {
+			during(t, Config{Retention: c.retention}, func(s *fakeStore, pass func(time.Duration)) {
 				pass(c.during)
 				require.Equal(t, c.want, s.take())
 			})
@@ -102,7 +102,7 @@ func TestPeriodic(t *testing.T) {
 
 // TestRevisions shows that the newest revisions stay and the rest goes every five minutes.
 func TestRevisions(t *testing.T) {
-	during(t, Options{Revisions: 8}, func(s *fakeStore, pass func(time.Duration)) {
+	during(t, Config{Revisions: 8}, func(s *fakeStore, pass func(time.Duration)) {
 		pass(5 * time.Minute)
 		require.Empty(t, s.take(), "there are no 8 revisions yet")
 		pass(10 * time.Minute)
@@ -112,7 +112,7 @@ func TestRevisions(t *testing.T) {
 
 // TestOnlyTheLeaderCompacts shows that a follower watches without acting, and acts at its next tick as a leader.
 func TestOnlyTheLeaderCompacts(t *testing.T) {
-	during(t, Options{Retention: 10 * time.Minute}, func(s *fakeStore, pass func(time.Duration)) {
+	during(t, Config{Retention: 10 * time.Minute}, func(s *fakeStore, pass func(time.Duration)) {
 		s.leading.Store(false)
 		pass(35*time.Minute + time.Second)
 		require.Empty(t, s.take())
@@ -125,7 +125,7 @@ func TestOnlyTheLeaderCompacts(t *testing.T) {
 // TestFailureIsTriedAgain shows that a failed compaction comes again at the next sample, with the window moved on, and
 // that one which somebody else has done counts as done.
 func TestFailureIsTriedAgain(t *testing.T) {
-	during(t, Options{Retention: 10 * time.Minute}, func(s *fakeStore, pass func(time.Duration)) {
+	during(t, Config{Retention: 10 * time.Minute}, func(s *fakeStore, pass func(time.Duration)) {
 		s.answer(func(int64) error { return errors.New("no leader") })
 		pass(12 * time.Minute)
 		require.Equal(t, []string{"10m0s: 1", "11m0s: 2", "12m0s: 3"}, s.take())
@@ -141,11 +141,11 @@ func TestFailureIsTriedAgain(t *testing.T) {
 // TestNothingNewIsCompacted shows that without a policy Run only waits, and that an idle store is not compacted twice at
 // the same revision.
 func TestNothingNewIsCompacted(t *testing.T) {
-	during(t, Options{}, func(s *fakeStore, pass func(time.Duration)) {
+	during(t, Config{}, func(s *fakeStore, pass func(time.Duration)) {
 		pass(100 * time.Hour)
 		require.Empty(t, s.take())
 	})
-	during(t, Options{Retention: time.Second}, func(s *fakeStore, pass func(time.Duration)) {
+	during(t, Config{Retention: time.Second}, func(s *fakeStore, pass func(time.Duration)) {
 		pass(50 * time.Second)
 		require.Equal(t, []string{"1s: 1"}, s.take())
 	})

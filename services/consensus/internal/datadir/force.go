@@ -16,7 +16,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// ErrNotForced is returned by Open when Options.ForceNewCluster asks for what this member's data cannot give.
+// ErrNotForced is returned by Open when Config.ForceNewCluster asks for what this member's data cannot give.
 var ErrNotForced = errors.New("no cluster can be made of this member alone")
 
 // blobForced names the log store's note that the member was made the only one, kept until it is started without being
@@ -111,7 +111,7 @@ func (d *Data) MembersAtEnd() (*consensusv1.MembersResponse, error) {
 			switch next, err := membership.Change(version, change); {
 			case err == nil:
 				version = next
-			case !membership.Refused(err):
+			case !membership.IsChangeError(err):
 				return nil, fmt.Errorf("entry %d: %w", entry.GetIndex(), err)
 			}
 		}

@@ -53,7 +53,7 @@ func (f Founding) CheckIDs() error {
 }
 
 // founding returns what Found says, if there is one.
-func (o Options) founding() (Founding, error) {
+func (o Config) founding() (Founding, error) {
 	if o.Found == nil {
 		return o.Founding, nil
 	}

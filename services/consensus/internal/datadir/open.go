@@ -21,11 +21,11 @@ import (
 // parts do not belong together. Nothing is changed then.
 var ErrForeignData = errors.New("the data directory does not fit")
 
-// ErrInterrupted is returned by Open when Options.Interrupt was closed before it was done. The data is as after a crash.
+// ErrInterrupted is returned by Open when Config.Interrupt was closed before it was done. The data is as after a crash.
 var ErrInterrupted = interruptible.ErrInterrupted
 
-// Options say which directory is opened, and for whom.
-type Options struct {
+// Config says which directory is opened, and for whom.
+type Config struct {
 	Dir
 	// Founding is what a first start makes of an empty directory; Found, unless nil, is asked for it then.
 	Founding Founding
@@ -75,13 +75,13 @@ type State struct {
 
 // opening is one call of Open.
 type opening struct {
-	Options
+	Config
 	data *Data
 }
 
 // Open opens or creates both stores and checks that they belong together: ErrForeignData, ErrNotForced, ErrInterrupted, Found's error, or
 // that of a store. A stop meanwhile is obeyed by having the stores' reads fail.
-func Open(o Options) (_ *Data, err error) {
+func Open(o Config) (_ *Data, err error) {
 	if err := durabledir.Make(o.FS, o.Path(LogName)); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
@@ -131,7 +131,7 @@ func Open(o Options) (_ *Data, err error) {
 
 // openStores opens the log and the state that the log names.
 func (o *opening) openStores(dir Dir) (err error) {
-	o.data.Log, err = logstore.Open(logstore.Options{
+	o.data.Log, err = logstore.Open(logstore.Config{
 		Dir:        dir.Path(LogName),
 		FS:         dir.FS,
 		Logger:     o.Logger.With("store", "log"),
@@ -156,7 +156,7 @@ func (o *opening) openStores(dir Dir) (err error) {
 // otherwise, also while it opens.
 func openState(dir Dir, name string, o StoreOptions, log *slog.Logger, fatal, failing func(error), registerer prometheus.Registerer) (State, error) {
 	serving := &atomic.Bool{}
-	store, err := mvcc.Open(mvcc.Options{
+	store, err := mvcc.Open(mvcc.Config{
 		Dir:           dir.Path(name),
 		FS:            dir.FS,
 		Logger:        log.With("store", "state"),

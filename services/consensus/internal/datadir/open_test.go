@@ -13,7 +13,7 @@ import (
 // Goal: a member starts when its state has overtaken the commit index that its log stores. Method: a log whose hard state is behind what is
 // applied, as a crash leaves it between a flush of the state and the next append.
 func TestCommitIndexIsNotBelowApplied(t *testing.T) {
-	log, err := logstore.Open(logstore.Options{Dir: "log", FS: vfs.NewMem()})
+	log, err := logstore.Open(logstore.Config{Dir: "log", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	defer log.Close()
 	number := func(n uint64) *uint64 { return &n }

@@ -20,7 +20,7 @@ import (
 const benchPayload = 300
 
 func BenchmarkAppendSynced(b *testing.B) {
-	s, err := Open(Options{Dir: filepath.Join(b.TempDir(), "log"), FS: vfs.Default})
+	s, err := Open(Config{Dir: filepath.Join(b.TempDir(), "log"), FS: vfs.Default})
 	require.NoError(b, err)
 	defer func() { require.NoError(b, s.Close()) }()
 	data := make([]byte, benchPayload)
@@ -34,7 +34,7 @@ func BenchmarkAppendSynced(b *testing.B) {
 }
 
 func BenchmarkAppendUnsynced(b *testing.B) {
-	s, err := Open(Options{Dir: filepath.Join(b.TempDir(), "log"), FS: vfs.NewMem()})
+	s, err := Open(Config{Dir: filepath.Join(b.TempDir(), "log"), FS: vfs.NewMem()})
 	require.NoError(b, err)
 	defer func() { require.NoError(b, s.Close()) }()
 	data := make([]byte, benchPayload)

@@ -24,7 +24,7 @@ func TestCrashKeepsWhatWasSynced(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		var written []*raftpb.Entry
 		for range 3 { // crashes of one and the same directory
-			s, err := Open(Options{Dir: "data/log", FS: fs})
+			s, err := Open(Config{Dir: "data/log", FS: fs})
 			require.NoError(t, err, "seed %d", seed)
 			synced := len(written)
 			for range 1 + rng.IntN(30) {
@@ -40,7 +40,7 @@ func TestCrashKeepsWhatWasSynced(t *testing.T) {
 			crashed := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 			_ = s.Close()
 
-			s, err = Open(Options{Dir: "data/log", FS: crashed})
+			s, err = Open(Config{Dir: "data/log", FS: crashed})
 			require.NoError(t, err, "seed %d", seed)
 			survived := all(t, s)
 			require.GreaterOrEqual(t, len(survived), synced, "seed %d", seed)
@@ -75,7 +75,7 @@ func TestFullDiskStopsWritesAndLosesNothing(t *testing.T) {
 		return nil
 	})}
 	var told []error
-	s, err := Open(Options{Dir: "log", FS: errorfs.Wrap(mem, full), OnFatal: func(err error) { told = append(told, err) }})
+	s, err := Open(Config{Dir: "log", FS: errorfs.Wrap(mem, full), OnFatal: func(err error) { told = append(told, err) }})
 	require.NoError(t, err)
 	require.NoError(t, s.Append(run(1, 5, 1), hardState(1, 1, 5), true))
 
@@ -112,7 +112,7 @@ func TestFullDiskDuringFlush(t *testing.T) {
 		return nil
 	})}
 	told := make(chan error, 1)
-	s, err := Open(Options{Dir: "log", FS: errorfs.Wrap(mem, full), OnFatal: func(err error) { told <- err }})
+	s, err := Open(Config{Dir: "log", FS: errorfs.Wrap(mem, full), OnFatal: func(err error) { told <- err }})
 	require.NoError(t, err)
 	full.On()
 	next := uint64(1)
@@ -147,7 +147,7 @@ func TestFlushThatFailsForAWhile(t *testing.T) {
 			return nil
 		})}
 		told := make(chan error, 1)
-		s, err := Open(Options{Dir: "log", FS: errorfs.Wrap(vfs.NewMem(), failing), OnFatal: func(err error) { told <- err }})
+		s, err := Open(Config{Dir: "log", FS: errorfs.Wrap(vfs.NewMem(), failing), OnFatal: func(err error) { told <- err }})
 		require.NoError(t, err)
 		require.NoError(t, s.Append(run(1, 5, 1), nil, true))
 		failing.On()
@@ -178,7 +178,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 		}
 		return nil
 	})
-	_, err := Open(Options{Dir: "log", FS: errorfs.Wrap(mem, full)})
+	_, err := Open(Config{Dir: "log", FS: errorfs.Wrap(mem, full)})
 	require.ErrorIs(t, err, syscall.ENOSPC)
 	require.ErrorContains(t, err, "directory log")
 	requireEntries(t, run(1, 5, 1), all(t, openAt(t, mem, "log")))
@@ -193,7 +193,7 @@ func TestOpenOnFullOrReadOnlyDisk(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := Open(Options{Dir: "log", FS: errorfs.Wrap(vfs.NewMem(), denied)})
+		_, err := Open(Config{Dir: "log", FS: errorfs.Wrap(vfs.NewMem(), denied)})
 		require.ErrorIs(t, err, ErrNotWritable)
 		require.True(t, errors.Is(err, cause), "%v", err)
 		require.ErrorContains(t, err, "log")

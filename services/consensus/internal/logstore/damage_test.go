@@ -75,7 +75,7 @@ func flip(b []byte) { b[0] ^= 0xff }
 func openSaying(t *testing.T, dir string) (*Store, string) {
 	t.Helper()
 	var said bytes.Buffer
-	s, err := Open(Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	s, err := Open(Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s, said.String()
@@ -148,7 +148,7 @@ func TestDamagedEndIsRefused(t *testing.T) {
 	starts, _ := chunksOf(t, path)
 	damageAt(t, path, starts[len(starts)-1]+walHeaderSize+700, flip)
 	for range 2 {
-		_, err := Open(Options{Dir: dir})
+		_, err := Open(Config{Dir: dir})
 		require.ErrorIs(t, err, ErrCorrupt)
 		require.ErrorContains(t, err, path)
 		require.ErrorContains(t, err, recoverAdvice)
@@ -179,7 +179,7 @@ func TestDamagedMiddleIsRefused(t *testing.T) {
 			starts, _ := chunksOf(t, path)
 			damageAt(t, path, starts[max(len(starts)-c.fromEnd, 0)]+c.offset, flip)
 			for range 2 {
-				_, err := Open(Options{Dir: dir})
+				_, err := Open(Config{Dir: dir})
 				require.ErrorIs(t, err, ErrCorrupt)
 				require.ErrorContains(t, err, filepath.Base(path))
 				require.ErrorContains(t, err, "do not delete files")
@@ -199,7 +199,7 @@ func TestDamagedLastRecordAfterCloseIsRefused(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	damageAt(t, path, before[len(before)-1]+walHeaderSize+1, flip)
-	_, err := Open(Options{Dir: dir})
+	_, err := Open(Config{Dir: dir})
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
@@ -214,7 +214,7 @@ func TestCutBelowCommitIsRefused(t *testing.T) {
 	require.NoError(t, s.CheckApplied(3))
 	require.ErrorIs(t, s.CheckApplied(4), ErrMissing)
 	require.NoError(t, s.Close())
-	_, err := Open(Options{Dir: dir})
+	_, err := Open(Config{Dir: dir})
 	require.ErrorIs(t, err, ErrMissing)
 	require.ErrorContains(t, err, "ends at entry 2, but entry 3 was committed")
 }
@@ -248,7 +248,7 @@ func TestDamagedRecordsAreRefused(t *testing.T) {
 			require.NoError(t, s.Append(run(1, 4, 2), hardState(2, 1, 1), true))
 			require.NoError(t, plant(s))
 			require.NoError(t, s.Close())
-			_, err := Open(Options{Dir: "log", FS: fs})
+			_, err := Open(Config{Dir: "log", FS: fs})
 			require.ErrorIs(t, err, ErrCorrupt)
 		})
 	}
@@ -260,7 +260,7 @@ func TestOtherLayoutIsRefused(t *testing.T) {
 	s := openAt(t, fs, "log")
 	require.NoError(t, s.engine.db.Set(versionKey, seal(versionKey, []byte{layoutVersion + 1}), nil))
 	require.NoError(t, s.Close())
-	_, err := Open(Options{Dir: "log", FS: fs})
+	_, err := Open(Config{Dir: "log", FS: fs})
 	require.ErrorIs(t, err, ErrOtherLayout)
 	require.ErrorContains(t, err, "start the version of the program that wrote it")
 }
@@ -280,7 +280,7 @@ func TestMissingFilesAreRefused(t *testing.T) {
 			for _, path := range paths {
 				require.NoError(t, os.Remove(path))
 			}
-			_, err = Open(Options{Dir: dir})
+			_, err = Open(Config{Dir: dir})
 			require.ErrorIs(t, err, ErrCorrupt)
 		})
 	}
@@ -299,7 +299,7 @@ func TestDamagedTableIsRefused(t *testing.T) {
 	for _, table := range tables {
 		damageAt(t, table, 100, flip)
 	}
-	_, err = Open(Options{Dir: dir})
+	_, err = Open(Config{Dir: dir})
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorContains(t, err, dir)
 }
@@ -307,14 +307,14 @@ func TestDamagedTableIsRefused(t *testing.T) {
 // TestDirectoryInUse opens a directory twice in one process, and from a second process.
 func TestDirectoryInUse(t *testing.T) {
 	if dir := os.Getenv("LOGSTORE_TEST_DIR"); dir != "" {
-		_, err := Open(Options{Dir: dir})
+		_, err := Open(Config{Dir: dir})
 		require.ErrorIs(t, err, ErrInUse)
 		require.ErrorContains(t, err, "another process uses "+dir)
 		return
 	}
 	dir := t.TempDir()
 	openAt(t, vfs.Default, dir)
-	_, err := Open(Options{Dir: dir})
+	_, err := Open(Config{Dir: dir})
 	require.ErrorIs(t, err, ErrInUse)
 
 	child := exec.Command(os.Args[0], "-test.run=^TestDirectoryInUse$")
@@ -327,7 +327,7 @@ func TestDirectoryInUse(t *testing.T) {
 func TestDirectoryUnderAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := Open(Options{Dir: filepath.Join(file, "log")})
+	_, err := Open(Config{Dir: filepath.Join(file, "log")})
 	require.ErrorIs(t, err, ErrNotWritable)
 }
 

@@ -13,7 +13,7 @@ const noLimit = 1 << 62
 
 func openAt(t *testing.T, fs vfs.FS, dir string) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, FS: fs})
+	s, err := Open(Config{Dir: dir, FS: fs})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s

@@ -26,7 +26,7 @@ func large(t *testing.T) vfs.FS {
 // openPart opens a log of which Open reads two mebibytes.
 func openPart(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "log", FS: fs, openBytes: 2 << 20})
+	s, err := Open(Config{Dir: "log", FS: fs, openBytes: 2 << 20})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
@@ -81,7 +81,7 @@ func TestDamageInTheRestOfTheLogIsFound(t *testing.T) {
 			require.ErrorIs(t, err, ErrCorrupt)
 			require.ErrorContains(t, err, recoverAdvice)
 			require.NoError(t, s.Close())
-			_, err = Open(Options{Dir: "log", FS: fs})
+			_, err = Open(Config{Dir: "log", FS: fs})
 			require.ErrorIs(t, err, ErrCorrupt, "Open finds it where it reads that far")
 		})
 	}

@@ -13,7 +13,7 @@ import (
 func TestLogKnowsWhereItsBytesAre(t *testing.T) {
 	const size, half = sizeMarkBytes, sizeMarkBytes / 2
 	fs := vfs.NewMem()
-	s, err := Open(Options{Dir: "log", FS: fs})
+	s, err := Open(Config{Dir: "log", FS: fs})
 	require.NoError(t, err)
 	put := func(from, to uint64) {
 		for index := from; index <= to; index++ {
@@ -30,7 +30,7 @@ func TestLogKnowsWhereItsBytesAre(t *testing.T) {
 	require.InDelta(t, 16*half, s.BytesAbove(0), 2*size)
 	require.NoError(t, s.Close())
 
-	s, err = Open(Options{Dir: "log", FS: fs})
+	s, err = Open(Config{Dir: "log", FS: fs})
 	require.NoError(t, err)
 	last, err := s.LastIndex()
 	require.NoError(t, err)

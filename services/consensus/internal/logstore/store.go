@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Options is what Open needs. Only Dir is required.
-type Options struct {
+// Config is what Open needs. Only Dir is required.
+type Config struct {
 	// Dir is the directory of the log, for it alone. It is created if it does not exist.
 	Dir string
 	// FS is the filesystem that Dir is on; nil is the operating system's.
@@ -76,7 +76,7 @@ var _ raft.Storage = (*Store)(nil)
 
 // Open opens the log in o.Dir, creating an empty one if there is none, and verifies the newest entries; VerifyRest does the others. It returns
 // ErrInUse, ErrNotWritable, ErrCorrupt or ErrMissing, each with the directory or file and what to do about it.
-func Open(o Options) (*Store, error) {
+func Open(o Config) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -22,8 +22,8 @@ const (
 	RemovedIDsMax = 1000
 )
 
-// refusals are the errors with which Change declines, on every member alike and without effect.
-var refusals = []error{
+// changeErrors are those with which Change declines, on every member alike and without effect.
+var changeErrors = []error{
 	errdefs.ErrMemberNotFound,
 	errdefs.ErrMemberRemoved,
 	errdefs.ErrMemberExists,
@@ -32,9 +32,9 @@ var refusals = []error{
 	errdefs.ErrNotLearner,
 }
 
-// Refused tells the errors with which Change declines from those of a change that cannot be read.
-func Refused(err error) bool {
-	return slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) })
+// IsChangeError tells the errors with which Change declines from those of a change that cannot be read.
+func IsChangeError(err error) bool {
+	return slices.ContainsFunc(changeErrors, func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 // Find returns a member, nil if it does not belong to the cluster.
@@ -47,7 +47,7 @@ func Find(version *consensusv1.MembersResponse, id uint64) *consensusv1.Member {
 	return nil
 }
 
-// Change returns the version of the members that follows from a committed change, or a refusal of errdefs (see Refused): then
+// Change returns the version of the members that follows from a committed change, or a refusal of errdefs (see IsChangeError): then
 // raft must be given an empty change in its place. A version is not changed any more once it is made.
 func Change(version *consensusv1.MembersResponse, change *raftpb.ConfChange) (*consensusv1.MembersResponse, error) {
 	id := change.GetNodeId()

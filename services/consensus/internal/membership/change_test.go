@@ -55,7 +55,7 @@ func TestChange(t *testing.T) {
 			require.True(t, proto.Equal(kept, before), "the version before it is another one now")
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
-				require.True(t, Refused(err))
+				require.True(t, IsChangeError(err))
 				return
 			}
 			require.NoError(t, err)
@@ -94,7 +94,7 @@ func TestLearnersAreBounded(t *testing.T) {
 func TestBrokenChangeIsNoRefusal(t *testing.T) {
 	_, err := Change(&consensusv1.MembersResponse{}, &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(uint64(1)), Context: []byte{0xff}})
 	require.Error(t, err)
-	require.False(t, Refused(err))
+	require.False(t, IsChangeError(err))
 }
 
 // Goal: the ids of removed members do not grow without end, and the newest are refused by name. Method: more members come and go

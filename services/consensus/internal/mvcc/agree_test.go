@@ -217,7 +217,7 @@ func TestStoreAgreesWithModel(t *testing.T) {
 			g := &generator{Rand: rand.New(rand.NewPCG(uint64(round), 1)), m: m}
 			fs := vfs.NewMem()
 			s := openSmall(t, fs)
-			other, err := Open(Options{Dir: "state", FS: vfs.NewMem(), usageMarkBytes: 500})
+			other, err := Open(Config{Dir: "state", FS: vfs.NewMem(), usageMarkBytes: 500})
 			require.NoError(t, err)
 			index := uint64(0)
 			for range batches {
@@ -289,7 +289,7 @@ func requireHashes(t *testing.T, g *generator, m *model, s, other *Store) {
 // openSmall opens a store whose memtables are small, so that some tests meet files too.
 func openSmall(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20, usageMarkBytes: 500, bulkKeysMin: 2, commitEventsMax: 3})
+	s, err := Open(Config{Dir: "state", FS: fs, MemTableBytes: 64 << 10, CacheBytes: 1 << 20, usageMarkBytes: 500, bulkKeysMin: 2, commitEventsMax: 3})
 	require.NoError(t, err)
 	return s
 }

@@ -22,7 +22,7 @@ import (
 
 func openBench(b *testing.B) *Store {
 	b.Helper()
-	s, err := Open(Options{Dir: b.TempDir()})
+	s, err := Open(Config{Dir: b.TempDir()})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, s.Close()) })
 	return s
@@ -191,13 +191,13 @@ func BenchmarkCreate(b *testing.B) {
 // BenchmarkOpen opens a store of a million keys, up to the first answer.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir()
-	s, err := Open(Options{Dir: dir})
+	s, err := Open(Config{Dir: dir})
 	require.NoError(b, err)
 	fill(b, s, 1_000_000, 64)
 	require.NoError(b, s.Close())
 	measure(b)
 	for b.Loop() {
-		s, err := Open(Options{Dir: dir})
+		s, err := Open(Config{Dir: dir})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func TestBlockCacheGrowsWithTheState(t *testing.T) {
 // Goal: a store that is discarded, as each that another member's state replaces, leaves no cache behind. Method: nobody holds
 // the cache then, which it says by a panic when it is let go of once more.
 func TestDiscardedStoreLetsItsCacheGo(t *testing.T) {
-	s, err := Open(Options{Dir: "state", FS: vfs.NewMem()})
+	s, err := Open(Config{Dir: "state", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	require.NoError(t, s.Discard())
 	require.Panics(t, s.cache.Unref)

@@ -12,7 +12,7 @@ import (
 // A checkpoint holds everything that was committed before it and nothing of what comes after: it is opened as a store.
 func TestCheckpointOpens(t *testing.T) {
 	fs := vfs.NewMem()
-	s, err := Open(Options{Dir: "state", FS: fs})
+	s, err := Open(Config{Dir: "state", FS: fs})
 	require.NoError(t, err)
 	put := func(store *Store, key string, index uint64) {
 		b := begin(store)
@@ -26,7 +26,7 @@ func TestCheckpointOpens(t *testing.T) {
 	require.NoError(t, s.Checkpoint("copy"))
 	put(s, "after", 6)
 
-	copied, err := Open(Options{Dir: "copy", FS: fs})
+	copied, err := Open(Config{Dir: "copy", FS: fs})
 	require.NoError(t, err)
 	index, _ := copied.Applied()
 	require.Equal(t, uint64(5), index)

@@ -136,7 +136,7 @@ func TestBatchLargerThanMemTable(t *testing.T) {
 // Metrics tell what the store did and holds, under etcd's names, and end with the store.
 func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	s, err := Open(Options{Dir: "state", FS: vfs.NewMem(), Registerer: reg})
+	s, err := Open(Config{Dir: "state", FS: vfs.NewMem(), Registerer: reg})
 	require.NoError(t, err)
 	applyAll(t, s, 1, putCommand("a", "1"), putCommand("a", "2"), deleteCommand("a", ""))
 	require.NoError(t, s.Flush())

@@ -252,7 +252,7 @@ func TestCheckpointCarriesTheDigest(t *testing.T) {
 	s := openSmall(t, fs)
 	applyEach(t, s, putCommand("a", "1"), putCommand("a", "2"))
 	require.NoError(t, s.Checkpoint("copy"))
-	copied, err := Open(Options{Dir: "copy", FS: fs})
+	copied, err := Open(Config{Dir: "copy", FS: fs})
 	require.NoError(t, err)
 	require.Equal(t, newest(s), newest(copied))
 	for _, one := range []*Store{s, copied} {

@@ -23,13 +23,13 @@ import (
 // A directory that a store has open cannot be opened again, and the error says why.
 func TestOpenRefusesADirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
-	s, err := Open(Options{Dir: dir})
+	s, err := Open(Config{Dir: dir})
 	require.NoError(t, err)
-	_, err = Open(Options{Dir: dir})
+	_, err = Open(Config{Dir: dir})
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, dir)
 	require.NoError(t, s.Close())
-	s, err = Open(Options{Dir: dir})
+	s, err = Open(Config{Dir: dir})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close(), "Close may be called twice")
@@ -39,7 +39,7 @@ func TestOpenRefusesADirectoryInUse(t *testing.T) {
 func TestOpenRefusesADirectoryItCannotWrite(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := Open(Options{Dir: filepath.Join(file, "state")})
+	_, err := Open(Config{Dir: filepath.Join(file, "state")})
 	require.ErrorIs(t, err, syscall.ENOTDIR)
 	require.ErrorContains(t, err, file)
 
@@ -49,7 +49,7 @@ func TestOpenRefusesADirectoryItCannotWrite(t *testing.T) {
 		}
 		return nil
 	}))
-	_, err = Open(Options{Dir: "state", FS: denied})
+	_, err = Open(Config{Dir: "state", FS: denied})
 	require.ErrorIs(t, err, syscall.EACCES)
 	require.NotErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, "state")
@@ -115,7 +115,7 @@ func TestCutManifestGivesAdvice(t *testing.T) {
 			require.NoError(t, os.CopyFS(dir, os.DirFS(closed)))
 			require.NoError(t, os.Remove(filepath.Join(dir, cleanName)))
 			require.NoError(t, damage(dir))
-			_, err := Open(Options{Dir: dir})
+			_, err := Open(Config{Dir: dir})
 			require.ErrorIs(t, err, ErrCorrupt)
 			require.ErrorContains(t, err, recoverAdvice)
 			require.NotContains(t, err.Error(), "\n")
@@ -127,7 +127,7 @@ func TestCutManifestGivesAdvice(t *testing.T) {
 func writtenStore(t *testing.T) (dir string, want map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
-	s, err := Open(Options{Dir: dir})
+	s, err := Open(Config{Dir: dir})
 	require.NoError(t, err)
 	for i := range 3 {
 		var commands []*consensusv1.Command
@@ -146,7 +146,7 @@ func writtenStore(t *testing.T) (dir string, want map[string]string) {
 func readDamaged(t *testing.T, dir string, want map[string]string) error {
 	t.Helper()
 	fatal := make(chan error, 1)
-	s, err := Open(Options{Dir: dir, OnFatal: func(err error) { fatal <- err }})
+	s, err := Open(Config{Dir: dir, OnFatal: func(err error) { fatal <- err }})
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func TestShortageOfDescriptorsPasses(t *testing.T) {
 		return nil
 	}))
 	fatal := make(chan error, 10)
-	s, err := Open(Options{Dir: "state", FS: disk, OnFatal: func(err error) { fatal <- err }})
+	s, err := Open(Config{Dir: "state", FS: disk, OnFatal: func(err error) { fatal <- err }})
 	require.NoError(t, err)
 	applyAll(t, s, 1, putCommand("a", "1"))
 	short.Store(true)
@@ -234,7 +234,7 @@ func TestFullDiskStopsCommits(t *testing.T) {
 		return nil
 	}))
 	fatal := make(chan error, 10)
-	s, err := Open(Options{Dir: "state", FS: disk, MemTableBytes: 64 << 10, OnFatal: func(err error) { fatal <- err }})
+	s, err := Open(Config{Dir: "state", FS: disk, MemTableBytes: 64 << 10, OnFatal: func(err error) { fatal <- err }})
 	require.NoError(t, err)
 	applyAll(t, s, 1, putCommand("a", "1"))
 	require.NoError(t, s.Flush())

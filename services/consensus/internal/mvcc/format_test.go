@@ -13,7 +13,7 @@ import (
 func TestNewerFormatIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	open := func() *Store {
-		s, err := Open(Options{Dir: "state", FS: fs})
+		s, err := Open(Config{Dir: "state", FS: fs})
 		require.NoError(t, err)
 		return s
 	}
@@ -30,7 +30,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	require.NoError(t, s.db.Set(key, []byte{formatVersion + 1}, pebble.NoSync))
 	require.NoError(t, s.Close())
 	for range 2 {
-		_, err = Open(Options{Dir: "state", FS: fs})
+		_, err = Open(Config{Dir: "state", FS: fs})
 		require.ErrorIs(t, err, ErrNewerFormat)
 		require.ErrorContains(t, err, "state")
 		require.ErrorContains(t, err, "start the newer version of the program again")

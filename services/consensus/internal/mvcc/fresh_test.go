@@ -11,7 +11,7 @@ import (
 // what the disk has ("memory grows with the number of writes"). Method: generations of one key, a flush, and one more
 // write of it.
 func TestFreshIsSettledWhereNothingIsLookedUp(t *testing.T) {
-	s, err := Open(Options{Dir: "state", FS: vfs.NewMem()})
+	s, err := Open(Config{Dir: "state", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	write := func() {

@@ -101,7 +101,7 @@ type historian struct {
 	commits []*consensusv1.Commit
 	// sub is where it begins in the first revision.
 	first, sub int64
-	// parts has a commit end where its events pass Options.commitEventsMax or commitBytesMax; it goes on with next. bytes is what the
+	// parts has a commit end where its events pass Config.commitEventsMax or commitBytesMax; it goes on with next. bytes is what the
 	// last one's take.
 	parts bool
 	next  int64

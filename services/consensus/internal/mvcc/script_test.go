@@ -22,7 +22,7 @@ import (
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		fs := vfs.NewMem()
-		s, err := Open(Options{Dir: "state", FS: fs})
+		s, err := Open(Config{Dir: "state", FS: fs})
 		require.NoError(t, err)
 		index := uint64(0)
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -85,7 +85,7 @@ func TestScripts(t *testing.T) {
 				require.NoError(t, s.compactNow())
 			case "reopen":
 				require.NoError(t, s.Close())
-				s, err = Open(Options{Dir: "state", FS: fs})
+				s, err = Open(Config{Dir: "state", FS: fs})
 				require.NoError(t, err)
 				applied, _ := s.Applied()
 				fmt.Fprintf(&out, "revision %d, compacted %d, applied %d\n", s.Revision(), s.CompactedRevision(), applied)

@@ -19,7 +19,7 @@ import (
 
 // Store is the replicated state. Reads may run concurrently with each other and with the one Batch that writes.
 type Store struct {
-	opts Options
+	opts Config
 	log  *slog.Logger
 	db   *pebble.DB
 	lock *pebble.Lock
@@ -74,7 +74,7 @@ type state struct {
 
 // Open opens the store in o.Dir, and makes a fresh one if there is none. It fails with ErrInUse, ErrCorrupt, or
 // with an error that names the directory or file that could not be used.
-func Open(o Options) (*Store, error) {
+func Open(o Config) (*Store, error) {
 	o.setDefaults()
 	s := &Store{opts: o, log: o.Logger}
 	if err := openPebble(s); err != nil {

@@ -13,7 +13,7 @@ import (
 
 func openMem(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "state", FS: fs})
+	s, err := Open(Config{Dir: "state", FS: fs})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return s
@@ -58,7 +58,7 @@ func keysAt(t *testing.T, s *Store, revision int64) map[string]string {
 // A store keeps what was committed over a restart, at every revision that is not compacted: write, reopen, read.
 func TestStoreKeepsWhatWasCommitted(t *testing.T) {
 	fs := vfs.NewMem()
-	s, err := Open(Options{Dir: "state", FS: fs})
+	s, err := Open(Config{Dir: "state", FS: fs})
 	require.NoError(t, err)
 	applyAll(t, s, 1, putCommand("a", "1"), putCommand("b", "1"))
 	applyAll(t, s, 2, putCommand("a", "2"), deleteCommand("b", ""))

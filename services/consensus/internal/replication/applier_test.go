@@ -32,7 +32,7 @@ func TestReplayIsCutIntoBatches(t *testing.T) {
 		"by number": {10_000, 1}, "by bytes": {20, 1 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store, err := mvcc.Open(mvcc.Options{Dir: "state", FS: vfs.NewMem()})
+			store, err := mvcc.Open(mvcc.Config{Dir: "state", FS: vfs.NewMem()})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, store.Close()) }()
 			message := &raftpb.Message{}

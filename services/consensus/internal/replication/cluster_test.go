@@ -71,7 +71,7 @@ func (b *box) start(m *boxed) {
 		hardState = &raftpb.HardState{Term: hardState.Term, Vote: hardState.Vote, Commit: new(m.state.index)}
 		require.NoError(b.t, m.storage.SetHardState(hardState))
 	}
-	options := Options{ID: m.id, ElectionTicks: boxElectionTicks, Storage: m.storage, Logger: slog.New(slog.DiscardHandler)}
+	options := Config{ID: m.id, ElectionTicks: boxElectionTicks, Storage: m.storage, Logger: slog.New(slog.DiscardHandler)}
 	node, err := raft.NewRawNode(raftConfig(options, m.state.index))
 	require.NoError(b.t, err)
 	m.up, m.done = true, progress{applied: m.state.index}

@@ -34,7 +34,7 @@ func newAppending(t *testing.T) *appending {
 		}
 		return nil
 	}))
-	log, err := logstore.Open(logstore.Options{Dir: "log", FS: fs})
+	log, err := logstore.Open(logstore.Config{Dir: "log", FS: fs})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, log.Close()) })
 	a.store = log

@@ -66,7 +66,7 @@ func storageOf(t *testing.T, voters ...uint64) *raft.MemoryStorage {
 }
 
 // stepperOf is the stepper of a member that nobody is connected with.
-func stepperOf(t *testing.T, o Options, c commands) *stepper {
+func stepperOf(t *testing.T, o Config, c commands) *stepper {
 	t.Helper()
 	o.Logger = slog.New(slog.DiscardHandler)
 	node, err := raft.NewRawNode(raftConfig(o, 1))
@@ -78,7 +78,7 @@ func stepperOf(t *testing.T, o Options, c commands) *stepper {
 func leading(t *testing.T) byHand {
 	t.Helper()
 	storage, waiting := storageOf(t, 1, 2, 3), newProposals(1, math.MaxInt64)
-	r := byHand{stepperOf(t, Options{ID: 1, ElectionTicks: 10, Storage: storage}, waiting), waiting, storage}
+	r := byHand{stepperOf(t, Config{ID: 1, ElectionTicks: 10, Storage: storage}, waiting), waiting, storage}
 	require.NoError(t, r.node.Campaign())
 	r.settle(t)
 	for _, vote := range []raftpb.MessageType{raftpb.MsgPreVoteResp, raftpb.MsgVoteResp} {

@@ -45,7 +45,7 @@ func (q *questions) all() []*raftpb.Message {
 func following(t *testing.T, id uint64, voters []uint64, electionTicks int, transport Transport) *raftLoop {
 	t.Helper()
 	waiting := newPending(newProposals(1, math.MaxInt64))
-	s := stepperOf(t, Options{ID: id, ElectionTicks: 1 << 20, Storage: storageOf(t, voters...)}, waiting)
+	s := stepperOf(t, Config{ID: id, ElectionTicks: 1 << 20, Storage: storageOf(t, voters...)}, waiting)
 	s.settings.electionTicks = electionTicks
 	require.NoError(t, s.step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(1)), To: new(id), Term: new(uint64(1))}, time.Now()))
 	s.ready()

@@ -18,8 +18,8 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/mailbox"
 )
 
-// Options are what a Replica is made of. All of it is needed.
-type Options struct {
+// Config is what a Replica is made of. All of it is needed.
+type Config struct {
 	ID uint64
 	// HeartbeatInterval is how long a tick is, ElectionTicks how many of them a follower waits for its leader.
 	HeartbeatInterval time.Duration
@@ -56,7 +56,7 @@ type Replica struct {
 }
 
 // New makes a Replica that goes on from what the storage and the state hold.
-func New(o Options) (*Replica, error) {
+func New(o Config) (*Replica, error) {
 	hardState, configuration, err := o.Storage.InitialState()
 	if err != nil {
 		return nil, fmt.Errorf("read raft's state: %w", err)
@@ -132,7 +132,7 @@ func New(o Options) (*Replica, error) {
 	}, nil
 }
 
-func raftConfig(o Options, applied uint64) *raft.Config {
+func raftConfig(o Config, applied uint64) *raft.Config {
 	return &raft.Config{
 		ID:                        o.ID,
 		ElectionTick:              o.ElectionTicks,

@@ -15,7 +15,7 @@ import (
 // open makes a state machine over a store in memory that closes with the test.
 func open(t *testing.T) *Machine {
 	t.Helper()
-	s, err := mvcc.Open(mvcc.Options{Dir: "state", FS: vfs.NewMem()})
+	s, err := mvcc.Open(mvcc.Config{Dir: "state", FS: vfs.NewMem()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	return New(s)

@@ -69,13 +69,13 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	ballast := make([]byte, ballastBytes)
 	n.OnClose(func() error { runtime.KeepAlive(ballast); return nil })
 	c := n.Settings.Config
-	grpclogs.Take(n.Log)
+	grpclogs.Take(n.Logger)
 	side, err := clients.Open(c)
 	n.OnClose(func() error { side.Close(); return nil })
 	if err != nil {
 		return err
 	}
-	n.Start("health and metrics", side.Monitor(n.Log, n.Metrics, n.Budget, true).Run, nil)
+	n.Start("health and metrics", side.Monitor(n.Logger, n.Metrics, n.Budget, true).Run, nil)
 	members, err := find(n, "consensus-endpoints", r.consensus)
 	if err != nil {
 		return err
@@ -84,23 +84,23 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	store, lease := consensusremote.New(members, c.RequestTimeout(), n.Log), leaseremote.New(leases, n.Log)
+	store, lease := consensusremote.New(members, c.RequestTimeout(), n.Logger), leaseremote.New(leases, n.Logger)
 	watches, err := find(n, "watch-endpoints", r.watch)
 	if err != nil {
 		return err
 	}
 	watch, err := relay.New(relay.Config{
-		Nodes: watches, Other: store.Other, Logger: n.Log, Registerer: n.Metrics, ProgressInterval: c.WatchProgressNotifyInterval,
+		Nodes: watches, Other: store.Other, Logger: n.Logger, Registerer: n.Metrics, ProgressInterval: c.WatchProgressNotifyInterval,
 	})
 	if err != nil {
 		return err
 	}
-	made := side.Config(c, n.Log, n.Metrics, n.Budget)
+	made := side.Config(c, n.Logger, n.Metrics, n.Budget)
 	told := &advertised{Consensus: store, urls: c.AdvertiseClientURLs}
 	if len(told.urls) == 0 {
 		addresses, err := net.InterfaceAddrs()
 		if err != nil {
-			n.Log.Warn("this host's addresses are not known; set --advertise-client-urls if clients take their endpoints from the member list", "error", err)
+			n.Logger.Warn("this host's addresses are not known; set --advertise-client-urls if clients take their endpoints from the member list", "error", err)
 		}
 		told.urls = reachable(side.Clients, addresses)
 	}
@@ -133,14 +133,14 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		})
 	}, nil)
 	n.Start("api", served.Run, store.Ready())
-	n.Log.Info("client URLs of members that advertise none", "advertise-client-urls", told.urls)
+	n.Logger.Info("client URLs of members that advertise none", "advertise-client-urls", told.urls)
 	n.Ready("ready to serve client requests", config.URLTexts(side.Clients))
 	return nil
 }
 
 // find makes the set of nodes behind the endpoints of a flag.
 func find(n *node.Node, flag string, endpoints []string) (*resolver.Set, error) {
-	found, err := resolver.New(resolver.Config{Endpoints: endpoints, TLS: n.ClientTLS, Logger: n.Log})
+	found, err := resolver.New(resolver.Config{Endpoints: endpoints, TLS: n.ClientTLS, Logger: n.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}

@@ -55,31 +55,31 @@ func (*role) Validate(s *settings.Settings) error { return s.Config.ValidateMemb
 // Open implements program.Role.
 func (*role) Open(ctx context.Context, n *node.Node) error {
 	c := n.Settings.Config
-	grpclogs.Take(n.Log)
+	grpclogs.Take(n.Logger)
 	if err := c.CheckDirectory(); err != nil {
 		return err
 	}
-	peers, err := member.OpenPeers(c, n.Log, n.Metrics, n.Budget)
+	peers, err := member.OpenPeers(c, n.Logger, n.Metrics, n.Budget)
 	if peers != nil {
 		n.OnClose(func() error { peers.Close(); return nil })
 	}
 	if err != nil {
 		return err
 	}
-	m, err := member.New(ctx, c, c.AdvertiseClientURLs, peers, n.Log, n.Metrics, n.Budget)
+	m, err := member.New(ctx, c, c.AdvertiseClientURLs, peers, n.Logger, n.Metrics, n.Budget)
 	if err != nil {
 		return err
 	}
 	n.OnClose(m.Close)
-	n.Log.Info("starting",
+	n.Logger.Info("starting",
 		"local-member-id", fmt.Sprintf("%x", m.MemberID()), "cluster-id", fmt.Sprintf("%x", m.ClusterID()),
 		"name", c.Name, "data-dir", c.Directory())
 	n.Start("peers", func(ctx context.Context) error { return peers.Run(ctx, m) }, nil)
-	n.Start("waiting", func(ctx context.Context) error { return peers.TellWhoIsMissing(ctx, m, n.Log) }, nil)
+	n.Start("waiting", func(ctx context.Context) error { return peers.TellWhoIsMissing(ctx, m, n.Logger) }, nil)
 	n.Start("consensus", m.Run, m.Ready())
-	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Log) }, nil)
+	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Logger) }, nil)
 	if c.PromoteWhenCaughtUp {
-		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Log) }, nil)
+		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Logger) }, nil)
 	}
 	peers.Mount(consensusrpc.NewHandler(m, validation.Check))
 	n.Handle(consensusrpc.NewHandler(m, validation.Check))

@@ -42,17 +42,17 @@ func (r *role) Validate(s *settings.Settings) error {
 // Open implements program.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
 	c := n.Settings.Config
-	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
+	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Logger})
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
-	store := remote.New(members, c.RequestTimeout(), n.Log)
+	store := remote.New(members, c.RequestTimeout(), n.Logger)
 	service, err := lease.New(lease.Config{
 		Consensus:  store,
 		Holder:     c.Name,
 		Standby:    true,
 		MinTTL:     lease.MinTTL(c.ElectionTimeout, c.HeartbeatInterval),
-		Logger:     n.Log,
+		Logger:     n.Logger,
 		Registerer: n.Metrics,
 	})
 	if err != nil {

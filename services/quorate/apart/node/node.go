@@ -24,7 +24,7 @@ import (
 // Node is a node while its role opens it. The role calls the methods from Open alone; the fields are to be read.
 type Node struct {
 	Settings *settings.Settings
-	Log      *slog.Logger
+	Logger   *slog.Logger
 	Metrics  *prometheus.Registry
 	// ClientTLS is for calls to other services, nil for plain ones.
 	ClientTLS tlsconfig.Client
@@ -91,7 +91,7 @@ func (n *Node) Ready(line string, addresses []string) {
 // last and stopped first: whatever they call is there.
 func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *Node) error) error {
 	n := &Node{
-		Settings: s, Log: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
+		Settings: s, Logger: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
 		readyLine:  "ready to serve internal requests",
 		monitoring: supervisor.New(len(s.Config.ListenMetricsURLs)),
 	}
@@ -100,7 +100,7 @@ func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *
 	case err == nil:
 		err = n.serve(ctx)
 	case ctx.Err() != nil:
-		n.Log.Info(stoppedEarly)
+		n.Logger.Info(stoppedEarly)
 		err = nil
 	}
 	return errors.Join(err, n.monitoring.Stop(), n.close())
@@ -121,11 +121,11 @@ func (n *Node) open(ctx context.Context, role func(context.Context, *Node) error
 		return err
 	}
 	if advice := n.Budget.Advice(); advice != "" {
-		n.Log.Warn(advice)
+		n.Logger.Warn(advice)
 	}
 	// A node has either clients or other services as its callers.
-	n.callers = ingress.NewConnections(n.Budget.Internal+n.Budget.Clients, "other services", n.Log)
-	n.watchers = ingress.NewConnections(n.Budget.Monitors, "health and metrics", n.Log)
+	n.callers = ingress.NewConnections(n.Budget.Internal+n.Budget.Clients, "other services", n.Logger)
+	n.watchers = ingress.NewConnections(n.Budget.Monitors, "health and metrics", n.Logger)
 	if n.internal, err = config.Listen("listen-internal-urls", n.Settings.ListenInternalURLs); err != nil {
 		return err
 	}
@@ -147,23 +147,23 @@ func (n *Node) serve(ctx context.Context) error {
 	err := n.bringUp(ctx, running)
 	if err == nil {
 		n.ready.Store(true)
-		n.Log.Info(n.readyLine, "addresses", strings.Join(n.readyAddresses, ","))
+		n.Logger.Info(n.readyLine, "addresses", strings.Join(n.readyAddresses, ","))
 		select {
 		case <-ctx.Done():
-			n.Log.Info("stopping", "cause", context.Cause(ctx))
+			n.Logger.Info("stopping", "cause", context.Cause(ctx))
 		case err = <-running.Failed:
-			n.Log.Error("a service failed, stopping", "error", err)
+			n.Logger.Error("a service failed, stopping", "error", err)
 		case err = <-n.monitoring.Failed:
-			n.Log.Error("a service failed, stopping", "error", err)
+			n.Logger.Error("a service failed, stopping", "error", err)
 		}
 	} else if ctx.Err() != nil {
-		n.Log.Info(stoppedEarly)
+		n.Logger.Info(stoppedEarly)
 		err = nil
 	}
 	n.ready.Store(false)
 	err = errors.Join(err, running.Stop())
 	if err == nil {
-		n.Log.Info("stopped")
+		n.Logger.Info("stopped")
 	}
 	return err
 }

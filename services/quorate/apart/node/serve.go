@@ -44,7 +44,7 @@ func (n *Node) serveInternal(ctx context.Context, e *config.Endpoint) error {
 		BaseContext: func(net.Listener) context.Context { return streams },
 		Ending:      endStreams,
 		// What it logs are callers' mistakes: that a handshake of TLS failed, mostly.
-		ErrorLog: slog.NewLogLogger(n.Log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(n.Logger.Handler(), slog.LevelWarn),
 	})
 	return server.Run(ctx, e, n.ServerTLS)
 }
@@ -57,7 +57,7 @@ func (n *Node) serveMonitors(ctx context.Context, e *config.Endpoint) error {
 	mux.HandleFunc("/health", n.health)
 	mux.Handle("/metrics", promhttp.HandlerFor(n.Metrics, promhttp.HandlerOpts{}))
 	server := ingress.New(ingress.Config{
-		Handler: mux, Connections: n.watchers, ErrorLog: slog.NewLogLogger(n.Log.Handler(), slog.LevelDebug),
+		Handler: mux, Connections: n.watchers, ErrorLog: slog.NewLogLogger(n.Logger.Handler(), slog.LevelDebug),
 	})
 	return server.Run(ctx, e, nil)
 }

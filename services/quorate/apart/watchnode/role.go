@@ -71,11 +71,11 @@ func address(text string) (string, error) {
 
 // Open implements program.Role.
 func (r *role) Open(_ context.Context, n *node.Node) error {
-	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Log})
+	members, err := resolver.New(resolver.Config{Endpoints: r.consensus, TLS: n.ClientTLS, Logger: n.Logger})
 	if err != nil {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
-	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Log)
+	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Logger)
 	users, err := natsusers.Of(n.Settings.Config, n.Budget)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		Routes:     routes,
 		Identity:   store,
 		Users:      users,
-		Logger:     n.Log,
+		Logger:     n.Logger,
 		Registerer: n.Metrics,
 	})
 	if err != nil {

@@ -94,7 +94,7 @@ func TestFounders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			resolver := dnstest.Zone{Hosts: members, Services: test.services}.Serve(t)
 			founders, err := Query{
-				Resolver: resolver, Domain: "example.test", Service: test.service, Name: "m", PeerURLs: test.urls, Log: slog.New(slog.DiscardHandler),
+				Resolver: resolver, Domain: "example.test", Service: test.service, Name: "m", PeerURLs: test.urls, Logger: slog.New(slog.DiscardHandler),
 			}.Founders(t.Context())
 			if test.err != nil {
 				for _, want := range test.err {

@@ -20,7 +20,7 @@ type Query struct {
 	// Name and PeerURLs are this member's: the record that leads where one of the URLs does is its own.
 	Name     string
 	PeerURLs []string
-	Log      *slog.Logger
+	Logger   *slog.Logger
 }
 
 // Founder is one record: a founding member with one peer URL, which names the record's target.
@@ -54,7 +54,7 @@ func (q Query) Founders(ctx context.Context) ([]Founder, error) {
 		if errors.Is(err, errTarget) {
 			return nil, err
 		}
-		q.Log.Info("looked SRV records up", "service", q.serviceName(service.name), "domain", q.Domain, "found", len(found), "error", err)
+		q.Logger.Info("looked SRV records up", "service", q.serviceName(service.name), "domain", q.Domain, "found", len(found), "error", err)
 		founders = append(founders, found...)
 		problems = append(problems, err)
 	}
@@ -66,7 +66,7 @@ func (q Query) Founders(ctx context.Context) ([]Founder, error) {
 	}
 	for _, problem := range problems {
 		if problem != nil && !isNotFound(problem) {
-			q.Log.Warn("some SRV records are of no use", "error", problem)
+			q.Logger.Warn("some SRV records are of no use", "error", problem)
 		}
 	}
 	return founders, nil

@@ -98,7 +98,7 @@ func (f finder) checkOwnURLs(ctx context.Context, made config.Founding) error {
 // all founders begin with the same state.
 func (f finder) lookUp(ctx context.Context) (config.Founding, error) {
 	found, err := dns.Query{
-		Resolver: f.resolver(), Domain: f.config.DiscoverySRV, Service: f.config.DiscoverySRVName, Name: f.config.Name, PeerURLs: f.config.InitialAdvertisePeerURLs, Log: f.log,
+		Resolver: f.resolver(), Domain: f.config.DiscoverySRV, Service: f.config.DiscoverySRVName, Name: f.config.Name, PeerURLs: f.config.InitialAdvertisePeerURLs, Logger: f.log,
 	}.Founders(ctx)
 	if err != nil {
 		return config.Founding{}, err

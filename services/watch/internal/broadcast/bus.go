@@ -54,9 +54,9 @@ type Bus struct {
 
 var _ Broadcast = (*Bus)(nil)
 
-// Options say how far the broadcast reaches. Log and PayloadBytesMax are required.
-type Options struct {
-	Log *slog.Logger
+// Config says how far the broadcast reaches. Logger and PayloadBytesMax are required.
+type Config struct {
+	Logger *slog.Logger
 	// PayloadBytesMax is the largest message.
 	PayloadBytesMax int
 	// Routes connect this process with other watch nodes. Nil means that there are none.
@@ -66,9 +66,9 @@ type Options struct {
 }
 
 // Open starts the embedded NATS server and connects to it. Close must be called to end both.
-func Open(o Options) (*Bus, error) {
-	started, err := natsserver.Start(natsserver.Options{
-		Log:             o.Log,
+func Open(o Config) (*Bus, error) {
+	started, err := natsserver.Start(natsserver.Config{
+		Logger:          o.Logger,
 		PayloadBytesMax: o.PayloadBytesMax,
 		PendingBytesMax: pendingPayloadsMax * o.PayloadBytesMax,
 		Routes:          o.Routes,
@@ -78,7 +78,7 @@ func Open(o Options) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{
-		log:             o.Log,
+		log:             o.Logger,
 		payloadBytesMax: o.PayloadBytesMax,
 		node:            rand.Uint64(),
 		server:          started,

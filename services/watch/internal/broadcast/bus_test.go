@@ -39,7 +39,7 @@ func commitOf(revision int64, value string) *consensusv1.Commit {
 
 func openBus(t *testing.T, payloadBytesMax int) *Bus {
 	t.Helper()
-	bus, err := Open(Options{Log: slog.New(slog.DiscardHandler), PayloadBytesMax: payloadBytesMax})
+	bus, err := Open(Config{Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: payloadBytesMax})
 	require.NoError(t, err)
 	t.Cleanup(bus.Close)
 	return bus
@@ -216,7 +216,7 @@ func FuzzDecode(f *testing.F) {
 // BenchmarkBatch shows what a batch of one commit of 256 bytes costs from Publish to Receive.
 // Run: go test -bench Batch ./internal/broadcast
 func BenchmarkBatch(b *testing.B) {
-	bus, err := Open(Options{Log: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20})
+	bus, err := Open(Config{Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20})
 	require.NoError(b, err)
 	defer bus.Close()
 	commit := commitOf(1, string(make([]byte, 256)))

@@ -24,7 +24,7 @@ import (
 func openRouted(t *testing.T, routes *natsserver.Routes) *Bus {
 	t.Helper()
 	routes.Listen = "127.0.0.1:0"
-	bus, err := Open(Options{Log: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20, Routes: routes})
+	bus, err := Open(Config{Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20, Routes: routes})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -30,9 +30,9 @@ type Channel interface {
 	Claims() <-chan broadcast.Claim
 }
 
-// Config says what a Duty works with. All fields are required.
+// Config says what a Candidate works with. All fields are required.
 type Config struct {
-	Log     *slog.Logger
+	Logger  *slog.Logger
 	Channel Channel
 	// Able tells whether this node can ingest. One that cannot leaves the work to others.
 	Able func() bool
@@ -40,28 +40,28 @@ type Config struct {
 	Work func(ctx context.Context)
 }
 
-// Duty has one node work at a time.
-type Duty struct {
+// Candidate has one node work at a time.
+type Candidate struct {
 	Config
-	seat   seat
+	ballot ballot
 	longer time.Duration
 	// stop ends the work and waits for it, nil while there is none.
 	stop func()
 }
 
-// New returns a duty that Run follows.
-func New(cfg Config) *Duty {
-	return &Duty{
+// New returns a candidate that Run follows.
+func New(cfg Config) *Candidate {
+	return &Candidate{
 		Config: cfg,
-		seat:   seat{node: cfg.Channel.Node(), silence: Silence},
+		ballot: ballot{node: cfg.Channel.Node(), silence: Silence},
 		longer: rand.N(longerMax),
 	}
 }
 
 // Run works whenever it is this node's turn, until ctx ends; it fails for no other reason. Then it tells the others, so
 // that they need not wait.
-func (d *Duty) Run(ctx context.Context) error {
-	d.seat.heardAt = time.Now()
+func (d *Candidate) Run(ctx context.Context) error {
+	d.ballot.heardAt = time.Now()
 	ticker := time.NewTicker(ClaimInterval)
 	defer ticker.Stop()
 	defer d.resign()
@@ -70,8 +70,8 @@ func (d *Duty) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case c := <-d.Channel.Claims():
-			if d.seat.heard(c, time.Now()) {
-				d.Log.Info("another watch node ingests the commit feed, this one stops", "term", c.Term)
+			if d.ballot.heard(c, time.Now()) {
+				d.Logger.Info("another watch node ingests the commit feed, this one stops", "term", c.Term)
 				d.stopWork()
 			}
 		case <-ticker.C:
@@ -80,24 +80,24 @@ func (d *Duty) Run(ctx context.Context) error {
 	}
 }
 
-func (d *Duty) tick(ctx context.Context, now time.Time) {
+func (d *Candidate) tick(ctx context.Context, now time.Time) {
 	switch able := d.Able(); {
-	case d.seat.held() && !able:
-		d.Log.Warn("this watch node cannot ingest the commit feed, leaving it to another", "term", d.seat.term)
+	case d.ballot.held() && !able:
+		d.Logger.Warn("this watch node cannot ingest the commit feed, leaving it to another", "term", d.ballot.term)
 		d.resign()
-		d.seat.leave(now)
+		d.ballot.leave(now)
 		return
-	case able && d.seat.due(now, d.longer):
-		d.seat.take()
-		d.Log.Info("this watch node ingests the commit feed now", "term", d.seat.term)
+	case able && d.ballot.due(now, d.longer):
+		d.ballot.take()
+		d.Logger.Info("this watch node ingests the commit feed now", "term", d.ballot.term)
 		d.startWork(ctx)
 	}
-	if d.seat.held() {
-		d.tell(d.seat.claim())
+	if d.ballot.held() {
+		d.tell(d.ballot.claim())
 	}
 }
 
-func (d *Duty) startWork(ctx context.Context) {
+func (d *Candidate) startWork(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -110,7 +110,7 @@ func (d *Duty) startWork(ctx context.Context) {
 	}
 }
 
-func (d *Duty) stopWork() {
+func (d *Candidate) stopWork() {
 	if d.stop != nil {
 		d.stop()
 		d.stop = nil
@@ -118,18 +118,18 @@ func (d *Duty) stopWork() {
 }
 
 // resign stops the work, if there is any, and tells the others.
-func (d *Duty) resign() {
+func (d *Candidate) resign() {
 	if d.stop == nil {
 		return
 	}
 	d.stopWork()
-	c := d.seat.claim()
+	c := d.ballot.claim()
 	c.Resigned = true
 	d.tell(c)
 }
 
-func (d *Duty) tell(c broadcast.Claim) {
+func (d *Candidate) tell(c broadcast.Claim) {
 	if err := d.Channel.Claim(c); err != nil {
-		d.Log.Warn("claim to ingest not told", "error", err)
+		d.Logger.Warn("claim to ingest not told", "error", err)
 	}
 }

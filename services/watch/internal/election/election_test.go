@@ -35,14 +35,14 @@ func TestSeat(t *testing.T) {
 		"mine against an old one":   {me, broadcast.Claim{Term: 1, Node: 9}, me, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := seat{node: me, silence: Silence, settled: true, term: 3, holder: tc.holder, heardAt: now}
+			s := ballot{node: me, silence: Silence, settled: true, term: 3, holder: tc.holder, heardAt: now}
 			require.Equal(t, tc.yields, s.heard(tc.claim, now))
 			require.Equal(t, tc.want, s.holder)
 			require.False(t, s.due(now.Add(Silence-1), 0))
 			require.Equal(t, tc.want != me, s.due(now.Add(Silence), 0))
 		})
 	}
-	s := seat{node: me, silence: Silence, heardAt: now}
+	s := ballot{node: me, silence: Silence, heardAt: now}
 	s.heard(broadcast.Claim{Term: 7, Node: 4, Resigned: true}, now)
 	require.True(t, s.due(now, 0), "nobody holds it")
 	require.False(t, s.due(now, 1))
@@ -55,17 +55,17 @@ func TestSeat(t *testing.T) {
 func TestFirstClaimWaitsForNobody(t *testing.T) {
 	const me = 5
 	now := time.Now()
-	alone := seat{node: me, silence: Silence, heardAt: now}
+	alone := ballot{node: me, silence: Silence, heardAt: now}
 	require.True(t, alone.due(now, longerMax), "nobody was heard")
 	alone.take()
 	require.Equal(t, broadcast.Claim{Node: me}, alone.claim())
 	require.False(t, alone.due(now.Add(time.Hour), 0), "it has it")
 	for term := range uint64(3) {
-		holder := seat{node: 4, silence: Silence, settled: true, term: term + 1, holder: 4, heardAt: now}
+		holder := ballot{node: 4, silence: Silence, settled: true, term: term + 1, holder: 4, heardAt: now}
 		require.False(t, holder.heard(alone.claim(), now), "who has claimed after a silence keeps the work")
 	}
 	require.True(t, alone.heard(broadcast.Claim{Term: 1, Node: 4}, now), "and is heard")
-	late := seat{node: me, silence: Silence, heardAt: now}
+	late := ballot{node: me, silence: Silence, heardAt: now}
 	late.heard(broadcast.Claim{Node: 4}, now)
 	require.False(t, late.due(now, 0), "somebody works")
 	require.True(t, late.due(now.Add(Silence), 0))
@@ -95,7 +95,7 @@ type air struct {
 	nodes []*node
 }
 
-// node is a duty whose work is to be counted.
+// node is a candidate whose work is to be counted.
 type node struct {
 	air     *air
 	number  uint64
@@ -112,7 +112,7 @@ func (a *air) start(t *testing.T, number uint64) *node {
 	a.nodes = append(a.nodes, n)
 	a.mu.Unlock()
 	d := New(Config{
-		Log: slog.New(slog.DiscardHandler), Channel: n,
+		Logger: slog.New(slog.DiscardHandler), Channel: n,
 		Able: func() bool { return !n.unable.Load() },
 		Work: func(ctx context.Context) {
 			n.working.Store(true)

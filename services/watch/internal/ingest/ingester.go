@@ -46,7 +46,7 @@ type Outside interface {
 
 // Config says what an ingester works with. All fields but Outside and Store are required.
 type Config struct {
-	Log       *slog.Logger
+	Logger    *slog.Logger
 	Feed      Feed
 	Publisher Publisher
 	// Outside is nil where nobody can listen there; Wanted tells whether anybody may.
@@ -108,7 +108,7 @@ func (i *Ingester) tail(ctx context.Context, after int64) error {
 		if after > before {
 			wait = retryMin
 		}
-		i.Log.Warn("commit feed ended, will resume", "after_revision", after, "wait", wait, "error", err)
+		i.Logger.Warn("commit feed ended, will resume", "after_revision", after, "wait", wait, "error", err)
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (i *Ingester) leap(ctx context.Context, after int64) int64 {
 	if err != nil || position.GetRevision() <= after {
 		return after
 	}
-	i.Log.Warn("commit feed is compacted, skipping", "after_revision", after, "to_revision", position.Revision)
+	i.Logger.Warn("commit feed is compacted, skipping", "after_revision", after, "to_revision", position.Revision)
 	i.queue.leap(position.Revision)
 	return position.Revision
 }
@@ -197,7 +197,7 @@ func (i *Ingester) tellOutside(ctx context.Context, commits []*consensusv1.Commi
 		i.Outside.Commits(commits[:n])
 		resp, err := i.Feed.History(ctx, &consensusv1.HistoryRequest{FromRevision: commit.Revision, ToRevision: commit.Revision})
 		if err != nil {
-			i.Log.Warn("events of a large commit not published to NATS clients", "revision", commit.Revision, "error", err)
+			i.Logger.Warn("events of a large commit not published to NATS clients", "revision", commit.Revision, "error", err)
 		}
 		i.Outside.Commits(resp.GetCommits())
 		i.tellOutside(ctx, commits[n+1:])
@@ -238,7 +238,7 @@ func (i *Ingester) send(m *broadcast.Message) {
 		bytes, err = i.Publisher.Publish(m)
 	}
 	if err != nil {
-		i.Log.Warn("batch not published", "error", err)
+		i.Logger.Warn("batch not published", "error", err)
 		return
 	}
 	i.Metrics.batches.Inc()

@@ -122,7 +122,7 @@ func bubble(t *testing.T, set func(*feed, *publisher), test func(*testing.T, *fe
 			set(f, p)
 		}
 		i := New(Config{
-			Log:               slog.New(slog.DiscardHandler),
+			Logger:            slog.New(slog.DiscardHandler),
 			Feed:              f,
 			Publisher:         p,
 			Metrics:           NewMetrics(),

@@ -33,8 +33,8 @@ type Conn interface {
 
 // Publisher publishes events.
 type Publisher struct {
-	Log  *slog.Logger
-	Conn Conn
+	Logger *slog.Logger
+	Conn   Conn
 	// Cluster is the store's id.
 	Cluster uint64
 	// PayloadBytesMax is the largest message; a value that does not fit is left out.
@@ -46,7 +46,7 @@ func (p *Publisher) Commits(commits []*consensusv1.Commit) {
 	for _, commit := range commits {
 		for i, event := range commit.Events {
 			if err := p.Conn.PublishMsg(p.message(event, i)); err != nil {
-				p.Log.Warn("event not published to NATS clients", "revision", commit.Revision, "error", err)
+				p.Logger.Warn("event not published to NATS clients", "revision", commit.Revision, "error", err)
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func (p *Publisher) Position(revision int64) {
 	m := nats.NewMsg(PositionSubject)
 	m.Header = nats.Header{HeaderCluster: {hex(p.Cluster)}, HeaderRevision: {decimal(revision)}}
 	if err := p.Conn.PublishMsg(m); err != nil {
-		p.Log.Warn("position not published to NATS clients", "revision", revision, "error", err)
+		p.Logger.Warn("position not published to NATS clients", "revision", revision, "error", err)
 	}
 }
 

@@ -36,8 +36,8 @@ type Server struct {
 }
 
 // Start starts a server, which Stop must be called to end, and waits until clients can connect.
-func Start(o Options) (*Server, error) {
-	s := &Server{log: o.Log, password: cryptorand.Text(), routes: o.Routes, users: o.Users != nil}
+func Start(o Config) (*Server, error) {
+	s := &Server{log: o.Logger, password: cryptorand.Text(), routes: o.Routes, users: o.Users != nil}
 	var err error
 	if s.options, err = o.serverOptions(s.password); err != nil {
 		return nil, err

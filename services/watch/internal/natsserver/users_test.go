@@ -20,8 +20,8 @@ const pendingPayloads = 16
 // startForUsers starts a server that lets users in.
 func startForUsers(t *testing.T, payloadBytesMax int) *Server {
 	t.Helper()
-	s, err := Start(Options{
-		Log: slog.New(slog.DiscardHandler), PayloadBytesMax: payloadBytesMax, PendingBytesMax: pendingPayloads * payloadBytesMax,
+	s, err := Start(Config{
+		Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: payloadBytesMax, PendingBytesMax: pendingPayloads * payloadBytesMax,
 		Users: &Users{Listen: "127.0.0.1:0", ConnectionsMax: usersAllowed},
 	})
 	require.NoError(t, err)

@@ -34,7 +34,7 @@ type History interface {
 
 // Config says what a node works with. All fields are required.
 type Config struct {
-	Log     *slog.Logger
+	Logger  *slog.Logger
 	History History
 	// ProgressInterval is how long a watch that asked for progress may hear nothing, give or take as much again.
 	ProgressInterval time.Duration

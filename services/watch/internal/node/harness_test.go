@@ -105,7 +105,7 @@ func bubble(t *testing.T, revisions int, change func(*Config), test func(h *harn
 			h.append("a")
 		}
 		cfg := Config{
-			Log:                  slog.New(slog.DiscardHandler),
+			Logger:               slog.New(slog.DiscardHandler),
 			History:              h.history,
 			ProgressInterval:     time.Minute,
 			RingBytesMax:         1 << 20,

@@ -76,7 +76,7 @@ func BenchmarkLongestHold(b *testing.B) {
 	const watches = 200_000
 	for name, rangeEnd := range map[string]string{"keys": "", "ranges": "\xff"} {
 		b.Run(name, func(b *testing.B) {
-			n := New(Config{Log: slog.New(slog.DiscardHandler), History: &history{}, ProgressInterval: time.Hour, RingBytesMax: 1, SessionDeliveriesMax: 1, SessionBytesMax: 1, DeliveryBytesMax: 1, ReadsMax: 1})
+			n := New(Config{Logger: slog.New(slog.DiscardHandler), History: &history{}, ProgressInterval: time.Hour, RingBytesMax: 1, SessionDeliveriesMax: 1, SessionBytesMax: 1, DeliveryBytesMax: 1, ReadsMax: 1})
 			n.start(0)
 			took := func(do func()) time.Duration {
 				began := time.Now()

@@ -121,7 +121,7 @@ func (n *Node) fill(ctx context.Context, gap *match.Gap, to int64) error {
 		}
 		var outcome match.Outcome
 		n.change(func(*match.Table) { outcome = gap.Answer(resp, err) })
-		log := n.cfg.Log.With("from_revision", request.FromRevision, "to_revision", to)
+		log := n.cfg.Logger.With("from_revision", request.FromRevision, "to_revision", to)
 		switch outcome {
 		case match.Compacted:
 			log.Warn("missed commits are compacted")

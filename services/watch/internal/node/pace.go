@@ -30,7 +30,7 @@ func (n *Node) Pace(ctx context.Context, announcer Announcer) error {
 			continue
 		}
 		if err := announcer.Announce(watching); err != nil {
-			n.cfg.Log.Warn("watchers not announced", "error", err)
+			n.cfg.Logger.Warn("watchers not announced", "error", err)
 			continue
 		}
 		announced = watching

@@ -189,7 +189,7 @@ func (s *Session) held() int {
 func TestProgressIsNotMissedInRace(t *testing.T) {
 	const rounds = 20_000
 	n := New(Config{
-		Log: slog.New(slog.DiscardHandler), History: &history{}, ProgressInterval: time.Minute, RingBytesMax: 1 << 10,
+		Logger: slog.New(slog.DiscardHandler), History: &history{}, ProgressInterval: time.Minute, RingBytesMax: 1 << 10,
 		SessionDeliveriesMax: 1, SessionBytesMax: 1, DeliveryBytesMax: 1, ReadsMax: 1,
 	})
 	n.start(0)

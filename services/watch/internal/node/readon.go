@@ -108,7 +108,7 @@ func (s *Session) compacted(ctx context.Context, w *match.Watch) (*delivery.Deli
 
 // retry waits a moment before a watch is lined up to read again. It fails only when there is no point in that.
 func (s *Session) retry(ctx context.Context, w *match.Watch, cause error) error {
-	s.shared.cfg.Log.Warn("cannot read history for a watch yet", "from_revision", w.Next, "error", cause)
+	s.shared.cfg.Logger.Warn("cannot read history for a watch yet", "from_revision", w.Next, "error", cause)
 	if err := pause(ctx, retryWait); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (g *growing) ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*co
 func TestNodeMayIngestAlthoughNobodyDoes(t *testing.T) {
 	var position int64
 	ingesting := false
-	p := &pulse{
+	p := &probe{
 		log: slog.New(slog.DiscardHandler), feed: &growing{}, start: time.Now(),
 		position: func() int64 { return position },
 		reach:    func(_ context.Context, revision int64) error { position = revision; return nil },
@@ -56,7 +56,7 @@ func TestNodeMayIngestAlthoughNobodyDoes(t *testing.T) {
 // ("after 3 s API nodes are told no position and leave", in circles). Method: a read that takes ten seconds.
 func TestNodeThatCatchesUpIsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pulse{
+		p := &probe{
 			log: slog.New(slog.DiscardHandler), feed: &growing{}, start: time.Now(),
 			position: func() int64 { return 0 },
 			reach: func(ctx context.Context, _ int64) error {
@@ -82,7 +82,7 @@ func TestNodeThatCatchesUpIsWell(t *testing.T) {
 // error"). Method: one that confirms less.
 func TestStoreThatWentBackIsNoticed(t *testing.T) {
 	var back int64
-	p := &pulse{
+	p := &probe{
 		log: slog.New(slog.DiscardHandler), feed: &growing{revision: 2}, start: time.Now(),
 		position: func() int64 { return max(15-15*back, back) },
 		wentBack: func(confirmed int64) { back = confirmed },

@@ -7,9 +7,9 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
-// refusals are the errors with which the state machine declines a command, on every member alike and without effect.
+// deterministicErrors are those with which the state machine declines a command, on every member alike and without effect.
 // Any other error means that a member's own storage failed it.
-var refusals = []error{
+var deterministicErrors = []error{
 	errdefs.ErrCompacted,
 	errdefs.ErrFutureRevision,
 	errdefs.ErrKeyNotFound,
@@ -22,12 +22,12 @@ var refusals = []error{
 	errdefs.ErrTooLarge,
 }
 
-// refusal tells them, and those of a change of members, from errors of storage.
-func refusal(err error) bool {
-	if membership.Refused(err) {
+// isDeterministic tells them, and those of a change of members, from errors of storage.
+func isDeterministic(err error) bool {
+	if membership.IsChangeError(err) {
 		return true
 	}
-	for _, r := range refusals {
+	for _, r := range deterministicErrors {
 		if errors.Is(err, r) {
 			return true
 		}

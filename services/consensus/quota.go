@@ -27,10 +27,10 @@ const quotaRoomPercent = 90
 // that a script that compacts, defragments and then disarms finds the alarm, as with etcd.
 const roomyLooksMin = 6
 
-// space is what a member knows about the room that it has.
-type space struct {
+// quota is what a member knows about the room that it has, and raises NOSPACE by.
+type quota struct {
 	self    uint64
-	quota   int64
+	limit   int64
 	marks   DiskMarks
 	fs      vfs.FS
 	clock   Clock
@@ -52,22 +52,22 @@ type space struct {
 	roomy atomic.Int64
 }
 
-func newSpace(cfg Config, gate *gate.Gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *space {
-	return &space{
-		self: cfg.MemberID, quota: cfg.QuotaBytes, marks: cfg.DiskMarks, fs: cfg.FS, clock: cfg.Clock,
+func newQuota(cfg Config, gate *gate.Gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *quota {
+	return &quota{
+		self: cfg.MemberID, limit: cfg.QuotaBytes, marks: cfg.DiskMarks, fs: cfg.FS, clock: cfg.Clock,
 		gate: gate, members: members, replica: replica, alarms: alarms, log: cfg.Logger,
 		pressed: make(chan struct{}, 1), volumes: newVolumes(cfg),
 	}
 }
 
 // room is how much larger the state may become.
-func (s *space) room() room {
-	return room{inUse: s.quotaInUse(), quota: s.quota, diskFull: s.full.Load()}
+func (s *quota) room() room {
+	return room{inUse: s.quotaInUse(), quota: s.limit, diskFull: s.full.Load()}
 }
 
 // quotaInUse is what counts against the quota. While that is still being counted, in a directory of an earlier program, it
 // is what that went by: the files less the engine's guess of what is garbage in them.
-func (s *space) quotaInUse() int64 {
+func (s *quota) quotaInUse() int64 {
 	inUse, known := s.gate.State().Usage()
 	if !known {
 		return s.estimate.Load()
@@ -76,7 +76,7 @@ func (s *space) quotaInUse() int64 {
 }
 
 // estimateUsage looks at the files where nothing better is known yet.
-func (s *space) estimateUsage() {
+func (s *quota) estimateUsage() {
 	if _, known := s.gate.State().Usage(); !known {
 		_, inUse := s.gate.State().Size()
 		s.estimate.Store(inUse)
@@ -88,7 +88,7 @@ func (s *space) estimateUsage() {
 const refusalsPause = 100 * time.Millisecond
 
 // watch raises NOSPACE where there is no room, and lowers it where there is again.
-func (s *space) watch(ctx context.Context) error {
+func (s *quota) watch(ctx context.Context) error {
 	ticker := s.clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
 	for {
@@ -111,7 +111,7 @@ func (s *space) watch(ctx context.Context) error {
 }
 
 // settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails.
-func (s *space) settleNoSpace(ctx context.Context) {
+func (s *quota) settleNoSpace(ctx context.Context) {
 	alarm := s.gate.State().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	_, known := s.gate.State().Usage()
 	now := s.room()
@@ -135,7 +135,7 @@ func (s *space) settleNoSpace(ctx context.Context) {
 
 // lowerOrphans lowers what members raised by themselves that are gone: to replace one whose disk is full is a way out too.
 // The leader does it for all.
-func (s *space) lowerOrphans(ctx context.Context) {
+func (s *quota) lowerOrphans(ctx context.Context) {
 	if !s.replica.Leads() {
 		return
 	}

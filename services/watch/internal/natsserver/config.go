@@ -34,9 +34,9 @@ const (
 	userWriteDeadline = 5 * time.Second
 )
 
-// Options say whom the server lets in. Log, PayloadBytesMax and PendingBytesMax are required.
-type Options struct {
-	Log *slog.Logger
+// Config says whom the server lets in. Logger, PayloadBytesMax and PendingBytesMax are required.
+type Config struct {
+	Logger *slog.Logger
 	// PayloadBytesMax is the largest message.
 	PayloadBytesMax int
 	// PendingBytesMax is how much this process's clients keep for themselves. NATS has one figure for all connections: so
@@ -87,7 +87,7 @@ const usersAccount = "USERS"
 const usersSubjects = "quorate.>"
 
 // serverOptions are those of the embedded NATS server, which this process is to come to with a password.
-func (o Options) serverOptions(password string) (*server.Options, error) {
+func (o Config) serverOptions(password string) (*server.Options, error) {
 	made := &server.Options{
 		ServerName:      fmt.Sprintf("quorate-watch-%016x", rand.Uint64()),
 		DontListen:      true,
@@ -139,7 +139,7 @@ func (o Options) serverOptions(password string) (*server.Options, error) {
 }
 
 // listens are the addresses that somebody has chosen.
-func (o Options) listens() (addresses []string) {
+func (o Config) listens() (addresses []string) {
 	if o.Routes != nil {
 		addresses = append(addresses, o.Routes.Listen)
 	}

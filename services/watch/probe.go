@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// pulseInterval is how often a watch node asks consensus for the newest revision.
-	pulseInterval = time.Second
-	// pulseTimeout bounds one question.
-	pulseTimeout = time.Second
-	// pulseTTL is how long after its last answer a node counts as well.
-	pulseTTL = 3 * time.Second
-	// lagBeatsMax is how many pulses in a row may find the broadcast behind before the ingester counts as unable.
+	// probeInterval is how often a watch node asks consensus for the newest revision.
+	probeInterval = time.Second
+	// probeTimeout bounds one question.
+	probeTimeout = time.Second
+	// probeTTL is how long after its last answer a node counts as well.
+	probeTTL = 3 * time.Second
+	// lagBeatsMax is how many probes in a row may find the broadcast behind before the ingester counts as unable.
 	lagBeatsMax = 3
 )
 
-// pulse keeps a watch node in touch with consensus, beside the broadcast. It asks for a revision that a quorum confirms,
-// and where the node has not reached, a pulse later, what it heard, the broadcast has failed it and the node reads the
-// rest. So nothing that NATS or other nodes do can hold up an event for longer than two pulses. It also tells whether
+// probe keeps a watch node in touch with consensus, beside the broadcast. It asks for a revision that a quorum confirms,
+// and where the node has not reached, a probe later, what it heard, the broadcast has failed it and the node reads the
+// rest. So nothing that NATS or other nodes do can hold up an event for longer than two probes. It also tells whether
 // the node is of any use.
-type pulse struct {
+type probe struct {
 	log  *slog.Logger
 	feed ConfirmedFeed
 	// position is how far the node is, reach brings it to a revision.
@@ -39,7 +39,7 @@ type pulse struct {
 
 	newest  atomic.Int64
 	heardAt atomic.Int64 // nanoseconds since start
-	behind  atomic.Int64 // pulses in a row that found this node's own broadcast behind
+	behind  atomic.Int64 // probes in a row that found this node's own broadcast behind
 	start   time.Time
 
 	reading sync.WaitGroup // at most one reach
@@ -47,8 +47,8 @@ type pulse struct {
 }
 
 // run asks until ctx ends; it fails for no other reason.
-func (p *pulse) run(ctx context.Context) error {
-	ticker := time.NewTicker(pulseInterval)
+func (p *probe) run(ctx context.Context) error {
+	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	defer p.reading.Wait()
 	for {
@@ -61,9 +61,9 @@ func (p *pulse) run(ctx context.Context) error {
 	}
 }
 
-func (p *pulse) beat(ctx context.Context) {
+func (p *probe) beat(ctx context.Context) {
 	before, reached := p.newest.Load(), p.position()
-	asking, cancel := context.WithTimeout(ctx, pulseTimeout)
+	asking, cancel := context.WithTimeout(ctx, probeTimeout)
 	resp, err := p.feed.ReadIndex(asking, &consensusv1.ReadIndexRequest{})
 	cancel()
 	if err != nil {
@@ -102,10 +102,10 @@ func (p *pulse) beat(ctx context.Context) {
 }
 
 // well tells whether the node hears consensus.
-func (p *pulse) well() bool {
+func (p *probe) well() bool {
 	at := p.heardAt.Load()
-	return at > 0 && time.Since(p.start)-time.Duration(at) < pulseTTL
+	return at > 0 && time.Since(p.start)-time.Duration(at) < probeTTL
 }
 
 // able tells whether the node can ingest: it hears consensus, and its broadcast keeps up if it does ingest.
-func (p *pulse) able() bool { return p.well() && p.behind.Load() < lagBeatsMax }
+func (p *probe) able() bool { return p.well() && p.behind.Load() < lagBeatsMax }

@@ -10,8 +10,8 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 )
 
-// Options say where a store is and what it may use.
-type Options struct {
+// Config says where a store is and what it may use.
+type Config struct {
 	// Dir holds the store's files and nothing else. It is made if it does not exist.
 	Dir string
 	// FS is where Dir is, nil for the machine's own file system.
@@ -61,7 +61,7 @@ const (
 // usageMarkBytesDefault is how much is replaced and spent between two marks: it bounds what a compaction reads when it is applied.
 const usageMarkBytesDefault = 64 << 10
 
-func (o *Options) setDefaults() {
+func (o *Config) setDefaults() {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}

@@ -6,15 +6,15 @@ import (
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 )
 
-// seat is who ingests, so far as one node knows. It has no clock: times come as arguments.
+// ballot is who ingests, so far as one node knows. It has no clock: times come as arguments.
 //
-// Whoever ingests repeats its claim. A node that has heard none for a while claims the seat under the next term. Of two
+// Whoever ingests repeats its claim. A node that has heard none for a while claims the place under the next term. Of two
 // that claim it, as after a partition, the later term stays, and of equal terms the higher node: so a node that was
 // paused or cut off and comes back with an old term yields. A node that has just started does not wait: it claims term 0,
 // which any holder but one of its own kind ignores, and yields when it hears of one.
-type seat struct {
+type ballot struct {
 	node    uint64
-	silence time.Duration // how long the seat's holder may be silent
+	silence time.Duration // how long the place's holder may be silent
 
 	settled bool // a claim was heard or made since the node started
 	term    uint64
@@ -22,10 +22,10 @@ type seat struct {
 	heardAt time.Time // when the holder was last heard
 }
 
-func (s *seat) held() bool { return s.holder == s.node }
+func (s *ballot) held() bool { return s.holder == s.node }
 
-// heard takes in a claim of another node. It tells whether it was this node that held the seat, and does no more.
-func (s *seat) heard(c broadcast.Claim, now time.Time) (yielded bool) {
+// heard takes in a claim of another node. It tells whether it was this node that held the place, and does no more.
+func (s *ballot) heard(c broadcast.Claim, now time.Time) (yielded bool) {
 	if c.Term < s.term || c.Term == s.term && c.Node < s.holder {
 		return false // of old; who said so hears of the present holder soon
 	}
@@ -38,14 +38,14 @@ func (s *seat) heard(c broadcast.Claim, now time.Time) (yielded bool) {
 	return yielded
 }
 
-// due tells whether this node should claim the seat, having waited a bit longer than it must: then two that wait alike
+// due tells whether this node should claim the place, having waited a bit longer than it must: then two that wait alike
 // are less likely to claim it at once. One that has just started should at once.
-func (s *seat) due(now time.Time, longer time.Duration) bool {
+func (s *ballot) due(now time.Time, longer time.Duration) bool {
 	return !s.settled || !s.held() && now.Sub(s.heardAt) >= s.silence+longer
 }
 
-// take claims the seat for this node.
-func (s *seat) take() {
+// take claims the place for this node.
+func (s *ballot) take() {
 	if s.settled {
 		s.term++
 	}
@@ -53,10 +53,10 @@ func (s *seat) take() {
 	s.holder = s.node
 }
 
-// leave gives the seat up, and waits as long as others do before it claims it again.
-func (s *seat) leave(now time.Time) {
+// leave gives the place up, and waits as long as others do before it claims it again.
+func (s *ballot) leave(now time.Time) {
 	s.holder, s.heardAt = 0, now
 }
 
-// claim is what this node says of itself while it holds the seat.
-func (s *seat) claim() broadcast.Claim { return broadcast.Claim{Term: s.term, Node: s.node} }
+// claim is what this node says of itself while it holds the place.
+func (s *ballot) claim() broadcast.Claim { return broadcast.Claim{Term: s.term, Node: s.node} }

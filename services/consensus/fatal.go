@@ -2,18 +2,18 @@ package consensus
 
 import "sync"
 
-// failure is why the member cannot go on, if it cannot: what a store's own goroutines met, or what other members said.
-type failure struct {
+// fatal is why the member cannot go on, if it cannot: what a store's own goroutines met, or what other members said.
+type fatal struct {
 	// found is closed by the first report.
 	found chan struct{}
 	once  sync.Once
 	err   error // set when found is closed
 }
 
-func newFailure() *failure { return &failure{found: make(chan struct{})} }
+func newFatal() *fatal { return &fatal{found: make(chan struct{})} }
 
 // report takes a reason; the first one ends Run.
-func (f *failure) report(err error) {
+func (f *fatal) report(err error) {
 	f.once.Do(func() {
 		f.err = err
 		close(f.found)
@@ -21,7 +21,7 @@ func (f *failure) report(err error) {
 }
 
 // cause waits for a reason and returns it.
-func (f *failure) cause() error {
+func (f *fatal) cause() error {
 	<-f.found
 	return f.err
 }
