@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
@@ -276,8 +277,9 @@ func appended(from, to *node, index uint64, size int) *raftpb.Message {
 	}
 }
 
-// sendUntilReceived sends m until it arrives: before, there may be no stream. It returns what came in meanwhile.
-func sendUntilReceived(t *testing.T, from, to *node, m *raftpb.Message) *raftpb.Message {
+// sendUntilReceived sends m until it arrives: before, there may be no stream. Late copies of what was sent so before are passed over, and
+// copies of m may come later.
+func sendUntilReceived(t *testing.T, from, to *node, m *raftpb.Message) {
 	t.Helper()
 	deadline := time.After(eventWait)
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -286,7 +288,9 @@ func sendUntilReceived(t *testing.T, from, to *node, m *raftpb.Message) *raftpb.
 		from.Send([]*raftpb.Message{m})
 		select {
 		case got := <-to.receiver.messages:
-			return got
+			if proto.Equal(got, m) {
+				return
+			}
 		case <-deadline:
 			t.Fatal("no message arrived")
 		case <-ticker.C:

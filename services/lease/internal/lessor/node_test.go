@@ -28,7 +28,6 @@ type keeping struct {
 	id       int64
 	asked    time.Duration
 	clearing bool
-	finished bool
 }
 
 func (n *node) isPaused() bool { return n.now < n.paused }

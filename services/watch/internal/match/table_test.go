@@ -34,10 +34,10 @@ func (c *client) take(t *Table, commits []*consensusv1.Commit) {
 		e, behind := c.queue.Next()
 		switch {
 		case behind != nil:
-			events, through, still, done := t.ReadOn(behind)
+			events, _, still, done := t.ReadOn(behind)
 			if !done {
-				events, through, still = behind.Sel.Selected(commits[behind.Next-1:]), int64(len(commits)), true
-				behind.Vetted, behind.Next = true, through+1
+				events, still = behind.Sel.Selected(commits[behind.Next-1:]), true
+				behind.Vetted, behind.Next = true, int64(len(commits))+1
 			}
 			c.saw(events)
 			if still {
