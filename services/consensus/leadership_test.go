@@ -1,8 +1,10 @@
 package consensus
 
 import (
+	"context"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -24,6 +26,27 @@ func TestLeadershipIsHandedToTheNextIfTheFirstDoesNotTakeIt(t *testing.T) {
 		require.NotEqual(t, leader.MemberID(), now)
 		require.NotEqual(t, first, now)
 		net.isolate(first, false)
+	}
+}
+
+// Goal: who stops waiting for the replica shares nothing with it (a data race where a member stopped as it looked for somebody to lead in
+// its place). Method: questions that are given up as they are asked, under the race detector.
+func TestQuestionsToTheReplicaThatAreGivenUp(t *testing.T) {
+	m := start(t, testConfig(vfs.NewMem()))
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		voters, leads, err := m.replica.Successors(ctx)
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.False(t, leads)
+		}
+		require.Empty(t, voters, "it is alone")
+		status, err := m.replica.Status(ctx)
+		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.Zero(t, status.ID)
+		}
 	}
 }
 

@@ -46,11 +46,15 @@ func (r *Replica) HandOver(ctx context.Context, unfit func(id uint64) bool) erro
 
 // Successors are the voters that can be reached now, the best first, and whether this member leads, so that it knows.
 func (r *Replica) Successors(ctx context.Context) (voters []uint64, leads bool, err error) {
-	err = r.raft.call(ctx, func(s *stepper) {
+	type found struct {
+		voters []uint64
+		leads  bool
+	}
+	f, err := call(ctx, r.raft, func(s *stepper) found {
 		status := s.node.Status()
-		voters, leads = successors(status, s.id, s.connected), status.RaftState == raft.StateLeader
+		return found{successors(status, s.id, s.connected), status.RaftState == raft.StateLeader}
 	})
-	return voters, leads, err
+	return f.voters, f.leads, err
 }
 
 // awaitSuccessor waits until another member leads. An election takes an election timeout or two.

@@ -176,16 +176,17 @@ func (l *raftLoop) handOut() {
 	}
 }
 
-// call runs fn on the loop's goroutine and waits for it.
-func (l *raftLoop) call(ctx context.Context, fn func(*stepper)) error {
-	done := make(chan struct{})
-	l.tasks.Put(func(s *stepper) { fn(s); close(done) })
+// call runs fn on the loop's goroutine and waits for what it returns. A caller that gave up shares nothing with fn, which runs all
+// the same: the answer has a place of its own.
+func call[T any](ctx context.Context, l *raftLoop, fn func(*stepper) T) (answer T, err error) {
+	answered := make(chan T, 1)
+	l.tasks.Put(func(s *stepper) { answered <- fn(s) })
 	select {
-	case <-done:
-		return nil
+	case answer = <-answered:
+		return answer, nil
 	case <-ctx.Done():
-		return fmt.Errorf("reach the replica: %w", context.Cause(ctx))
+		return answer, fmt.Errorf("reach the replica: %w", context.Cause(ctx))
 	case <-l.stopped:
-		return fmt.Errorf("reach the replica: %w", errdefs.ErrStopped)
+		return answer, fmt.Errorf("reach the replica: %w", errdefs.ErrStopped)
 	}
 }

@@ -304,31 +304,29 @@ func (r *Replica) ProposeConfChange(change *raftpb.ConfChange) {
 }
 
 // Status is raft's own.
-func (r *Replica) Status(ctx context.Context) (status raft.Status, err error) {
-	err = r.raft.call(ctx, func(s *stepper) { status = s.node.Status() })
-	return status, err
+func (r *Replica) Status(ctx context.Context) (raft.Status, error) {
+	return call(ctx, r.raft, func(s *stepper) raft.Status { return s.node.Status() })
 }
 
 // TransferLeader asks a voter to lead.
 func (r *Replica) TransferLeader(ctx context.Context, to uint64) error {
-	return r.raft.call(ctx, func(s *stepper) { s.node.TransferLeader(to) })
+	_, err := call(ctx, r.raft, func(s *stepper) struct{} { s.node.TransferLeader(to); return struct{}{} })
+	return err
 }
 
 // OfferSnapshot tells whether raft goes on from a snapshot. Once raft has the message there is no way back, so it ends
 // before it knows only when ctx does, or the member.
 func (r *Replica) OfferSnapshot(ctx context.Context, m *raftpb.Message) (accepted bool, err error) {
-	var stepped error
-	err = r.raft.call(ctx, func(s *stepper) {
+	stepped, err := call(ctx, r.raft, func(s *stepper) error {
 		s.snapshotAccepted = 0
-		stepped = s.node.Step(m)
+		return s.node.Step(m)
 	})
 	if err = errors.Join(err, stepped); err != nil {
 		return false, err
 	}
 	index := m.GetSnapshot().GetMetadata().GetIndex()
 	// By the time the replica answers again it has handed out what it made of the message.
-	err = r.raft.call(ctx, func(s *stepper) { accepted = s.snapshotAccepted == index })
-	return accepted, err
+	return call(ctx, r.raft, func(s *stepper) bool { return s.snapshotAccepted == index })
 }
 
 // Snapshot names the newest state for raft to send.
