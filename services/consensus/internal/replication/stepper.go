@@ -36,6 +36,8 @@ type stepper struct {
 	full bool
 	// forwards are the batches on their way to the leader, as far as they count against forwardsInFlightMax.
 	forwards []forward
+	// begun is the first entry of the newest term that was given to the log's writer: a leader's own, where this member leads.
+	begun struct{ term, index uint64 }
 	// snapshotAccepted is the newest snapshot that raft has decided to install.
 	snapshotAccepted uint64
 	election         election
@@ -163,9 +165,12 @@ func (r *stepper) ready() *output {
 		if ready.SoftState != nil || ready.HardState != nil {
 			r.look()
 		}
-		r.out.reads = append(r.out.reads, ready.ReadStates...)
 		for _, m := range ready.Messages {
 			r.route(m)
+		}
+		for _, state := range ready.ReadStates {
+			state.Index = r.readFrom(state.Index)
+			r.out.reads = append(r.out.reads, state)
 		}
 	}
 	r.out, r.last = r.last, r.out
@@ -173,11 +178,32 @@ func (r *stepper) ready() *output {
 	return &r.last
 }
 
+// readFrom is the index that a read waits for, given the one that raft answers it with. A leader that is the only voter is told its
+// commit index at once, also before it has committed anything in its term: after a restart that is as far as the log happened to
+// note it, which may lie behind writes that were acknowledged. The first entry of its own term lies behind them all.
+func (r *stepper) readFrom(index uint64) uint64 {
+	if r.position.leader == r.id && r.begun.term == r.position.term {
+		return max(index, r.begun.index)
+	}
+	return index
+}
+
+// noteTerm notes where the newest term begins.
+func (r *stepper) noteTerm(entries []*raftpb.Entry) {
+	newest := entries[len(entries)-1].GetTerm()
+	if newest == r.begun.term {
+		return
+	}
+	first := slices.IndexFunc(entries, func(e *raftpb.Entry) bool { return e.GetTerm() == newest })
+	r.begun.term, r.begun.index = newest, entries[first].GetIndex()
+}
+
 func (r *stepper) route(m *raftpb.Message) {
 	switch m.GetTo() {
 	case raft.LocalAppendThread:
-		if len(m.GetEntries()) > 0 {
+		if entries := m.GetEntries(); len(entries) > 0 {
 			r.appendsSent++
+			r.noteTerm(entries)
 		}
 		if m.GetSnapshot() != nil {
 			r.snapshotAccepted = m.GetSnapshot().GetMetadata().GetIndex()
