@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,6 +90,14 @@ func normal(m proto.Message) proto.Message {
 		slices.SortFunc(r.Keys, bytes.Compare)
 	}
 	return m
+}
+
+// orderLeases puts a list of leases in the order of their ids. It is in that of their ends, which differ once one store was restarted
+// and the other was not.
+func orderLeases(body proto.Message) {
+	if r, ok := body.(*pb.LeaseLeasesResponse); ok {
+		slices.SortFunc(r.Leases, func(a, b *pb.LeaseStatus) int { return cmp.Compare(a.ID, b.ID) })
+	}
 }
 
 // unequal names the fields that differ, those of messages within by their paths.

@@ -206,6 +206,23 @@ func TestKeysOfALeaseHaveNoOrder(t *testing.T) {
 	require.NotEmpty(t, compare(keys("b", "a"), keys("a", "c")))
 }
 
+// Goal: the order of leases is compared, but for after a restart. Method: one list in two orders.
+func TestLeasesAreComparedInOrder(t *testing.T) {
+	leases := func(ids ...int64) answer {
+		r := &pb.LeaseLeasesResponse{}
+		for _, id := range ids {
+			r.Leases = append(r.Leases, &pb.LeaseStatus{ID: id})
+		}
+		return answer{body: r}
+	}
+	etcd, ours := leases(3, 9), leases(9, 3)
+	require.NotEmpty(t, compare(etcd, ours))
+	orderLeases(etcd.body)
+	orderLeases(ours.body)
+	require.Empty(t, compare(etcd, ours))
+	orderLeases(nil) // of an error
+}
+
 // Goal: a watch is waited for until it has all that it must be told. Method: filters, ranges and a first revision over one history.
 func TestWanted(t *testing.T) {
 	put := &mvccpb.Event{Kv: &mvccpb.KeyValue{Key: []byte("a"), ModRevision: 5}}

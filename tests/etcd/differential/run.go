@@ -42,6 +42,8 @@ type runner struct {
 	recorded  int
 	history   []*mvccpb.Event
 	streams   [streamsEach]*pair
+	// crashed says that one of our processes began anew, and gave its leases their time again.
+	crashed bool
 }
 
 // run starts new stores, does all steps and returns the first difference.
@@ -166,6 +168,10 @@ func (r *runner) do(s step) (*difference, error) {
 // compared sends a request to both stores and compares the answers.
 func (r *runner) compared(s step, request proto.Message) *difference {
 	etcd, ours := both(r, func(s2 *store) answer { return s2.ask(r.ctx, s, request) })
+	if r.crashed {
+		orderLeases(etcd.body)
+		orderLeases(ours.body)
+	}
 	if h, ok := etcd.body.(interface{ GetHeader() *pb.ResponseHeader }); ok {
 		r.now = max(r.now, h.GetHeader().GetRevision())
 	}
@@ -196,6 +202,7 @@ func (r *runner) catchUp(s step) error {
 // crash kills one of our processes at once, starts it again, and waits until all serves.
 func (r *runner) crash(node int) error {
 	process := r.ours.nodes[node%len(r.ours.nodes)]
+	r.crashed = true
 	process.Kill()
 	if err := process.Start(r.ctx); err != nil {
 		return err
