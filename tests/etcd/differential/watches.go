@@ -166,6 +166,10 @@ func (r *runner) cancelWatch(p *pair, request *pb.WatchRequest, id int64) (*diff
 	if d, err := r.barrier(); d != nil || err != nil {
 		return d, err
 	}
+	// The barrier has written, by way of another endpoint maybe.
+	if err := r.catchUp(step{node: p.node, request: request}); err != nil {
+		return nil, err
+	}
 	delete(p.open, id)
 	_, d := p.exchange(request)
 	return d, nil
