@@ -15,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/durabledir"
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
 
@@ -63,7 +64,7 @@ func (p *pull) all(ctx context.Context) error {
 		return err
 	}
 	filesystem := p.cfg.FS
-	if err := makeDirs(filesystem, p.got.dir); err != nil {
+	if err := durabledir.Make(filesystem, p.got.dir); err != nil {
 		return fmt.Errorf("make the snapshot's directory: %w", err)
 	}
 	missing := m.size()
@@ -81,7 +82,7 @@ func (p *pull) all(ctx context.Context) error {
 			return fmt.Errorf("file %s: %w", f.Name, err)
 		}
 	}
-	return syncDir(filesystem, p.got.dir)
+	return durabledir.Sync(filesystem, p.got.dir)
 }
 
 // file gets one file, from where it was.
@@ -229,22 +230,6 @@ func (p *pull) requestAt(ctx context.Context, target, method string, header http
 		return err
 	}
 	return read(response)
-}
-
-// makeDirs creates dir and its missing parents; the installer makes them durable with what it does with them.
-func makeDirs(filesystem vfs.FS, dir string) error {
-	if err := filesystem.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(filesystem, filesystem.PathDir(dir))
-}
-
-func syncDir(filesystem vfs.FS, dir string) error {
-	handle, err := filesystem.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(handle.Sync(), handle.Close())
 }
 
 // room refuses what would fill the disk.
