@@ -61,6 +61,40 @@ var (
 	ErrNotLeader = errors.New("member is not the leader")
 	// ErrBadTransferee is returned by a move of leadership to a member that cannot lead.
 	ErrBadTransferee = errors.New("member cannot take leadership")
+	// ErrRootUserNotExist is returned by the enabling of authentication while there is no user root.
+	ErrRootUserNotExist = errors.New("there is no user root")
+	// ErrRootRoleNotExist is returned by the enabling of authentication while the user root has not the role root.
+	ErrRootRoleNotExist = errors.New("the user root has not the role root")
+	// ErrUserExists is returned by the addition of a user whose name is taken.
+	ErrUserExists = errors.New("user already exists")
+	// ErrUserEmpty is returned by the addition of a user without a name, and to a request of nobody where somebody must ask.
+	ErrUserEmpty = errors.New("user name is empty")
+	// ErrUserNotFound is returned by whatever names a user that does not exist.
+	ErrUserNotFound = errors.New("user not found")
+	// ErrRoleExists is returned by the addition of a role whose name is taken.
+	ErrRoleExists = errors.New("role already exists")
+	// ErrRoleEmpty is returned by the addition of a role without a name.
+	ErrRoleEmpty = errors.New("role name is empty")
+	// ErrRoleNotFound is returned by whatever names a role that does not exist.
+	ErrRoleNotFound = errors.New("role not found")
+	// ErrRoleNotGranted is returned by the revocation of a role that the user has not.
+	ErrRoleNotGranted = errors.New("role is not granted to the user")
+	// ErrPermissionNotGiven is returned by the grant of no permission.
+	ErrPermissionNotGiven = errors.New("permission is not given")
+	// ErrPermissionNotGranted is returned by the revocation of a permission that the role has not.
+	ErrPermissionNotGranted = errors.New("permission is not granted to the role")
+	// ErrPermissionDenied is returned to a caller who may not do what it asks for.
+	ErrPermissionDenied = errors.New("permission denied")
+	// ErrAuthFailed is returned for a name and password that do not belong together.
+	ErrAuthFailed = errors.New("authentication failed")
+	// ErrAuthNotEnabled is returned by a log-in while authentication is not enabled.
+	ErrAuthNotEnabled = errors.New("authentication is not enabled")
+	// ErrInvalidAuthToken is returned for a token that was never made, or has ended.
+	ErrInvalidAuthToken = errors.New("invalid authentication token")
+	// ErrInvalidAuthManagement is returned by a change that would leave nobody to administer the store, and by the grant of an empty range.
+	ErrInvalidAuthManagement = errors.New("invalid change of users and roles")
+	// ErrAuthOldRevision is returned for a signed token that is older than the last change of its user or of a role of the user's.
+	ErrAuthOldRevision = errors.New("authentication token is of an old revision")
 	// ErrStopped is returned once the service has stopped or is stopping.
 	ErrStopped = errors.New("service stopped")
 )

@@ -20,6 +20,20 @@ var deterministicErrors = []error{
 	errdefs.ErrNoSpace,
 	errdefs.ErrCorrupt,
 	errdefs.ErrTooLarge,
+	errdefs.ErrRootUserNotExist,
+	errdefs.ErrRootRoleNotExist,
+	errdefs.ErrUserExists,
+	errdefs.ErrUserEmpty,
+	errdefs.ErrUserNotFound,
+	errdefs.ErrRoleExists,
+	errdefs.ErrRoleEmpty,
+	errdefs.ErrRoleNotFound,
+	errdefs.ErrRoleNotGranted,
+	errdefs.ErrPermissionNotGiven,
+	errdefs.ErrPermissionNotGranted,
+	errdefs.ErrPermissionDenied,
+	errdefs.ErrInvalidAuthManagement,
+	errdefs.ErrAuthOldRevision,
 }
 
 // isDeterministic tells them, and those of a change of members, from errors of storage.

@@ -38,6 +38,15 @@ type Tree interface {
 	TreeStatistics(context.Context, *consensusv1.TreeStatisticsRequest) (*consensusv1.TreeStatisticsResponse, error)
 }
 
+// Auth is who may do what. It belongs to the replicated store.
+type Auth interface {
+	Authenticate(context.Context, *consensusv1.AuthenticateRequest) (*consensusv1.AuthenticateResponse, error)
+	Authorize(context.Context, *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error)
+	ReadAuth(context.Context, *consensusv1.ReadAuthRequest) (*consensusv1.ReadAuthResponse, error)
+	// FollowAuth ends with ctx, when send fails and when the store stops.
+	FollowAuth(context.Context, *consensusv1.FollowAuthRequest, func(*consensusv1.FollowAuthResponse) error) error
+}
+
 // Lease counts leases down.
 type Lease interface {
 	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)

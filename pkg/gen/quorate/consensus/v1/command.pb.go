@@ -249,7 +249,10 @@ type Command struct {
 	//	*Command_Alarm
 	//	*Command_Publish
 	//	*Command_Tree
-	Command       isCommand_Command `protobuf_oneof:"command"`
+	//	*Command_Auth
+	Command isCommand_Command `protobuf_oneof:"command"`
+	// For whom. Unset, with authentication enabled, it is refused.
+	Caller        *Caller `protobuf:"bytes,15,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,6 +393,22 @@ func (x *Command) GetTree() *TreeOp {
 	return nil
 }
 
+func (x *Command) GetAuth() *AuthOp {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Auth); ok {
+			return x.Auth
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -438,6 +457,10 @@ type Command_Tree struct {
 	Tree *TreeOp `protobuf:"bytes,11,opt,name=tree,proto3,oneof"`
 }
 
+type Command_Auth struct {
+	Auth *AuthOp `protobuf:"bytes,12,opt,name=auth,proto3,oneof"`
+}
+
 func (*Command_Put) isCommand_Command() {}
 
 func (*Command_DeleteRange) isCommand_Command() {}
@@ -460,6 +483,8 @@ func (*Command_Publish) isCommand_Command() {}
 
 func (*Command_Tree) isCommand_Command() {}
 
+func (*Command_Auth) isCommand_Command() {}
+
 // Result answers a Command. Refusals (unknown lease, compacted revision, ...) travel as errors, not here.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -478,6 +503,7 @@ type Result struct {
 	//	*Result_Alarm
 	//	*Result_Publish
 	//	*Result_Tree
+	//	*Result_Auth
 	Result isResult_Result `protobuf_oneof:"result"`
 	// The raft term and index that the command was applied at.
 	RaftTerm      uint64 `protobuf:"varint,14,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
@@ -629,6 +655,15 @@ func (x *Result) GetTree() *TreeResult {
 	return nil
 }
 
+func (x *Result) GetAuth() *AuthResult {
+	if x != nil {
+		if x, ok := x.Result.(*Result_Auth); ok {
+			return x.Auth
+		}
+	}
+	return nil
+}
+
 func (x *Result) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
@@ -691,6 +726,10 @@ type Result_Tree struct {
 	Tree *TreeResult `protobuf:"bytes,12,opt,name=tree,proto3,oneof"`
 }
 
+type Result_Auth struct {
+	Auth *AuthResult `protobuf:"bytes,13,opt,name=auth,proto3,oneof"`
+}
+
 func (*Result_Put) isResult_Result() {}
 
 func (*Result_DeleteRange) isResult_Result() {}
@@ -712,6 +751,8 @@ func (*Result_Alarm) isResult_Result() {}
 func (*Result_Publish) isResult_Result() {}
 
 func (*Result_Tree) isResult_Result() {}
+
+func (*Result_Auth) isResult_Result() {}
 
 type PutOp struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2443,7 +2484,7 @@ var File_quorate_consensus_v1_command_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\bkv.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xe0\x05\n" +
+	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\bkv.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xca\x06\n" +
 	"\aCommand\x12/\n" +
 	"\x03put\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.PutOpH\x00R\x03put\x12H\n" +
 	"\fdelete_range\x18\x02 \x01(\v2#.quorate.consensus.v1.DeleteRangeOpH\x00R\vdeleteRange\x12/\n" +
@@ -2457,8 +2498,10 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x05alarm\x18\t \x01(\v2\x1d.quorate.consensus.v1.AlarmOpH\x00R\x05alarm\x12;\n" +
 	"\apublish\x18\n" +
 	" \x01(\v2\x1f.quorate.consensus.v1.PublishOpH\x00R\apublish\x122\n" +
-	"\x04tree\x18\v \x01(\v2\x1c.quorate.consensus.v1.TreeOpH\x00R\x04treeB\x10\n" +
-	"\acommand\x12\x05\xbaH\x02\b\x01\"\xdb\x06\n" +
+	"\x04tree\x18\v \x01(\v2\x1c.quorate.consensus.v1.TreeOpH\x00R\x04tree\x122\n" +
+	"\x04auth\x18\f \x01(\v2\x1c.quorate.consensus.v1.AuthOpH\x00R\x04auth\x124\n" +
+	"\x06caller\x18\x0f \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06callerB\x10\n" +
+	"\acommand\x12\x05\xbaH\x02\b\x01\"\x93\a\n" +
 	"\x06Result\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
 	"\x03put\x18\x02 \x01(\v2\x1f.quorate.consensus.v1.PutResultH\x00R\x03put\x12L\n" +
@@ -2473,7 +2516,8 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\x05alarm\x18\n" +
 	" \x01(\v2!.quorate.consensus.v1.AlarmResultH\x00R\x05alarm\x12?\n" +
 	"\apublish\x18\v \x01(\v2#.quorate.consensus.v1.PublishResultH\x00R\apublish\x126\n" +
-	"\x04tree\x18\f \x01(\v2 .quorate.consensus.v1.TreeResultH\x00R\x04tree\x12\x1b\n" +
+	"\x04tree\x18\f \x01(\v2 .quorate.consensus.v1.TreeResultH\x00R\x04tree\x126\n" +
+	"\x04auth\x18\r \x01(\v2 .quorate.consensus.v1.AuthResultH\x00R\x04auth\x12\x1b\n" +
 	"\traft_term\x18\x0e \x01(\x04R\braftTerm\x12\x1d\n" +
 	"\n" +
 	"raft_index\x18\x0f \x01(\x04R\traftIndexB\b\n" +
@@ -2658,8 +2702,11 @@ var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(*PublishResult)(nil),               // 31: quorate.consensus.v1.PublishResult
 	(*LeaseCheckpointOp_Remaining)(nil), // 32: quorate.consensus.v1.LeaseCheckpointOp.Remaining
 	(*TreeOp)(nil),                      // 33: quorate.consensus.v1.TreeOp
-	(*TreeResult)(nil),                  // 34: quorate.consensus.v1.TreeResult
-	(*mvccpb.KeyValue)(nil),             // 35: mvccpb.KeyValue
+	(*AuthOp)(nil),                      // 34: quorate.consensus.v1.AuthOp
+	(*Caller)(nil),                      // 35: quorate.consensus.v1.Caller
+	(*TreeResult)(nil),                  // 36: quorate.consensus.v1.TreeResult
+	(*AuthResult)(nil),                  // 37: quorate.consensus.v1.AuthResult
+	(*mvccpb.KeyValue)(nil),             // 38: mvccpb.KeyValue
 }
 var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	6,  // 0: quorate.consensus.v1.Command.put:type_name -> quorate.consensus.v1.PutOp
@@ -2673,44 +2720,47 @@ var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	28, // 8: quorate.consensus.v1.Command.alarm:type_name -> quorate.consensus.v1.AlarmOp
 	30, // 9: quorate.consensus.v1.Command.publish:type_name -> quorate.consensus.v1.PublishOp
 	33, // 10: quorate.consensus.v1.Command.tree:type_name -> quorate.consensus.v1.TreeOp
-	7,  // 11: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 12: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 13: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
-	18, // 14: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
-	20, // 15: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
-	22, // 16: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
-	24, // 17: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
-	26, // 18: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
-	29, // 19: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
-	31, // 20: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
-	34, // 21: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
-	35, // 22: quorate.consensus.v1.PutResult.prev_kv:type_name -> mvccpb.KeyValue
-	35, // 23: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> mvccpb.KeyValue
-	0,  // 24: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
-	1,  // 25: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
-	35, // 26: quorate.consensus.v1.RangeResult.kvs:type_name -> mvccpb.KeyValue
-	2,  // 27: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
-	10, // 28: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
-	6,  // 29: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
-	8,  // 30: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
-	14, // 31: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
-	12, // 32: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
-	13, // 33: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
-	13, // 34: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
-	11, // 35: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
-	7,  // 36: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 37: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 38: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
-	15, // 39: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
-	32, // 40: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	3,  // 41: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
-	27, // 42: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
-	27, // 43: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	34, // 11: quorate.consensus.v1.Command.auth:type_name -> quorate.consensus.v1.AuthOp
+	35, // 12: quorate.consensus.v1.Command.caller:type_name -> quorate.consensus.v1.Caller
+	7,  // 13: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 14: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 15: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
+	18, // 16: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
+	20, // 17: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
+	22, // 18: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
+	24, // 19: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
+	26, // 20: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
+	29, // 21: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
+	31, // 22: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
+	36, // 23: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
+	37, // 24: quorate.consensus.v1.Result.auth:type_name -> quorate.consensus.v1.AuthResult
+	38, // 25: quorate.consensus.v1.PutResult.prev_kv:type_name -> mvccpb.KeyValue
+	38, // 26: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> mvccpb.KeyValue
+	0,  // 27: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
+	1,  // 28: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
+	38, // 29: quorate.consensus.v1.RangeResult.kvs:type_name -> mvccpb.KeyValue
+	2,  // 30: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
+	10, // 31: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
+	6,  // 32: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
+	8,  // 33: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
+	14, // 34: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
+	12, // 35: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
+	13, // 36: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
+	13, // 37: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
+	11, // 38: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
+	7,  // 39: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 40: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 41: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
+	15, // 42: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
+	32, // 43: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
+	3,  // 44: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
+	27, // 45: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
+	27, // 46: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
+	47, // [47:47] is the sub-list for method output_type
+	47, // [47:47] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_command_proto_init() }
@@ -2718,6 +2768,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 	if File_quorate_consensus_v1_command_proto != nil {
 		return
 	}
+	file_quorate_consensus_v1_auth_proto_init()
 	file_quorate_consensus_v1_tree_proto_init()
 	file_quorate_consensus_v1_command_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_Put)(nil),
@@ -2731,6 +2782,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Command_Alarm)(nil),
 		(*Command_Publish)(nil),
 		(*Command_Tree)(nil),
+		(*Command_Auth)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[1].OneofWrappers = []any{
 		(*Result_Put)(nil),
@@ -2744,6 +2796,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Result_Alarm)(nil),
 		(*Result_Publish)(nil),
 		(*Result_Tree)(nil),
+		(*Result_Auth)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[8].OneofWrappers = []any{
 		(*Compare_Version)(nil),

@@ -26,8 +26,10 @@ const (
 )
 
 type ProposeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Command       *Command               `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Without a caller.
+	Command       *Command `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	Caller        *Caller  `protobuf:"bytes,2,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -65,6 +67,13 @@ func (*ProposeRequest) Descriptor() ([]byte, []int) {
 func (x *ProposeRequest) GetCommand() *Command {
 	if x != nil {
 		return x.Command
+	}
+	return nil
+}
+
+func (x *ProposeRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
 	}
 	return nil
 }
@@ -119,7 +128,8 @@ type RangeRequest struct {
 	// Answer from local state, which may lag behind.
 	Serializable bool `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
 	// With serializable: wait until this revision is applied here. A caller of several members does not see time go back.
-	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	SeenRevision  int64   `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	Caller        *Caller `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +183,13 @@ func (x *RangeRequest) GetSeenRevision() int64 {
 		return x.SeenRevision
 	}
 	return 0
+}
+
+func (x *RangeRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type RangeResponse struct {
@@ -241,7 +258,8 @@ type RangeStreamRequest struct {
 	Range        *RangeOp               `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
 	Serializable bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
 	// As in RangeRequest.
-	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	SeenRevision  int64   `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	Caller        *Caller `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +313,13 @@ func (x *RangeStreamRequest) GetSeenRevision() int64 {
 		return x.SeenRevision
 	}
 	return 0
+}
+
+func (x *RangeStreamRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type RangeStreamResponse struct {
@@ -362,7 +387,8 @@ type ReadTxnRequest struct {
 	Txn          *TxnOp                 `protobuf:"bytes,1,opt,name=txn,proto3" json:"txn,omitempty"`
 	Serializable bool                   `protobuf:"varint,2,opt,name=serializable,proto3" json:"serializable,omitempty"`
 	// As in RangeRequest.
-	SeenRevision  int64 `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	SeenRevision  int64   `protobuf:"varint,3,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	Caller        *Caller `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +442,13 @@ func (x *ReadTxnRequest) GetSeenRevision() int64 {
 		return x.SeenRevision
 	}
 	return 0
+}
+
+func (x *ReadTxnRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type ReadTxnResponse struct {
@@ -2812,31 +2845,35 @@ var File_quorate_consensus_v1_consensus_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\n" +
-	"$quorate/consensus/v1/consensus.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\x1a\"quorate/consensus/v1/command.proto\x1a\x1dquorate/consensus/v1/kv.proto\"Q\n" +
+	"$quorate/consensus/v1/consensus.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\"quorate/consensus/v1/command.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\x87\x01\n" +
 	"\x0eProposeRequest\x12?\n" +
-	"\acommand\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\"G\n" +
+	"\acommand\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\x124\n" +
+	"\x06caller\x18\x02 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"G\n" +
 	"\x0fProposeResponse\x124\n" +
-	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"\x94\x01\n" +
+	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"\xca\x01\n" +
 	"\fRangeRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
 	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
-	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x83\x01\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\x124\n" +
+	"\x06caller\x18\x04 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"\x83\x01\n" +
 	"\rRangeResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x9a\x01\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\xd0\x01\n" +
 	"\x12RangeStreamRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
 	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
-	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x89\x01\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\x124\n" +
+	"\x06caller\x18\x04 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"\x89\x01\n" +
 	"\x13RangeStreamResponse\x129\n" +
 	"\x06result\x18\x01 \x01(\v2!.quorate.consensus.v1.RangeResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x90\x01\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\xc6\x01\n" +
 	"\x0eReadTxnRequest\x125\n" +
 	"\x03txn\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.TxnOpB\x06\xbaH\x03\xc8\x01\x01R\x03txn\x12\"\n" +
 	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
-	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\"\x83\x01\n" +
+	"\rseen_revision\x18\x03 \x01(\x03R\fseenRevision\x124\n" +
+	"\x06caller\x18\x04 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"\x83\x01\n" +
 	"\x0fReadTxnResponse\x127\n" +
 	"\x06result\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TxnResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
@@ -3087,91 +3124,96 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*BatchResponse)(nil),         // 49: quorate.consensus.v1.BatchResponse
 	(*Standing)(nil),              // 50: quorate.consensus.v1.Standing
 	(*Command)(nil),               // 51: quorate.consensus.v1.Command
-	(*Result)(nil),                // 52: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 53: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 54: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 55: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 56: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 57: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 58: quorate.consensus.v1.Alarm
-	(*v1.Call)(nil),               // 59: quorate.batch.v1.Call
-	(*v1.Answer)(nil),             // 60: quorate.batch.v1.Answer
+	(*Caller)(nil),                // 52: quorate.consensus.v1.Caller
+	(*Result)(nil),                // 53: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 54: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 55: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 56: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 57: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 58: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 59: quorate.consensus.v1.Alarm
+	(*v1.Call)(nil),               // 60: quorate.batch.v1.Call
+	(*v1.Answer)(nil),             // 61: quorate.batch.v1.Answer
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
 	51, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	52, // 1: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	53, // 2: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	54, // 3: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	53, // 4: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	54, // 5: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	55, // 6: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	56, // 7: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	57, // 8: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	57, // 9: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
-	18, // 10: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
-	23, // 11: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 12: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
-	23, // 13: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 14: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 15: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 16: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	58, // 17: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	59, // 18: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
-	60, // 19: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
-	50, // 20: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
-	0,  // 21: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
-	2,  // 22: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
-	4,  // 23: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
-	6,  // 24: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
-	8,  // 25: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	10, // 26: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
-	12, // 27: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	14, // 28: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	16, // 29: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	19, // 30: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	21, // 31: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	24, // 32: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	26, // 33: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
-	28, // 34: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
-	30, // 35: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
-	32, // 36: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
-	34, // 37: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
-	36, // 38: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	38, // 39: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	40, // 40: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	42, // 41: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
-	46, // 42: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
-	48, // 43: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
-	44, // 44: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 45: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 46: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 47: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 48: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 49: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 50: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	13, // 51: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	15, // 52: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	17, // 53: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	20, // 54: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	22, // 55: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	25, // 56: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	27, // 57: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
-	29, // 58: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
-	31, // 59: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
-	33, // 60: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
-	35, // 61: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
-	37, // 62: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	39, // 63: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	41, // 64: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	43, // 65: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
-	47, // 66: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
-	49, // 67: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
-	45, // 68: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	45, // [45:69] is the sub-list for method output_type
-	21, // [21:45] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	52, // 1: quorate.consensus.v1.ProposeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	53, // 2: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	54, // 3: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	52, // 4: quorate.consensus.v1.RangeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	55, // 5: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	54, // 6: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	52, // 7: quorate.consensus.v1.RangeStreamRequest.caller:type_name -> quorate.consensus.v1.Caller
+	55, // 8: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	56, // 9: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	52, // 10: quorate.consensus.v1.ReadTxnRequest.caller:type_name -> quorate.consensus.v1.Caller
+	57, // 11: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	58, // 12: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	58, // 13: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	18, // 14: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
+	23, // 15: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 16: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
+	23, // 17: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 18: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 19: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	23, // 20: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	59, // 21: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	60, // 22: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	61, // 23: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	50, // 24: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
+	0,  // 25: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
+	2,  // 26: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
+	4,  // 27: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
+	6,  // 28: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
+	8,  // 29: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
+	10, // 30: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	12, // 31: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	14, // 32: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	16, // 33: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	19, // 34: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	21, // 35: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	24, // 36: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	26, // 37: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
+	28, // 38: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
+	30, // 39: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
+	32, // 40: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
+	34, // 41: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
+	36, // 42: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	38, // 43: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	40, // 44: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	42, // 45: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
+	46, // 46: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
+	48, // 47: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
+	44, // 48: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 49: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	3,  // 50: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	5,  // 51: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	7,  // 52: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	9,  // 53: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	11, // 54: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	13, // 55: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	15, // 56: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	17, // 57: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	20, // 58: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	22, // 59: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	25, // 60: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	27, // 61: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	29, // 62: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	31, // 63: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	33, // 64: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	35, // 65: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	37, // 66: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	39, // 67: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	41, // 68: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	43, // 69: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
+	47, // 70: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
+	49, // 71: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
+	45, // 72: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	49, // [49:73] is the sub-list for method output_type
+	25, // [25:49] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_consensus_proto_init() }
@@ -3179,6 +3221,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 	if File_quorate_consensus_v1_consensus_proto != nil {
 		return
 	}
+	file_quorate_consensus_v1_auth_proto_init()
 	file_quorate_consensus_v1_command_proto_init()
 	file_quorate_consensus_v1_kv_proto_init()
 	type x struct{}

@@ -370,7 +370,8 @@ type ReadTreeRequest struct {
 	// Answer from local state, which may lag behind.
 	Serializable bool `protobuf:"varint,3,opt,name=serializable,proto3" json:"serializable,omitempty"`
 	// As in RangeRequest.
-	SeenRevision  int64 `protobuf:"varint,4,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	SeenRevision  int64   `protobuf:"varint,4,opt,name=seen_revision,json=seenRevision,proto3" json:"seen_revision,omitempty"`
+	Caller        *Caller `protobuf:"bytes,5,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -431,6 +432,13 @@ func (x *ReadTreeRequest) GetSeenRevision() int64 {
 		return x.SeenRevision
 	}
 	return 0
+}
+
+func (x *ReadTreeRequest) GetCaller() *Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type ReadTreeResponse struct {
@@ -933,7 +941,7 @@ var File_quorate_consensus_v1_tree_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	"\n" +
-	"\x1fquorate/consensus/v1/tree.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\x17\n" +
+	"\x1fquorate/consensus/v1/tree.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fquorate/consensus/v1/auth.proto\"\x17\n" +
 	"\x15TreeStatisticsRequest\"\x8d\x04\n" +
 	"\x16TreeStatisticsResponse\x123\n" +
 	"\x04gets\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TreeCountR\x04gets\x123\n" +
@@ -949,12 +957,13 @@ const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	" \x01(\x03R\vleaderSince\";\n" +
 	"\tTreeCount\x12\x12\n" +
 	"\x04done\x18\x01 \x01(\x04R\x04done\x12\x1a\n" +
-	"\bdeclined\x18\x02 \x01(\x04R\bdeclined\"\x96\x01\n" +
+	"\bdeclined\x18\x02 \x01(\x04R\bdeclined\"\xcc\x01\n" +
 	"\x0fReadTreeRequest\x12\x1c\n" +
 	"\x04path\x18\x01 \x01(\fB\b\xbaH\x05z\x03*\x01/R\x04path\x12\x1c\n" +
 	"\trecursive\x18\x02 \x01(\bR\trecursive\x12\"\n" +
 	"\fserializable\x18\x03 \x01(\bR\fserializable\x12#\n" +
-	"\rseen_revision\x18\x04 \x01(\x03R\fseenRevision\"\xdb\x01\n" +
+	"\rseen_revision\x18\x04 \x01(\x03R\fseenRevision\x124\n" +
+	"\x06caller\x18\x05 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"\xdb\x01\n" +
 	"\x10ReadTreeResponse\x122\n" +
 	"\x04node\x18\x01 \x01(\v2\x1e.quorate.consensus.v1.TreeNodeR\x04node\x12;\n" +
 	"\afailure\x18\x02 \x01(\v2!.quorate.consensus.v1.TreeFailureR\afailure\x12\x1a\n" +
@@ -1055,6 +1064,7 @@ var file_quorate_consensus_v1_tree_proto_goTypes = []any{
 	(*TreeResult)(nil),             // 9: quorate.consensus.v1.TreeResult
 	(*TreeFailure)(nil),            // 10: quorate.consensus.v1.TreeFailure
 	(*TreeChange)(nil),             // 11: quorate.consensus.v1.TreeChange
+	(*Caller)(nil),                 // 12: quorate.consensus.v1.Caller
 }
 var file_quorate_consensus_v1_tree_proto_depIdxs = []int32{
 	4,  // 0: quorate.consensus.v1.TreeStatisticsResponse.gets:type_name -> quorate.consensus.v1.TreeCount
@@ -1064,26 +1074,27 @@ var file_quorate_consensus_v1_tree_proto_depIdxs = []int32{
 	4,  // 4: quorate.consensus.v1.TreeStatisticsResponse.swaps:type_name -> quorate.consensus.v1.TreeCount
 	4,  // 5: quorate.consensus.v1.TreeStatisticsResponse.deletes:type_name -> quorate.consensus.v1.TreeCount
 	4,  // 6: quorate.consensus.v1.TreeStatisticsResponse.compared_deletes:type_name -> quorate.consensus.v1.TreeCount
-	7,  // 7: quorate.consensus.v1.ReadTreeResponse.node:type_name -> quorate.consensus.v1.TreeNode
-	10, // 8: quorate.consensus.v1.ReadTreeResponse.failure:type_name -> quorate.consensus.v1.TreeFailure
-	7,  // 9: quorate.consensus.v1.TreeNode.nodes:type_name -> quorate.consensus.v1.TreeNode
-	0,  // 10: quorate.consensus.v1.TreeOp.action:type_name -> quorate.consensus.v1.TreeAction
-	10, // 11: quorate.consensus.v1.TreeResult.failure:type_name -> quorate.consensus.v1.TreeFailure
-	7,  // 12: quorate.consensus.v1.TreeResult.node:type_name -> quorate.consensus.v1.TreeNode
-	7,  // 13: quorate.consensus.v1.TreeResult.prev_node:type_name -> quorate.consensus.v1.TreeNode
-	1,  // 14: quorate.consensus.v1.TreeFailure.code:type_name -> quorate.consensus.v1.TreeFailure.Code
-	0,  // 15: quorate.consensus.v1.TreeChange.action:type_name -> quorate.consensus.v1.TreeAction
-	7,  // 16: quorate.consensus.v1.TreeChange.node:type_name -> quorate.consensus.v1.TreeNode
-	7,  // 17: quorate.consensus.v1.TreeChange.prev_node:type_name -> quorate.consensus.v1.TreeNode
-	5,  // 18: quorate.consensus.v1.TreeService.ReadTree:input_type -> quorate.consensus.v1.ReadTreeRequest
-	2,  // 19: quorate.consensus.v1.TreeService.TreeStatistics:input_type -> quorate.consensus.v1.TreeStatisticsRequest
-	6,  // 20: quorate.consensus.v1.TreeService.ReadTree:output_type -> quorate.consensus.v1.ReadTreeResponse
-	3,  // 21: quorate.consensus.v1.TreeService.TreeStatistics:output_type -> quorate.consensus.v1.TreeStatisticsResponse
-	20, // [20:22] is the sub-list for method output_type
-	18, // [18:20] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	12, // 7: quorate.consensus.v1.ReadTreeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	7,  // 8: quorate.consensus.v1.ReadTreeResponse.node:type_name -> quorate.consensus.v1.TreeNode
+	10, // 9: quorate.consensus.v1.ReadTreeResponse.failure:type_name -> quorate.consensus.v1.TreeFailure
+	7,  // 10: quorate.consensus.v1.TreeNode.nodes:type_name -> quorate.consensus.v1.TreeNode
+	0,  // 11: quorate.consensus.v1.TreeOp.action:type_name -> quorate.consensus.v1.TreeAction
+	10, // 12: quorate.consensus.v1.TreeResult.failure:type_name -> quorate.consensus.v1.TreeFailure
+	7,  // 13: quorate.consensus.v1.TreeResult.node:type_name -> quorate.consensus.v1.TreeNode
+	7,  // 14: quorate.consensus.v1.TreeResult.prev_node:type_name -> quorate.consensus.v1.TreeNode
+	1,  // 15: quorate.consensus.v1.TreeFailure.code:type_name -> quorate.consensus.v1.TreeFailure.Code
+	0,  // 16: quorate.consensus.v1.TreeChange.action:type_name -> quorate.consensus.v1.TreeAction
+	7,  // 17: quorate.consensus.v1.TreeChange.node:type_name -> quorate.consensus.v1.TreeNode
+	7,  // 18: quorate.consensus.v1.TreeChange.prev_node:type_name -> quorate.consensus.v1.TreeNode
+	5,  // 19: quorate.consensus.v1.TreeService.ReadTree:input_type -> quorate.consensus.v1.ReadTreeRequest
+	2,  // 20: quorate.consensus.v1.TreeService.TreeStatistics:input_type -> quorate.consensus.v1.TreeStatisticsRequest
+	6,  // 21: quorate.consensus.v1.TreeService.ReadTree:output_type -> quorate.consensus.v1.ReadTreeResponse
+	3,  // 22: quorate.consensus.v1.TreeService.TreeStatistics:output_type -> quorate.consensus.v1.TreeStatisticsResponse
+	21, // [21:23] is the sub-list for method output_type
+	19, // [19:21] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_tree_proto_init() }
@@ -1091,6 +1102,7 @@ func file_quorate_consensus_v1_tree_proto_init() {
 	if File_quorate_consensus_v1_tree_proto != nil {
 		return
 	}
+	file_quorate_consensus_v1_auth_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -10,7 +10,8 @@ package leasev1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
+	v11 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
+	v1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -30,7 +31,8 @@ type GrantRequest struct {
 	// 0 lets the service choose.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Seconds.
-	Ttl           int64 `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Ttl           int64      `protobuf:"varint,2,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	Caller        *v1.Caller `protobuf:"bytes,3,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -77,6 +79,13 @@ func (x *GrantRequest) GetTtl() int64 {
 		return x.Ttl
 	}
 	return 0
+}
+
+func (x *GrantRequest) GetCaller() *v1.Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type GrantResponse struct {
@@ -151,6 +160,7 @@ func (x *GrantResponse) GetRaftTerm() uint64 {
 type RevokeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            int64                  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Caller        *v1.Caller             `protobuf:"bytes,2,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +200,13 @@ func (x *RevokeRequest) GetId() int64 {
 		return x.Id
 	}
 	return 0
+}
+
+func (x *RevokeRequest) GetCaller() *v1.Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
 }
 
 type RevokeResponse struct {
@@ -593,7 +610,7 @@ func (x *ListResponse) GetRaftTerm() uint64 {
 
 type BatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Calls         []*v1.Call             `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	Calls         []*v11.Call            `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -628,7 +645,7 @@ func (*BatchRequest) Descriptor() ([]byte, []int) {
 	return file_quorate_lease_v1_lease_proto_rawDescGZIP(), []int{10}
 }
 
-func (x *BatchRequest) GetCalls() []*v1.Call {
+func (x *BatchRequest) GetCalls() []*v11.Call {
 	if x != nil {
 		return x.Calls
 	}
@@ -637,7 +654,7 @@ func (x *BatchRequest) GetCalls() []*v1.Call {
 
 type BatchResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
-	Answers []*v1.Answer           `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
+	Answers []*v11.Answer          `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"`
 	// Set in the first message, and whenever it changes.
 	Standing      *Standing `protobuf:"bytes,2,opt,name=standing,proto3" json:"standing,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -674,7 +691,7 @@ func (*BatchResponse) Descriptor() ([]byte, []int) {
 	return file_quorate_lease_v1_lease_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *BatchResponse) GetAnswers() []*v1.Answer {
+func (x *BatchResponse) GetAnswers() []*v11.Answer {
 	if x != nil {
 		return x.Answers
 	}
@@ -747,17 +764,19 @@ var File_quorate_lease_v1_lease_proto protoreflect.FileDescriptor
 
 const file_quorate_lease_v1_lease_proto_rawDesc = "" +
 	"\n" +
-	"\x1cquorate/lease/v1/lease.proto\x12\x10quorate.lease.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\"0\n" +
+	"\x1cquorate/lease/v1/lease.proto\x12\x10quorate.lease.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\x1a\x1fquorate/consensus/v1/auth.proto\"f\n" +
 	"\fGrantRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
-	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\"j\n" +
+	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\x124\n" +
+	"\x06caller\x18\x03 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"j\n" +
 	"\rGrantResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x10\n" +
 	"\x03ttl\x18\x02 \x01(\x03R\x03ttl\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x04 \x01(\x04R\braftTerm\"\x1f\n" +
+	"\traft_term\x18\x04 \x01(\x04R\braftTerm\"U\n" +
 	"\rRevokeRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\"I\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x124\n" +
+	"\x06caller\x18\x02 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"I\n" +
 	"\x0eRevokeResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x02 \x01(\x04R\braftTerm\"J\n" +
@@ -829,30 +848,33 @@ var file_quorate_lease_v1_lease_proto_goTypes = []any{
 	(*BatchRequest)(nil),       // 10: quorate.lease.v1.BatchRequest
 	(*BatchResponse)(nil),      // 11: quorate.lease.v1.BatchResponse
 	(*Standing)(nil),           // 12: quorate.lease.v1.Standing
-	(*v1.Call)(nil),            // 13: quorate.batch.v1.Call
-	(*v1.Answer)(nil),          // 14: quorate.batch.v1.Answer
+	(*v1.Caller)(nil),          // 13: quorate.consensus.v1.Caller
+	(*v11.Call)(nil),           // 14: quorate.batch.v1.Call
+	(*v11.Answer)(nil),         // 15: quorate.batch.v1.Answer
 }
 var file_quorate_lease_v1_lease_proto_depIdxs = []int32{
-	13, // 0: quorate.lease.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
-	14, // 1: quorate.lease.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
-	12, // 2: quorate.lease.v1.BatchResponse.standing:type_name -> quorate.lease.v1.Standing
-	0,  // 3: quorate.lease.v1.LeaseService.Grant:input_type -> quorate.lease.v1.GrantRequest
-	2,  // 4: quorate.lease.v1.LeaseService.Revoke:input_type -> quorate.lease.v1.RevokeRequest
-	4,  // 5: quorate.lease.v1.LeaseService.KeepAlive:input_type -> quorate.lease.v1.KeepAliveRequest
-	6,  // 6: quorate.lease.v1.LeaseService.TimeToLive:input_type -> quorate.lease.v1.TimeToLiveRequest
-	8,  // 7: quorate.lease.v1.LeaseService.List:input_type -> quorate.lease.v1.ListRequest
-	10, // 8: quorate.lease.v1.LeaseService.Batch:input_type -> quorate.lease.v1.BatchRequest
-	1,  // 9: quorate.lease.v1.LeaseService.Grant:output_type -> quorate.lease.v1.GrantResponse
-	3,  // 10: quorate.lease.v1.LeaseService.Revoke:output_type -> quorate.lease.v1.RevokeResponse
-	5,  // 11: quorate.lease.v1.LeaseService.KeepAlive:output_type -> quorate.lease.v1.KeepAliveResponse
-	7,  // 12: quorate.lease.v1.LeaseService.TimeToLive:output_type -> quorate.lease.v1.TimeToLiveResponse
-	9,  // 13: quorate.lease.v1.LeaseService.List:output_type -> quorate.lease.v1.ListResponse
-	11, // 14: quorate.lease.v1.LeaseService.Batch:output_type -> quorate.lease.v1.BatchResponse
-	9,  // [9:15] is the sub-list for method output_type
-	3,  // [3:9] is the sub-list for method input_type
-	3,  // [3:3] is the sub-list for extension type_name
-	3,  // [3:3] is the sub-list for extension extendee
-	0,  // [0:3] is the sub-list for field type_name
+	13, // 0: quorate.lease.v1.GrantRequest.caller:type_name -> quorate.consensus.v1.Caller
+	13, // 1: quorate.lease.v1.RevokeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	14, // 2: quorate.lease.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	15, // 3: quorate.lease.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	12, // 4: quorate.lease.v1.BatchResponse.standing:type_name -> quorate.lease.v1.Standing
+	0,  // 5: quorate.lease.v1.LeaseService.Grant:input_type -> quorate.lease.v1.GrantRequest
+	2,  // 6: quorate.lease.v1.LeaseService.Revoke:input_type -> quorate.lease.v1.RevokeRequest
+	4,  // 7: quorate.lease.v1.LeaseService.KeepAlive:input_type -> quorate.lease.v1.KeepAliveRequest
+	6,  // 8: quorate.lease.v1.LeaseService.TimeToLive:input_type -> quorate.lease.v1.TimeToLiveRequest
+	8,  // 9: quorate.lease.v1.LeaseService.List:input_type -> quorate.lease.v1.ListRequest
+	10, // 10: quorate.lease.v1.LeaseService.Batch:input_type -> quorate.lease.v1.BatchRequest
+	1,  // 11: quorate.lease.v1.LeaseService.Grant:output_type -> quorate.lease.v1.GrantResponse
+	3,  // 12: quorate.lease.v1.LeaseService.Revoke:output_type -> quorate.lease.v1.RevokeResponse
+	5,  // 13: quorate.lease.v1.LeaseService.KeepAlive:output_type -> quorate.lease.v1.KeepAliveResponse
+	7,  // 14: quorate.lease.v1.LeaseService.TimeToLive:output_type -> quorate.lease.v1.TimeToLiveResponse
+	9,  // 15: quorate.lease.v1.LeaseService.List:output_type -> quorate.lease.v1.ListResponse
+	11, // 16: quorate.lease.v1.LeaseService.Batch:output_type -> quorate.lease.v1.BatchResponse
+	11, // [11:17] is the sub-list for method output_type
+	5,  // [5:11] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_quorate_lease_v1_lease_proto_init() }

@@ -150,7 +150,7 @@ type ConsensusServiceClient interface {
 	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
 	// Only the leader knows: others refuse. It touches no log.
 	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
-	// Batch carries any number of this service's and TreeService's calls that do not stream.
+	// Batch carries any number of this service's, TreeService's and AuthService's calls that do not stream.
 	Batch(context.Context) (*connect.BidiStreamForClientSimple[v1.BatchRequest, v1.BatchResponse], error)
 	// Snapshot streams the whole state as a file in etcd's format, its SHA-256 at the end.
 	Snapshot(context.Context, *v1.SnapshotRequest) (*connect.ServerStreamForClient[v1.SnapshotResponse], error)
@@ -591,7 +591,7 @@ type ConsensusServiceHandler interface {
 	// HoldLeases tells the leader that the holder of a lease epoch is there, or asks how long that one has been silent.
 	// Only the leader knows: others refuse. It touches no log.
 	HoldLeases(context.Context, *v1.HoldLeasesRequest) (*v1.HoldLeasesResponse, error)
-	// Batch carries any number of this service's and TreeService's calls that do not stream.
+	// Batch carries any number of this service's, TreeService's and AuthService's calls that do not stream.
 	Batch(context.Context, *connect.BidiStream[v1.BatchRequest, v1.BatchResponse]) error
 	// Snapshot streams the whole state as a file in etcd's format, its SHA-256 at the end.
 	Snapshot(context.Context, *v1.SnapshotRequest, *connect.ServerStream[v1.SnapshotResponse]) error
