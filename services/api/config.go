@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -71,6 +72,8 @@ type Config struct {
 	MaxConcurrentStreams uint32
 	// RequestTimeout is how long a write, or the agreement on a read, may take.
 	RequestTimeout time.Duration
+	// ClientCertAuth has the common name of a client's certificate stand for its user, where a request carries no token.
+	ClientCertAuth bool
 	// LeaderLossTime is how long there may be no leader until streams end whose clients want one; three election timeouts
 	// with etcd.
 	LeaderLossTime time.Duration
@@ -150,6 +153,15 @@ func (c Config) Validate() error {
 
 // receiveBytesMax is the largest message that a transport takes from a client.
 func (c Config) receiveBytesMax() int { return int(c.MaxRequestBytes) + envelopeBytes }
+
+// identification is how requests show for whom they are made.
+func (c Config) identification() auth.Config {
+	made := auth.Config{Logger: c.Logger}
+	if c.ClientCertAuth {
+		made.CertificateName = auth.CommonName
+	}
+	return made
+}
 
 func (c Config) grpc() grpcserver.Config {
 	return grpcserver.Config{

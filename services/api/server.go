@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
@@ -74,7 +75,7 @@ func (s *Server) StoreReplaced() {
 // newServer puts the wires around services.
 func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
-	watched := calls.New(cfg.Registerer, monitor)
+	watched := calls.New(cfg.Registerer, monitor, auth.New(cfg.identification()))
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,

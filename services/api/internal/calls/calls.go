@@ -12,12 +12,14 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 )
 
 // Calls is shared by the servers of all protocols. Its interceptors may run concurrently once Register has been called.
 type Calls struct {
 	leader   *leader.Monitor
+	identify *auth.Authenticator
 	answers  *budget.Answers
 	carried  carried
 	counters vectors
@@ -35,10 +37,12 @@ type Calls struct {
 	transfers sync.WaitGroup
 }
 
-// New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says.
-func New(registerer prometheus.Registerer, monitor *leader.Monitor) *Calls {
+// New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says; identify tells for whom
+// they are made.
+func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator) *Calls {
 	c := &Calls{
 		leader:   monitor,
+		identify: identify,
 		answers:  budget.NewAnswers(0),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
@@ -127,7 +131,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	m := c.Method(info.FullMethod)
 	c.BeginUnary(m)
 	var response any
-	err := c.Admit(ctx)
+	ctx, err := c.Admit(ctx)
 	if err == nil {
 		response, err = c.answer(ctx, m, request, handle)
 	}
@@ -135,8 +139,13 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	return response, err
 }
 
-// Admit refuses a unary call that wants a leader while there is none.
-func (c *Calls) Admit(ctx context.Context) error { return c.leader.Require(ctx) }
+// Admit refuses a unary call that wants a leader while there is none. The returned context knows for whom the call is made.
+func (c *Calls) Admit(ctx context.Context) (context.Context, error) {
+	if err := c.leader.Require(ctx); err != nil {
+		return ctx, err
+	}
+	return auth.With(ctx, c.identify.Identify(ctx)), nil
+}
 
 func (c *Calls) admitStream(ctx context.Context, m *Method) error {
 	if m.watches {
@@ -159,7 +168,7 @@ func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamSe
 // too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere. One
 // that wants a leader fails with "no leader" when there is none, or not any more.
 func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.ServerStream) error) error {
-	ctx, end := context.WithCancelCause(inner.Context())
+	ctx, end := context.WithCancelCause(auth.With(inner.Context(), c.identify.Identify(inner.Context())))
 	defer end(nil)
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
 	defer c.leader.Follow(ctx, m.watches, end)()

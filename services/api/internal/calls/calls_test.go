@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
@@ -25,7 +26,7 @@ var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second))
+	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}))
 	c.Register(map[string]grpc.ServiceInfo{
 		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -43,10 +44,12 @@ func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(ctx, b.timeout, errdefs.ErrTimeout)
 }
 
-// propose has a command applied. The error is ready for the client.
+// propose has a command applied, for the caller of the request that ctx is of. It completes request, which must be the caller's own. The
+// error is ready for the client.
 func (b *backend) propose(ctx context.Context, request *consensusv1.ProposeRequest) (*consensusv1.Result, error) {
 	bounded, cancel := b.bound(ctx)
 	defer cancel()
+	request.Caller = auth.Caller(ctx)
 	response, err := b.consensus.Propose(bounded, request)
 	if err != nil {
 		return nil, b.proposalError(bounded, err)

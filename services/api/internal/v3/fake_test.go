@@ -38,6 +38,7 @@ func header(revision int64) *etcdserverpb.ResponseHeader {
 type fakeConsensus struct {
 	port.Consensus
 	propose       func(context.Context, *consensusv1.Command) (*consensusv1.Result, error)
+	proposes      func(*consensusv1.ProposeRequest) // may be nil; before propose
 	rangeKeys     func(context.Context, *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error)
 	rangeStream   func(context.Context, *consensusv1.RangeStreamRequest, func(*consensusv1.RangeStreamResponse) error) error
 	readTxn       func(context.Context, *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error)
@@ -53,6 +54,9 @@ type fakeConsensus struct {
 }
 
 func (f *fakeConsensus) Propose(ctx context.Context, r *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	if f.proposes != nil {
+		f.proposes(r)
+	}
 	result, err := f.propose(ctx, r.GetCommand())
 	return &consensusv1.ProposeResponse{Result: result}, err
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 )
 
 // KVServer is etcd's KV service.
@@ -29,6 +30,7 @@ func (s *KVServer) Range(ctx context.Context, r *etcdserverpb.RangeRequest) (*et
 	response, err := s.consensus.Range(bounded, &consensusv1.RangeRequest{
 		Range:        toRangeOp(r),
 		Serializable: r.GetSerializable(),
+		Caller:       auth.Caller(ctx),
 	})
 	if err != nil {
 		return nil, s.failure(bounded, err)
@@ -46,7 +48,7 @@ func (s *KVServer) RangeStream(r *etcdserverpb.RangeRequest, stream grpc.ServerS
 		return err
 	}
 	ctx := stream.Context()
-	request := &consensusv1.RangeStreamRequest{Range: toRangeOp(r), Serializable: r.GetSerializable()}
+	request := &consensusv1.RangeStreamRequest{Range: toRangeOp(r), Serializable: r.GetSerializable(), Caller: auth.Caller(ctx)}
 	err := s.consensus.RangeStream(ctx, request, func(chunk *consensusv1.RangeStreamResponse) error {
 		var header *etcdserverpb.ResponseHeader
 		if lastChunk(chunk.GetResult()) {
@@ -138,7 +140,7 @@ func (s *KVServer) readTxn(ctx context.Context, r *etcdserverpb.TxnRequest) (*et
 	serializable := isSerializable(r)
 	bounded, cancel := s.boundRead(ctx, serializable)
 	defer cancel()
-	response, err := s.consensus.ReadTxn(bounded, &consensusv1.ReadTxnRequest{Txn: toTxnOp(r), Serializable: serializable})
+	response, err := s.consensus.ReadTxn(bounded, &consensusv1.ReadTxnRequest{Txn: toTxnOp(r), Serializable: serializable, Caller: auth.Caller(ctx)})
 	if err != nil {
 		return nil, s.failure(bounded, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -24,7 +25,7 @@ type LeaseServer struct {
 func (s *LeaseServer) LeaseGrant(ctx context.Context, r *etcdserverpb.LeaseGrantRequest) (*etcdserverpb.LeaseGrantResponse, error) {
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
-	granted, err := s.lease.Grant(bounded, &leasev1.GrantRequest{Id: r.GetID(), Ttl: r.GetTTL()})
+	granted, err := s.lease.Grant(bounded, &leasev1.GrantRequest{Id: r.GetID(), Ttl: r.GetTTL(), Caller: auth.Caller(ctx)})
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
@@ -39,7 +40,7 @@ func (s *LeaseServer) LeaseGrant(ctx context.Context, r *etcdserverpb.LeaseGrant
 func (s *LeaseServer) LeaseRevoke(ctx context.Context, r *etcdserverpb.LeaseRevokeRequest) (*etcdserverpb.LeaseRevokeResponse, error) {
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
-	revoked, err := s.lease.Revoke(bounded, &leasev1.RevokeRequest{Id: r.GetID()})
+	revoked, err := s.lease.Revoke(bounded, &leasev1.RevokeRequest{Id: r.GetID(), Caller: auth.Caller(ctx)})
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}

@@ -88,6 +88,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		MaxTxnOps:            c.MaxTxnOps,
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
 		RequestTimeout:       c.RequestTimeout(),
+		ClientCertAuth:       c.ClientTLS.ClientCertAuth,
 		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
 		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
 		KeepAliveInterval:    zeroIsOff(c.GRPCKeepAliveInterval),
