@@ -1,14 +1,14 @@
 // Package tlsconfig turns file names and names of versions and cipher suites, as an operator gives them, into the
-// tls.Config of a server, and makes self-signed certificates. It opens no connection.
+// tls.Config of a server and of its calls to others, follows the files when they change, and makes self-signed
+// certificates. It opens no connection.
 package tlsconfig
 
 import (
+	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
+	"log/slog"
 	"strings"
 )
 
@@ -17,15 +17,36 @@ type Server struct {
 	CertFile, KeyFile string // PEM
 	// ClientCertFile and ClientKeyFile, where not empty, are shown to other servers instead of CertFile and KeyFile.
 	ClientCertFile, ClientKeyFile string // PEM
-	// ClientCertAuth asks every client for a certificate that an authority of TrustedCAFile vouches for, or one of the
-	// system's authorities where no file is given. TrustedCAFile implies ClientCertAuth, as it does in etcd.
+	// ClientCertAuth asks every client for a certificate that an authority of TrustedCAFile vouches for. TrustedCAFile
+	// implies ClientCertAuth, as it does in etcd.
 	ClientCertAuth bool
 	TrustedCAFile  string // PEM
-	// CRLFile, a DER revocation list, turns clients away whose certificate it holds. It is read at every handshake.
+	// CRLFile, a revocation list in DER or several in PEM, turns away whose certificate it holds.
 	CRLFile string
-	// AllowedNames and AllowedHostnames, where not empty, let in only clients whose certificate has one of these
-	// common names, and is valid for one of these host names.
+	// AllowedNames and AllowedHostnames, of which one may be given, let in only whose certificate has one of these common
+	// names, or is valid for one of these host names.
 	AllowedNames, AllowedHostnames []string
+
+	// Flags are what an operator knows the fields by.
+	Flags Flags
+	// Log is told what becomes of the files while the server runs; nil for nobody.
+	Log *slog.Logger
+}
+
+// Flags are the names, without dashes, of the flags that set the fields of a Server. Errors and the log call them so; one
+// that is empty is not mentioned.
+type Flags struct {
+	Cert, Key, ClientCert, ClientKey, ClientCertAuth, TrustedCA, CRL, AllowedNames, AllowedHostnames string
+}
+
+// FlagsOf are flags named as etcd does it: own begins those of a server's own certificate and authorities ("" or "peer-"),
+// others those about whoever comes to it ("client-" or "peer-").
+func FlagsOf(own, others string) Flags {
+	return Flags{
+		Cert: own + "cert-file", Key: own + "key-file", ClientCert: own + "client-cert-file", ClientKey: own + "client-key-file",
+		ClientCertAuth: own + "client-cert-auth", TrustedCA: own + "trusted-ca-file", CRL: others + "crl-file",
+		AllowedNames: others + "cert-allowed-cn", AllowedHostnames: others + "cert-allowed-hostname",
+	}
 }
 
 // Empty tells whether nothing is set.
@@ -34,156 +55,47 @@ func (s Server) Empty() bool {
 		len(s.AllowedNames) == 0 && len(s.AllowedHostnames) == 0
 }
 
-// Policy bounds what a handshake may agree on. The zero value leaves that to crypto/tls.
-type Policy struct {
-	MinVersion, MaxVersion string   // "TLS1.2", "TLS1.3" or empty
-	CipherSuites           []string // as crypto/tls and IANA name them
-}
-
 func (s Server) asksClients() bool { return s.ClientCertAuth || s.TrustedCAFile != "" }
 
-// Validate reports what does not fit together, without reading a file.
+// Validate reports everything that does not fit together, without reading a file.
 func (s Server) Validate() error {
 	var problems []error
-	if s.CertFile == "" || s.KeyFile == "" {
-		problems = append(problems, errors.New("certificate and key are needed, both"))
+	wrong := func(is bool, what given, text string) {
+		if is {
+			problems = append(problems, what.wrong(errors.New(text)))
+		}
 	}
-	if (s.ClientCertFile == "") != (s.ClientKeyFile == "") {
-		problems = append(problems, errors.New("certificate and key for other servers are needed, both or neither"))
-	}
-	if !s.asksClients() && (s.CRLFile != "" || len(s.AllowedNames) > 0 || len(s.AllowedHostnames) > 0) {
-		problems = append(problems, errors.New("a revocation list or allowed names have no effect while clients need no certificate"))
-	}
+	f := s.Flags
+	names, hosts := strings.Join(s.AllowedNames, ","), strings.Join(s.AllowedHostnames, ",")
+	unused := fmt.Sprintf("has no effect while nobody is asked for a certificate: give --%s too", cmp.Or(f.TrustedCA, "trusted-ca-file"))
+	wrong(s.CertFile == "" || s.KeyFile == "", given{f.Cert, s.CertFile}, fmt.Sprintf("certificate and key are needed, both, and --%s is %q", cmp.Or(f.Key, "key-file"), s.KeyFile))
+	wrong((s.ClientCertFile == "") != (s.ClientKeyFile == ""), given{f.ClientCert, s.ClientCertFile}, fmt.Sprintf("certificate and key are needed both or neither, and --%s is %q", cmp.Or(f.ClientKey, "client-key-file"), s.ClientKeyFile))
+	wrong(s.ClientCertAuth && s.TrustedCAFile == "", given{f.ClientCertAuth, "true"}, fmt.Sprintf("who vouches for clients is not said, and the system's authorities vouch for anybody: give --%s too", cmp.Or(f.TrustedCA, "trusted-ca-file")))
+	wrong(!s.asksClients() && s.CRLFile != "", given{f.CRL, s.CRLFile}, unused)
+	wrong(!s.asksClients() && len(s.AllowedNames) > 0, given{f.AllowedNames, names}, unused)
+	wrong(!s.asksClients() && len(s.AllowedHostnames) > 0, given{f.AllowedHostnames, hosts}, unused)
+	wrong(len(s.AllowedNames) > 0 && len(s.AllowedHostnames) > 0, given{f.AllowedNames, names}, fmt.Sprintf("cannot be given together with --%s=%s: choose one of them", cmp.Or(f.AllowedHostnames, "cert-allowed-hostname"), hosts))
 	return errors.Join(problems...)
 }
 
-// Config reads the files and returns the server's configuration. Certificate, key and authorities are read again at every
-// handshake, so that renewed ones need no restart; what is wrong with them now is an error now. Use Speaking to change the
-// protocols that are agreed on.
+// Config is how the server lets clients in: Material.Serving of what its files hold.
 func (s Server) Config(policy Policy) (*tls.Config, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := s.certificate(nil); err != nil {
+	material, err := s.Load(policy)
+	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{GetCertificate: s.certificate, NextProtos: []string{"h2", "http/1.1"}}
-	var err error
-	if config.MinVersion, config.MaxVersion, config.CipherSuites, err = policy.resolve(); err != nil {
+	return material.Serving()
+}
+
+// Client is how the server goes to other servers of its kind: Material.Calling of what its files hold. It needs no
+// certificate.
+func (s Server) Client(policy Policy) (Client, error) {
+	material, err := s.Load(policy)
+	if err != nil {
 		return nil, err
 	}
-	if s.asksClients() {
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	if s.CRLFile != "" {
-		if _, err := readRevoked(s.CRLFile); err != nil {
-			return nil, err
-		}
-	}
-	// VerifyConnection, not VerifyPeerCertificate, which is skipped when a session is resumed.
-	config.VerifyConnection = s.verify
-	if s.TrustedCAFile != "" {
-		if err := (&authorities{file: s.TrustedCAFile}).serving(config); err != nil {
-			return nil, err
-		}
-	}
-	return config, nil
-}
-
-func (s Server) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	certificate, err := tls.LoadX509KeyPair(s.CertFile, s.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", s.CertFile, s.KeyFile, err)
-	}
-	return &certificate, nil
-}
-
-// verify decides about a client that the authorities vouch for, or that needs no certificate and sent none.
-func (s Server) verify(connection tls.ConnectionState) error {
-	if len(connection.PeerCertificates) == 0 {
-		return nil
-	}
-	leaf := connection.PeerCertificates[0]
-	if len(s.AllowedNames) > 0 && !slices.Contains(s.AllowedNames, leaf.Subject.CommonName) {
-		return fmt.Errorf("common name %q of the client's certificate is not allowed", leaf.Subject.CommonName)
-	}
-	if len(s.AllowedHostnames) > 0 && !slices.ContainsFunc(s.AllowedHostnames, func(host string) bool { return leaf.VerifyHostname(host) == nil }) {
-		return errors.New("the client's certificate is valid for none of the allowed host names")
-	}
-	if s.CRLFile == "" {
-		return nil
-	}
-	revoked, err := readRevoked(s.CRLFile)
-	if err != nil {
-		return err
-	}
-	for _, certificate := range connection.PeerCertificates {
-		if revoked[certificate.SerialNumber.String()] {
-			return fmt.Errorf("client certificate with serial number %x is revoked", certificate.SerialNumber)
-		}
-	}
-	return nil
-}
-
-func readRevoked(file string) (map[string]bool, error) {
-	der, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("revocation list: %w", err)
-	}
-	list, err := x509.ParseRevocationList(der)
-	if err != nil {
-		return nil, fmt.Errorf("revocation list %s: %w", file, err)
-	}
-	revoked := make(map[string]bool, len(list.RevokedCertificateEntries))
-	for _, entry := range list.RevokedCertificateEntries {
-		revoked[entry.SerialNumber.String()] = true
-	}
-	return revoked, nil
-}
-
-// Validate reports what is wrong with the names, without reading a file.
-func (p Policy) Validate() error {
-	_, _, _, err := p.resolve()
-	return err
-}
-
-func (p Policy) resolve() (low, high uint16, suites []uint16, err error) {
-	low, lowErr := version(p.MinVersion)
-	high, highErr := version(p.MaxVersion)
-	problems := []error{lowErr, highErr}
-	if low != 0 && high != 0 && low > high {
-		problems = append(problems, fmt.Errorf("lowest TLS version %s is above the highest, %s", p.MinVersion, p.MaxVersion))
-	}
-	if low == tls.VersionTLS13 && len(p.CipherSuites) > 0 {
-		problems = append(problems, errors.New("the cipher suites of TLS1.3 cannot be chosen: leave them out, or allow TLS1.2"))
-	}
-	for _, name := range p.CipherSuites {
-		id, err := suite(name)
-		problems = append(problems, err)
-		suites = append(suites, id)
-	}
-	return low, high, suites, errors.Join(problems...)
-}
-
-func version(name string) (uint16, error) {
-	switch name {
-	case "":
-		return 0, nil
-	case "TLS1.2":
-		return tls.VersionTLS12, nil
-	case "TLS1.3":
-		return tls.VersionTLS13, nil
-	default:
-		return 0, fmt.Errorf("unknown TLS version %q: it is TLS1.2 or TLS1.3", name)
-	}
-}
-
-func suite(name string) (uint16, error) {
-	for _, known := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
-		// Some have a name that ends in what IANA left out at first.
-		if known.Name == name || strings.TrimSuffix(known.Name, "_SHA256") == name {
-			return known.ID, nil
-		}
-	}
-	return 0, fmt.Errorf("unknown TLS cipher suite %q", name)
+	return material.Calling, nil
 }

@@ -1,19 +1,12 @@
 package tlsconfig_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,62 +101,35 @@ func TestRenewedCertificateIsServed(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// authority is a certificate authority with one client that it vouches for and has revoked since.
-type authority struct {
-	caFile, crlFile string
-	client          tls.Certificate
-}
-
-func newAuthority(t *testing.T) authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, SubjectKeyId: []byte{1},
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "client"}, NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"client.test"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
-	require.NoError(t, err)
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), key)
-	require.NoError(t, err)
-	crl, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
-		Number: big.NewInt(1), NextUpdate: time.Now().Add(time.Hour),
-		RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: leaf.SerialNumber, RevocationTime: time.Now()}},
-	}, ca, key)
-	require.NoError(t, err)
-
-	dir := t.TempDir()
-	made := authority{
-		caFile: filepath.Join(dir, "ca.crt"), crlFile: filepath.Join(dir, "revoked.crl"),
-		client: tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key},
-	}
-	require.NoError(t, os.WriteFile(made.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o600))
-	require.NoError(t, os.WriteFile(made.crlFile, crl, 0o600))
-	return made
-}
-
 // Goal: each rule about clients lets in and turns away whom it should. Method: one handshake for each rule.
 func TestClientCertificates(t *testing.T) {
 	certFile, keyFile := pair(t)
-	authority := newAuthority(t)
+	a := newAuthority(t, "authority")
+	shown := a.issue("client")
+	file := func(name string, content []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		write(t, path, content)
+		return path
+	}
+	other := newAuthority(t, "other")
+	list := file("revoked.crl", a.revoke(shown.Certificate))
+	lists := file("revoked.pem", append(encode("X509 CRL", other.revoke()), encode("X509 CRL", a.revoke(shown.Certificate))...))
 	tests := map[string]struct {
 		server  tlsconfig.Server
 		without bool // the client sends no certificate
 		want    string
 	}{
-		"vouched for":          {server: tlsconfig.Server{ClientCertAuth: true, TrustedCAFile: authority.caFile}},
+		"vouched for":          {server: tlsconfig.Server{ClientCertAuth: true, TrustedCAFile: a.caFile()}},
 		"none needed":          {without: true},
-		"none sent":            {server: tlsconfig.Server{TrustedCAFile: authority.caFile}, without: true, want: "didn't provide a certificate"},
+		"none sent":            {server: tlsconfig.Server{TrustedCAFile: a.caFile()}, without: true, want: "didn't provide a certificate"},
 		"not vouched for":      {server: tlsconfig.Server{TrustedCAFile: certFile}, want: "unknown authority"},
-		"name allowed":         {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedNames: []string{"x", "client"}}},
-		"name not allowed":     {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedNames: []string{"x"}}, want: `common name "client"`},
-		"hostname allowed":     {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedHostnames: []string{"x", "client.test"}}},
-		"hostname not allowed": {server: tlsconfig.Server{TrustedCAFile: authority.caFile, AllowedHostnames: []string{"x"}}, want: "none of the allowed host names"},
-		"revoked":              {server: tlsconfig.Server{TrustedCAFile: authority.caFile, CRLFile: authority.crlFile}, want: "serial number 2 is revoked"},
+		"name allowed":         {server: tlsconfig.Server{TrustedCAFile: a.caFile(), AllowedNames: []string{"x", "client"}}},
+		"name not allowed":     {server: tlsconfig.Server{TrustedCAFile: a.caFile(), AllowedNames: []string{"x"}}, want: `common name "client"`},
+		"hostname allowed":     {server: tlsconfig.Server{TrustedCAFile: a.caFile(), AllowedHostnames: []string{"x", "client.test"}}},
+		"hostname not allowed": {server: tlsconfig.Server{TrustedCAFile: a.caFile(), AllowedHostnames: []string{"x"}}, want: "none of the allowed host names"},
+		"revoked":              {server: tlsconfig.Server{TrustedCAFile: a.caFile(), CRLFile: list}, want: "is revoked"},
+		"revoked, in PEM":      {server: tlsconfig.Server{TrustedCAFile: a.caFile(), CRLFile: lists}, want: "is revoked"},
+		"nobody revoked":       {server: tlsconfig.Server{TrustedCAFile: a.caFile(), CRLFile: file("none.crl", a.revoke())}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +138,7 @@ func TestClientCertificates(t *testing.T) {
 			require.NoError(t, err)
 			client := trusting(t, certFile)
 			if !test.without {
-				client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &authority.client, nil }
+				client.GetClientCertificate = a.client(shown).GetClientCertificate
 			}
 			_, err = handshake(t, config, client)
 			if test.want == "" {
@@ -181,6 +147,37 @@ func TestClientCertificates(t *testing.T) {
 			}
 			require.ErrorContains(t, err, test.want)
 		})
+	}
+}
+
+// Goal: who is vouched for by a revoked authority alone is turned away, whether the client shows that authority's certificate
+// or the server has it in its bundle. Method: a client of an authority below another, which has revoked it.
+func TestRevokedAuthorityVouchesForNobody(t *testing.T) {
+	root := newAuthority(t, "root")
+	between := root.below("between")
+	client := between.issue("client")
+	list := filepath.Join(t.TempDir(), "revoked.crl")
+	bundle := filepath.Join(t.TempDir(), "bundle")
+	write(t, bundle, append(encode("CERTIFICATE", root.certificate.Raw), encode("CERTIFICATE", between.certificate.Raw)...))
+	server := root.server("server")
+	server.CRLFile = list
+	for _, bundled := range []bool{false, true} {
+		shown := root.client(client)
+		if bundled {
+			server.TrustedCAFile = bundle
+			shown = root.client(client, true)
+		}
+		for _, revoked := range [][]*x509.Certificate{nil, {between.certificate}} {
+			write(t, list, root.revoke(revoked...))
+			config, err := server.Config(tlsconfig.Policy{})
+			require.NoError(t, err)
+			_, err = handshake(t, config, shown)
+			if len(revoked) == 0 {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, "revoked")
+			}
+		}
 	}
 }
 
@@ -195,10 +192,12 @@ func TestMistakesAreRefused(t *testing.T) {
 	}{
 		"no key":            {server: tlsconfig.Server{CertFile: certFile}, want: "both"},
 		"no such key":       {server: tlsconfig.Server{CertFile: certFile, KeyFile: absent}, want: absent},
-		"no such authority": {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: absent}, want: "trusted authorities"},
+		"no such authority": {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: absent, Flags: tlsconfig.FlagsOf("", "client-")}, want: "--trusted-ca-file=" + absent + ": cannot be read: no such file"},
+		"names and hosts":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: certFile, AllowedNames: []string{"a"}, AllowedHostnames: []string{"b"}}, want: "cannot be given together"},
+		"nobody vouches":    {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, ClientCertAuth: true, Flags: tlsconfig.FlagsOf("peer-", "peer-")}, want: "--peer-client-cert-auth=true: who vouches for clients is not said, and the system's authorities vouch for anybody: give --peer-trusted-ca-file too"},
 		"key as authority":  {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: keyFile}, want: "holds no PEM certificate"},
-		"PEM as list":       {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, ClientCertAuth: true, CRLFile: certFile}, want: "revocation list"},
-		"list for nobody":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, CRLFile: certFile}, want: "have no effect"},
+		"PEM as list":       {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, TrustedCAFile: certFile, CRLFile: certFile}, want: "revocation list"},
+		"list for nobody":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile, CRLFile: certFile}, want: "has no effect"},
 		"unknown version":   {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{MinVersion: "TLS1.1"}, want: `"TLS1.1"`},
 		"turned around":     {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{MinVersion: "TLS1.3", MaxVersion: "TLS1.2"}, want: "is above the highest"},
 		"unknown suite":     {server: tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}, policy: tlsconfig.Policy{CipherSuites: []string{"ROT13"}}, want: `"ROT13"`},

@@ -64,7 +64,7 @@ func (p *parts) open(c Config) (err error) {
 	if err := c.CheckDirectory(); err != nil {
 		return err
 	}
-	if p.clients, err = clients.Open(c); err != nil {
+	if p.clients, err = clients.Open(c, p.log); err != nil {
 		return err
 	}
 	p.metrics = c.Metrics
@@ -94,7 +94,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
-	users, err := natsusers.Of(c, p.budget)
+	users, err := natsusers.Of(c, p.log, p.budget)
 	if err != nil {
 		return err
 	}

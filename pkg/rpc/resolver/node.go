@@ -65,10 +65,7 @@ func newNode(rank int, url, address, name string, client tlsconfig.Client) *Node
 func dialTLS(ctx context.Context, dialer *net.Dialer, network, address, name string, client tlsconfig.Client) (net.Conn, error) {
 	config := &tls.Config{}
 	if client != nil {
-		var err error
-		if config, err = client(); err != nil {
-			return nil, err
-		}
+		config = client()
 	}
 	config.ServerName = name
 	config.NextProtos = []string{"h2"}

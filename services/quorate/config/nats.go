@@ -3,7 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -24,14 +24,23 @@ type NATS struct {
 // Address is Listen without its scheme.
 func (n NATS) Address() string { return strings.TrimPrefix(n.Listen, "nats://") }
 
-// ServerTLS is nil without a certificate.
-func (n NATS) ServerTLS(policy tlsconfig.Policy) (*tls.Config, error) {
+// tls is TLS with the names of its flags.
+func (n NATS) tls() tlsconfig.Server {
+	made := n.TLS
+	made.Flags = tlsconfig.FlagsOf("nats-", "nats-")
+	return made
+}
+
+// ServerTLS is nil without a certificate. log is told later what becomes of the files.
+func (n NATS) ServerTLS(policy tlsconfig.Policy, log *slog.Logger) (*tls.Config, error) {
 	if n.TLS.Empty() {
 		return nil, nil
 	}
-	made, err := n.TLS.Config(policy)
+	server := n.tls()
+	server.Log = log
+	made, err := server.Config(policy)
 	if err != nil {
-		return nil, fmt.Errorf("--nats-cert-file=%s --nats-key-file=%s: %w", n.TLS.CertFile, n.TLS.KeyFile, err)
+		return nil, err
 	}
 	made.NextProtos = nil
 	return made, nil
@@ -53,7 +62,7 @@ func (n NATS) check(found *problems) {
 		found.add("nats-user", n.User, "user and --nats-password are needed both, or neither")
 	}
 	if !n.TLS.Empty() {
-		found.addError("nats-cert-file", n.TLS.CertFile, n.TLS.Validate())
+		found.join(n.tls().Validate())
 	}
 }
 

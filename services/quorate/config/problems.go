@@ -14,3 +14,10 @@ func (p *problems) addError(flag string, value any, err error) {
 		*p = append(*p, fmt.Errorf("--%s=%v: %w", flag, value, err))
 	}
 }
+
+// join takes problems that name their flags.
+func (p *problems) join(err error) {
+	if err != nil {
+		*p = append(*p, err)
+	}
+}

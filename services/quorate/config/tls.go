@@ -3,15 +3,30 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
-// TLSForClients is nil where no client URL uses TLS.
-func (c Config) TLSForClients() (*tls.Config, error) {
-	server := c.ClientTLS
+// clientTLS is ClientTLS with the names of its flags.
+func (c Config) clientTLS() tlsconfig.Server {
+	made := c.ClientTLS
+	made.Flags = tlsconfig.FlagsOf("", "client-")
+	return made
+}
+
+func (c Config) peerTLS() tlsconfig.Server {
+	made := c.PeerTLS
+	made.Flags = tlsconfig.FlagsOf("peer-", "peer-")
+	return made
+}
+
+// TLSForClients is nil where no client URL uses TLS. log is told later what becomes of the files.
+func (c Config) TLSForClients(log *slog.Logger) (*tls.Config, error) {
+	server := c.clientTLS()
+	server.Log = log
 	if c.ClientAutoTLS && server.CertFile == "" && server.KeyFile == "" {
 		var err error
 		server.CertFile, server.KeyFile, err = tlsconfig.SelfSigned(filepath.Join(c.Directory(), "fixtures", "client"), c.certificateHosts(), c.SelfSignedCertValidity)
@@ -22,16 +37,14 @@ func (c Config) TLSForClients() (*tls.Config, error) {
 	if !AnySecure(c.clientURLs()) {
 		return nil, nil
 	}
-	made, err := server.Config(c.TLSPolicy)
-	if err != nil {
-		return nil, fmt.Errorf("--cert-file=%s --key-file=%s: %w", server.CertFile, server.KeyFile, err)
-	}
-	return made, nil
+	return server.Config(c.TLSPolicy)
 }
 
-// TLSForPeers is how other members are let in and how they are called. Both are nil where no peer URL uses TLS.
-func (c Config) TLSForPeers() (server *tls.Config, client tlsconfig.Client, err error) {
-	files := c.PeerTLS
+// TLSForPeers is how other members are let in and how they are called. Both are nil where no peer URL uses TLS. log is told
+// later what becomes of the files.
+func (c Config) TLSForPeers(log *slog.Logger) (server *tls.Config, client tlsconfig.Client, err error) {
+	files := c.peerTLS()
+	files.Log = log
 	auto := c.PeerAutoTLS && files.CertFile == "" && files.KeyFile == ""
 	if auto {
 		files.CertFile, files.KeyFile, err = tlsconfig.SelfSigned(filepath.Join(c.Directory(), "fixtures", "peer"), hostsOf(c.ListenPeerURLs, c.InitialAdvertisePeerURLs), c.SelfSignedCertValidity)
@@ -42,26 +55,22 @@ func (c Config) TLSForPeers() (server *tls.Config, client tlsconfig.Client, err 
 	if files.CertFile == "" {
 		return nil, nil, nil
 	}
-	// The result has a name of its own: what is returned must not call itself.
-	var calling tlsconfig.Client
-	if server, err = files.Config(c.TLSPolicy); err == nil {
-		calling, err = files.Client(c.TLSPolicy)
-	}
+	material, err := files.Load(c.TLSPolicy)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--peer-cert-file=%s --peer-key-file=%s: %w", files.CertFile, files.KeyFile, err)
+		return nil, nil, err
 	}
-	return server, func() (*tls.Config, error) {
-		made, err := calling()
-		if err != nil {
-			return nil, err
-		}
+	if server, err = material.Serving(); err != nil {
+		return nil, nil, err
+	}
+	return server, func() *tls.Config {
+		made := material.Calling()
 		// Self-signed certificates vouch for nobody: the connection is private, and nobody knows with whom.
 		made.InsecureSkipVerify = auto
 		// As in etcd: who finds members by a domain, and names no authority to vouch for them, wants certificates of that domain.
 		if files.TrustedCAFile == "" {
 			made.ServerName = c.DiscoverySRV
 		}
-		return made, nil
+		return made
 	}, nil
 }
 

@@ -39,8 +39,8 @@ func (c Config) Validate() error {
 	c.checkTiming(&found)
 	c.checkLimits(&found)
 	c.NATS.check(&found)
-	c.checkTLS(&found, "", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
-	c.checkTLS(&found, "peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
+	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
+	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkTLSIsUsed(&found)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
@@ -56,7 +56,7 @@ func (c Config) ValidateMember() error {
 	c.checkAddresses(&found, c.memberAddresses())
 	c.checkCluster(&found)
 	c.checkTiming(&found)
-	c.checkTLS(&found, "peer-", c.PeerTLS, c.PeerAutoTLS, c.ListenPeerURLs)
+	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
 	return errors.Join(found...)
@@ -71,7 +71,7 @@ func (c Config) ValidateClients() error {
 	c.checkAddresses(&found, c.clientAddresses())
 	c.checkKeepAlives(&found)
 	c.checkLimits(&found)
-	c.checkTLS(&found, "", c.ClientTLS, c.ClientAutoTLS, c.clientURLs())
+	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLSIsUsed(&found)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
@@ -288,7 +288,7 @@ func (c Config) checkTLS(found *problems, prefix string, server tlsconfig.Server
 		found.add("self-signed-cert-validity", c.SelfSignedCertValidity, "must be at least one year")
 	case automatic: // the pair is made later
 	case !server.Empty():
-		found.addError(prefix+"cert-file", server.CertFile, server.Validate())
+		found.join(server.Validate())
 	default:
 		for _, text := range urls {
 			if u, err := ParseURL(text); err == nil && Secure(u) {

@@ -57,7 +57,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		"--watch-progress-notify-interval=-1s: must not be negative",
 		"--cors=example.com: an origin is scheme://host",
 		"--cert-file=: is needed, with --key-file, to serve https://127.0.0.1:1",
-		"--peer-cert-file=p.crt: certificate and key are needed, both",
+		`--peer-cert-file=p.crt: certificate and key are needed, both, and --peer-key-file is ""`,
 		`--tls-min-version=SSL3 --tls-max-version= --cipher-suites=: unknown TLS version "SSL3"`,
 		`--log-level="loud"`,
 		`--logger="capnslog"`,

@@ -70,7 +70,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	n.OnClose(func() error { runtime.KeepAlive(ballast); return nil })
 	c := n.Settings.Config
 	grpclogs.Take(n.Logger)
-	side, err := clients.Open(c)
+	side, err := clients.Open(c, n.Logger)
 	n.OnClose(func() error { side.Close(); return nil })
 	if err != nil {
 		return err

@@ -108,14 +108,8 @@ func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *
 
 func (n *Node) open(ctx context.Context, role func(context.Context, *Node) error) (err error) {
 	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	t := n.Settings.InternalTLS
-	if !t.Empty() {
-		if n.ServerTLS, err = t.Config(n.Settings.Config.TLSPolicy); err == nil {
-			n.ClientTLS, err = t.Client(n.Settings.Config.TLSPolicy)
-		}
-		if err != nil {
-			return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s: %w", t.CertFile, t.KeyFile, err)
-		}
+	if err = n.loadTLS(); err != nil {
+		return err
 	}
 	if n.Budget, err = descriptors.Ours(); err != nil {
 		return err
@@ -139,6 +133,22 @@ func (n *Node) open(ctx context.Context, role func(context.Context, *Node) error
 		n.monitoring.Start("health and metrics", func(ctx context.Context) error { return n.serveMonitors(ctx, e) })
 	}
 	return role(ctx, n)
+}
+
+// loadTLS reads the files of the TLS between services.
+func (n *Node) loadTLS() error {
+	files := n.Settings.InternalTLS
+	if files.Empty() {
+		return nil
+	}
+	files.Log = n.Logger
+	material, err := files.Load(n.Settings.Config.TLSPolicy)
+	if err != nil {
+		return err
+	}
+	n.ClientTLS = material.Calling
+	n.ServerTLS, err = material.Serving()
+	return err
 }
 
 // serve owns everything that runs.

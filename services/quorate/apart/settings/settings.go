@@ -37,6 +37,7 @@ type Settings struct {
 func New(program string, add func(*Settings)) *Settings {
 	s := &Settings{
 		Config: config.Default(), flags: flag.NewFlagSet(program, flag.ContinueOnError),
+		InternalTLS:       tlsconfig.Server{Flags: tlsconfig.FlagsOf("internal-", "internal-")},
 		InternalEndpoints: map[string]*[]string{},
 	}
 	s.flags.SetOutput(io.Discard) // commandline.Read returns what is wrong; who prints it is the program's business
@@ -74,6 +75,9 @@ func (s *Settings) internalFlags(fs *flag.FlagSet) {
 	fs.StringVar(&s.InternalTLS.CertFile, "internal-cert-file", "", "Certificate shown to other services, PEM. With it every internal call uses TLS, and both sides show theirs.")
 	fs.StringVar(&s.InternalTLS.KeyFile, "internal-key-file", "", "Key of --internal-cert-file, PEM.")
 	fs.StringVar(&s.InternalTLS.TrustedCAFile, "internal-trusted-ca-file", "", "Authorities that vouch for other services, PEM.")
+	fs.StringVar(&s.InternalTLS.CRLFile, "internal-crl-file", "", "Revocation list for other services' certificates, DER or PEM.")
+	fs.Var(flagset.ListOf(&s.InternalTLS.AllowedNames), "internal-cert-allowed-cn", "Talk only to services whose certificate has one of these common names.")
+	fs.Var(flagset.ListOf(&s.InternalTLS.AllowedHostnames), "internal-cert-allowed-hostname", "Talk only to services whose certificate is valid for one of these host names.")
 	for _, name := range []string{"cipher-suites", "tls-min-version", "tls-max-version"} {
 		if fs.Lookup(name) == nil { // else the role has taken them for its own TLS too
 			commandline.Register(fs, &s.Config, name)
@@ -103,10 +107,14 @@ func (s *Settings) Validate() error {
 // checkTLS wants all three files or none.
 func (s *Settings) checkTLS() error {
 	t := s.InternalTLS
-	if given := t.CertFile != "" && t.KeyFile != "" && t.TrustedCAFile != ""; given || t.Empty() {
+	switch {
+	case t.Empty():
 		return nil
+	case t.CertFile == "" || t.KeyFile == "" || t.TrustedCAFile == "":
+		return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s --internal-trusted-ca-file=%s: all three are needed, or none", t.CertFile, t.KeyFile, t.TrustedCAFile)
+	default:
+		return t.Validate()
 	}
-	return fmt.Errorf("--internal-cert-file=%s --internal-key-file=%s --internal-trusted-ca-file=%s: all three are needed, or none", t.CertFile, t.KeyFile, t.TrustedCAFile)
 }
 
 // checkInternal wants every URL between services to use TLS, or none, as the certificates say.

@@ -76,7 +76,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
 	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Logger)
-	users, err := natsusers.Of(n.Settings.Config, n.Budget)
+	users, err := natsusers.Of(n.Settings.Config, n.Logger, n.Budget)
 	if err != nil {
 		return err
 	}

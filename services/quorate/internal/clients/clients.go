@@ -31,10 +31,10 @@ type Side struct {
 }
 
 // Open reads certificates and opens the listeners. With an error, what was opened is to be closed all the same.
-func Open(c config.Config) (*Side, error) {
+func Open(c config.Config, log *slog.Logger) (*Side, error) {
 	s := &Side{}
 	var err error
-	if s.secrets, err = c.TLSForClients(); err != nil {
+	if s.secrets, err = c.TLSForClients(log); err != nil {
 		return s, err
 	}
 	for _, each := range []struct {

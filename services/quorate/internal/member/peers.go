@@ -32,7 +32,7 @@ type Peers struct {
 // OpenPeers opens the listeners and makes the transport, which is idle until Run. With an error, what was opened is to be
 // closed all the same, unless it is nil.
 func OpenPeers(c config.Config, log *slog.Logger, metrics prometheus.Registerer, budget descriptors.Budget) (*Peers, error) {
-	server, client, err := c.TLSForPeers()
+	server, client, err := c.TLSForPeers(log)
 	if err != nil {
 		return nil, err
 	}

@@ -3,17 +3,19 @@
 package natsusers
 
 import (
+	"log/slog"
+
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
-// Of is nil where NATS clients are not let in.
-func Of(c config.Config, budget descriptors.Budget) (*watch.Users, error) {
+// Of is nil where NATS clients are not let in. log is told what becomes of certificates.
+func Of(c config.Config, log *slog.Logger, budget descriptors.Budget) (*watch.Users, error) {
 	if c.NATS.Listen == "" {
 		return nil, nil
 	}
-	secrets, err := c.NATS.ServerTLS(c.TLSPolicy)
+	secrets, err := c.NATS.ServerTLS(c.TLSPolicy, log)
 	if err != nil {
 		return nil, err
 	}

@@ -50,14 +50,18 @@ func newClient(d config.Discovery) (*client, error) {
 
 // secretsOf is nil where the settings do not ask for TLS, as in etcd's client.
 func secretsOf(d config.Discovery) (*tls.Config, error) {
-	files := tlsconfig.Server{CertFile: d.CertFile, KeyFile: d.KeyFile, TrustedCAFile: d.CAFile}
+	files := tlsconfig.Server{
+		CertFile: d.CertFile, KeyFile: d.KeyFile, TrustedCAFile: d.CAFile,
+		Flags: tlsconfig.Flags{Cert: "discovery-cert", Key: "discovery-key", TrustedCA: "discovery-cacert"},
+	}
 	if files.Empty() && d.InsecureTransport && !d.InsecureSkipVerify {
 		return nil, nil
 	}
-	made, err := files.ClientConfig(tlsconfig.Policy{MinVersion: "TLS1.2"})
+	client, err := files.Client(tlsconfig.Policy{MinVersion: "TLS1.2"})
 	if err != nil {
-		return nil, fmt.Errorf("--discovery-cert=%s --discovery-key=%s --discovery-cacert=%s: %w", d.CertFile, d.KeyFile, d.CAFile, err)
+		return nil, err
 	}
+	made := client()
 	made.InsecureSkipVerify = d.InsecureSkipVerify
 	return made, nil
 }

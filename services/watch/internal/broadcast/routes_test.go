@@ -134,8 +134,8 @@ func (a *authority) routes(t *testing.T, name string) *natsserver.Routes {
 	}, key)
 	shown := tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
 	asServer := &tls.Config{Certificates: []tls.Certificate{shown}, ClientCAs: a.pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	asClient := func() (*tls.Config, error) {
-		return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{shown}}, nil
+	asClient := func() *tls.Config {
+		return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{shown}}
 	}
 	return &natsserver.Routes{TLS: natsserver.RouteTLS(asServer, asClient, []string{"localhost:1"})}
 }

@@ -20,10 +20,8 @@ func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *
 	made.GetConfigForClient = nil
 	made.ClientAuth, made.ClientCAs = tls.RequireAnyClientCert, nil // verify looks at it
 	made.GetClientCertificate = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		config, err := asClient()
+		config := asClient()
 		switch {
-		case err != nil:
-			return nil, err
 		case config.GetClientCertificate != nil:
 			return config.GetClientCertificate(asked)
 		case len(config.Certificates) > 0:
@@ -41,11 +39,7 @@ func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *
 				return err
 			}
 		}
-		config, err := asClient()
-		if err != nil {
-			return err
-		}
-		return verify(state, config.RootCAs, names)
+		return verify(state, asClient().RootCAs, names)
 	}
 	return made
 }

@@ -53,10 +53,7 @@ func (d *Dialer) Plain(ctx context.Context, address string) (net.Conn, error) {
 func (d *Dialer) Secure(ctx context.Context, address string, protocols ...string) (net.Conn, error) {
 	config := &tls.Config{}
 	if d.client != nil {
-		var err error
-		if config, err = d.client(); err != nil {
-			return nil, fmt.Errorf("TLS: %w", err)
-		}
+		config = d.client()
 	}
 	if config.ServerName == "" {
 		_, _, config.ServerName = wire.Endpoint(address)
