@@ -44,6 +44,8 @@ type Config struct {
 	Consensus port.Consensus
 	Lease     port.Lease
 	Watch     port.Watch
+	// Auth may be nil: then there are no users, and everybody may do everything.
+	Auth port.Auth
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
 	Elsewhere bool
 	// Tree may be nil: then there is no v2 API.
@@ -118,6 +120,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Versions.Server, version.Version)
 	set(&c.Versions.Cluster, "3.7.0")
 	set(&c.Versions.Storage, "3.7.0")
+	if c.Auth == nil {
+		c.Auth = noUsers{}
+	}
 	if c.Monitor == nil {
 		c.Monitor = NewMonitor(MonitorConfig{Elsewhere: c.Elsewhere, Logger: c.Logger, Registerer: c.Registerer})
 	}

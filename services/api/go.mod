@@ -12,6 +12,7 @@ require (
 	go.etcd.io/etcd/api/v3 v3.7.1
 	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.62.0
+	golang.org/x/time v0.16.0
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 )

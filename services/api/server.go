@@ -46,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
@@ -56,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 	s, err := newServer(cfg, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
-		Auth: v3.AuthServer{},
+		Auth: services.Auth,
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (s *Server) StoreReplaced() {
 // newServer puts the wires around services.
 func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
-	watched := calls.New(cfg.Registerer, monitor, auth.New(cfg.identification()))
+	watched := calls.New(cfg.Registerer, monitor, auth.New(cfg.identification()), auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger))
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,

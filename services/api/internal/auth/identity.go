@@ -31,10 +31,17 @@ func Of(ctx context.Context) *Identity {
 	return identity
 }
 
-// Caller returns what goes along with whatever the request that ctx is of asks of the store; nil for nobody.
+// Caller returns what goes along with whatever the request that ctx is of asks of the store; nil for nobody. A token that has ended since
+// the request began, as it may in a stream, shows nobody any more.
 func Caller(ctx context.Context) *consensusv1.Caller {
-	if identity := Of(ctx); identity != nil {
-		return identity.Caller
+	identity := Of(ctx)
+	switch {
+	case identity == nil:
+		return nil
+	case identity.ended():
+		return invalid.Caller
 	}
-	return nil
+	return identity.Caller
 }
+
+func (i *Identity) ended() bool { return !i.Ends.IsZero() && !time.Now().Before(i.Ends) }

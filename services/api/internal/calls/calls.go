@@ -20,6 +20,7 @@ import (
 type Calls struct {
 	leader   *leader.Monitor
 	identify *auth.Authenticator
+	gate     *auth.Gate
 	answers  *budget.Answers
 	carried  carried
 	counters vectors
@@ -37,12 +38,13 @@ type Calls struct {
 	transfers sync.WaitGroup
 }
 
-// New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says; identify tells for whom
-// they are made.
-func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator) *Calls {
+// New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says. identify tells for whom
+// they are made, and gate whether they may be.
+func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator, gate *auth.Gate) *Calls {
 	c := &Calls{
 		leader:   monitor,
 		identify: identify,
+		gate:     gate,
 		answers:  budget.NewAnswers(0),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
@@ -63,13 +65,15 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 			m := c.counters.method(service, method)
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
 			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
-			c.methods["/"+service+"/"+method.Name] = m
+			full := "/" + service + "/" + method.Name
+			m.need = auth.NeedOf(full)
+			c.methods[full] = m
 		}
 	}
 }
 
-// Method returns the counters of a method by its full name, "/package.Service/Method". An unknown one has counters
-// that nobody sees.
+// Method returns what is known of a method by its full name, "/package.Service/Method". An unknown one has counters
+// that nobody sees, and is refused.
 func (c *Calls) Method(full string) *Method {
 	if m, ok := c.methods[full]; ok {
 		return m
@@ -131,7 +135,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	m := c.Method(info.FullMethod)
 	c.BeginUnary(m)
 	var response any
-	ctx, err := c.Admit(ctx)
+	ctx, err := c.Admit(ctx, m, request)
 	if err == nil {
 		response, err = c.answer(ctx, m, request, handle)
 	}
@@ -139,19 +143,26 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	return response, err
 }
 
-// Admit refuses a unary call that wants a leader while there is none. The returned context knows for whom the call is made.
-func (c *Calls) Admit(ctx context.Context) (context.Context, error) {
+// Admit refuses a unary call that wants a leader while there is none, or whose caller may not make it. The returned context knows for
+// whom the call is made.
+func (c *Calls) Admit(ctx context.Context, m *Method, request any) (context.Context, error) {
 	if err := c.leader.Require(ctx); err != nil {
 		return ctx, err
 	}
-	return auth.With(ctx, c.identify.Identify(ctx)), nil
+	ctx = auth.With(ctx, c.identify.Identify(ctx))
+	return ctx, c.gate.Admit(ctx, m.need, request)
 }
 
+// admitStream is Admit for a stream, whose request nobody has read yet.
 func (c *Calls) admitStream(ctx context.Context, m *Method) error {
+	require := c.leader.Require
 	if m.watches {
-		return c.leader.RequireForWatch(ctx)
+		require = c.leader.RequireForWatch
 	}
-	return c.leader.Require(ctx)
+	if err := require(ctx); err != nil {
+		return err
+	}
+	return c.gate.Admit(ctx, m.need, nil)
 }
 
 // Stream is the interceptor of streaming gRPC calls.

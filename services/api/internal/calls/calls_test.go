@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
@@ -26,9 +28,9 @@ var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}))
+	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)))
 	c.Register(map[string]grpc.ServiceInfo{
-		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}}},
+		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "Compact"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
 	return c
@@ -140,7 +142,7 @@ func TestTransferThatIsNotReadEnds(t *testing.T) {
 		c, begun := newCalls(t), time.Now()
 		stream := &unread{ctx: t.Context(), ended: make(chan struct{})}
 		handled := make(chan error, 1)
-		err := c.Stream(nil, stream, &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Maintenance/Snapshot", IsServerStream: true},
+		err := c.Stream(nil, stream, &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.KV/RangeStream", IsServerStream: true},
 			func(_ any, s grpc.ServerStream) error {
 				err := s.SendMsg(nil)
 				handled <- err
@@ -175,4 +177,30 @@ func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 	sent.Release()
 	held, _ = c.answers.Held()
 	require.Zero(t, held)
+}
+
+// nobodyIsRoot refuses whoever asks for something.
+type nobodyIsRoot struct{}
+
+func (nobodyIsRoot) Authorize(context.Context, *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+	return nil, errdefs.ErrPermissionDenied
+}
+
+// Goal: a call that its caller may not make reaches no handler, nor does one of a method that nobody has said anything about, and both are
+// counted. Method: such calls and streams, with handlers that must not run.
+func TestRefusedCallsReachNoHandler(t *testing.T) {
+	c := newCalls(t)
+	for _, method := range []string{"/etcdserverpb.KV/Compact", "/etcdserverpb.KV/Invented", "/etcdserverpb.KV/Unknown"} {
+		_, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) {
+			t.Error(method)
+			return nil, nil
+		})
+		require.Equal(t, codes.PermissionDenied, status.Code(err), method)
+		err = c.Stream(nil, &unread{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: method}, func(any, grpc.ServerStream) error {
+			t.Error(method)
+			return nil
+		})
+		require.Equal(t, codes.PermissionDenied, status.Code(err), method)
+	}
+	require.InDelta(t, 2, testutil.ToFloat64(c.Method("/etcdserverpb.KV/Compact").handled[codes.PermissionDenied]), 0)
 }

@@ -4,6 +4,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 )
 
 // codesMax is the number of gRPC status codes; they are numbered without gaps.
@@ -65,6 +67,7 @@ type Method struct {
 	handled                 [codesMax]prometheus.Counter
 	watches                 bool // tells of the state for as long as it goes
 	reads                   bool // may have an answer of any size
+	need                    auth.Need
 }
 
 // unknown stands for methods that were not registered.

@@ -91,7 +91,7 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		method := i.watched.Method(request.Spec().Procedure)
 		i.watched.BeginUnary(method)
 		var response connect.AnyResponse
-		ctx, err := i.watched.Admit(ctx)
+		ctx, err := i.watched.Admit(ctx, method, request.Any())
 		if err == nil {
 			response, err = next(i.watched.CountAnswer(ctx, method), request)
 		}

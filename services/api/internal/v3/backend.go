@@ -22,6 +22,7 @@ type backend struct {
 	consensus port.Consensus
 	logger    *slog.Logger
 	timeout   time.Duration
+	gate      *auth.Gate
 	// identity is who answers. A member never changes its ids, so they are asked for once, and again when another store has
 	// taken this one's place.
 	identity atomic.Pointer[identity]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -69,4 +70,53 @@ func TestCallerGoesAlong(t *testing.T) {
 		require.Len(t, got, 1, name)
 		require.Same(t, alice, got[0], name)
 	}
+}
+
+// Goal: who may not read a lease's keys learns nothing of them, also where the right goes or a key comes while the lease is read; who may
+// not write them does not keep the lease alive. Method: an authorizer that refuses, after the lease was read in the first two cases.
+func TestKeysOfLeasesAreGuarded(t *testing.T) {
+	read := false
+	var asked []*consensusv1.AuthorizeRequest
+	lease := &fakeLease{
+		timeToLive: func(*leasev1.TimeToLiveRequest) (*leasev1.TimeToLiveResponse, error) {
+			read = true
+			return &leasev1.TimeToLiveResponse{Ttl: 5, Keys: [][]byte{[]byte("secret")}}, nil
+		},
+		list: func() (*leasev1.ListResponse, error) { read = true; return &leasev1.ListResponse{Ids: []int64{1}}, nil },
+	}
+	users := &fakeAuth{authorize: func(r *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+		asked = append(asked, r)
+		return nil, errdefs.ErrPermissionDenied
+	}}
+	s := newServices(t, &fakeConsensus{}, func(c *v3.Config) { c.Lease, c.Auth = lease, users })
+	alice := &consensusv1.Caller{Name: "alice"}
+	ctx := auth.With(t.Context(), &auth.Identity{Caller: alice})
+
+	_, err := s.Lease.LeaseTimeToLive(ctx, &etcdserverpb.LeaseTimeToLiveRequest{ID: 1, Keys: true})
+	require.ErrorContains(t, err, "etcdserver: permission denied")
+	require.True(t, read)
+	equal(t, &consensusv1.AuthorizeRequest{Caller: alice, Lease: 1, LeaseAccess: consensusv1.Permission_TYPE_READ}, asked[0])
+	_, err = s.Lease.LeaseTimeToLive(ctx, &etcdserverpb.LeaseTimeToLiveRequest{ID: 1})
+	require.NoError(t, err)
+
+	_, err = s.Lease.LeaseLeases(ctx, &etcdserverpb.LeaseLeasesRequest{})
+	require.ErrorContains(t, err, "etcdserver: permission denied")
+	equal(t, &consensusv1.AuthorizeRequest{Caller: alice, AllLeases: true}, asked[1])
+
+	stream := &keepAlives{ctx: ctx, id: 1}
+	require.ErrorContains(t, s.Lease.LeaseKeepAlive(stream), "etcdserver: permission denied")
+	equal(t, &consensusv1.AuthorizeRequest{Caller: alice, Lease: 1, LeaseAccess: consensusv1.Permission_TYPE_WRITE}, asked[2])
+}
+
+// keepAlives asks for one lease without end.
+type keepAlives struct {
+	grpc.BidiStreamingServer[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]
+	ctx context.Context
+	id  int64
+}
+
+func (k *keepAlives) Context() context.Context { return k.ctx }
+
+func (k *keepAlives) Recv() (*etcdserverpb.LeaseKeepAliveRequest, error) {
+	return &etcdserverpb.LeaseKeepAliveRequest{ID: k.id}, nil
 }

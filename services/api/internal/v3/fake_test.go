@@ -197,6 +197,7 @@ func newServices(t testing.TB, consensus port.Consensus, change func(*v3.Config)
 		Consensus:      consensus,
 		Lease:          &fakeLease{},
 		Watch:          &fakeWatch{},
+		Auth:           &fakeAuth{},
 		Version:        "3.7.0",
 		StorageVersion: "3.7.1",
 	}

@@ -182,8 +182,10 @@ func (s *KVServer) boundRead(ctx context.Context, serializable bool) (context.Co
 }
 
 // checkSize refuses a write that is larger than the limit, before anything is made of it.
-func (s *KVServer) checkSize(r proto.Message) error {
-	if proto.Size(r) > s.maxRequestBytes {
+func (s *KVServer) checkSize(r proto.Message) error { return checkSize(r, s.maxRequestBytes) }
+
+func checkSize(r proto.Message, bytesMax int) error {
+	if proto.Size(r) > bytesMax {
 		return rpctypes.ErrGRPCRequestTooLarge
 	}
 	return nil

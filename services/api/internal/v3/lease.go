@@ -9,8 +9,10 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -62,6 +64,9 @@ func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverp
 		if err != nil {
 			return s.failure(stream.Context(), err)
 		}
+		if err := s.mayRenew(stream.Context(), request.GetID()); err != nil {
+			return err
+		}
 		answer, err := s.keepAlive(stream.Context(), request.GetID())
 		if err != nil {
 			return err
@@ -70,6 +75,12 @@ func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverp
 			return s.failure(stream.Context(), err)
 		}
 	}
+}
+
+// mayRenew refuses a caller who may not write each key of the lease. One that does not exist has none. The error is ready for the client.
+func (s *LeaseServer) mayRenew(ctx context.Context, id int64) error {
+	_, err := s.gate.Ask(ctx, &consensusv1.AuthorizeRequest{Lease: id, LeaseAccess: consensusv1.Permission_TYPE_WRITE})
+	return etcderr.From(s.logger, err)
 }
 
 func (s *LeaseServer) keepAlive(ctx context.Context, id int64) (*etcdserverpb.LeaseKeepAliveResponse, error) {
@@ -106,6 +117,10 @@ func (s *LeaseServer) LeaseTimeToLive(ctx context.Context, r *etcdserverpb.Lease
 	if errors.Is(err, errdefs.ErrLeaseNotFound) {
 		found, err = &leasev1.TimeToLiveResponse{Ttl: -1}, nil
 	}
+	if err == nil && r.GetKeys() {
+		// Keys may have been attached since the call was let in, and rights may have gone.
+		_, err = s.gate.Ask(ctx, &consensusv1.AuthorizeRequest{Lease: r.GetID(), LeaseAccess: consensusv1.Permission_TYPE_READ})
+	}
 	if err != nil {
 		return nil, s.proposalError(bounded, err)
 	}
@@ -131,6 +146,9 @@ func (s *LeaseServer) LeaseLeases(ctx context.Context, _ *etcdserverpb.LeaseLeas
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
 	listed, err := s.lease.List(bounded, &leasev1.ListRequest{})
+	if err == nil {
+		_, err = s.gate.Ask(ctx, &consensusv1.AuthorizeRequest{AllLeases: true}) // as with the keys of one lease
+	}
 	if err != nil {
 		return nil, s.failure(bounded, err)
 	}

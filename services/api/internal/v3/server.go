@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -17,12 +18,15 @@ const (
 	defaultRequestTimeout  = 7 * time.Second
 )
 
-// Config says what the services stand on. The three ports are required; a zero in any other field means its default.
+// Config says what the services stand on. The four ports are required; a zero in any other field means its default.
 type Config struct {
 	Consensus port.Consensus
 	Lease     port.Lease
 	Watch     port.Watch
-	Logger    *slog.Logger // default: logs nothing
+	Auth      port.Auth
+	// Signer makes the tokens of those who log in; nil where the store does.
+	Signer Signer
+	Logger *slog.Logger // default: logs nothing
 
 	// MaxTxnOps bounds the comparisons, and the operations of each branch, of one transaction.
 	MaxTxnOps uint
@@ -50,6 +54,7 @@ type Services struct {
 	Lease       *LeaseServer
 	Cluster     *ClusterServer
 	Maintenance *MaintenanceServer
+	Auth        *AuthServer
 	backend     *backend
 }
 
@@ -62,12 +67,13 @@ var (
 	_ etcdserverpb.LeaseServer       = (*LeaseServer)(nil)
 	_ etcdserverpb.ClusterServer     = (*ClusterServer)(nil)
 	_ etcdserverpb.MaintenanceServer = (*MaintenanceServer)(nil)
+	_ etcdserverpb.AuthServer        = (*AuthServer)(nil)
 )
 
 // New returns the services. It starts nothing and calls no port yet.
 func New(config Config) (*Services, error) {
-	if config.Consensus == nil || config.Lease == nil || config.Watch == nil {
-		return nil, errors.New("v3: a port is missing: consensus, lease and watch are all needed")
+	if config.Consensus == nil || config.Lease == nil || config.Watch == nil || config.Auth == nil {
+		return nil, errors.New("v3: a port is missing: consensus, lease, watch and auth are all needed")
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -85,6 +91,7 @@ func New(config Config) (*Services, error) {
 		consensus: config.Consensus,
 		logger:    config.Logger,
 		timeout:   config.RequestTimeout,
+		gate:      auth.NewGate(config.Auth, config.RequestTimeout, config.Logger),
 	}
 	return &Services{
 		KV:          &KVServer{backend: back, maxTxnOps: int(config.MaxTxnOps), maxRequestBytes: int(config.MaxRequestBytes)},
@@ -92,6 +99,7 @@ func New(config Config) (*Services, error) {
 		Lease:       &LeaseServer{backend: back, lease: config.Lease},
 		Cluster:     &ClusterServer{backend: back},
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
+		Auth:        newAuthServer(back, config),
 		backend:     back,
 	}, nil
 }
