@@ -87,6 +87,10 @@ var (
 	ErrPermissionDenied = errors.New("permission denied")
 	// ErrAuthFailed is returned for a name and password that do not belong together.
 	ErrAuthFailed = errors.New("authentication failed")
+	// ErrNoPasswordUser is returned by a log-in of a user who has no password.
+	ErrNoPasswordUser = errors.New("user has no password")
+	// ErrPasswordTooLong is returned for a new password of more than 72 bytes, which is all that bcrypt looks at.
+	ErrPasswordTooLong = errors.New("password is too long")
 	// ErrAuthNotEnabled is returned by a log-in while authentication is not enabled.
 	ErrAuthNotEnabled = errors.New("authentication is not enabled")
 	// ErrInvalidAuthToken is returned for a token that was never made, or has ended.

@@ -43,7 +43,7 @@ func (a *alarms) lower(ctx context.Context, alarm *consensusv1.Alarm, why string
 func (a *alarms) propose(ctx context.Context, op *consensusv1.AlarmOp) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	_, err := a.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: op}})
+	_, err := a.proposer.internal(ctx, &consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: op}})
 	return err
 }
 

@@ -33,6 +33,6 @@ func (a autoCompaction) Leading() bool { return a.proposer.replica.Leads() }
 
 // Compact implements compactor.Store.
 func (a autoCompaction) Compact(ctx context.Context, revision int64) error {
-	_, err := a.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
+	_, err := a.proposer.internal(ctx, &consensusv1.Command{Command: &consensusv1.Command_Compact{Compact: &consensusv1.CompactOp{Revision: revision}}})
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
@@ -73,6 +74,14 @@ type Config struct {
 	// Auditor asks the other members what they have, nil where that is not to be compared.
 	Auditor Auditor
 
+	// TokenTTL is how long a token lives after it was made or used last, 0 for DefaultTokenTTL.
+	TokenTTL time.Duration
+	// BcryptCost is what the hash of a new password costs, 0 for DefaultBcryptCost.
+	BcryptCost int
+	// CompactRoot leaves compactions to users with the role of root; without it any user may compact, and without
+	// authentication anybody.
+	CompactRoot bool
+
 	// Interrupt has New give up once it is closed, nil never.
 	Interrupt <-chan struct{}
 
@@ -85,6 +94,12 @@ type Config struct {
 
 // Founding is what a member must be told once: see the fields of Config that have the same names.
 type Founding = datadir.Founding
+
+// DefaultTokenTTL and DefaultBcryptCost are etcd's.
+const (
+	DefaultTokenTTL   = 5 * time.Minute
+	DefaultBcryptCost = auth.DefaultCost
+)
 
 // DefaultClusterToken is the token of a cluster that was given none.
 const DefaultClusterToken = datadir.DefaultClusterToken
@@ -137,6 +152,12 @@ func (c Config) withDefaults() Config {
 	if c.FS == nil {
 		c.FS = owneronly.FS
 	}
+	if c.TokenTTL == 0 {
+		c.TokenTTL = DefaultTokenTTL
+	}
+	if c.BcryptCost == 0 {
+		c.BcryptCost = DefaultBcryptCost
+	}
 	if c.Clock == nil {
 		c.Clock = SystemClock{}
 	}
@@ -167,6 +188,12 @@ func (c Config) Validate() error {
 	}
 	if c.QuotaBytes < 0 {
 		complain("quota of %d bytes is negative", c.QuotaBytes)
+	}
+	if c.TokenTTL < 0 {
+		complain("a token's life of %s is negative", c.TokenTTL)
+	}
+	if err := auth.CheckCost(c.BcryptCost); err != nil {
+		problems = append(problems, err)
 	}
 	if c.StateCheck.Interval < 0 {
 		complain("an interval of %s between checks of the state is negative", c.StateCheck.Interval)

@@ -50,7 +50,7 @@ func (j *joining) join(ctx context.Context) error {
 func (j *joining) publish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, publishElections*j.cfg.electionTimeout(), errdefs.ErrTimeout)
 	defer cancel()
-	_, err := j.proposer.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
+	_, err := j.proposer.internal(ctx, &consensusv1.Command{Command: &consensusv1.Command_Publish{Publish: &consensusv1.PublishOp{
 		MemberId:   j.cfg.MemberID,
 		Name:       j.cfg.Name,
 		ClientUrls: j.cfg.ClientURLs,

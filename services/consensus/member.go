@@ -14,6 +14,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
@@ -25,6 +26,9 @@ import (
 // Member is one member of the replicated store. New opens its data, Run makes it take part; its other methods may be
 // called concurrently from New on. Until Run has brought the member up, and once it has ended, they wait or fail.
 type Member struct {
+	// Auth says who may do what.
+	Auth *Auth
+
 	cfg     Config
 	log     *slog.Logger
 	data    *datadir.Data
@@ -40,6 +44,8 @@ type Member struct {
 	proposer    *proposer
 	alarms      *alarms
 	admission   admission
+	callers     *callers
+	tokenKeeper *tokenKeeper
 	space       *quota
 	audit       *audit.Audit
 	verifier    *audit.Verifier
@@ -159,6 +165,12 @@ func (m *Member) assemble() error {
 	m.joining = &joining{
 		cfg: m.cfg, incarnation: m.data.Incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
 	}
+	tokens := auth.NewTokens(m.cfg.TokenTTL, time.Now)
+	m.callers = &callers{
+		gate: m.gate, reader: m.reader, tokens: tokens, passwords: auth.NewPasswords(m.cfg.BcryptCost), compactRoot: m.cfg.CompactRoot,
+	}
+	m.Auth = &Auth{m.callers, replica, m.stopped}
+	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
@@ -199,6 +211,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return m.joining.join(ctx) })
 	group.Go(func() error { return compactHistory(ctx, m.cfg, autoCompaction{m.gate, m.proposer}) })
 	group.Go(func() error { return m.treeExpiry.Run(ctx) })
+	group.Go(func() error { return m.tokenKeeper.run(ctx) })
 	group.Go(func() error { return m.verifier.RunState(ctx) })
 	group.Go(func() error { return m.verifier.RunLog(ctx) })
 	group.Go(func() error { return m.audit.Run(ctx) })

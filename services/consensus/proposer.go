@@ -36,6 +36,12 @@ func (p *proposer) propose(ctx context.Context, command *consensusv1.Command) (*
 	return result, err
 }
 
+// internal proposes what the store itself does.
+func (p *proposer) internal(ctx context.Context, command *consensusv1.Command) (*consensusv1.Result, error) {
+	command.Caller = internalCaller
+	return p.propose(ctx, command)
+}
+
 // late says, as etcd does, what a proposal that ran out of time probably waited for: a leader to be elected
 // (errdefs.ErrLeaderFailed), or a connection (errdefs.ErrConnectionLost). Where neither is known the error stays. The last
 // leader was elected at a time.

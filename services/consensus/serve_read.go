@@ -6,6 +6,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
@@ -14,7 +15,7 @@ import (
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
-	err := m.reader.readSeen(ctx, req, func(t *gate.Tenure) (err error) {
+	err := m.callers.read(ctx, req, auth.OfRange(req.GetRange()), func(t *gate.Tenure) (err error) {
 		if len(req.GetRange().GetRangeEnd()) == 0 {
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
@@ -36,13 +37,17 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 	if err := m.reader.awaitWanted(ctx, req); err != nil {
 		return err
 	}
-	serializable := req.GetSerializable()
+	serializable, needs := req.GetSerializable(), auth.OfRange(req.GetRange())
 	for stream := mvcc.NewRangeStream(req.GetRange(), rangeChunkBytes); !stream.Done(); {
 		var chunk *consensusv1.RangeResult
-		err := m.reader.readData(ctx, serializable, func(t *gate.Tenure) error {
-			return t.During(ctx, func(ctx context.Context) (err error) {
-				chunk, err = stream.Next(ctx, t.Store)
-				return err
+		err := m.callers.confirmedRead(ctx, req, func() error {
+			return m.reader.readData(ctx, serializable, func(t *gate.Tenure) error {
+				return m.callers.permitted(ctx, t, req, needs, func() error {
+					return t.During(ctx, func(ctx context.Context) (err error) {
+						chunk, err = stream.Next(ctx, t.Store)
+						return err
+					})
+				})
 			})
 		})
 		if err != nil {
@@ -59,7 +64,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
-	err := m.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
+	err := m.callers.read(ctx, req, auth.OfTxn(req.GetTxn()), func(t *gate.Tenure) error {
 		return t.During(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.Machine.ReadTxn(ctx, req.GetTxn())
 			return err

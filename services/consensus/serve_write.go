@@ -13,8 +13,11 @@ import (
 //
 // The command must not be changed any more, not even after Propose has returned.
 func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
-	command := req.GetCommand()
-	if err := m.admission.admit(command); err != nil {
+	if err := m.admission.admit(req.GetCommand()); err != nil {
+		return nil, err
+	}
+	command, err := m.callers.command(ctx, req)
+	if err != nil {
 		return nil, err
 	}
 	result, err := m.proposer.propose(ctx, command)

@@ -59,7 +59,7 @@ func (a *acquirer) try(ctx context.Context, newest uint64, proposed *bool) (uint
 	}
 	*proposed = true
 	began := a.core.now()
-	resp, err := a.store.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
+	resp, err := a.store.propose(ctx, internal, &consensusv1.Command{Command: &consensusv1.Command_LeaseAcquire{
 		LeaseAcquire: &consensusv1.LeaseAcquireOp{Holder: a.holder},
 	}})
 	if err != nil {

@@ -48,11 +48,11 @@ func (c *changer) latch(ctx context.Context, id int64) (epoch uint64, during con
 
 // propose proposes what a client asked for, under an epoch. It goes on when the client has left, as long as the epoch is
 // held: an outcome that nobody learns costs all leases an epoch.
-func (c *changer) propose(ctx context.Context, epoch uint64, during context.Context, command *consensusv1.Command) (*consensusv1.Result, error) {
+func (c *changer) propose(ctx context.Context, epoch uint64, during context.Context, caller *consensusv1.Caller, command *consensusv1.Command) (*consensusv1.Result, error) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(during, func() { cancel(context.Cause(during)) })()
-	result, err := c.store.propose(ctx, command)
+	result, err := c.store.propose(ctx, caller, command)
 	switch {
 	case errors.Is(err, errdefs.ErrStaleEpoch):
 		c.core.fenced(epoch)

@@ -86,7 +86,7 @@ func (e *expirer) await(ctx context.Context, next time.Duration) {
 func (e *expirer) revoke(ctx context.Context, epoch uint64, ids []int64) error {
 	var again retry
 	for {
-		result, err := e.store.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
+		result, err := e.store.propose(ctx, internal, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
 			LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: ids, Epoch: epoch},
 		}})
 		switch {

@@ -26,7 +26,7 @@ func (c *changer) grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 			if chosen == 0 {
 				chosen = rand.Int64N(math.MaxInt64) + 1
 			}
-			result, err := c.grantOnce(ctx, chosen, ttl)
+			result, err := c.grantOnce(ctx, req.GetCaller(), chosen, ttl)
 			if id == 0 && errors.Is(err, errdefs.ErrLeaseExists) || errors.Is(err, errdefs.ErrStaleEpoch) {
 				continue // with another id, or under the next epoch, if it is this service's
 			}
@@ -42,12 +42,12 @@ func (c *changer) grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 	return resp, nil
 }
 
-func (c *changer) grantOnce(ctx context.Context, id, ttl int64) (*consensusv1.Result, error) {
+func (c *changer) grantOnce(ctx context.Context, caller *consensusv1.Caller, id, ttl int64) (*consensusv1.Result, error) {
 	epoch, during, err := c.latch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	result, err := c.propose(ctx, epoch, during, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
+	result, err := c.propose(ctx, epoch, during, caller, &consensusv1.Command{Command: &consensusv1.Command_LeaseGrant{
 		LeaseGrant: &consensusv1.LeaseGrantOp{Id: id, Ttl: ttl, Epoch: epoch},
 	}})
 	counted := false

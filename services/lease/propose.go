@@ -22,11 +22,14 @@ type proposer struct {
 	unknown   prometheus.Counter // proposals of unknown outcome
 }
 
-// propose replicates a command.
-func (p *proposer) propose(ctx context.Context, c *consensusv1.Command) (*consensusv1.Result, error) {
+// internal is for whom the service acts when no client asked.
+var internal = &consensusv1.Caller{Internal: true}
+
+// propose replicates a command for a caller.
+func (p *proposer) propose(ctx context.Context, caller *consensusv1.Caller, c *consensusv1.Command) (*consensusv1.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	resp, err := p.consensus.Propose(ctx, &consensusv1.ProposeRequest{Command: c})
+	resp, err := p.consensus.Propose(ctx, &consensusv1.ProposeRequest{Command: c, Caller: caller})
 	if err != nil {
 		if !withoutEffect(err) {
 			p.unknown.Inc()
@@ -39,7 +42,7 @@ func (p *proposer) propose(ctx context.Context, c *consensusv1.Command) (*consen
 
 // checkpoint records remaining times under an epoch.
 func (p *proposer) checkpoint(ctx context.Context, epoch uint64, r []*consensusv1.LeaseCheckpointOp_Remaining) error {
-	_, err := p.propose(ctx, &consensusv1.Command{Command: &consensusv1.Command_LeaseCheckpoint{
+	_, err := p.propose(ctx, internal, &consensusv1.Command{Command: &consensusv1.Command_LeaseCheckpoint{
 		LeaseCheckpoint: &consensusv1.LeaseCheckpointOp{Leases: r, Epoch: epoch},
 	}})
 	return err
@@ -74,6 +77,7 @@ func withoutEffect(err error) bool {
 	for _, refusal := range []error{
 		errdefs.ErrTooManyRequests, errdefs.ErrTooLarge, errdefs.ErrNoSpace, errdefs.ErrCorrupt,
 		errdefs.ErrLeaseNotFound, errdefs.ErrLeaseExists, errdefs.ErrLeaseTTLTooLarge, errdefs.ErrStaleEpoch,
+		errdefs.ErrPermissionDenied, errdefs.ErrUserEmpty, errdefs.ErrUserNotFound, errdefs.ErrInvalidAuthToken, errdefs.ErrAuthOldRevision,
 	} {
 		if errors.Is(err, refusal) {
 			return true

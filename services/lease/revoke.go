@@ -14,9 +14,9 @@ import (
 func (c *changer) revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	var resp *leasev1.RevokeResponse
 	err := within(ctx, c.timeout, func(ctx context.Context) error {
-		result, err := c.revokeOnce(ctx, req.GetId())
+		result, err := c.revokeOnce(ctx, req.GetCaller(), req.GetId())
 		for errors.Is(err, errdefs.ErrStaleEpoch) { // under the next epoch, if it is this service's
-			result, err = c.revokeOnce(ctx, req.GetId())
+			result, err = c.revokeOnce(ctx, req.GetCaller(), req.GetId())
 		}
 		resp = &leasev1.RevokeResponse{Revision: result.GetRevision(), RaftTerm: result.GetRaftTerm()}
 		return err
@@ -28,12 +28,12 @@ func (c *changer) revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 	return resp, nil
 }
 
-func (c *changer) revokeOnce(ctx context.Context, id int64) (*consensusv1.Result, error) {
+func (c *changer) revokeOnce(ctx context.Context, caller *consensusv1.Caller, id int64) (*consensusv1.Result, error) {
 	epoch, during, err := c.latch(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	result, err := c.propose(ctx, epoch, during, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
+	result, err := c.propose(ctx, epoch, during, caller, &consensusv1.Command{Command: &consensusv1.Command_LeaseRevoke{
 		LeaseRevoke: &consensusv1.LeaseRevokeOp{Ids: []int64{id}, Fence: epoch},
 	}})
 	c.core.step(func(l *lessor.Lessor, _ lessor.Moment) {

@@ -63,6 +63,8 @@ var wireErrors = []wireError{
 	{errdefs.ErrPermissionNotGranted, "permission_not_granted", connect.CodeFailedPrecondition},
 	{errdefs.ErrPermissionDenied, "permission_denied", connect.CodePermissionDenied},
 	{errdefs.ErrAuthFailed, "auth_failed", connect.CodeUnauthenticated},
+	{errdefs.ErrNoPasswordUser, "no_password_user", connect.CodeUnauthenticated},
+	{errdefs.ErrPasswordTooLong, "password_too_long", connect.CodeInvalidArgument},
 	{errdefs.ErrAuthNotEnabled, "auth_not_enabled", connect.CodeFailedPrecondition},
 	{errdefs.ErrInvalidAuthToken, "invalid_auth_token", connect.CodeUnauthenticated},
 	{errdefs.ErrInvalidAuthManagement, "invalid_auth_management", connect.CodeInvalidArgument},

@@ -40,7 +40,7 @@ func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 // Range reads a range of keys from one revision.
 func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load()}
+		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
 	}
 	response, err := call[consensusv1.RangeResponse](ctx, c, long(c.reading(req.GetSerializable())), "Range", req)
 	c.store.sees(response.GetRevision())
@@ -50,7 +50,7 @@ func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 // ReadTxn evaluates a transaction that holds no writes.
 func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.store.seen.Load()}
+		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
 	}
 	response, err := call[consensusv1.ReadTxnResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTxn", req)
 	c.store.sees(response.GetRevision())

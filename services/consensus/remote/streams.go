@@ -16,26 +16,26 @@ import (
 // RangeStream is Range in chunks, all from one revision. Until the first chunk came it is repeated like any read.
 func (c *Client) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load()}
+		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
 	}
-	return stream(ctx, c, c.reading(req.GetSerializable()).Picker, req, rpc.Service.RangeStream, send)
+	return stream(ctx, c, c.reading(req.GetSerializable()).Picker, req, rpc.NewClient, rpc.Service.RangeStream, send)
 }
 
 // Snapshot streams the leader's whole state as a file. Until the first part came it is repeated like any read.
 func (c *Client) Snapshot(ctx context.Context, req *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
-	return stream(ctx, c, atLeader{}, req, rpc.Service.Snapshot, send)
+	return stream(ctx, c, atLeader{}, req, rpc.NewClient, rpc.Service.Snapshot, send)
 }
 
 // Tail sends commits from one member that sees a leader, the members taking turns. It fails when that member does: the
 // next call goes on at another one.
 func (c *Client) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
-	return stream(ctx, c, c.read().Picker, req, rpc.Service.Tail, send)
+	return stream(ctx, c, c.read().Picker, req, rpc.NewClient, rpc.Service.Tail, send)
 }
 
 // stream makes a streaming call on a stream of its own, beside the batches, so that neither waits for the other.
-func stream[Req, Resp any](
+func stream[Service, Req, Resp any](
 	ctx context.Context, c *Client, rule balancer.Picker[*consensusv1.Standing], req Req,
-	method func(rpc.Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
+	client func(connect.HTTPClient, string) Service, method func(Service, context.Context, Req, func(Resp) error) error, send func(Resp) error,
 ) error {
 	patience, cancel := context.WithTimeoutCause(ctx, c.timeout, errdefs.ErrTimeout) // to wait for a member with
 	defer cancel()
@@ -45,7 +45,7 @@ func stream[Req, Resp any](
 		err := errNoMember
 		if member != nil {
 			began := false
-			err = method(rpc.NewClient(member.Node.Client, member.Node.URL), ctx, req, func(part Resp) error {
+			err = method(client(member.Node.Client, member.Node.URL), ctx, req, func(part Resp) error {
 				began = true
 				return send(part)
 			})

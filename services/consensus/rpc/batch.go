@@ -24,7 +24,7 @@ type Standing interface {
 }
 
 // methods are the calls that travel in batches: all that do not stream.
-func methods(m Member, rules interceptor.Rules) batching.Methods {
+func methods(m Member, a Auth, rules interceptor.Rules) batching.Methods {
 	return batching.Methods{
 		"Propose":        batching.Unary(rules, m.Propose),
 		"Range":          batching.Unary(rules, m.Range),
@@ -48,13 +48,16 @@ func methods(m Member, rules interceptor.Rules) batching.Methods {
 		"HoldLeases":     batching.Unary(rules, m.HoldLeases),
 		"ReadTree":       batching.Unary(rules, m.ReadTree),
 		"TreeStatistics": batching.Unary(rules, m.TreeStatistics),
+		"Authenticate":   batching.Unary(rules, a.Authenticate),
+		"Authorize":      batching.Unary(rules, a.Authorize),
+		"ReadAuth":       batching.Unary(rules, a.ReadAuth),
 	}
 }
 
 // newBatches serves calls in batches. Every stream is told where the member stands, and when that changes.
-func newBatches(m Member, rules interceptor.Rules) batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
+func newBatches(m Member, a Auth, rules interceptor.Rules) batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
 	return batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Methods: methods(m, rules),
+		Methods: methods(m, a, rules),
 		Calls:   (*consensusv1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
 			var told *consensusv1.Standing

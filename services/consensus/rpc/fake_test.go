@@ -245,3 +245,22 @@ func twice[M any](send func(M) error, message func(i int) M, err error) error {
 	}
 	return err
 }
+
+func (f *fake) Authenticate(context.Context, *v1.AuthenticateRequest) (*v1.AuthenticateResponse, error) {
+	return &v1.AuthenticateResponse{AuthRevision: 17}, f.err
+}
+
+func (f *fake) Authorize(context.Context, *v1.AuthorizeRequest) (*v1.AuthorizeResponse, error) {
+	return &v1.AuthorizeResponse{AuthRevision: 18}, f.err
+}
+
+func (f *fake) ReadAuth(context.Context, *v1.ReadAuthRequest) (*v1.ReadAuthResponse, error) {
+	return &v1.ReadAuthResponse{AuthRevision: 19}, f.err
+}
+
+func (f *fake) FollowAuth(_ context.Context, _ *v1.FollowAuthRequest, send func(*v1.FollowAuthResponse) error) error {
+	if err := send(&v1.FollowAuthResponse{AuthRevision: 20}); err != nil {
+		return err
+	}
+	return f.err
+}

@@ -119,10 +119,38 @@ func TestUnreachable(t *testing.T) {
 func serve(t *testing.T, m Member) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(m, validation.Check))
+	mux.Handle(NewHandler(m, &fake{}, validation.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return NewClient(server.Client(), server.URL)
+}
+
+// Goal: the service of users and roles is served, alone and in batches, with its stream. Method: each method by its client, and the
+// methods that batches know.
+func TestAuthIsServed(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.Handle(NewAuthHandler(&fake{}, validation.Check))
+	server := httptest.NewUnstartedServer(mux)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := NewAuthClient(server.Client(), server.URL)
+	login, err := client.Authenticate(t.Context(), &v1.AuthenticateRequest{})
+	require.NoError(t, err)
+	may, err := client.Authorize(t.Context(), &v1.AuthorizeRequest{})
+	require.NoError(t, err)
+	read, err := client.ReadAuth(t.Context(), &v1.ReadAuthRequest{Read: &v1.ReadAuthRequest_Status{Status: &v1.AuthStatusRead{}}})
+	require.NoError(t, err)
+	var told uint64
+	require.NoError(t, client.FollowAuth(t.Context(), &v1.FollowAuthRequest{}, func(r *v1.FollowAuthResponse) error {
+		told = r.GetAuthRevision()
+		return nil
+	}))
+	require.Equal(t, [4]uint64{17, 18, 19, 20}, [4]uint64{login.GetAuthRevision(), may.GetAuthRevision(), read.GetAuthRevision(), told})
+	known := methods(&fake{}, &fake{}, validation.Check)
+	for _, method := range []string{"Authenticate", "Authorize", "ReadAuth"} {
+		require.Contains(t, known, method)
+	}
 }

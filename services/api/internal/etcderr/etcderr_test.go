@@ -67,6 +67,8 @@ var refusals = map[string]struct {
 	"ErrPermissionNotGranted":  {errdefs.ErrPermissionNotGranted, codes.FailedPrecondition, "etcdserver: permission is not granted to the role"},
 	"ErrPermissionDenied":      {errdefs.ErrPermissionDenied, codes.PermissionDenied, "etcdserver: permission denied"},
 	"ErrAuthFailed":            {errdefs.ErrAuthFailed, codes.InvalidArgument, "etcdserver: authentication failed, invalid user ID or password"},
+	"ErrNoPasswordUser":        {errdefs.ErrNoPasswordUser, codes.Unknown, "auth: authentication failed, password was given for no password user"},
+	"ErrPasswordTooLong":       {errdefs.ErrPasswordTooLong, codes.Unknown, "bcrypt: password length exceeds 72 bytes"},
 	"ErrAuthNotEnabled":        {errdefs.ErrAuthNotEnabled, codes.FailedPrecondition, "etcdserver: authentication is not enabled"},
 	"ErrInvalidAuthToken":      {errdefs.ErrInvalidAuthToken, codes.Unauthenticated, "etcdserver: invalid auth token"},
 	"ErrInvalidAuthManagement": {errdefs.ErrInvalidAuthManagement, codes.InvalidArgument, "etcdserver: invalid auth management"},

@@ -3,6 +3,8 @@ package etcderr
 import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // row says which of etcd's errors stands for a refusal.
@@ -56,6 +58,9 @@ var table = []row{
 	{errdefs.ErrPermissionNotGranted, rpctypes.ErrGRPCPermissionNotGranted},
 	{errdefs.ErrPermissionDenied, rpctypes.ErrGRPCPermissionDenied},
 	{errdefs.ErrAuthFailed, rpctypes.ErrGRPCAuthFailed},
+	// etcd has no code for these two: what its libraries say goes through as it is.
+	{errdefs.ErrNoPasswordUser, status.Error(codes.Unknown, "auth: authentication failed, password was given for no password user")},
+	{errdefs.ErrPasswordTooLong, status.Error(codes.Unknown, "bcrypt: password length exceeds 72 bytes")},
 	{errdefs.ErrAuthNotEnabled, rpctypes.ErrGRPCAuthNotEnabled},
 	{errdefs.ErrInvalidAuthToken, rpctypes.ErrGRPCInvalidAuthToken},
 	{errdefs.ErrInvalidAuthManagement, rpctypes.ErrGRPCInvalidAuthMgmt},

@@ -120,6 +120,7 @@ const (
 	seedExpiry
 	seedState
 	seedHistory
+	seedRecord
 
 	prime1 = 11400714785074694791
 	prime2 = 14029467366897019727

@@ -16,7 +16,8 @@ const (
 	//
 	//	1  the first
 	//	2  in the history, writes of a transaction that it overwrites itself; times of revisions
-	formatVersion = 2
+	//	3  records: users and roles, which a program that does not know them would not obey
+	formatVersion = 3
 	metaFormat    = "format"
 )
 

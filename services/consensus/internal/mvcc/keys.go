@@ -16,6 +16,7 @@ import (
 //	l [lease 8 bytes] 00              a lease
 //	k [lease 8 bytes] foo 00          foo is attached to the lease
 //	n [member 8 bytes] [type] 00      a raised alarm
+//	a name 00                         a record, see records.go
 //	m name 00                         one of a kind: the format's version, positions, and what the member keeps under a name
 //	d /a/b 00                         the record of the directory /a/b of the tree
 //	s [revision 8 bytes] 00           what was replaced and spent up to a revision, see usage.go
@@ -28,6 +29,7 @@ import (
 type space byte
 
 const (
+	spaceRecord     space = 'a'
 	spaceCount      space = 'c'
 	spaceDir        space = 'd'
 	spaceExpiry     space = 'e'

@@ -67,6 +67,7 @@ func (v *verification) read() error {
 		{spaceLease, v.takeLease},
 		{spaceDir, v.takeDir},
 		{spaceAlarm, v.takeAlarm},
+		{spaceRecord, v.takeRecord},
 		{spaceAttachment, v.takeAttachment},
 		{spaceExpiry, v.takeExpiry},
 		{spaceCount, v.takeCount},
@@ -191,6 +192,15 @@ func (v *verification) takeAlarm(k, b []byte) error {
 		return err
 	}
 	v.sum += hashAlarm(a)
+	return nil
+}
+
+func (v *verification) takeRecord(k, b []byte) error {
+	name, err := splitRecordKey(k)
+	if err != nil {
+		return err
+	}
+	v.sum += hashRecord(name, b)
 	return nil
 }
 

@@ -25,6 +25,9 @@ func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensus
 }
 
 func apply(b *Batch, cmd *consensusv1.Command) (*consensusv1.Result, error) {
+	if err := authorize(b, cmd); err != nil {
+		return nil, err
+	}
 	if c, ok := cmd.GetCommand().(*consensusv1.Command_Alarm); ok {
 		return alarm(b, c.Alarm)
 	}
@@ -50,6 +53,8 @@ func apply(b *Batch, cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return checkpointLeases(b, c.LeaseCheckpoint)
 	case *consensusv1.Command_Tree:
 		return changeTree(b, c.Tree)
+	case *consensusv1.Command_Auth:
+		return changeAuth(b, c.Auth)
 	}
 	return nil, fmt.Errorf("apply: unknown command %T: a newer version of the program has written it, which this member must run too", cmd.GetCommand())
 }

@@ -1,6 +1,9 @@
 package statemachine
 
-import "github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+import (
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+)
 
 // Batch is commands that become visible, and durable, together. They are applied in the order of the log. Each sees those
 // before it. It is for one goroutine.
@@ -8,8 +11,13 @@ import "github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 // A command is first checked, then carried out: nothing is written before everything that may refuse it is known, since a
 // batch cannot take a write back.
 type Batch struct {
-	rows *mvcc.Batch
-	tree *treeCounters
+	rows    *mvcc.Batch
+	machine *Machine
+	tree    *treeCounters
+	// auth is the users and roles after the commands so far, begun those before them.
+	auth, begun *auth.State
+	// time is that of the entry at hand, in nanoseconds since 1970.
+	time int64
 	// unanswered says that nobody waits for the results of the commands to come.
 	unanswered bool
 }
@@ -19,7 +27,10 @@ type Batch struct {
 func (b *Batch) Answers(waited bool) { b.unanswered = !waited }
 
 // SetTime is mvcc's Batch.SetTime.
-func (b *Batch) SetTime(nanoseconds int64) { b.rows.SetTime(nanoseconds) }
+func (b *Batch) SetTime(nanoseconds int64) {
+	b.time = nanoseconds
+	b.rows.SetTime(nanoseconds)
+}
 
 // SetApplied is mvcc's Batch.SetApplied.
 func (b *Batch) SetApplied(index, term uint64) { b.rows.SetApplied(index, term) }
@@ -33,8 +44,14 @@ func (b *Batch) Note(values ...uint64) { b.rows.Note(values...) }
 // Full is mvcc's Batch.Full.
 func (b *Batch) Full() bool { return b.rows.Full() }
 
-// Commit is mvcc's Batch.Commit.
-func (b *Batch) Commit() error { return b.rows.Commit() }
+// Commit is mvcc's Batch.Commit. Users and roles become visible before the rows: who sees a row sees who may.
+func (b *Batch) Commit() error {
+	if b.auth != b.begun {
+		b.machine.auth.Store(b.auth)
+		b.begun.Supersede()
+	}
+	return b.rows.Commit()
+}
 
 // Close is mvcc's Batch.Close.
 func (b *Batch) Close() error { return b.rows.Close() }

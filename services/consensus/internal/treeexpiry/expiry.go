@@ -104,7 +104,7 @@ func (e *Expiry) propose(ctx context.Context, due []*consensusv1.TreeOp) error {
 		}
 	}()
 	for _, op := range due {
-		p, err := e.replica.Submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}})
+		p, err := e.replica.Submit(&consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}, Caller: &consensusv1.Caller{Internal: true}})
 		if err != nil {
 			return err
 		}

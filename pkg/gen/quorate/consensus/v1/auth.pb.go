@@ -503,6 +503,86 @@ func (x *TokenUse) GetExpiration() int64 {
 	return 0
 }
 
+// Token is what a token of Authenticate says, and is signed.
+type Token struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sixteen random bytes.
+	Id   []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Of the user's password when the token was made: another one ends it.
+	PasswordRevision uint64 `protobuf:"varint,3,opt,name=password_revision,json=passwordRevision,proto3" json:"password_revision,omitempty"`
+	// When it was made, in nanoseconds since 1970 UTC, and the auth revision of the state then.
+	Made          int64  `protobuf:"varint,4,opt,name=made,proto3" json:"made,omitempty"`
+	AuthRevision  uint64 `protobuf:"varint,5,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Token) Reset() {
+	*x = Token{}
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Token) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Token) ProtoMessage() {}
+
+func (x *Token) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Token.ProtoReflect.Descriptor instead.
+func (*Token) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Token) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Token) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Token) GetPasswordRevision() uint64 {
+	if x != nil {
+		return x.PasswordRevision
+	}
+	return 0
+}
+
+func (x *Token) GetMade() int64 {
+	if x != nil {
+		return x.Made
+	}
+	return 0
+}
+
+func (x *Token) GetAuthRevision() uint64 {
+	if x != nil {
+		return x.AuthRevision
+	}
+	return 0
+}
+
 // AuthOp changes users, roles or what they may do.
 type AuthOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -527,7 +607,7 @@ type AuthOp struct {
 
 func (x *AuthOp) Reset() {
 	*x = AuthOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +619,7 @@ func (x *AuthOp) String() string {
 func (*AuthOp) ProtoMessage() {}
 
 func (x *AuthOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +632,7 @@ func (x *AuthOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthOp.ProtoReflect.Descriptor instead.
 func (*AuthOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{6}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AuthOp) GetOp() isAuthOp_Op {
@@ -756,7 +836,7 @@ type AuthResult struct {
 
 func (x *AuthResult) Reset() {
 	*x = AuthResult{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[7]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +848,7 @@ func (x *AuthResult) String() string {
 func (*AuthResult) ProtoMessage() {}
 
 func (x *AuthResult) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[7]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +861,7 @@ func (x *AuthResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthResult.ProtoReflect.Descriptor instead.
 func (*AuthResult) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{7}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AuthResult) GetAuthRevision() uint64 {
@@ -801,7 +881,7 @@ type AuthEnableOp struct {
 
 func (x *AuthEnableOp) Reset() {
 	*x = AuthEnableOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +893,7 @@ func (x *AuthEnableOp) String() string {
 func (*AuthEnableOp) ProtoMessage() {}
 
 func (x *AuthEnableOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +906,7 @@ func (x *AuthEnableOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthEnableOp.ProtoReflect.Descriptor instead.
 func (*AuthEnableOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{8}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AuthEnableOp) GetTokenSecret() []byte {
@@ -844,7 +924,7 @@ type AuthDisableOp struct {
 
 func (x *AuthDisableOp) Reset() {
 	*x = AuthDisableOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -856,7 +936,7 @@ func (x *AuthDisableOp) String() string {
 func (*AuthDisableOp) ProtoMessage() {}
 
 func (x *AuthDisableOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -869,7 +949,7 @@ func (x *AuthDisableOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthDisableOp.ProtoReflect.Descriptor instead.
 func (*AuthDisableOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{9}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{10}
 }
 
 type UserAddOp struct {
@@ -885,7 +965,7 @@ type UserAddOp struct {
 
 func (x *UserAddOp) Reset() {
 	*x = UserAddOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +977,7 @@ func (x *UserAddOp) String() string {
 func (*UserAddOp) ProtoMessage() {}
 
 func (x *UserAddOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +990,7 @@ func (x *UserAddOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserAddOp.ProtoReflect.Descriptor instead.
 func (*UserAddOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{10}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *UserAddOp) GetName() string {
@@ -950,7 +1030,7 @@ type UserDeleteOp struct {
 
 func (x *UserDeleteOp) Reset() {
 	*x = UserDeleteOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1042,7 @@ func (x *UserDeleteOp) String() string {
 func (*UserDeleteOp) ProtoMessage() {}
 
 func (x *UserDeleteOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1055,7 @@ func (x *UserDeleteOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserDeleteOp.ProtoReflect.Descriptor instead.
 func (*UserDeleteOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{11}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UserDeleteOp) GetName() string {
@@ -997,7 +1077,7 @@ type UserChangePasswordOp struct {
 
 func (x *UserChangePasswordOp) Reset() {
 	*x = UserChangePasswordOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1089,7 @@ func (x *UserChangePasswordOp) String() string {
 func (*UserChangePasswordOp) ProtoMessage() {}
 
 func (x *UserChangePasswordOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1102,7 @@ func (x *UserChangePasswordOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserChangePasswordOp.ProtoReflect.Descriptor instead.
 func (*UserChangePasswordOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{12}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UserChangePasswordOp) GetName() string {
@@ -1056,7 +1136,7 @@ type UserGrantRoleOp struct {
 
 func (x *UserGrantRoleOp) Reset() {
 	*x = UserGrantRoleOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1148,7 @@ func (x *UserGrantRoleOp) String() string {
 func (*UserGrantRoleOp) ProtoMessage() {}
 
 func (x *UserGrantRoleOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1161,7 @@ func (x *UserGrantRoleOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGrantRoleOp.ProtoReflect.Descriptor instead.
 func (*UserGrantRoleOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{13}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UserGrantRoleOp) GetName() string {
@@ -1108,7 +1188,7 @@ type UserRevokeRoleOp struct {
 
 func (x *UserRevokeRoleOp) Reset() {
 	*x = UserRevokeRoleOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1200,7 @@ func (x *UserRevokeRoleOp) String() string {
 func (*UserRevokeRoleOp) ProtoMessage() {}
 
 func (x *UserRevokeRoleOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1213,7 @@ func (x *UserRevokeRoleOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRevokeRoleOp.ProtoReflect.Descriptor instead.
 func (*UserRevokeRoleOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UserRevokeRoleOp) GetName() string {
@@ -1159,7 +1239,7 @@ type RoleAddOp struct {
 
 func (x *RoleAddOp) Reset() {
 	*x = RoleAddOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1251,7 @@ func (x *RoleAddOp) String() string {
 func (*RoleAddOp) ProtoMessage() {}
 
 func (x *RoleAddOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1264,7 @@ func (x *RoleAddOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleAddOp.ProtoReflect.Descriptor instead.
 func (*RoleAddOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RoleAddOp) GetName() string {
@@ -1203,7 +1283,7 @@ type RoleDeleteOp struct {
 
 func (x *RoleDeleteOp) Reset() {
 	*x = RoleDeleteOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1215,7 +1295,7 @@ func (x *RoleDeleteOp) String() string {
 func (*RoleDeleteOp) ProtoMessage() {}
 
 func (x *RoleDeleteOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1228,7 +1308,7 @@ func (x *RoleDeleteOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleteOp.ProtoReflect.Descriptor instead.
 func (*RoleDeleteOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RoleDeleteOp) GetName() string {
@@ -1249,7 +1329,7 @@ type RoleGrantPermissionOp struct {
 
 func (x *RoleGrantPermissionOp) Reset() {
 	*x = RoleGrantPermissionOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1341,7 @@ func (x *RoleGrantPermissionOp) String() string {
 func (*RoleGrantPermissionOp) ProtoMessage() {}
 
 func (x *RoleGrantPermissionOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1354,7 @@ func (x *RoleGrantPermissionOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleGrantPermissionOp.ProtoReflect.Descriptor instead.
 func (*RoleGrantPermissionOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RoleGrantPermissionOp) GetName() string {
@@ -1302,7 +1382,7 @@ type RoleRevokePermissionOp struct {
 
 func (x *RoleRevokePermissionOp) Reset() {
 	*x = RoleRevokePermissionOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1394,7 @@ func (x *RoleRevokePermissionOp) String() string {
 func (*RoleRevokePermissionOp) ProtoMessage() {}
 
 func (x *RoleRevokePermissionOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1407,7 @@ func (x *RoleRevokePermissionOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRevokePermissionOp.ProtoReflect.Descriptor instead.
 func (*RoleRevokePermissionOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{18}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RoleRevokePermissionOp) GetName() string {
@@ -1363,7 +1443,7 @@ type ExtendTokensOp struct {
 
 func (x *ExtendTokensOp) Reset() {
 	*x = ExtendTokensOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1455,7 @@ func (x *ExtendTokensOp) String() string {
 func (*ExtendTokensOp) ProtoMessage() {}
 
 func (x *ExtendTokensOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1468,7 @@ func (x *ExtendTokensOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendTokensOp.ProtoReflect.Descriptor instead.
 func (*ExtendTokensOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{19}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ExtendTokensOp) GetIds() [][]byte {
@@ -1417,7 +1497,7 @@ type AuthenticateRequest struct {
 
 func (x *AuthenticateRequest) Reset() {
 	*x = AuthenticateRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1509,7 @@ func (x *AuthenticateRequest) String() string {
 func (*AuthenticateRequest) ProtoMessage() {}
 
 func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1522,7 @@ func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRequest.ProtoReflect.Descriptor instead.
 func (*AuthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{20}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AuthenticateRequest) GetName() string {
@@ -1477,7 +1557,7 @@ type AuthenticateResponse struct {
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1569,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1582,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{21}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AuthenticateResponse) GetToken() string {
@@ -1533,7 +1613,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1625,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1638,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{22}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Access) GetType() Permission_Type {
@@ -1599,7 +1679,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1691,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1704,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{23}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AuthorizeRequest) GetCaller() *Caller {
@@ -1681,7 +1761,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1773,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1786,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{24}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AuthorizeResponse) GetEnabled() bool {
@@ -1747,7 +1827,7 @@ type ReadAuthRequest struct {
 
 func (x *ReadAuthRequest) Reset() {
 	*x = ReadAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1839,7 @@ func (x *ReadAuthRequest) String() string {
 func (*ReadAuthRequest) ProtoMessage() {}
 
 func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1852,7 @@ func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthRequest.ProtoReflect.Descriptor instead.
 func (*ReadAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{25}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReadAuthRequest) GetCaller() *Caller {
@@ -1876,7 +1956,7 @@ type AuthStatusRead struct {
 
 func (x *AuthStatusRead) Reset() {
 	*x = AuthStatusRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +1968,7 @@ func (x *AuthStatusRead) String() string {
 func (*AuthStatusRead) ProtoMessage() {}
 
 func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +1981,7 @@ func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthStatusRead.ProtoReflect.Descriptor instead.
 func (*AuthStatusRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
 }
 
 type UserRead struct {
@@ -1913,7 +1993,7 @@ type UserRead struct {
 
 func (x *UserRead) Reset() {
 	*x = UserRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1925,7 +2005,7 @@ func (x *UserRead) String() string {
 func (*UserRead) ProtoMessage() {}
 
 func (x *UserRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1938,7 +2018,7 @@ func (x *UserRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRead.ProtoReflect.Descriptor instead.
 func (*UserRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *UserRead) GetName() string {
@@ -1956,7 +2036,7 @@ type UsersRead struct {
 
 func (x *UsersRead) Reset() {
 	*x = UsersRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2048,7 @@ func (x *UsersRead) String() string {
 func (*UsersRead) ProtoMessage() {}
 
 func (x *UsersRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2061,7 @@ func (x *UsersRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRead.ProtoReflect.Descriptor instead.
 func (*UsersRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
 }
 
 type RoleRead struct {
@@ -1993,7 +2073,7 @@ type RoleRead struct {
 
 func (x *RoleRead) Reset() {
 	*x = RoleRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2085,7 @@ func (x *RoleRead) String() string {
 func (*RoleRead) ProtoMessage() {}
 
 func (x *RoleRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2098,7 @@ func (x *RoleRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRead.ProtoReflect.Descriptor instead.
 func (*RoleRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RoleRead) GetName() string {
@@ -2036,7 +2116,7 @@ type RolesRead struct {
 
 func (x *RolesRead) Reset() {
 	*x = RolesRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2128,7 @@ func (x *RolesRead) String() string {
 func (*RolesRead) ProtoMessage() {}
 
 func (x *RolesRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2141,7 @@ func (x *RolesRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolesRead.ProtoReflect.Descriptor instead.
 func (*RolesRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
 }
 
 type ReadAuthResponse struct {
@@ -2080,7 +2160,7 @@ type ReadAuthResponse struct {
 
 func (x *ReadAuthResponse) Reset() {
 	*x = ReadAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2092,7 +2172,7 @@ func (x *ReadAuthResponse) String() string {
 func (*ReadAuthResponse) ProtoMessage() {}
 
 func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2105,7 +2185,7 @@ func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthResponse.ProtoReflect.Descriptor instead.
 func (*ReadAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReadAuthResponse) GetEnabled() bool {
@@ -2165,7 +2245,7 @@ type FollowAuthRequest struct {
 
 func (x *FollowAuthRequest) Reset() {
 	*x = FollowAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2177,7 +2257,7 @@ func (x *FollowAuthRequest) String() string {
 func (*FollowAuthRequest) ProtoMessage() {}
 
 func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2190,7 +2270,7 @@ func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthRequest.ProtoReflect.Descriptor instead.
 func (*FollowAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
 }
 
 type FollowAuthResponse struct {
@@ -2203,7 +2283,7 @@ type FollowAuthResponse struct {
 
 func (x *FollowAuthResponse) Reset() {
 	*x = FollowAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2295,7 @@ func (x *FollowAuthResponse) String() string {
 func (*FollowAuthResponse) ProtoMessage() {}
 
 func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2228,7 +2308,7 @@ func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthResponse.ProtoReflect.Descriptor instead.
 func (*FollowAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FollowAuthResponse) GetEnabled() bool {
@@ -2288,7 +2368,13 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1e\n" +
 	"\n" +
 	"expiration\x18\x02 \x01(\x03R\n" +
-	"expiration\"\xb9\a\n" +
+	"expiration\"\x91\x01\n" +
+	"\x05Token\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
+	"\x11password_revision\x18\x03 \x01(\x04R\x10passwordRevision\x12\x12\n" +
+	"\x04made\x18\x04 \x01(\x03R\x04made\x12#\n" +
+	"\rauth_revision\x18\x05 \x01(\x04R\fauthRevision\"\xb9\a\n" +
 	"\x06AuthOp\x12<\n" +
 	"\x06enable\x18\x01 \x01(\v2\".quorate.consensus.v1.AuthEnableOpH\x00R\x06enable\x12?\n" +
 	"\adisable\x18\x02 \x01(\v2#.quorate.consensus.v1.AuthDisableOpH\x00R\adisable\x12<\n" +
@@ -2417,7 +2503,7 @@ func file_quorate_consensus_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_consensus_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(Permission_Type)(0),           // 0: quorate.consensus.v1.Permission.Type
 	(*Caller)(nil),                 // 1: quorate.consensus.v1.Caller
@@ -2426,70 +2512,71 @@ var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(*Role)(nil),                   // 4: quorate.consensus.v1.Role
 	(*AuthSettings)(nil),           // 5: quorate.consensus.v1.AuthSettings
 	(*TokenUse)(nil),               // 6: quorate.consensus.v1.TokenUse
-	(*AuthOp)(nil),                 // 7: quorate.consensus.v1.AuthOp
-	(*AuthResult)(nil),             // 8: quorate.consensus.v1.AuthResult
-	(*AuthEnableOp)(nil),           // 9: quorate.consensus.v1.AuthEnableOp
-	(*AuthDisableOp)(nil),          // 10: quorate.consensus.v1.AuthDisableOp
-	(*UserAddOp)(nil),              // 11: quorate.consensus.v1.UserAddOp
-	(*UserDeleteOp)(nil),           // 12: quorate.consensus.v1.UserDeleteOp
-	(*UserChangePasswordOp)(nil),   // 13: quorate.consensus.v1.UserChangePasswordOp
-	(*UserGrantRoleOp)(nil),        // 14: quorate.consensus.v1.UserGrantRoleOp
-	(*UserRevokeRoleOp)(nil),       // 15: quorate.consensus.v1.UserRevokeRoleOp
-	(*RoleAddOp)(nil),              // 16: quorate.consensus.v1.RoleAddOp
-	(*RoleDeleteOp)(nil),           // 17: quorate.consensus.v1.RoleDeleteOp
-	(*RoleGrantPermissionOp)(nil),  // 18: quorate.consensus.v1.RoleGrantPermissionOp
-	(*RoleRevokePermissionOp)(nil), // 19: quorate.consensus.v1.RoleRevokePermissionOp
-	(*ExtendTokensOp)(nil),         // 20: quorate.consensus.v1.ExtendTokensOp
-	(*AuthenticateRequest)(nil),    // 21: quorate.consensus.v1.AuthenticateRequest
-	(*AuthenticateResponse)(nil),   // 22: quorate.consensus.v1.AuthenticateResponse
-	(*Access)(nil),                 // 23: quorate.consensus.v1.Access
-	(*AuthorizeRequest)(nil),       // 24: quorate.consensus.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 25: quorate.consensus.v1.AuthorizeResponse
-	(*ReadAuthRequest)(nil),        // 26: quorate.consensus.v1.ReadAuthRequest
-	(*AuthStatusRead)(nil),         // 27: quorate.consensus.v1.AuthStatusRead
-	(*UserRead)(nil),               // 28: quorate.consensus.v1.UserRead
-	(*UsersRead)(nil),              // 29: quorate.consensus.v1.UsersRead
-	(*RoleRead)(nil),               // 30: quorate.consensus.v1.RoleRead
-	(*RolesRead)(nil),              // 31: quorate.consensus.v1.RolesRead
-	(*ReadAuthResponse)(nil),       // 32: quorate.consensus.v1.ReadAuthResponse
-	(*FollowAuthRequest)(nil),      // 33: quorate.consensus.v1.FollowAuthRequest
-	(*FollowAuthResponse)(nil),     // 34: quorate.consensus.v1.FollowAuthResponse
+	(*Token)(nil),                  // 7: quorate.consensus.v1.Token
+	(*AuthOp)(nil),                 // 8: quorate.consensus.v1.AuthOp
+	(*AuthResult)(nil),             // 9: quorate.consensus.v1.AuthResult
+	(*AuthEnableOp)(nil),           // 10: quorate.consensus.v1.AuthEnableOp
+	(*AuthDisableOp)(nil),          // 11: quorate.consensus.v1.AuthDisableOp
+	(*UserAddOp)(nil),              // 12: quorate.consensus.v1.UserAddOp
+	(*UserDeleteOp)(nil),           // 13: quorate.consensus.v1.UserDeleteOp
+	(*UserChangePasswordOp)(nil),   // 14: quorate.consensus.v1.UserChangePasswordOp
+	(*UserGrantRoleOp)(nil),        // 15: quorate.consensus.v1.UserGrantRoleOp
+	(*UserRevokeRoleOp)(nil),       // 16: quorate.consensus.v1.UserRevokeRoleOp
+	(*RoleAddOp)(nil),              // 17: quorate.consensus.v1.RoleAddOp
+	(*RoleDeleteOp)(nil),           // 18: quorate.consensus.v1.RoleDeleteOp
+	(*RoleGrantPermissionOp)(nil),  // 19: quorate.consensus.v1.RoleGrantPermissionOp
+	(*RoleRevokePermissionOp)(nil), // 20: quorate.consensus.v1.RoleRevokePermissionOp
+	(*ExtendTokensOp)(nil),         // 21: quorate.consensus.v1.ExtendTokensOp
+	(*AuthenticateRequest)(nil),    // 22: quorate.consensus.v1.AuthenticateRequest
+	(*AuthenticateResponse)(nil),   // 23: quorate.consensus.v1.AuthenticateResponse
+	(*Access)(nil),                 // 24: quorate.consensus.v1.Access
+	(*AuthorizeRequest)(nil),       // 25: quorate.consensus.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),      // 26: quorate.consensus.v1.AuthorizeResponse
+	(*ReadAuthRequest)(nil),        // 27: quorate.consensus.v1.ReadAuthRequest
+	(*AuthStatusRead)(nil),         // 28: quorate.consensus.v1.AuthStatusRead
+	(*UserRead)(nil),               // 29: quorate.consensus.v1.UserRead
+	(*UsersRead)(nil),              // 30: quorate.consensus.v1.UsersRead
+	(*RoleRead)(nil),               // 31: quorate.consensus.v1.RoleRead
+	(*RolesRead)(nil),              // 32: quorate.consensus.v1.RolesRead
+	(*ReadAuthResponse)(nil),       // 33: quorate.consensus.v1.ReadAuthResponse
+	(*FollowAuthRequest)(nil),      // 34: quorate.consensus.v1.FollowAuthRequest
+	(*FollowAuthResponse)(nil),     // 35: quorate.consensus.v1.FollowAuthResponse
 }
 var file_quorate_consensus_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: quorate.consensus.v1.Permission.type:type_name -> quorate.consensus.v1.Permission.Type
 	2,  // 1: quorate.consensus.v1.Role.permissions:type_name -> quorate.consensus.v1.Permission
-	9,  // 2: quorate.consensus.v1.AuthOp.enable:type_name -> quorate.consensus.v1.AuthEnableOp
-	10, // 3: quorate.consensus.v1.AuthOp.disable:type_name -> quorate.consensus.v1.AuthDisableOp
-	11, // 4: quorate.consensus.v1.AuthOp.user_add:type_name -> quorate.consensus.v1.UserAddOp
-	12, // 5: quorate.consensus.v1.AuthOp.user_delete:type_name -> quorate.consensus.v1.UserDeleteOp
-	13, // 6: quorate.consensus.v1.AuthOp.user_change_password:type_name -> quorate.consensus.v1.UserChangePasswordOp
-	14, // 7: quorate.consensus.v1.AuthOp.user_grant_role:type_name -> quorate.consensus.v1.UserGrantRoleOp
-	15, // 8: quorate.consensus.v1.AuthOp.user_revoke_role:type_name -> quorate.consensus.v1.UserRevokeRoleOp
-	16, // 9: quorate.consensus.v1.AuthOp.role_add:type_name -> quorate.consensus.v1.RoleAddOp
-	17, // 10: quorate.consensus.v1.AuthOp.role_delete:type_name -> quorate.consensus.v1.RoleDeleteOp
-	18, // 11: quorate.consensus.v1.AuthOp.role_grant_permission:type_name -> quorate.consensus.v1.RoleGrantPermissionOp
-	19, // 12: quorate.consensus.v1.AuthOp.role_revoke_permission:type_name -> quorate.consensus.v1.RoleRevokePermissionOp
-	20, // 13: quorate.consensus.v1.AuthOp.extend_tokens:type_name -> quorate.consensus.v1.ExtendTokensOp
+	10, // 2: quorate.consensus.v1.AuthOp.enable:type_name -> quorate.consensus.v1.AuthEnableOp
+	11, // 3: quorate.consensus.v1.AuthOp.disable:type_name -> quorate.consensus.v1.AuthDisableOp
+	12, // 4: quorate.consensus.v1.AuthOp.user_add:type_name -> quorate.consensus.v1.UserAddOp
+	13, // 5: quorate.consensus.v1.AuthOp.user_delete:type_name -> quorate.consensus.v1.UserDeleteOp
+	14, // 6: quorate.consensus.v1.AuthOp.user_change_password:type_name -> quorate.consensus.v1.UserChangePasswordOp
+	15, // 7: quorate.consensus.v1.AuthOp.user_grant_role:type_name -> quorate.consensus.v1.UserGrantRoleOp
+	16, // 8: quorate.consensus.v1.AuthOp.user_revoke_role:type_name -> quorate.consensus.v1.UserRevokeRoleOp
+	17, // 9: quorate.consensus.v1.AuthOp.role_add:type_name -> quorate.consensus.v1.RoleAddOp
+	18, // 10: quorate.consensus.v1.AuthOp.role_delete:type_name -> quorate.consensus.v1.RoleDeleteOp
+	19, // 11: quorate.consensus.v1.AuthOp.role_grant_permission:type_name -> quorate.consensus.v1.RoleGrantPermissionOp
+	20, // 12: quorate.consensus.v1.AuthOp.role_revoke_permission:type_name -> quorate.consensus.v1.RoleRevokePermissionOp
+	21, // 13: quorate.consensus.v1.AuthOp.extend_tokens:type_name -> quorate.consensus.v1.ExtendTokensOp
 	2,  // 14: quorate.consensus.v1.RoleGrantPermissionOp.permission:type_name -> quorate.consensus.v1.Permission
 	0,  // 15: quorate.consensus.v1.Access.type:type_name -> quorate.consensus.v1.Permission.Type
 	1,  // 16: quorate.consensus.v1.AuthorizeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	23, // 17: quorate.consensus.v1.AuthorizeRequest.accesses:type_name -> quorate.consensus.v1.Access
+	24, // 17: quorate.consensus.v1.AuthorizeRequest.accesses:type_name -> quorate.consensus.v1.Access
 	0,  // 18: quorate.consensus.v1.AuthorizeRequest.lease_access:type_name -> quorate.consensus.v1.Permission.Type
 	1,  // 19: quorate.consensus.v1.ReadAuthRequest.caller:type_name -> quorate.consensus.v1.Caller
-	27, // 20: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
-	28, // 21: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
-	29, // 22: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
-	30, // 23: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
-	31, // 24: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
+	28, // 20: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
+	29, // 21: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
+	30, // 22: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
+	31, // 23: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
+	32, // 24: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
 	2,  // 25: quorate.consensus.v1.ReadAuthResponse.permissions:type_name -> quorate.consensus.v1.Permission
-	21, // 26: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
-	24, // 27: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
-	26, // 28: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
-	33, // 29: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
-	22, // 30: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
-	25, // 31: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
-	32, // 32: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
-	34, // 33: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
+	22, // 26: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
+	25, // 27: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
+	27, // 28: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
+	34, // 29: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
+	23, // 30: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
+	26, // 31: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
+	33, // 32: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
+	35, // 33: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
 	30, // [30:34] is the sub-list for method output_type
 	26, // [26:30] is the sub-list for method input_type
 	26, // [26:26] is the sub-list for extension type_name
@@ -2502,7 +2589,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 	if File_quorate_consensus_v1_auth_proto != nil {
 		return
 	}
-	file_quorate_consensus_v1_auth_proto_msgTypes[6].OneofWrappers = []any{
+	file_quorate_consensus_v1_auth_proto_msgTypes[7].OneofWrappers = []any{
 		(*AuthOp_Enable)(nil),
 		(*AuthOp_Disable)(nil),
 		(*AuthOp_UserAdd)(nil),
@@ -2516,7 +2603,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 		(*AuthOp_RoleRevokePermission)(nil),
 		(*AuthOp_ExtendTokens)(nil),
 	}
-	file_quorate_consensus_v1_auth_proto_msgTypes[25].OneofWrappers = []any{
+	file_quorate_consensus_v1_auth_proto_msgTypes[26].OneofWrappers = []any{
 		(*ReadAuthRequest_Status)(nil),
 		(*ReadAuthRequest_User)(nil),
 		(*ReadAuthRequest_Users)(nil),
@@ -2529,7 +2616,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_auth_proto_rawDesc), len(file_quorate_consensus_v1_auth_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,441 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// rows are the records that changes have written. They see to it that each change knows what it replaces.
+type rows map[string][]byte
+
+func (r rows) SetRecord(name string, old, value []byte) {
+	r.replaces(name, old)
+	r[name] = value
+}
+
+func (r rows) DropRecord(name string, old []byte) {
+	r.replaces(name, old)
+	delete(r, name)
+}
+
+func (r rows) replaces(name string, old []byte) {
+	if stored, ok := r[name]; ok && !bytes.Equal(stored, old) || ok != (old != nil) {
+		panic(fmt.Sprintf("%s is %x and not %x", name, stored, old))
+	}
+}
+
+func (r rows) each(fn func(name string, value []byte) error) error {
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if err := fn(name, r[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keeper is a state and its records, and compares the two after each change.
+type keeper struct {
+	t     *testing.T
+	state *State
+	rows  rows
+	now   int64
+}
+
+func newKeeper(t *testing.T) *keeper { return &keeper{t: t, state: Empty(), rows: rows{}} }
+
+func (k *keeper) change(op *consensusv1.AuthOp) error {
+	k.t.Helper()
+	before := maps.Clone(k.rows)
+	state, err := Change(k.state, k.rows, op, k.now)
+	if err != nil {
+		require.Equal(k.t, before, k.rows, "what is refused writes nothing")
+		return err
+	}
+	k.state = state
+	loaded, err := Load(k.rows.each)
+	require.NoError(k.t, err)
+	require.Equal(k.t, dump(state), dump(loaded))
+	return nil
+}
+
+// dump is all that a state holds.
+func dump(s *State) string {
+	text := fmt.Sprintf("%v\n", encode(s.settings))
+	s.Users(func(u *consensusv1.User) bool { text += fmt.Sprintf("%v\n", encode(u)); return true })
+	s.Roles(func(r *consensusv1.Role) bool { text += fmt.Sprintf("%v\n", encode(r)); return true })
+	text += fmt.Sprintf("%x %v\n%x", s.uses.Keys(), s.uses.Values(), s.ending.Keys())
+	return text
+}
+
+func (k *keeper) must(op *consensusv1.AuthOp) {
+	k.t.Helper()
+	require.NoError(k.t, k.change(op))
+}
+
+func addUser(name string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_UserAdd{UserAdd: &consensusv1.UserAddOp{Name: name, PasswordHash: []byte("hash of " + name)}}}
+}
+
+func deleteUser(name string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_UserDelete{UserDelete: &consensusv1.UserDeleteOp{Name: name}}}
+}
+
+func changePassword(name string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_UserChangePassword{UserChangePassword: &consensusv1.UserChangePasswordOp{Name: name, PasswordHash: []byte("new")}}}
+}
+
+func grantRole(name, role string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_UserGrantRole{UserGrantRole: &consensusv1.UserGrantRoleOp{Name: name, Role: role}}}
+}
+
+func revokeRole(name, role string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_UserRevokeRole{UserRevokeRole: &consensusv1.UserRevokeRoleOp{Name: name, Role: role}}}
+}
+
+func addRole(name string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_RoleAdd{RoleAdd: &consensusv1.RoleAddOp{Name: name}}}
+}
+
+func deleteRole(name string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_RoleDelete{RoleDelete: &consensusv1.RoleDeleteOp{Name: name}}}
+}
+
+func grantPermission(role string, kind consensusv1.Permission_Type, key, end string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_RoleGrantPermission{RoleGrantPermission: &consensusv1.RoleGrantPermissionOp{
+		Name: role, Permission: &consensusv1.Permission{Type: kind, Key: []byte(key), RangeEnd: []byte(end)},
+	}}}
+}
+
+func revokePermission(role, key, end string) *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_RoleRevokePermission{RoleRevokePermission: &consensusv1.RoleRevokePermissionOp{
+		Name: role, Key: []byte(key), RangeEnd: []byte(end),
+	}}}
+}
+
+func enable() *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_Enable{Enable: &consensusv1.AuthEnableOp{TokenSecret: NewSecret()}}}
+}
+
+func disable() *consensusv1.AuthOp {
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_Disable{Disable: &consensusv1.AuthDisableOp{}}}
+}
+
+const (
+	reads  = consensusv1.Permission_TYPE_READ
+	writes = consensusv1.Permission_TYPE_WRITE
+	both   = consensusv1.Permission_TYPE_READWRITE
+)
+
+// locked is a state with authentication enabled and a user ann with the role of the same name.
+func locked(t *testing.T) *keeper {
+	k := newKeeper(t)
+	for _, op := range []*consensusv1.AuthOp{addUser(Root), grantRole(Root, Root), addUser("ann"), addRole("ann"), grantRole("ann", "ann"), enable()} {
+		k.must(op)
+	}
+	return k
+}
+
+// Goal: changes are refused with etcd's errors, in its order of checks, and the auth revision moves as etcd's does. Method: one
+// change after the other.
+func TestChangesFollowEtcdsRules(t *testing.T) {
+	k := newKeeper(t)
+	for _, step := range []struct {
+		op       *consensusv1.AuthOp
+		refusal  error
+		revision uint64 // after it
+	}{
+		{enable(), errdefs.ErrRootUserNotExist, 1},
+		{addUser(""), errdefs.ErrUserEmpty, 1},
+		{addUser(Root), nil, 2},
+		{addUser(Root), errdefs.ErrUserExists, 2},
+		{enable(), errdefs.ErrRootRoleNotExist, 2},
+		{grantRole("nobody", Root), errdefs.ErrUserNotFound, 2},
+		{grantRole(Root, "none"), errdefs.ErrRoleNotFound, 2},
+		{grantRole(Root, Root), nil, 3}, // the role of root need not exist
+		{grantRole(Root, Root), nil, 3},
+		{enable(), nil, 3},
+		{enable(), nil, 3},
+		{addRole(""), errdefs.ErrRoleEmpty, 3},
+		{addRole("r"), nil, 4},
+		{addRole("r"), errdefs.ErrRoleExists, 4},
+		{addUser("ann"), nil, 5},
+		{grantRole("ann", "r"), nil, 6},
+		{revokeRole("ann", "other"), errdefs.ErrRoleNotGranted, 6},
+		{revokeRole("nobody", "r"), errdefs.ErrUserNotFound, 6},
+		{&consensusv1.AuthOp{Op: &consensusv1.AuthOp_RoleGrantPermission{RoleGrantPermission: &consensusv1.RoleGrantPermissionOp{Name: "none"}}}, errdefs.ErrPermissionNotGiven, 6},
+		{grantPermission("none", reads, "b", "a"), errdefs.ErrInvalidAuthManagement, 6},
+		{grantPermission("none", reads, "a", "b"), errdefs.ErrRoleNotFound, 6},
+		{grantPermission("r", reads, "", "\x00"), errdefs.ErrInvalidAuthManagement, 6},
+		{grantPermission("r", reads, "a", "b"), nil, 7},
+		{grantPermission("r", writes, "a", "b"), nil, 8}, // replaced
+		{revokePermission("r", "a", "c"), errdefs.ErrPermissionNotGranted, 8},
+		{revokePermission("none", "a", "b"), errdefs.ErrRoleNotFound, 8},
+		{revokePermission("r", "a", "b"), nil, 9},
+		{deleteUser(Root), errdefs.ErrInvalidAuthManagement, 9},
+		{revokeRole(Root, Root), errdefs.ErrInvalidAuthManagement, 9},
+		{deleteRole(Root), errdefs.ErrInvalidAuthManagement, 9},
+		{deleteUser("nobody"), errdefs.ErrUserNotFound, 9},
+		{changePassword("nobody"), errdefs.ErrUserNotFound, 9},
+		{changePassword("ann"), nil, 10},
+		{deleteRole("none"), errdefs.ErrRoleNotFound, 10},
+		{deleteRole("r"), nil, 11},
+		{deleteUser("ann"), nil, 12},
+		{disable(), nil, 13},
+		{disable(), nil, 13},
+		{deleteUser(Root), nil, 14},
+	} {
+		require.ErrorIs(t, k.change(step.op), step.refusal, "%v", step.op)
+		require.Equal(t, step.revision, k.state.Revision(), "%v", step.op)
+	}
+}
+
+// Goal: a role that is deleted is nobody's any more, and users who had not it keep theirs. Method: two users, two roles.
+func TestDeletedRoleIsTakenFromItsUsers(t *testing.T) {
+	k := locked(t)
+	for _, op := range []*consensusv1.AuthOp{addRole("other"), grantRole("ann", "other"), addUser("bob"), grantRole("bob", "other"), deleteRole("ann")} {
+		k.must(op)
+	}
+	require.Equal(t, []string{"other"}, k.state.User("ann").GetRoles())
+	require.Equal(t, []string{"other"}, k.state.User("bob").GetRoles())
+	require.Less(t, k.state.User("bob").GetChangedRevision(), k.state.User("ann").GetChangedRevision())
+}
+
+// randomKey is one of few keys, so that ranges meet.
+func randomKey(r *rand.Rand) string {
+	return []string{"\x00", "a", "a\x00", "ab", "b", "b\x00", "c", "d", "\xff"}[r.IntN(9)]
+}
+
+func randomEnd(r *rand.Rand) string {
+	if r.IntN(3) == 0 {
+		return ""
+	}
+	return randomKey(r)
+}
+
+// holds tells whether a key lies in a range as a request writes it. It is the plain meaning of key and range end.
+func holds(key, low, end string) bool {
+	switch end {
+	case "":
+		return key == low
+	case "\x00":
+		return key >= low
+	}
+	return key >= low && key < end
+}
+
+// Goal: rights cover a range exactly where one permission or another covers each key of it. Method: random permissions of one
+// user with two roles; every key that could tell is tried on its own, which needs no joining of ranges.
+func TestRightsAreThoseOfEachKey(t *testing.T) {
+	keys := []string{"\x00", "\x00\x00", "a", "a\x00", "a\x00\x00", "aa", "ab", "ab\x00", "b", "b\x00", "b\x00\x00", "c", "cc", "d", "d\x00", "e", "\xff", "\xff\x00", "\xff\xff"}
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		k := locked(t)
+		k.must(addRole("other"))
+		k.must(grantRole("ann", "other"))
+		var granted []*consensusv1.Permission
+		for range r.IntN(6) {
+			op := grantPermission([]string{"ann", "other"}[r.IntN(2)], consensusv1.Permission_Type(r.IntN(3)), randomKey(r), randomEnd(r))
+			if k.change(op) == nil {
+				granted = nil
+				for _, name := range []string{"ann", "other"} {
+					granted = append(granted, k.state.Role(name).GetPermissions()...)
+				}
+			}
+		}
+		may := func(kind consensusv1.Permission_Type, key string) bool {
+			return slices.ContainsFunc(granted, func(p *consensusv1.Permission) bool {
+				return (p.GetType() == both || p.GetType() == kind) && holds(key, string(p.GetKey()), string(p.GetRangeEnd()))
+			})
+		}
+		for range 20 {
+			kind, low, end := consensusv1.Permission_Type(r.IntN(2)), randomKey(r), randomEnd(r)
+			want, any := true, false
+			for _, key := range keys {
+				if holds(key, low, end) {
+					any, want = true, want && may(kind, key)
+				}
+			}
+			err := k.state.Check(&consensusv1.Caller{Name: "ann"}, All(Need{Type: kind, Key: []byte(low), RangeEnd: []byte(end)}), nil)
+			if any {
+				require.Equal(t, want, err == nil, "seed %d: %v of %q to %q with %v", seed, kind, low, end, granted)
+			}
+			denied := false
+			for _, gap := range k.state.join([]string{"ann", "other"}).gaps(kind) {
+				denied = denied || low >= string(gap.Low) && (gap.High == nil || low < string(gap.High))
+			}
+			require.Equal(t, !may(kind, low), denied, "seed %d: gaps at %q", seed, low)
+		}
+	}
+}
+
+// Goal: an empty key stands for the smallest, as in a watch; a range that holds no key is no way around. Method: each beside the
+// permissions that would be needed.
+func TestOddRanges(t *testing.T) {
+	k := locked(t)
+	ask := func(key, end string) error {
+		return k.state.Check(&consensusv1.Caller{Name: "ann"}, All(Need{Key: []byte(key), RangeEnd: []byte(end)}), nil)
+	}
+	k.must(grantPermission("ann", reads, "b", "d"))
+	require.ErrorIs(t, ask("", "\x00"), errdefs.ErrPermissionDenied)
+	require.ErrorIs(t, ask("\x00", "\x00"), errdefs.ErrPermissionDenied)
+	require.ErrorIs(t, ask("b", "\x00"), errdefs.ErrPermissionDenied)
+	require.ErrorIs(t, ask("x", "a"), errdefs.ErrPermissionDenied)
+	require.ErrorIs(t, ask("c", "a"), errdefs.ErrPermissionDenied)
+	require.NoError(t, ask("c", "b"))
+	k.must(grantPermission("ann", reads, "\x00", "\x00"))
+	require.NoError(t, ask("", "\x00"))
+	require.NoError(t, ask("\x00", "\x00"))
+}
+
+// Goal: callers are who they say only as far as it was shown. Method: each kind of caller asks for what any user may, for a key, and
+// for what root may.
+func TestCallers(t *testing.T) {
+	k := locked(t)
+	k.must(grantPermission("ann", reads, "k", ""))
+	never := func(*State, string) (string, error) { return "", errdefs.ErrInvalidAuthToken }
+	for name, test := range map[string]struct {
+		caller             *consensusv1.Caller
+		resolved           error
+		anyone, read, root error
+	}{
+		"nobody":               {nil, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty},
+		"ann":                  {&consensusv1.Caller{Name: "ann"}, nil, nil, nil, errdefs.ErrPermissionDenied},
+		"root":                 {&consensusv1.Caller{Name: Root}, nil, nil, nil, nil},
+		"no user":              {&consensusv1.Caller{Name: "eve"}, nil, errdefs.ErrPermissionDenied, errdefs.ErrPermissionDenied, errdefs.ErrUserNotFound},
+		"a bad token":          {&consensusv1.Caller{Name: "ann", Token: "x"}, errdefs.ErrInvalidAuthToken, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty},
+		"nothing shown":        {&consensusv1.Caller{Name: "ann", Invalid: true}, errdefs.ErrInvalidAuthToken, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty, errdefs.ErrUserEmpty},
+		"an old revision":      {&consensusv1.Caller{Name: "ann", Revision: 3}, errdefs.ErrAuthOldRevision, errdefs.ErrAuthOldRevision, errdefs.ErrAuthOldRevision, errdefs.ErrAuthOldRevision},
+		"the newest revision":  {&consensusv1.Caller{Name: "ann", Revision: k.state.Revision()}, nil, nil, nil, errdefs.ErrPermissionDenied},
+		"a name from outside":  {&consensusv1.Caller{Name: "oidc:ann", External: true, Roles: []string{"ann"}}, nil, nil, nil, errdefs.ErrPermissionDenied},
+		"outside with no role": {&consensusv1.Caller{Name: Root, External: true}, nil, nil, errdefs.ErrPermissionDenied, errdefs.ErrPermissionDenied},
+		"the store":            {&consensusv1.Caller{Internal: true}, nil, nil, nil, nil},
+	} {
+		_, err := k.state.Resolve(test.caller, never)
+		require.ErrorIs(t, err, test.resolved, name)
+		require.ErrorIs(t, k.state.CheckAnyone(test.caller), test.anyone, name)
+		require.ErrorIs(t, k.state.Check(test.caller, OfRange(&consensusv1.RangeOp{Key: []byte("k")}), nil), test.read, name)
+		require.ErrorIs(t, k.state.CheckRoot(test.caller), test.root, name)
+	}
+	k.must(disable())
+	_, err := k.state.Resolve(&consensusv1.Caller{Invalid: true}, never)
+	require.NoError(t, err)
+	require.NoError(t, k.state.CheckRoot(nil))
+	require.NoError(t, k.state.Check(nil, OfRange(&consensusv1.RangeOp{Key: []byte("k")}), nil))
+}
+
+// Goal: a signed token outlives changes that do not touch its user, and no others. Method: a caller of one auth revision, and
+// changes of this and that.
+func TestSignedTokenEndsWithAChangeThatTouchesItsUser(t *testing.T) {
+	k := locked(t)
+	k.must(addRole("other"))
+	ann := &consensusv1.Caller{Name: "ann", Revision: k.state.Revision()}
+	for _, op := range []*consensusv1.AuthOp{addUser("bob"), grantPermission("other", reads, "a", ""), grantRole("bob", "other"), changePassword("bob")} {
+		k.must(op)
+		require.NoError(t, k.state.CheckAnyone(ann))
+	}
+	for _, op := range []*consensusv1.AuthOp{grantPermission("ann", reads, "a", ""), grantRole("ann", "other"), changePassword("ann"), deleteRole("other")} {
+		ann.Revision = k.state.Revision()
+		require.NoError(t, k.state.CheckAnyone(ann))
+		k.must(op)
+		require.ErrorIs(t, k.state.CheckAnyone(ann), errdefs.ErrAuthOldRevision)
+	}
+}
+
+// Goal: tokens are known by every member, live on while they are in use, and end with their time, password, user and secret. Method:
+// two members over the same states, a clock that is moved.
+func TestTokens(t *testing.T) {
+	k := locked(t)
+	now := time.Unix(1_000_000, 0)
+	clock := func() time.Time { return now }
+	one, other := NewTokens(time.Minute, clock), NewTokens(time.Minute, clock)
+	valid := func(token string) error {
+		_, _, err := other.Verify(k.state, token)
+		return err
+	}
+	token := one.Make(k.state, k.state.User("ann"))
+	name, later, err := other.Verify(k.state, token)
+	require.NoError(t, err)
+	require.Equal(t, "ann", name)
+	require.False(t, later)
+	require.Nil(t, other.Extend(), "it is young")
+	for i := range token {
+		forged := []byte(token)
+		forged[i] ^= 1
+		if string(forged) != token {
+			_, _, err := other.Verify(k.state, string(forged))
+			if err == nil { // the last character has bits to spare
+				require.Equal(t, len(token)-1, i)
+			}
+		}
+	}
+
+	for range 5 { // used now and then, for longer than its time
+		now = now.Add(40 * time.Second)
+		require.NoError(t, valid(token))
+		op := other.Extend()
+		require.Len(t, op.GetIds(), 1)
+		k.now = now.UnixNano()
+		revision := k.state.Revision()
+		k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_ExtendTokens{ExtendTokens: op}})
+		require.Equal(t, revision, k.state.Revision())
+	}
+	now = now.Add(time.Minute)
+	require.ErrorIs(t, valid(token), errdefs.ErrInvalidAuthToken)
+	k.now = now.UnixNano()
+	k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_ExtendTokens{ExtendTokens: &consensusv1.ExtendTokensOp{Ids: [][]byte{[]byte("b"), []byte("a")}, TtlNanoseconds: 1}}})
+	require.Equal(t, 2, k.state.uses.Len(), "what has ended is forgotten")
+
+	token = one.Make(k.state, k.state.User("ann"))
+	k.must(addUser("bob"))
+	require.NoError(t, valid(token), "what does not concern its user does not end it")
+	k.must(changePassword("ann"))
+	require.ErrorIs(t, valid(token), errdefs.ErrInvalidAuthToken)
+	token = one.Make(k.state, k.state.User("ann"))
+	k.must(deleteUser("ann"))
+	k.must(addUser("ann"))
+	require.ErrorIs(t, valid(token), errdefs.ErrInvalidAuthToken)
+	token = one.Make(k.state, k.state.User("ann"))
+	k.must(disable())
+	require.Zero(t, k.state.uses.Len())
+	k.must(enable())
+	require.ErrorIs(t, valid(token), errdefs.ErrInvalidAuthToken)
+}
+
+// Goal: passwords are remembered until the user changes, and only right ones. Method: comparisons with all places taken, which only
+// what is remembered gets past.
+func TestPasswordsAreRemembered(t *testing.T) {
+	p := NewPasswords(4)
+	user := func(password string) *consensusv1.User {
+		hash, err := p.Hash(t.Context(), password)
+		require.NoError(t, err)
+		return &consensusv1.User{Name: "ann", PasswordHash: hash}
+	}
+	ann := user("one")
+	require.ErrorIs(t, p.Check(t.Context(), ann, "two"), errdefs.ErrAuthFailed)
+	require.NoError(t, p.Check(t.Context(), ann, "one"))
+	require.ErrorIs(t, p.Check(t.Context(), nil, "one"), errdefs.ErrAuthFailed)
+	require.ErrorIs(t, p.Check(t.Context(), &consensusv1.User{Name: "ann", NoPassword: true}, ""), errdefs.ErrAuthFailed)
+	_, err := p.Hash(t.Context(), string(make([]byte, 73)))
+	require.ErrorIs(t, err, errdefs.ErrPasswordTooLong)
+	changed := user("one")
+	for range cap(p.places) {
+		require.NoError(t, p.enter(t.Context()))
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, p.Check(gone, ann, "one"))
+	require.ErrorIs(t, p.Check(gone, ann, "two"), context.Canceled)
+	require.ErrorIs(t, p.Check(gone, changed, "one"), context.Canceled)
+	require.ErrorIs(t, p.Check(gone, nil, "one"), context.Canceled)
+}

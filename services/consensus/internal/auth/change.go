@@ -1,0 +1,302 @@
+package auth
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Rows are where the records of a state are kept. See mvcc.Batch.
+type Rows interface {
+	SetRecord(name string, old, value []byte)
+	DropRecord(name string, old []byte)
+}
+
+// Change carries out a command and returns the state that it makes, which is s where nothing changes. Refusals are those of
+// errdefs, in etcd's order of checks; what is refused has written nothing. now is the time of the log entry, in nanoseconds
+// since 1970.
+func Change(s *State, rows Rows, op *consensusv1.AuthOp, now int64) (*State, error) {
+	c := &change{State: s, rows: rows}
+	var err error
+	switch o := op.GetOp().(type) {
+	case *consensusv1.AuthOp_Enable:
+		err = c.enable(o.Enable)
+	case *consensusv1.AuthOp_Disable:
+		c.disable()
+	case *consensusv1.AuthOp_UserAdd:
+		err = c.addUser(o.UserAdd)
+	case *consensusv1.AuthOp_UserDelete:
+		err = c.deleteUser(o.UserDelete)
+	case *consensusv1.AuthOp_UserChangePassword:
+		err = c.changePassword(o.UserChangePassword)
+	case *consensusv1.AuthOp_UserGrantRole:
+		err = c.grantRole(o.UserGrantRole)
+	case *consensusv1.AuthOp_UserRevokeRole:
+		err = c.revokeRole(o.UserRevokeRole)
+	case *consensusv1.AuthOp_RoleAdd:
+		err = c.addRole(o.RoleAdd)
+	case *consensusv1.AuthOp_RoleDelete:
+		err = c.deleteRole(o.RoleDelete)
+	case *consensusv1.AuthOp_RoleGrantPermission:
+		err = c.grantPermission(o.RoleGrantPermission)
+	case *consensusv1.AuthOp_RoleRevokePermission:
+		err = c.revokePermission(o.RoleRevokePermission)
+	case *consensusv1.AuthOp_ExtendTokens:
+		c.extendTokens(o.ExtendTokens, now)
+	default:
+		return nil, fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.State, nil
+}
+
+// change is a state in the making: begin gives it a copy of its own before the first write.
+type change struct {
+	*State
+	rows  Rows
+	begun bool
+}
+
+func (c *change) begin() {
+	if c.begun {
+		return
+	}
+	c.begun = true
+	c.State = &State{
+		settings: proto.CloneOf(c.settings), users: c.users.Copy(), roles: c.roles.Copy(), uses: c.uses.Copy(), ending: c.ending.Copy(),
+		rights: c.rights, replaced: make(chan struct{}), once: new(sync.Once),
+	}
+}
+
+// advance begins a change of users, roles or permissions, and returns its auth revision.
+func (c *change) advance() uint64 {
+	c.set(func(settings *consensusv1.AuthSettings) { settings.Revision++ })
+	c.rights = newRightsCache()
+	return c.settings.GetRevision()
+}
+
+// set changes the settings. Nothing is stored of those that a state begins with.
+func (c *change) set(how func(*consensusv1.AuthSettings)) {
+	c.begin()
+	var old []byte
+	if c.settings.GetRevision() > firstRevision {
+		old = encode(c.settings)
+	}
+	how(c.settings)
+	c.rows.SetRecord(recordSettings, old, encode(c.settings))
+}
+
+func (c *change) setUser(user *consensusv1.User) {
+	old, _ := c.users.Set(user.GetName(), user)
+	c.rows.SetRecord(prefixUser+user.GetName(), encodeOld(old), encode(user))
+}
+
+func (c *change) setRole(role *consensusv1.Role) {
+	old, _ := c.roles.Set(role.GetName(), role)
+	c.rows.SetRecord(prefixRole+role.GetName(), encodeOld(old), encode(role))
+}
+
+func (c *change) enable(op *consensusv1.AuthEnableOp) error {
+	root := c.User(Root)
+	switch {
+	case c.Enabled():
+		return nil
+	case root == nil:
+		return errdefs.ErrRootUserNotExist
+	case !hasRole(root, Root):
+		return errdefs.ErrRootRoleNotExist
+	}
+	c.set(func(settings *consensusv1.AuthSettings) {
+		settings.Enabled, settings.TokenSecret = true, op.GetTokenSecret()
+	})
+	return nil
+}
+
+func (c *change) disable() {
+	if !c.Enabled() {
+		return
+	}
+	c.set(func(settings *consensusv1.AuthSettings) {
+		settings.Enabled, settings.TokenSecret = false, nil
+		settings.Revision++
+	})
+	dropUses(c, c.uses.Len(), func(int64) bool { return true })
+}
+
+func (c *change) addUser(op *consensusv1.UserAddOp) error {
+	switch {
+	case op.GetName() == "":
+		return errdefs.ErrUserEmpty
+	case c.User(op.GetName()) != nil:
+		return errdefs.ErrUserExists
+	}
+	revision := c.advance()
+	c.setUser(&consensusv1.User{
+		Name: op.GetName(), PasswordHash: op.GetPasswordHash(), NoPassword: op.GetNoPassword(), ChangedRevision: revision, PasswordRevision: revision,
+	})
+	return nil
+}
+
+func (c *change) deleteUser(op *consensusv1.UserDeleteOp) error {
+	old := c.User(op.GetName())
+	switch {
+	case c.Enabled() && op.GetName() == Root:
+		return errdefs.ErrInvalidAuthManagement
+	case old == nil:
+		return errdefs.ErrUserNotFound
+	}
+	c.advance()
+	c.users.Delete(op.GetName())
+	c.rows.DropRecord(prefixUser+op.GetName(), encode(old))
+	return nil
+}
+
+func (c *change) changePassword(op *consensusv1.UserChangePasswordOp) error {
+	old := c.User(op.GetName())
+	if old == nil {
+		return errdefs.ErrUserNotFound
+	}
+	revision := c.advance()
+	user := proto.CloneOf(old)
+	user.ChangedRevision, user.PasswordRevision = revision, revision
+	if !old.GetNoPassword() {
+		user.PasswordHash = op.GetPasswordHash()
+	}
+	c.setUser(user)
+	return nil
+}
+
+func (c *change) grantRole(op *consensusv1.UserGrantRoleOp) error {
+	old := c.User(op.GetName())
+	switch {
+	case old == nil:
+		return errdefs.ErrUserNotFound
+	case op.GetRole() != Root && c.Role(op.GetRole()) == nil:
+		return errdefs.ErrRoleNotFound
+	case hasRole(old, op.GetRole()):
+		return nil
+	}
+	user := proto.CloneOf(old)
+	user.ChangedRevision = c.advance()
+	user.Roles = append(user.Roles, op.GetRole())
+	slices.Sort(user.Roles)
+	c.setUser(user)
+	return nil
+}
+
+func (c *change) revokeRole(op *consensusv1.UserRevokeRoleOp) error {
+	old := c.User(op.GetName())
+	switch {
+	case c.Enabled() && op.GetName() == Root && op.GetRole() == Root:
+		return errdefs.ErrInvalidAuthManagement
+	case old == nil:
+		return errdefs.ErrUserNotFound
+	case !hasRole(old, op.GetRole()):
+		return errdefs.ErrRoleNotGranted
+	}
+	c.setUser(withoutRole(old, op.GetRole(), c.advance()))
+	return nil
+}
+
+func withoutRole(user *consensusv1.User, role string, revision uint64) *consensusv1.User {
+	user = proto.CloneOf(user)
+	user.ChangedRevision = revision
+	user.Roles = slices.DeleteFunc(user.Roles, func(r string) bool { return r == role })
+	return user
+}
+
+func (c *change) addRole(op *consensusv1.RoleAddOp) error {
+	switch {
+	case op.GetName() == "":
+		return errdefs.ErrRoleEmpty
+	case c.Role(op.GetName()) != nil:
+		return errdefs.ErrRoleExists
+	}
+	revision := c.advance()
+	c.setRole(&consensusv1.Role{Name: op.GetName(), ChangedRevision: revision})
+	return nil
+}
+
+// deleteRole takes the role from all users who have it.
+func (c *change) deleteRole(op *consensusv1.RoleDeleteOp) error {
+	old := c.Role(op.GetName())
+	switch {
+	case c.Enabled() && op.GetName() == Root:
+		return errdefs.ErrInvalidAuthManagement
+	case old == nil:
+		return errdefs.ErrRoleNotFound
+	}
+	revision := c.advance()
+	c.roles.Delete(op.GetName())
+	c.rows.DropRecord(prefixRole+op.GetName(), encode(old))
+	var holders []*consensusv1.User
+	c.Users(func(user *consensusv1.User) bool {
+		if hasRole(user, op.GetName()) {
+			holders = append(holders, user)
+		}
+		return true
+	})
+	for _, user := range holders {
+		c.setUser(withoutRole(user, op.GetName(), revision))
+	}
+	return nil
+}
+
+func (c *change) grantPermission(op *consensusv1.RoleGrantPermissionOp) error {
+	granted := op.GetPermission()
+	switch {
+	case granted == nil:
+		return errdefs.ErrPermissionNotGiven
+	case !grantable(granted):
+		return errdefs.ErrInvalidAuthManagement
+	}
+	old := c.Role(op.GetName())
+	if old == nil {
+		return errdefs.ErrRoleNotFound
+	}
+	role := proto.CloneOf(old)
+	role.ChangedRevision = c.advance()
+	same := slices.IndexFunc(role.Permissions, func(p *consensusv1.Permission) bool { return sameRange(p, granted.GetKey(), granted.GetRangeEnd()) })
+	if same >= 0 {
+		role.Permissions[same] = granted
+	} else {
+		role.Permissions = append(role.Permissions, granted)
+		slices.SortStableFunc(role.Permissions, func(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), b.GetKey()) })
+	}
+	c.setRole(role)
+	return nil
+}
+
+func (c *change) revokePermission(op *consensusv1.RoleRevokePermissionOp) error {
+	old := c.Role(op.GetName())
+	if old == nil {
+		return errdefs.ErrRoleNotFound
+	}
+	role := proto.CloneOf(old)
+	role.Permissions = slices.DeleteFunc(role.Permissions, func(p *consensusv1.Permission) bool {
+		return sameRange(p, op.GetKey(), op.GetRangeEnd())
+	})
+	if len(role.GetPermissions()) == len(old.GetPermissions()) {
+		return errdefs.ErrPermissionNotGranted
+	}
+	role.ChangedRevision = c.advance()
+	c.setRole(role)
+	return nil
+}
+
+func sameRange(p *consensusv1.Permission, key, end []byte) bool {
+	return bytes.Equal(p.GetKey(), key) && bytes.Equal(p.GetRangeEnd(), end)
+}
+
+// grantable tells whether a permission is of a range that holds something.
+func grantable(p *consensusv1.Permission) bool {
+	return len(p.GetKey()) > 0 && (len(p.GetRangeEnd()) == 0 || openEnded(p.GetRangeEnd()) || bytes.Compare(p.GetKey(), p.GetRangeEnd()) < 0)
+}

@@ -1,0 +1,142 @@
+package auth
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// Passwords compares passwords, which takes tens of milliseconds of a processor each on purpose. So there are few at a time, those that
+// were right are remembered until the user changes, and a name that no user has takes as long as a wrong password.
+type Passwords struct {
+	cost int
+	// places bounds the comparisons under way, and waiting those who wait for a place.
+	places, waiting chan struct{}
+	// nobodys makes what the passwords of nobody are compared with, once.
+	nobodys func() []byte
+
+	mu sync.Mutex
+	// key keeps what is remembered from whoever reads the memory later. known and before are what was right: before is dropped when
+	// known is full.
+	key           []byte
+	known, before map[[sha256.Size]byte]struct{}
+}
+
+const (
+	// DefaultCost is etcd's, and bcrypt's.
+	DefaultCost = bcrypt.DefaultCost
+	// checksWaitingMax bounds the log-ins that wait for others.
+	checksWaitingMax = 10_000
+	// knownMax bounds each half of what is remembered.
+	knownMax = 10_000
+)
+
+// CheckCost says what is wrong with a cost.
+func CheckCost(cost int) error {
+	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
+		return fmt.Errorf("bcrypt cost %d is not from %d to %d", cost, bcrypt.MinCost, bcrypt.MaxCost)
+	}
+	return nil
+}
+
+// NewPasswords makes passwords of a cost that CheckCost has let pass.
+func NewPasswords(cost int) *Passwords {
+	return &Passwords{
+		cost: cost, key: random(secretBytes),
+		nobodys: sync.OnceValue(func() []byte {
+			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
+			return hash
+		}),
+		places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), waiting: make(chan struct{}, checksWaitingMax),
+		known: make(map[[sha256.Size]byte]struct{}), before: make(map[[sha256.Size]byte]struct{}),
+	}
+}
+
+// Hash returns what is stored of a password: errdefs.ErrPasswordTooLong.
+func (p *Passwords) Hash(ctx context.Context, password string) (hash []byte, err error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	hash, err = bcrypt.GenerateFromPassword([]byte(password), p.cost)
+	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
+		err = errdefs.ErrPasswordTooLong
+	}
+	return hash, err
+}
+
+// Check returns errdefs.ErrAuthFailed unless the password is the user's, who is nil for a name that no user has, and
+// errdefs.ErrTooManyRequests where too many wait.
+func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password string) error {
+	hash := user.GetPasswordHash()
+	real := user != nil && !user.GetNoPassword() && len(hash) > 0
+	if !real {
+		hash = p.nobodys()
+	}
+	remembered := p.digest(user, password)
+	if real && p.knows(remembered) {
+		return nil
+	}
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	defer p.leave()
+	if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil || !real {
+		return errdefs.ErrAuthFailed
+	}
+	p.remember(remembered)
+	return nil
+}
+
+func (p *Passwords) enter(ctx context.Context) error {
+	select {
+	case p.waiting <- struct{}{}:
+	default:
+		return fmt.Errorf("%d log-ins are waiting: %w", checksWaitingMax, errdefs.ErrTooManyRequests)
+	}
+	defer func() { <-p.waiting }()
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for other log-ins: %w", context.Cause(ctx))
+	}
+}
+
+func (p *Passwords) leave() { <-p.places }
+
+// digest names a user, as it is stored, with a password.
+func (p *Passwords) digest(user *consensusv1.User, password string) (sum [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, p.key)
+	for _, part := range [...]string{user.GetName(), string(user.GetPasswordHash()), password} {
+		_, _ = fmt.Fprintf(mac, "%d:%s", len(part), part)
+	}
+	mac.Sum(sum[:0])
+	return sum
+}
+
+func (p *Passwords) knows(digest [sha256.Size]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, known := p.known[digest]
+	_, before := p.before[digest]
+	return known || before
+}
+
+func (p *Passwords) remember(digest [sha256.Size]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.known) >= knownMax {
+		p.known, p.before = make(map[[sha256.Size]byte]struct{}), p.known
+	}
+	p.known[digest] = struct{}{}
+}

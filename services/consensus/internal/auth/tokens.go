@@ -1,0 +1,185 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// A token says whose it is and since when, and is signed with a secret of the state. So every member knows every token, also after
+// a restart, and none is stored anywhere. It ends with the time that it was made for, with the password, with the user and with
+// the secret, which is another one whenever authentication is enabled. One that is in use lives on: whoever sees it in the second
+// half of its life has its end put off, which is written to the log, for many tokens together.
+
+const (
+	tokenIDBytes = 16
+	secretBytes  = 32
+	// tokenBytesMax is more than any token has: names of users are no longer than requests.
+	tokenBytesMax = 64 << 10
+)
+
+// NewSecret returns what tokens may be signed with.
+func NewSecret() []byte { return random(secretBytes) }
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // it never fails
+	return b
+}
+
+// Tokens makes tokens and recognizes them, for one member. Its methods may be called concurrently.
+type Tokens struct {
+	ttl time.Duration
+	now func() time.Time
+
+	mu sync.Mutex
+	// aging are tokens that were used in the second half of their life, by id: their end should be put off.
+	aging map[string]struct{}
+}
+
+// agingMax bounds the tokens whose end is to be put off at once. Those beyond it are seen again.
+const agingMax = 10_000
+
+// NewTokens makes tokens that live for ttl after they were made or used last.
+func NewTokens(ttl time.Duration, now func() time.Time) *Tokens {
+	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{})}
+}
+
+// Make returns a token of a user of the state.
+func (t *Tokens) Make(s *State, user *consensusv1.User) string {
+	claims := encode(&consensusv1.Token{
+		Id: random(tokenIDBytes), Name: user.GetName(), PasswordRevision: user.GetPasswordRevision(),
+		Made: t.now().UnixNano(), AuthRevision: s.Revision(),
+	})
+	return base64.RawURLEncoding.EncodeToString(append(claims, sign(s, claims)...))
+}
+
+func sign(s *State, claims []byte) []byte {
+	mac := hmac.New(sha256.New, s.settings.GetTokenSecret())
+	mac.Write(claims)
+	return mac.Sum(nil)
+}
+
+// Verify returns whose a token is, or errdefs.ErrInvalidAuthToken. later says that the token was made under a later state than
+// s, which may know better.
+func (t *Tokens) Verify(s *State, token string) (name string, later bool, err error) {
+	claims, ok := open(s, token)
+	if !ok {
+		return "", false, errdefs.ErrInvalidAuthToken
+	}
+	later = claims.GetAuthRevision() > s.Revision()
+	user := s.User(claims.GetName())
+	if user == nil || user.GetPasswordRevision() != claims.GetPasswordRevision() {
+		return "", later, errdefs.ErrInvalidAuthToken
+	}
+	now := t.now().UnixNano()
+	end := claims.GetMade() + int64(t.ttl)
+	if extended, ok := s.uses.Get(string(claims.GetId())); ok {
+		end = max(end, extended)
+	}
+	if now >= end {
+		return "", later, errdefs.ErrInvalidAuthToken
+	}
+	if now >= end-int64(t.ttl)/2 {
+		t.age(claims.GetId())
+	}
+	return claims.GetName(), later, nil
+}
+
+// open returns what a token says, if it is one that the state's secret has signed.
+func open(s *State, token string) (*consensusv1.Token, bool) {
+	if len(token) > tokenBytesMax {
+		return nil, false
+	}
+	signed, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(signed) <= sha256.Size || len(s.settings.GetTokenSecret()) == 0 {
+		return nil, false
+	}
+	claims, signature := signed[:len(signed)-sha256.Size], signed[len(signed)-sha256.Size:]
+	said := new(consensusv1.Token)
+	if !hmac.Equal(signature, sign(s, claims)) || proto.Unmarshal(claims, said) != nil {
+		return nil, false
+	}
+	return said, true
+}
+
+func (t *Tokens) age(id []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.aging) >= agingMax {
+		return
+	}
+	t.aging[string(id)] = struct{}{}
+}
+
+// Extend returns the command that puts off the end of the tokens that have aged since the last call, nil if there is none.
+func (t *Tokens) Extend() *consensusv1.ExtendTokensOp {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.aging) == 0 {
+		return nil
+	}
+	op := &consensusv1.ExtendTokensOp{TtlNanoseconds: int64(t.ttl)}
+	for id := range t.aging {
+		op.Ids = append(op.Ids, []byte(id))
+	}
+	clear(t.aging)
+	return op
+}
+
+// usesMax bounds the tokens whose end is put off. Those that end first make room.
+const usesMax = 100_000
+
+// extendTokens is no change of rights: the auth revision stays.
+func (c *change) extendTokens(op *consensusv1.ExtendTokensOp, now int64) {
+	if !c.Enabled() {
+		return
+	}
+	c.begin()
+	dropUses(c, c.uses.Len(), func(end int64) bool { return end <= now })
+	ids := slices.Clone(op.GetIds())
+	slices.SortFunc(ids, slices.Compare)
+	for _, id := range ids {
+		use(c, string(id), now+op.GetTtlNanoseconds())
+	}
+	dropUses(c, c.uses.Len()-usesMax, func(int64) bool { return true })
+}
+
+func use(c *change, id string, end int64) {
+	old, was := c.uses.Set(id, end)
+	if was {
+		c.ending.Delete(endingKey(old, id))
+	}
+	c.ending.Set(endingKey(end, id), struct{}{})
+	var before []byte
+	if was {
+		before = encodeUse(id, old)
+	}
+	c.rows.SetRecord(useRecord(id), before, encodeUse(id, end))
+}
+
+// dropUses forgets up to so many of the tokens that end first, as long as their end satisfies ends.
+func dropUses(c *change, most int, ends func(int64) bool) {
+	for ; most > 0; most-- {
+		first, _, ok := c.ending.Min()
+		if !ok {
+			return
+		}
+		end, id := splitEndingKey(first)
+		if !ends(end) {
+			return
+		}
+		c.ending.Delete(first)
+		c.uses.Delete(id)
+		c.rows.DropRecord(useRecord(id), encodeUse(id, end))
+	}
+}

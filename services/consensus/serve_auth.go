@@ -1,0 +1,206 @@
+package consensus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
+	"github.com/quoratedb/quorate/services/consensus/internal/gate"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
+	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
+)
+
+// Auth is the member's side of authentication and authorization. Its methods may be called concurrently.
+type Auth struct {
+	callers *callers
+	replica *replication.Replica
+	stopped <-chan struct{}
+}
+
+// Authenticate checks a name and password: errdefs.ErrAuthNotEnabled, ErrAuthFailed, ErrNoPasswordUser, and ErrTooManyRequests where
+// too many log-ins wait.
+func (a *Auth) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRequest) (*consensusv1.AuthenticateResponse, error) {
+	resp := &consensusv1.AuthenticateResponse{}
+	err := a.callers.confirmed(ctx, func(state *auth.State) error {
+		if !state.Enabled() {
+			return errdefs.ErrAuthNotEnabled
+		}
+		user := state.User(req.GetName())
+		err := a.callers.passwords.Check(ctx, user, req.GetPassword())
+		switch {
+		case user.GetNoPassword():
+			return errdefs.ErrNoPasswordUser
+		case err != nil:
+			return err
+		}
+		resp.AuthRevision = state.Revision()
+		if req.GetToken() {
+			resp.Token = a.callers.tokens.Make(state, user)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("authenticate: %w", err)
+	}
+	return resp, nil
+}
+
+// Authorize tells whether a caller may do what is not checked where it is done: errdefs.ErrPermissionDenied, ErrUserEmpty,
+// ErrUserNotFound, ErrInvalidAuthToken, ErrAuthOldRevision.
+func (a *Auth) Authorize(ctx context.Context, req *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+	resp := &consensusv1.AuthorizeResponse{}
+	err := a.callers.confirmed(ctx, func(state *auth.State) error {
+		caller, err := state.Resolve(req.GetCaller(), a.callers.verify)
+		if err != nil {
+			return err
+		}
+		resp.Enabled, resp.AuthRevision = state.Enabled(), state.Revision()
+		if state.Enabled() {
+			resp.Name = caller.GetName()
+		}
+		return a.callers.may(ctx, state, caller, req)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("authorize: %w", err)
+	}
+	return resp, nil
+}
+
+// may decides an AuthorizeRequest of a caller who was resolved.
+func (c *callers) may(ctx context.Context, state *auth.State, caller *consensusv1.Caller, req *consensusv1.AuthorizeRequest) error {
+	if !state.Enabled() {
+		return nil
+	}
+	if req.GetRoot() {
+		return state.CheckRoot(caller)
+	}
+	if len(req.GetAccesses()) == 0 && req.GetLease() == 0 && !req.GetAllLeases() {
+		return state.CheckAnyone(caller)
+	}
+	tenure, ok := c.gate.Enter()
+	if !ok {
+		return fmt.Errorf("look at leases: %w", errdefs.ErrStopped)
+	}
+	defer tenure.Leave()
+	return tenure.During(ctx, func(ctx context.Context) error {
+		attached := func(lease int64, within []auth.Interval) (bool, error) {
+			if lease == auth.AllLeases {
+				return mvcc.AnyAttachedIn(ctx, tenure.Store, statemachine.Spans(within))
+			}
+			return mvcc.AttachedIn(ctx, tenure.Store, lease, statemachine.Spans(within))
+		}
+		return state.Check(caller, auth.OfRequest(req), attached)
+	})
+}
+
+// ReadAuth reads users and roles, for those who may: themselves and their roles, and root all. Errors are those of Authorize, and
+// errdefs.ErrUserNotFound, ErrRoleNotFound.
+func (a *Auth) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest) (*consensusv1.ReadAuthResponse, error) {
+	resp := &consensusv1.ReadAuthResponse{RaftTerm: a.replica.Term()}
+	err := a.callers.reader.read(ctx, false, func(t *gate.Tenure) error {
+		state, err := t.Machine.Auth()
+		if err != nil {
+			return err
+		}
+		resp.Enabled, resp.AuthRevision, resp.Revision = state.Enabled(), state.Revision(), t.Store.Revision()
+		if req.GetStatus() != nil {
+			return nil
+		}
+		caller, err := state.Resolve(req.GetCaller(), a.callers.verify)
+		if err != nil {
+			return err
+		}
+		return readAuth(state, caller, req, resp)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read users and roles: %w", err)
+	}
+	return resp, nil
+}
+
+func readAuth(state *auth.State, caller *consensusv1.Caller, req *consensusv1.ReadAuthRequest, resp *consensusv1.ReadAuthResponse) error {
+	switch r := req.GetRead().(type) {
+	case *consensusv1.ReadAuthRequest_User:
+		return readUser(state, caller, r.User.GetName(), resp)
+	case *consensusv1.ReadAuthRequest_Role:
+		if err := state.MayReadRole(caller, r.Role.GetName()); err != nil {
+			return err
+		}
+		role := state.Role(r.Role.GetName())
+		if role == nil {
+			return errdefs.ErrRoleNotFound
+		}
+		resp.Permissions = role.GetPermissions()
+		return nil
+	case *consensusv1.ReadAuthRequest_Users:
+		if err := state.CheckRoot(caller); err != nil {
+			return err
+		}
+		state.Users(func(user *consensusv1.User) bool {
+			resp.Users = append(resp.Users, user.GetName())
+			return true
+		})
+		return nil
+	case *consensusv1.ReadAuthRequest_Roles:
+		if err := state.CheckRoot(caller); err != nil {
+			return err
+		}
+		state.Roles(func(role *consensusv1.Role) bool {
+			resp.Roles = append(resp.Roles, role.GetName())
+			return true
+		})
+		return nil
+	}
+	return errdefs.ErrPermissionDenied
+}
+
+// readUser answers those whose name another issuer has given with the roles that came with it.
+func readUser(state *auth.State, caller *consensusv1.Caller, name string, resp *consensusv1.ReadAuthResponse) error {
+	if err := state.MayReadUser(caller, name); err != nil {
+		return err
+	}
+	if caller.GetExternal() && caller.GetName() == name {
+		resp.Roles = caller.GetRoles()
+		return nil
+	}
+	user := state.User(name)
+	if user == nil {
+		return errdefs.ErrUserNotFound
+	}
+	resp.Roles = user.GetRoles()
+	return nil
+}
+
+// FollowAuth tells how authentication stands, at once and after each change, until ctx ends, send fails or the member stops.
+func (a *Auth) FollowAuth(ctx context.Context, _ *consensusv1.FollowAuthRequest, send func(*consensusv1.FollowAuthResponse) error) error {
+	var told *consensusv1.FollowAuthResponse
+	for {
+		tenure, ok := a.callers.gate.Enter()
+		if !ok {
+			return fmt.Errorf("follow users and roles: %w", errdefs.ErrStopped)
+		}
+		over := tenure.Over
+		state, err := tenure.Machine.Auth()
+		tenure.Leave()
+		if err != nil {
+			return err
+		}
+		if told == nil || told.GetEnabled() != state.Enabled() || told.GetAuthRevision() != state.Revision() {
+			told = &consensusv1.FollowAuthResponse{Enabled: state.Enabled(), AuthRevision: state.Revision()}
+			if err := send(told); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-state.Replaced():
+		case <-over.Done():
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-a.stopped:
+			return fmt.Errorf("follow users and roles: %w", errdefs.ErrStopped)
+		}
+	}
+}
