@@ -32,14 +32,14 @@ func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *
 	}
 	made.InsecureSkipVerify = true // of the name, which verify looks at
 	names := hosts(peers)
-	checkClient := asServer.VerifyConnection
+	check := asServer.VerifyConnection
 	made.VerifyConnection = func(state tls.ConnectionState) error {
-		if checkClient != nil {
-			if err := checkClient(state); err != nil {
-				return err
-			}
+		chains, err := verify(state, asClient().RootCAs, names)
+		if err != nil || check == nil {
+			return err
 		}
-		return verify(state, asClient().RootCAs, names)
+		state.VerifiedChains = chains
+		return check(state)
 	}
 	return made
 }
@@ -54,24 +54,25 @@ func hosts(peers []string) []string {
 	return names
 }
 
-// verify checks that an authority vouches for the other end, and that it is a watch node by its certificate's names.
-func verify(state tls.ConnectionState, authorities *x509.CertPool, names []string) error {
+// verify checks that an authority vouches for the other end, by the chains that it returns, and that it is a watch node by
+// its certificate's names.
+func verify(state tls.ConnectionState, authorities *x509.CertPool, names []string) ([][]*x509.Certificate, error) {
 	if len(state.PeerCertificates) == 0 {
-		return errors.New("the other watch node shows no certificate")
+		return nil, errors.New("the other watch node shows no certificate")
 	}
 	leaf := state.PeerCertificates[0]
 	intermediates := x509.NewCertPool()
 	for _, certificate := range state.PeerCertificates[1:] {
 		intermediates.AddCert(certificate)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{
+	chains, err := leaf.Verify(x509.VerifyOptions{
 		Roots: authorities, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !slices.ContainsFunc(names, func(name string) bool { return leaf.VerifyHostname(name) == nil }) {
-		return fmt.Errorf("the other watch node's certificate is valid for none of %v", names)
+		return nil, fmt.Errorf("the other watch node's certificate is valid for none of %v", names)
 	}
-	return nil
+	return chains, nil
 }

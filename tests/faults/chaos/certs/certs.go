@@ -39,9 +39,10 @@ func New(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authority{dir: dir, key: key}
+	// Two authorities of one test have numbers of their own: a revocation list is taken by the number alone.
+	a := &Authority{dir: dir, key: key, created: time.Now().UnixNano()}
 	template := a.template("chaos")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -54,6 +55,21 @@ func New(dir string) (*Authority, error) {
 
 // CA is the file of the authority's own certificate.
 func (a *Authority) CA() string { return filepath.Join(a.dir, "ca.crt") }
+
+// Revoke returns a revocation list, in DER, of the certificates in files, maybe none.
+func (a *Authority) Revoke(revoked ...Files) ([]byte, error) {
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), NextUpdate: time.Now().Add(validFor)}
+	for _, files := range revoked {
+		pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+		if err != nil {
+			return nil, err
+		}
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
+			SerialNumber: pair.Leaf.SerialNumber, RevocationTime: time.Now(),
+		})
+	}
+	return x509.CreateRevocationList(rand.Reader, list, a.root, a.key)
+}
 
 // Issue makes a certificate for a name that is valid at addresses.
 func (a *Authority) Issue(name string, addresses ...string) (Files, error) {
