@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 	"github.com/quoratedb/quorate/services/api/port"
@@ -166,7 +167,7 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &serving{address: listener.Addr().String(), stop: cancel, stopped: make(chan struct{})}
-	server, err := newServer(cfg.withDefaults(), services)
+	server, err := newServer(cfg.withDefaults(), noFollower(), services)
 	require.NoError(t, err)
 	go func() {
 		defer close(s.stopped)
@@ -191,3 +192,6 @@ func (s *serving) waitStopped(t *testing.T, limit time.Duration) {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// noFollower follows users who never change.
+func noFollower() *auth.Follower { return auth.NewFollower(noUsers{}, quiet()) }

@@ -32,6 +32,7 @@ type Server struct {
 	services connectserver.Services
 	calls    *calls.Calls
 	leader   *leader.Monitor
+	follower *auth.Follower
 	mux      *sniff.Mux
 	inside   *inside
 	http     *ingress.Server
@@ -45,15 +46,16 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	cfg = cfg.withDefaults()
+	follower := auth.NewFollower(cfg.Auth, cfg.Logger)
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Follower: follower, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s, err := newServer(cfg, connectserver.Services{
+	s, err := newServer(cfg, follower, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth,
@@ -73,7 +75,7 @@ func (s *Server) StoreReplaced() {
 }
 
 // newServer puts the wires around services.
-func newServer(cfg Config, services connectserver.Services) (*Server, error) {
+func newServer(cfg Config, follower *auth.Follower, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
 	watched := calls.New(cfg.Registerer, monitor, auth.New(cfg.identification()), auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger))
 	s := &Server{
@@ -81,6 +83,7 @@ func newServer(cfg Config, services connectserver.Services) (*Server, error) {
 		calls:    watched,
 		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
+		follower: follower,
 		services: services,
 		inside:   newInside(watched),
 	}
@@ -130,6 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
 	start(func() error { s.leader.Run(accepting); return nil })
+	start(func() error { s.follower.Run(accepting); return nil })
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
 	start(func() error { return grpc.Serve(s.mux.GRPC()) })
 	start(func() error { return grpc.Serve(s.inside.listener) })

@@ -2,6 +2,7 @@ package v3_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 	"github.com/quoratedb/quorate/services/api/port"
@@ -203,6 +205,9 @@ func newServices(t testing.TB, consensus port.Consensus, change func(*v3.Config)
 	}
 	if change != nil {
 		change(&config)
+	}
+	if config.Follower == nil {
+		config.Follower = auth.NewFollower(config.Auth, slog.New(slog.DiscardHandler))
 	}
 	services, err := v3.New(config)
 	require.NoError(t, err)

@@ -24,6 +24,8 @@ type Config struct {
 	Lease     port.Lease
 	Watch     port.Watch
 	Auth      port.Auth
+	// Follower knows when rights change; watches are checked again then.
+	Follower *auth.Follower
 	// Signer makes the tokens of those who log in; nil where the store does.
 	Signer Signer
 	Logger *slog.Logger // default: logs nothing
@@ -72,8 +74,8 @@ var (
 
 // New returns the services. It starts nothing and calls no port yet.
 func New(config Config) (*Services, error) {
-	if config.Consensus == nil || config.Lease == nil || config.Watch == nil || config.Auth == nil {
-		return nil, errors.New("v3: a port is missing: consensus, lease, watch and auth are all needed")
+	if config.Consensus == nil || config.Lease == nil || config.Watch == nil || config.Auth == nil || config.Follower == nil {
+		return nil, errors.New("v3: a port is missing: consensus, lease, watch, auth and its follower are all needed")
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -96,7 +98,7 @@ func New(config Config) (*Services, error) {
 	return &Services{
 		KV:          &KVServer{backend: back, maxTxnOps: int(config.MaxTxnOps), maxRequestBytes: int(config.MaxRequestBytes)},
 		Watch:       newWatchServer(back, config),
-		Lease:       &LeaseServer{backend: back, lease: config.Lease},
+		Lease:       &LeaseServer{backend: back, lease: config.Lease, follower: config.Follower},
 		Cluster:     &ClusterServer{backend: back},
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
 		Auth:        newAuthServer(back, config),

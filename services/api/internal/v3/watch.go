@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -41,6 +42,7 @@ type WatchServer struct {
 	etcdserverpb.UnsafeWatchServer
 	*backend
 	watch         port.Watch
+	follower      *auth.Follower
 	fragmentBytes int
 	encoded       bool
 }
@@ -49,6 +51,7 @@ func newWatchServer(back *backend, config Config) *WatchServer {
 	return &WatchServer{
 		backend:       back,
 		watch:         config.Watch,
+		follower:      config.Follower,
 		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
 		encoded:       config.EncodedWatch,
 	}
@@ -76,8 +79,12 @@ func (s *WatchServer) Watch(stream grpc.BidiStreamingServer[etcdserverpb.WatchRe
 			end(err)
 		}
 	}()
-	sender := newWatchSender(s, stream, id, ids, queue)
-	return s.streamError(stream.Context(), sender.run(ctx, session))
+	sender := newWatchSender(s, session, stream, id, ids, queue)
+	defer s.follower.OnChange(queue.wakeUp)()
+	guard, stop := newGuard(ctx, queue.wakeUp)
+	defer stop()
+	sender.guard = guard
+	return s.streamError(stream.Context(), sender.run(ctx))
 }
 
 // streamError says why a stream ended in etcd's words.

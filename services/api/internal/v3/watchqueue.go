@@ -7,13 +7,14 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// watch is one watch of a stream. It does not change.
+// watch is one watch of a stream. It does not change, but for its rights.
 type watch struct {
 	// id is the client's, session the watch service's.
 	id, session int64
 	// startRevision is what the client asked for, 0 for now.
 	startRevision int64
 	fragment      bool
+	rights        rights
 }
 
 // control is an answer to a request of the client, and what it means for the sender's table of watches.
@@ -49,14 +50,19 @@ func (q *controlQueue) put(c control) error {
 	case <-q.stream.Done():
 		return context.Cause(q.stream)
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.mu.wake()
+	q.wakeUp()
 	return nil
 }
 
+// wakeUp ends what waiter has returned.
+func (q *controlQueue) wakeUp() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.wake()
+}
+
 // waiter returns a context to wait in. It ends as soon as there is a control that get would not have returned if it
-// had been called, until there was none, after waiter.
+// had been called, until there was none, after waiter; or when wakeUp is called.
 func (q *controlQueue) waiter() context.Context {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -80,9 +80,16 @@ func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCre
 		key = []byte{0} // the smallest key
 	}
 	w := &watch{id: request.GetWatchId(), startRevision: request.GetStartRevision(), fragment: request.GetFragment()}
-	switch {
-	case w.startRevision < 0:
+	if w.startRevision < 0 {
 		return r.refuse(header, rpctypes.ErrCompacted.Error())
+	}
+	// The range as it came in: "\x00" as its end stands for all keys, and must not be taken for one.
+	w.rights = rights{key: key, end: request.GetRangeEnd()}
+	switch forbidden, err := w.rights.check(ctx, r.server.gate); {
+	case err != nil:
+		return err
+	case forbidden != "":
+		return r.refuse(header, forbidden)
 	case isEmptyRange(key, request.GetRangeEnd()):
 		return r.refuse(header, reasonEmptyRange)
 	case !r.ids.begin(w):

@@ -12,22 +12,25 @@ import (
 
 // watchSender sends what a client's watches are told. It belongs to the stream's handler.
 type watchSender struct {
-	server *WatchServer
-	stream grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]
-	id     *identity // who answers, as far as it was known last
-	ids    *watchIDs
-	queue  *controlQueue
+	server  *WatchServer
+	session delivery.Session
+	stream  grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse]
+	id      *identity // who answers, as far as it was known last
+	ids     *watchIDs
+	queue   *controlQueue
 	// watches are those whose created answer is sent and whose end is not, by session id. A delivery for any other is
 	// dropped.
 	watches map[int64]*watch
 	// later are those of them that named a first revision, until all progress has got there.
 	later map[int64]*watch
+	guard guard
 	// encoded is set when the stream takes a wire.Encoded.
 	encoded bool
 }
 
 func newWatchSender(
 	server *WatchServer,
+	session delivery.Session,
 	stream grpc.BidiStreamingServer[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse],
 	id *identity,
 	ids *watchIDs,
@@ -37,6 +40,7 @@ func newWatchSender(
 	_, isGRPC := stream.(*grpc.GenericServerStream[etcdserverpb.WatchRequest, etcdserverpb.WatchResponse])
 	return &watchSender{
 		server:  server,
+		session: session,
 		stream:  stream,
 		id:      id,
 		ids:     ids,
@@ -48,24 +52,30 @@ func newWatchSender(
 }
 
 // run sends until the stream or the session ends, and says why.
-func (s *watchSender) run(ctx context.Context, session delivery.Session) error {
+func (s *watchSender) run(ctx context.Context) error {
 	for {
 		wait := s.queue.waiter()
 		if err := s.sendControls(); err != nil {
 			return err
 		}
-		next, err := session.Next(wait)
+		if err := s.recheck(ctx); err != nil {
+			return err
+		}
+		next, err := s.session.Next(wait)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case wait.Err() != nil:
-			continue // there is a control
+			continue // there is a control, or rights have changed
 		default:
 			return fmt.Errorf("watch session: %w", err)
 		}
-		// The delivery may belong to a watch whose created answer came after the last look.
+		// The delivery may belong to a watch whose created answer came after the last look, or that may not be any more.
 		if err := s.sendControls(); err != nil {
+			return err
+		}
+		if err := s.recheck(ctx); err != nil {
 			return err
 		}
 		if err := s.deliver(next); err != nil {
@@ -82,6 +92,7 @@ func (s *watchSender) sendControls() error {
 		}
 		if w := c.begins; w != nil {
 			s.watches[w.session] = w
+			s.guard.begins(w)
 			if w.startRevision > 0 {
 				s.later[w.session] = w
 			}
