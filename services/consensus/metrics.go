@@ -51,6 +51,13 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 		return nil
 	}
 	for _, c := range []prometheus.Collector{
+		gauge("etcd_debugging_auth_revision", "The current revision of auth store.", func() float64 {
+			state, err := m.callers.state()
+			if err != nil {
+				return 0
+			}
+			return float64(state.Revision())
+		}),
 		gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.", func() float64 {
 			return flag(m.replica.Leads())
 		}),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
@@ -147,6 +148,11 @@ func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.S
 		return snapshotfile.State{}, err
 	}
 	state.Members, state.ConfState = version.GetMembers(), confState
+	users, err := auth.Load(snapshot.Records)
+	if err != nil {
+		return snapshotfile.State{}, err
+	}
+	state.Auth, state.Users, state.Roles = users.Exported()
 	leases, err := snapshot.Leases()
 	if err != nil {
 		return snapshotfile.State{}, err

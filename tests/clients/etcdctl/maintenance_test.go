@@ -93,19 +93,7 @@ func TestSnapshot(t *testing.T) {
 	require.NoError(t, os.WriteFile(damaged, data, 0o600))
 	require.Error(t, harness.Command(t, "etcdutl", "snapshot", "restore", damaged, "--data-dir="+damaged+".dir").Run())
 
-	binary, err := harness.Peer("etcd")
-	require.NoError(t, err)
-	etcd := harness.New(harness.Config{Binary: binary, DataDir: filepath.Join(t.TempDir(), "restored")})
-	var placed []string
-	for _, arg := range etcd.Args() {
-		if strings.HasPrefix(arg, "--name=") || strings.HasPrefix(arg, "--initial-") || strings.HasPrefix(arg, "--data-dir=") {
-			placed = append(placed, arg)
-		}
-	}
-	restored, err := harness.Command(t, "etcdutl", append([]string{"snapshot", "restore", file}, placed...)...).CombinedOutput()
-	require.NoError(t, err, "%s", restored)
-	require.NoError(t, etcd.Start(harness.Context(t)))
-	defer etcd.Kill()
+	etcd := restoreByEtcd(t, file)
 	there := &ctl{t, etcd}
 	for _, args := range [][]string{
 		{"get", "", "--prefix"},
@@ -119,6 +107,72 @@ func TestSnapshot(t *testing.T) {
 	require.Contains(t, there.fails("get", "a", "--rev=2"), "required revision has been compacted")
 	require.Contains(t, there.ok("lease", "timetolive", "--keys", lease), "attached keys([c])")
 	require.Equal(t, "OK\n", there.ok("put", "a", "4"))
+}
+
+// restoreByEtcd has etcd's tool restore a snapshot, and etcd serve it.
+func restoreByEtcd(t *testing.T, file string) *harness.Server {
+	t.Helper()
+	binary, err := harness.Peer("etcd")
+	require.NoError(t, err)
+	etcd := harness.New(harness.Config{Binary: binary, DataDir: filepath.Join(t.TempDir(), "restored")})
+	var placed []string
+	for _, arg := range etcd.Args() {
+		if strings.HasPrefix(arg, "--name=") || strings.HasPrefix(arg, "--initial-") || strings.HasPrefix(arg, "--data-dir=") {
+			placed = append(placed, arg)
+		}
+	}
+	restored, err := harness.Command(t, "etcdutl", append([]string{"snapshot", "restore", file}, placed...)...).CombinedOutput()
+	require.NoError(t, err, "%s", restored)
+	require.NoError(t, etcd.Start(harness.Context(t)))
+	t.Cleanup(etcd.Kill)
+	return etcd
+}
+
+// Goal: users, roles and passwords go with a snapshot. Method: etcd serves a snapshot of ours, and is asked what ours was asked.
+func TestSnapshotHasUsersAndRoles(t *testing.T) {
+	c := own(t)
+	for _, args := range [][]string{
+		{"user", "add", "root:secret"},
+		{"user", "grant-role", "root", "root"},
+		{"user", "add", "ann:hers"},
+		{"user", "add", "bob", "--no-password"},
+		{"role", "add", "some"},
+		{"role", "grant-permission", "some", "readwrite", "a", "c"},
+		{"role", "grant-permission", "some", "read", "from", "--from-key"},
+		{"user", "grant-role", "ann", "some"},
+		{"put", "b", "1"},
+		{"put", "z", "1"},
+		{"auth", "enable"},
+	} {
+		c.ok(args...)
+	}
+	file := filepath.Join(t.TempDir(), "snapshot")
+	c.ok("--user=root:secret", "snapshot", "save", file)
+	there := &ctl{t, restoreByEtcd(t, file)}
+	for _, args := range [][]string{
+		{"--user=root:secret", "user", "list"},
+		{"--user=root:secret", "user", "get", "ann", "--detail"},
+		{"--user=root:secret", "user", "get", "bob"},
+		{"--user=root:secret", "role", "get", "some"},
+		{"--user=root:secret", "auth", "status"},
+		{"--user=ann:hers", "get", "b"},
+		{"--user=ann:hers", "put", "a", "2"},
+	} {
+		require.Equal(t, c.ok(args...), there.ok(args...), args)
+	}
+	for _, args := range [][]string{
+		{"--user=ann:hers", "get", "a", "z"},
+		{"--user=ann:his", "get", "a"},
+		{"get", "b"},
+	} {
+		require.Equal(t, lastLine(c.fails(args...)), lastLine(there.fails(args...)), args)
+	}
+}
+
+// lastLine is the error itself; before it the client logs with its time.
+func lastLine(out string) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	return lines[len(lines)-1]
 }
 
 // withoutHeader drops what differs between two clusters.

@@ -121,4 +121,13 @@ func (s *State) Roles(fn func(*consensusv1.Role) bool) {
 	s.roles.Scan(func(_ string, role *consensusv1.Role) bool { return fn(role) })
 }
 
+// Exported is all of the state that outlives it elsewhere: nothing of it may be changed. Settings are nil where nothing was ever
+// changed.
+func (s *State) Exported() (settings *consensusv1.AuthSettings, users []*consensusv1.User, roles []*consensusv1.Role) {
+	if s.Revision() == firstRevision {
+		return nil, nil, nil
+	}
+	return s.settings, s.users.Values(), s.roles.Values()
+}
+
 func hasRole(user *consensusv1.User, role string) bool { return slices.Contains(user.GetRoles(), role) }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/authpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
@@ -34,6 +35,8 @@ const (
 	keyScheduledCompact = "scheduledCompactRev"
 	keyStorageVersion   = "storageVersion"
 	keyClusterVersion   = "clusterVersion"
+	keyAuthEnabled      = "authEnabled"
+	keyAuthRevision     = "authRevision"
 )
 
 // buckets are all that a reader may look for, filled or not.
@@ -87,6 +90,7 @@ func putFixed(tx *bbolt.Tx, st *State) error {
 		p.err = firstError(p.err, err)
 		p.put(bucketAlarm, string(key), nil)
 	}
+	p.auth(st)
 	return p.err
 }
 
@@ -122,6 +126,39 @@ func (p *putter) meta(st *State) {
 	if st.ClusterVersion != "" {
 		p.put(bucketCluster, keyClusterVersion, []byte(st.ClusterVersion))
 	}
+}
+
+// auth writes users and roles as etcd stores them. Tokens are not among them: who has one logs in again.
+func (p *putter) auth(st *State) {
+	if st.Auth == nil {
+		return
+	}
+	enabled := byte(0)
+	if st.Auth.GetEnabled() {
+		enabled = 1
+	}
+	p.put(bucketAuth, keyAuthEnabled, []byte{enabled})
+	p.put(bucketAuth, keyAuthRevision, binary.BigEndian.AppendUint64(nil, st.Auth.GetRevision()))
+	for _, user := range st.Users {
+		p.message(bucketAuthUsers, user.GetName(), &authpb.User{
+			Name: []byte(user.GetName()), Password: user.GetPasswordHash(), Roles: user.GetRoles(), Options: &authpb.UserAddOptions{NoPassword: user.GetNoPassword()},
+		})
+	}
+	for _, role := range st.Roles {
+		stored := &authpb.Role{Name: []byte(role.GetName())}
+		for _, granted := range role.GetPermissions() {
+			stored.KeyPermission = append(stored.KeyPermission, &authpb.Permission{
+				PermType: authpb.Permission_Type(granted.GetType()), Key: granted.GetKey(), RangeEnd: granted.GetRangeEnd(),
+			})
+		}
+		p.message(bucketAuthRoles, role.GetName(), stored)
+	}
+}
+
+func (p *putter) message(bucket, key string, m proto.Message) {
+	value, err := proto.Marshal(m)
+	p.err = firstError(p.err, err)
+	p.put(bucket, key, value)
 }
 
 // memberJSON has the field names that etcd's readers expect.

@@ -119,6 +119,9 @@ func TestBuildMatchesFormat(t *testing.T) {
 		Members:        []*consensusv1.Member{{Id: 255, Name: "m", PeerUrls: []string{"http://p"}, ClientUrls: []string{"http://c"}}},
 		RemovedMembers: []uint64{254},
 		Alarms:         []*consensusv1.Alarm{{MemberId: 255, Type: consensusv1.Alarm_TYPE_NOSPACE}},
+		Auth:           &consensusv1.AuthSettings{Enabled: true, Revision: 9, TokenSecret: []byte("stays here")},
+		Users:          []*consensusv1.User{{Name: "u", PasswordHash: []byte("h"), Roles: []string{"r"}, ChangedRevision: 4}, {Name: "v", NoPassword: true}},
+		Roles:          []*consensusv1.Role{{Name: "r", Permissions: []*consensusv1.Permission{{Type: consensusv1.Permission_TYPE_READWRITE, Key: []byte("a"), RangeEnd: []byte("b")}}}},
 		Leases: each(
 			&consensusv1.Lease{Id: 300, GrantedTtl: 9},
 			&consensusv1.Lease{Id: 16, GrantedTtl: 60, RemainingTtl: 7},
@@ -149,17 +152,19 @@ func TestBuildMatchesFormat(t *testing.T) {
 	require.Equal(t, [][2]string{{"fe", "removed"}}, content["members_removed"])
 	require.Equal(t, [][2]string{{"clusterVersion", "3.7.0"}}, content["cluster"])
 	require.Equal(t, [][2]string{{"\x08\xff\x01\x10\x01", ""}}, content["alarm"])
-	for _, empty := range []string{"auth", "authUsers", "authRoles"} {
-		require.Contains(t, content, empty)
-		require.Empty(t, content[empty])
-	}
+	require.Equal(t, [][2]string{{"authEnabled", "\x01"}, {"authRevision", number(9)}}, content["auth"])
+	require.Equal(t, [][2]string{{"u", "\x0a\x01u\x12\x01h\x1a\x01r\x22\x00"}, {"v", "\x0a\x01v\x22\x02\x08\x01"}}, content["authUsers"])
+	require.Equal(t, [][2]string{{"r", "\x0a\x01r\x12\x08\x08\x02\x12\x01a\x1a\x01b"}}, content["authRoles"])
 }
 
 // TestBuildOfNothing shows that an empty state makes a file with all buckets.
 func TestBuildOfNothing(t *testing.T) {
 	content := readBack(t, export(t, State{AppliedIndex: 1, AppliedTerm: 1}))
 	require.Len(t, content, len(buckets))
-	require.Empty(t, content["key"])
+	for _, empty := range []string{"key", "auth", "authUsers", "authRoles"} {
+		require.Contains(t, content, empty)
+		require.Empty(t, content[empty])
+	}
 }
 
 // TestBuildOfManyVersions passes several transactions and shuffled revisions, and checks order, completeness, and that

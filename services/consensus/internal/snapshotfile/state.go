@@ -27,6 +27,10 @@ type State struct {
 	// RemovedMembers are ids that must never come back.
 	RemovedMembers []uint64
 	Alarms         []*consensusv1.Alarm
+	// Auth is how authentication stands, nil where it was never touched, with users and roles.
+	Auth  *consensusv1.AuthSettings
+	Users []*consensusv1.User
+	Roles []*consensusv1.Role
 	// Leases yields every lease, in any order.
 	Leases iter.Seq2[*consensusv1.Lease, error]
 	// Versions yields every retained version, in any order: all above CompactedRevision, and of each key that was alive
