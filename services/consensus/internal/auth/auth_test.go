@@ -439,3 +439,27 @@ func TestPasswordsAreRemembered(t *testing.T) {
 	require.ErrorIs(t, p.Check(gone, changed, "one"), context.Canceled)
 	require.ErrorIs(t, p.Check(gone, nil, "one"), context.Canceled)
 }
+
+// Goal: what is remembered of tokens is bounded, and another secret ends it. Method: more tokens than are remembered; a state whose
+// secret is another one.
+func TestRememberedTokensAreBounded(t *testing.T) {
+	k := locked(t)
+	tokens := NewTokens(time.Minute, time.Now)
+	var all []string
+	for range 3*openedMax + 1 {
+		all = append(all, tokens.Make(k.state, k.state.User("ann")))
+	}
+	for _, token := range all {
+		_, _, err := tokens.Verify(k.state, token)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(tokens.opened)+len(tokens.before), 2*openedMax)
+	}
+	k.must(disable())
+	k.must(enable())
+	for _, token := range all[:10] {
+		_, _, err := tokens.Verify(k.state, token)
+		require.ErrorIs(t, err, errdefs.ErrInvalidAuthToken)
+	}
+	_, _, err := tokens.Verify(k.state, all[len(all)-1])
+	require.ErrorIs(t, err, errdefs.ErrInvalidAuthToken)
+}

@@ -56,7 +56,7 @@ func NewPasswords(cost int) *Passwords {
 			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
 			return hash
 		}),
-		places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), waiting: make(chan struct{}, checksWaitingMax),
+		places: make(chan struct{}, runtime.GOMAXPROCS(0)), waiting: make(chan struct{}, checksWaitingMax),
 		known: make(map[[sha256.Size]byte]struct{}), before: make(map[[sha256.Size]byte]struct{}),
 	}
 }
@@ -90,7 +90,7 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password 
 		return err
 	}
 	defer p.leave()
-	if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil || !real {
+	if !matches(hash, []byte(password)) || !real {
 		return errdefs.ErrAuthFailed
 	}
 	p.remember(remembered)
