@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"container/list"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,10 @@ import (
 // Connections bounds how many connections are open at some listeners together. One more takes the place of the one that
 // has been without a request for longest; where all are at work, it is refused: closed at once, so that its client
 // tries another server, and counted.
+//
+// Those that have not had a request yet, because they are shaking hands or silent, have half of the room: one more takes
+// the place of the oldest of them. So strangers, who need neither certificate nor password to get so far, cannot take the
+// place of clients that are between two requests.
 type Connections struct {
 	max     int
 	log     *slog.Logger
@@ -19,8 +24,10 @@ type Connections struct {
 	refused atomic.Int64
 	mu      struct {
 		sync.Mutex
-		open   map[net.Conn]*counted
-		logged time.Time
+		open map[net.Conn]*counted
+		// strangers are those of them that have had no request, the oldest first.
+		strangers *list.List
+		logged    time.Time
 	}
 }
 
@@ -31,12 +38,15 @@ type counted struct {
 	release sync.Once
 	// waiting is since when it has had no request; zero while it has one. It is guarded by of.mu.
 	waiting time.Time
+	// stranger is its place among strangers until it has had one. It is guarded by of.mu.
+	stranger *list.Element
 }
 
 // NewConnections bounds connections to most, which must be above zero. what says in the log whose they are.
 func NewConnections(most int, what string, log *slog.Logger) *Connections {
 	c := &Connections{max: most, what: what, log: log}
 	c.mu.open = make(map[net.Conn]*counted)
+	c.mu.strangers = list.New()
 	return c
 }
 
@@ -76,8 +86,9 @@ func (c *Connections) Take(conn net.Conn) net.Conn {
 	now := time.Now()
 	one := &counted{Conn: conn, of: c, waiting: now}
 	c.mu.Lock()
-	if len(c.mu.open) < c.max {
-		c.mu.open[one] = one
+	crowded := c.mu.strangers.Len() >= c.strangersMax()
+	if len(c.mu.open) < c.max && !crowded {
+		c.addLocked(one)
 		c.mu.Unlock()
 		return one
 	}
@@ -85,13 +96,18 @@ func (c *Connections) Take(conn net.Conn) net.Conn {
 	if due {
 		c.mu.logged = now
 	}
-	displaced := c.longestWaitingLocked()
+	var displaced *counted
+	if crowded {
+		displaced = c.mu.strangers.Front().Value.(*counted)
+	} else {
+		displaced = c.longestWaitingLocked()
+	}
 	if displaced != nil {
-		delete(c.mu.open, displaced)
-		c.mu.open[one] = one
+		c.dropLocked(displaced)
+		c.addLocked(one)
 	}
 	c.mu.Unlock()
-	c.refuse(due)
+	c.refuse(due, crowded)
 	if displaced == nil {
 		_ = conn.Close()
 		return nil
@@ -100,9 +116,35 @@ func (c *Connections) Take(conn net.Conn) net.Conn {
 	return one
 }
 
-func (c *Connections) refuse(tell bool) {
+func (c *Connections) strangersMax() int { return max(c.max/strangersPart, 1) }
+
+func (c *Connections) addLocked(one *counted) {
+	c.mu.open[one] = one
+	one.stranger = c.mu.strangers.PushBack(one)
+}
+
+// knownLocked says that a connection is no stranger (any more).
+func (c *Connections) knownLocked(one *counted) {
+	if one.stranger != nil {
+		c.mu.strangers.Remove(one.stranger)
+		one.stranger = nil
+	}
+}
+
+// dropLocked forgets a connection, for the first time or again.
+func (c *Connections) dropLocked(one *counted) {
+	delete(c.mu.open, one)
+	c.knownLocked(one)
+}
+
+func (c *Connections) refuse(tell, crowded bool) {
 	total := c.refused.Add(1)
-	if tell {
+	switch {
+	case !tell:
+	case crowded:
+		c.log.Warn("connections are refused, because as many as may be shake hands or have said nothing yet",
+			"connections", c.what, "of-them-at-most", c.strangersMax(), "refused", total)
+	default:
 		c.log.Warn("connections are refused, because there are as many as file descriptors allow: raise the limit on open files, or spread clients over more servers",
 			"connections", c.what, "open-at-most", c.max, "refused", total)
 	}
@@ -126,6 +168,7 @@ func (c *Connections) mark(conn net.Conn, waiting time.Time) {
 	defer c.mu.Unlock()
 	if one := c.mu.open[conn]; one != nil {
 		one.waiting = waiting
+		c.knownLocked(one)
 	}
 }
 
@@ -147,7 +190,7 @@ func (c *Connections) observe(conn net.Conn, state http.ConnState) {
 func (o *counted) Close() error {
 	o.release.Do(func() {
 		o.of.mu.Lock()
-		delete(o.of.mu.open, o)
+		o.of.dropLocked(o)
 		o.of.mu.Unlock()
 	})
 	return o.Conn.Close()

@@ -17,6 +17,9 @@ const (
 	IdleTimeout = 5 * time.Minute
 	// DrainTimeout is how long calls under way may go on once a stop was asked for, where the listener does not say else.
 	DrainTimeout = 2 * time.Second
+	// strangersPart is what part of the open connections may be without a request so far, as 1/strangersPart: each may hold its
+	// place for HeadTimeout, and in half of the room some thousand handshakes a second find theirs.
+	strangersPart = 2
 	// refusalsLogged is how often it is logged that connections are refused.
 	refusalsLogged = 10 * time.Second
 )

@@ -237,6 +237,49 @@ func TestConnectionsAreBounded(t *testing.T) {
 	})
 }
 
+// Goal: GHSA-6vch-q96h-7gc3: who shakes hands for ever, or says nothing, is bounded in time and in number, and takes no place
+// of a client that has had a request. Method: a client between two requests; more silent connections than there is room; then
+// the client's next request, one of another client, and the end of the silent ones, in fake time.
+func TestGHSA6vchq96h7gc3(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		connections := NewConnections(6, "a test's", slog.New(slog.DiscardHandler))
+		listener, stop := serving(func(http.ResponseWriter, *http.Request) {}, func(c *Config) { c.Connections = connections })
+		ask := func(conn net.Conn) {
+			t.Helper()
+			_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			require.NoError(t, err)
+			answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, answer.StatusCode)
+			synctest.Wait()
+		}
+		idle := listener.dial()
+		ask(idle)
+		<-time.After(time.Second)
+		begun := time.Now()
+		silent := make([]net.Conn, 20)
+		for i := range silent {
+			silent[i] = listener.dial()
+			synctest.Wait()
+		}
+		require.Equal(t, 1+3, connections.Open())
+		require.EqualValues(t, 17, connections.Refused())
+		ask(idle)
+		other := listener.dial()
+		ask(other)
+		for _, conn := range silent {
+			_, err := conn.Read(make([]byte, 1))
+			require.ErrorIs(t, err, io.EOF)
+		}
+		require.Equal(t, HeadTimeout, time.Since(begun))
+		ask(idle)
+		ask(other)
+		require.Equal(t, 2, connections.Open())
+		require.NoError(t, stop())
+		require.Zero(t, connections.Open())
+	})
+}
+
 func withoutDeadline(conn net.Conn) net.Conn {
 	_ = conn.SetReadDeadline(time.Time{})
 	return conn

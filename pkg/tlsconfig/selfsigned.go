@@ -22,25 +22,53 @@ const serialNumberBits = 128
 
 // SelfSigned returns the files of a certificate for hosts (names or addresses, a port behind them is dropped) that
 // vouches for itself, valid for so many years. The pair is made in dir, which is created when missing, unless it is
-// there already: a restart must not change what clients have pinned.
+// there already and has not expired: a restart must not change what clients have pinned.
 func SelfSigned(dir string, hosts []string, years uint) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	_, certErr := os.Stat(certFile)
 	_, keyErr := os.Stat(keyFile)
-	if certErr == nil && keyErr == nil {
+	if certErr == nil && keyErr == nil && !expired(certFile) {
 		return certFile, keyFile, nil
 	}
-	if err := errors.Join(certErr, keyErr); !errors.Is(err, fs.ErrNotExist) {
+	if err := errors.Join(certErr, keyErr); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", fmt.Errorf("self-signed certificate: %w", err)
 	}
 	cert, key, err := makePair(hosts, years)
 	if err != nil {
 		return "", "", fmt.Errorf("self-signed certificate: %w", err)
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(keyFile, key, 0o600), os.WriteFile(certFile, cert, 0o600)); err != nil {
+	if err := writePair(certFile, cert, keyFile, key); err != nil {
 		return "", "", fmt.Errorf("self-signed certificate: %w", err)
 	}
 	return certFile, keyFile, nil
+}
+
+// expired is false where that cannot be said: whoever loads the file finds out what is wrong with it.
+func expired(certFile string) bool {
+	content, err := os.ReadFile(certFile)
+	if err != nil {
+		return false
+	}
+	found, err := certificates(content)
+	return err == nil && time.Now().After(found[0].NotAfter)
+}
+
+// writePair leaves no certificate behind that is half written or has another key, whenever it is interrupted: without one, both are made
+// anew.
+func writePair(certFile string, cert []byte, keyFile string, key []byte) error {
+	if err := os.MkdirAll(filepath.Dir(certFile), 0o700); err != nil {
+		return err
+	}
+	if err := os.Remove(certFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.WriteFile(keyFile, key, 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(certFile+".new", cert, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(certFile+".new", certFile)
 }
 
 func makePair(hosts []string, years uint) (cert, key []byte, err error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -211,8 +212,8 @@ func TestMistakesAreRefused(t *testing.T) {
 	}
 }
 
-// Goal: a restart finds the certificate it made. Method: ask twice for the same directory, and once for one that
-// cannot be made.
+// Goal: a restart finds the certificate it made, and makes another of one that has expired. Method: ask twice for the same
+// directory, again when it has an old certificate, and once for one that cannot be made.
 func TestSelfSignedIsMadeOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fixtures", "client")
 	certFile, _, err := tlsconfig.SelfSigned(dir, []string{"localhost"}, 1)
@@ -227,6 +228,15 @@ func TestSelfSignedIsMadeOnce(t *testing.T) {
 	info, err := os.Stat(keyFile)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	past := newAuthority(t, "self").issue("past", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Hour) })
+	write(t, certFile, read(t, past.certFile))
+	_, _, err = tlsconfig.SelfSigned(dir, []string{"localhost"}, 1)
+	require.NoError(t, err)
+	config, err := tlsconfig.Server{CertFile: certFile, KeyFile: keyFile}.Config(tlsconfig.Policy{})
+	require.NoError(t, err)
+	_, err = handshake(t, config, trusting(t, certFile))
+	require.NoError(t, err)
 
 	_, _, err = tlsconfig.SelfSigned(filepath.Join(certFile, "below-a-file"), nil, 1)
 	require.ErrorContains(t, err, "self-signed certificate")

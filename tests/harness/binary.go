@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // ServerEnv is the environment variable that names the server to test. EndpointEnv instead names the host and port of one that runs already; tests that
@@ -75,4 +78,12 @@ func Make(target, path string) (string, error) {
 		return "", fmt.Errorf("make %s: %w\n%s", target, err, out)
 	}
 	return filepath.Join(root, path), nil
+}
+
+// Limited is a program that runs another with a limit on its open files.
+func Limited(t testing.TB, binary string, files int) string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "limited")
+	require.NoError(t, os.WriteFile(script, []byte(fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, binary)), 0o700))
+	return script
 }

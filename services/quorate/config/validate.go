@@ -286,6 +286,8 @@ func (c Config) checkTLS(found *problems, prefix string, server tlsconfig.Server
 	switch {
 	case automatic && c.SelfSignedCertValidity == 0:
 		found.add("self-signed-cert-validity", c.SelfSignedCertValidity, "must be at least one year")
+	case automatic && prefix == "peer-" && !server.Empty():
+		found.add("peer-auto-tls", auto, "members show each other certificates then that nobody vouches for: leave it out, or the other --peer flags of TLS, which ask for more")
 	case automatic: // the pair is made later
 	case !server.Empty():
 		found.join(server.Validate())

@@ -79,8 +79,12 @@ func TestValidateRelations(t *testing.T) {
 			c.ListenClientURLs = []string{"http://[::]:2379"}
 			c.AdvertiseClientURLs = []string{"http://a:2379"}
 		}, ""},
-		"TLS without https":           {func(c *Config) { c.ClientAutoTLS = true }, "--listen-client-urls=http://localhost:2379: TLS is set up but no URL uses it"},
-		"https with own certificate":  {func(c *Config) { c.ClientAutoTLS = true; c.ListenClientURLs = []string{"https://localhost:2379"} }, ""},
+		"TLS without https":          {func(c *Config) { c.ClientAutoTLS = true }, "--listen-client-urls=http://localhost:2379: TLS is set up but no URL uses it"},
+		"https with own certificate": {func(c *Config) { c.ClientAutoTLS = true; c.ListenClientURLs = []string{"https://localhost:2379"} }, ""},
+		"own certificate of members, and authorities": {func(c *Config) {
+			c.PeerAutoTLS = true
+			c.PeerTLS.TrustedCAFile = "ca.crt"
+		}, "--peer-auto-tls=true: members show each other certificates then that nobody vouches for"},
 		"own certificate for no time": {func(c *Config) { c.PeerAutoTLS = true; c.SelfSignedCertValidity = 0 }, "--self-signed-cert-validity=0"},
 		"http and https on one port": {func(c *Config) {
 			c.ListenClientURLs = []string{"http://localhost:1", "https://localhost:1"}

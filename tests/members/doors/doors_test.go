@@ -94,7 +94,7 @@ func TestClientsLeaveFileDescriptorsToTheStore(t *testing.T) {
 	const limit = 256
 	monitor := harness.FreePort()
 	s := newServer(t, fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor))
-	s = harness.New(harness.Config{Binary: limited(t, s.Binary(), limit), DataDir: s.DataDir(), Args: []string{fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor)}})
+	s = harness.New(harness.Config{Binary: harness.Limited(t, s.Binary(), limit), DataDir: s.DataDir(), Args: []string{fmt.Sprintf("--listen-metrics-urls=http://127.0.0.1:%d", monitor)}})
 	t.Cleanup(s.Kill)
 	require.NoError(t, s.Start(harness.Context(t)))
 	require.Contains(t, s.Output(), "the limit on open files is 256")
@@ -129,14 +129,6 @@ func TestClientsLeaveFileDescriptorsToTheStore(t *testing.T) {
 		return status == http.StatusOK
 	}, 30*time.Second, 50*time.Millisecond)
 	require.NotContains(t, s.Output(), "too many open files")
-}
-
-// limited is a program that runs another with a limit on its open files.
-func limited(t *testing.T, binary string, files int) string {
-	t.Helper()
-	script := filepath.Join(t.TempDir(), "limited")
-	require.NoError(t, os.WriteFile(script, []byte(fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, binary)), 0o700))
-	return script
 }
 
 // Goal: health and metrics answer from the start, before there is a quorum, the log says who is missing since when, and a
