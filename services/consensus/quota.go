@@ -50,6 +50,8 @@ type quota struct {
 	estimate atomic.Int64
 	// roomy counts the looks in a row that found room.
 	roomy atomic.Int64
+	// told says that the alarm was up since there was room last: somebody who lowers it now knows that there is none.
+	told atomic.Bool
 }
 
 func newQuota(cfg Config, gate *gate.Gate, members *membership.Members, replica *replication.Replica, alarms *alarms) *quota {
@@ -91,10 +93,12 @@ const refusalsPause = 100 * time.Millisecond
 func (s *quota) watch(ctx context.Context) error {
 	ticker := s.clock.NewTicker(housekeepingInterval)
 	defer ticker.Stop()
+	refused := false
 	for {
 		s.estimateUsage()
 		s.lookAtVolumes()
-		s.settleNoSpace(ctx)
+		s.settleNoSpace(ctx, refused)
+		refused = false
 		s.lowerOrphans(ctx)
 		looked := time.Now()
 		for wait := true; wait; {
@@ -104,14 +108,16 @@ func (s *quota) watch(ctx context.Context) error {
 			case <-ticker.C():
 				wait = false
 			case <-s.pressed:
+				refused = true
 				wait = time.Since(looked) < refusalsPause // the ticker comes soon
 			}
 		}
 	}
 }
 
-// settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails.
-func (s *quota) settleNoSpace(ctx context.Context) {
+// settleNoSpace brings the alarm in line with the room that there is. It is tried again at the next look if it fails. An alarm about
+// the quota that somebody has lowered comes back with the next write that was refused, as with etcd.
+func (s *quota) settleNoSpace(ctx context.Context, refused bool) {
 	alarm := s.gate.State().Alarm(s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	_, known := s.gate.State().Usage()
 	now := s.room()
@@ -122,10 +128,13 @@ func (s *quota) settleNoSpace(ctx context.Context) {
 	} else {
 		s.roomy.Store(0)
 	}
+	s.told.Store(now.exceeded() && (s.told.Load() || alarm != nil))
 	switch {
+	case alarm == nil && now.exceeded() && s.told.Load() && !refused:
 	case alarm == nil && now.exceeded():
 		s.log.Warn("the state has outgrown its quota, writes are refused until some of it is deleted and compacted", "in-use", now.inUse, "quota", now.quota)
 		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
+		s.told.Store(s.gate.State().Raised(s.self, consensusv1.Alarm_TYPE_NOSPACE))
 	case alarm == nil && now.diskFull:
 		s.alarms.Raise(ctx, s.self, consensusv1.Alarm_TYPE_NOSPACE)
 	case alarm.GetAutomatic() && roomy && s.roomy.Load() >= roomyLooksMin:

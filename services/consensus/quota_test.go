@@ -85,11 +85,29 @@ func TestQuotaIsGivenBack(t *testing.T) {
 	require.Less(t, status.GetDbSizeInUse(), int64(2*value), "the last tombstones")
 
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
-	m.space.settleNoSpace(t.Context())
+	m.space.settleNoSpace(t.Context(), false)
 	m.awaitNoSpace(t, true)
 	require.ErrorIs(t, propose(t.Context(), m, put("refused", "")), errdefs.ErrNoSpace)
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
 	m.mustPut(t, "k", "v")
+}
+
+// An alarm that somebody lowers while there is no room stays down until a write is refused, as with etcd. Method: one member whose
+// quota is used up looks again and again.
+func TestAlarmThatWasLoweredComesWithTheNextWrite(t *testing.T) {
+	cfg := testConfig(vfs.NewMem())
+	cfg.QuotaBytes = 1 << 20
+	m := start(t, cfg)
+	m.fill(t, true, strings.Repeat("v", 10_000))
+	m.awaitNoSpace(t, true)
+	require.Eventually(t, m.space.told.Load, 30*time.Second, time.Millisecond)
+	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, true)))
+	for range 3 {
+		m.space.settleNoSpace(t.Context(), false)
+	}
+	require.False(t, m.gate.State().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
+	require.ErrorIs(t, propose(t.Context(), m, put("refused", "v")), errdefs.ErrNoSpace)
+	m.awaitNoSpace(t, true)
 }
 
 // An alarm that a member has raised by itself and a person raises too is the person's: it stays though there is room.
@@ -102,7 +120,7 @@ func TestAlarmRaisedByHandStays(t *testing.T) {
 	require.NoError(t, propose(t.Context(), m, alarmOp(m.cfg.MemberID, false)))
 	require.NoError(t, propose(t.Context(), m, compactTo(m.gate.State().Revision())))
 	for range roomyLooksMin {
-		m.space.settleNoSpace(t.Context())
+		m.space.settleNoSpace(t.Context(), false)
 	}
 	require.GreaterOrEqual(t, m.space.roomy.Load(), int64(roomyLooksMin), "there is room, and has been for long enough")
 	require.True(t, m.gate.State().Raised(m.cfg.MemberID, consensusv1.Alarm_TYPE_NOSPACE))
