@@ -225,6 +225,31 @@ func TestAuthorize(t *testing.T) {
 	require.NoError(t, m.as(t.Context(), ann, attach("a", 1)))
 }
 
+// Goal: any user may compact, since Kubernetes' API servers do as a user of their own, and nobody in particular may not; CompactRoot leaves
+// it to root. Method: a user who has /registry/ alone, nobody, and root, both ways.
+func TestUsersMayCompact(t *testing.T) {
+	for _, rootOnly := range []bool{false, true} {
+		cfg := testConfig(vfs.NewMem())
+		quick(&cfg)
+		cfg.CompactRoot = rootOnly
+		m := start(t, cfg)
+		lock(t, m)
+		for _, command := range []*consensusv1.Command{
+			userAdd("kube", "x"), roleAdd("kube"), roleGrant("kube", "kube"),
+			permissionGrant("kube", consensusv1.Permission_TYPE_READWRITE, "/registry/", "/registry0"), put("a", "1"), put("a", "2"),
+		} {
+			require.NoError(t, m.as(t.Context(), root, command))
+		}
+		refusal := error(nil)
+		if rootOnly {
+			refusal = errdefs.ErrPermissionDenied
+		}
+		require.ErrorIs(t, m.as(t.Context(), &consensusv1.Caller{Name: "kube"}, compactTo(2)), refusal)
+		require.ErrorIs(t, m.as(t.Context(), nil, compactTo(3)), errdefs.ErrUserEmpty)
+		require.NoError(t, m.as(t.Context(), root, compactTo(3)))
+	}
+}
+
 // Goal: no password is in the log or on disk. Method: users with a password that would be found, and all files of the member.
 func TestNoPasswordIsStored(t *testing.T) {
 	fs := vfs.NewMem()

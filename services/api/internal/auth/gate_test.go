@@ -36,7 +36,7 @@ func TestGateAsks(t *testing.T) {
 	}{
 		{"/etcdserverpb.KV/Put", &etcdserverpb.PutRequest{}, nil},
 		{"/etcdserverpb.Auth/Authenticate", &etcdserverpb.AuthenticateRequest{}, nil},
-		{"/etcdserverpb.KV/Compact", &etcdserverpb.CompactionRequest{}, &consensusv1.AuthorizeRequest{Root: true}},
+		{"/etcdserverpb.Lease/LeaseRevoke", &etcdserverpb.LeaseRevokeRequest{}, &consensusv1.AuthorizeRequest{}},
 		{"/etcdserverpb.Cluster/MemberList", &etcdserverpb.MemberListRequest{}, &consensusv1.AuthorizeRequest{}},
 		{"/etcdserverpb.Maintenance/Snapshot", nil, &consensusv1.AuthorizeRequest{Root: true}},
 		{"/etcdserverpb.Maintenance/Alarm", &etcdserverpb.AlarmRequest{}, &consensusv1.AuthorizeRequest{}},

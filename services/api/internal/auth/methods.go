@@ -55,12 +55,12 @@ var methods = map[string]Need{
 	"/etcdserverpb.KV/Put":         data,
 	"/etcdserverpb.KV/DeleteRange": data,
 	"/etcdserverpb.KV/Txn":         data,
-	"/etcdserverpb.KV/Compact":     root,
+	"/etcdserverpb.KV/Compact":     data,
 
 	"/etcdserverpb.Watch/Watch": handler,
 
 	"/etcdserverpb.Lease/LeaseGrant":      data,
-	"/etcdserverpb.Lease/LeaseRevoke":     data,
+	"/etcdserverpb.Lease/LeaseRevoke":     name, // its keys are the store's to check; that there is no such lease is not everybody's to know
 	"/etcdserverpb.Lease/LeaseKeepAlive":  handler,
 	"/etcdserverpb.Lease/LeaseTimeToLive": leaseKeys,
 	"/etcdserverpb.Lease/LeaseLeases":     allLeases,
