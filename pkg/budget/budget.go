@@ -12,7 +12,8 @@ const (
 	LogWrites = 4 << 20
 	// LogBlocks caches the log's tables. They are read after a restart and for members that are far behind.
 	LogBlocks = 4 << 20
-	// StateWrites is a memtable of the state. After a crash the log is replayed from the last one that was flushed.
+	// StateWrites is a memtable of the state. After a crash the log is replayed from the last one that was flushed. How many are
+	// compacted at a time, and into how large a level, goes by it (services/consensus/internal/pebbletuning).
 	StateWrites = 2 << 20
 	// StateBlocksMin and StateBlocksMax bound the cache of the state's blocks; between them it is one part in
 	// StateBlocksPart of the state, so that a small store takes little and a large one keeps its upper levels and filters.

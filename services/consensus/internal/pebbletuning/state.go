@@ -15,11 +15,15 @@ const (
 	stateIndexBlockBytes = 32 << 10
 	// stateMemTablesMax bounds the memtables that wait for the disk before writers do.
 	stateMemTablesMax = 4
-	// stateL0StopWrites is far above where compaction starts (stateL0SublevelsMax), so that a burst does not stop writers.
-	stateL0StopWrites   = 24
-	stateL0SublevelsMax = 4
-	stateLevelBaseBytes = 64 << 20
-	stateCompactionsMax = 2
+	// stateL0StopWrites is far above where compaction starts, so that a burst does not stop writers.
+	stateL0StopWrites = 24
+	// stateL0SublevelsMax is twice the flushes that a compaction takes in, since Pebble begins at half of it. Memtables are
+	// small, and fewer flushes at a time have the level below rewritten too often; with more, reads merge more tables.
+	stateL0SublevelsMax = 8
+	// stateBaseCompactions is how many such compactions fill the first level below L0. Where keys come in no order each rewrites
+	// that level whole, so that it must not be many times what comes in.
+	stateBaseCompactions = 2
+	stateCompactionsMax  = 2
 )
 
 // State tunes Pebble for the state: keys with many versions, read in ranges. The WAL is off: the raft log is one already, and
@@ -37,7 +41,7 @@ func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
 		MemTableStopWritesThreshold: stateMemTablesMax,
 		L0CompactionThreshold:       stateL0SublevelsMax,
 		L0StopWritesThreshold:       stateL0StopWrites,
-		LBaseMaxBytes:               stateLevelBaseBytes,
+		LBaseMaxBytes:               stateBaseCompactions * stateL0SublevelsMax / 2 * int64(memTableBytes),
 		MaxOpenFiles:                openFilesMax,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, stateCompactionsMax },
 	}
