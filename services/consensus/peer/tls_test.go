@@ -135,3 +135,25 @@ func TestTLSKeepsStrangersOut(t *testing.T) {
 	require.Contains(t, c.logged.String(), "HTTP request to an HTTPS server")
 	require.Empty(t, a.receiver.messages)
 }
+
+// Goal: members of two authorities meet once each has the other's in its bundle, and nobody is restarted: that is how a
+// cluster goes from one to the next. Method: two members that cannot talk, until both bundles grow on disk.
+func TestMembersMeetWhenBundlesGrow(t *testing.T) {
+	one, two := certificates(t, 1)[0], certificates(t, 1)[0]
+	a, b := secureNode(t, 0xa, one, nodeOptions{}), secureNode(t, 0xb, two, nodeOptions{})
+	introduce(a, b)
+	a.Send([]*raftpb.Message{heartbeat(a, b, 1)})
+	require.Equal(t, uint64(0xb), await(t, a.receiver.unreachable))
+	grown := func(file, by string) []byte {
+		own, err := os.ReadFile(file)
+		require.NoError(t, err)
+		other, err := os.ReadFile(by)
+		require.NoError(t, err)
+		return append(own, other...)
+	}
+	first, second := grown(one.TrustedCAFile, two.TrustedCAFile), grown(two.TrustedCAFile, one.TrustedCAFile)
+	require.NoError(t, os.WriteFile(one.TrustedCAFile, first, 0o600))
+	require.NoError(t, os.WriteFile(two.TrustedCAFile, second, 0o600))
+	sendUntilReceived(t, a, b, heartbeat(a, b, 2))
+	sendUntilReceived(t, b, a, heartbeat(b, a, 3))
+}
