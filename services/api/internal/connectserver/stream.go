@@ -68,6 +68,11 @@ type grpcStream struct {
 	// receiving is held while a message is received, and for good once that has ended.
 	receiving sync.Mutex
 	ended     bool
+	// reading says whether reads can still be stopped: whatever stops them must not touch the request once its handler has returned.
+	reading struct {
+		sync.Mutex
+		over bool
+	}
 	// writeDeadline is set for streams that go one way: their clients must not take nothing for calls.TransferIdleMax.
 	writeDeadline func(time.Time)
 }
@@ -86,8 +91,13 @@ func (s *grpcStream) RecvMsg(message any) error {
 	return fromConnect(s.conn.Receive(message))
 }
 
-// stopReading makes RecvMsg fail, now and later.
+// stopReading makes RecvMsg fail, now and later. It does nothing once endReceiving has returned.
 func (s *grpcStream) stopReading() {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.reading.over {
+		return
+	}
 	if stop, ok := s.ctx.Value(stopReadingKey{}).(func()); ok {
 		stop()
 	}
@@ -96,6 +106,9 @@ func (s *grpcStream) stopReading() {
 // endReceiving makes RecvMsg fail and returns when nobody is in it.
 func (s *grpcStream) endReceiving() {
 	s.stopReading()
+	s.reading.Lock()
+	s.reading.over = true
+	s.reading.Unlock()
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
 	s.ended = true

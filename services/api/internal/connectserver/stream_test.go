@@ -52,3 +52,16 @@ func TestErrors(t *testing.T) {
 	require.NoError(t, fromConnect(nil))
 	require.Equal(t, io.EOF, fromConnect(fmt.Errorf("receive: %w", io.EOF)))
 }
+
+// A client that gives up a stream both ways as its handler returns took the process with it: reading was stopped on a request that
+// net/http had let go of. Method: stop reading before and after the stream has ended.
+func TestReadingIsNotStoppedAfterTheHandler(t *testing.T) {
+	stopped := 0
+	ctx := context.WithValue(t.Context(), stopReadingKey{}, func() { stopped++ })
+	stream := &grpcStream{ctx: ctx}
+	stream.stopReading()
+	stream.endReceiving()
+	require.Equal(t, 2, stopped)
+	stream.stopReading()
+	require.Equal(t, 2, stopped, "the request is not ours any more")
+}
