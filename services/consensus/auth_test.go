@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -287,5 +288,21 @@ func walkFiles(t *testing.T, fs vfs.FS, dir string, fn func(content string)) {
 		content, err := io.ReadAll(file)
 		require.NoError(t, errors.Join(err, file.Close()))
 		fn(string(content))
+	}
+}
+
+// A member that was removed while authentication was enabled took all others with it: what its removal has lowered was nobody's command.
+// Method: three members, a follower is removed, and the others take writes.
+func TestMembersLeaveWhileUsersCount(t *testing.T) {
+	_, members := clusterWith(t, 3, quick, nil)
+	lock(t, members[0])
+	ctx := t.Context()
+	leaves := slices.IndexFunc(members, func(m *running) bool { return !m.replica.Leads() })
+	gone := members[leaves].MemberID()
+	members = slices.Delete(members, leaves, leaves+1)
+	_, err := members[0].RemoveMember(ctx, &consensusv1.RemoveMemberRequest{Id: gone})
+	require.NoError(t, err)
+	for _, m := range members {
+		require.NoError(t, m.as(ctx, root, put("c", "1")))
 	}
 }

@@ -264,9 +264,12 @@ func (a *applier) applyConfChange(ctx context.Context, batch Batch, r *round, en
 
 // lowerCorrupt takes back what is held against a member that is gone.
 func lowerCorrupt(batch Batch, id uint64) error {
-	_, _, err := batch.Apply(&consensusv1.Command{Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{
-		Alarm: &consensusv1.Alarm{MemberId: id, Type: consensusv1.Alarm_TYPE_CORRUPT}, Disarm: true,
-	}}})
+	_, _, err := batch.Apply(&consensusv1.Command{
+		Caller: &consensusv1.Caller{Internal: true},
+		Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{
+			Alarm: &consensusv1.Alarm{MemberId: id, Type: consensusv1.Alarm_TYPE_CORRUPT}, Disarm: true,
+		}},
+	})
 	return err
 }
 
