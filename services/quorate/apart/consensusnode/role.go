@@ -77,6 +77,9 @@ func (*role) Open(ctx context.Context, n *node.Node) error {
 	n.Start("peers", func(ctx context.Context) error { return peers.Run(ctx, m) }, nil)
 	n.Start("waiting", func(ctx context.Context) error { return peers.TellWhoIsMissing(ctx, m, n.Logger) }, nil)
 	n.Start("consensus", m.Run, m.Ready())
+	if n.Settings.InternalTLS.CertFile == "" {
+		n.Start("callers", func(ctx context.Context) error { return warnOfCallers(ctx, m.Auth, n.Logger) }, nil)
+	}
 	n.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, m, n.Logger) }, nil)
 	if c.PromoteWhenCaughtUp {
 		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Logger) }, nil)
