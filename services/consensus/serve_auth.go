@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -106,10 +107,10 @@ func (a *Auth) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest) (
 			return err
 		}
 		resp.Enabled, resp.AuthRevision, resp.Revision = state.Enabled(), state.Revision(), t.Store.Revision()
-		if req.GetStatus() != nil {
-			return nil
-		}
 		caller, err := state.Resolve(req.GetCaller(), a.callers.verify)
+		if req.GetStatus() != nil && !errors.Is(err, errdefs.ErrInvalidAuthToken) {
+			return nil // anybody's, but not with a token that shows nothing
+		}
 		if err != nil {
 			return err
 		}

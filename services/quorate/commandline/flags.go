@@ -91,6 +91,7 @@ func (s *settings) clusterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "Founding members as name=url,... Empty means this member alone.")
 	fs.Var(&choice{&c.InitialClusterState, []string{config.ClusterNew, config.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
 	fs.BoolVar(&c.StrictReconfigCheck, "strict-reconfig-check", c.StrictReconfigCheck, "Refuse changes of members that could cost the quorum.")
+	fs.BoolVar(&c.AuthCompactRoot, "auth-compact-root", c.AuthCompactRoot, "Leave compactions to root while authentication is enabled. If false any user may compact, as Kubernetes' API servers do with a user of their own. etcd has no such flag.")
 	fs.StringVar(&c.InitialClusterToken, "initial-cluster-token", c.InitialClusterToken, "Tells clusters with the same addresses apart. The ids of members and cluster depend on it.")
 	fs.BoolVar(&c.PromoteWhenCaughtUp, "promote-when-caught-up", false, "Let a member that was added as a learner become a voter by itself once it has caught up. etcd has no such flag.")
 	fs.BoolVar(&c.ForceNewCluster, "force-new-cluster", false, "Make this member's data a cluster of one, once, after most members were lost for good. The others must be added anew.")

@@ -39,6 +39,8 @@ type Config struct {
 	InitialClusterState string // ClusterNew or ClusterExisting
 	// StrictReconfigCheck refuses changes of members that could cost the quorum.
 	StrictReconfigCheck bool
+	// AuthCompactRoot leaves compactions to root while authentication is enabled; otherwise any user may compact.
+	AuthCompactRoot     bool
 	InitialClusterToken string
 	// DiscoverySRV is a DNS domain whose SRV records name the founding members, DiscoverySRVName what stands behind the names
 	// of the services there, with a dash. Resolver looks names up at the first start, nil for the machine's.
@@ -142,6 +144,7 @@ func Default() Config {
 		InitialAdvertisePeerURLs: []string{"http://localhost:2380"},
 		InitialClusterState:      ClusterNew,
 		StrictReconfigCheck:      true,
+		AuthCompactRoot:          true,
 		InitialClusterToken:      "etcd-cluster", // etcd's: the ids of members and cluster depend on it
 
 		Discovery: Discovery{

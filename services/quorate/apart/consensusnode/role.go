@@ -36,7 +36,7 @@ func (*role) Flags(s *settings.Settings) {
 	s.Group("Clustering", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token",
-			"strict-reconfig-check", "force-new-cluster", "promote-when-caught-up")
+			"strict-reconfig-check", "auth-compact-root", "force-new-cluster", "promote-when-caught-up")
 		commandline.Register(fs, &s.Config, "advertise-client-urls")
 		fs.Lookup("advertise-client-urls").Usage = "Where clients reach the API's nodes, as the member list tells them."
 	})

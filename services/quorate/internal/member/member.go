@@ -43,6 +43,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		ForceNewCluster:    c.ForceNewCluster,
 		Transport:          peers.Transport,
 		LaxReconfiguration: !c.StrictReconfigCheck,
+		CompactRoot:        c.AuthCompactRoot,
 		HeartbeatInterval:  c.HeartbeatInterval,
 		ElectionTicks:      int(c.ElectionTimeout / c.HeartbeatInterval),
 		SnapshotCount:      cmp.Or(c.SnapshotCount, config.Default().SnapshotCount),
