@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
 	"github.com/quoratedb/quorate/services/api/port"
@@ -74,6 +75,8 @@ type Config struct {
 	MaxConcurrentStreams uint32
 	// RequestTimeout is how long a write, or the agreement on a read, may take.
 	RequestTimeout time.Duration
+	// Audit says which requests have a line written about them, and where; the zero value none.
+	Audit Audit
 	// ClientCertAuth has the common name of a client's certificate stand for its user, where a request carries no token.
 	ClientCertAuth bool
 	// LeaderLossTime is how long there may be no leader until streams end whose clients want one; three election timeouts
@@ -97,6 +100,12 @@ type Config struct {
 	// Versions is what /version and Status say.
 	Versions Versions
 }
+
+// Audit is the log of who asked for what. Its fields are those of the flags that begin with audit-; Logger and Registerer are the server's.
+type Audit = auditlog.Config
+
+// DefaultAudit are the settings of such a log, and no file for it.
+func DefaultAudit() Audit { return auditlog.Default() }
 
 // Versions are the versions that a server names, each like "3.7.0".
 type Versions struct {

@@ -35,7 +35,7 @@ const (
 
 // newClientHandler routes everything that is not gRPC.
 func newClientHandler(
-	cfg Config, services connectserver.Services, watched *calls.Calls, json http.Handler, tree *v2.Server,
+	cfg Config, services connectserver.Services, watched *calls.Calls, json, tree http.Handler,
 ) http.Handler {
 	mux := http.NewServeMux()
 	if !cfg.NoGateway {

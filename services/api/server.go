@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
@@ -33,6 +34,7 @@ type Server struct {
 	calls    *calls.Calls
 	leader   *leader.Monitor
 	follower *auth.Follower
+	audit    *auditlog.Auditor // nil where no line is written
 	mux      *sniff.Mux
 	inside   *inside
 	http     *ingress.Server
@@ -77,26 +79,37 @@ func (s *Server) StoreReplaced() {
 // newServer puts the wires around services.
 func newServer(cfg Config, follower *auth.Follower, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
-	watched := calls.New(cfg.Registerer, monitor, auth.New(cfg.identification()), auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger))
+	identify := auth.New(cfg.identification())
+	cfg.Audit.Logger, cfg.Audit.Registerer = cfg.Logger, cfg.Registerer
+	audit, err := auditlog.Open(cfg.Audit, auth.NewNames(cfg.Auth, follower))
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	watched := calls.New(cfg.Registerer, monitor, identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,
 		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		follower: follower,
+		audit:    audit,
 		services: services,
 		inside:   newInside(watched),
 	}
 	json, err := gateway.New(s.inside, cfg.receiveBytesMax())
 	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
+		return nil, errors.Join(fmt.Errorf("api: %w", err), audit.Close())
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
 	tree := newV2(cfg, watched)
 	if tree != nil {
 		s.forget = append(s.forget, tree.StoreReplaced)
 	}
-	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json, tree), cfg, s.mux.Connections())
+	var oldTree http.Handler
+	if tree != nil {
+		oldTree = audit.Wrap(tree, identify.IdentifyTLS)
+	}
+	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json, oldTree), cfg, s.mux.Connections())
 	return s, nil
 }
 
@@ -132,6 +145,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
+	auditing, stopAuditing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAuditing()
+	audited := make(chan struct{})
+	go func() {
+		defer close(audited)
+		s.audit.Run(auditing)
+	}()
 	start(func() error { s.leader.Run(accepting); return nil })
 	start(func() error { s.follower.Run(accepting); return nil })
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
@@ -146,6 +166,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.stop(grpc, stopAccepting)
 	running.Wait()
+	stopAuditing()
+	<-audited
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/services/api"
 )
 
 // Config is everything that can be set. Start from Default: the zero value is not valid. Lists of URLs hold
@@ -93,6 +94,9 @@ type Config struct {
 	HostWhitelist []string
 	// EnableGRPCGateway serves etcd's JSON paths, below /v3.
 	EnableGRPCGateway bool
+	// Audit is the log of who asked for what.
+	Audit api.Audit
+
 	// NATS lets NATS clients subscribe to events.
 	NATS NATS
 	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
@@ -173,6 +177,7 @@ func Default() Config {
 		CORS:                        []string{"*"},
 		HostWhitelist:               []string{"*"},
 		EnableGRPCGateway:           true,
+		Audit:                       api.DefaultAudit(),
 		WatchProgressNotifyInterval: 10 * time.Minute,
 
 		SelfSignedCertValidity: 1,

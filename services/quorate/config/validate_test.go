@@ -34,6 +34,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 	c.CORS = []string{"example.com"}
 	c.TLSPolicy.MinVersion = "SSL3"
 	c.PeerTLS = tlsconfig.Server{CertFile: "p.crt"}
+	c.Audit.Level = "all"
 	c.LogLevel = "loud"
 	c.Logger = "capnslog"
 	err := c.Validate()
@@ -56,6 +57,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		"--grpc-keepalive-timeout=-1s: must not be negative",
 		"--watch-progress-notify-interval=-1s: must not be negative",
 		"--cors=example.com: an origin is scheme://host",
+		`--audit-level=all: "all" is no level`,
 		"--cert-file=: is needed, with --key-file, to serve https://127.0.0.1:1",
 		`--peer-cert-file=p.crt: certificate and key are needed, both, and --peer-key-file is ""`,
 		`--tls-min-version=SSL3 --tls-max-version= --cipher-suites=: unknown TLS version "SSL3"`,

@@ -106,11 +106,11 @@ func (a *Authenticator) IdentifyToken(ctx context.Context, token string) *Identi
 	if a.config.NoSimpleTokens || token == "" {
 		return invalid
 	}
-	return &Identity{Caller: &consensusv1.Caller{Token: token}}
+	return &Identity{Caller: &consensusv1.Caller{Token: token}, Proof: ProofToken}
 }
 
 // invalid is whom a token shows that shows nobody.
-var invalid = &Identity{Caller: &consensusv1.Caller{Invalid: true}}
+var invalid = &Identity{Caller: &consensusv1.Caller{Invalid: true}, Proof: ProofInvalid}
 
 // IdentifyTLS returns whose the verified certificate of a connection is; nil where it has none, or certificates say nothing.
 func (a *Authenticator) IdentifyTLS(state *tls.ConnectionState) *Identity {
@@ -122,7 +122,7 @@ func (a *Authenticator) IdentifyTLS(state *tls.ConnectionState) *Identity {
 			continue
 		}
 		if name, ok := a.config.CertificateName(chain[0]); ok {
-			return &Identity{Caller: &consensusv1.Caller{Name: name}}
+			return &Identity{Caller: &consensusv1.Caller{Name: name}, Proof: ProofCertificate}
 		}
 		return nil
 	}

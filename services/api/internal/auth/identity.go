@@ -13,6 +13,8 @@ type Identity struct {
 	Caller *consensusv1.Caller
 	// Ends is when the token ends that has shown this; zero where it does not end, or where the store knows.
 	Ends time.Time
+	// Proof is how the name was shown, one of the Proof constants.
+	Proof string
 }
 
 type identityKey struct{}

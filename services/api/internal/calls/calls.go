@@ -12,8 +12,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
+	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
 // Calls is shared by the servers of all protocols. Its interceptors may run concurrently once Register has been called.
@@ -21,6 +23,7 @@ type Calls struct {
 	leader   *leader.Monitor
 	identify *auth.Authenticator
 	gate     *auth.Gate
+	audit    *auditlog.Auditor // nil where no line is written
 	answers  *budget.Answers
 	carried  carried
 	counters vectors
@@ -39,12 +42,13 @@ type Calls struct {
 }
 
 // New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says. identify tells for whom
-// they are made, and gate whether they may be.
-func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator, gate *auth.Gate) *Calls {
+// they are made, and gate whether they may be. audit may be nil.
+func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator, gate *auth.Gate, audit *auditlog.Auditor) *Calls {
 	c := &Calls{
 		leader:   monitor,
 		identify: identify,
 		gate:     gate,
+		audit:    audit,
 		answers:  budget.NewAnswers(0),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
@@ -66,7 +70,7 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
 			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
 			full := "/" + service + "/" + method.Name
-			m.need = auth.NeedOf(full)
+			m.full, m.need = full, auth.NeedOf(full)
 			c.methods[full] = m
 		}
 	}
@@ -135,22 +139,42 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	m := c.Method(info.FullMethod)
 	c.BeginUnary(m)
 	var response any
-	ctx, err := c.Admit(ctx, m, request)
+	ctx, entry, err := c.Admit(ctx, m, request)
 	if err == nil {
 		response, err = c.answer(ctx, m, request, handle)
+	}
+	if entry != nil {
+		err = finish(entry, response, err)
 	}
 	c.EndUnary(m, err)
 	return response, err
 }
 
-// Admit refuses a unary call that wants a leader while there is none, or whose caller may not make it. The returned context knows for
-// whom the call is made.
-func (c *Calls) Admit(ctx context.Context, m *Method, request any) (context.Context, error) {
-	if err := c.leader.Require(ctx); err != nil {
-		return ctx, err
+// finish writes the line of a call.
+func finish(entry *auditlog.Entry, response any, err error) error {
+	held, _ := response.(*wire.Held)
+	if held != nil {
+		response = held.Message
 	}
+	was := err
+	if err = entry.Finish(response, err); held != nil && was == nil && err != nil {
+		held.Release() // nobody writes it
+	}
+	return err
+}
+
+// Admit refuses a unary call that wants a leader while there is none, or whose caller may not make it. The returned context knows for
+// whom the call is made. The entry is the call's line in the audit log, to be finished whatever the error is; nil for none.
+func (c *Calls) Admit(ctx context.Context, m *Method, request any) (context.Context, *auditlog.Entry, error) {
 	ctx = auth.With(ctx, c.identify.Identify(ctx))
-	return ctx, c.gate.Admit(ctx, m.need, request)
+	entry, err := c.audit.Begin(ctx, m.full, request)
+	if err != nil {
+		return ctx, nil, err
+	}
+	if err := c.leader.Require(ctx); err != nil {
+		return ctx, entry, err
+	}
+	return ctx, entry, c.gate.Admit(ctx, m.need, request)
 }
 
 // admitStream is Admit for a stream, whose request nobody has read yet.
@@ -184,13 +208,17 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
 	defer c.leader.Follow(ctx, m.watches, end)()
 	m.Started()
-	err := c.admitStream(ctx, m)
+	lines, err := c.audit.BeginStream(ctx, m.full)
 	if err == nil {
-		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m})
+		err = c.admitStream(ctx, m)
+	}
+	if err == nil {
+		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m, lines: lines})
 	}
 	if ctx.Err() != nil && inner.Context().Err() == nil {
 		err = context.Cause(ctx)
 	}
+	err = lines.End(err)
 	m.Handled(status.Code(err))
 	return err
 }
@@ -200,11 +228,15 @@ type counted struct {
 	grpc.ServerStream
 	ctx    context.Context
 	method *Method
+	lines  *auditlog.Stream // nil where none are written
 }
 
 func (s *counted) Context() context.Context { return s.ctx }
 
 func (s *counted) SendMsg(message any) error {
+	if err := s.lines.Sending(message); err != nil {
+		return err
+	}
 	err := s.ServerStream.SendMsg(message)
 	if err == nil {
 		s.method.Sent()
@@ -215,7 +247,20 @@ func (s *counted) SendMsg(message any) error {
 func (s *counted) RecvMsg(message any) error {
 	err := s.ServerStream.RecvMsg(message)
 	if err == nil {
-		s.method.Received()
+		err = s.took(message)
 	}
 	return err
+}
+
+func (s *counted) took(message any) error {
+	s.method.Received()
+	return s.lines.Received(message)
+}
+
+// Took is for the one request of a stream of RunStream's that was received before the stream began. The error is ready for the client.
+func Took(stream grpc.ServerStream, request any) error {
+	if s, ok := stream.(*counted); ok {
+		return s.took(request)
+	}
+	return nil
 }

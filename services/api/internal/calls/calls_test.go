@@ -28,7 +28,7 @@ var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)))
+	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil)
 	c.Register(map[string]grpc.ServiceInfo{
 		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "Compact"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
 		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},

@@ -67,6 +67,7 @@ type Method struct {
 	handled                 [codesMax]prometheus.Counter
 	watches                 bool // tells of the state for as long as it goes
 	reads                   bool // may have an answer of any size
+	full                    string
 	need                    auth.Need
 }
 

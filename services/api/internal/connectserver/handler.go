@@ -91,9 +91,16 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		method := i.watched.Method(request.Spec().Procedure)
 		i.watched.BeginUnary(method)
 		var response connect.AnyResponse
-		ctx, err := i.watched.Admit(ctx, method, request.Any())
+		ctx, entry, err := i.watched.Admit(ctx, method, request.Any())
 		if err == nil {
 			response, err = next(i.watched.CountAnswer(ctx, method), request)
+		}
+		if entry != nil {
+			var message any
+			if err == nil {
+				message = response.Any()
+			}
+			err = entry.Finish(message, err)
 		}
 		i.watched.EndUnary(method, err)
 		return response, toConnect(err)

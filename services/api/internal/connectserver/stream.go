@@ -29,7 +29,9 @@ func serverStream[Req, Res any](
 	inner := &grpcStream{ctx: ctx, conn: stream.Conn(), response: newOf[Res]}
 	inner.writeDeadline, _ = ctx.Value(writeDeadlineKey{}).(func(time.Time))
 	return toConnect(watched.RunStream(method, inner, func(counted grpc.ServerStream) error {
-		method.Received()
+		if err := calls.Took(counted, request); err != nil {
+			return err
+		}
 		return handle(request, &grpc.GenericServerStream[Req, Res]{ServerStream: counted})
 	}))
 }

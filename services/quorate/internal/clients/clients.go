@@ -33,6 +33,9 @@ type Side struct {
 // Open reads certificates and opens the listeners. With an error, what was opened is to be closed all the same.
 func Open(c config.Config, log *slog.Logger) (*Side, error) {
 	s := &Side{}
+	if err := c.Audit.Check(); err != nil {
+		return s, err
+	}
 	var err error
 	if s.secrets, err = c.TLSForClients(log); err != nil {
 		return s, err
@@ -88,6 +91,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		MaxTxnOps:            c.MaxTxnOps,
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
 		RequestTimeout:       c.RequestTimeout(),
+		Audit:                c.Audit,
 		ClientCertAuth:       c.ClientTLS.ClientCertAuth,
 		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
 		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
