@@ -94,13 +94,14 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
-	users, err := natsusers.Of(c, p.log, p.budget)
+	users, err := natsusers.Of(c, p.member.Auth, p.log, p.budget)
 	if err != nil {
 		return err
 	}
 	p.watch, err = watch.New(watch.Config{
 		Feed:             p.member,
 		Users:            users,
+		FollowUsers:      natsusers.Follow(p.member.Auth, p.log),
 		ProgressInterval: c.WatchProgressNotifyInterval,
 		Logger:           p.log,
 		Registerer:       p.metrics,

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ type Routes = natsserver.Routes
 
 // Users is the listener for users' NATS clients.
 type Users = natsserver.Users
+
+// Rights are what a user of the store may read by NATS.
+type Rights = natsserver.Rights
 
 // RouteTLS makes one configuration for both ends of a route, see natsserver.RouteTLS.
 func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *tls.Config {
@@ -42,6 +46,9 @@ type Config struct {
 
 	// Users lets users' NATS clients subscribe to events. Nil, the default, means that there are none.
 	Users *Users
+	// FollowUsers calls review whenever the rights of the store's users have changed, until ctx ends; nil where Users has no Keeper. It
+	// fails for no other reason.
+	FollowUsers func(ctx context.Context, review func() error) error
 
 	// ProgressInterval is how long a watch that asked for progress may hear nothing before it is told so; it takes up
 	// to twice as long. Default: 10 minutes.

@@ -199,6 +199,9 @@ func (s *Service) run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	s.follow(ctx, group, bus, revision)
+	if s.cfg.Users != nil && s.cfg.FollowUsers != nil {
+		group.Go(func() error { return s.cfg.FollowUsers(ctx, bus.Server().ReviewUsers) })
+	}
 	if s.cfg.Routes == nil {
 		group.Go(func() error { return s.newIngester(bus, bus).Run(ctx, revision) })
 		return group.Wait()

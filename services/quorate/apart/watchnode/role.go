@@ -76,7 +76,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
 	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Logger)
-	users, err := natsusers.Of(n.Settings.Config, n.Logger, n.Budget)
+	users, err := natsusers.Of(n.Settings.Config, store, n.Logger, n.Budget)
 	if err != nil {
 		return err
 	}
@@ -95,12 +95,13 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		routes.TLS = watch.RouteTLS(n.ServerTLS, n.ClientTLS, append(routes.Peers, routes.Listen))
 	}
 	service, err := watch.New(watch.Config{
-		Feed:       store,
-		Routes:     routes,
-		Identity:   store,
-		Users:      users,
-		Logger:     n.Logger,
-		Registerer: n.Metrics,
+		Feed:        store,
+		Routes:      routes,
+		Identity:    store,
+		Users:       users,
+		FollowUsers: natsusers.Follow(store, n.Logger),
+		Logger:      n.Logger,
+		Registerer:  n.Metrics,
 	})
 	if err != nil {
 		return err

@@ -10,8 +10,9 @@ import (
 	"github.com/quoratedb/quorate/services/watch"
 )
 
-// Of is nil where NATS clients are not let in. log is told what becomes of certificates.
-func Of(c config.Config, log *slog.Logger, budget descriptors.Budget) (*watch.Users, error) {
+// Of is nil where NATS clients are not let in. auth is asked who they are while the store has users; log is told what becomes of
+// certificates, and who is refused.
+func Of(c config.Config, auth Auth, log *slog.Logger, budget descriptors.Budget) (*watch.Users, error) {
 	if c.NATS.Listen == "" {
 		return nil, nil
 	}
@@ -19,5 +20,5 @@ func Of(c config.Config, log *slog.Logger, budget descriptors.Budget) (*watch.Us
 	if err != nil {
 		return nil, err
 	}
-	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, ConnectionsMax: budget.Subscribers, TLS: secrets}, nil
+	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, Keeper: keeper{auth, log}, ConnectionsMax: budget.Subscribers, TLS: secrets}, nil
 }

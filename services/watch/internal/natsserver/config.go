@@ -55,6 +55,8 @@ type Users struct {
 	Listen string
 	// User and Password are asked of every client; if both are empty anybody is let in.
 	User, Password string
+	// Keeper is asked about every client instead where the store has users of its own; nil where it has none.
+	Keeper Keeper
 	// ConnectionsMax bounds the connections of users, 0 for usersMax.
 	ConnectionsMax int
 	// TLS is for https, nil for none.
@@ -117,6 +119,13 @@ func (o Config) serverOptions(password string) (*server.Options, error) {
 			return nil, err
 		}
 	}
+	if o.Users != nil && o.Users.Keeper != nil {
+		door := &entrance{own: map[string]*server.User{}, users: *o.Users}
+		for _, user := range made.Users[:ownConnections] {
+			door.own[user.Username] = user
+		}
+		made.Users, made.NoAuthUser, made.CustomClientAuthentication = nil, "", door
+	}
 	if o.Routes == nil {
 		return made, nil
 	}
@@ -160,13 +169,8 @@ func (u *Users) admit(options *server.Options, account *server.Account, pendingB
 	if u.User == InternalUser || u.User == PublisherUser {
 		return fmt.Errorf("user %q of NATS is the store's own: choose another name", u.User)
 	}
-	user := &server.User{
-		Username: u.User, Password: u.Password, Account: account,
-		Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Deny: []string{">"}},
-			Subscribe: &server.SubjectPermission{Allow: []string{usersSubjects}},
-		},
-	}
+	user := subscriber(u.User, account, Rights{Everything: true})
+	user.Password = u.Password
 	if u.User == "" && u.Password == "" {
 		user.Username, options.NoAuthUser = anonymousUser, anonymousUser
 	}

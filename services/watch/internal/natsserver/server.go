@@ -45,6 +45,9 @@ func Start(o Config) (*Server, error) {
 	if s.NATS, err = server.NewServer(s.options); err != nil {
 		return nil, fmt.Errorf("create NATS server: %w", err)
 	}
+	if door, ok := s.options.CustomClientAuthentication.(*entrance); ok {
+		door.nats = s.NATS
+	}
 	s.NATS.SetLoggerV2(serverLog{s.log}, false, false, false)
 	s.NATS.Start()
 	if !s.NATS.ReadyForConnections(startTimeout) {
