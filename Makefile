@@ -142,12 +142,18 @@ NODES ?= 1,2,4
 WATCHERS ?= 10000
 
 .PHONY: conformance
-conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each
+conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then rights and a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each
 	go -C tests run ./etcd/conformance $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') -run '$(value RUN)'
+	$(if $(value RUN)$(VIA)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) rights)
 	$(if $(value RUN)$(VIA)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
 VIA ?=
 SERVER ?= bin/quorate
 RUN ?=
+
+.PHONY: rights
+rights: build peers ## Ask bin/quorate and etcd, on all their wires, for everything that callers with different permissions may do or not
+	QUORATE_TEST_FULL=1 go -C tests test -count 1 -v -run 'TestMatrix$$' ./clients/rights
+	QUORATE_TEST_FULL=1 QUORATE_TEST_SERVER=bin/peers/etcd go -C tests test -count 1 -v -run 'TestMatrix$$' ./clients/rights
 
 .PHONY: differential
 differential: build bin/newest/etcd ## Send random requests to bin/quorate and to etcd and compare all answers; SEED=1 FOR=1m TOPOLOGY=one,three,apart EPISODES=1
