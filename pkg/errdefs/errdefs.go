@@ -99,6 +99,13 @@ var (
 	ErrInvalidAuthManagement = errors.New("invalid change of users and roles")
 	// ErrAuthOldRevision is returned for a signed token that is older than the last change of its user or of a role of the user's.
 	ErrAuthOldRevision = errors.New("authentication token is of an old revision")
+	// ErrQuotaExceeded is returned by writes that would lead beyond the hard limit of a prefix. Its text, with the prefix, the limit and
+	// what is in use, is for the client too.
+	ErrQuotaExceeded = errors.New("prefix quota exceeded")
+	// ErrQuotaNotFound is returned by the deletion of a prefix's quota that does not exist.
+	ErrQuotaNotFound = errors.New("prefix quota not found")
+	// ErrTooManyQuotas is returned by the setting of a prefix's quota beyond the number that a store may have.
+	ErrTooManyQuotas = errors.New("too many prefix quotas")
 	// ErrStopped is returned once the service has stopped or is stopping.
 	ErrStopped = errors.New("service stopped")
 )

@@ -112,7 +112,7 @@ func (c *callers) command(ctx context.Context, req *consensusv1.ProposeRequest) 
 // mayPropose refuses, before it costs a log entry, what needs no look at keys to be refused.
 func (c *callers) mayPropose(state *auth.State, caller *consensusv1.Caller, command *consensusv1.Command) error {
 	switch command.GetCommand().(type) {
-	case *consensusv1.Command_Auth, *consensusv1.Command_Alarm:
+	case *consensusv1.Command_Auth, *consensusv1.Command_Alarm, *consensusv1.Command_Quota:
 		return state.OfCommand(caller, command, nil)
 	case *consensusv1.Command_Compact:
 		if c.compactRoot {

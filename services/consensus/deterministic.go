@@ -34,6 +34,9 @@ var deterministicErrors = []error{
 	errdefs.ErrPermissionDenied,
 	errdefs.ErrInvalidAuthManagement,
 	errdefs.ErrAuthOldRevision,
+	errdefs.ErrQuotaExceeded,
+	errdefs.ErrQuotaNotFound,
+	errdefs.ErrTooManyQuotas,
 }
 
 // isDeterministic tells them, and those of a change of members, from errors of storage.

@@ -28,6 +28,8 @@ import (
 type Member struct {
 	// Auth says who may do what.
 	Auth *Auth
+	// Quotas are those by prefix.
+	Quotas *Quotas
 
 	cfg     Config
 	log     *slog.Logger
@@ -46,6 +48,7 @@ type Member struct {
 	admission   admission
 	callers     *callers
 	tokenKeeper *tokenKeeper
+	quotaKeeper *quotaKeeper
 	space       *quota
 	audit       *audit.Audit
 	verifier    *audit.Verifier
@@ -170,6 +173,8 @@ func (m *Member) assemble() error {
 		gate: m.gate, reader: m.reader, tokens: tokens, passwords: auth.NewPasswords(m.cfg.BcryptCost), compactRoot: m.cfg.CompactRoot,
 	}
 	m.Auth = &Auth{m.callers, replica, m.stopped}
+	m.Quotas = &Quotas{m.callers, replica, m.stopped}
+	m.quotaKeeper = &quotaKeeper{m.gate, replica, m.proposer, m.verifier.Pace, m.cfg.ticks, m.log, make(map[string]bool)}
 	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
@@ -212,6 +217,7 @@ func (m *Member) Run(ctx context.Context) error {
 	group.Go(func() error { return compactHistory(ctx, m.cfg, autoCompaction{m.gate, m.proposer}) })
 	group.Go(func() error { return m.treeExpiry.Run(ctx) })
 	group.Go(func() error { return m.tokenKeeper.run(ctx) })
+	group.Go(func() error { return m.quotaKeeper.run(ctx) })
 	group.Go(func() error { return m.verifier.RunState(ctx) })
 	group.Go(func() error { return m.verifier.RunLog(ctx) })
 	group.Go(func() error { return m.audit.Run(ctx) })

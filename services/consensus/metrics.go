@@ -88,6 +88,9 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return fmt.Errorf("register a metric: %w", err)
 		}
 	}
+	if err := registerer.Register(quotaMetrics{m.gate}); err != nil {
+		return fmt.Errorf("register a metric: %w", err)
+	}
 	return registerVolumes(m, registerer)
 }
 

@@ -138,7 +138,7 @@ func (p *parts) apiConfig(c Config) api.Config {
 
 // mount offers the other members what only this one may be able to do.
 func (p *parts) mount() {
-	path, handler := consensusrpc.NewHandler(p.member, p.member.Auth, nil)
+	path, handler := consensusrpc.NewHandler(p.member, p.member.Auth, p.member.Quotas, nil)
 	p.peers.Mount(path, handler)
 	path, handler = leaserpc.NewHandler(p.lease, nil)
 	p.peers.Mount(path, handler)

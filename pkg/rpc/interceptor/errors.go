@@ -69,6 +69,9 @@ var wireErrors = []wireError{
 	{errdefs.ErrInvalidAuthToken, "invalid_auth_token", connect.CodeUnauthenticated},
 	{errdefs.ErrInvalidAuthManagement, "invalid_auth_management", connect.CodeInvalidArgument},
 	{errdefs.ErrAuthOldRevision, "auth_old_revision", connect.CodeFailedPrecondition},
+	{errdefs.ErrQuotaExceeded, "quota_exceeded", connect.CodeResourceExhausted},
+	{errdefs.ErrQuotaNotFound, "quota_not_found", connect.CodeNotFound},
+	{errdefs.ErrTooManyQuotas, "too_many_quotas", connect.CodeFailedPrecondition},
 	{errdefs.ErrStopped, "stopped", connect.CodeUnavailable},
 }
 

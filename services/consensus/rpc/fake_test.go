@@ -264,3 +264,7 @@ func (f *fake) FollowAuth(_ context.Context, _ *v1.FollowAuthRequest, send func(
 	}
 	return f.err
 }
+
+func (f *fake) ReadQuotas(context.Context, *v1.ReadQuotasRequest) (*v1.ReadQuotasResponse, error) {
+	return &v1.ReadQuotasResponse{Revision: 21}, f.err
+}

@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/quoratedb/quorate/pkg/errdefs"
 )
 
 // From returns the gRPC status error that a client is to get for err, nil for nil. Errors are recognised through any
@@ -17,6 +20,11 @@ import (
 func From(logger *slog.Logger, err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, errdefs.ErrQuotaExceeded) {
+		// Which prefix, which limit and how much is in use is in the error's own text alone, behind that of its wraps.
+		_, facts, _ := strings.Cut(err.Error(), errdefs.ErrQuotaExceeded.Error())
+		return status.Error(codes.ResourceExhausted, "quorate: "+errdefs.ErrQuotaExceeded.Error()+facts)
 	}
 	for i := range table {
 		if errors.Is(err, table[i].refusal) {

@@ -73,6 +73,9 @@ var refusals = map[string]struct {
 	"ErrInvalidAuthToken":      {errdefs.ErrInvalidAuthToken, codes.Unauthenticated, "etcdserver: invalid auth token"},
 	"ErrInvalidAuthManagement": {errdefs.ErrInvalidAuthManagement, codes.InvalidArgument, "etcdserver: invalid auth management"},
 	"ErrAuthOldRevision":       {errdefs.ErrAuthOldRevision, codes.InvalidArgument, "etcdserver: revision of auth store is old"},
+	"ErrQuotaExceeded":         {errdefs.ErrQuotaExceeded, codes.ResourceExhausted, "quorate: prefix quota exceeded"},
+	"ErrQuotaNotFound":         {errdefs.ErrQuotaNotFound, codes.NotFound, "quorate: prefix quota not found"},
+	"ErrTooManyQuotas":         {errdefs.ErrTooManyQuotas, codes.FailedPrecondition, "quorate: too many prefix quotas"},
 	"ErrStopped":               {errdefs.ErrStopped, codes.Unavailable, "etcdserver: server stopped"},
 }
 

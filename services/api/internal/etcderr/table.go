@@ -65,5 +65,8 @@ var table = []row{
 	{errdefs.ErrInvalidAuthToken, rpctypes.ErrGRPCInvalidAuthToken},
 	{errdefs.ErrInvalidAuthManagement, rpctypes.ErrGRPCInvalidAuthMgmt},
 	{errdefs.ErrAuthOldRevision, rpctypes.ErrGRPCAuthOldRevision},
+	// etcd knows no quotas by prefix. ErrQuotaExceeded has a text of its own: see From.
+	{errdefs.ErrQuotaNotFound, status.Error(codes.NotFound, "quorate: prefix quota not found")},
+	{errdefs.ErrTooManyQuotas, status.Error(codes.FailedPrecondition, "quorate: too many prefix quotas")},
 	{errdefs.ErrStopped, rpctypes.ErrGRPCStopped},
 }

@@ -65,6 +65,11 @@ func (s *State) OfCommand(c *consensusv1.Caller, command *consensusv1.Command, a
 			return s.CheckInternal(c)
 		}
 		return s.CheckRoot(c)
+	case *consensusv1.Command_Quota:
+		if o.Quota.GetSum() != nil {
+			return s.CheckInternal(c)
+		}
+		return s.CheckRoot(c)
 	case *consensusv1.Command_Alarm:
 		return s.CheckRoot(c)
 	}

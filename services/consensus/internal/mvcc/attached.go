@@ -81,7 +81,7 @@ func attachedIn(it *pebble.Iterator, id int64, spans []Span, outdated func(key [
 
 func within(key []byte, spans []Span) bool {
 	for _, span := range spans {
-		if span.contains(key) {
+		if span.Contains(key) {
 			return true
 		}
 	}

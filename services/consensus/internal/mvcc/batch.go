@@ -59,6 +59,8 @@ type Batch struct {
 	leftOut    bool
 	// spentBefore is usage.spent before the command at hand.
 	spentBefore int64
+	// observe is told of each change of a key, nil if nobody asks. See Observe.
+	observe func(key []byte, keys, bytes int64)
 	// slab is where copies of keys and values that events and results carry are cut from.
 	slab slab
 
@@ -202,7 +204,7 @@ func (b *Batch) Close() error {
 		err = errors.Join(err, b.durable.Close())
 	}
 	b.w.pb, b.base, b.durable, b.begun, b.now, b.found = nil, nil, nil, nil, state{}, Row{}
-	b.events, b.tree, b.slab, b.compacts, b.time = nil, nil, slab{}, false, 0
+	b.events, b.tree, b.slab, b.compacts, b.time, b.observe = nil, nil, slab{}, false, 0, nil
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()

@@ -95,6 +95,9 @@ func (d *bulk) delete(r *Row) {
 	moveExpiry(b, key, r.Expiration, 0)
 	tombstone := Row{Key: key, Revision: b.Next(), Record: Record{Tombstone: true, sub: b.sub}}
 	b.now.changeVersion(r, &tombstone)
+	if b.observe != nil {
+		tellChange(b, r, &tombstone)
+	}
 	b.now.usage.addVersion(r, &tombstone)
 	b.w.valueBuf = appendRecord(b.w.valueBuf[:0], &tombstone.Record)
 	b.w.set(appendVersionKey(b.w.keyBuf[:0], key, tombstone.Revision), b.w.valueBuf)

@@ -148,7 +148,7 @@ func (v *View) addedSince(ctx context.Context, s Span, revision, most int64) (n 
 			return errEnough
 		}
 		switch {
-		case c.tree != nil || c.overwritten || !s.contains(c.key):
+		case c.tree != nil || c.overwritten || !s.Contains(c.key):
 		case c.tombstone && c.previous != 0:
 			n--
 		case !c.tombstone && c.previous == 0:

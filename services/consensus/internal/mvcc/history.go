@@ -118,7 +118,7 @@ func (h *historian) take(revision, sub int64, c *change) error {
 	if c.tree != nil {
 		return h.takeTree(revision, c.tree, current)
 	}
-	if !h.span.contains(c.key) {
+	if !h.span.Contains(c.key) {
 		return nil
 	}
 	event, err := h.event(revision, c)
@@ -150,8 +150,8 @@ func (h *historian) takeTree(revision int64, encoded []byte, current bool) error
 		return fmt.Errorf("history of the tree at revision %d: %w: %w", revision, errBadRecord, err)
 	}
 	rest := h.sub > 0 && revision == h.first // its events were in the part before
-	wanted := current || rest || tree.GetNode() != nil && h.span.contains(tree.GetNode().GetPath()) ||
-		slices.ContainsFunc(tree.GetRemoved(), h.span.contains)
+	wanted := current || rest || tree.GetNode() != nil && h.span.Contains(tree.GetNode().GetPath()) ||
+		slices.ContainsFunc(tree.GetRemoved(), h.span.Contains)
 	if !wanted {
 		return nil
 	}

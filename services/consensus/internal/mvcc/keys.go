@@ -167,7 +167,8 @@ func (s Span) empty() bool {
 	return !s.single && !s.unbounded && bytes.Compare(s.low, s.high) >= 0
 }
 
-func (s Span) contains(key []byte) bool {
+// Contains tells whether a key is of the span.
+func (s Span) Contains(key []byte) bool {
 	if s.single {
 		return bytes.Equal(s.low, key)
 	}

@@ -47,6 +47,9 @@ func (b *Batch) Put(r, prev *Row, anew bool) *mvccpb.KeyValue {
 // with what was there before the revision, as etcd does: what was overwritten stands in the history alone.
 func writeVersion(b *Batch, r, prev *Row, event *consensusv1.Event) {
 	b.now.changeVersion(prev, r)
+	if b.observe != nil {
+		tellChange(b, prev, r)
+	}
 	r.sub = b.sub
 	c := change{tombstone: r.Tombstone, key: r.Key}
 	if k := b.overlay.find(r.Key); k != nil && k.newest().Revision == r.Revision {

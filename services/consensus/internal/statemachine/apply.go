@@ -17,6 +17,7 @@ func (b *Batch) Apply(cmd *consensusv1.Command) (*consensusv1.Result, *consensus
 	b.rows.BeginRevision()
 	res, err := apply(b, cmd)
 	if err != nil {
+		b.quotas.Refused(err)
 		return nil, nil, err
 	}
 	commit := b.rows.EndRevision()
@@ -55,6 +56,8 @@ func apply(b *Batch, cmd *consensusv1.Command) (*consensusv1.Result, error) {
 		return changeTree(b, c.Tree)
 	case *consensusv1.Command_Auth:
 		return changeAuth(b, c.Auth)
+	case *consensusv1.Command_Quota:
+		return changeQuotas(b, c.Quota)
 	}
 	return nil, fmt.Errorf("apply: unknown command %T: a newer version of the program has written it, which this member must run too", cmd.GetCommand())
 }

@@ -3,6 +3,7 @@ package statemachine
 import (
 	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 )
 
 // Batch is commands that become visible, and durable, together. They are applied in the order of the log. Each sees those
@@ -16,6 +17,8 @@ type Batch struct {
 	tree    *treeCounters
 	// auth is the users and roles after the commands so far, begun those before them.
 	auth, begun *auth.State
+	// quotas are the quotas by prefix after the commands so far, nil where Apply fails.
+	quotas *prefixquota.Ledger
 	// time is that of the entry at hand, in nanoseconds since 1970.
 	time int64
 	// unanswered says that nobody waits for the results of the commands to come.
@@ -33,7 +36,10 @@ func (b *Batch) SetTime(nanoseconds int64) {
 }
 
 // SetApplied is mvcc's Batch.SetApplied.
-func (b *Batch) SetApplied(index, term uint64) { b.rows.SetApplied(index, term) }
+func (b *Batch) SetApplied(index, term uint64) {
+	b.settleQuotas()
+	b.rows.SetApplied(index, term)
+}
 
 // SetMeta is mvcc's Batch.SetMeta.
 func (b *Batch) SetMeta(name string, value []byte) { b.rows.SetMeta(name, value) }
@@ -46,6 +52,7 @@ func (b *Batch) Full() bool { return b.rows.Full() }
 
 // Commit is mvcc's Batch.Commit. Users and roles become visible before the rows: who sees a row sees who may.
 func (b *Batch) Commit() error {
+	b.commitQuotas()
 	if b.auth != b.begun {
 		b.machine.auth.Store(b.auth)
 		b.begun.Supersede()
@@ -54,4 +61,9 @@ func (b *Batch) Commit() error {
 }
 
 // Close is mvcc's Batch.Close.
-func (b *Batch) Close() error { return b.rows.Close() }
+func (b *Batch) Close() error {
+	if b.quotas != nil {
+		b.quotas.Discard()
+	}
+	return b.rows.Close()
+}

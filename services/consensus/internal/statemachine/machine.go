@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 )
 
 // Machine is the state machine over one store.
@@ -15,7 +16,10 @@ type Machine struct {
 	tree  treeCounters
 	// auth is the users and roles that are committed, once load has read them.
 	auth atomic.Pointer[auth.State]
-	load func() error
+	// quotas are those that are committed, and ledger those that a batch works on, once load has read them.
+	quotas atomic.Pointer[prefixquota.State]
+	ledger *prefixquota.Ledger
+	load   func() error
 	// batch is the one that Begin hands out.
 	batch Batch
 }
@@ -24,9 +28,19 @@ type Machine struct {
 func New(store *mvcc.Store) *Machine {
 	m := &Machine{store: store}
 	m.load = sync.OnceValue(func() error {
-		state, err := auth.Load(func(fn func(string, []byte) error) error { return mvcc.Records(store, fn) })
+		records := func(fn func(string, []byte) error) error { return mvcc.Records(store, fn) }
+		quotas, err := prefixquota.Load(records)
+		if err != nil {
+			return err
+		}
+		state, err := auth.Load(records)
+		if err != nil {
+			return err
+		}
+		m.ledger = prefixquota.NewLedger(quotas)
+		m.quotas.Store(quotas)
 		m.auth.Store(state)
-		return err
+		return nil
 	})
 	return m
 }
@@ -42,9 +56,18 @@ func (m *Machine) Auth() (*auth.State, error) {
 	return m.auth.Load(), nil
 }
 
+// Quotas returns the quotas by prefix that are committed. An error is storage's.
+func (m *Machine) Quotas() (*prefixquota.State, error) {
+	if _, err := m.Auth(); err != nil {
+		return nil, err
+	}
+	return m.quotas.Load(), nil
+}
+
 // Begin starts a batch. There is one at a time: it must be committed or closed before the next one begins.
 func (m *Machine) Begin() *Batch {
 	state, _ := m.Auth() // Apply fails where there is none
-	m.batch = Batch{rows: m.store.Begin(), machine: m, tree: &m.tree, auth: state, begun: state}
+	m.batch = Batch{rows: m.store.Begin(), machine: m, tree: &m.tree, auth: state, begun: state, quotas: m.ledger}
+	m.batch.followChanges()
 	return &m.batch
 }

@@ -24,6 +24,11 @@ func put(b *Batch, op *consensusv1.PutOp) (*consensusv1.Result, error) {
 	if !live && keepsSomething(op) {
 		return nil, fmt.Errorf("put %q: %w", op.GetKey(), errdefs.ErrKeyNotFound)
 	}
+	if !b.quotas.None() {
+		if err := b.quotas.Check(op.GetKey(), ofPut(op, &prev, live)); err != nil {
+			return nil, err
+		}
+	}
 	// One allocation for the three messages of the most frequent answer.
 	answer := &struct {
 		result consensusv1.Result

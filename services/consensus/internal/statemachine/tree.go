@@ -11,6 +11,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
 
@@ -26,7 +27,7 @@ func changeTree(b *Batch, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
 			return nil, errdefs.ErrNoSpace
 		}
 	}
-	res, done, err := tree.Apply(treeRows{b.rows}, op)
+	res, done, err := tree.Apply(treeRows{b.rows, b.quotas}, op)
 	if err == nil && done != nil {
 		err = b.rows.SetTreeChange(done)
 	}
@@ -38,7 +39,10 @@ func changeTree(b *Batch, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
 }
 
 // treeRows are the rows of a batch as the tree sees them.
-type treeRows struct{ rows *mvcc.Batch }
+type treeRows struct {
+	rows   *mvcc.Batch
+	quotas *prefixquota.Ledger
+}
 
 func (t treeRows) Next() int64 { return t.rows.Next() }
 
@@ -68,6 +72,18 @@ func (t treeRows) Dir(path []byte) (*tree.Dir, error) {
 
 func (t treeRows) Dirs(low, high []byte, fn func([]byte, *tree.Dir) (bool, error)) error {
 	return t.rows.ScanDirs(low, high, func(path []byte, dir *mvcc.Dir) (bool, error) { return fn(path, (*tree.Dir)(dir)) })
+}
+
+func (t treeRows) MayPut(path, value []byte) error {
+	if t.quotas.None() {
+		return nil
+	}
+	var prev mvcc.Row
+	live, err := t.rows.Get(path, mvcc.NewestRevision, &prev)
+	if err != nil {
+		return err
+	}
+	return t.quotas.Check(path, replacement(path, value, &prev, live))
 }
 
 func (t treeRows) Put(path, value []byte, expiration int64, fresh bool) (*mvccpb.KeyValue, error) {

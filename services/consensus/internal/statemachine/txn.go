@@ -55,6 +55,9 @@ func txn(b *Batch, op *consensusv1.TxnOp) (*consensusv1.Result, error) {
 	if err := checkBranch(b, br); err != nil {
 		return nil, err
 	}
+	if err := checkQuotas(b, br); err != nil {
+		return nil, err
+	}
 	res, err := execute(ctx, b.rows, b, br)
 	if err != nil {
 		return nil, err

@@ -129,6 +129,11 @@ func (o *operation) place(prev *File) (outcome, error) {
 	if prev != nil && o.op.GetRefresh() {
 		value = append([]byte(nil), prev.Value...)
 	}
+	if !o.op.GetDir() {
+		if err := o.s.MayPut(o.path, value); err != nil {
+			return outcome{}, err
+		}
+	}
 	if err := o.record(parent(o.path)); err != nil {
 		return outcome{}, err
 	}
@@ -226,7 +231,11 @@ func (o *operation) replace(prev *File) (outcome, error) {
 	if o.op.GetRefresh() {
 		value = append([]byte(nil), prev.Value...)
 	}
-	return o.put(outcome{prev: prev.node(o.path)}, value, false)
+	out := outcome{prev: prev.node(o.path)}
+	if err := o.s.MayPut(o.path, value); err != nil {
+		return outcome{}, err
+	}
+	return o.put(out, value, false)
 }
 
 func (o *operation) compareAndSwap() (outcome, error) {

@@ -80,6 +80,8 @@ func (s *fakeStore) DeleteAll(low, high []byte) error {
 
 func (s *fakeStore) SetDir([]byte, Dir) error { return nil }
 
+func (s *fakeStore) MayPut([]byte, []byte) error { return nil }
+
 func (s *fakeStore) DropDir([]byte) error {
 	s.deleted++
 	return nil

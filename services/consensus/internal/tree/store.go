@@ -35,6 +35,8 @@ type Store interface {
 	Reader
 	// Next is the revision of the changes.
 	Next() int64
+	// MayPut is asked before an operation writes anything: an error refuses its Put.
+	MayPut(path, value []byte) error
 	// Put writes a key, and returns the version that it replaces, nil if there was none. A fresh key is created by this
 	// revision, even if it existed.
 	Put(path, value []byte, expiration int64, fresh bool) (*mvccpb.KeyValue, error)

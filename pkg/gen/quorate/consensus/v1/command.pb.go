@@ -250,6 +250,7 @@ type Command struct {
 	//	*Command_Publish
 	//	*Command_Tree
 	//	*Command_Auth
+	//	*Command_Quota
 	Command isCommand_Command `protobuf_oneof:"command"`
 	// For whom. Unset, with authentication enabled, it is refused.
 	Caller        *Caller `protobuf:"bytes,15,opt,name=caller,proto3" json:"caller,omitempty"`
@@ -402,6 +403,15 @@ func (x *Command) GetAuth() *AuthOp {
 	return nil
 }
 
+func (x *Command) GetQuota() *QuotaOp {
+	if x != nil {
+		if x, ok := x.Command.(*Command_Quota); ok {
+			return x.Quota
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetCaller() *Caller {
 	if x != nil {
 		return x.Caller
@@ -461,6 +471,10 @@ type Command_Auth struct {
 	Auth *AuthOp `protobuf:"bytes,12,opt,name=auth,proto3,oneof"`
 }
 
+type Command_Quota struct {
+	Quota *QuotaOp `protobuf:"bytes,13,opt,name=quota,proto3,oneof"`
+}
+
 func (*Command_Put) isCommand_Command() {}
 
 func (*Command_DeleteRange) isCommand_Command() {}
@@ -485,6 +499,8 @@ func (*Command_Tree) isCommand_Command() {}
 
 func (*Command_Auth) isCommand_Command() {}
 
+func (*Command_Quota) isCommand_Command() {}
+
 // Result answers a Command. Refusals (unknown lease, compacted revision, ...) travel as errors, not here.
 type Result struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -504,6 +520,7 @@ type Result struct {
 	//	*Result_Publish
 	//	*Result_Tree
 	//	*Result_Auth
+	//	*Result_Quota
 	Result isResult_Result `protobuf_oneof:"result"`
 	// The raft term and index that the command was applied at.
 	RaftTerm      uint64 `protobuf:"varint,14,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
@@ -664,6 +681,15 @@ func (x *Result) GetAuth() *AuthResult {
 	return nil
 }
 
+func (x *Result) GetQuota() *QuotaResult {
+	if x != nil {
+		if x, ok := x.Result.(*Result_Quota); ok {
+			return x.Quota
+		}
+	}
+	return nil
+}
+
 func (x *Result) GetRaftTerm() uint64 {
 	if x != nil {
 		return x.RaftTerm
@@ -730,6 +756,10 @@ type Result_Auth struct {
 	Auth *AuthResult `protobuf:"bytes,13,opt,name=auth,proto3,oneof"`
 }
 
+type Result_Quota struct {
+	Quota *QuotaResult `protobuf:"bytes,16,opt,name=quota,proto3,oneof"`
+}
+
 func (*Result_Put) isResult_Result() {}
 
 func (*Result_DeleteRange) isResult_Result() {}
@@ -753,6 +783,8 @@ func (*Result_Publish) isResult_Result() {}
 func (*Result_Tree) isResult_Result() {}
 
 func (*Result_Auth) isResult_Result() {}
+
+func (*Result_Quota) isResult_Result() {}
 
 type PutOp struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -2484,7 +2516,7 @@ var File_quorate_consensus_v1_command_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\bkv.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\xca\x06\n" +
+	"\"quorate/consensus/v1/command.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\bkv.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a quorate/consensus/v1/quota.proto\x1a\x1fquorate/consensus/v1/tree.proto\"\x81\a\n" +
 	"\aCommand\x12/\n" +
 	"\x03put\x18\x01 \x01(\v2\x1b.quorate.consensus.v1.PutOpH\x00R\x03put\x12H\n" +
 	"\fdelete_range\x18\x02 \x01(\v2#.quorate.consensus.v1.DeleteRangeOpH\x00R\vdeleteRange\x12/\n" +
@@ -2499,9 +2531,10 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	"\apublish\x18\n" +
 	" \x01(\v2\x1f.quorate.consensus.v1.PublishOpH\x00R\apublish\x122\n" +
 	"\x04tree\x18\v \x01(\v2\x1c.quorate.consensus.v1.TreeOpH\x00R\x04tree\x122\n" +
-	"\x04auth\x18\f \x01(\v2\x1c.quorate.consensus.v1.AuthOpH\x00R\x04auth\x124\n" +
+	"\x04auth\x18\f \x01(\v2\x1c.quorate.consensus.v1.AuthOpH\x00R\x04auth\x125\n" +
+	"\x05quota\x18\r \x01(\v2\x1d.quorate.consensus.v1.QuotaOpH\x00R\x05quota\x124\n" +
 	"\x06caller\x18\x0f \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06callerB\x10\n" +
-	"\acommand\x12\x05\xbaH\x02\b\x01\"\x93\a\n" +
+	"\acommand\x12\x05\xbaH\x02\b\x01\"\xce\a\n" +
 	"\x06Result\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x123\n" +
 	"\x03put\x18\x02 \x01(\v2\x1f.quorate.consensus.v1.PutResultH\x00R\x03put\x12L\n" +
@@ -2517,7 +2550,8 @@ const file_quorate_consensus_v1_command_proto_rawDesc = "" +
 	" \x01(\v2!.quorate.consensus.v1.AlarmResultH\x00R\x05alarm\x12?\n" +
 	"\apublish\x18\v \x01(\v2#.quorate.consensus.v1.PublishResultH\x00R\apublish\x126\n" +
 	"\x04tree\x18\f \x01(\v2 .quorate.consensus.v1.TreeResultH\x00R\x04tree\x126\n" +
-	"\x04auth\x18\r \x01(\v2 .quorate.consensus.v1.AuthResultH\x00R\x04auth\x12\x1b\n" +
+	"\x04auth\x18\r \x01(\v2 .quorate.consensus.v1.AuthResultH\x00R\x04auth\x129\n" +
+	"\x05quota\x18\x10 \x01(\v2!.quorate.consensus.v1.QuotaResultH\x00R\x05quota\x12\x1b\n" +
 	"\traft_term\x18\x0e \x01(\x04R\braftTerm\x12\x1d\n" +
 	"\n" +
 	"raft_index\x18\x0f \x01(\x04R\traftIndexB\b\n" +
@@ -2703,10 +2737,12 @@ var file_quorate_consensus_v1_command_proto_goTypes = []any{
 	(*LeaseCheckpointOp_Remaining)(nil), // 32: quorate.consensus.v1.LeaseCheckpointOp.Remaining
 	(*TreeOp)(nil),                      // 33: quorate.consensus.v1.TreeOp
 	(*AuthOp)(nil),                      // 34: quorate.consensus.v1.AuthOp
-	(*Caller)(nil),                      // 35: quorate.consensus.v1.Caller
-	(*TreeResult)(nil),                  // 36: quorate.consensus.v1.TreeResult
-	(*AuthResult)(nil),                  // 37: quorate.consensus.v1.AuthResult
-	(*mvccpb.KeyValue)(nil),             // 38: mvccpb.KeyValue
+	(*QuotaOp)(nil),                     // 35: quorate.consensus.v1.QuotaOp
+	(*Caller)(nil),                      // 36: quorate.consensus.v1.Caller
+	(*TreeResult)(nil),                  // 37: quorate.consensus.v1.TreeResult
+	(*AuthResult)(nil),                  // 38: quorate.consensus.v1.AuthResult
+	(*QuotaResult)(nil),                 // 39: quorate.consensus.v1.QuotaResult
+	(*mvccpb.KeyValue)(nil),             // 40: mvccpb.KeyValue
 }
 var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	6,  // 0: quorate.consensus.v1.Command.put:type_name -> quorate.consensus.v1.PutOp
@@ -2721,46 +2757,48 @@ var file_quorate_consensus_v1_command_proto_depIdxs = []int32{
 	30, // 9: quorate.consensus.v1.Command.publish:type_name -> quorate.consensus.v1.PublishOp
 	33, // 10: quorate.consensus.v1.Command.tree:type_name -> quorate.consensus.v1.TreeOp
 	34, // 11: quorate.consensus.v1.Command.auth:type_name -> quorate.consensus.v1.AuthOp
-	35, // 12: quorate.consensus.v1.Command.caller:type_name -> quorate.consensus.v1.Caller
-	7,  // 13: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 14: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 15: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
-	18, // 16: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
-	20, // 17: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
-	22, // 18: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
-	24, // 19: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
-	26, // 20: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
-	29, // 21: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
-	31, // 22: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
-	36, // 23: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
-	37, // 24: quorate.consensus.v1.Result.auth:type_name -> quorate.consensus.v1.AuthResult
-	38, // 25: quorate.consensus.v1.PutResult.prev_kv:type_name -> mvccpb.KeyValue
-	38, // 26: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> mvccpb.KeyValue
-	0,  // 27: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
-	1,  // 28: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
-	38, // 29: quorate.consensus.v1.RangeResult.kvs:type_name -> mvccpb.KeyValue
-	2,  // 30: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
-	10, // 31: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
-	6,  // 32: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
-	8,  // 33: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
-	14, // 34: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
-	12, // 35: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
-	13, // 36: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
-	13, // 37: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
-	11, // 38: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
-	7,  // 39: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
-	9,  // 40: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
-	16, // 41: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
-	15, // 42: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
-	32, // 43: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
-	3,  // 44: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
-	27, // 45: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
-	27, // 46: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	35, // 12: quorate.consensus.v1.Command.quota:type_name -> quorate.consensus.v1.QuotaOp
+	36, // 13: quorate.consensus.v1.Command.caller:type_name -> quorate.consensus.v1.Caller
+	7,  // 14: quorate.consensus.v1.Result.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 15: quorate.consensus.v1.Result.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 16: quorate.consensus.v1.Result.txn:type_name -> quorate.consensus.v1.TxnResult
+	18, // 17: quorate.consensus.v1.Result.compact:type_name -> quorate.consensus.v1.CompactResult
+	20, // 18: quorate.consensus.v1.Result.lease_grant:type_name -> quorate.consensus.v1.LeaseGrantResult
+	22, // 19: quorate.consensus.v1.Result.lease_revoke:type_name -> quorate.consensus.v1.LeaseRevokeResult
+	24, // 20: quorate.consensus.v1.Result.lease_acquire:type_name -> quorate.consensus.v1.LeaseAcquireResult
+	26, // 21: quorate.consensus.v1.Result.lease_checkpoint:type_name -> quorate.consensus.v1.LeaseCheckpointResult
+	29, // 22: quorate.consensus.v1.Result.alarm:type_name -> quorate.consensus.v1.AlarmResult
+	31, // 23: quorate.consensus.v1.Result.publish:type_name -> quorate.consensus.v1.PublishResult
+	37, // 24: quorate.consensus.v1.Result.tree:type_name -> quorate.consensus.v1.TreeResult
+	38, // 25: quorate.consensus.v1.Result.auth:type_name -> quorate.consensus.v1.AuthResult
+	39, // 26: quorate.consensus.v1.Result.quota:type_name -> quorate.consensus.v1.QuotaResult
+	40, // 27: quorate.consensus.v1.PutResult.prev_kv:type_name -> mvccpb.KeyValue
+	40, // 28: quorate.consensus.v1.DeleteRangeResult.prev_kvs:type_name -> mvccpb.KeyValue
+	0,  // 29: quorate.consensus.v1.RangeOp.sort_order:type_name -> quorate.consensus.v1.RangeOp.SortOrder
+	1,  // 30: quorate.consensus.v1.RangeOp.sort_target:type_name -> quorate.consensus.v1.RangeOp.SortTarget
+	40, // 31: quorate.consensus.v1.RangeResult.kvs:type_name -> mvccpb.KeyValue
+	2,  // 32: quorate.consensus.v1.Compare.relation:type_name -> quorate.consensus.v1.Compare.Relation
+	10, // 33: quorate.consensus.v1.Op.range:type_name -> quorate.consensus.v1.RangeOp
+	6,  // 34: quorate.consensus.v1.Op.put:type_name -> quorate.consensus.v1.PutOp
+	8,  // 35: quorate.consensus.v1.Op.delete_range:type_name -> quorate.consensus.v1.DeleteRangeOp
+	14, // 36: quorate.consensus.v1.Op.txn:type_name -> quorate.consensus.v1.TxnOp
+	12, // 37: quorate.consensus.v1.TxnOp.compare:type_name -> quorate.consensus.v1.Compare
+	13, // 38: quorate.consensus.v1.TxnOp.success:type_name -> quorate.consensus.v1.Op
+	13, // 39: quorate.consensus.v1.TxnOp.failure:type_name -> quorate.consensus.v1.Op
+	11, // 40: quorate.consensus.v1.OpResult.range:type_name -> quorate.consensus.v1.RangeResult
+	7,  // 41: quorate.consensus.v1.OpResult.put:type_name -> quorate.consensus.v1.PutResult
+	9,  // 42: quorate.consensus.v1.OpResult.delete_range:type_name -> quorate.consensus.v1.DeleteRangeResult
+	16, // 43: quorate.consensus.v1.OpResult.txn:type_name -> quorate.consensus.v1.TxnResult
+	15, // 44: quorate.consensus.v1.TxnResult.results:type_name -> quorate.consensus.v1.OpResult
+	32, // 45: quorate.consensus.v1.LeaseCheckpointOp.leases:type_name -> quorate.consensus.v1.LeaseCheckpointOp.Remaining
+	3,  // 46: quorate.consensus.v1.Alarm.type:type_name -> quorate.consensus.v1.Alarm.Type
+	27, // 47: quorate.consensus.v1.AlarmOp.alarm:type_name -> quorate.consensus.v1.Alarm
+	27, // 48: quorate.consensus.v1.AlarmResult.changed:type_name -> quorate.consensus.v1.Alarm
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_command_proto_init() }
@@ -2769,6 +2807,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		return
 	}
 	file_quorate_consensus_v1_auth_proto_init()
+	file_quorate_consensus_v1_quota_proto_init()
 	file_quorate_consensus_v1_tree_proto_init()
 	file_quorate_consensus_v1_command_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_Put)(nil),
@@ -2783,6 +2822,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Command_Publish)(nil),
 		(*Command_Tree)(nil),
 		(*Command_Auth)(nil),
+		(*Command_Quota)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[1].OneofWrappers = []any{
 		(*Result_Put)(nil),
@@ -2797,6 +2837,7 @@ func file_quorate_consensus_v1_command_proto_init() {
 		(*Result_Publish)(nil),
 		(*Result_Tree)(nil),
 		(*Result_Auth)(nil),
+		(*Result_Quota)(nil),
 	}
 	file_quorate_consensus_v1_command_proto_msgTypes[8].OneofWrappers = []any{
 		(*Compare_Version)(nil),
