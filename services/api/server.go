@@ -101,7 +101,7 @@ func newServer(cfg Config, follower *auth.Follower, services connectserver.Servi
 		return nil, errors.Join(fmt.Errorf("api: %w", err), audit.Close())
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
-	tree := newV2(cfg, watched)
+	tree := newV2(cfg, watched, follower, identify)
 	if tree != nil {
 		s.forget = append(s.forget, tree.StoreReplaced)
 	}

@@ -125,11 +125,18 @@ func (c *callers) mayPropose(state *auth.State, caller *consensusv1.Caller, comm
 // prepared gives a change of users what only one member may draw or compute: a secret, the hash of a password.
 func (c *callers) prepared(ctx context.Context, command *consensusv1.Command) (*consensusv1.Command, error) {
 	op := command.GetAuth()
-	if op.GetEnable() == nil && op.GetUserAdd() == nil && op.GetUserChangePassword() == nil {
+	if op.GetEnable() == nil && op.GetUserAdd() == nil && op.GetUserChangePassword() == nil && op.GetSteps() == nil {
 		return command, nil
 	}
 	op = proto.CloneOf(op)
-	var err error
+	if err := c.complete(ctx, op); err != nil {
+		return nil, fmt.Errorf("hash a password: %w", err)
+	}
+	return &consensusv1.Command{Command: &consensusv1.Command_Auth{Auth: op}}, nil
+}
+
+// complete fills in what prepared is for.
+func (c *callers) complete(ctx context.Context, op *consensusv1.AuthOp) (err error) {
 	switch o := op.GetOp().(type) {
 	case *consensusv1.AuthOp_Enable:
 		o.Enable.TokenSecret = auth.NewSecret()
@@ -141,11 +148,14 @@ func (c *callers) prepared(ctx context.Context, command *consensusv1.Command) (*
 	case *consensusv1.AuthOp_UserChangePassword:
 		o.UserChangePassword.PasswordHash, err = c.passwords.Hash(ctx, o.UserChangePassword.GetPassword())
 		o.UserChangePassword.Password = ""
+	case *consensusv1.AuthOp_Steps:
+		for _, step := range o.Steps.GetSteps() {
+			if err := c.complete(ctx, step); err != nil {
+				return err
+			}
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("hash a password: %w", err)
-	}
-	return &consensusv1.Command{Command: &consensusv1.Command_Auth{Auth: op}}, nil
+	return err
 }
 
 // called is what a read says of its caller.
@@ -186,17 +196,24 @@ func (c *callers) permitted(ctx context.Context, t *gate.Tenure, req called, nee
 }
 
 // permittedTree is permitted for a path of the tree: a file is its key, a directory everything below it, and which of the two it
-// is shows only when it is read.
-func (c *callers) permittedTree(ctx context.Context, t *gate.Tenure, req *consensusv1.ReadTreeRequest, read func() (dir bool, err error)) error {
+// is shows only when it is read. That nothing is there, whoever may read either may know.
+func (c *callers) permittedTree(ctx context.Context, t *gate.Tenure, req *consensusv1.ReadTreeRequest, read func() (*consensusv1.TreeNode, error)) error {
 	file, below := auth.OfFile(req.GetPath()), auth.OfDirectory(req.GetPath())
 	before, err := t.Machine.Auth()
 	if err != nil {
 		return err
 	}
-	if err := c.mayRead(ctx, t, before, req.GetCaller(), file); err != nil && c.mayRead(ctx, t, before, req.GetCaller(), below) != nil {
+	either := func(state *auth.State) error {
+		err := c.mayRead(ctx, t, state, req.GetCaller(), file)
+		if err != nil && c.mayRead(ctx, t, state, req.GetCaller(), below) == nil {
+			err = nil
+		}
 		return err
 	}
-	dir, err := read()
+	if err := either(before); err != nil {
+		return err
+	}
+	node, err := read()
 	if err != nil {
 		return err
 	}
@@ -204,7 +221,10 @@ func (c *callers) permittedTree(ctx context.Context, t *gate.Tenure, req *consen
 	if err != nil {
 		return err
 	}
-	if dir {
+	switch {
+	case node == nil:
+		return either(after)
+	case node.GetDir():
 		return c.mayRead(ctx, t, after, req.GetCaller(), below)
 	}
 	return c.mayRead(ctx, t, after, req.GetCaller(), file)

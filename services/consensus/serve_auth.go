@@ -136,6 +136,8 @@ func readAuth(state *auth.State, caller *consensusv1.Caller, req *consensusv1.Re
 		}
 		resp.Permissions = role.GetPermissions()
 		return nil
+	case *consensusv1.ReadAuthRequest_All:
+		return readAllAuth(state, caller, resp)
 	case *consensusv1.ReadAuthRequest_Users:
 		if err := state.CheckRoot(caller); err != nil {
 			return err
@@ -156,6 +158,21 @@ func readAuth(state *auth.State, caller *consensusv1.Caller, req *consensusv1.Re
 		return nil
 	}
 	return errdefs.ErrPermissionDenied
+}
+
+func readAllAuth(state *auth.State, caller *consensusv1.Caller, resp *consensusv1.ReadAuthResponse) error {
+	if err := state.CheckRoot(caller); err != nil {
+		return err
+	}
+	state.Users(func(user *consensusv1.User) bool {
+		resp.AllUsers = append(resp.AllUsers, &consensusv1.User{Name: user.GetName(), NoPassword: user.GetNoPassword(), Roles: user.GetRoles()})
+		return true
+	})
+	state.Roles(func(role *consensusv1.Role) bool {
+		resp.AllRoles = append(resp.AllRoles, role)
+		return true
+	})
+	return nil
 }
 
 // readUser answers those whose name another issuer has given with the roles that came with it.

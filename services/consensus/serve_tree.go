@@ -13,9 +13,9 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 	resp := &consensusv1.ReadTreeResponse{RaftTerm: m.replica.Term()}
 	err := m.callers.confirmedRead(ctx, req, func() error {
 		return m.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
-			return m.callers.permittedTree(ctx, t, req, func() (dir bool, err error) {
-				err = t.During(ctx, func(ctx context.Context) error { return readTree(ctx, t, req, resp) })
-				return resp.GetNode().GetDir(), err
+			return m.callers.permittedTree(ctx, t, req, func() (*consensusv1.TreeNode, error) {
+				err := t.During(ctx, func(ctx context.Context) error { return readTree(ctx, t, req, resp) })
+				return resp.GetNode(), err
 			})
 		})
 	})

@@ -12,6 +12,7 @@ import (
 type code int
 
 const (
+	codeNoAccess          code = 110
 	codePrevValueRequired code = 201
 	codeTTLNotNumber      code = 202
 	codeIndexNotNumber    code = 203
@@ -38,6 +39,7 @@ var meanings = map[code]meaning{
 	code(consensusv1.TreeFailure_CODE_ROOT_READ_ONLY):      {http.StatusBadRequest, "Root is read only"},
 	code(consensusv1.TreeFailure_CODE_DIRECTORY_NOT_EMPTY): {http.StatusForbidden, "Directory not empty"},
 
+	codeNoAccess:          {http.StatusUnauthorized, "The request requires user authentication"},
 	codePrevValueRequired: {http.StatusBadRequest, "PrevValue is Required in POST form"},
 	codeTTLNotNumber:      {http.StatusBadRequest, "The given TTL in POST form is not a number"},
 	codeIndexNotNumber:    {http.StatusBadRequest, "The given index in POST form is not a number"},

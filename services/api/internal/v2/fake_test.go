@@ -13,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -66,6 +67,13 @@ func (f *fakeStore) TreeStatistics(context.Context, *consensusv1.TreeStatisticsR
 	return &consensusv1.TreeStatisticsResponse{}, nil
 }
 
+// noUsers is a store whose authentication is not enabled.
+type noUsers struct{ port.Auth }
+
+func (noUsers) Authorize(context.Context, *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+	return &consensusv1.AuthorizeResponse{}, nil
+}
+
 // fakeWatch is a session that hands out given deliveries, and then waits for its context.
 type fakeWatch struct {
 	delivery.Session
@@ -100,8 +108,10 @@ func newServer(store *fakeStore, watch *fakeWatch, ending context.Context) *Serv
 	if store.position == nil {
 		store.position = &consensusv1.PositionResponse{ClusterId: 0xc, Revision: 10, RaftIndex: 20, RaftTerm: 3}
 	}
+	logger := slog.New(slog.DiscardHandler)
 	return New(Config{
-		Consensus: store, Tree: store, Watch: watch, Logger: slog.New(slog.DiscardHandler), Ending: ending,
+		Consensus: store, Tree: store, Watch: watch, Auth: noUsers{}, Follower: auth.NewFollower(nil, logger), Identifier: auth.New(auth.Config{}),
+		Logger: logger, Ending: ending,
 		Follow: func(end context.CancelCauseFunc) func() {
 			if store.becomesCorrupt {
 				end(errors.New("corrupt"))

@@ -36,11 +36,16 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request) {
 func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 	ctx, cancel := s.bound(r)
 	defer cancel()
-	found, err := s.Tree.ReadTree(calls.Count(ctx), &consensusv1.ReadTreeRequest{
-		Path:      []byte(q.path),
-		Recursive: q.recursive,
-		// A HEAD never asks the other members.
-		Serializable: !q.quorum || r.Method == http.MethodHead,
+	var found *consensusv1.ReadTreeResponse
+	err := s.forCaller(ctx, r, func(caller *consensusv1.Caller) (err error) {
+		found, err = s.Tree.ReadTree(calls.Count(ctx), &consensusv1.ReadTreeRequest{
+			Path:      []byte(q.path),
+			Recursive: q.recursive,
+			// A HEAD never asks the other members.
+			Serializable: !q.quorum || r.Method == http.MethodHead,
+			Caller:       caller,
+		})
+		return err
 	})
 	switch {
 	case err != nil:
@@ -61,8 +66,12 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
 	ctx, cancel := s.bound(r)
 	defer cancel()
 	op := q.operation()
-	done, err := s.Consensus.Propose(ctx, &consensusv1.ProposeRequest{
-		Command: &consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}},
+	var done *consensusv1.ProposeResponse
+	err := s.forCaller(ctx, r, func(caller *consensusv1.Caller) (err error) {
+		done, err = s.Consensus.Propose(ctx, &consensusv1.ProposeRequest{
+			Command: &consensusv1.Command{Command: &consensusv1.Command_Tree{Tree: op}}, Caller: caller,
+		})
+		return err
 	})
 	if err != nil {
 		s.internal(ctx, w, err)
@@ -75,6 +84,9 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
 	}
 	setIndex(w, result.GetRevision(), result.GetRaftIndex(), result.GetRaftTerm())
 	made := newEvent(op.GetAction(), result.GetTree().GetNode(), result.GetTree().GetPrevNode(), s.Now())
+	if result.GetTree().GetConcealed() {
+		made.conceal(op.GetRefresh())
+	}
 	status := http.StatusOK
 	if made.Action == actionCreate || made.Action == actionSet && made.Prev == nil {
 		status = http.StatusCreated
@@ -131,8 +143,12 @@ func (q *query) action() consensusv1.TreeAction {
 }
 
 // internal answers that the store failed, or did not answer in time. That a request, or its answer, is too large is the
-// client's fault.
+// client's fault, and that the client may not do what it asks for.
 func (s *Server) internal(ctx context.Context, w http.ResponseWriter, err error) {
+	if denied(err) {
+		newKeysError(codeNoAccess, noAccess).write(w)
+		return
+	}
 	c := codeRaftInternal
 	if errors.Is(err, errdefs.ErrTooLarge) {
 		c = codeInvalidForm

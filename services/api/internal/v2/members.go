@@ -46,16 +46,16 @@ func fromMember(m *consensusv1.Member) *member {
 
 func formatID(id uint64) string { return strconv.FormatUint(id, 16) }
 
-// membersError is an error of /v2/members, as it is sent.
-type membersError struct {
+// messageError is an error of anything but keys, as it is sent.
+type messageError struct {
 	status  int
 	Message string `json:"message"`
 }
 
-func (f *membersError) Error() string { return f.Message }
+func (f *messageError) Error() string { return f.Message }
 
-func newMembersError(status int, format string, values ...any) error {
-	return &membersError{status, fmt.Sprintf(format, values...)}
+func newMessageError(status int, format string, values ...any) error {
+	return &messageError{status, fmt.Sprintf(format, values...)}
 }
 
 // members serves /v2/members and everything below.
@@ -65,6 +65,12 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := s.bound(r)
 	defer cancel()
+	if r.Method != http.MethodGet {
+		if err := s.needsRoot(ctx, r); err != nil {
+			s.writeRefusal(ctx, w, r, err)
+			return
+		}
+	}
 	s.setCluster(ctx, w)
 	id := strings.Trim(strings.TrimPrefix(r.URL.Path, "/v2/members"), "/")
 	status, answer, err := s.member(ctx, r, id)
@@ -72,13 +78,8 @@ func (s *Server) members(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
 		return
 	}
-	if f := (*membersError)(nil); errors.As(err, &f) {
-		writeJSON(w, f.status, f)
-		return
-	}
 	if err != nil {
-		s.Logger.Warn("a request for members failed", "method", r.Method, "error", err)
-		writeJSON(w, http.StatusInternalServerError, &membersError{Message: "Internal Server Error"})
+		s.writeRefusal(ctx, w, r, err)
 		return
 	}
 	if answer == nil {
@@ -106,7 +107,7 @@ func (s *Server) member(ctx context.Context, r *http.Request, id string) (status
 
 func (s *Server) listMembers(ctx context.Context, which string) (any, error) {
 	if which != "" && which != "leader" {
-		return nil, newMembersError(http.StatusNotFound, "Not found")
+		return nil, newMessageError(http.StatusNotFound, "Not found")
 	}
 	listed, err := s.Consensus.Members(ctx, &consensusv1.MembersRequest{Serializable: true})
 	if err != nil {
@@ -136,12 +137,12 @@ func (s *Server) leader(ctx context.Context, listed []*consensusv1.Member) (any,
 			return fromMember(m), nil
 		}
 	}
-	return nil, newMembersError(http.StatusServiceUnavailable, "During election")
+	return nil, newMessageError(http.StatusServiceUnavailable, "During election")
 }
 
 func (s *Server) addMember(ctx context.Context, r *http.Request, id string) (any, error) {
 	if id != "" {
-		return nil, newMembersError(http.StatusNotFound, "Not found")
+		return nil, newMessageError(http.StatusNotFound, "Not found")
 	}
 	urls, err := readPeerURLs(r)
 	if err != nil {
@@ -174,7 +175,7 @@ func (s *Server) removeMember(ctx context.Context, text string) error {
 	}
 	_, err = s.Consensus.RemoveMember(ctx, &consensusv1.RemoveMemberRequest{Id: id})
 	if errors.Is(err, errdefs.ErrMemberRemoved) {
-		return newMembersError(http.StatusGone, "Member permanently removed: %s", text)
+		return newMessageError(http.StatusGone, "Member permanently removed: %s", text)
 	}
 	return memberProblem(err, text)
 }
@@ -188,7 +189,7 @@ func parseID(text string) (uint64, error) {
 	}
 	id, err := strconv.ParseUint(text, 16, 64)
 	if err != nil {
-		return 0, newMembersError(http.StatusNotFound, "No such member: %s", text)
+		return 0, newMessageError(http.StatusNotFound, "No such member: %s", text)
 	}
 	return id, nil
 }
@@ -197,11 +198,11 @@ func parseID(text string) (uint64, error) {
 func memberProblem(err error, id string) error {
 	switch {
 	case errors.Is(err, errdefs.ErrMemberNotFound):
-		return newMembersError(http.StatusNotFound, "No such member: %s", id)
+		return newMessageError(http.StatusNotFound, "No such member: %s", id)
 	case errors.Is(err, errdefs.ErrPeerInUse):
-		return newMembersError(http.StatusConflict, "membership: peerURL exists")
+		return newMessageError(http.StatusConflict, "membership: peerURL exists")
 	case errors.Is(err, errdefs.ErrMemberExists):
-		return newMembersError(http.StatusConflict, "membership: ID exists")
+		return newMessageError(http.StatusConflict, "membership: ID exists")
 	}
 	return err
 }
@@ -210,23 +211,23 @@ func memberProblem(err error, id string) error {
 func readPeerURLs(r *http.Request) ([]string, error) {
 	given := r.Header.Get("Content-Type")
 	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != "application/json" {
-		return nil, newMembersError(http.StatusUnsupportedMediaType, "Bad Content-Type %s, accept application/json", given)
+		return nil, newMessageError(http.StatusUnsupportedMediaType, "Bad Content-Type %s, accept application/json", given)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, memberBytesMax))
 	if err != nil {
-		return nil, newMembersError(http.StatusBadRequest, "%v", err)
+		return nil, newMessageError(http.StatusBadRequest, "%v", err)
 	}
 	var asked struct {
 		PeerURLs []string `json:"peerURLs"`
 	}
 	if err := json.Unmarshal(body, &asked); err != nil {
-		return nil, newMembersError(http.StatusBadRequest, "%v", err)
+		return nil, newMessageError(http.StatusBadRequest, "%v", err)
 	}
 	if len(asked.PeerURLs) == 0 {
-		return nil, newMembersError(http.StatusBadRequest, "no valid URLs given")
+		return nil, newMessageError(http.StatusBadRequest, "no valid URLs given")
 	}
 	if peerurls.TooMuch(asked.PeerURLs) {
-		return nil, newMembersError(http.StatusBadRequest, "no valid URLs given: too many, or too long")
+		return nil, newMessageError(http.StatusBadRequest, "no valid URLs given: too many, or too long")
 	}
 	for _, text := range asked.PeerURLs {
 		if err := checkPeerURL(text); err != nil {
@@ -240,17 +241,17 @@ func checkPeerURL(text string) error {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {
 	case err != nil:
-		return newMembersError(http.StatusBadRequest, "%v", err)
+		return newMessageError(http.StatusBadRequest, "%v", err)
 	case u.Scheme == "unix" || u.Scheme == "unixs":
 		return nil
 	case u.Scheme != "http" && u.Scheme != "https":
-		return newMembersError(http.StatusBadRequest, "URL scheme must be http, https, unix, or unixs: %s", text)
+		return newMessageError(http.StatusBadRequest, "URL scheme must be http, https, unix, or unixs: %s", text)
 	}
 	if _, _, err := net.SplitHostPort(u.Host); err != nil {
-		return newMembersError(http.StatusBadRequest, `URL address does not have the form "host:port": %s`, text)
+		return newMessageError(http.StatusBadRequest, `URL address does not have the form "host:port": %s`, text)
 	}
 	if u.Path != "" {
-		return newMembersError(http.StatusBadRequest, "URL must not contain a path: %s", text)
+		return newMessageError(http.StatusBadRequest, "URL must not contain a path: %s", text)
 	}
 	return nil
 }

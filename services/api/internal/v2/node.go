@@ -66,6 +66,16 @@ func newEvent(action consensusv1.TreeAction, to, from *consensusv1.TreeNode, now
 	return e
 }
 
+// conceal leaves out what the file was before: its writer may not read it. A refresh keeps that.
+func (e *event) conceal(kept bool) {
+	if e.Prev != nil {
+		e.Prev.Value = nil
+	}
+	if kept {
+		e.Node.Value = nil
+	}
+}
+
 // fromNode returns a node as clients see it now, with what is in it.
 func fromNode(n *consensusv1.TreeNode, now time.Time) *node {
 	made := &node{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -26,7 +27,11 @@ type Config struct {
 	Consensus port.Consensus
 	Tree      port.Tree
 	Watch     port.Watch
-	Logger    *slog.Logger
+	Auth      port.Auth
+	// Follower is told of changes of users and roles, and Identifier knows whom certificates name.
+	Follower   *auth.Follower
+	Identifier *auth.Authenticator
+	Logger     *slog.Logger
 	// Ending ends when the server stops: waiting answers end with it.
 	Ending context.Context
 	// Follow has end called when the member cannot tell of events any more. The returned function ends that.
@@ -64,6 +69,9 @@ func New(config Config) *Server {
 		"/v2/stats/store":  s.statsStore,
 		Prefix:             http.NotFound,
 	} {
+		s.mux.HandleFunc(path, handle)
+	}
+	for path, handle := range s.authPaths() {
 		s.mux.HandleFunc(path, handle)
 	}
 	return s

@@ -81,7 +81,7 @@ func (s *Server) statsLeader(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if status.GetLeaderId() != status.GetMemberId() {
-		writeStats(w, http.StatusForbidden, &membersError{Message: "not current leader"})
+		writeStats(w, http.StatusForbidden, &messageError{Message: "not current leader"})
 		return
 	}
 	writeStats(w, http.StatusOK, &leaderStats{Leader: formatID(status.GetLeaderId()), Followers: map[string]struct{}{}})

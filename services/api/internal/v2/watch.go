@@ -17,12 +17,17 @@ import (
 //
 // The headers go out before there is an event, so that a client knows from where it waits. A wait that has to end
 // without one, because the server stops, its state turns out corrupt, the history that it needs is compacted away
-// meanwhile, or the store is another one by now, ends with an empty body: clients ask again.
+// meanwhile, the store is another one by now, or the client may not read there any more, ends with an empty body: clients ask again.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	ctx, stop := context.WithCancelCause(r.Context())
 	defer stop(nil)
 	defer context.AfterFunc(s.Ending, func() { stop(nil) })()
 	defer s.Follow(stop)()
+	rights := &watchRights{server: s, r: r, path: q.path, recursive: q.recursive}
+	if err := rights.check(ctx); err != nil {
+		s.internal(ctx, w, err)
+		return
+	}
 	position, err := s.Consensus.Position(ctx, &consensusv1.PositionRequest{})
 	if err != nil {
 		s.internal(ctx, w, err)
@@ -63,9 +68,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	if out.Flush() != nil {
 		return
 	}
-	t := teller{at: at, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
+	t := teller{at: at, rights: rights, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
 	for {
-		next, err := session.Next(ctx)
+		next, err := rights.next(ctx, session)
 		if err != nil || next.CompactedRevision != 0 || next.Replaced {
 			return
 		}
@@ -91,6 +96,7 @@ func clampIndex(index uint64) int64 {
 // teller writes events to a waiting client.
 type teller struct {
 	at      place
+	rights  *watchRights
 	stream  bool
 	encoder *json.Encoder
 	now     func() time.Time
@@ -106,7 +112,7 @@ func (t *teller) tell(d *delivery.Delivery) (done bool) {
 		for n < len(events) && events[n].GetKv().GetModRevision() == events[0].GetKv().GetModRevision() {
 			n++
 		}
-		made := t.at.of(events[:n], t.now())
+		made := t.rights.visible(t.at.of(events[:n], t.now()))
 		events = events[n:]
 		if len(made) == 0 {
 			continue

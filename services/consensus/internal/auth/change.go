@@ -49,6 +49,8 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp, now int64) (*State, err
 		err = c.revokePermission(o.RoleRevokePermission)
 	case *consensusv1.AuthOp_ExtendTokens:
 		c.extendTokens(o.ExtendTokens, now)
+	case *consensusv1.AuthOp_Steps:
+		return takeSteps(s, rows, o.Steps, now)
 	default:
 		return nil, fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
 	}
@@ -111,11 +113,13 @@ func (c *change) enable(op *consensusv1.AuthEnableOp) error {
 		return nil
 	case root == nil:
 		return errdefs.ErrRootUserNotExist
+	case op.GetGuest():
+		c.admitGuests(root)
 	case !hasRole(root, Root):
 		return errdefs.ErrRootRoleNotExist
 	}
 	c.set(func(settings *consensusv1.AuthSettings) {
-		settings.Enabled, settings.TokenSecret = true, op.GetTokenSecret()
+		settings.Enabled, settings.TokenSecret, settings.Guest = true, op.GetTokenSecret(), op.GetGuest()
 	})
 	return nil
 }
@@ -125,7 +129,7 @@ func (c *change) disable() {
 		return
 	}
 	c.set(func(settings *consensusv1.AuthSettings) {
-		settings.Enabled, settings.TokenSecret = false, nil
+		settings.Enabled, settings.TokenSecret, settings.Guest = false, nil, false
 		settings.Revision++
 	})
 	dropUses(c, c.uses.Len(), func(int64) bool { return true })

@@ -47,6 +47,12 @@ func (s *State) identify(c *consensusv1.Caller) (identity, error) {
 	if c.GetName() == "" || c.GetToken() != "" || c.GetInvalid() {
 		return identity{}, errdefs.ErrUserEmpty
 	}
+	if c.GetGuest() {
+		if !s.settings.GetGuest() {
+			return identity{}, errdefs.ErrUserEmpty
+		}
+		return guests, nil
+	}
 	if c.GetExternal() {
 		return identity{name: c.GetName(), roles: c.GetRoles(), external: true}, nil
 	}

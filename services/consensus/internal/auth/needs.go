@@ -151,12 +151,17 @@ func ofLeases(ids []int64) Needs {
 	}
 }
 
-// ofTree: a file is its key, a directory everything below it.
+// ofTree: a file is its key, a directory everything below it. Whether a comparison holds tells what is there.
 func ofTree(op *consensusv1.TreeOp) Needs {
 	below := op.GetDir() || op.GetRecursive() || op.GetInOrder()
 	return func(ask func(Need) error) error {
 		if !op.GetInOrder() {
 			if err := ask(write(op.GetPath(), nil)); err != nil {
+				return err
+			}
+		}
+		if len(op.GetPrevValue()) > 0 || op.GetPrevIndex() != 0 {
+			if err := ask(read(op.GetPath(), nil)); err != nil {
 				return err
 			}
 		}

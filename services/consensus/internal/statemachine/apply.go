@@ -53,7 +53,7 @@ func apply(b *Batch, cmd *consensusv1.Command) (*consensusv1.Result, error) {
 	case *consensusv1.Command_LeaseCheckpoint:
 		return checkpointLeases(b, c.LeaseCheckpoint)
 	case *consensusv1.Command_Tree:
-		return changeTree(b, c.Tree)
+		return changeTree(b, c.Tree, cmd.GetCaller())
 	case *consensusv1.Command_Auth:
 		return changeAuth(b, c.Auth)
 	case *consensusv1.Command_Quota:

@@ -10,13 +10,14 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 	"github.com/quoratedb/quorate/services/consensus/internal/tree"
 )
 
 // changeTree carries out a change of the tree. That it is declined is a result, not an error.
-func changeTree(b *Batch, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
+func changeTree(b *Batch, op *consensusv1.TreeOp, caller *consensusv1.Caller) (*consensusv1.Result, error) {
 	switch op.GetAction() {
 	case consensusv1.TreeAction_TREE_ACTION_EXPIRE:
 		// Whatever comes of it, it must not be found due again.
@@ -35,7 +36,29 @@ func changeTree(b *Batch, op *consensusv1.TreeOp) (*consensusv1.Result, error) {
 		return nil, err
 	}
 	b.tree.count(op, res)
+	if err := conceal(b, op, res, caller); err != nil {
+		return nil, err
+	}
 	return &consensusv1.Result{Result: &consensusv1.Result_Tree{Tree: res}}, nil
+}
+
+// conceal leaves out of a result what was in the file before, if the caller may not read it.
+func conceal(b *Batch, op *consensusv1.TreeOp, res *consensusv1.TreeResult, caller *consensusv1.Caller) error {
+	if res.GetPrevNode() == nil && !op.GetRefresh() || !b.auth.Enabled() {
+		return nil
+	}
+	err := b.auth.Check(caller, auth.OfFile(op.GetPath()), nil)
+	if err == nil || !errors.Is(err, errdefs.ErrPermissionDenied) {
+		return err
+	}
+	res.Concealed = true
+	if res.PrevNode != nil {
+		res.PrevNode.Value = nil
+	}
+	if op.GetRefresh() && res.Node != nil {
+		res.Node.Value = nil
+	}
+	return nil
 }
 
 // treeRows are the rows of a batch as the tree sees them.

@@ -90,7 +90,9 @@ type Caller struct {
 	// What the request carries shows nothing.
 	Invalid bool `protobuf:"varint,6,opt,name=invalid,proto3" json:"invalid,omitempty"`
 	// The store itself acts: expiry, compaction, alarms. No client can claim it.
-	Internal      bool `protobuf:"varint,7,opt,name=internal,proto3" json:"internal,omitempty"`
+	Internal bool `protobuf:"varint,7,opt,name=internal,proto3" json:"internal,omitempty"`
+	// A request of the v2 API that shows nobody: it has the rights of the role guest, if authentication was enabled by that API.
+	Guest         bool `protobuf:"varint,8,opt,name=guest,proto3" json:"guest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +172,13 @@ func (x *Caller) GetInvalid() bool {
 func (x *Caller) GetInternal() bool {
 	if x != nil {
 		return x.Internal
+	}
+	return false
+}
+
+func (x *Caller) GetGuest() bool {
+	if x != nil {
+		return x.Guest
 	}
 	return false
 }
@@ -393,7 +402,9 @@ type AuthSettings struct {
 	// Rises with each change of users, roles and permissions.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	// What tokens are signed with, since authentication was enabled last.
-	TokenSecret   []byte `protobuf:"bytes,3,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	TokenSecret []byte `protobuf:"bytes,3,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	// Authentication was enabled with AuthEnableOp.guest.
+	Guest         bool `protobuf:"varint,4,opt,name=guest,proto3" json:"guest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -447,6 +458,13 @@ func (x *AuthSettings) GetTokenSecret() []byte {
 		return x.TokenSecret
 	}
 	return nil
+}
+
+func (x *AuthSettings) GetGuest() bool {
+	if x != nil {
+		return x.Guest
+	}
+	return false
 }
 
 // TokenUse is stored of a token that is in use for longer than it was made for.
@@ -600,6 +618,7 @@ type AuthOp struct {
 	//	*AuthOp_RoleGrantPermission
 	//	*AuthOp_RoleRevokePermission
 	//	*AuthOp_ExtendTokens
+	//	*AuthOp_Steps
 	Op            isAuthOp_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -750,6 +769,15 @@ func (x *AuthOp) GetExtendTokens() *ExtendTokensOp {
 	return nil
 }
 
+func (x *AuthOp) GetSteps() *AuthSteps {
+	if x != nil {
+		if x, ok := x.Op.(*AuthOp_Steps); ok {
+			return x.Steps
+		}
+	}
+	return nil
+}
+
 type isAuthOp_Op interface {
 	isAuthOp_Op()
 }
@@ -802,6 +830,10 @@ type AuthOp_ExtendTokens struct {
 	ExtendTokens *ExtendTokensOp `protobuf:"bytes,12,opt,name=extend_tokens,json=extendTokens,proto3,oneof"`
 }
 
+type AuthOp_Steps struct {
+	Steps *AuthSteps `protobuf:"bytes,13,opt,name=steps,proto3,oneof"`
+}
+
 func (*AuthOp_Enable) isAuthOp_Op() {}
 
 func (*AuthOp_Disable) isAuthOp_Op() {}
@@ -826,6 +858,62 @@ func (*AuthOp_RoleRevokePermission) isAuthOp_Op() {}
 
 func (*AuthOp_ExtendTokens) isAuthOp_Op() {}
 
+func (*AuthOp_Steps) isAuthOp_Op() {}
+
+// AuthSteps are changes one after the other, of which all are made or none.
+type AuthSteps struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Steps []*AuthOp              `protobuf:"bytes,1,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The auth revision at which they were decided on: none is made at another one. 0 for any.
+	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthSteps) Reset() {
+	*x = AuthSteps{}
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthSteps) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthSteps) ProtoMessage() {}
+
+func (x *AuthSteps) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthSteps.ProtoReflect.Descriptor instead.
+func (*AuthSteps) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AuthSteps) GetSteps() []*AuthOp {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *AuthSteps) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 type AuthResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// After the change.
@@ -836,7 +924,7 @@ type AuthResult struct {
 
 func (x *AuthResult) Reset() {
 	*x = AuthResult{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +936,7 @@ func (x *AuthResult) String() string {
 func (*AuthResult) ProtoMessage() {}
 
 func (x *AuthResult) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +949,7 @@ func (x *AuthResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthResult.ProtoReflect.Descriptor instead.
 func (*AuthResult) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{8}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AuthResult) GetAuthRevision() uint64 {
@@ -874,14 +962,17 @@ func (x *AuthResult) GetAuthRevision() uint64 {
 type AuthEnableOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Fresh randomness; filled in by the member that proposes it.
-	TokenSecret   []byte `protobuf:"bytes,1,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	TokenSecret []byte `protobuf:"bytes,1,opt,name=token_secret,json=tokenSecret,proto3" json:"token_secret,omitempty"`
+	// As the v2 API enables: the user root gets the role root, and there is a role guest from then on. If there was none, it may read and
+	// write all files where root is the only user, and nothing otherwise.
+	Guest         bool `protobuf:"varint,2,opt,name=guest,proto3" json:"guest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AuthEnableOp) Reset() {
 	*x = AuthEnableOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +984,7 @@ func (x *AuthEnableOp) String() string {
 func (*AuthEnableOp) ProtoMessage() {}
 
 func (x *AuthEnableOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +997,7 @@ func (x *AuthEnableOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthEnableOp.ProtoReflect.Descriptor instead.
 func (*AuthEnableOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{9}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AuthEnableOp) GetTokenSecret() []byte {
@@ -914,6 +1005,13 @@ func (x *AuthEnableOp) GetTokenSecret() []byte {
 		return x.TokenSecret
 	}
 	return nil
+}
+
+func (x *AuthEnableOp) GetGuest() bool {
+	if x != nil {
+		return x.Guest
+	}
+	return false
 }
 
 type AuthDisableOp struct {
@@ -924,7 +1022,7 @@ type AuthDisableOp struct {
 
 func (x *AuthDisableOp) Reset() {
 	*x = AuthDisableOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1034,7 @@ func (x *AuthDisableOp) String() string {
 func (*AuthDisableOp) ProtoMessage() {}
 
 func (x *AuthDisableOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1047,7 @@ func (x *AuthDisableOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthDisableOp.ProtoReflect.Descriptor instead.
 func (*AuthDisableOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{10}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{11}
 }
 
 type UserAddOp struct {
@@ -965,7 +1063,7 @@ type UserAddOp struct {
 
 func (x *UserAddOp) Reset() {
 	*x = UserAddOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -977,7 +1075,7 @@ func (x *UserAddOp) String() string {
 func (*UserAddOp) ProtoMessage() {}
 
 func (x *UserAddOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -990,7 +1088,7 @@ func (x *UserAddOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserAddOp.ProtoReflect.Descriptor instead.
 func (*UserAddOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{11}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UserAddOp) GetName() string {
@@ -1030,7 +1128,7 @@ type UserDeleteOp struct {
 
 func (x *UserDeleteOp) Reset() {
 	*x = UserDeleteOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1140,7 @@ func (x *UserDeleteOp) String() string {
 func (*UserDeleteOp) ProtoMessage() {}
 
 func (x *UserDeleteOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1153,7 @@ func (x *UserDeleteOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserDeleteOp.ProtoReflect.Descriptor instead.
 func (*UserDeleteOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{12}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UserDeleteOp) GetName() string {
@@ -1077,7 +1175,7 @@ type UserChangePasswordOp struct {
 
 func (x *UserChangePasswordOp) Reset() {
 	*x = UserChangePasswordOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1187,7 @@ func (x *UserChangePasswordOp) String() string {
 func (*UserChangePasswordOp) ProtoMessage() {}
 
 func (x *UserChangePasswordOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1200,7 @@ func (x *UserChangePasswordOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserChangePasswordOp.ProtoReflect.Descriptor instead.
 func (*UserChangePasswordOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{13}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UserChangePasswordOp) GetName() string {
@@ -1136,7 +1234,7 @@ type UserGrantRoleOp struct {
 
 func (x *UserGrantRoleOp) Reset() {
 	*x = UserGrantRoleOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1246,7 @@ func (x *UserGrantRoleOp) String() string {
 func (*UserGrantRoleOp) ProtoMessage() {}
 
 func (x *UserGrantRoleOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1259,7 @@ func (x *UserGrantRoleOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserGrantRoleOp.ProtoReflect.Descriptor instead.
 func (*UserGrantRoleOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{14}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UserGrantRoleOp) GetName() string {
@@ -1188,7 +1286,7 @@ type UserRevokeRoleOp struct {
 
 func (x *UserRevokeRoleOp) Reset() {
 	*x = UserRevokeRoleOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1200,7 +1298,7 @@ func (x *UserRevokeRoleOp) String() string {
 func (*UserRevokeRoleOp) ProtoMessage() {}
 
 func (x *UserRevokeRoleOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1213,7 +1311,7 @@ func (x *UserRevokeRoleOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRevokeRoleOp.ProtoReflect.Descriptor instead.
 func (*UserRevokeRoleOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{15}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UserRevokeRoleOp) GetName() string {
@@ -1239,7 +1337,7 @@ type RoleAddOp struct {
 
 func (x *RoleAddOp) Reset() {
 	*x = RoleAddOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1349,7 @@ func (x *RoleAddOp) String() string {
 func (*RoleAddOp) ProtoMessage() {}
 
 func (x *RoleAddOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1362,7 @@ func (x *RoleAddOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleAddOp.ProtoReflect.Descriptor instead.
 func (*RoleAddOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{16}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RoleAddOp) GetName() string {
@@ -1283,7 +1381,7 @@ type RoleDeleteOp struct {
 
 func (x *RoleDeleteOp) Reset() {
 	*x = RoleDeleteOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1393,7 @@ func (x *RoleDeleteOp) String() string {
 func (*RoleDeleteOp) ProtoMessage() {}
 
 func (x *RoleDeleteOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1406,7 @@ func (x *RoleDeleteOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleDeleteOp.ProtoReflect.Descriptor instead.
 func (*RoleDeleteOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{17}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RoleDeleteOp) GetName() string {
@@ -1329,7 +1427,7 @@ type RoleGrantPermissionOp struct {
 
 func (x *RoleGrantPermissionOp) Reset() {
 	*x = RoleGrantPermissionOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1439,7 @@ func (x *RoleGrantPermissionOp) String() string {
 func (*RoleGrantPermissionOp) ProtoMessage() {}
 
 func (x *RoleGrantPermissionOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1452,7 @@ func (x *RoleGrantPermissionOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleGrantPermissionOp.ProtoReflect.Descriptor instead.
 func (*RoleGrantPermissionOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{18}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RoleGrantPermissionOp) GetName() string {
@@ -1382,7 +1480,7 @@ type RoleRevokePermissionOp struct {
 
 func (x *RoleRevokePermissionOp) Reset() {
 	*x = RoleRevokePermissionOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1492,7 @@ func (x *RoleRevokePermissionOp) String() string {
 func (*RoleRevokePermissionOp) ProtoMessage() {}
 
 func (x *RoleRevokePermissionOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1505,7 @@ func (x *RoleRevokePermissionOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRevokePermissionOp.ProtoReflect.Descriptor instead.
 func (*RoleRevokePermissionOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{19}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RoleRevokePermissionOp) GetName() string {
@@ -1443,7 +1541,7 @@ type ExtendTokensOp struct {
 
 func (x *ExtendTokensOp) Reset() {
 	*x = ExtendTokensOp{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1553,7 @@ func (x *ExtendTokensOp) String() string {
 func (*ExtendTokensOp) ProtoMessage() {}
 
 func (x *ExtendTokensOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1566,7 @@ func (x *ExtendTokensOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendTokensOp.ProtoReflect.Descriptor instead.
 func (*ExtendTokensOp) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{20}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ExtendTokensOp) GetIds() [][]byte {
@@ -1497,7 +1595,7 @@ type AuthenticateRequest struct {
 
 func (x *AuthenticateRequest) Reset() {
 	*x = AuthenticateRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1509,7 +1607,7 @@ func (x *AuthenticateRequest) String() string {
 func (*AuthenticateRequest) ProtoMessage() {}
 
 func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1522,7 +1620,7 @@ func (x *AuthenticateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateRequest.ProtoReflect.Descriptor instead.
 func (*AuthenticateRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{21}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AuthenticateRequest) GetName() string {
@@ -1557,7 +1655,7 @@ type AuthenticateResponse struct {
 
 func (x *AuthenticateResponse) Reset() {
 	*x = AuthenticateResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1667,7 @@ func (x *AuthenticateResponse) String() string {
 func (*AuthenticateResponse) ProtoMessage() {}
 
 func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1680,7 @@ func (x *AuthenticateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthenticateResponse.ProtoReflect.Descriptor instead.
 func (*AuthenticateResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{22}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AuthenticateResponse) GetToken() string {
@@ -1613,7 +1711,7 @@ type Access struct {
 
 func (x *Access) Reset() {
 	*x = Access{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1723,7 @@ func (x *Access) String() string {
 func (*Access) ProtoMessage() {}
 
 func (x *Access) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1736,7 @@ func (x *Access) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Access.ProtoReflect.Descriptor instead.
 func (*Access) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{23}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Access) GetType() Permission_Type {
@@ -1679,7 +1777,7 @@ type AuthorizeRequest struct {
 
 func (x *AuthorizeRequest) Reset() {
 	*x = AuthorizeRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1691,7 +1789,7 @@ func (x *AuthorizeRequest) String() string {
 func (*AuthorizeRequest) ProtoMessage() {}
 
 func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1704,7 +1802,7 @@ func (x *AuthorizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeRequest.ProtoReflect.Descriptor instead.
 func (*AuthorizeRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{24}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *AuthorizeRequest) GetCaller() *Caller {
@@ -1761,7 +1859,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1871,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1884,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{25}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AuthorizeResponse) GetEnabled() bool {
@@ -1820,6 +1918,7 @@ type ReadAuthRequest struct {
 	//	*ReadAuthRequest_Users
 	//	*ReadAuthRequest_Role
 	//	*ReadAuthRequest_Roles
+	//	*ReadAuthRequest_All
 	Read          isReadAuthRequest_Read `protobuf_oneof:"read"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1827,7 +1926,7 @@ type ReadAuthRequest struct {
 
 func (x *ReadAuthRequest) Reset() {
 	*x = ReadAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1938,7 @@ func (x *ReadAuthRequest) String() string {
 func (*ReadAuthRequest) ProtoMessage() {}
 
 func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1951,7 @@ func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthRequest.ProtoReflect.Descriptor instead.
 func (*ReadAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadAuthRequest) GetCaller() *Caller {
@@ -1914,6 +2013,15 @@ func (x *ReadAuthRequest) GetRoles() *RolesRead {
 	return nil
 }
 
+func (x *ReadAuthRequest) GetAll() *AllRead {
+	if x != nil {
+		if x, ok := x.Read.(*ReadAuthRequest_All); ok {
+			return x.All
+		}
+	}
+	return nil
+}
+
 type isReadAuthRequest_Read interface {
 	isReadAuthRequest_Read()
 }
@@ -1938,6 +2046,10 @@ type ReadAuthRequest_Roles struct {
 	Roles *RolesRead `protobuf:"bytes,6,opt,name=roles,proto3,oneof"`
 }
 
+type ReadAuthRequest_All struct {
+	All *AllRead `protobuf:"bytes,7,opt,name=all,proto3,oneof"`
+}
+
 func (*ReadAuthRequest_Status) isReadAuthRequest_Read() {}
 
 func (*ReadAuthRequest_User) isReadAuthRequest_Read() {}
@@ -1948,6 +2060,8 @@ func (*ReadAuthRequest_Role) isReadAuthRequest_Read() {}
 
 func (*ReadAuthRequest_Roles) isReadAuthRequest_Read() {}
 
+func (*ReadAuthRequest_All) isReadAuthRequest_Read() {}
+
 type AuthStatusRead struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1956,7 +2070,7 @@ type AuthStatusRead struct {
 
 func (x *AuthStatusRead) Reset() {
 	*x = AuthStatusRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2082,7 @@ func (x *AuthStatusRead) String() string {
 func (*AuthStatusRead) ProtoMessage() {}
 
 func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2095,7 @@ func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthStatusRead.ProtoReflect.Descriptor instead.
 func (*AuthStatusRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
 }
 
 type UserRead struct {
@@ -1993,7 +2107,7 @@ type UserRead struct {
 
 func (x *UserRead) Reset() {
 	*x = UserRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2005,7 +2119,7 @@ func (x *UserRead) String() string {
 func (*UserRead) ProtoMessage() {}
 
 func (x *UserRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2132,7 @@ func (x *UserRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRead.ProtoReflect.Descriptor instead.
 func (*UserRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *UserRead) GetName() string {
@@ -2036,7 +2150,7 @@ type UsersRead struct {
 
 func (x *UsersRead) Reset() {
 	*x = UsersRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2048,7 +2162,7 @@ func (x *UsersRead) String() string {
 func (*UsersRead) ProtoMessage() {}
 
 func (x *UsersRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2061,7 +2175,7 @@ func (x *UsersRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRead.ProtoReflect.Descriptor instead.
 func (*UsersRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
 }
 
 type RoleRead struct {
@@ -2073,7 +2187,7 @@ type RoleRead struct {
 
 func (x *RoleRead) Reset() {
 	*x = RoleRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2085,7 +2199,7 @@ func (x *RoleRead) String() string {
 func (*RoleRead) ProtoMessage() {}
 
 func (x *RoleRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2098,7 +2212,7 @@ func (x *RoleRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRead.ProtoReflect.Descriptor instead.
 func (*RoleRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RoleRead) GetName() string {
@@ -2116,7 +2230,7 @@ type RolesRead struct {
 
 func (x *RolesRead) Reset() {
 	*x = RolesRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2242,7 @@ func (x *RolesRead) String() string {
 func (*RolesRead) ProtoMessage() {}
 
 func (x *RolesRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2255,44 @@ func (x *RolesRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolesRead.ProtoReflect.Descriptor instead.
 func (*RolesRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
+}
+
+// AllRead is of all users and roles at one moment.
+type AllRead struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllRead) Reset() {
+	*x = AllRead{}
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllRead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllRead) ProtoMessage() {}
+
+func (x *AllRead) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllRead.ProtoReflect.Descriptor instead.
+func (*AllRead) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
 }
 
 type ReadAuthResponse struct {
@@ -2149,18 +2300,21 @@ type ReadAuthResponse struct {
 	Enabled      bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	AuthRevision uint64                 `protobuf:"varint,2,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
 	// Of a user; of all roles their names.
-	Roles         []string      `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
-	Users         []string      `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`
-	Permissions   []*Permission `protobuf:"bytes,5,rep,name=permissions,proto3" json:"permissions,omitempty"`
-	Revision      int64         `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	RaftTerm      uint64        `protobuf:"varint,7,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	Roles       []string      `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	Users       []string      `protobuf:"bytes,4,rep,name=users,proto3" json:"users,omitempty"`
+	Permissions []*Permission `protobuf:"bytes,5,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	Revision    int64         `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftTerm    uint64        `protobuf:"varint,7,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
+	// Of AllRead, ordered by name; users without the hashes of their passwords.
+	AllUsers      []*User `protobuf:"bytes,8,rep,name=all_users,json=allUsers,proto3" json:"all_users,omitempty"`
+	AllRoles      []*Role `protobuf:"bytes,9,rep,name=all_roles,json=allRoles,proto3" json:"all_roles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadAuthResponse) Reset() {
 	*x = ReadAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2326,7 @@ func (x *ReadAuthResponse) String() string {
 func (*ReadAuthResponse) ProtoMessage() {}
 
 func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2339,7 @@ func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthResponse.ProtoReflect.Descriptor instead.
 func (*ReadAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReadAuthResponse) GetEnabled() bool {
@@ -2237,6 +2391,20 @@ func (x *ReadAuthResponse) GetRaftTerm() uint64 {
 	return 0
 }
 
+func (x *ReadAuthResponse) GetAllUsers() []*User {
+	if x != nil {
+		return x.AllUsers
+	}
+	return nil
+}
+
+func (x *ReadAuthResponse) GetAllRoles() []*Role {
+	if x != nil {
+		return x.AllRoles
+	}
+	return nil
+}
+
 type FollowAuthRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2245,7 +2413,7 @@ type FollowAuthRequest struct {
 
 func (x *FollowAuthRequest) Reset() {
 	*x = FollowAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +2425,7 @@ func (x *FollowAuthRequest) String() string {
 func (*FollowAuthRequest) ProtoMessage() {}
 
 func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +2438,7 @@ func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthRequest.ProtoReflect.Descriptor instead.
 func (*FollowAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{35}
 }
 
 type FollowAuthResponse struct {
@@ -2283,7 +2451,7 @@ type FollowAuthResponse struct {
 
 func (x *FollowAuthResponse) Reset() {
 	*x = FollowAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2463,7 @@ func (x *FollowAuthResponse) String() string {
 func (*FollowAuthResponse) ProtoMessage() {}
 
 func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2476,7 @@ func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthResponse.ProtoReflect.Descriptor instead.
 func (*FollowAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{34}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FollowAuthResponse) GetEnabled() bool {
@@ -2329,7 +2497,7 @@ var File_quorate_consensus_v1_auth_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1fquorate/consensus/v1/auth.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\xb6\x01\n" +
+	"\x1fquorate/consensus/v1/auth.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\xcc\x01\n" +
 	"\x06Caller\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1a\n" +
@@ -2337,7 +2505,8 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\bexternal\x18\x04 \x01(\bR\bexternal\x12\x14\n" +
 	"\x05roles\x18\x05 \x03(\tR\x05roles\x12\x18\n" +
 	"\ainvalid\x18\x06 \x01(\bR\ainvalid\x12\x1a\n" +
-	"\binternal\x18\a \x01(\bR\binternal\"\xb1\x01\n" +
+	"\binternal\x18\a \x01(\bR\binternal\x12\x14\n" +
+	"\x05guest\x18\b \x01(\bR\x05guest\"\xb1\x01\n" +
 	"\n" +
 	"Permission\x129\n" +
 	"\x04type\x18\x01 \x01(\x0e2%.quorate.consensus.v1.Permission.TypeR\x04type\x12\x10\n" +
@@ -2359,11 +2528,12 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12B\n" +
 	"\vpermissions\x18\x02 \x03(\v2 .quorate.consensus.v1.PermissionR\vpermissions\x12)\n" +
-	"\x10changed_revision\x18\x03 \x01(\x04R\x0fchangedRevision\"g\n" +
+	"\x10changed_revision\x18\x03 \x01(\x04R\x0fchangedRevision\"}\n" +
 	"\fAuthSettings\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12!\n" +
-	"\ftoken_secret\x18\x03 \x01(\fR\vtokenSecret\":\n" +
+	"\ftoken_secret\x18\x03 \x01(\fR\vtokenSecret\x12\x14\n" +
+	"\x05guest\x18\x04 \x01(\bR\x05guest\":\n" +
 	"\bTokenUse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1e\n" +
 	"\n" +
@@ -2374,7 +2544,7 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
 	"\x11password_revision\x18\x03 \x01(\x04R\x10passwordRevision\x12\x12\n" +
 	"\x04made\x18\x04 \x01(\x03R\x04made\x12#\n" +
-	"\rauth_revision\x18\x05 \x01(\x04R\fauthRevision\"\xb9\a\n" +
+	"\rauth_revision\x18\x05 \x01(\x04R\fauthRevision\"\xf2\a\n" +
 	"\x06AuthOp\x12<\n" +
 	"\x06enable\x18\x01 \x01(\v2\".quorate.consensus.v1.AuthEnableOpH\x00R\x06enable\x12?\n" +
 	"\adisable\x18\x02 \x01(\v2#.quorate.consensus.v1.AuthDisableOpH\x00R\adisable\x12<\n" +
@@ -2390,13 +2560,18 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x15role_grant_permission\x18\n" +
 	" \x01(\v2+.quorate.consensus.v1.RoleGrantPermissionOpH\x00R\x13roleGrantPermission\x12d\n" +
 	"\x16role_revoke_permission\x18\v \x01(\v2,.quorate.consensus.v1.RoleRevokePermissionOpH\x00R\x14roleRevokePermission\x12K\n" +
-	"\rextend_tokens\x18\f \x01(\v2$.quorate.consensus.v1.ExtendTokensOpH\x00R\fextendTokensB\v\n" +
-	"\x02op\x12\x05\xbaH\x02\b\x01\"1\n" +
+	"\rextend_tokens\x18\f \x01(\v2$.quorate.consensus.v1.ExtendTokensOpH\x00R\fextendTokens\x127\n" +
+	"\x05steps\x18\r \x01(\v2\x1f.quorate.consensus.v1.AuthStepsH\x00R\x05stepsB\v\n" +
+	"\x02op\x12\x05\xbaH\x02\b\x01\"[\n" +
+	"\tAuthSteps\x122\n" +
+	"\x05steps\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.AuthOpR\x05steps\x12\x1a\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"1\n" +
 	"\n" +
 	"AuthResult\x12#\n" +
-	"\rauth_revision\x18\x01 \x01(\x04R\fauthRevision\"1\n" +
+	"\rauth_revision\x18\x01 \x01(\x04R\fauthRevision\"G\n" +
 	"\fAuthEnableOp\x12!\n" +
-	"\ftoken_secret\x18\x01 \x01(\fR\vtokenSecret\"\x0f\n" +
+	"\ftoken_secret\x18\x01 \x01(\fR\vtokenSecret\x12\x14\n" +
+	"\x05guest\x18\x02 \x01(\bR\x05guest\"\x0f\n" +
 	"\rAuthDisableOp\"\x81\x01\n" +
 	"\tUserAddOp\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
@@ -2454,14 +2629,15 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x11AuthorizeResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
 	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\xf4\x02\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\xa7\x03\n" +
 	"\x0fReadAuthRequest\x124\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\x12>\n" +
 	"\x06status\x18\x02 \x01(\v2$.quorate.consensus.v1.AuthStatusReadH\x00R\x06status\x124\n" +
 	"\x04user\x18\x03 \x01(\v2\x1e.quorate.consensus.v1.UserReadH\x00R\x04user\x127\n" +
 	"\x05users\x18\x04 \x01(\v2\x1f.quorate.consensus.v1.UsersReadH\x00R\x05users\x124\n" +
 	"\x04role\x18\x05 \x01(\v2\x1e.quorate.consensus.v1.RoleReadH\x00R\x04role\x127\n" +
-	"\x05roles\x18\x06 \x01(\v2\x1f.quorate.consensus.v1.RolesReadH\x00R\x05rolesB\r\n" +
+	"\x05roles\x18\x06 \x01(\v2\x1f.quorate.consensus.v1.RolesReadH\x00R\x05roles\x121\n" +
+	"\x03all\x18\a \x01(\v2\x1d.quorate.consensus.v1.AllReadH\x00R\x03allB\r\n" +
 	"\x04read\x12\x05\xbaH\x02\b\x01\"\x10\n" +
 	"\x0eAuthStatusRead\"\x1e\n" +
 	"\bUserRead\x12\x12\n" +
@@ -2469,7 +2645,8 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\tUsersRead\"\x1e\n" +
 	"\bRoleRead\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"\v\n" +
-	"\tRolesRead\"\xfa\x01\n" +
+	"\tRolesRead\"\t\n" +
+	"\aAllRead\"\xec\x02\n" +
 	"\x10ReadAuthResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
 	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\x12\x14\n" +
@@ -2477,7 +2654,9 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x05users\x18\x04 \x03(\tR\x05users\x12B\n" +
 	"\vpermissions\x18\x05 \x03(\v2 .quorate.consensus.v1.PermissionR\vpermissions\x12\x1a\n" +
 	"\brevision\x18\x06 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\a \x01(\x04R\braftTerm\"\x13\n" +
+	"\traft_term\x18\a \x01(\x04R\braftTerm\x127\n" +
+	"\tall_users\x18\b \x03(\v2\x1a.quorate.consensus.v1.UserR\ballUsers\x127\n" +
+	"\tall_roles\x18\t \x03(\v2\x1a.quorate.consensus.v1.RoleR\ballRoles\"\x13\n" +
 	"\x11FollowAuthRequest\"S\n" +
 	"\x12FollowAuthResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
@@ -2503,7 +2682,7 @@ func file_quorate_consensus_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_consensus_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(Permission_Type)(0),           // 0: quorate.consensus.v1.Permission.Type
 	(*Caller)(nil),                 // 1: quorate.consensus.v1.Caller
@@ -2514,74 +2693,81 @@ var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(*TokenUse)(nil),               // 6: quorate.consensus.v1.TokenUse
 	(*Token)(nil),                  // 7: quorate.consensus.v1.Token
 	(*AuthOp)(nil),                 // 8: quorate.consensus.v1.AuthOp
-	(*AuthResult)(nil),             // 9: quorate.consensus.v1.AuthResult
-	(*AuthEnableOp)(nil),           // 10: quorate.consensus.v1.AuthEnableOp
-	(*AuthDisableOp)(nil),          // 11: quorate.consensus.v1.AuthDisableOp
-	(*UserAddOp)(nil),              // 12: quorate.consensus.v1.UserAddOp
-	(*UserDeleteOp)(nil),           // 13: quorate.consensus.v1.UserDeleteOp
-	(*UserChangePasswordOp)(nil),   // 14: quorate.consensus.v1.UserChangePasswordOp
-	(*UserGrantRoleOp)(nil),        // 15: quorate.consensus.v1.UserGrantRoleOp
-	(*UserRevokeRoleOp)(nil),       // 16: quorate.consensus.v1.UserRevokeRoleOp
-	(*RoleAddOp)(nil),              // 17: quorate.consensus.v1.RoleAddOp
-	(*RoleDeleteOp)(nil),           // 18: quorate.consensus.v1.RoleDeleteOp
-	(*RoleGrantPermissionOp)(nil),  // 19: quorate.consensus.v1.RoleGrantPermissionOp
-	(*RoleRevokePermissionOp)(nil), // 20: quorate.consensus.v1.RoleRevokePermissionOp
-	(*ExtendTokensOp)(nil),         // 21: quorate.consensus.v1.ExtendTokensOp
-	(*AuthenticateRequest)(nil),    // 22: quorate.consensus.v1.AuthenticateRequest
-	(*AuthenticateResponse)(nil),   // 23: quorate.consensus.v1.AuthenticateResponse
-	(*Access)(nil),                 // 24: quorate.consensus.v1.Access
-	(*AuthorizeRequest)(nil),       // 25: quorate.consensus.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 26: quorate.consensus.v1.AuthorizeResponse
-	(*ReadAuthRequest)(nil),        // 27: quorate.consensus.v1.ReadAuthRequest
-	(*AuthStatusRead)(nil),         // 28: quorate.consensus.v1.AuthStatusRead
-	(*UserRead)(nil),               // 29: quorate.consensus.v1.UserRead
-	(*UsersRead)(nil),              // 30: quorate.consensus.v1.UsersRead
-	(*RoleRead)(nil),               // 31: quorate.consensus.v1.RoleRead
-	(*RolesRead)(nil),              // 32: quorate.consensus.v1.RolesRead
-	(*ReadAuthResponse)(nil),       // 33: quorate.consensus.v1.ReadAuthResponse
-	(*FollowAuthRequest)(nil),      // 34: quorate.consensus.v1.FollowAuthRequest
-	(*FollowAuthResponse)(nil),     // 35: quorate.consensus.v1.FollowAuthResponse
+	(*AuthSteps)(nil),              // 9: quorate.consensus.v1.AuthSteps
+	(*AuthResult)(nil),             // 10: quorate.consensus.v1.AuthResult
+	(*AuthEnableOp)(nil),           // 11: quorate.consensus.v1.AuthEnableOp
+	(*AuthDisableOp)(nil),          // 12: quorate.consensus.v1.AuthDisableOp
+	(*UserAddOp)(nil),              // 13: quorate.consensus.v1.UserAddOp
+	(*UserDeleteOp)(nil),           // 14: quorate.consensus.v1.UserDeleteOp
+	(*UserChangePasswordOp)(nil),   // 15: quorate.consensus.v1.UserChangePasswordOp
+	(*UserGrantRoleOp)(nil),        // 16: quorate.consensus.v1.UserGrantRoleOp
+	(*UserRevokeRoleOp)(nil),       // 17: quorate.consensus.v1.UserRevokeRoleOp
+	(*RoleAddOp)(nil),              // 18: quorate.consensus.v1.RoleAddOp
+	(*RoleDeleteOp)(nil),           // 19: quorate.consensus.v1.RoleDeleteOp
+	(*RoleGrantPermissionOp)(nil),  // 20: quorate.consensus.v1.RoleGrantPermissionOp
+	(*RoleRevokePermissionOp)(nil), // 21: quorate.consensus.v1.RoleRevokePermissionOp
+	(*ExtendTokensOp)(nil),         // 22: quorate.consensus.v1.ExtendTokensOp
+	(*AuthenticateRequest)(nil),    // 23: quorate.consensus.v1.AuthenticateRequest
+	(*AuthenticateResponse)(nil),   // 24: quorate.consensus.v1.AuthenticateResponse
+	(*Access)(nil),                 // 25: quorate.consensus.v1.Access
+	(*AuthorizeRequest)(nil),       // 26: quorate.consensus.v1.AuthorizeRequest
+	(*AuthorizeResponse)(nil),      // 27: quorate.consensus.v1.AuthorizeResponse
+	(*ReadAuthRequest)(nil),        // 28: quorate.consensus.v1.ReadAuthRequest
+	(*AuthStatusRead)(nil),         // 29: quorate.consensus.v1.AuthStatusRead
+	(*UserRead)(nil),               // 30: quorate.consensus.v1.UserRead
+	(*UsersRead)(nil),              // 31: quorate.consensus.v1.UsersRead
+	(*RoleRead)(nil),               // 32: quorate.consensus.v1.RoleRead
+	(*RolesRead)(nil),              // 33: quorate.consensus.v1.RolesRead
+	(*AllRead)(nil),                // 34: quorate.consensus.v1.AllRead
+	(*ReadAuthResponse)(nil),       // 35: quorate.consensus.v1.ReadAuthResponse
+	(*FollowAuthRequest)(nil),      // 36: quorate.consensus.v1.FollowAuthRequest
+	(*FollowAuthResponse)(nil),     // 37: quorate.consensus.v1.FollowAuthResponse
 }
 var file_quorate_consensus_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: quorate.consensus.v1.Permission.type:type_name -> quorate.consensus.v1.Permission.Type
 	2,  // 1: quorate.consensus.v1.Role.permissions:type_name -> quorate.consensus.v1.Permission
-	10, // 2: quorate.consensus.v1.AuthOp.enable:type_name -> quorate.consensus.v1.AuthEnableOp
-	11, // 3: quorate.consensus.v1.AuthOp.disable:type_name -> quorate.consensus.v1.AuthDisableOp
-	12, // 4: quorate.consensus.v1.AuthOp.user_add:type_name -> quorate.consensus.v1.UserAddOp
-	13, // 5: quorate.consensus.v1.AuthOp.user_delete:type_name -> quorate.consensus.v1.UserDeleteOp
-	14, // 6: quorate.consensus.v1.AuthOp.user_change_password:type_name -> quorate.consensus.v1.UserChangePasswordOp
-	15, // 7: quorate.consensus.v1.AuthOp.user_grant_role:type_name -> quorate.consensus.v1.UserGrantRoleOp
-	16, // 8: quorate.consensus.v1.AuthOp.user_revoke_role:type_name -> quorate.consensus.v1.UserRevokeRoleOp
-	17, // 9: quorate.consensus.v1.AuthOp.role_add:type_name -> quorate.consensus.v1.RoleAddOp
-	18, // 10: quorate.consensus.v1.AuthOp.role_delete:type_name -> quorate.consensus.v1.RoleDeleteOp
-	19, // 11: quorate.consensus.v1.AuthOp.role_grant_permission:type_name -> quorate.consensus.v1.RoleGrantPermissionOp
-	20, // 12: quorate.consensus.v1.AuthOp.role_revoke_permission:type_name -> quorate.consensus.v1.RoleRevokePermissionOp
-	21, // 13: quorate.consensus.v1.AuthOp.extend_tokens:type_name -> quorate.consensus.v1.ExtendTokensOp
-	2,  // 14: quorate.consensus.v1.RoleGrantPermissionOp.permission:type_name -> quorate.consensus.v1.Permission
-	0,  // 15: quorate.consensus.v1.Access.type:type_name -> quorate.consensus.v1.Permission.Type
-	1,  // 16: quorate.consensus.v1.AuthorizeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	24, // 17: quorate.consensus.v1.AuthorizeRequest.accesses:type_name -> quorate.consensus.v1.Access
-	0,  // 18: quorate.consensus.v1.AuthorizeRequest.lease_access:type_name -> quorate.consensus.v1.Permission.Type
-	1,  // 19: quorate.consensus.v1.ReadAuthRequest.caller:type_name -> quorate.consensus.v1.Caller
-	28, // 20: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
-	29, // 21: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
-	30, // 22: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
-	31, // 23: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
-	32, // 24: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
-	2,  // 25: quorate.consensus.v1.ReadAuthResponse.permissions:type_name -> quorate.consensus.v1.Permission
-	22, // 26: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
-	25, // 27: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
-	27, // 28: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
-	34, // 29: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
-	23, // 30: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
-	26, // 31: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
-	33, // 32: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
-	35, // 33: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
-	30, // [30:34] is the sub-list for method output_type
-	26, // [26:30] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	11, // 2: quorate.consensus.v1.AuthOp.enable:type_name -> quorate.consensus.v1.AuthEnableOp
+	12, // 3: quorate.consensus.v1.AuthOp.disable:type_name -> quorate.consensus.v1.AuthDisableOp
+	13, // 4: quorate.consensus.v1.AuthOp.user_add:type_name -> quorate.consensus.v1.UserAddOp
+	14, // 5: quorate.consensus.v1.AuthOp.user_delete:type_name -> quorate.consensus.v1.UserDeleteOp
+	15, // 6: quorate.consensus.v1.AuthOp.user_change_password:type_name -> quorate.consensus.v1.UserChangePasswordOp
+	16, // 7: quorate.consensus.v1.AuthOp.user_grant_role:type_name -> quorate.consensus.v1.UserGrantRoleOp
+	17, // 8: quorate.consensus.v1.AuthOp.user_revoke_role:type_name -> quorate.consensus.v1.UserRevokeRoleOp
+	18, // 9: quorate.consensus.v1.AuthOp.role_add:type_name -> quorate.consensus.v1.RoleAddOp
+	19, // 10: quorate.consensus.v1.AuthOp.role_delete:type_name -> quorate.consensus.v1.RoleDeleteOp
+	20, // 11: quorate.consensus.v1.AuthOp.role_grant_permission:type_name -> quorate.consensus.v1.RoleGrantPermissionOp
+	21, // 12: quorate.consensus.v1.AuthOp.role_revoke_permission:type_name -> quorate.consensus.v1.RoleRevokePermissionOp
+	22, // 13: quorate.consensus.v1.AuthOp.extend_tokens:type_name -> quorate.consensus.v1.ExtendTokensOp
+	9,  // 14: quorate.consensus.v1.AuthOp.steps:type_name -> quorate.consensus.v1.AuthSteps
+	8,  // 15: quorate.consensus.v1.AuthSteps.steps:type_name -> quorate.consensus.v1.AuthOp
+	2,  // 16: quorate.consensus.v1.RoleGrantPermissionOp.permission:type_name -> quorate.consensus.v1.Permission
+	0,  // 17: quorate.consensus.v1.Access.type:type_name -> quorate.consensus.v1.Permission.Type
+	1,  // 18: quorate.consensus.v1.AuthorizeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	25, // 19: quorate.consensus.v1.AuthorizeRequest.accesses:type_name -> quorate.consensus.v1.Access
+	0,  // 20: quorate.consensus.v1.AuthorizeRequest.lease_access:type_name -> quorate.consensus.v1.Permission.Type
+	1,  // 21: quorate.consensus.v1.ReadAuthRequest.caller:type_name -> quorate.consensus.v1.Caller
+	29, // 22: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
+	30, // 23: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
+	31, // 24: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
+	32, // 25: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
+	33, // 26: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
+	34, // 27: quorate.consensus.v1.ReadAuthRequest.all:type_name -> quorate.consensus.v1.AllRead
+	2,  // 28: quorate.consensus.v1.ReadAuthResponse.permissions:type_name -> quorate.consensus.v1.Permission
+	3,  // 29: quorate.consensus.v1.ReadAuthResponse.all_users:type_name -> quorate.consensus.v1.User
+	4,  // 30: quorate.consensus.v1.ReadAuthResponse.all_roles:type_name -> quorate.consensus.v1.Role
+	23, // 31: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
+	26, // 32: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
+	28, // 33: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
+	36, // 34: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
+	24, // 35: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
+	27, // 36: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
+	35, // 37: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
+	37, // 38: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
+	35, // [35:39] is the sub-list for method output_type
+	31, // [31:35] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_auth_proto_init() }
@@ -2602,13 +2788,15 @@ func file_quorate_consensus_v1_auth_proto_init() {
 		(*AuthOp_RoleGrantPermission)(nil),
 		(*AuthOp_RoleRevokePermission)(nil),
 		(*AuthOp_ExtendTokens)(nil),
+		(*AuthOp_Steps)(nil),
 	}
-	file_quorate_consensus_v1_auth_proto_msgTypes[26].OneofWrappers = []any{
+	file_quorate_consensus_v1_auth_proto_msgTypes[27].OneofWrappers = []any{
 		(*ReadAuthRequest_Status)(nil),
 		(*ReadAuthRequest_User)(nil),
 		(*ReadAuthRequest_Users)(nil),
 		(*ReadAuthRequest_Role)(nil),
 		(*ReadAuthRequest_Roles)(nil),
+		(*ReadAuthRequest_All)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2616,7 +2804,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_auth_proto_rawDesc), len(file_quorate_consensus_v1_auth_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

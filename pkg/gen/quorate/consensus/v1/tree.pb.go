@@ -745,8 +745,10 @@ type TreeResult struct {
 	// Set if nothing changed.
 	Failure *TreeFailure `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
 	// What happened, with values.
-	Node          *TreeNode `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
-	PrevNode      *TreeNode `protobuf:"bytes,3,opt,name=prev_node,json=prevNode,proto3" json:"prev_node,omitempty"`
+	Node     *TreeNode `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	PrevNode *TreeNode `protobuf:"bytes,3,opt,name=prev_node,json=prevNode,proto3" json:"prev_node,omitempty"`
+	// The caller may write the file, but not read it: values that it had before are left out.
+	Concealed     bool `protobuf:"varint,4,opt,name=concealed,proto3" json:"concealed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -800,6 +802,13 @@ func (x *TreeResult) GetPrevNode() *TreeNode {
 		return x.PrevNode
 	}
 	return nil
+}
+
+func (x *TreeResult) GetConcealed() bool {
+	if x != nil {
+		return x.Concealed
+	}
+	return false
 }
 
 // TreeFailure is why a TreeOp or a ReadTree was declined.
@@ -997,12 +1006,13 @@ const file_quorate_consensus_v1_tree_proto_rawDesc = "" +
 	"prev_value\x18\t \x01(\fR\tprevValue\x12\x1d\n" +
 	"\n" +
 	"prev_index\x18\n" +
-	" \x01(\x04R\tprevIndex\"\xba\x01\n" +
+	" \x01(\x04R\tprevIndex\"\xd8\x01\n" +
 	"\n" +
 	"TreeResult\x12;\n" +
 	"\afailure\x18\x01 \x01(\v2!.quorate.consensus.v1.TreeFailureR\afailure\x122\n" +
 	"\x04node\x18\x02 \x01(\v2\x1e.quorate.consensus.v1.TreeNodeR\x04node\x12;\n" +
-	"\tprev_node\x18\x03 \x01(\v2\x1e.quorate.consensus.v1.TreeNodeR\bprevNode\"\x9e\x02\n" +
+	"\tprev_node\x18\x03 \x01(\v2\x1e.quorate.consensus.v1.TreeNodeR\bprevNode\x12\x1c\n" +
+	"\tconcealed\x18\x04 \x01(\bR\tconcealed\"\x9e\x02\n" +
 	"\vTreeFailure\x12:\n" +
 	"\x04code\x18\x01 \x01(\x0e2&.quorate.consensus.v1.TreeFailure.CodeR\x04code\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\fR\x05cause\"\xbc\x01\n" +

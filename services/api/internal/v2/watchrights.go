@@ -1,0 +1,141 @@
+package v2
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quoratedb/quorate/pkg/delivery"
+	"github.com/quoratedb/quorate/pkg/errdefs"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
+)
+
+// watchRights are those of one waiting request, which ends when they do.
+type watchRights struct {
+	server *Server
+	r      *http.Request
+	// path and recursive are what is watched.
+	path      string
+	recursive bool
+	// user is whom the request has shown: the wait goes on for them though the password may become another one. nil asks for whom it
+	// is made.
+	user *consensusv1.Caller
+	// file says that the file at the path may be told of, not only what it is as a directory and what lies below.
+	file bool
+	// checked is where the store was when it last allowed the wait.
+	checked auth.Position
+}
+
+const (
+	// behindPause is how long a member that is behind is given before it is asked again, and behindAsksMax how often.
+	behindPause   = 10 * time.Millisecond
+	behindAsksMax = 300
+)
+
+// check asks whether the wait may be, with the rights of now. It returns errors of denied, and others where nobody can tell.
+func (w *watchRights) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, w.server.RequestTimeout, errdefs.ErrTimeout)
+	defer cancel()
+	newest := w.server.Follower.Position()
+	for range behindAsksMax {
+		if err := w.ask(ctx); err != nil {
+			return err
+		}
+		if w.checked >= newest {
+			return nil
+		}
+		select {
+		case <-time.After(behindPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return fmt.Errorf("rights of a wait: the store is behind what it told: %w", errdefs.ErrTimeout)
+}
+
+func (w *watchRights) ask(ctx context.Context) error {
+	if w.user != nil {
+		return w.askFor(ctx, w.user)
+	}
+	return w.server.forCaller(ctx, w.r, func(caller *consensusv1.Caller) error {
+		err := w.askFor(ctx, caller)
+		if err == nil && caller != nil && !caller.GetGuest() && !caller.GetInvalid() {
+			w.user = &consensusv1.Caller{Name: caller.GetName()}
+		}
+		return err
+	})
+}
+
+// askFor asks for the file at the path and for what lies below it. A wait that is not recursive hears of a file there, or of a directory.
+func (w *watchRights) askFor(ctx context.Context, caller *consensusv1.Caller) error {
+	checked, err := w.mayRead(ctx, caller, w.path, "")
+	if err != nil && !denied(err) {
+		return err
+	}
+	w.file = err == nil
+	if w.file && !w.recursive {
+		w.checked = checked
+		return nil
+	}
+	directory := strings.TrimSuffix(w.path, "/")
+	below, err := w.mayRead(ctx, caller, directory+"/", directory+"0")
+	if !w.file {
+		checked = below
+	}
+	w.checked = min(checked, below)
+	return err
+}
+
+func (w *watchRights) mayRead(ctx context.Context, caller *consensusv1.Caller, key, end string) (auth.Position, error) {
+	answer, err := w.server.Auth.Authorize(ctx, &consensusv1.AuthorizeRequest{
+		Caller:   caller,
+		Accesses: []*consensusv1.Access{{Type: consensusv1.Permission_TYPE_READ, Key: []byte(key), RangeEnd: []byte(end)}},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return auth.PositionOf(answer), nil
+}
+
+// next waits for the next delivery of a session. It fails as check does once the wait may not be any more.
+func (w *watchRights) next(ctx context.Context, session delivery.Session) (*delivery.Delivery, error) {
+	for {
+		waiting, wake := context.WithCancel(ctx)
+		forget := w.server.Follower.OnChange(wake)
+		var found *delivery.Delivery
+		var err error
+		if !w.changed() {
+			found, err = session.Next(waiting)
+		}
+		forget()
+		woken := waiting.Err() != nil && ctx.Err() == nil
+		wake()
+		if err != nil && !woken {
+			return nil, err
+		}
+		if w.changed() {
+			if err := w.check(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if found != nil {
+			return found, nil
+		}
+	}
+}
+
+func (w *watchRights) changed() bool { return w.server.Follower.Position() > w.checked }
+
+// visible leaves out what was or is at the path, where only what lies below it may be read.
+func (w *watchRights) visible(events []*event) []*event {
+	if w.file {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e *event) bool {
+		return e.Node.Key == w.path && (!e.Node.Dir || e.Prev != nil && !e.Prev.Dir)
+	})
+}
