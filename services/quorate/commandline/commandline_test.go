@@ -202,7 +202,7 @@ client-transport-security:
   client-cert-auth: true
   trusted-ca-file: ca.crt
   auto-tls: false
-peer-transport-security: {auto-tls: true, allowed-hostname: [a, b]}
+peer-transport-security: {cert-file: p.crt, key-file: p.key, client-cert-auth: true, trusted-ca-file: ca.crt, allowed-hostname: [a, b]}
 self-signed-cert-validity: 1
 log-level: debug
 logger: zap
