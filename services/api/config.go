@@ -77,6 +77,9 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Audit says which requests have a line written about them, and where; the zero value none.
 	Audit Audit
+	// AuthToken is what those who log in get to show later who they are, as etcd's --auth-token has it; empty for simple tokens, which the
+	// store makes, and NoAuthToken for none.
+	AuthToken string
 	// ClientCertAuth has the common name of a client's certificate stand for its user, where a request carries no token.
 	ClientCertAuth bool
 	// LeaderLossTime is how long there may be no leader until streams end whose clients want one; three election timeouts
@@ -119,6 +122,7 @@ type Versions struct {
 func (c Config) withDefaults() Config {
 	set(&c.MaxRequestBytes, DefaultMaxRequestBytes)
 	set(&c.MaxTxnOps, DefaultMaxTxnOps)
+	set(&c.AuthToken, DefaultAuthToken)
 	set(&c.MaxConcurrentStreams, DefaultMaxConcurrentStreams)
 	set(&c.RequestTimeout, DefaultRequestTimeout)
 	set(&c.LeaderLossTime, DefaultLeaderLossTime)
@@ -168,9 +172,43 @@ func (c Config) Validate() error {
 // receiveBytesMax is the largest message that a transport takes from a client.
 func (c Config) receiveBytesMax() int { return int(c.MaxRequestBytes) + envelopeBytes }
 
+// DefaultAuthToken is etcd's. NoAuthToken is for servers where nobody logs in with a password; to etcd that is an empty option.
+const (
+	DefaultAuthToken = auth.TokensSimple
+	NoAuthToken      = auth.TokensNone
+)
+
+// CheckAuthToken tells what is wrong with an AuthToken, by the option; it reads no file.
+func CheckAuthToken(text string) error {
+	_, err := auth.ParseTokenOptions(text)
+	return err
+}
+
+// CheckAuthTokenKeys is CheckAuthToken that reads the keys too.
+func CheckAuthTokenKeys(text string) error {
+	options, err := auth.ParseTokenOptions(text)
+	if err == nil {
+		_, err = options.Load()
+	}
+	return err
+}
+
+// tokens reads the keys that AuthToken names.
+func (c Config) tokens() (auth.Tokens, error) {
+	options, err := auth.ParseTokenOptions(c.AuthToken)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("--auth-token: %w", err)
+	}
+	tokens, err := options.Load()
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("--auth-token: %w", err)
+	}
+	return tokens, nil
+}
+
 // identification is how requests show for whom they are made.
-func (c Config) identification() auth.Config {
-	made := auth.Config{Logger: c.Logger}
+func (c Config) identification(tokens auth.Tokens) auth.Config {
+	made := auth.Config{Verifiers: tokens.Verifiers, NoSimpleTokens: tokens.NoSimpleTokens, Logger: c.Logger}
 	if c.ClientCertAuth {
 		made.CertificateName = auth.CommonName
 	}

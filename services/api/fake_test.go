@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
@@ -130,7 +131,11 @@ func (f *fakeStore) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consen
 	return &consensusv1.AlarmsResponse{Alarms: f.alarms}, nil
 }
 
-func (f *fakeStore) Range(context.Context, *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+// Range is asked by the checks of health alone, which the store answers also while authentication is enabled.
+func (f *fakeStore) Range(_ context.Context, r *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	if !r.GetCaller().GetInternal() {
+		return nil, errdefs.ErrUserEmpty
+	}
 	return &consensusv1.RangeResponse{}, f.readErr
 }
 
@@ -167,7 +172,7 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &serving{address: listener.Addr().String(), stop: cancel, stopped: make(chan struct{})}
-	server, err := newServer(cfg.withDefaults(), noFollower(), services)
+	server, err := newServer(cfg.withDefaults(), nobody(), services)
 	require.NoError(t, err)
 	go func() {
 		defer close(s.stopped)
@@ -193,5 +198,7 @@ func (s *serving) waitStopped(t *testing.T, limit time.Duration) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// noFollower follows users who never change.
-func noFollower() *auth.Follower { return auth.NewFollower(noUsers{}, quiet()) }
+// nobody is users of whom nothing is known, and who never change.
+func nobody() users {
+	return users{follower: auth.NewFollower(noUsers{}, quiet()), identify: auth.New(auth.Config{})}
+}

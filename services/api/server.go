@@ -48,16 +48,20 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	cfg = cfg.withDefaults()
+	tokens, err := cfg.tokens()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	follower := auth.NewFollower(cfg.Auth, cfg.Logger)
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Follower: follower, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Follower: follower, Signer: tokens.Signer, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s, err := newServer(cfg, follower, connectserver.Services{
+	s, err := newServer(cfg, users{follower: follower, identify: auth.New(cfg.identification(tokens))}, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth,
@@ -76,22 +80,27 @@ func (s *Server) StoreReplaced() {
 	}
 }
 
+// users is what knows for whom requests are made, and when that changes.
+type users struct {
+	follower *auth.Follower
+	identify *auth.Authenticator
+}
+
 // newServer puts the wires around services.
-func newServer(cfg Config, follower *auth.Follower, services connectserver.Services) (*Server, error) {
+func newServer(cfg Config, who users, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
-	identify := auth.New(cfg.identification())
 	cfg.Audit.Logger, cfg.Audit.Registerer = cfg.Logger, cfg.Registerer
-	audit, err := auditlog.Open(cfg.Audit, auth.NewNames(cfg.Auth, follower))
+	audit, err := auditlog.Open(cfg.Audit, auth.NewNames(cfg.Auth, who.follower))
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	watched := calls.New(cfg.Registerer, monitor, identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit)
+	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,
 		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
-		follower: follower,
+		follower: who.follower,
 		audit:    audit,
 		services: services,
 		inside:   newInside(watched),
@@ -101,13 +110,13 @@ func newServer(cfg Config, follower *auth.Follower, services connectserver.Servi
 		return nil, errors.Join(fmt.Errorf("api: %w", err), audit.Close())
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
-	tree := newV2(cfg, watched, follower, identify)
+	tree := newV2(cfg, watched, who.follower, who.identify)
 	if tree != nil {
 		s.forget = append(s.forget, tree.StoreReplaced)
 	}
 	var oldTree http.Handler
 	if tree != nil {
-		oldTree = audit.Wrap(tree, identify.IdentifyTLS)
+		oldTree = audit.Wrap(tree, who.identify.IdentifyTLS)
 	}
 	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json, oldTree), cfg, s.mux.Connections())
 	return s, nil

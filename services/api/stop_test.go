@@ -138,7 +138,7 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}}
-	server, err := newServer(cfg.withDefaults(), noFollower(), fakeServices())
+	server, err := newServer(cfg.withDefaults(), nobody(), fakeServices())
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(context.Background()) }()
@@ -156,7 +156,7 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 // goleak looks after the tests.
 func TestNewStartsNothing(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}}.withDefaults(), noFollower(), fakeServices())
+	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}}.withDefaults(), nobody(), fakeServices())
 	require.NoError(t, err)
 }
 

@@ -146,7 +146,9 @@ func (c *callers) complete(ctx context.Context, op *consensusv1.AuthOp) (err err
 		}
 		o.UserAdd.Password = ""
 	case *consensusv1.AuthOp_UserChangePassword:
-		o.UserChangePassword.PasswordHash, err = c.passwords.Hash(ctx, o.UserChangePassword.GetPassword())
+		if o.UserChangePassword.GetPassword() != "" { // else its hash was given, as etcd's clients may; none lets nobody in
+			o.UserChangePassword.PasswordHash, err = c.passwords.Hash(ctx, o.UserChangePassword.GetPassword())
+		}
 		o.UserChangePassword.Password = ""
 	case *consensusv1.AuthOp_Steps:
 		for _, step := range o.Steps.GetSteps() {

@@ -103,7 +103,10 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 	c := s.config
 	fs.StringVar(&c.ClientTLS.CertFile, "cert-file", "", "Certificate shown to clients, PEM.")
 	fs.StringVar(&c.ClientTLS.KeyFile, "key-file", "", "Key of --cert-file, PEM.")
-	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate.")
+	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate, whose common name is its user where it sends no token.")
+	fs.StringVar(&c.AuthToken, "auth-token", c.AuthToken, "What clients get for a name and a password: 'simple' for tokens that the store makes, or jwt,sign-method=...,priv-key=FILE,pub-key=FILE,ttl=5m for signed ones. Empty or 'none' lets nobody log in.")
+	fs.UintVar(&c.AuthTokenTTL, "auth-token-ttl", c.AuthTokenTTL, "Seconds that a simple token lives after its last use.")
+	fs.UintVar(&c.BcryptCost, "bcrypt-cost", c.BcryptCost, "What it costs to hash a password: each one more doubles it, from 4 to 31.")
 	fs.StringVar(&c.ClientTLS.TrustedCAFile, "trusted-ca-file", "", "Authorities that vouch for clients, PEM. Asks every client for a certificate.")
 	fs.StringVar(&c.ClientTLS.CRLFile, "client-crl-file", "", "Revocation list for clients' certificates, DER or PEM.")
 	fs.Var(flagset.ListOf(&c.ClientTLS.AllowedHostnames), "client-cert-allowed-hostname", "Let in only clients whose certificate is valid for one of these host names.")

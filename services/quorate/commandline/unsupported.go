@@ -31,7 +31,6 @@ type unsupported struct {
 
 const (
 	noV2Discovery = "discovery by etcd's v2 API is gone in etcd too: use --discovery-token with --discovery-endpoints, or --discovery-srv"
-	noAuth        = "users and roles do not exist yet"
 	noBolt        = "it tunes a database that is not used here"
 	noTracing     = "traces are not exported"
 	noHashCheck   = "members compare hashes of what they applied all the time"
@@ -67,9 +66,6 @@ var unsupportedTable = []unsupported{
 
 	{name: "client-cert-file", reason: "the server never calls itself"},
 	{name: "client-key-file", reason: "the server never calls itself"},
-	{name: "auth-token", reason: noAuth},
-	{name: "auth-token-ttl", kind: number, reason: noAuth},
-	{name: "bcrypt-cost", kind: number, reason: noAuth},
 
 	{name: "enable-pprof", kind: boolean, reason: "profiles are not served"},
 	{name: "metrics", reason: "all metrics are always served"},

@@ -102,6 +102,12 @@ type Config struct {
 	// WatchProgressNotifyInterval is how long a watch that asked for progress may stay silent, 0 for the default.
 	WatchProgressNotifyInterval time.Duration
 
+	// AuthToken is what clients get for a name and a password, as etcd's --auth-token has it. AuthTokenTTL is how many seconds a simple
+	// token lives after its last use, and BcryptCost what the hash of a new password costs.
+	AuthToken    string
+	AuthTokenTTL uint
+	BcryptCost   uint
+
 	// ClientTLS is for https and unixs in the client and metrics URLs. ClientAutoTLS makes a self-signed certificate
 	// in the data directory, valid for SelfSignedCertValidity years, where ClientTLS names none.
 	ClientTLS              tlsconfig.Server
@@ -179,6 +185,10 @@ func Default() Config {
 		EnableGRPCGateway:           true,
 		Audit:                       api.DefaultAudit(),
 		WatchProgressNotifyInterval: 10 * time.Minute,
+
+		AuthToken:    api.DefaultAuthToken,
+		AuthTokenTTL: 300,
+		BcryptCost:   10,
 
 		SelfSignedCertValidity: 1,
 		TLSPolicy:              tlsconfig.Policy{MinVersion: "TLS1.2"},

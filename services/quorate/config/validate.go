@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/services/api"
 )
 
 // Bounds of what may be configured. The first two are etcd's.
@@ -38,6 +40,8 @@ func (c Config) Validate() error {
 	c.checkCluster(&found)
 	c.checkTiming(&found)
 	c.checkLimits(&found)
+	c.checkTokens(&found)
+	c.checkPasswords(&found)
 	c.NATS.check(&found)
 	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
@@ -57,6 +61,7 @@ func (c Config) ValidateMember() error {
 	c.checkAddresses(&found, c.memberAddresses())
 	c.checkCluster(&found)
 	c.checkTiming(&found)
+	c.checkPasswords(&found)
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
@@ -72,6 +77,7 @@ func (c Config) ValidateClients() error {
 	c.checkAddresses(&found, c.clientAddresses())
 	c.checkKeepAlives(&found)
 	c.checkLimits(&found)
+	c.checkTokens(&found)
 	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLSIsUsed(&found)
 	found.join(c.Audit.Validate())
@@ -279,6 +285,31 @@ func (c Config) checkLimits(found *problems) {
 	}
 	if c.MaxConcurrentStreams == 0 {
 		found.add("max-concurrent-streams", c.MaxConcurrentStreams, "must be above zero")
+	}
+}
+
+// Bounds of bcrypt's cost, and of a token's life, which is counted in nanoseconds somewhere.
+const (
+	bcryptCostMin   = 4
+	bcryptCostMax   = 31
+	authTokenTTLMax = uint(math.MaxInt64 / time.Second)
+)
+
+// checkTokens looks at what clients get for a password.
+func (c Config) checkTokens(found *problems) {
+	if c.AuthToken == "" {
+		return // as api.NoAuthToken
+	}
+	found.addError("auth-token", c.AuthToken, api.CheckAuthToken(c.AuthToken))
+}
+
+// checkPasswords looks at what becomes of passwords, and of the tokens that the store makes.
+func (c Config) checkPasswords(found *problems) {
+	if c.AuthTokenTTL == 0 || c.AuthTokenTTL > authTokenTTLMax {
+		found.add("auth-token-ttl", c.AuthTokenTTL, "must be between 1 and %d seconds", authTokenTTLMax)
+	}
+	if c.BcryptCost < bcryptCostMin || c.BcryptCost > bcryptCostMax {
+		found.add("bcrypt-cost", c.BcryptCost, "must be between %d and %d", bcryptCostMin, bcryptCostMax)
 	}
 }
 

@@ -74,6 +74,9 @@ var alarmNames = map[consensusv1.Alarm_Type]string{
 	consensusv1.Alarm_TYPE_CORRUPT: "CORRUPT",
 }
 
+// asking is for whom the checks read: the store itself, whatever users there are. No request can say so.
+var asking = &consensusv1.Caller{Internal: true}
+
 // read reads one key.
 func (c checks) read(serializable bool) func(context.Context) error {
 	return func(ctx context.Context) error {
@@ -85,6 +88,7 @@ func (c checks) read(serializable bool) func(context.Context) error {
 		_, err := c.store.Range(ctx, &consensusv1.RangeRequest{
 			Range:        &consensusv1.RangeOp{Key: []byte{0}, RangeEnd: []byte{0}, Limit: 1, KeysOnly: true},
 			Serializable: serializable,
+			Caller:       asking,
 		})
 		return c.inClientsWords(err)
 	}

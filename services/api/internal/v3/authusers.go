@@ -11,22 +11,13 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// passwordBytesMax is what bcrypt looks at: it refuses to hash more.
-const passwordBytesMax = 72
-
-// These have no code of their own in etcd.
-var (
-	errPasswordTooLong = status.Error(codes.Unknown, "bcrypt: password length exceeds 72 bytes")
-	errNoHash          = status.Error(codes.Unknown, "auth: authentication failed, password was given for no password user")
-)
+// errNoHash has no code of its own in etcd.
+var errNoHash = status.Error(codes.Unknown, "auth: authentication failed, password was given for no password user")
 
 // UserAdd adds a user, with its password or with none. A hash that comes with the request is not looked at.
 func (s *AuthServer) UserAdd(ctx context.Context, r *etcdserverpb.AuthUserAddRequest) (*etcdserverpb.AuthUserAddResponse, error) {
 	op := &consensusv1.UserAddOp{Name: r.GetName(), NoPassword: r.GetOptions().GetNoPassword()}
 	if !op.GetNoPassword() {
-		if len(r.GetPassword()) > passwordBytesMax {
-			return nil, errPasswordTooLong
-		}
 		op.Password = r.GetPassword()
 	}
 	r.Password = ""
@@ -69,10 +60,7 @@ func (s *AuthServer) UserDelete(ctx context.Context, r *etcdserverpb.AuthUserDel
 func (s *AuthServer) UserChangePassword(ctx context.Context, r *etcdserverpb.AuthUserChangePasswordRequest) (*etcdserverpb.AuthUserChangePasswordResponse, error) {
 	op := &consensusv1.UserChangePasswordOp{Name: r.GetName(), Password: r.GetPassword()}
 	r.Password = ""
-	switch {
-	case len(op.GetPassword()) > passwordBytesMax:
-		return nil, errPasswordTooLong
-	case op.GetPassword() == "":
+	if op.GetPassword() == "" {
 		hash, err := base64.StdEncoding.DecodeString(r.GetHashedPassword())
 		if err != nil {
 			return nil, errNoHash

@@ -46,7 +46,7 @@ func (r *role) Flags(s *settings.Settings) {
 	})
 	s.Group("Security of clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
-			"cert-file", "key-file", "client-cert-auth", "trusted-ca-file", "client-crl-file",
+			"auth-token", "cert-file", "key-file", "client-cert-auth", "trusted-ca-file", "client-crl-file",
 			"client-cert-allowed-hostname", "client-cert-allowed-cn", "cipher-suites", "tls-min-version", "tls-max-version")
 	})
 	s.Group("Audit", func(fs *flag.FlagSet) { commandline.RegisterAudit(fs, &s.Config) })
@@ -105,7 +105,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		}
 		told.urls = reachable(side.Clients, addresses)
 	}
-	made.Consensus, made.Lease, made.Watch, made.Elsewhere = told, lease, watch, true
+	made.Consensus, made.Lease, made.Watch, made.Auth, made.Elsewhere = told, lease, watch, store, true
 	if c.EnableV2 {
 		made.Tree = store
 	}

@@ -30,7 +30,8 @@ func (*role) Flags(s *settings.Settings) {
 	s.Group("Member", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"data-dir", "listen-peer-urls", "snapshot-count", "heartbeat-interval", "election-timeout",
-			"quota-backend-bytes", "disk-soft-mark-bytes", "disk-hard-mark-bytes", "auto-compaction-mode", "auto-compaction-retention", "corrupt-check-time", "feature-gates")
+			"quota-backend-bytes", "disk-soft-mark-bytes", "disk-hard-mark-bytes", "auto-compaction-mode", "auto-compaction-retention", "corrupt-check-time", "feature-gates",
+			"auth-token-ttl", "bcrypt-cost")
 		s.Listen(fs)
 	})
 	s.Group("Clustering", func(fs *flag.FlagSet) {

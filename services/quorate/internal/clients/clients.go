@@ -3,7 +3,9 @@
 package clients
 
 import (
+	"cmp"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
@@ -30,7 +32,7 @@ type Side struct {
 	monitor           *api.Monitor
 }
 
-// Open reads certificates and opens the listeners. With an error, what was opened is to be closed all the same.
+// Open reads certificates and the keys of tokens, and opens the listeners. With an error, what was opened is to be closed all the same.
 func Open(c config.Config, log *slog.Logger) (*Side, error) {
 	s := &Side{}
 	if err := c.Audit.Check(); err != nil {
@@ -39,6 +41,10 @@ func Open(c config.Config, log *slog.Logger) (*Side, error) {
 	var err error
 	if s.secrets, err = c.TLSForClients(log); err != nil {
 		return s, err
+	}
+	// Before there is a member, so that a mistake founds none.
+	if err := api.CheckAuthTokenKeys(cmp.Or(c.AuthToken, api.NoAuthToken)); err != nil {
+		return s, fmt.Errorf("--auth-token: %w", err)
 	}
 	for _, each := range []struct {
 		flag string
@@ -92,6 +98,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
 		RequestTimeout:       c.RequestTimeout(),
 		Audit:                c.Audit,
+		AuthToken:            cmp.Or(c.AuthToken, api.NoAuthToken),
 		ClientCertAuth:       c.ClientTLS.ClientCertAuth,
 		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
 		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),

@@ -53,6 +53,8 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		AutoCompaction:     consensus.AutoCompaction{Retention: age, Revisions: revisions},
 		StateCheck:         consensus.StateCheck{Interval: c.CorruptCheckTime, SkipInitial: !c.InitialCorruptCheck},
 		Auditor:            auditor{peers.Transport},
+		TokenTTL:           time.Duration(c.AuthTokenTTL) * time.Second,
+		BcryptCost:         int(c.BcryptCost),
 		Interrupt:          ctx.Done(),
 		Logger:             log,
 		Registerer:         metrics,
