@@ -82,6 +82,8 @@ type Config struct {
 	AuthToken string
 	// ClientCertAuth has the common name of a client's certificate stand for its user, where a request carries no token.
 	ClientCertAuth bool
+	// Outside says who else is believed about who somebody is.
+	Outside Outside
 	// LeaderLossTime is how long there may be no leader until streams end whose clients want one; three election timeouts
 	// with etcd.
 	LeaderLossTime time.Duration

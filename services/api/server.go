@@ -61,7 +61,11 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s, err := newServer(cfg, users{follower: follower, identify: auth.New(cfg.identification(tokens))}, connectserver.Services{
+	identification := cfg.identification(tokens)
+	if err := cfg.addOutside(&identification); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification)}, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth,

@@ -31,6 +31,7 @@ func newSettings(c *config.Config) *settings {
 		{"Clustering", s.clusterFlags},
 		{"Discovery of the first members", func(fs *flag.FlagSet) { RegisterDiscovery(fs, c) }},
 		{"Security", s.securityFlags},
+		{"Who somebody is", func(fs *flag.FlagSet) { RegisterOutside(fs, c) }},
 		{"Audit", func(fs *flag.FlagSet) { registerAudit(fs, &c.Audit) }},
 		{"Profiling and monitoring", s.monitoringFlags},
 		{"NATS clients", func(fs *flag.FlagSet) { registerNATS(fs, &c.NATS) }},

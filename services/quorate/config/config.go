@@ -96,6 +96,8 @@ type Config struct {
 	EnableGRPCGateway bool
 	// Audit is the log of who asked for what.
 	Audit api.Audit
+	// Outside says who else than the store is believed about who somebody is.
+	Outside api.Outside
 
 	// NATS lets NATS clients subscribe to events.
 	NATS NATS
@@ -184,6 +186,7 @@ func Default() Config {
 		HostWhitelist:               []string{"*"},
 		EnableGRPCGateway:           true,
 		Audit:                       api.DefaultAudit(),
+		Outside:                     api.Outside{OIDC: api.DefaultOIDC()},
 		WatchProgressNotifyInterval: 10 * time.Minute,
 
 		AuthToken:    api.DefaultAuthToken,

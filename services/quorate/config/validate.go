@@ -47,6 +47,10 @@ func (c Config) Validate() error {
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkTLSIsUsed(&found)
 	found.join(c.Audit.Validate())
+	found.join(c.Outside.OIDC.Validate())
+	if c.Outside.SPIFFEUsersFile != "" && !c.ClientTLS.ClientCertAuth {
+		found.add("auth-spiffe-users", c.Outside.SPIFFEUsersFile, "has no effect without --client-cert-auth")
+	}
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
 	return errors.Join(found...)
@@ -81,6 +85,10 @@ func (c Config) ValidateClients() error {
 	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLSIsUsed(&found)
 	found.join(c.Audit.Validate())
+	found.join(c.Outside.OIDC.Validate())
+	if c.Outside.SPIFFEUsersFile != "" && !c.ClientTLS.ClientCertAuth {
+		found.add("auth-spiffe-users", c.Outside.SPIFFEUsersFile, "has no effect without --client-cert-auth")
+	}
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
 	return errors.Join(found...)

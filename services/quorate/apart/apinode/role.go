@@ -49,6 +49,7 @@ func (r *role) Flags(s *settings.Settings) {
 			"auth-token", "cert-file", "key-file", "client-cert-auth", "trusted-ca-file", "client-crl-file",
 			"client-cert-allowed-hostname", "client-cert-allowed-cn", "cipher-suites", "tls-min-version", "tls-max-version")
 	})
+	s.Group("Who somebody is", func(fs *flag.FlagSet) { commandline.RegisterOutside(fs, &s.Config) })
 	s.Group("Audit", func(fs *flag.FlagSet) { commandline.RegisterAudit(fs, &s.Config) })
 	s.Group("Other services", func(fs *flag.FlagSet) {
 		s.Endpoints(fs, "consensus-endpoints", &r.consensus, "URLs of the members, quorate-consensus. A host name may have several addresses. Status tells of the first that can answer.")

@@ -5,6 +5,7 @@ package clients
 import (
 	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -35,7 +36,7 @@ type Side struct {
 // Open reads certificates and the keys of tokens, and opens the listeners. With an error, what was opened is to be closed all the same.
 func Open(c config.Config, log *slog.Logger) (*Side, error) {
 	s := &Side{}
-	if err := c.Audit.Check(); err != nil {
+	if err := errors.Join(c.Audit.Check(), c.Outside.Check()); err != nil {
 		return s, err
 	}
 	var err error
@@ -99,6 +100,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		RequestTimeout:       c.RequestTimeout(),
 		Audit:                c.Audit,
 		AuthToken:            cmp.Or(c.AuthToken, api.NoAuthToken),
+		Outside:              c.Outside,
 		ClientCertAuth:       c.ClientTLS.ClientCertAuth,
 		LeaderLossTime:       leaderLossTimeouts * c.ElectionTimeout,
 		KeepAliveMinTime:     zeroIsOff(c.GRPCKeepAliveMinTime),
