@@ -30,8 +30,9 @@ func newCalls(t testing.TB) *Calls {
 	t.Helper()
 	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil)
 	c.Register(map[string]grpc.ServiceInfo{
-		"etcdserverpb.KV":    {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "Compact"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
-		"etcdserverpb.Watch": {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
+		"etcdserverpb.KV":          {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
+		"etcdserverpb.Maintenance": {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
+		"etcdserverpb.Watch":       {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
 	return c
 }
@@ -190,7 +191,7 @@ func (nobodyIsRoot) Authorize(context.Context, *consensusv1.AuthorizeRequest) (*
 // counted. Method: such calls and streams, with handlers that must not run.
 func TestRefusedCallsReachNoHandler(t *testing.T) {
 	c := newCalls(t)
-	for _, method := range []string{"/etcdserverpb.KV/Compact", "/etcdserverpb.KV/Invented", "/etcdserverpb.KV/Unknown"} {
+	for _, method := range []string{"/etcdserverpb.Maintenance/Hash", "/etcdserverpb.KV/Invented", "/etcdserverpb.KV/Unknown"} {
 		_, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) {
 			t.Error(method)
 			return nil, nil
@@ -202,5 +203,5 @@ func TestRefusedCallsReachNoHandler(t *testing.T) {
 		})
 		require.Equal(t, codes.PermissionDenied, status.Code(err), method)
 	}
-	require.InDelta(t, 2, testutil.ToFloat64(c.Method("/etcdserverpb.KV/Compact").handled[codes.PermissionDenied]), 0)
+	require.InDelta(t, 2, testutil.ToFloat64(c.Method("/etcdserverpb.Maintenance/Hash").handled[codes.PermissionDenied]), 0)
 }
