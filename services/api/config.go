@@ -47,6 +47,8 @@ type Config struct {
 	Watch     port.Watch
 	// Auth may be nil: then there are no users, and everybody may do everything.
 	Auth port.Auth
+	// Quotas may be nil: then there are no quotas by prefix.
+	Quotas port.Quotas
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
 	Elsewhere bool
 	// Tree may be nil: then there is no v2 API.

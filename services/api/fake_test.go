@@ -18,6 +18,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
@@ -145,6 +146,7 @@ func fakeServices() connectserver.Services {
 		Cluster:     etcdserverpb.UnimplementedClusterServer{},
 		Maintenance: etcdserverpb.UnimplementedMaintenanceServer{},
 		Auth:        etcdserverpb.UnimplementedAuthServer{},
+		Quotas:      quoratev1connect.UnimplementedQuotaServiceHandler{},
 	}
 }
 

@@ -54,7 +54,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	follower := auth.NewFollower(cfg.Auth, cfg.Logger)
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Follower: follower, Signer: tokens.Signer, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Follower: follower, Signer: tokens.Signer, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
@@ -68,7 +68,7 @@ func New(cfg Config) (*Server, error) {
 	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification)}, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
-		Auth: services.Auth,
+		Auth: services.Auth, Quotas: services.Quotas,
 	})
 	if err != nil {
 		return nil, err
@@ -135,6 +135,7 @@ func (s *Server) newGRPC() *grpcserver.Server {
 	etcdserverpb.RegisterClusterServer(server, s.services.Cluster)
 	etcdserverpb.RegisterMaintenanceServer(server, s.services.Maintenance)
 	etcdserverpb.RegisterAuthServer(server, s.services.Auth)
+	v3.RegisterQuotas(server, s.services.Quotas)
 	server.Ready()
 	s.calls.Register(server.GetServiceInfo())
 	return server

@@ -129,7 +129,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 func (p *parts) apiConfig(c Config) api.Config {
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
 	made.Consensus, made.Lease, made.Watch = store{p.member, p.peers.Transport}, p.leases, p.watch
-	made.Auth = p.member.Auth
+	made.Auth, made.Quotas = p.member.Auth, p.member.Quotas
 	if c.EnableV2 {
 		made.Tree = p.member
 	}

@@ -47,6 +47,11 @@ type Auth interface {
 	FollowAuth(context.Context, *consensusv1.FollowAuthRequest, func(*consensusv1.FollowAuthResponse) error) error
 }
 
+// Quotas are the quotas by prefix. They belong to the replicated store, and are changed by its commands.
+type Quotas interface {
+	ReadQuotas(context.Context, *consensusv1.ReadQuotasRequest) (*consensusv1.ReadQuotasResponse, error)
+}
+
 // Lease counts leases down.
 type Lease interface {
 	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)

@@ -98,6 +98,10 @@ var methods = map[string]Need{
 	"/etcdserverpb.Auth/RoleGrantPermission":  data,
 	"/etcdserverpb.Auth/RoleRevokePermission": data,
 
+	"/quorate.v1.QuotaService/QuotaSet":    root,
+	"/quorate.v1.QuotaService/QuotaDelete": root,
+	"/quorate.v1.QuotaService/QuotaList":   root,
+
 	// Whether a server serves, and which methods there are, is nobody's secret.
 	"/grpc.health.v1.Health/Check":                                   nothing,
 	"/grpc.health.v1.Health/List":                                    nothing,

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
 )
@@ -26,6 +27,7 @@ type Services struct {
 	Cluster     etcdserverpb.ClusterServer
 	Maintenance etcdserverpb.MaintenanceServer
 	Auth        etcdserverpb.AuthServer
+	Quotas      quoratev1connect.QuotaServiceHandler
 }
 
 // Register adds a handler for each service to mux, with gRPC-Web in both of its modes. A message from a client may have up to receiveBytesMax bytes.
@@ -42,6 +44,7 @@ func Register(mux *http.ServeMux, services Services, watched *calls.Calls, recei
 	add(etcdserverpbconnect.NewClusterHandler(services.Cluster, options...))
 	add(etcdserverpbconnect.NewMaintenanceHandler(maintenance{services.Maintenance, watched}, options...))
 	add(etcdserverpbconnect.NewAuthHandler(services.Auth, options...))
+	add(quoratev1connect.NewQuotaServiceHandler(services.Quotas, options...))
 }
 
 // The generated unary signatures are gRPC's own, so that embedding a service is all it takes; the streams are told apart

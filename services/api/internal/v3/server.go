@@ -24,6 +24,8 @@ type Config struct {
 	Lease     port.Lease
 	Watch     port.Watch
 	Auth      port.Auth
+	// Quotas may be nil: then there are none by prefix.
+	Quotas port.Quotas
 	// Follower knows when rights change; watches are checked again then.
 	Follower *auth.Follower
 	// Signer makes the tokens of those who log in; nil where the store does.
@@ -49,7 +51,7 @@ type Config struct {
 	EncodedWatch bool
 }
 
-// Services holds one server for each of etcd's services. All their methods may be called concurrently.
+// Services holds one server for each of etcd's services, and for our own. All their methods may be called concurrently.
 type Services struct {
 	KV          *KVServer
 	Watch       *WatchServer
@@ -57,6 +59,7 @@ type Services struct {
 	Cluster     *ClusterServer
 	Maintenance *MaintenanceServer
 	Auth        *AuthServer
+	Quotas      *QuotaServer
 	backend     *backend
 }
 
@@ -102,6 +105,7 @@ func New(config Config) (*Services, error) {
 		Cluster:     &ClusterServer{backend: back},
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
 		Auth:        newAuthServer(back, config),
+		Quotas:      &QuotaServer{backend: back, quotas: config.Quotas},
 		backend:     back,
 	}, nil
 }

@@ -107,6 +107,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		told.urls = reachable(side.Clients, addresses)
 	}
 	made.Consensus, made.Lease, made.Watch, made.Auth, made.Elsewhere = told, lease, watch, store, true
+	made.Quotas = store
 	if c.EnableV2 {
 		made.Tree = store
 	}
