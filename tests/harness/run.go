@@ -73,8 +73,15 @@ func Dial(endpoints ...string) (*clientv3.Client, error) { return DialTLS(nil, e
 
 // DialTLS is Dial with TLS, unless secrets is nil.
 func DialTLS(secrets *tls.Config, endpoints ...string) (*clientv3.Client, error) {
+	return DialAs("", "", secrets, endpoints...)
+}
+
+// DialAs is DialTLS of a user, who logs in at once.
+func DialAs(user, password string, secrets *tls.Config, endpoints ...string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{
 		Endpoints:   endpoints,
+		Username:    user,
+		Password:    password,
 		TLS:         secrets,
 		DialTimeout: 10 * time.Second,
 		// A restarted server is to be found again at once.

@@ -66,6 +66,9 @@ func (r *round) printUse(out io.Writer) {
 	}
 	fmt.Fprintf(out, "  %d operations, of them %d writes and %d without an answer; %d requests failed; %d leases; %d events at %d watchers\n",
 		len(r.record.Operations), writes, unknown, len(r.record.Failures), len(r.record.Leases), events, len(r.record.Watchers))
+	if r.users {
+		r.printUsers(out)
+	}
 	fmt.Fprintf(out, "  without a successful write for more than %v:", longGap)
 	gaps := gaps(r.record.Operations, time.Duration(0), r.calm[len(r.calm)-1].Begin)
 	for _, gap := range gaps {
@@ -75,6 +78,31 @@ func (r *round) printUse(out io.Writer) {
 		fmt.Fprint(out, " never")
 	}
 	fmt.Fprintln(out)
+}
+
+// printUsers tells what users did whose rights changed.
+func (r *round) printUsers(out io.Writer) {
+	open, ended, refused := 0, 0, 0
+	for _, change := range r.record.RightChanges {
+		if change.Outcome == history.Unknown {
+			open++
+		}
+	}
+	ends := map[history.Access]int{}
+	for i := range r.record.UserRequests {
+		ends[r.record.UserRequests[i].Access]++
+	}
+	for i := range r.record.UserWatches {
+		switch w := &r.record.UserWatches[i]; {
+		case w.Denied && w.Created:
+			ended++
+		case w.Denied:
+			refused++
+		}
+	}
+	fmt.Fprintf(out, "  %d grants and revokes, of them %d without an answer; users had %d requests answered, %d denied, %d failed; of %d watches %d were ended and %d refused\n",
+		len(r.record.RightChanges), open, ends[history.Allowed], ends[history.Denied], ends[history.Undetermined],
+		len(r.record.UserWatches), ended, refused)
 }
 
 // gaps are the stretches, longer than longGap, in which no write was answered with success.

@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/quoratedb/quorate/tests/faults/chaos/check"
 	"github.com/quoratedb/quorate/tests/faults/chaos/cluster"
 	"github.com/quoratedb/quorate/tests/faults/chaos/history"
@@ -47,6 +51,8 @@ type round struct {
 	record  *workload.Record
 	states  []history.MemberState
 	calm    []history.Calm
+	// users says that authentication is enabled.
+	users bool
 	// skipped are the kinds of faults that this machine does not allow.
 	skipped []string
 }
@@ -95,10 +101,19 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.cluster.Start(ctx); err != nil {
 		return err
 	}
+	if err := r.secure(ctx); err != nil {
+		return err
+	}
 	r.begin = time.Now()
-	work, err := workload.New(workload.Config{
+	config := workload.Config{
 		Dial: r.cluster.Dial, Endpoints: r.cluster.Endpoints(), Spare: r.cluster.SpareEndpoints(), Seed: r.seed, Begin: r.begin,
-	})
+	}
+	if r.users {
+		config.DialAs = func(login workload.Login, endpoints ...string) (*clientv3.Client, error) {
+			return r.cluster.DialAs(login.Name, login.Password, endpoints...)
+		}
+	}
+	work, err := workload.New(config)
 	if err != nil {
 		return err
 	}
@@ -137,6 +152,22 @@ func (r *round) run(ctx context.Context) error {
 	return nil
 }
 
+// secure enables authentication, if the server has it, and logs in.
+func (r *round) secure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cluster.HealthyWithin)
+	defer cancel()
+	err := workload.Secure(ctx, r.cluster.Joined()[0].Client)
+	if status.Code(err) == codes.Unimplemented {
+		r.skipped = append(r.skipped, fmt.Sprintf("users and their rights: %v", err))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("enable authentication: %w", err)
+	}
+	r.users = true
+	return r.cluster.LogIn(workload.Root.Name, workload.Root.Password)
+}
+
 func (r *round) chosen(only *regexp.Regexp) []nemesis.Fault {
 	var chosen []nemesis.Fault
 	clocks, err := nemesis.Clocks(r.cluster)
@@ -172,7 +203,7 @@ func (r *round) judge(failure error) []check.Verdict {
 	}
 	stored := r.states[0].Stored
 	operations, placed := check.Operations(stored, r.record.Operations)
-	return []check.Verdict{
+	verdicts := []check.Verdict{
 		check.History(r.states),
 		operations,
 		check.Order(r.record.Operations, placed),
@@ -182,4 +213,12 @@ func (r *round) judge(failure error) []check.Verdict {
 		check.NoLeases(r.states),
 		check.Failures(r.record.Failures, r.cluster.Outages(r.begin), len(r.record.Operations)+len(r.record.Failures)),
 	}
+	if r.users {
+		verdicts = append(
+			verdicts,
+			check.Rights(stored, r.record.RightChanges, r.record.UserRequests, r.calm),
+			check.UserWatches(placed, r.record.RightChanges, r.record.UserWatches, r.calm),
+		)
+	}
+	return verdicts
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -48,7 +49,7 @@ type Config struct {
 	Logs, Disks string
 }
 
-// Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Dial, Endpoints, Deaths and Outages.
+// Cluster is the members of a store. Its methods may be called by one goroutine at a time, except Dial, DialAs, Endpoints, Deaths and Outages.
 type Cluster struct {
 	// Members are all hosts, spare ones too.
 	Members   []*Member
@@ -106,14 +107,44 @@ func (c *Cluster) newMember(index int, host network.Host) (m *Member, err error)
 
 // Dial connects a client of its own to one endpoint, or to several that it uses in turn.
 func (c *Cluster) Dial(endpoints ...string) (*clientv3.Client, error) {
-	if c.authority == nil {
-		return harness.Dial(endpoints...)
+	return c.dial("client", harness.DialTLS, endpoints...)
+}
+
+// DialAs is Dial of a user, once authentication is enabled. Some first member must serve.
+func (c *Cluster) DialAs(user, password string, endpoints ...string) (*clientv3.Client, error) {
+	// A new client logs in at once, which at a spare host nobody answers.
+	etcd, err := c.dial(user, func(secrets *tls.Config, first ...string) (*clientv3.Client, error) {
+		return harness.DialAs(user, password, secrets, first...)
+	}, c.Endpoints()...)
+	if err == nil {
+		etcd.SetEndpoints(endpoints...)
 	}
-	secrets, err := c.authority.Client("client")
-	if err != nil {
-		return nil, err
+	return etcd, err
+}
+
+// dial connects a client whose certificate, if there is TLS, has a name: a server may take that for the user's.
+func (c *Cluster) dial(name string, dial func(*tls.Config, ...string) (*clientv3.Client, error), endpoints ...string) (*clientv3.Client, error) {
+	var secrets *tls.Config
+	if c.authority != nil {
+		var err error
+		if secrets, err = c.authority.Client(name); err != nil {
+			return nil, err
+		}
 	}
-	return harness.DialTLS(secrets, endpoints...)
+	return dial(secrets, endpoints...)
+}
+
+// LogIn has the members' own clients be those of a user, who must have root's rights, once authentication is enabled.
+func (c *Cluster) LogIn(user, password string) error {
+	for _, m := range c.Members {
+		client, err := c.DialAs(user, password, m.Endpoint())
+		if err != nil {
+			return fmt.Errorf("log in at %s: %w", m.Name(), err)
+		}
+		m.Client.Close()
+		m.Client = client
+	}
+	return nil
 }
 
 // Start starts the first members and waits until all serve.

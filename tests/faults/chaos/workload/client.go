@@ -43,7 +43,7 @@ type client struct {
 
 func (c *client) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		op := c.choose(time.Since(c.begin) / epochLength)
+		op := c.choose(epochPrefix(keyPrefix, time.Since(c.begin)))
 		pause := time.Duration(c.random.Int64N(int64(pauseMax)))
 		if !c.call(op) {
 			pause = pauseAfterError
@@ -57,14 +57,25 @@ func (c *client) run(ctx context.Context) {
 
 // call makes an operation and records it. It reports whether it was answered.
 func (c *client) call(op history.Operation) bool {
+	timeUp, err := c.try(&op)
+	return c.keep(op, timeUp, err)
+}
+
+// try makes an operation. timeUp says that the client would wait no longer.
+func (c *client) try(op *history.Operation) (timeUp bool, err error) {
 	// The end of the run does not cut operations short: each that is cut would be one with an unknown outcome.
 	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	op.Client, op.Endpoint = c.id, c.endpoint
 	op.Call = time.Since(c.begin)
-	err := perform(ctx, c.etcd, &op)
+	err = perform(ctx, c.etcd, op)
 	op.Return = time.Since(c.begin)
-	c.failed("operation", op.Call, err, ctx.Err() != nil)
+	return ctx.Err() != nil, err
+}
+
+// keep records an operation that was tried. It reports whether it was answered.
+func (c *client) keep(op history.Operation, timeUp bool, err error) bool {
+	c.failed("operation", op.Call, err, timeUp)
 	if err != nil {
 		op.Outcome = history.Unknown
 		if op.Mutates() {
@@ -102,9 +113,13 @@ func (c *client) failed(request string, call time.Duration, err error, timeUp bo
 	c.failures = append(c.failures, failure)
 }
 
-// choose makes up the next operation.
-func (c *client) choose(epoch time.Duration) history.Operation {
-	prefix := fmt.Sprintf("%s%04d/", keyPrefix, epoch)
+// epochPrefix begins the keys that are in use at a time, among those that begin with prefix.
+func epochPrefix(prefix string, at time.Duration) string {
+	return fmt.Sprintf("%s%04d/", prefix, at/epochLength)
+}
+
+// choose makes up the next operation, all of it under a prefix.
+func (c *client) choose(prefix string) history.Operation {
 	order := c.random.Perm(keysAtOnce)
 	key := func(i int) string { return fmt.Sprintf("%sk%d", prefix, order[i]) }
 	a, b, d := key(0), key(1), key(2)

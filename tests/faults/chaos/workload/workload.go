@@ -31,12 +31,18 @@ type Record struct {
 	Watchers   []history.Watcher
 	Leases     []history.Lease
 	Failures   []history.Failure
+	// RightChanges, UserRequests and UserWatches are empty for a store without users.
+	RightChanges []history.RightChange
+	UserRequests []history.UserRequest
+	UserWatches  []history.UserWatch
 }
 
 // Config says what to use, and how.
 type Config struct {
 	// Dial connects a client to one endpoint or several.
 	Dial func(endpoints ...string) (*clientv3.Client, error)
+	// DialAs is Dial of a user that Secure has made; nil if it has not been called.
+	DialAs func(login Login, endpoints ...string) (*clientv3.Client, error)
 	// Endpoints are those of the first members, Spare those where a member may be at times.
 	Endpoints, Spare []string
 	// Seed makes the choices.
@@ -53,6 +59,9 @@ type Workload struct {
 	clients  []*client
 	holders  []*holder
 	watchers []*watcher
+	users    []*user
+	admins   []*administrator
+	viewers  []*viewer
 
 	stopWriting, stopWatching context.CancelFunc
 	writing, watching         sync.WaitGroup
@@ -66,7 +75,7 @@ func New(config Config) (*Workload, error) {
 	if err != nil {
 		return nil, err
 	}
-	every, err := config.Dial(config.Endpoints...)
+	every, err := config.dialEverything(config.Endpoints...)
 	if err != nil {
 		w.closeClients()
 		return nil, err
@@ -96,13 +105,19 @@ func New(config Config) (*Workload, error) {
 		w.watchers[len(w.watchers)-1].spare = single[members:]
 	}
 	w.watch("uses all", keyPrefix, false, every)
+	if config.DialAs != nil {
+		if err := w.makeUsers(config, every); err != nil {
+			w.closeClients()
+			return nil, err
+		}
+	}
 	return w, nil
 }
 
 // dial makes a client of each endpoint.
 func (w *Workload) dial(config Config, endpoints ...string) ([]*clientv3.Client, error) {
 	for _, endpoint := range endpoints {
-		etcd, err := config.Dial(endpoint)
+		etcd, err := config.dialEverything(endpoint)
 		if err != nil {
 			w.closeClients()
 			return nil, err
@@ -113,7 +128,7 @@ func (w *Workload) dial(config Config, endpoints ...string) ([]*clientv3.Client,
 }
 
 func (w *Workload) newClient(etcd *clientv3.Client, label string, patience time.Duration) client {
-	id := len(w.clients) + len(w.holders)
+	id := len(w.clients) + len(w.holders) + len(w.users)
 	return client{
 		id: id, endpoint: label, etcd: etcd, patience: patience,
 		random: rand.New(rand.NewPCG(w.seed, uint64(id))), begin: w.begin, latest: map[string]int64{},
@@ -148,6 +163,15 @@ func (w *Workload) Start() {
 	}
 	for _, h := range w.holders {
 		w.writing.Go(func() { h.run(writing) })
+	}
+	for _, u := range w.users {
+		w.writing.Go(func() { u.run(writing) })
+	}
+	for _, a := range w.admins {
+		w.writing.Go(func() { a.run(writing) })
+	}
+	for _, v := range w.viewers {
+		w.writing.Go(func() { v.run(writing) })
 	}
 	for _, c := range w.watchers {
 		w.watching.Go(func() { c.run(watching) })
@@ -192,6 +216,7 @@ func (w *Workload) Finish(ctx context.Context) (*Record, int64, error) {
 	for _, c := range w.watchers {
 		record.Watchers = append(record.Watchers, c.Watcher)
 	}
+	w.recordUsers(record)
 	return record, end.Revision, nil
 }
 
