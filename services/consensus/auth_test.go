@@ -158,7 +158,7 @@ func TestTokensCountOnEveryMember(t *testing.T) {
 	}, 10*time.Second, 3*time.Second)
 }
 
-// Goal: who follows how authentication stands is told of each change. Method: follow, and change.
+// Goal: who follows how authentication stands is told of each change, and who asks hears at once. Method: follow, and change.
 func TestFollowersOfAuthAreTold(t *testing.T) {
 	cfg := testConfig(vfs.NewMem())
 	quick(&cfg)
@@ -180,6 +180,9 @@ func TestFollowersOfAuthAreTold(t *testing.T) {
 		}
 	}
 	require.NoError(t, m.as(t.Context(), root, roleAdd("more")))
+	enabled, revision := m.Auth.AuthStands() // at once, whoever is told when
+	require.True(t, enabled)
+	require.EqualValues(t, 9, revision)
 	require.EqualValues(t, 9, (<-told).GetAuthRevision())
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)

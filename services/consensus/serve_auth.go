@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -190,6 +191,21 @@ func readUser(state *auth.State, caller *consensusv1.Caller, name string, resp *
 	}
 	resp.Roles = user.GetRoles()
 	return nil
+}
+
+// AuthStands returns how authentication stands by what is committed here, before any event of a later revision is told to watchers. Where
+// nobody can tell it returns more than there can be, so that whoever relies on rights asks for them, and hears why not.
+func (a *Auth) AuthStands() (enabled bool, authRevision uint64) {
+	tenure, ok := a.callers.gate.Enter()
+	if !ok {
+		return true, math.MaxUint64 >> 1
+	}
+	defer tenure.Leave()
+	state, err := tenure.Machine.Auth()
+	if err != nil {
+		return true, math.MaxUint64 >> 1
+	}
+	return state.Enabled(), state.Revision()
 }
 
 // FollowAuth tells how authentication stands, at once and after each change, until ctx ends, send fails or the member stops.
