@@ -27,7 +27,9 @@ const (
 type Permission_Type int32
 
 const (
-	Permission_TYPE_READ      Permission_Type = 0 // etcd's numbers
+	// The numbers are etcd's.
+	// buf:lint:ignore ENUM_ZERO_VALUE_SUFFIX
+	Permission_TYPE_READ      Permission_Type = 0
 	Permission_TYPE_WRITE     Permission_Type = 1
 	Permission_TYPE_READWRITE Permission_Type = 2
 )
