@@ -168,7 +168,7 @@ func (m *Member) assemble() error {
 	m.joining = &joining{
 		cfg: m.cfg, incarnation: m.data.Incarnation, members: m.members, reader: m.reader, proposer: m.proposer, audit: m.audit, ready: m.ready, log: m.log,
 	}
-	tokens := auth.NewTokens(m.cfg.TokenTTL, time.Now)
+	tokens := auth.NewTokens(m.cfg.TokenTTL, auth.Steady())
 	m.callers = &callers{
 		gate: m.gate, reader: m.reader, tokens: tokens, passwords: auth.NewPasswords(m.cfg.BcryptCost), compactRoot: m.cfg.CompactRoot,
 	}

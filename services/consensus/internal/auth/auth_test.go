@@ -49,7 +49,6 @@ type keeper struct {
 	t     *testing.T
 	state *State
 	rows  rows
-	now   int64
 }
 
 func newKeeper(t *testing.T) *keeper { return &keeper{t: t, state: Empty(), rows: rows{}} }
@@ -57,7 +56,7 @@ func newKeeper(t *testing.T) *keeper { return &keeper{t: t, state: Empty(), rows
 func (k *keeper) change(op *consensusv1.AuthOp) error {
 	k.t.Helper()
 	before := maps.Clone(k.rows)
-	state, err := Change(k.state, k.rows, op, k.now)
+	state, err := Change(k.state, k.rows, op)
 	if err != nil {
 		require.Equal(k.t, before, k.rows, "what is refused writes nothing")
 		return err
@@ -385,15 +384,13 @@ func TestTokens(t *testing.T) {
 		require.NoError(t, valid(token))
 		op := other.Extend()
 		require.Len(t, op.GetIds(), 1)
-		k.now = now.UnixNano()
 		revision := k.state.Revision()
 		k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_ExtendTokens{ExtendTokens: op}})
 		require.Equal(t, revision, k.state.Revision())
 	}
 	now = now.Add(time.Minute)
 	require.ErrorIs(t, valid(token), errdefs.ErrInvalidAuthToken)
-	k.now = now.UnixNano()
-	k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_ExtendTokens{ExtendTokens: &consensusv1.ExtendTokensOp{Ids: [][]byte{[]byte("b"), []byte("a")}, TtlNanoseconds: 1}}})
+	k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_ExtendTokens{ExtendTokens: &consensusv1.ExtendTokensOp{Ids: [][]byte{[]byte("b"), []byte("a")}, TtlNanoseconds: 1, Time: now.UnixNano()}}})
 	require.Equal(t, 2, k.state.uses.Len(), "what has ended is forgotten")
 
 	token = one.Make(k.state, k.state.User("ann"))

@@ -19,9 +19,8 @@ type Rows interface {
 }
 
 // Change carries out a command and returns the state that it makes, which is s where nothing changes. Refusals are those of
-// errdefs, in etcd's order of checks; what is refused has written nothing. now is the time of the log entry, in nanoseconds
-// since 1970.
-func Change(s *State, rows Rows, op *consensusv1.AuthOp, now int64) (*State, error) {
+// errdefs, in etcd's order of checks; what is refused has written nothing.
+func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 	c := &change{State: s, rows: rows}
 	var err error
 	switch o := op.GetOp().(type) {
@@ -48,9 +47,9 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp, now int64) (*State, err
 	case *consensusv1.AuthOp_RoleRevokePermission:
 		err = c.revokePermission(o.RoleRevokePermission)
 	case *consensusv1.AuthOp_ExtendTokens:
-		c.extendTokens(o.ExtendTokens, now)
+		c.extendTokens(o.ExtendTokens)
 	case *consensusv1.AuthOp_Steps:
-		return takeSteps(s, rows, o.Steps, now)
+		return takeSteps(s, rows, o.Steps)
 	default:
 		return nil, fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
 	}

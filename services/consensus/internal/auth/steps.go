@@ -9,7 +9,7 @@ import (
 
 // takeSteps makes all of the changes or, where one is refused, none: what they write is kept until all are made. They are refused with
 // errdefs.ErrAuthOldRevision if something has changed since they were decided on.
-func takeSteps(s *State, rows Rows, op *consensusv1.AuthSteps, now int64) (*State, error) {
+func takeSteps(s *State, rows Rows, op *consensusv1.AuthSteps) (*State, error) {
 	if op.GetRevision() != 0 && op.GetRevision() != s.Revision() {
 		return nil, errdefs.ErrAuthOldRevision
 	}
@@ -18,7 +18,7 @@ func takeSteps(s *State, rows Rows, op *consensusv1.AuthSteps, now int64) (*Stat
 		if step.GetSteps() != nil || step.GetExtendTokens() != nil {
 			return nil, errdefs.ErrInvalidAuthManagement
 		}
-		next, err := Change(s, &kept, step, now)
+		next, err := Change(s, &kept, step)
 		if err != nil {
 			return nil, fmt.Errorf("step %d: %w", at+1, err)
 		}

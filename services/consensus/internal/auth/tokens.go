@@ -59,6 +59,13 @@ const openedMax = 5000
 // agingMax bounds the tokens whose end is to be put off at once. Those beyond it are seen again.
 const agingMax = 10_000
 
+// Steady returns a clock that begins with the machine's time and goes on evenly, whatever that one does: who sets the machine's clock
+// ends no tokens.
+func Steady() func() time.Time {
+	began := time.Now()
+	return func() time.Time { return began.Add(time.Since(began)) }
+}
+
 // NewTokens makes tokens that live for ttl after they were made or used last.
 func NewTokens(ttl time.Duration, now func() time.Time) *Tokens {
 	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{})}
@@ -167,7 +174,7 @@ func (t *Tokens) Extend() *consensusv1.ExtendTokensOp {
 	if len(t.aging) == 0 {
 		return nil
 	}
-	op := &consensusv1.ExtendTokensOp{TtlNanoseconds: int64(t.ttl)}
+	op := &consensusv1.ExtendTokensOp{TtlNanoseconds: int64(t.ttl), Time: t.now().UnixNano()}
 	for id := range t.aging {
 		op.Ids = append(op.Ids, []byte(id))
 	}
@@ -179,10 +186,11 @@ func (t *Tokens) Extend() *consensusv1.ExtendTokensOp {
 const usesMax = 100_000
 
 // extendTokens is no change of rights: the auth revision stays.
-func (c *change) extendTokens(op *consensusv1.ExtendTokensOp, now int64) {
+func (c *change) extendTokens(op *consensusv1.ExtendTokensOp) {
 	if !c.Enabled() {
 		return
 	}
+	now := op.GetTime()
 	c.begin()
 	dropUses(c, c.uses.Len(), func(end int64) bool { return end <= now })
 	ids := slices.Clone(op.GetIds())

@@ -31,7 +31,7 @@ func Spans(of []auth.Interval) []mvcc.Span {
 
 // changeAuth changes users, roles or permissions. They count from the next command on.
 func changeAuth(b *Batch, op *consensusv1.AuthOp) (*consensusv1.Result, error) {
-	state, err := auth.Change(b.auth, b.rows, op, b.time)
+	state, err := auth.Change(b.auth, b.rows, op)
 	if err != nil {
 		return nil, err
 	}

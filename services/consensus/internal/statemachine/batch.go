@@ -19,8 +19,6 @@ type Batch struct {
 	auth, begun *auth.State
 	// quotas are the quotas by prefix after the commands so far, nil where Apply fails.
 	quotas *prefixquota.Ledger
-	// time is that of the entry at hand, in nanoseconds since 1970.
-	time int64
 	// unanswered says that nobody waits for the results of the commands to come.
 	unanswered bool
 }
@@ -30,10 +28,7 @@ type Batch struct {
 func (b *Batch) Answers(waited bool) { b.unanswered = !waited }
 
 // SetTime is mvcc's Batch.SetTime.
-func (b *Batch) SetTime(nanoseconds int64) {
-	b.time = nanoseconds
-	b.rows.SetTime(nanoseconds)
-}
+func (b *Batch) SetTime(nanoseconds int64) { b.rows.SetTime(nanoseconds) }
 
 // SetApplied is mvcc's Batch.SetApplied.
 func (b *Batch) SetApplied(index, term uint64) {

@@ -1535,10 +1535,12 @@ func (x *RoleRevokePermissionOp) GetRangeEnd() []byte {
 type ExtendTokensOp struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Ids   [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	// From the time of the log entry on.
+	// From time on.
 	TtlNanoseconds int64 `protobuf:"varint,2,opt,name=ttl_nanoseconds,json=ttlNanoseconds,proto3" json:"ttl_nanoseconds,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// When it was proposed, by a clock that does not jump: nanoseconds since 1970 UTC.
+	Time          int64 `protobuf:"varint,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExtendTokensOp) Reset() {
@@ -1581,6 +1583,13 @@ func (x *ExtendTokensOp) GetIds() [][]byte {
 func (x *ExtendTokensOp) GetTtlNanoseconds() int64 {
 	if x != nil {
 		return x.TtlNanoseconds
+	}
+	return 0
+}
+
+func (x *ExtendTokensOp) GetTime() int64 {
+	if x != nil {
+		return x.Time
 	}
 	return 0
 }
@@ -2605,10 +2614,11 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x16RoleRevokePermissionOp\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1b\n" +
-	"\trange_end\x18\x03 \x01(\fR\brangeEnd\"K\n" +
+	"\trange_end\x18\x03 \x01(\fR\brangeEnd\"_\n" +
 	"\x0eExtendTokensOp\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\x12'\n" +
-	"\x0fttl_nanoseconds\x18\x02 \x01(\x03R\x0ettlNanoseconds\"[\n" +
+	"\x0fttl_nanoseconds\x18\x02 \x01(\x03R\x0ettlNanoseconds\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\x03R\x04time\"[\n" +
 	"\x13AuthenticateRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x14\n" +
