@@ -41,7 +41,7 @@ func (c Config) Validate() error {
 	c.checkTiming(&found)
 	c.checkLimits(&found)
 	c.checkTokens(&found)
-	c.checkPasswords(&found)
+	checkPasswords(c, &found)
 	c.NATS.check(&found)
 	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
@@ -65,7 +65,7 @@ func (c Config) ValidateMember() error {
 	c.checkAddresses(&found, c.memberAddresses())
 	c.checkCluster(&found)
 	c.checkTiming(&found)
-	c.checkPasswords(&found)
+	checkPasswords(c, &found)
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkPolicy(&found)
 	c.checkLogging(&found)
@@ -312,7 +312,7 @@ func (c Config) checkTokens(found *problems) {
 }
 
 // checkPasswords looks at what becomes of passwords, and of the tokens that the store makes.
-func (c Config) checkPasswords(found *problems) {
+func checkPasswords(c Config, found *problems) {
 	if c.AuthTokenTTL == 0 || c.AuthTokenTTL > authTokenTTLMax {
 		found.add("auth-token-ttl", c.AuthTokenTTL, "must be between 1 and %d seconds", authTokenTTLMax)
 	}

@@ -22,7 +22,7 @@ type output interface {
 }
 
 // stream is an output that is no file: standard error, a pipe, a terminal.
-type stream struct{ *os.File }
+type stream struct{ io.Writer }
 
 func (stream) reserve(int64) error         { return nil }
 func (stream) sync() error                 { return nil }

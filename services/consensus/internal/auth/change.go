@@ -27,7 +27,7 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 	case *consensusv1.AuthOp_Enable:
 		err = c.enable(o.Enable)
 	case *consensusv1.AuthOp_Disable:
-		c.disable()
+		disableAuth(c)
 	case *consensusv1.AuthOp_UserAdd:
 		err = c.addUser(o.UserAdd)
 	case *consensusv1.AuthOp_UserDelete:
@@ -123,7 +123,7 @@ func (c *change) enable(op *consensusv1.AuthEnableOp) error {
 	return nil
 }
 
-func (c *change) disable() {
+func disableAuth(c *change) {
 	if !c.Enabled() {
 		return
 	}

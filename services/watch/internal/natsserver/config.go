@@ -74,20 +74,6 @@ type Routes struct {
 	TLS *tls.Config
 }
 
-// Who comes to the server, where it asks: this process, for the broadcast and to publish to users; and users.
-const (
-	InternalUser  = "quorate"
-	PublisherUser = "quorate-publisher"
-	anonymousUser = "anybody"
-)
-
-// usersAccount keeps users apart from the broadcast. Watch nodes have it whether or not they let users in themselves, for
-// who ingests publishes for all of them.
-const usersAccount = "USERS"
-
-// usersSubjects is what users may subscribe to.
-const usersSubjects = "quorate.>"
-
 // serverOptions are those of the embedded NATS server, which this process is to come to with a password.
 func (o Config) serverOptions(password string) (*server.Options, error) {
 	made := &server.Options{
@@ -120,7 +106,7 @@ func (o Config) serverOptions(password string) (*server.Options, error) {
 		}
 	}
 	if o.Users != nil && o.Users.Keeper != nil {
-		door := &entrance{own: map[string]*server.User{}, users: *o.Users}
+		door := &entrance{own: map[string]*server.User{}, user: o.Users.User, password: o.Users.Password, keeper: o.Users.Keeper}
 		for _, user := range made.Users[:ownConnections] {
 			door.own[user.Username] = user
 		}

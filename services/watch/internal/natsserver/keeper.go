@@ -1,12 +1,7 @@
 package natsserver
 
 import (
-	"crypto/subtle"
-	"errors"
-	"fmt"
 	"strings"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/quoratedb/quorate/services/watch/internal/natspublisher"
 )
@@ -43,73 +38,16 @@ func (r Rights) subjects() []string {
 	return subjects
 }
 
-// entrance is NATS's question whether a client may come in.
-type entrance struct {
-	own   map[string]*server.User // this process's
-	users Users
-	// nats is the server that asks: its accounts are copies of those that it was given. Nobody comes in before it is there.
-	nats *server.Server
-}
+// Who comes to the server, where it asks: this process, for the broadcast and to publish to users; and users.
+const (
+	InternalUser  = "quorate"
+	PublisherUser = "quorate-publisher"
+	anonymousUser = "anybody"
+)
 
-var _ server.Authentication = (*entrance)(nil)
+// usersAccount keeps users apart from the broadcast. Watch nodes have it whether or not they let users in themselves, for
+// who ingests publishes for all of them.
+const usersAccount = "USERS"
 
-// Check implements server.Authentication.
-func (e *entrance) Check(client server.ClientAuthentication) bool {
-	name, password := client.GetOpts().Username, client.GetOpts().Password
-	account, err := e.nats.LookupAccount(usersAccount)
-	if err != nil {
-		return false
-	}
-	if own := e.own[name]; own != nil {
-		if subtle.ConstantTimeCompare([]byte(own.Password), []byte(password)) != 1 {
-			return false
-		}
-		known := *own
-		if known.Account != nil {
-			known.Account = account
-		}
-		client.RegisterUser(&known)
-		return true
-	}
-	rights, enabled, err := e.users.Keeper.Admit(name, password)
-	switch {
-	case err != nil:
-		return false
-	case !enabled && e.users.User == "" && e.users.Password == "":
-		name, rights = anonymousUser, Rights{Everything: true}
-	case !enabled:
-		sameName := subtle.ConstantTimeCompare([]byte(e.users.User), []byte(name))
-		if sameName&subtle.ConstantTimeCompare([]byte(e.users.Password), []byte(password)) != 1 {
-			return false
-		}
-		rights = Rights{Everything: true}
-	}
-	client.RegisterUser(subscriber(name, account, rights))
-	return true
-}
-
-// subscriber may subscribe to what it has a right to, and publish nothing.
-func subscriber(name string, account *server.Account, rights Rights) *server.User {
-	return &server.User{Username: name, Account: account, Permissions: &server.Permissions{
-		Publish:   &server.SubjectPermission{Deny: []string{">"}},
-		Subscribe: &server.SubjectPermission{Allow: rights.subjects()},
-	}}
-}
-
-// ReviewUsers has all users come in anew: their rights may be others now.
-func (s *Server) ReviewUsers() error {
-	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Limit: usersMax + s.options.MaxConn})
-	if err != nil {
-		return fmt.Errorf("list NATS clients: %w", err)
-	}
-	var problems []error
-	for _, c := range connections.Conns {
-		if c.AuthorizedUser != InternalUser && c.AuthorizedUser != PublisherUser {
-			// One that has left meanwhile is no problem.
-			if err := s.NATS.DisconnectClientByID(c.Cid); err != nil && !strings.Contains(err.Error(), "no such client") {
-				problems = append(problems, err)
-			}
-		}
-	}
-	return errors.Join(problems...)
-}
+// usersSubjects is what users may subscribe to.
+const usersSubjects = "quorate.>"

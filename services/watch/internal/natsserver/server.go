@@ -3,11 +3,13 @@ package natsserver
 import (
 	"context"
 	cryptorand "crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -130,4 +132,22 @@ func (s *Server) RouteAddress() *net.TCPAddr {
 func (s *Server) Stop() {
 	s.NATS.Shutdown()
 	s.NATS.WaitForShutdown()
+}
+
+// ReviewUsers has all users come in anew: their rights may be others now.
+func (s *Server) ReviewUsers() error {
+	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Limit: usersMax + s.options.MaxConn})
+	if err != nil {
+		return fmt.Errorf("list NATS clients: %w", err)
+	}
+	var problems []error
+	for _, c := range connections.Conns {
+		if c.AuthorizedUser != InternalUser && c.AuthorizedUser != PublisherUser {
+			// One that has left meanwhile is no problem.
+			if err := s.NATS.DisconnectClientByID(c.Cid); err != nil && !strings.Contains(err.Error(), "no such client") {
+				problems = append(problems, err)
+			}
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -1,0 +1,62 @@
+package natsserver
+
+import (
+	"crypto/subtle"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// entrance is NATS's question whether a client may come in.
+type entrance struct {
+	own map[string]*server.User // this process's
+	// user and password are asked of everybody while the store asks nobody who they are; if both are empty anybody is let in.
+	user, password string
+	keeper         Keeper
+	// nats is the server that asks: its accounts are copies of those that it was given. Nobody comes in before it is there.
+	nats *server.Server
+}
+
+var _ server.Authentication = (*entrance)(nil)
+
+// Check implements server.Authentication.
+func (e *entrance) Check(client server.ClientAuthentication) bool {
+	name, password := client.GetOpts().Username, client.GetOpts().Password
+	account, err := e.nats.LookupAccount(usersAccount)
+	if err != nil {
+		return false
+	}
+	if own := e.own[name]; own != nil {
+		if subtle.ConstantTimeCompare([]byte(own.Password), []byte(password)) != 1 {
+			return false
+		}
+		known := *own
+		if known.Account != nil {
+			known.Account = account
+		}
+		client.RegisterUser(&known)
+		return true
+	}
+	rights, enabled, err := e.keeper.Admit(name, password)
+	switch {
+	case err != nil:
+		return false
+	case !enabled && e.user == "" && e.password == "":
+		name, rights = anonymousUser, Rights{Everything: true}
+	case !enabled:
+		sameName := subtle.ConstantTimeCompare([]byte(e.user), []byte(name))
+		if sameName&subtle.ConstantTimeCompare([]byte(e.password), []byte(password)) != 1 {
+			return false
+		}
+		rights = Rights{Everything: true}
+	}
+	client.RegisterUser(subscriber(name, account, rights))
+	return true
+}
+
+// subscriber may subscribe to what it has a right to, and publish nothing.
+func subscriber(name string, account *server.Account, rights Rights) *server.User {
+	return &server.User{Username: name, Account: account, Permissions: &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: []string{">"}},
+		Subscribe: &server.SubjectPermission{Allow: rights.subjects()},
+	}}
+}
