@@ -28,7 +28,7 @@ func TestTuningIsAccepted(t *testing.T) {
 // flush or two that come after it. Method: memtables of values under random keys, each flushed and compacted before the next; what compactions
 // wrote is compared with what flushes did.
 func TestCompactionsRewriteLittle(t *testing.T) {
-	const memTables, valueBytes, rewrittenMost = 32, 4096, 5
+	const memTables, valueBytes, rewrittenMost = 16, 8192, 3
 	o := State(budget.StateWrites, 1000)
 	o.FS = vfs.NewMem()
 	db, err := pebble.Open("state", o)
