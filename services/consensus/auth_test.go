@@ -153,7 +153,7 @@ func TestTokensCountOnEveryMember(t *testing.T) {
 	require.Eventually(t, func() bool { // nobody uses it meanwhile
 		state, err := members[0].callers.state()
 		require.NoError(t, err)
-		_, err = members[0].callers.verify(state, login.GetToken())
+		_, err = members[0].callers.tokens.Verify(state, login.GetToken())
 		return errors.Is(err, errdefs.ErrInvalidAuthToken)
 	}, 10*time.Second, 3*time.Second)
 }

@@ -36,12 +36,6 @@ type callers struct {
 // state is the users and roles that are applied here.
 func (c *callers) state() (*auth.State, error) { return c.gate.Machine().Auth() }
 
-// verify says whose a token is.
-func (c *callers) verify(state *auth.State, token string) (string, error) {
-	name, _, err := c.tokens.Verify(state, token)
-	return name, err
-}
-
 // refusedHere tells the errors by which a state that lags behind may refuse what a newer one would not.
 func refusedHere(err error) bool {
 	for _, refusal := range []error{
@@ -94,7 +88,7 @@ func (c *callers) command(ctx context.Context, req *consensusv1.ProposeRequest) 
 	}
 	var resolved *consensusv1.Caller
 	err = c.confirmed(ctx, func(state *auth.State) (err error) {
-		if resolved, err = state.Resolve(req.GetCaller(), c.verify); err != nil {
+		if resolved, err = state.Resolve(req.GetCaller(), c.tokens.Verify); err != nil {
 			return err
 		}
 		return c.mayPropose(state, resolved, command)
@@ -236,7 +230,7 @@ func (c *callers) mayRead(ctx context.Context, t *gate.Tenure, state *auth.State
 	if !state.Enabled() {
 		return nil
 	}
-	resolved, err := state.Resolve(caller, c.verify)
+	resolved, err := state.Resolve(caller, c.tokens.Verify)
 	if err != nil {
 		return err
 	}

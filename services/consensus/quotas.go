@@ -66,7 +66,7 @@ func (c *callers) mayReadQuotas(caller *consensusv1.Caller) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := state.Resolve(caller, c.verify)
+	resolved, err := state.Resolve(caller, c.tokens.Verify)
 	if err != nil {
 		return err
 	}

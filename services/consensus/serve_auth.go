@@ -55,7 +55,7 @@ func (a *Auth) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRe
 func (a *Auth) Authorize(ctx context.Context, req *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
 	resp := &consensusv1.AuthorizeResponse{}
 	err := a.callers.confirmed(ctx, func(state *auth.State) error {
-		caller, err := state.Resolve(req.GetCaller(), a.callers.verify)
+		caller, err := state.Resolve(req.GetCaller(), a.callers.tokens.Verify)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (a *Auth) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest) (
 			return err
 		}
 		resp.Enabled, resp.AuthRevision, resp.Revision = state.Enabled(), state.Revision(), t.Store.Revision()
-		caller, err := state.Resolve(req.GetCaller(), a.callers.verify)
+		caller, err := state.Resolve(req.GetCaller(), a.callers.tokens.Verify)
 		if req.GetStatus() != nil && !errors.Is(err, errdefs.ErrInvalidAuthToken) {
 			return nil // anybody's, but not with a token that shows nothing
 		}

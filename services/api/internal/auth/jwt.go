@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -23,7 +24,7 @@ const (
 )
 
 const (
-	// verifiedMax is how many tokens are remembered as verified, some hundred bytes each, in either of two generations.
+	// verifiedMax is how many tokens are remembered as verified, some hundred bytes each.
 	verifiedMax = 8192
 	// nameMax bounds a name in them.
 	nameMax = 1024
@@ -41,7 +42,7 @@ type JWT struct {
 	keys     keyPair
 	ttl      time.Duration
 	parser   *jwt.Parser
-	verified generations
+	verified *lru.Cache[[sha256.Size]byte, *Identity]
 }
 
 var _ Verifier = &JWT{}
@@ -52,7 +53,8 @@ func newJWT(o TokenOptions) (*JWT, error) {
 		return nil, err
 	}
 	// The one method that was configured: what a token says of its method counts for nothing.
-	return &JWT{method: o.method, keys: keys, ttl: o.ttl, parser: jwt.NewParser(jwt.WithValidMethods([]string{o.method.Alg()}))}, nil
+	verified, _ := lru.New[[sha256.Size]byte, *Identity](verifiedMax) // it fails for no size above zero
+	return &JWT{method: o.method, keys: keys, ttl: o.ttl, parser: jwt.NewParser(jwt.WithValidMethods([]string{o.method.Alg()})), verified: verified}, nil
 }
 
 // Sign makes a token. Its error is ready for the client.
@@ -72,7 +74,7 @@ func (j *JWT) Sign(name string, authRevision uint64) (string, error) {
 // Verify implements Verifier. A token that this key has not signed and that names an issuer may be one of that issuer's.
 func (j *JWT) Verify(_ context.Context, token string) (*Identity, error) {
 	digest := sha256.Sum256([]byte(token))
-	if known := j.verified.get(digest); known != nil {
+	if known, ok := j.verified.Get(digest); ok {
 		if known.ended() {
 			return nil, jwt.ErrTokenExpired
 		}
@@ -89,7 +91,7 @@ func (j *JWT) Verify(_ context.Context, token string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	j.verified.put(digest, identity)
+	j.verified.Add(digest, identity)
 	return identity, nil
 }
 

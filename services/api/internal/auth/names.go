@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -36,10 +38,11 @@ type Names struct {
 	reader   Reader
 	follower *Follower
 
+	// tokens have the names that the store's tokens carry, which never change.
+	tokens *lru.Cache[string, string]
+
 	mu struct {
 		sync.Mutex
-		// tokens have the names that the store's tokens carry, which never change.
-		tokens map[string]string
 		// roles are as they were at position.
 		roles    map[string][]string
 		position Position
@@ -48,8 +51,9 @@ type Names struct {
 
 // NewNames returns names as reader knows them. follower tells when roles change.
 func NewNames(reader Reader, follower *Follower) *Names {
-	n := &Names{reader: reader, follower: follower}
-	n.mu.tokens, n.mu.roles = make(map[string]string), make(map[string][]string)
+	tokens, _ := lru.New[string, string](namesMax) // it fails for no size above zero
+	n := &Names{reader: reader, follower: follower, tokens: tokens}
+	n.mu.roles = make(map[string][]string)
 	return n
 }
 
@@ -80,10 +84,7 @@ func (n *Names) ofToken(ctx context.Context, caller *consensusv1.Caller) string 
 	if n.follower.Off() {
 		return "" // a token means nothing
 	}
-	n.mu.Lock()
-	name, ok := n.mu.tokens[caller.GetToken()]
-	n.mu.Unlock()
-	if ok {
+	if name, ok := n.tokens.Get(caller.GetToken()); ok {
 		return name
 	}
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
@@ -92,12 +93,7 @@ func (n *Names) ofToken(ctx context.Context, caller *consensusv1.Caller) string 
 	if err != nil || answer.GetName() == "" {
 		return "" // it may be one later
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.mu.tokens) >= namesMax {
-		clear(n.mu.tokens)
-	}
-	n.mu.tokens[caller.GetToken()] = answer.GetName()
+	n.tokens.Add(caller.GetToken(), answer.GetName())
 	return answer.GetName()
 }
 

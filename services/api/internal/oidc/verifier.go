@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -38,10 +38,7 @@ type Verifier struct {
 	verifier *gooidc.IDTokenVerifier
 	now      func() time.Time
 
-	mu struct {
-		sync.Mutex
-		verified map[[sha256.Size]byte]*auth.Identity
-	}
+	verified *lru.Cache[[sha256.Size]byte, *auth.Identity]
 }
 
 var _ auth.Verifier = (*Verifier)(nil)
@@ -61,9 +58,9 @@ func newVerifier(c Config, logger *slog.Logger, now func() time.Time) (*Verifier
 	for i, algorithm := range algorithms {
 		names[i] = string(algorithm)
 	}
-	v := &Verifier{config: c, roles: roles, now: now}
+	verified, _ := lru.New[[sha256.Size]byte, *auth.Identity](verifiedMax) // it fails for no size above zero
+	v := &Verifier{config: c, roles: roles, now: now, verified: verified}
 	v.verifier = gooidc.NewVerifier(c.Issuer, newKeys(c.Issuer, now, logger), &gooidc.Config{ClientID: c.Audience, SupportedSigningAlgs: names, Now: now})
-	v.mu.verified = make(map[[sha256.Size]byte]*auth.Identity)
 	return v, nil
 }
 
@@ -73,7 +70,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*auth.Identity, er
 		return nil, auth.ErrNotMine
 	}
 	sum := sha256.Sum256([]byte(token))
-	if identity := v.remembered(sum); identity != nil {
+	if identity, ok := v.verified.Get(sum); ok && v.now().Before(identity.Ends) {
 		return identity, nil
 	}
 	if issuerOf(token) != v.config.Issuer {
@@ -88,7 +85,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*auth.Identity, er
 		return nil, err
 	}
 	identity := &auth.Identity{Caller: caller, Ends: verified.Expiry, Proof: Proof}
-	v.remember(sum, identity)
+	v.verified.Add(sum, identity)
 	return identity, nil
 }
 
@@ -153,36 +150,4 @@ func groupsOf(claim any) []string {
 		return groups
 	}
 	return nil
-}
-
-func (v *Verifier) remembered(sum [sha256.Size]byte) *auth.Identity {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	identity := v.mu.verified[sum]
-	if identity != nil && !v.now().Before(identity.Ends) {
-		delete(v.mu.verified, sum)
-		return nil
-	}
-	return identity
-}
-
-// remember keeps a token until it ends. Where there are too many, those that have ended go, or any.
-func (v *Verifier) remember(sum [sha256.Size]byte, identity *auth.Identity) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.mu.verified) >= verifiedMax {
-		now := v.now()
-		for each, one := range v.mu.verified {
-			if !now.Before(one.Ends) {
-				delete(v.mu.verified, each)
-			}
-		}
-	}
-	for each := range v.mu.verified {
-		if len(v.mu.verified) < verifiedMax {
-			break
-		}
-		delete(v.mu.verified, each)
-	}
-	v.mu.verified[sum] = identity
 }

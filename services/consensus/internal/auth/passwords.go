@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -24,11 +25,9 @@ type Passwords struct {
 	// nobodys makes what the passwords of nobody are compared with, once.
 	nobodys func() []byte
 
-	mu sync.Mutex
-	// key keeps what is remembered from whoever reads the memory later. known and before are what was right: before is dropped when
-	// known is full.
-	key           []byte
-	known, before map[[sha256.Size]byte]struct{}
+	// known is what was right, by a key that keeps it from whoever reads the memory later.
+	known *lru.Cache[[sha256.Size]byte, struct{}]
+	key   []byte
 }
 
 const (
@@ -36,8 +35,8 @@ const (
 	DefaultCost = bcrypt.DefaultCost
 	// checksWaitingMax bounds the log-ins that wait for others.
 	checksWaitingMax = 10_000
-	// knownMax bounds each half of what is remembered.
-	knownMax = 10_000
+	// knownMax bounds what is remembered.
+	knownMax = 20_000
 )
 
 // CheckCost says what is wrong with a cost.
@@ -50,14 +49,14 @@ func CheckCost(cost int) error {
 
 // NewPasswords makes passwords of a cost that CheckCost has let pass.
 func NewPasswords(cost int) *Passwords {
+	known, _ := lru.New[[sha256.Size]byte, struct{}](knownMax) // it fails for no size above zero
 	return &Passwords{
-		cost: cost, key: random(secretBytes),
+		cost: cost, known: known, key: random(secretBytes),
 		nobodys: sync.OnceValue(func() []byte {
 			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
 			return hash
 		}),
 		places: make(chan struct{}, runtime.GOMAXPROCS(0)), waiting: make(chan struct{}, checksWaitingMax),
-		known: make(map[[sha256.Size]byte]struct{}), before: make(map[[sha256.Size]byte]struct{}),
 	}
 }
 
@@ -83,7 +82,7 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password 
 		hash = p.nobodys()
 	}
 	remembered := p.digest(user, password)
-	if real && p.knows(remembered) {
+	if _, known := p.known.Get(remembered); real && known {
 		return nil
 	}
 	if err := p.enter(ctx); err != nil {
@@ -93,7 +92,7 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password 
 	if !matches(hash, []byte(password)) || !real {
 		return errdefs.ErrAuthFailed
 	}
-	p.remember(remembered)
+	p.known.Add(remembered, struct{}{})
 	return nil
 }
 
@@ -122,21 +121,4 @@ func (p *Passwords) digest(user *consensusv1.User, password string) (sum [sha256
 	}
 	mac.Sum(sum[:0])
 	return sum
-}
-
-func (p *Passwords) knows(digest [sha256.Size]byte) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, known := p.known[digest]
-	_, before := p.before[digest]
-	return known || before
-}
-
-func (p *Passwords) remember(digest [sha256.Size]byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.known) >= knownMax {
-		p.known, p.before = make(map[[sha256.Size]byte]struct{}), p.known
-	}
-	p.known[digest] = struct{}{}
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -46,15 +47,18 @@ type Tokens struct {
 	// aging are tokens that were used in the second half of their life, by id: their end should be put off.
 	aging map[string]struct{}
 
-	// opened are tokens whose signature was right, by themselves: to compute it takes longer than all else. They are of one secret, and
-	// before are those that were opened earlier.
-	opening        sync.RWMutex
-	opened, before map[string]*consensusv1.Token
-	secret         []byte
+	// opened are tokens whose signature was right under a secret: to compute it takes longer than all else.
+	opened *lru.Cache[string, opened]
 }
 
-// openedMax bounds each half of the tokens that are remembered.
-const openedMax = 5000
+// opened is what a token says, and the secret that has signed it.
+type opened struct {
+	claims *consensusv1.Token
+	secret []byte
+}
+
+// openedMax bounds the tokens that are remembered.
+const openedMax = 10_000
 
 // agingMax bounds the tokens whose end is to be put off at once. Those beyond it are seen again.
 const agingMax = 10_000
@@ -68,14 +72,14 @@ func Steady() func() time.Time {
 
 // NewTokens makes tokens that live for ttl after they were made or used last.
 func NewTokens(ttl time.Duration, now func() time.Time) *Tokens {
-	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{})}
+	remembered, _ := lru.New[string, opened](openedMax) // it fails for no size above zero
+	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{}), opened: remembered}
 }
 
 // Make returns a token of a user of the state.
 func (t *Tokens) Make(s *State, user *consensusv1.User) string {
 	claims := encode(&consensusv1.Token{
-		Id: random(tokenIDBytes), Name: user.GetName(), PasswordRevision: user.GetPasswordRevision(),
-		Made: t.now().UnixNano(), AuthRevision: s.Revision(),
+		Id: random(tokenIDBytes), Name: user.GetName(), PasswordRevision: user.GetPasswordRevision(), Made: t.now().UnixNano(),
 	})
 	return base64.RawURLEncoding.EncodeToString(append(claims, sign(s, claims)...))
 }
@@ -86,17 +90,15 @@ func sign(s *State, claims []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// Verify returns whose a token is, or errdefs.ErrInvalidAuthToken. later says that the token was made under a later state than
-// s, which may know better.
-func (t *Tokens) Verify(s *State, token string) (name string, later bool, err error) {
+// Verify returns whose a token is, or errdefs.ErrInvalidAuthToken.
+func (t *Tokens) Verify(s *State, token string) (name string, err error) {
 	claims, ok := t.open(s, token)
 	if !ok {
-		return "", false, errdefs.ErrInvalidAuthToken
+		return "", errdefs.ErrInvalidAuthToken
 	}
-	later = claims.GetAuthRevision() > s.Revision()
 	user := s.User(claims.GetName())
 	if user == nil || user.GetPasswordRevision() != claims.GetPasswordRevision() {
-		return "", later, errdefs.ErrInvalidAuthToken
+		return "", errdefs.ErrInvalidAuthToken
 	}
 	now := t.now().UnixNano()
 	end := claims.GetMade() + int64(t.ttl)
@@ -104,41 +106,25 @@ func (t *Tokens) Verify(s *State, token string) (name string, later bool, err er
 		end = max(end, extended)
 	}
 	if now >= end {
-		return "", later, errdefs.ErrInvalidAuthToken
+		return "", errdefs.ErrInvalidAuthToken
 	}
 	if now >= end-int64(t.ttl)/2 {
 		t.age(claims.GetId())
 	}
-	return claims.GetName(), later, nil
+	return claims.GetName(), nil
 }
 
 // open is open, remembered.
 func (t *Tokens) open(s *State, token string) (*consensusv1.Token, bool) {
 	secret := s.settings.GetTokenSecret()
-	t.opening.RLock()
-	same := bytes.Equal(t.secret, secret)
-	claims := t.opened[token]
-	if claims == nil {
-		claims = t.before[token]
-	}
-	t.opening.RUnlock()
-	if same && claims != nil {
-		return claims, true
+	if known, ok := t.opened.Get(token); ok && bytes.Equal(known.secret, secret) {
+		return known.claims, true
 	}
 	claims, ok := open(s, token)
-	if !ok {
-		return nil, false
+	if ok {
+		t.opened.Add(token, opened{claims, secret})
 	}
-	t.opening.Lock()
-	defer t.opening.Unlock()
-	if !bytes.Equal(t.secret, secret) {
-		t.opened, t.before, t.secret = make(map[string]*consensusv1.Token), nil, secret
-	}
-	if len(t.opened) >= openedMax {
-		t.opened, t.before = make(map[string]*consensusv1.Token), t.opened
-	}
-	t.opened[token] = claims
-	return claims, true
+	return claims, ok
 }
 
 // open returns what a token says, if it is one that the state's secret has signed.

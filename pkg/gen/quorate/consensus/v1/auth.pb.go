@@ -531,9 +531,8 @@ type Token struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Of the user's password when the token was made: another one ends it.
 	PasswordRevision uint64 `protobuf:"varint,3,opt,name=password_revision,json=passwordRevision,proto3" json:"password_revision,omitempty"`
-	// When it was made, in nanoseconds since 1970 UTC, and the auth revision of the state then.
-	Made          int64  `protobuf:"varint,4,opt,name=made,proto3" json:"made,omitempty"`
-	AuthRevision  uint64 `protobuf:"varint,5,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
+	// When it was made, in nanoseconds since 1970 UTC.
+	Made          int64 `protobuf:"varint,4,opt,name=made,proto3" json:"made,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -592,13 +591,6 @@ func (x *Token) GetPasswordRevision() uint64 {
 func (x *Token) GetMade() int64 {
 	if x != nil {
 		return x.Made
-	}
-	return 0
-}
-
-func (x *Token) GetAuthRevision() uint64 {
-	if x != nil {
-		return x.AuthRevision
 	}
 	return 0
 }
@@ -2549,13 +2541,12 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1e\n" +
 	"\n" +
 	"expiration\x18\x02 \x01(\x03R\n" +
-	"expiration\"\x91\x01\n" +
+	"expiration\"l\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12+\n" +
 	"\x11password_revision\x18\x03 \x01(\x04R\x10passwordRevision\x12\x12\n" +
-	"\x04made\x18\x04 \x01(\x03R\x04made\x12#\n" +
-	"\rauth_revision\x18\x05 \x01(\x04R\fauthRevision\"\xf2\a\n" +
+	"\x04made\x18\x04 \x01(\x03R\x04made\"\xf2\a\n" +
 	"\x06AuthOp\x12<\n" +
 	"\x06enable\x18\x01 \x01(\v2\".quorate.consensus.v1.AuthEnableOpH\x00R\x06enable\x12?\n" +
 	"\adisable\x18\x02 \x01(\v2#.quorate.consensus.v1.AuthDisableOpH\x00R\adisable\x12<\n" +
