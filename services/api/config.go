@@ -45,8 +45,7 @@ type Config struct {
 	Consensus port.Consensus
 	Lease     port.Lease
 	Watch     port.Watch
-	// Auth may be nil: then there are no users, and everybody may do everything.
-	Auth port.Auth
+	Auth      port.Auth
 	// Quotas may be nil: then there are no quotas by prefix.
 	Quotas port.Quotas
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
@@ -137,9 +136,6 @@ func (c Config) withDefaults() Config {
 	set(&c.Versions.Server, version.Version)
 	set(&c.Versions.Cluster, "3.7.0")
 	set(&c.Versions.Storage, "3.7.0")
-	if c.Auth == nil {
-		c.Auth = noUsers{}
-	}
 	if c.Monitor == nil {
 		c.Monitor = NewMonitor(MonitorConfig{Elsewhere: c.Elsewhere, Logger: c.Logger, Registerer: c.Registerer})
 	}
@@ -164,7 +160,7 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf(format, values...))
 		}
 	}
-	wrong(c.Consensus == nil || c.Lease == nil || c.Watch == nil, "a port is missing: consensus, lease and watch are all needed")
+	wrong(c.Consensus == nil || c.Lease == nil || c.Watch == nil || c.Auth == nil, "a port is missing: consensus, lease, watch and auth are all needed")
 	wrong(c.Logger == nil, "no logger")
 	wrong(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener for clients")
 	wrong(len(c.TLSListeners) > 0 && c.TLS == nil, "listeners with TLS, but no TLS settings")

@@ -165,6 +165,7 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	metrics := prometheus.NewRegistry()
 	cfg := Config{
 		Consensus:  &fakeStore{status: &consensusv1.StatusResponse{LeaderId: 1}},
+		Auth:       noUsers{},
 		Logger:     quiet(),
 		Registerer: metrics, Gatherer: metrics,
 		Listeners: []net.Listener{listener},

@@ -11,7 +11,7 @@ import (
 // Goal: no method is served without an entry in the table of what methods need, and none is in the table that is not served. Method: list
 // every method of every service that the gRPC server has, which are those of all other wires too.
 func TestEveryMethodSaysWhatItNeeds(t *testing.T) {
-	s, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}}.withDefaults(), nobody(), fakeServices())
+	s, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}, Auth: noUsers{}}.withDefaults(), nobody(), fakeServices())
 	require.NoError(t, err)
 	server := s.newGRPC()
 	t.Cleanup(server.Stop)

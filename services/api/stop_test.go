@@ -137,7 +137,7 @@ func TestStopEndsStreams(t *testing.T) {
 func TestBrokenListenerEndsRun(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}}
+	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}, Auth: noUsers{}}
 	server, err := newServer(cfg.withDefaults(), nobody(), fakeServices())
 	require.NoError(t, err)
 	ended := make(chan error, 1)
@@ -156,7 +156,7 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 // goleak looks after the tests.
 func TestNewStartsNothing(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}}.withDefaults(), nobody(), fakeServices())
+	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}, Auth: noUsers{}}.withDefaults(), nobody(), fakeServices())
 	require.NoError(t, err)
 }
 

@@ -19,9 +19,13 @@ func PositionOf(answer interface {
 	GetAuthRevision() uint64
 },
 ) Position {
+	return positionAt(answer.GetEnabled(), answer.GetAuthRevision())
+}
+
+func positionAt(enabled bool, authRevision uint64) Position {
 	// Enabling raises no revision, disabling does.
-	position := Position(answer.GetAuthRevision()) << 1
-	if answer.GetEnabled() {
+	position := Position(authRevision) << 1
+	if enabled {
 		position++
 	}
 	return position
@@ -99,8 +103,7 @@ func (f *Follower) tell(state *consensusv1.FollowAuthResponse) {
 // Position returns the newest position that is known. Who was checked at an older one must be checked again before it is shown anything.
 func (f *Follower) Position() Position {
 	if f.prompt != nil {
-		enabled, revision := f.prompt.AuthStands()
-		return PositionOf(&consensusv1.FollowAuthResponse{Enabled: enabled, AuthRevision: revision})
+		return positionAt(f.prompt.AuthStands())
 	}
 	return Position(f.told.Load())
 }
