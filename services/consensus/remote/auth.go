@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"sync"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
@@ -23,7 +25,31 @@ func (c *Client) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest)
 }
 
 // FollowAuth tells how authentication stands at the leader, or at another member while there is none. It fails when that member
-// does: the next call goes on elsewhere.
+// does, and with errdefs.ErrLeaderChanged once another one leads: one that is cut off from the others would tell of no change any more. The
+// next call goes on at the new leader.
 func (c *Client) FollowAuth(ctx context.Context, req *consensusv1.FollowAuthRequest, send func(*consensusv1.FollowAuthResponse) error) error {
-	return stream(ctx, c, atLeader{}, req, rpc.NewAuthClient, rpc.Auth.FollowAuth, send)
+	following, end := context.WithCancelCause(ctx)
+	leader, _, changed := c.Leader()
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-following.Done():
+				return
+			case <-changed:
+			}
+			var now uint64
+			if now, _, changed = c.Leader(); now != 0 && now != leader {
+				end(errdefs.ErrLeaderChanged)
+				return
+			}
+		}
+	})
+	err := stream(following, c, atLeader{}, req, rpc.NewAuthClient, rpc.Auth.FollowAuth, send)
+	if following.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(following)
+	}
+	end(nil)
+	looking.Wait()
+	return err
 }
