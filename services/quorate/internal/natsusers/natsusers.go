@@ -20,5 +20,5 @@ func Of(c config.Config, auth Auth, log *slog.Logger, budget descriptors.Budget)
 	if err != nil {
 		return nil, err
 	}
-	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, Keeper: keeper{auth, log}, ConnectionsMax: budget.Subscribers, TLS: secrets}, nil
+	return &watch.Users{Listen: c.NATS.Address(), User: c.NATS.User, Password: c.NATS.Password, Keeper: newKeeper(auth, log), ConnectionsMax: budget.Subscribers, TLS: secrets}, nil
 }
