@@ -154,12 +154,18 @@ func (k *quotaKeeper) count(ctx context.Context, quota *consensusv1.PrefixQuota)
 				}
 				return wait(ctx, read)
 			})
-		if err != nil || record == nil {
+		if err != nil {
 			return errors.Join(err, ctx.Err())
+		}
+		if record == nil {
+			return errdefs.ErrQuotaNotFound
 		}
 		before, err = prefixquota.Before(prefixquota.Use{Keys: keys, Bytes: bytes}, record)
 		return err
 	})
+	if errors.Is(err, errdefs.ErrQuotaNotFound) {
+		return nil // deleted by now
+	}
 	if err != nil {
 		return err
 	}

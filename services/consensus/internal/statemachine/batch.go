@@ -45,14 +45,19 @@ func (b *Batch) Note(values ...uint64) { b.rows.Note(values...) }
 // Full is mvcc's Batch.Full.
 func (b *Batch) Full() bool { return b.rows.Full() }
 
-// Commit is mvcc's Batch.Commit. Users and roles become visible before the rows: who sees a row sees who may.
+// Commit is mvcc's Batch.Commit. Users and roles become visible before the rows: who sees a row sees who may. Quotas become visible after
+// them: who sees one that is to be counted finds the rows as of which it is.
 func (b *Batch) Commit() error {
-	b.commitQuotas()
+	b.settleQuotas()
 	if b.auth != b.begun {
 		b.machine.auth.Store(b.auth)
 		b.begun.Supersede()
 	}
-	return b.rows.Commit()
+	err := b.rows.Commit()
+	if err == nil {
+		b.commitQuotas()
+	}
+	return err
 }
 
 // Close is mvcc's Batch.Close.

@@ -38,7 +38,6 @@ func (b *Batch) settleQuotas() {
 
 func (b *Batch) commitQuotas() {
 	if b.quotas != nil {
-		b.quotas.Settle(b.rows)
 		b.machine.quotas.Store(b.quotas.Commit())
 	}
 }
