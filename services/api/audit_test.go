@@ -164,7 +164,7 @@ func TestAuditHasALineForEveryWire(t *testing.T) {
 			OfLease                string `json:"of_lease"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &read))
-		seen = append(seen, strings.Join([]string{read.Method[len("etcdserverpb."):], read.Decision, read.Code, read.OfLease}, " "))
+		seen = append(seen, strings.Join([]string{strings.TrimPrefix(read.Method, "etcdserverpb."), read.Decision, read.Code, read.OfLease}, " "))
 	}
 	require.Equal(t, []string{
 		"KV/Compact allowed Unimplemented ", "KV/RangeStream allowed OK ", "Watch/Watch allowed OK ",

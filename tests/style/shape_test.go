@@ -30,7 +30,7 @@ const (
 // wideTypes and knottedPackages are the exceptions, with what they may have at the most. Lower a figure, or take its line away.
 var (
 	wideTypes       = map[string]int{}
-	knottedPackages = map[string]int{"services/api/internal/auditlog": 78, "services/api/internal/calls": 77}
+	knottedPackages = map[string]int{}
 )
 
 // Goal: a type has one job. Method: the methods of each type's pointer are counted, embedded and unexported ones too.

@@ -106,7 +106,7 @@ func peerOf(ctx context.Context) string {
 // Begin keeps room for the line of a call of method ("/etcdserverpb.KV/Put"), whose request may be nil. ctx is of auth.With. The error,
 // where there is no room, is ready for the client, and nothing must be done then. Close the entry with Finish or Release.
 func (a *Auditor) Begin(ctx context.Context, method string, request any) (*Entry, error) {
-	if a == nil || !strings.HasPrefix(method, "/etcdserverpb.") {
+	if a == nil || !hasLines(method) {
 		return nil, nil
 	}
 	name, proof := a.names.Of(ctx)

@@ -10,31 +10,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Level is how much is written of a request. What is refused is written at every level, unless a rule of the policy says none for it.
-type Level int
-
-// The levels, each with all of the one before.
-const (
-	LevelNone     Level = iota // only refusals
-	LevelMetadata              // who, from where, what, the ranges, and what came of it
-	LevelRequest               // sizes, leases, and values as what a secret key makes of them
-)
-
-// levels are the names of the levels, by their number.
-var levels = []string{"none", "metadata", "request"}
-
-func (l Level) String() string { return levels[l] }
-
-// ParseLevel returns the level of a name.
-func ParseLevel(text string) (Level, error) {
-	for i, name := range levels {
-		if name == text {
-			return Level(i), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no level: none, metadata or request", text)
-}
-
 // Modes of a log.
 const (
 	// ModeBlocking has each request wait until its line is written, and refuses requests whose lines have no room.
@@ -42,9 +17,6 @@ const (
 	// ModeDrop has no request wait: lines are lost, and counted, where they come faster than they are written.
 	ModeDrop = "drop"
 )
-
-// Stderr is the name of the log that is the process's standard error.
-const Stderr = "stderr"
 
 // defaultRotateBytes is how large a file becomes.
 const defaultRotateBytes = 100 << 20

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// Stderr is the name of the log that is the process's standard error.
+const Stderr = "stderr"
+
 // output is where lines go. Its methods are called by one goroutine.
 type output interface {
 	io.Writer

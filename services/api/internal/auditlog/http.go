@@ -10,9 +10,6 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 )
 
-// v2Methods are the methods of the v2 API, by which a policy may name them.
-var v2Methods = []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete}
-
 // keysPath is where v2's keys are.
 const keysPath = "/v2/keys"
 

@@ -6,6 +6,8 @@ import (
 
 	"go.etcd.io/etcd/api/v3/authpb"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 )
 
 // span is a range of keys that a request names, as it came over the wire, and what is to be done with them.
@@ -67,8 +69,24 @@ func spansOf(request any) []span {
 		return []span{{access: "grant " + strings.ToLower(authpb.Permission_Type_name[int32(r.GetPerm().GetPermType())]), key: r.GetPerm().GetKey(), end: r.GetPerm().GetRangeEnd()}}
 	case *etcdserverpb.AuthRoleRevokePermissionRequest:
 		return []span{{access: "revoke", key: r.GetKey(), end: r.GetRangeEnd()}}
+	case *quoratev1.QuotaSetRequest:
+		return []span{quotaSpan("set quota", r.GetPrefix())}
+	case *quoratev1.QuotaDeleteRequest:
+		return []span{quotaSpan("delete quota", r.GetPrefix())}
 	}
 	return nil
+}
+
+// quotaSpan is all that begins with a prefix, which may be empty.
+func quotaSpan(access string, prefix []byte) span {
+	end := prefixEnd(string(prefix))
+	if len(end) == 0 {
+		end = []byte{0}
+	}
+	if len(prefix) == 0 {
+		prefix = []byte{0}
+	}
+	return span{access: access, key: prefix, end: end}
 }
 
 func putSpan(r *etcdserverpb.PutRequest) span {

@@ -2,7 +2,6 @@ package auditlog
 
 import (
 	"context"
-	"strings"
 	"sync"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -30,7 +29,7 @@ type Stream struct {
 // BeginStream keeps room for the line that a refusal of the stream would have.
 func (a *Auditor) BeginStream(ctx context.Context, method string) (*Stream, error) {
 	whole, err := a.Begin(ctx, method, nil)
-	if err != nil || a == nil || !strings.HasPrefix(method, "/etcdserverpb.") {
+	if err != nil || a == nil || !hasLines(method) {
 		return nil, err
 	}
 	s := &Stream{auditor: a, ctx: ctx, method: method}

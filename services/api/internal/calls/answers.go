@@ -3,7 +3,6 @@ package calls
 import (
 	"context"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
@@ -69,16 +68,4 @@ func drop(ctx context.Context) {
 			connection.Drop()
 		}
 	}
-}
-
-// registerAnswers registers what answers hold.
-func registerAnswers(registerer prometheus.Registerer, answers *budget.Answers) {
-	registerer.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "quorate_api_answers_bytes", Help: "Bytes that answers to reads hold until clients have taken them.",
-		}, func() float64 { held, _ := answers.Held(); return float64(held) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "quorate_api_answers_dropped_total", Help: "Clients dropped because they did not read answers whose memory others waited for.",
-		}, func() float64 { _, dropped := answers.Held(); return float64(dropped) }),
-	)
 }

@@ -5,6 +5,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 )
 
@@ -89,4 +90,16 @@ func (m *Method) Handled(code codes.Code) {
 		code = codes.Unknown
 	}
 	m.handled[code].Inc()
+}
+
+// registerAnswers registers what answers hold.
+func registerAnswers(registerer prometheus.Registerer, answers *budget.Answers) {
+	registerer.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "quorate_api_answers_bytes", Help: "Bytes that answers to reads hold until clients have taken them.",
+		}, func() float64 { held, _ := answers.Held(); return float64(held) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "quorate_api_answers_dropped_total", Help: "Clients dropped because they did not read answers whose memory others waited for.",
+		}, func() float64 { _, dropped := answers.Held(); return float64(dropped) }),
+	)
 }
