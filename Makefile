@@ -155,6 +155,17 @@ rights: build peers ## Ask bin/quorate and etcd, on all their wires, for everyth
 	QUORATE_TEST_FULL=1 go -C tests test -count 1 -v -run 'TestMatrix$$' ./clients/rights
 	QUORATE_TEST_FULL=1 QUORATE_TEST_SERVER=bin/peers/etcd go -C tests test -count 1 -v -run 'TestMatrix$$' ./clients/rights
 
+.PHONY: clients
+clients: build bin/clients/node_modules ## Have client libraries of Python and Node log in and do what their users do (Debian's packages, npm)
+	@dpkg -s python3-etcd3 python3-etcd >/dev/null 2>&1 || { apt-get update && apt-get install -y --no-install-recommends python3-etcd3 python3-etcd; }
+	QUORATE_CLIENT_LIBRARIES=$(CURDIR)/bin/clients go -C tests test -count=1 -v ./clients/languages
+
+bin/clients/node_modules: tests/clients/languages/testdata/package.json tests/clients/languages/testdata/package-lock.json
+	@command -v npm >/dev/null || { apt-get update && apt-get install -y --no-install-recommends nodejs npm; }
+	@mkdir -p $(@D) && cp $^ $(@D)
+	npm ci --prefix $(@D) --no-audit --no-fund
+	@touch $@
+
 .PHONY: differential
 differential: build bin/newest/etcd ## Send random requests to bin/quorate and to etcd and compare all answers; SEED=1 FOR=1m TOPOLOGY=one,three,apart EPISODES=1
 	go -C tests run ./etcd/differential -server '$(abspath $(SERVER))' -seed '$(SEED)' -duration '$(FOR)' -topology '$(TOPOLOGY)' -episodes '$(EPISODES)'
