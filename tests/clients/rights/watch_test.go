@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -104,21 +105,28 @@ func permissionOf(role, key string) *pb.AuthRoleGrantPermissionRequest {
 	return request
 }
 
-// Goal: from the acknowledgement of a change on, an open watch tells nothing that the change forbids. Method: the right goes, and at
-// once a key is written, again and again: the watch has ended before it could tell, every time.
+// Goal: from the acknowledgement of a change on, an open watch tells nothing that the change forbids, and its end is on record when the
+// client hears of it, whatever the level. Method: the right goes, and at once a key is written, again and again: the watch has ended before
+// it could tell, every time; the log is read each time.
 func TestNothingIsToldAfterTheRightIsGone(t *testing.T) {
 	if harness.IsPeer() {
 		t.Skip("etcd's watches go on")
 	}
-	l := lock(t, harness.Run(t))
+	log := filepath.Join(t.TempDir(), "audit.log")
+	l := lock(t, harness.Run(t, "--audit-log="+log, "--audit-level=none"))
 	auth, kv := pb.NewAuthClient(l.conn), pb.NewKVClient(l.conn)
-	for range 20 {
+	for round := range 20 {
 		w := l.watch(t, "reader", "m/k")
 		_, err := auth.RoleRevokePermission(l.by(t, "root"), &pb.AuthRoleRevokePermissionRequest{Role: "reader", Key: []byte("m/"), RangeEnd: []byte("m0")})
 		require.NoError(t, err)
 		_, err = kv.Put(l.by(t, "root"), &pb.PutRequest{Key: []byte("m/k"), Value: []byte("secret")})
 		require.NoError(t, err)
 		w.ended(1)
+		lines := harness.AuditLines(t, log)
+		require.Len(t, lines, round+1)
+		last := lines[round]
+		require.Equal(t, []string{"reader", "token", "etcdserverpb.Watch/Watch", "ended", "PermissionDenied"}, []string{last.User, last.Proof, last.Method, last.Decision, last.Code})
+		require.Equal(t, []string{"watch", "m/k"}, []string{last.Ranges[0].Access, last.Ranges[0].Key})
 		again := permission(authpb.READ, "m/", "m0")
 		again.Name = "reader"
 		_, err = auth.RoleGrantPermission(l.by(t, "root"), again)

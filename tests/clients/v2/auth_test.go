@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -254,10 +255,11 @@ func TestLockedByV3(t *testing.T) {
 	root.wants("GET", "/v2/auth/users/ann", "", 200, `{"user":"ann","roles":[{"role":"guest","permissions":{"kv":{"read":["/a*"],"write":["/a*"]}}}]}`)
 }
 
-// Goal: a wait ends when the right to it goes, or authentication is enabled; another's goes on. Method: long polls and streams of a user,
-// of a guest and of one who began while authentication was off; then their rights change.
+// Goal: a wait ends when the right to it goes, or authentication is enabled, and that is on record; another's goes on. Method: long polls
+// and streams of a user, of a guest and of one who began while authentication was off; then their rights change.
 func TestWaitsEndWithTheirRights(t *testing.T) {
-	s, _ := own(t, cheap...)
+	log := filepath.Join(t.TempDir(), "audit.log")
+	s, _ := own(t, append(cheap, "--audit-log="+log)...)
 	anyone, root, ann := someone{space: s}, someone{s, "root", "p"}, someone{s, "ann", "a"}
 	require.Equal(t, 201, anyone.ask("PUT", "/v2/auth/roles/ann", `{"role":"ann","permissions":{"kv":{"read":["/r/*"]}}}`).status)
 	require.Equal(t, 200, anyone.ask("PUT", "/v2/auth/users/ann", `{"user":"ann","password":"a","roles":["ann"]}`).status)
@@ -279,6 +281,13 @@ func TestWaitsEndWithTheirRights(t *testing.T) {
 	hers.over()
 	require.Equal(t, 201, root.ask("PUT", "/v2/keys/r/a", "value=1").status)
 	require.Equal(t, "1", poll.last().Node.value(), "that one may still be told")
+	var ended []string
+	for _, line := range harness.AuditLines(t, log) {
+		if line.Decision == "ended" {
+			ended = append(ended, strings.Join([]string{line.User, line.Method, line.Code, line.Ranges[0].Access, line.Ranges[0].Key}, " "))
+		}
+	}
+	require.Equal(t, []string{" v2/GET 401 watch /r", "ann v2/GET 401 watch /r"}, ended)
 }
 
 // Goal: somebody who may read a directory is not told of the file that stands in its place. Method: a recursive wait while the directory is

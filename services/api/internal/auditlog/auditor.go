@@ -171,7 +171,7 @@ func (e *Entry) finish(o outcome) error {
 	if e == nil || e.reserved == 0 {
 		return nil
 	}
-	if e.level == LevelNone && !o.refused {
+	if e.level == LevelNone && !o.refused && !o.ended {
 		e.Release()
 		return nil
 	}

@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 	"path"
@@ -25,7 +26,11 @@ func (a *Auditor) Wrap(next http.Handler, identify func(*tls.ConnectionState) *a
 		} else if identity := identify(r.TLS); identity != nil {
 			h.User, h.Proof = a.names.Of(auth.With(r.Context(), identity))
 		}
-		entry, err := a.begin(r.Context(), h, v2Spans(r), object{user: below(r.URL.Path, "/v2/auth/users/"), role: below(r.URL.Path, "/v2/auth/roles/")})
+		spans := v2Spans(r)
+		if len(spans) > 0 && spans[0].access == "watch" {
+			r = r.WithContext(context.WithValue(r.Context(), waitKey{}, &wait{auditor: a, head: *h, spans: spans}))
+		}
+		entry, err := a.begin(r.Context(), h, spans, object{user: below(r.URL.Path, "/v2/auth/users/"), role: below(r.URL.Path, "/v2/auth/roles/")})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInsufficientStorage)
 			return
@@ -34,6 +39,32 @@ func (a *Auditor) Wrap(next http.Handler, identify func(*tls.ConnectionState) *a
 		defer out.finish(http.StatusOK)
 		next.ServeHTTP(out, r)
 	})
+}
+
+// wait is a request of the v2 API that waits for an event.
+type wait struct {
+	auditor *Auditor
+	head    head
+	spans   []span
+}
+
+// waitKey is the key of a *wait in the context of its request.
+type waitKey struct{}
+
+// WaitEnded writes that the right to a wait is gone, whose request ctx is of and which was answered so far. A line without room is lost,
+// and counted: the wait ends all the same.
+func WaitEnded(ctx context.Context) {
+	w, ok := ctx.Value(waitKey{}).(*wait)
+	if !ok {
+		return
+	}
+	entry, err := w.auditor.begin(ctx, &w.head, w.spans, object{})
+	if err == nil {
+		err = entry.finish(outcome{code: strconv.Itoa(http.StatusUnauthorized), ended: true})
+	}
+	if err != nil {
+		w.auditor.log.metrics.lost.Inc()
+	}
 }
 
 // below returns what a path has below another one.

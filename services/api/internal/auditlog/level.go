@@ -2,7 +2,8 @@ package auditlog
 
 import "fmt"
 
-// Level is how much is written of a request. What is refused is written at every level, unless a rule of the policy says none for it.
+// Level is how much is written of a request. What is refused, or ended because a right is gone, is written at every level, unless a rule of
+// the policy says none for it.
 type Level int
 
 // The levels, each with all of the one before.

@@ -149,13 +149,17 @@ func end(line []byte, o outcome, took time.Duration) []byte {
 type outcome struct {
 	code     string // gRPC's name, or the number of HTTP's status
 	refused  bool
+	ended    bool  // what was allowed is over, because the right to it is
 	revision int64 // 0 where the answer has none
 	digest   string
 	lease    string // of a keep-alive
 }
 
 func (o outcome) decision() string {
-	if o.refused {
+	switch {
+	case o.ended:
+		return "ended"
+	case o.refused:
 		return "refused"
 	}
 	return "allowed"

@@ -14,7 +14,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		lines:     counter("quorate_audit_lines_total", "Lines that were given to the audit log."),
-		lost:      counter("quorate_audit_lost_total", "Lines that were lost because they came faster than they were written."),
+		lost:      counter("quorate_audit_lost_total", "Lines that were lost because they came faster than they were written, or because there was no room for the end of a v2 wait."),
 		refused:   counter("quorate_audit_refused_total", "Requests that were refused because their lines had no room."),
 		rotations: counter("quorate_audit_rotations_total", "Files of the audit log that were begun after another."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -11,8 +11,8 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 )
 
-// Stream makes the lines of one stream: one for each watch that is created, one for the request of a stream that is asked for once, and
-// one for a stream that is refused, keep-alives above all. A nil Stream makes none.
+// Stream makes the lines of one stream: one for each watch that is created, another one if it ends because the right to it is gone, one for
+// the request of a stream that is asked for once, and one for a stream that is refused, keep-alives above all. A nil Stream makes none.
 type Stream struct {
 	auditor *Auditor
 	ctx     context.Context
@@ -20,10 +20,20 @@ type Stream struct {
 
 	mu struct {
 		sync.Mutex
-		// whole is the line of the stream, until it is written; pending are those of watches that are not answered yet, in order.
+		// whole is the line of the stream, until it is written; pending are watches that are not answered yet, in order.
 		whole   *Entry
-		pending []*Entry
+		pending []watch
+		// open are the watches that were created and have not ended, by their ids.
+		open map[int64]watch
 	}
+}
+
+// watch is one of a stream.
+type watch struct {
+	entry *Entry // until it is answered; nil for one without a line
+	of    span
+	// user has asked for it, and proof is how they have shown that: a token may have ended by the time the watch does.
+	user, proof string
 }
 
 // BeginStream keeps room for the line that a refusal of the stream would have.
@@ -33,7 +43,7 @@ func (a *Auditor) BeginStream(ctx context.Context, method string) (*Stream, erro
 		return nil, err
 	}
 	s := &Stream{auditor: a, ctx: ctx, method: method}
-	s.mu.whole = whole
+	s.mu.whole, s.mu.open = whole, make(map[int64]watch)
 	return s, nil
 }
 
@@ -48,14 +58,7 @@ func (s *Stream) Received(message any) error {
 		if create == nil {
 			return nil
 		}
-		entry, err := s.auditor.Begin(s.ctx, s.method, create)
-		if err != nil {
-			return err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.mu.pending = append(s.mu.pending, entry)
-		return nil
+		return s.creates(create)
 	case *etcdserverpb.LeaseKeepAliveRequest:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -75,6 +78,23 @@ func (s *Stream) Received(message any) error {
 	return nil
 }
 
+// creates keeps room for the line of a watch.
+func (s *Stream) creates(r *etcdserverpb.WatchCreateRequest) (err error) {
+	w := watch{of: spansOf(r)[0]}
+	w.user, w.proof = s.auditor.names.Of(s.ctx)
+	if w.entry, err = s.auditor.begin(s.ctx, s.headOf(w), []span{w.of}, object{}); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.pending = append(s.mu.pending, w)
+	return nil
+}
+
+func (s *Stream) headOf(w watch) *head {
+	return &head{User: w.user, Proof: w.proof, Peer: peerOf(s.ctx), Method: s.method[1:]}
+}
+
 // Sending is told of each message before the client gets it: what it answers is written first. The error is ready for the client.
 func (s *Stream) Sending(message any) error {
 	if s == nil {
@@ -82,16 +102,7 @@ func (s *Stream) Sending(message any) error {
 	}
 	switch r := message.(type) {
 	case *etcdserverpb.WatchResponse:
-		if !r.GetCreated() {
-			return nil
-		}
-		var refused error
-		if r.GetCanceled() {
-			if refused = etcderr.RefusedFor(r.GetCancelReason()); refused == nil {
-				refused = status.Error(codes.InvalidArgument, r.GetCancelReason())
-			}
-		}
-		return written(s.next().Finish(r, refused))
+		return s.answers(r)
 	case *etcdserverpb.RangeStreamResponse:
 		return written(s.take().Finish(r.GetRangeResponse(), nil))
 	case *etcdserverpb.SnapshotResponse:
@@ -108,16 +119,58 @@ func written(err error) error {
 	return nil
 }
 
-// next takes the line of the oldest watch that is not answered yet.
-func (s *Stream) next() *Entry {
+// answers writes the line of a watch that is created, refused, or over because of rights.
+func (s *Stream) answers(r *etcdserverpb.WatchResponse) error {
+	switch {
+	case r.GetCreated():
+		w := s.next()
+		var refused error
+		if r.GetCanceled() {
+			if refused = etcderr.RefusedFor(r.GetCancelReason()); refused == nil {
+				refused = status.Error(codes.InvalidArgument, r.GetCancelReason())
+			}
+		}
+		err := written(w.entry.Finish(r, refused))
+		if w.entry = nil; refused == nil && err == nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.mu.open[r.GetWatchId()] = w
+		}
+		return err
+	case r.GetCanceled():
+		s.mu.Lock()
+		w, known := s.mu.open[r.GetWatchId()]
+		delete(s.mu.open, r.GetWatchId())
+		s.mu.Unlock()
+		reason := etcderr.RefusedFor(r.GetCancelReason())
+		if !known || reason == nil {
+			return nil
+		}
+		return s.ended(w, reason)
+	}
+	return nil
+}
+
+// ended writes that the right to a watch is gone. Where there is no room for that its stream ends, and what is left on it.
+func (s *Stream) ended(w watch, reason error) error {
+	entry, err := s.auditor.begin(s.ctx, s.headOf(w), []span{w.of}, object{})
+	if err != nil {
+		return err
+	}
+	if entry.finish(outcome{code: status.Code(reason).String(), ended: true}) != nil {
+		return errNotWritten
+	}
+	return nil
+}
+
+// next takes the oldest watch that is not answered yet.
+func (s *Stream) next() (w watch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.mu.pending) == 0 {
-		return nil
+	if len(s.mu.pending) > 0 {
+		w, s.mu.pending = s.mu.pending[0], s.mu.pending[1:]
 	}
-	entry := s.mu.pending[0]
-	s.mu.pending = s.mu.pending[1:]
-	return entry
+	return w
 }
 
 func (s *Stream) take() *Entry {
@@ -133,8 +186,12 @@ func (s *Stream) End(err error) error {
 	if s == nil {
 		return err
 	}
-	for entry := s.next(); entry != nil; entry = s.next() {
-		_ = entry.Finish(nil, err)
+	s.mu.Lock()
+	pending := s.mu.pending
+	s.mu.pending = nil
+	s.mu.Unlock()
+	for _, w := range pending {
+		_ = w.entry.Finish(nil, err)
 	}
 	whole := s.take()
 	if etcderr.Refused(err) || s.asksOnce() {

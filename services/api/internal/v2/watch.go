@@ -11,6 +11,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 )
 
 // watch answers with the first event at or after an index, or with all of them, as they happen.
@@ -71,6 +72,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	t := teller{at: at, rights: rights, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
 	for {
 		next, err := rights.next(ctx, session)
+		if denied(err) {
+			auditlog.WaitEnded(ctx)
+		}
 		if err != nil || next.CompactedRevision != 0 || next.Replaced {
 			return
 		}
