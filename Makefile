@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 
-PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate deploy/stack
+PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate services/ctl deploy/stack
 MODULES := $(PRODUCT) tests deploy/check
 # Without grpc-go's tracing pages the linker drops the methods that nobody calls: a fifth of the programs, which is resident memory.
 TAGS = grpcnotrace
@@ -25,9 +25,10 @@ help: ## Describe the make targets
 	@grep -hE '^[a-z-]+:.*?## .*$$' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "}; {printf "%-14s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## Build bin/quorate, and the programs of services that run apart
+build: ## Build bin/quorate, its command-line tools, and the programs of services that run apart
 	@mkdir -p bin
 	$(call COMPILE,services/quorate,bin/,./cmd/...)
+	$(call COMPILE,services/ctl,bin/,./cmd/...)
 	$(call COMPILE,deploy/stack,bin/quorate-stack,.)
 # Programs come without symbol tables, a quarter of their size; traces of panics and profiles have their names and lines all the same.
 COMPILE = $(ALONE) CGO_ENABLED=0 go -C $(1) build -trimpath -tags '$(TAGS)' -ldflags '-s -w -X main.version=$(VERSION)' -o $(CURDIR)/$(2) $(3)

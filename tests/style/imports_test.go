@@ -33,8 +33,12 @@ var never = map[string][]string{
 		ours + "services/consensus", ours + "services/lease", ours + "services/watch", ours + "services/quorate",
 	},
 	"services/quorate": {},
-	"deploy/check":     {ours + "pkg", ours + "services", ours + "deploy/stack"},
-	"deploy/stack":     {ours + "services", "github.com/cockroachdb/pebble", "go.etcd.io", "github.com/nats-io", "google.golang.org/grpc"},
+	"services/ctl": {
+		"go.etcd.io/etcd/etcdctl", "go.etcd.io/etcd/etcdutl", "go.etcd.io/etcd/server", "go.etcd.io/etcd/pkg", "go.etcd.io/etcd/tests", "go.etcd.io/etcd/v3",
+		ours + "services/lease", ours + "services/watch", ours + "services/api", ours + "services/quorate", ours + "tests",
+	},
+	"deploy/check": {ours + "pkg", ours + "services", ours + "deploy/stack"},
+	"deploy/stack": {ours + "services", "github.com/cockroachdb/pebble", "go.etcd.io", "github.com/nats-io", "google.golang.org/grpc"},
 }
 
 // messages are the packages of etcd's that all may import: its key-values are ours, from the store to the client, and its users and
@@ -44,7 +48,8 @@ var messages = []string{"go.etcd.io/etcd/api/v3/mvccpb", "go.etcd.io/etcd/api/v3
 // everywhere is what no product code may reach: etcd's behaviour is a fact to match, its code is not ours.
 var everywhere = []string{"go.etcd.io/etcd/server", "go.etcd.io/etcd/client", "go.etcd.io/etcd/tests", "go.etcd.io/etcd/pkg", ours + "tests"}
 
-// clientTools are the modules whose product is a client: they may use etcd's.
+// clientTools are the modules whose product is a client: they may use etcd's client, for which everywhere does not count. etcd's own
+// tools stay out by their line in never: what those do is a fact to match, too.
 var clientTools = map[string]bool{"services/ctl": true}
 
 // Goal: the arrows between modules point the way that the architecture says. Method: follow the imports of every
@@ -71,7 +76,7 @@ func TestModulesImportOnlyWhatTheyMay(t *testing.T) {
 			continue
 		}
 		banned, known := never[module]
-		if !assert.True(t, known || clientTools[module], "module %s has no line in the table of what it may never import", module) {
+		if !assert.True(t, known, "module %s has no line in the table of what it may never import", module) {
 			continue
 		}
 		if !clientTools[module] {

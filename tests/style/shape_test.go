@@ -123,7 +123,7 @@ func typed(t *testing.T) []*packages.Package {
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	var written []*packages.Package
-	for _, module := range []string{"pkg", "services/consensus", "services/lease", "services/watch", "services/api", "services/quorate", "deploy/stack"} {
+	for _, module := range []string{"pkg", "services/consensus", "services/lease", "services/watch", "services/api", "services/quorate", "services/ctl", "deploy/stack"} {
 		// As go vet does in make lint, so that what was compiled there is used here.
 		loaded, err := packages.Load(&packages.Config{
 			Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedExportFile |

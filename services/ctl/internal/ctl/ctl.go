@@ -1,0 +1,71 @@
+// Package ctl is quoratectl's command tree. The commands are the other packages'; what is here is the root, what is about
+// the program itself, and the order of it all in the help.
+package ctl
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/kv"
+	"github.com/quoratedb/quorate/services/ctl/internal/shell"
+)
+
+// Run carries out the command that the arguments name and returns the exit code.
+func Run(s *shell.Shell, args []string) int {
+	root, err := newRoot(s)
+	if err != nil {
+		fmt.Fprintln(s.Stderr, "Error:", err)
+		return exit.Failure
+	}
+	root.SetArgs(args)
+	failed, err := root.ExecuteC()
+	return s.Report(failed, err)
+}
+
+// groups are the headings of the help, each with the commands below it.
+func groups(s *shell.Shell, root *cobra.Command) []group {
+	return []group{
+		{"kv", "Key-value commands", kv.Commands(s)},
+		{"utility", "Utility commands", []*cobra.Command{newVersion(s), newOptions(root), newCompletion(s)}},
+	}
+}
+
+type group struct {
+	id, title string
+	commands  []*cobra.Command
+}
+
+func newRoot(s *shell.Shell) (*cobra.Command, error) {
+	cobra.EnablePrefixMatching = true
+	root := &cobra.Command{
+		Use:        s.Name,
+		Short:      "A command-line client for Quorate and for etcd",
+		SuggestFor: []string{s.Name},
+	}
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	if err := s.Register(root); err != nil {
+		return nil, err
+	}
+	for _, g := range groups(s, root) {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, command := range g.commands {
+			command.GroupID = g.id
+			root.AddCommand(command)
+		}
+	}
+	root.SetHelpCommandGroupID("utility")
+	root.Flags().BoolP("help", "h", false, "print this")
+	if err := root.Flags().MarkHidden("help"); err != nil {
+		return nil, err
+	}
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		fmt.Fprintf(cmd.OutOrStdout(), "\"%s options\" lists the flags that every command takes.\n", s.Name)
+	})
+	return root, nil
+}

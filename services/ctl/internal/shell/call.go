@@ -1,0 +1,124 @@
+package shell
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/output"
+)
+
+// Call is one run of a command. It is the command's goroutine's alone, but for Print.
+type Call struct {
+	Command *cobra.Command
+	Args    []string
+	Shell   *Shell
+
+	settled bool
+	printer *output.Printer
+	reasons reasons
+	clients []*clientv3.Client
+}
+
+// Settle reads the variables and the global flags. Connecting does it, too: a command calls it where it needs what they
+// say before.
+func (c *Call) Settle() error {
+	if c.settled {
+		return nil
+	}
+	s := c.Shell
+	flags := c.Command.InheritedFlags()
+	if err := newEnvironment(s.Environ).apply(flags, s.Stderr); err != nil {
+		return err
+	}
+	printer, err := output.NewPrinter(s.flags.format, s.flags.hex, s.Stdout)
+	if err != nil {
+		return exit.With(exit.Feature, err)
+	}
+	c.printer = printer
+	logLibraries(s.flags.debug, s.Stderr)
+	if s.flags.debug {
+		flags.VisitAll(func(flag *pflag.Flag) {
+			fmt.Fprintf(s.Stderr, "%s%s=%v\n", etcdPrefix, variable(flag.Name), flag.Value)
+		})
+	}
+	c.settled = true
+	return nil
+}
+
+// Connect makes a client of the store, which is closed when the command ends. It connects while the first request waits.
+func (c *Call) Connect() (*clientv3.Client, error) {
+	config, err := c.Config()
+	if err != nil {
+		return nil, err
+	}
+	return c.Dial(config)
+}
+
+// Dial makes a client of its own configuration, which is closed when the command ends.
+func (c *Call) Dial(config *clientv3.Config) (*clientv3.Client, error) {
+	client, err := clientv3.New(*config)
+	if err != nil {
+		return nil, exit.With(exit.Connection, c.explain(err))
+	}
+	c.clients = append(c.clients, client)
+	return client, nil
+}
+
+// Timeout is a context that ends when a request has taken as long as it may, --command-timeout.
+func (c *Call) Timeout() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), c.Shell.flags.commandTimeout)
+}
+
+// Ask connects and does one request within --command-timeout. Its error is the request's, with the exit code of failures.
+func Ask[R any](c *Call, request func(context.Context, *clientv3.Client) (R, error)) (R, error) {
+	var none R
+	client, err := c.Connect()
+	if err != nil {
+		return none, err
+	}
+	ctx, cancel := c.Timeout()
+	defer cancel()
+	answer, err := request(ctx, client)
+	if err != nil {
+		return none, exit.With(exit.Failure, c.explain(err))
+	}
+	return answer, nil
+}
+
+// Print prints an answer in the format that was asked for; there may be none for it, which is an error.
+func (c *Call) Print(answer output.Answer) error {
+	err := c.printer.Print(answer)
+	if errors.Is(err, output.ErrFormat) {
+		return exit.With(exit.Feature, err)
+	}
+	return exit.With(exit.IO, err)
+}
+
+// Format is the format that was asked for.
+func (c *Call) Format() string { return c.Shell.flags.format }
+
+// Println writes a line that is the same in every format.
+func (c *Call) Println(args ...any) {
+	fmt.Fprintln(c.Shell.Stdout, args...)
+}
+
+// Variable is the value of QUORATECTL_name or ETCDCTL_name.
+func (c *Call) Variable(name string) string {
+	return newEnvironment(c.Shell.Environ).lookup(name)
+}
+
+// Lines reads the standard input line by line.
+func (c *Call) Lines() *bufio.Reader { return bufio.NewReader(c.Shell.Stdin) }
+
+func (c *Call) close() {
+	for _, client := range c.clients {
+		_ = client.Close() // its context's end is all that it can say
+	}
+}
