@@ -7,8 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/quoratedb/quorate/services/ctl/internal/access"
+	"github.com/quoratedb/quorate/services/ctl/internal/check"
+	"github.com/quoratedb/quorate/services/ctl/internal/cluster"
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
 	"github.com/quoratedb/quorate/services/ctl/internal/kv"
+	"github.com/quoratedb/quorate/services/ctl/internal/lease"
+	"github.com/quoratedb/quorate/services/ctl/internal/locks"
+	"github.com/quoratedb/quorate/services/ctl/internal/mirror"
 	"github.com/quoratedb/quorate/services/ctl/internal/shell"
 )
 
@@ -27,8 +33,11 @@ func Run(s *shell.Shell, args []string) int {
 // groups are the headings of the help, each with the commands below it.
 func groups(s *shell.Shell, root *cobra.Command) []group {
 	return []group{
-		{"kv", "Key-value commands", kv.Commands(s)},
-		{"utility", "Utility commands", []*cobra.Command{newVersion(s), newOptions(root), newCompletion(s)}},
+		{"kv", "Key-value commands", append(kv.Commands(s), lease.New(s))},
+		{"cluster maintenance", "Cluster maintenance commands", cluster.Commands(s)},
+		{"concurrency", "Concurrency commands", locks.Commands(s)},
+		{"authentication", "Authentication commands", access.Commands(s)},
+		{"utility", "Utility commands", []*cobra.Command{check.New(s), newCompletion(s), mirror.New(s), newOptions(root), newVersion(s)}},
 	}
 }
 

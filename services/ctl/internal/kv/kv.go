@@ -11,7 +11,7 @@ import (
 
 // Commands are the package's commands.
 func Commands(s *shell.Shell) []*cobra.Command {
-	return []*cobra.Command{newGet(s), newPut(s), newDelete(s)}
+	return []*cobra.Command{newCompaction(s), newDelete(s), newGet(s), newPut(s), newTxn(s), newWatch(s)}
 }
 
 // firstKey is the smallest key: the empty one is none.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,7 +25,9 @@ type Call struct {
 	settled bool
 	printer *output.Printer
 	reasons reasons
-	clients []*clientv3.Client
+	config  *clientv3.Config
+	client  *clientv3.Client   // of the store that the flags name
+	clients []*clientv3.Client // all of them
 }
 
 // Settle reads the variables and the global flags. Connecting does it, too: a command calls it where it needs what they
@@ -52,20 +56,25 @@ func (c *Call) Settle() error {
 	return nil
 }
 
-// Connect makes a client of the store, which is closed when the command ends. It connects while the first request waits.
+// Connect is the client of the store that the flags name, the same at each call. It connects while the first request waits,
+// and is closed when the command ends.
 func (c *Call) Connect() (*clientv3.Client, error) {
+	if c.client != nil {
+		return c.client, nil
+	}
 	config, err := c.Config()
 	if err != nil {
 		return nil, err
 	}
-	return c.Dial(config)
+	c.client, err = c.Dial(config)
+	return c.client, err
 }
 
 // Dial makes a client of its own configuration, which is closed when the command ends.
 func (c *Call) Dial(config *clientv3.Config) (*clientv3.Client, error) {
 	client, err := clientv3.New(*config)
 	if err != nil {
-		return nil, exit.With(exit.Connection, c.explain(err))
+		return nil, exit.With(exit.Connection, c.Explain(err))
 	}
 	c.clients = append(c.clients, client)
 	return client, nil
@@ -76,8 +85,18 @@ func (c *Call) Timeout() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), c.Shell.flags.commandTimeout)
 }
 
+// Interrupted is a context that ends when the process is told to end, by SIGINT or SIGTERM, which then does not end it.
+func (c *Call) Interrupted() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+}
+
 // Ask connects and does one request within --command-timeout. Its error is the request's, with the exit code of failures.
 func Ask[R any](c *Call, request func(context.Context, *clientv3.Client) (R, error)) (R, error) {
+	return AskOr(c, exit.Failure, request)
+}
+
+// AskOr is Ask with another exit code for a request that fails.
+func AskOr[R any](c *Call, code int, request func(context.Context, *clientv3.Client) (R, error)) (R, error) {
 	var none R
 	client, err := c.Connect()
 	if err != nil {
@@ -87,7 +106,7 @@ func Ask[R any](c *Call, request func(context.Context, *clientv3.Client) (R, err
 	defer cancel()
 	answer, err := request(ctx, client)
 	if err != nil {
-		return none, exit.With(exit.Failure, c.explain(err))
+		return none, exit.With(code, c.Explain(err))
 	}
 	return answer, nil
 }
@@ -103,6 +122,11 @@ func (c *Call) Print(answer output.Answer) error {
 
 // Format is the format that was asked for.
 func (c *Call) Format() string { return c.Shell.flags.format }
+
+// Printf writes what is the same in every format.
+func (c *Call) Printf(format string, args ...any) {
+	fmt.Fprintf(c.Shell.Stdout, format, args...)
+}
 
 // Println writes a line that is the same in every format.
 func (c *Call) Println(args ...any) {

@@ -15,11 +15,23 @@ import (
 // clientService is the name of clients' endpoints in SRV records.
 const clientService = "etcd-client"
 
-// Config is how the global flags and variables say that the store is reached.
+// Config is how the global flags and variables say that the store is reached, a copy at each call.
 func (c *Call) Config() (*clientv3.Config, error) {
 	if err := c.Settle(); err != nil {
 		return nil, err
 	}
+	if c.config == nil {
+		config, err := c.readConfig()
+		if err != nil {
+			return nil, err
+		}
+		c.config = config
+	}
+	copied := *c.config
+	return &copied, nil
+}
+
+func (c *Call) readConfig() (*clientv3.Config, error) {
 	endpoints, err := c.endpoints()
 	if err != nil {
 		return nil, err

@@ -74,8 +74,8 @@ func (c *Call) logger() (*zap.Logger, error) {
 	return zap.New(core).Named("etcd-client"), nil
 }
 
-// explain adds to an error that says nothing but that time ran out, or that nobody was reached, what the last attempt failed for.
-func (c *Call) explain(err error) error {
+// Explain adds to an error that says nothing but that time ran out, or that nobody was reached, what the last attempt failed for.
+func (c *Call) Explain(err error) error {
 	code := status.Code(err)
 	silent := errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable
 	last := c.reasons.last()
