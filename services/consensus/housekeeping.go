@@ -20,6 +20,8 @@ type housekeeper struct {
 	transport Transport
 	// entriesKept and bytesKept are what stays in the log for members that are behind.
 	entriesKept, bytesKept uint64
+	// bytesUnflushed is how much of the log may be of what the state has not flushed.
+	bytesUnflushed uint64
 	// flushAsked is what was applied when the log last had the state flushed.
 	flushAsked uint64
 }
@@ -58,7 +60,7 @@ func (h *housekeeper) look() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if durable >= h.flushAsked && h.log.BytesAbove(durable) > logUnflushedBytes {
+	if durable >= h.flushAsked && h.log.BytesAbove(durable) > h.bytesUnflushed {
 		h.flushAsked = h.replica.Applied()
 		if err := tenure.Store.FlushSoon(); err != nil {
 			return 0, err

@@ -14,19 +14,25 @@ import (
 )
 
 // Commands that change nothing do not grow the log without end: it has the state flushed, which nothing else would cause,
-// and is truncated. Puts with a lease that does not exist, of more than the log waits for.
+// and is truncated. Puts with a lease that does not exist, of more than the log waits for and less than a memtable holds.
 func TestLogOfCommandsThatChangeNothingIsBounded(t *testing.T) {
 	cfg := testConfig(vfs.NewMem())
 	cfg.MemTableBytes = 0 // the default
-	m := start(t, cfg)
-	refused := &consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k"), Value: make([]byte, 4<<20), Lease: 4711}}}
-	for range logUnflushedBytes>>22 + 2 {
+	member, err := New(cfg)
+	require.NoError(t, err)
+	require.EqualValues(t, logUnflushedBytes, member.housekeeper.bytesUnflushed)
+	const size, count = 64 << 10, 16
+	member.housekeeper.bytesUnflushed = size * count
+	m := run(t, member)
+	m.awaitReady(t)
+	refused := &consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k"), Value: make([]byte, size), Lease: 4711}}}
+	for range count + 2 {
 		_, err := m.Propose(t.Context(), &consensusv1.ProposeRequest{Command: refused})
 		require.ErrorIs(t, err, errdefs.ErrLeaseNotFound)
 	}
 	require.Eventually(t, func() bool {
 		first, err := m.data.Log.FirstIndex()
-		return err == nil && first > logUnflushedBytes>>22
+		return err == nil && first > count
 	}, time.Minute, time.Millisecond)
 }
 

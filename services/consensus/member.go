@@ -178,7 +178,7 @@ func (m *Member) assemble() error {
 	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
-		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept,
+		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept, bytesUnflushed: logUnflushedBytes,
 	}
 	m.treeExpiry = treeexpiry.New(m.gate, replica, m.cfg.ticks, m.log)
 	m.admission = admission{m.trust, m.space, replica}

@@ -52,6 +52,11 @@ func launch(t testing.TB, cfg Config) *running {
 	t.Helper()
 	m, err := New(cfg)
 	require.NoError(t, err)
+	return run(t, m)
+}
+
+func run(t testing.TB, m *Member) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Member: m, stop: cancel, ended: make(chan struct{})}
 	go func() {
