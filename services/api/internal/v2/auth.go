@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -44,12 +47,15 @@ func (e *edit) read(ctx context.Context, what *consensusv1.ReadAuthRequest) (*co
 	return e.server.Auth.ReadAuth(ctx, what)
 }
 
-// make makes all of the changes, if nothing has changed since the beginning, else none: errdefs.ErrAuthOldRevision.
+// make makes all of the changes, if nothing has changed since the beginning, else none: errdefs.ErrAuthOldRevision, and ErrTooLarge.
 func (e *edit) make(ctx context.Context, changes []*consensusv1.AuthOp) error {
 	if len(changes) == 0 {
 		return nil
 	}
 	op := &consensusv1.AuthOp{Op: &consensusv1.AuthOp_Steps{Steps: &consensusv1.AuthSteps{Steps: changes, Revision: e.revision}}}
+	if proto.Size(op) > e.server.RequestBytesMax {
+		return errdefs.ErrTooLarge
+	}
 	return e.propose(ctx, op)
 }
 
@@ -109,7 +115,7 @@ func (s *Server) writeRefusal(ctx context.Context, w http.ResponseWriter, r *htt
 	switch {
 	case denied(err):
 		writeJSON(w, http.StatusUnauthorized, &messageError{Message: noAccess})
-	case errors.Is(err, errdefs.ErrPasswordTooLong):
+	case errors.Is(err, errdefs.ErrPasswordTooLong), errors.Is(err, errdefs.ErrTooLarge):
 		writeJSON(w, http.StatusBadRequest, &messageError{Message: s.inClientsWords(ctx, err)})
 	default:
 		s.Logger.Warn("a v2 request failed", "method", r.Method, "path", r.URL.Path, "error", err)
@@ -160,10 +166,10 @@ func (s *Server) tellEnabled(w http.ResponseWriter, r *http.Request) {
 // item returns the name in a path of one user or role, "" for the path of all. Other paths are refused.
 func item(w http.ResponseWriter, r *http.Request) (name string, ok bool) {
 	parts := strings.Split(path.Clean(strings.TrimPrefix(r.URL.Path, "/v2/auth")), "/") // "", "users", name
-	switch len(parts) {
-	case 2:
+	switch {
+	case len(parts) == 2:
 		return "", allow(w, r, http.MethodGet)
-	case 3:
+	case len(parts) == 3 && utf8.ValidString(parts[2]): // no user and no role is called otherwise
 		return parts[2], allow(w, r, http.MethodGet, http.MethodPut, http.MethodDelete)
 	}
 	writeJSON(w, http.StatusBadRequest, &messageError{Message: "Invalid path"})

@@ -34,6 +34,11 @@ func (l *lockedStore) FollowAuth(ctx context.Context, _ *consensusv1.FollowAuthR
 	return ctx.Err()
 }
 
+// ReadAuth says that authentication is not enabled.
+func (l *lockedStore) ReadAuth(context.Context, *consensusv1.ReadAuthRequest) (*consensusv1.ReadAuthResponse, error) {
+	return &consensusv1.ReadAuthResponse{}, nil
+}
+
 // A request is made for whom its credentials show, and made again where what was known of them has changed in between. Method: each
 // kind of credentials, and what the store is asked for whom.
 func TestCallersOfRequests(t *testing.T) {
@@ -92,6 +97,19 @@ func TestCallersOfRequests(t *testing.T) {
 		require.Equal(t, []string{of(nil), of(&consensusv1.Caller{Name: "ann", Revision: 5})}, got)
 		stop()
 		<-ended
+	})
+}
+
+// Changes of users and roles that cannot be made are the client's fault, and the store does not hear of them. Method: a role of more paths
+// than a request may be large, which the log would have to hold, and a name that no user can have.
+func TestChangesThatCannotBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(&fakeStore{}, nil, t.Context())
+		s.Auth = &lockedStore{}
+		w := ask(t, s, "PUT", "/v2/auth/roles/r", `{"role": "r", "permissions": {"kv": {"read": ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"]}}}`)
+		require.Equal(t, 400, w.Code)
+		require.Contains(t, w.Body.String(), "request is too large")
+		require.Equal(t, 400, ask(t, s, "DELETE", "/v2/auth/users/%ff", "").Code)
 	})
 }
 

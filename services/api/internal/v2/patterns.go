@@ -74,8 +74,8 @@ func rightsOf(permissions []*consensusv1.Permission) map[span]rights {
 	made := make(map[span]rights, len(permissions))
 	for _, p := range permissions {
 		made[span{string(p.GetKey()), string(p.GetRangeEnd())}] = rights{
-			read:  p.GetType() != consensusv1.Permission_TYPE_WRITE,
-			write: p.GetType() != consensusv1.Permission_TYPE_READ,
+			read:  p.GetType() == consensusv1.Permission_TYPE_READ || p.GetType() == consensusv1.Permission_TYPE_READWRITE,
+			write: p.GetType() == consensusv1.Permission_TYPE_WRITE || p.GetType() == consensusv1.Permission_TYPE_READWRITE,
 		}
 	}
 	return made

@@ -292,6 +292,8 @@ func TestOddRanges(t *testing.T) {
 	require.ErrorIs(t, ask("x", "a"), errdefs.ErrPermissionDenied)
 	require.ErrorIs(t, ask("c", "a"), errdefs.ErrPermissionDenied)
 	require.NoError(t, ask("c", "b"))
+	k.must(grantPermission("ann", 7, "x", "")) // a number that means nothing
+	require.ErrorIs(t, ask("x", ""), errdefs.ErrPermissionDenied)
 	k.must(grantPermission("ann", reads, "\x00", "\x00"))
 	require.NoError(t, ask("", "\x00"))
 	require.NoError(t, ask("\x00", "\x00"))

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -21,8 +22,17 @@ type Rows interface {
 // Change carries out a command and returns the state that it makes, which is s where nothing changes. Refusals are those of
 // errdefs, in etcd's order of checks; what is refused has written nothing.
 func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
-	c := &change{State: s, rows: rows}
-	var err error
+	var kept keptRows
+	c := newChange(s, &kept)
+	if err := c.carryOut(op); err != nil {
+		return nil, err
+	}
+	c.write()
+	kept.write(rows)
+	return c.State, nil
+}
+
+func (c *change) carryOut(op *consensusv1.AuthOp) (err error) {
 	switch o := op.GetOp().(type) {
 	case *consensusv1.AuthOp_Enable:
 		err = c.enable(o.Enable)
@@ -49,21 +59,46 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 	case *consensusv1.AuthOp_ExtendTokens:
 		c.extendTokens(o.ExtendTokens)
 	case *consensusv1.AuthOp_Steps:
-		return takeSteps(s, rows, o.Steps)
+		err = c.takeSteps(o.Steps)
 	default:
-		return nil, fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
+		return fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c.State, nil
+	return err
 }
 
-// change is a state in the making: begin gives it a copy of its own before the first write.
+// change is a state in the making: begin gives it a copy of its own before the first write. What has become of settings, users and roles is
+// written once, at its end: a change of many steps touches the same role again and again, and to write or copy it each time would take
+// the square of their number.
 type change struct {
 	*State
-	rows  Rows
-	begun bool
+	before *State
+	rows   Rows
+	begun  bool
+	// users and roles are the names of those that were changed. Nobody else has seen what they are now.
+	changed struct{ users, roles map[string]struct{} }
+}
+
+func newChange(s *State, rows Rows) *change {
+	c := &change{State: s, before: s, rows: rows}
+	c.changed.users, c.changed.roles = make(map[string]struct{}), make(map[string]struct{})
+	return c
+}
+
+// write writes what has changed.
+func (c *change) write() {
+	if c.settings != c.before.settings && !proto.Equal(c.settings, c.before.settings) {
+		var old []byte // nothing is stored of those that a state begins with
+		if c.before.Revision() > firstRevision {
+			old = encode(c.before.settings)
+		}
+		c.rows.SetRecord(recordSettings, old, encode(c.settings))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.changed.users)) {
+		writeRecord(c.rows, prefixUser+name, c.before.User(name), c.User(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.changed.roles)) {
+		writeRecord(c.rows, prefixRole+name, c.before.Role(name), c.Role(name))
+	}
 }
 
 func (c *change) begin() {
@@ -84,26 +119,35 @@ func (c *change) advance() uint64 {
 	return c.settings.GetRevision()
 }
 
-// set changes the settings. Nothing is stored of those that a state begins with.
+// set changes the settings.
 func (c *change) set(how func(*consensusv1.AuthSettings)) {
 	c.begin()
-	var old []byte
-	if c.settings.GetRevision() > firstRevision {
-		old = encode(c.settings)
-	}
 	how(c.settings)
-	c.rows.SetRecord(recordSettings, old, encode(c.settings))
 }
 
 func (c *change) setUser(user *consensusv1.User) {
-	old, _ := c.users.Set(user.GetName(), user)
-	c.rows.SetRecord(prefixUser+user.GetName(), encodeOld(old), encode(user))
+	c.users.Set(user.GetName(), user)
+	c.changed.users[user.GetName()] = struct{}{}
 }
 
 func (c *change) setRole(role *consensusv1.Role) {
-	old, _ := c.roles.Set(role.GetName(), role)
-	c.rows.SetRecord(prefixRole+role.GetName(), encodeOld(old), encode(role))
+	c.roles.Set(role.GetName(), role)
+	c.changed.roles[role.GetName()] = struct{}{}
 }
+
+// own returns a role that this change alone knows, with its permissions in the order of their keys.
+func (c *change) own(role *consensusv1.Role) *consensusv1.Role {
+	if _, mine := c.changed.roles[role.GetName()]; mine {
+		return role
+	}
+	role = proto.CloneOf(role)
+	if !slices.IsSortedFunc(role.Permissions, byKey) {
+		slices.SortStableFunc(role.Permissions, byKey)
+	}
+	return role
+}
+
+func byKey(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), b.GetKey()) }
 
 func (c *change) enable(op *consensusv1.AuthEnableOp) error {
 	root := c.User(Root)
@@ -158,7 +202,7 @@ func (c *change) deleteUser(op *consensusv1.UserDeleteOp) error {
 	}
 	c.advance()
 	c.users.Delete(op.GetName())
-	c.rows.DropRecord(prefixUser+op.GetName(), encode(old))
+	c.changed.users[op.GetName()] = struct{}{}
 	return nil
 }
 
@@ -239,7 +283,7 @@ func (c *change) deleteRole(op *consensusv1.RoleDeleteOp) error {
 	}
 	revision := c.advance()
 	c.roles.Delete(op.GetName())
-	c.rows.DropRecord(prefixRole+op.GetName(), encode(old))
+	c.changed.roles[op.GetName()] = struct{}{}
 	var holders []*consensusv1.User
 	c.Users(func(user *consensusv1.User) bool {
 		if hasRole(user, op.GetName()) {
@@ -265,14 +309,13 @@ func (c *change) grantPermission(op *consensusv1.RoleGrantPermissionOp) error {
 	if old == nil {
 		return errdefs.ErrRoleNotFound
 	}
-	role := proto.CloneOf(old)
-	role.ChangedRevision = c.advance()
-	same := slices.IndexFunc(role.Permissions, func(p *consensusv1.Permission) bool { return sameRange(p, granted.GetKey(), granted.GetRangeEnd()) })
-	if same >= 0 {
-		role.Permissions[same] = granted
+	revision := c.advance()
+	role := c.own(old)
+	role.ChangedRevision = revision
+	if at, found := find(role, granted.GetKey(), granted.GetRangeEnd()); found {
+		role.Permissions[at] = granted
 	} else {
-		role.Permissions = append(role.Permissions, granted)
-		slices.SortStableFunc(role.Permissions, func(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), b.GetKey()) })
+		role.Permissions = slices.Insert(role.Permissions, at, granted)
 	}
 	c.setRole(role)
 	return nil
@@ -283,20 +326,26 @@ func (c *change) revokePermission(op *consensusv1.RoleRevokePermissionOp) error 
 	if old == nil {
 		return errdefs.ErrRoleNotFound
 	}
-	role := proto.CloneOf(old)
-	role.Permissions = slices.DeleteFunc(role.Permissions, func(p *consensusv1.Permission) bool {
-		return sameRange(p, op.GetKey(), op.GetRangeEnd())
-	})
-	if len(role.GetPermissions()) == len(old.GetPermissions()) {
+	role := c.own(old)
+	at, found := find(role, op.GetKey(), op.GetRangeEnd())
+	if !found {
 		return errdefs.ErrPermissionNotGranted
 	}
+	role.Permissions = slices.Delete(role.Permissions, at, at+1)
 	role.ChangedRevision = c.advance()
 	c.setRole(role)
 	return nil
 }
 
-func sameRange(p *consensusv1.Permission, key, end []byte) bool {
-	return bytes.Equal(p.GetKey(), key) && bytes.Equal(p.GetRangeEnd(), end)
+// find returns where the permission of a range is in a role of own's, or where it would be: behind those of the same key.
+func find(role *consensusv1.Role, key, end []byte) (at int, found bool) {
+	at, _ = slices.BinarySearchFunc(role.GetPermissions(), key, func(p *consensusv1.Permission, key []byte) int { return bytes.Compare(p.GetKey(), key) })
+	for ; at < len(role.GetPermissions()) && bytes.Equal(role.GetPermissions()[at].GetKey(), key); at++ {
+		if bytes.Equal(role.GetPermissions()[at].GetRangeEnd(), end) {
+			return at, true
+		}
+	}
+	return at, false
 }
 
 // grantable tells whether a permission is of a range that holds something.

@@ -197,11 +197,13 @@ func (s *State) join(roles []string) *rights {
 	for _, name := range roles {
 		for _, p := range s.Role(name).GetPermissions() {
 			i := intervalOf(p.GetKey(), p.GetRangeEnd())
-			if p.GetType() != consensusv1.Permission_TYPE_WRITE {
+			switch p.GetType() { // another number allows nothing, as in etcd
+			case consensusv1.Permission_TYPE_READ:
 				r.read = append(r.read, i)
-			}
-			if p.GetType() != consensusv1.Permission_TYPE_READ {
+			case consensusv1.Permission_TYPE_WRITE:
 				r.write = append(r.write, i)
+			case consensusv1.Permission_TYPE_READWRITE:
+				r.read, r.write = append(r.read, i), append(r.write, i)
 			}
 		}
 	}

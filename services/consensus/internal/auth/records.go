@@ -23,16 +23,20 @@ func encode(m proto.Message) []byte {
 	return b
 }
 
-// encodeOld is nil where there was nothing.
-func encodeOld[M interface {
+// writeRecord writes what a user or a role has become; nil stands for none.
+func writeRecord[M interface {
 	comparable
 	proto.Message
-}](m M) []byte {
+}](rows Rows, name string, old, value M) {
 	var none M
-	if m == none {
-		return nil
+	switch {
+	case value != none && old != none:
+		rows.SetRecord(name, encode(old), encode(value))
+	case value != none:
+		rows.SetRecord(name, nil, encode(value))
+	case old != none:
+		rows.DropRecord(name, encode(old))
 	}
-	return encode(m)
 }
 
 func encodeUse(id string, end int64) []byte {
