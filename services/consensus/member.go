@@ -172,10 +172,10 @@ func (m *Member) assemble() error {
 	m.callers = &callers{
 		gate: m.gate, reader: m.reader, tokens: tokens, passwords: auth.NewPasswords(m.cfg.BcryptCost), compactRoot: m.cfg.CompactRoot,
 	}
-	m.Auth = &Auth{m.callers, replica, m.stopped}
+	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
+	m.Auth = &Auth{m.callers, replica, m.tokenKeeper, m.stopped}
 	m.Quotas = &Quotas{m.callers, replica, m.stopped}
 	m.quotaKeeper = &quotaKeeper{m.gate, replica, m.proposer, m.verifier.Pace, m.cfg.ticks, m.log, make(map[string]bool)}
-	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept, bytesUnflushed: logUnflushedBytes,

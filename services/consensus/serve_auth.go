@@ -17,15 +17,16 @@ import (
 
 // Auth is the member's side of authentication and authorization. Its methods may be called concurrently.
 type Auth struct {
-	callers *callers
-	replica *replication.Replica
-	stopped <-chan struct{}
+	callers     *callers
+	replica     *replication.Replica
+	tokenKeeper *tokenKeeper
+	stopped     <-chan struct{}
 }
 
 // Authenticate checks a name and password: errdefs.ErrAuthNotEnabled, ErrAuthFailed, ErrNoPasswordUser, and ErrTooManyRequests where
 // too many log-ins wait.
 func (a *Auth) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRequest) (*consensusv1.AuthenticateResponse, error) {
-	resp := &consensusv1.AuthenticateResponse{}
+	resp, unsigned := &consensusv1.AuthenticateResponse{}, false
 	err := a.callers.confirmed(ctx, func(state *auth.State) error {
 		if !state.Enabled() {
 			return errdefs.ErrAuthNotEnabled
@@ -39,11 +40,17 @@ func (a *Auth) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRe
 			return err
 		}
 		resp.AuthRevision = state.Revision()
-		if req.GetToken() {
+		if unsigned = req.GetToken() && !a.callers.tokens.Possible(state); req.GetToken() && !unsigned {
 			resp.Token = a.callers.tokens.Make(state, user)
 		}
 		return nil
 	})
+	if err == nil && unsigned {
+		// Users came from a snapshot, and no secret did: the first who logs in has one drawn.
+		if err = a.tokenKeeper.beginSigning(ctx); err == nil {
+			return a.Authenticate(ctx, req)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("authenticate: %w", err)
 	}

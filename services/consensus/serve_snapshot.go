@@ -1,10 +1,12 @@
 package consensus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
 )
 
@@ -164,19 +167,52 @@ func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.S
 			}
 		}
 	}
-	state.Versions = func(yield func(snapshotfile.Version, error) bool) {
+	state.Versions = walked(func(yield func(snapshotfile.Version) error) error {
+		return snapshot.Versions(ctx, func(sub, expiration int64, tombstone bool, kv *mvccpb.KeyValue) error {
+			return yield(snapshotfile.Version{Sub: sub, Tombstone: tombstone, KV: kv, Expiration: expiration})
+		})
+	})
+	state.Ours, err = oursOf(ctx, snapshot)
+	return state, err
+}
+
+// oursOf is what etcd's files have no place for. What is in use for longer than it was made for, and what signs tokens, stays here.
+func oursOf(ctx context.Context, snapshot *mvcc.Snapshot) (*snapshotfile.Ours, error) {
+	ours := &snapshotfile.Ours{Revision: snapshot.Revision()}
+	err := snapshot.Records(func(name string, value []byte) error {
+		if prefixquota.IsRecord(name) {
+			ours.Records = append(ours.Records, snapshotfile.Record{Name: name, Value: bytes.Clone(value)})
+		}
+		return nil
+	})
+	ours.Dirs = walked(func(yield func(snapshotfile.Dir) error) error {
+		return snapshot.Dirs(ctx, func(path []byte, dir *mvcc.Dir) error {
+			return yield(snapshotfile.Dir{Path: path, Create: dir.Create, Mod: dir.Mod, Expiration: dir.Expiration})
+		})
+	})
+	ours.Times = walked(func(yield func(snapshotfile.Time) error) error {
+		return snapshot.Times(ctx, func(revision, nanoseconds int64) error {
+			return yield(snapshotfile.Time{Revision: revision, Nanoseconds: nanoseconds})
+		})
+	})
+	return ours, err
+}
+
+// walked makes an iterator of a function that calls another one with each.
+func walked[T any](walk func(yield func(T) error) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		errEnough := errors.New("enough")
-		err := snapshot.Versions(ctx, func(_, sub int64, tombstone bool, kv *mvccpb.KeyValue) error {
-			if !yield(snapshotfile.Version{Sub: sub, Tombstone: tombstone, KV: kv}, nil) {
+		err := walk(func(t T) error {
+			if !yield(t, nil) {
 				return errEnough
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, errEnough) {
-			yield(snapshotfile.Version{}, err)
+			var none T
+			yield(none, err)
 		}
 	}
-	return state, nil
 }
 
 // sendFile sends what WriteTo writes, piece by piece.

@@ -46,3 +46,12 @@ func (k *tokenKeeper) run(ctx context.Context) error {
 		}
 	}
 }
+
+// beginSigning has a secret drawn that signs tokens, where there is none and authentication is enabled. Of several that are drawn at
+// once the first counts.
+func (k *tokenKeeper) beginSigning(ctx context.Context) error {
+	_, err := k.proposer.internal(ctx, &consensusv1.Command{Command: &consensusv1.Command_Auth{
+		Auth: &consensusv1.AuthOp{Op: &consensusv1.AuthOp_Enable{Enable: &consensusv1.AuthEnableOp{TokenSecret: auth.NewSecret()}}},
+	}})
+	return err
+}

@@ -152,6 +152,9 @@ func byKey(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), 
 func (c *change) enable(op *consensusv1.AuthEnableOp) error {
 	root := c.User(Root)
 	switch {
+	case c.Enabled() && len(c.settings.GetTokenSecret()) == 0: // it was imported
+		c.set(func(settings *consensusv1.AuthSettings) { settings.TokenSecret = op.GetTokenSecret() })
+		return nil
 	case c.Enabled():
 		return nil
 	case root == nil:

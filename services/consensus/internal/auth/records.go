@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -15,6 +17,32 @@ const (
 	prefixRole     = "auth/role/"
 	prefixUse      = "auth/use/"
 )
+
+// Imported are the records of users and roles that come from a file of another store, with the settings that are known of it. No token of
+// that store counts here: nobody has the secret that signs them until somebody logs in (see change.enable). The roles of users and the
+// permissions of roles are put in order.
+func Imported(settings *consensusv1.AuthSettings, users []*consensusv1.User, roles []*consensusv1.Role) map[string][]byte {
+	if settings == nil {
+		return nil
+	}
+	revision := max(settings.GetRevision(), firstRevision+1) // a state at firstRevision has no record
+	records := map[string][]byte{
+		recordSettings: encode(&consensusv1.AuthSettings{Enabled: settings.GetEnabled(), Revision: revision, Guest: settings.GetGuest()}),
+	}
+	for _, user := range users {
+		user = proto.CloneOf(user)
+		slices.Sort(user.Roles)
+		user.ChangedRevision, user.PasswordRevision = revision, revision
+		records[prefixUser+user.GetName()] = encode(user)
+	}
+	for _, role := range roles {
+		role = proto.CloneOf(role)
+		slices.SortFunc(role.Permissions, func(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), b.GetKey()) })
+		role.ChangedRevision = revision
+		records[prefixRole+role.GetName()] = encode(role)
+	}
+	return records
+}
 
 // encode is never nil: records that exist have a value.
 func encode(m proto.Message) []byte {

@@ -90,6 +90,9 @@ func sign(s *State, claims []byte) []byte {
 	return mac.Sum(nil)
 }
 
+// Possible tells whether tokens of a state can be made: where users were imported that takes an AuthEnableOp first.
+func (t *Tokens) Possible(s *State) bool { return len(s.settings.GetTokenSecret()) > 0 }
+
 // Verify returns whose a token is, or errdefs.ErrInvalidAuthToken.
 func (t *Tokens) Verify(s *State, token string) (name string, err error) {
 	claims, ok := t.open(s, token)

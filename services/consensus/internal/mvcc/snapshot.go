@@ -2,6 +2,8 @@ package mvcc
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -42,16 +44,47 @@ func (s *Snapshot) LeaseEpoch() uint64 { return s.v.epoch }
 func (s *Snapshot) Alarms() []*consensusv1.Alarm { return slices.Clone(s.v.alarms) }
 
 // Versions calls fn with every version that compaction retains, tombstones too, by key and the newest of a key first: the
-// order in which they lie on disk. Of a tombstone only the key and mod revision are set. kv is fn's until it returns, and
-// so is what it refers to.
-func (s *Snapshot) Versions(ctx context.Context, fn func(revision, sub int64, tombstone bool, kv *mvccpb.KeyValue) error) error {
+// order in which they lie on disk. Of a tombstone only the key and mod revision are set. expiration is when the key ends as a file of the
+// tree, 0 for never. kv is fn's until it returns, and so is what it refers to.
+func (s *Snapshot) Versions(ctx context.Context, fn func(sub, expiration int64, tombstone bool, kv *mvccpb.KeyValue) error) error {
 	return s.v.retained(ctx, s.v.revision, func(r *Row) error {
 		kv := &mvccpb.KeyValue{
 			Key: r.Key, ModRevision: r.Revision,
 			CreateRevision: r.Create, Version: r.Version, Value: r.Value, Lease: r.Lease,
 		}
-		return fn(r.Revision, r.sub, r.Tombstone, kv)
+		return fn(r.sub, r.Expiration, r.Tombstone, kv)
 	})
+}
+
+// Dirs calls fn with the directories of the tree, ordered by path, which is fn's until it returns.
+func (s *Snapshot) Dirs(ctx context.Context, fn func(path []byte, dir *Dir) error) error {
+	lower, upper := spaceDir.bounds()
+	return s.v.each(lower, upper, attentive(ctx, func(k, b []byte) error {
+		path, err := splitDirKey(k)
+		if err != nil {
+			return err
+		}
+		dir, err := decodeDir(b)
+		if err != nil {
+			return err
+		}
+		return fn(path, dir)
+	}))
+}
+
+// Times calls fn with the index of times, see times.go, in the order of revisions.
+func (s *Snapshot) Times(ctx context.Context, fn func(revision, nanoseconds int64) error) error {
+	lower, upper := spaceTime.bounds()
+	return s.v.each(lower, upper, attentive(ctx, func(k, b []byte) error {
+		revision, err := splitTimeKey(k)
+		if err != nil {
+			return err
+		}
+		if len(b) != 8 {
+			return fmt.Errorf("time of revision %d, %.16x: %w", revision, b, errBadRecord)
+		}
+		return fn(revision, int64(binary.BigEndian.Uint64(b)))
+	}))
 }
 
 // Leases returns the leases, ordered by id.

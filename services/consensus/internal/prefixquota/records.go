@@ -3,6 +3,7 @@ package prefixquota
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -23,6 +24,11 @@ type Rows interface {
 
 // UseRecord names the record of what is in use of a quota.
 func UseRecord(prefix []byte) string { return recordUse + string(prefix) }
+
+// IsRecord tells whether a record of the store is of quotas.
+func IsRecord(name string) bool {
+	return strings.HasPrefix(name, recordSpec) || strings.HasPrefix(name, recordUse)
+}
 
 var errBadUse = errors.New("what is in use of a quota has 16 bytes")
 

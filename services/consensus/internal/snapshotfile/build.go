@@ -3,12 +3,14 @@ package snapshotfile
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
 )
 
 const (
@@ -17,6 +19,8 @@ const (
 	batchBytes = budget.SnapshotWrites
 	// fillPercent is how full bbolt leaves a page that it splits. Keys come in order, so no page grows again.
 	fillPercent = 0.98
+	// runBytes is how much is gathered in memory before it is sorted into a file: a run is, while the one before is on its way there.
+	runBytes = budget.SnapshotSort / 2
 	// checkEvery is how many versions pass between two looks at the context.
 	checkEvery = 1024
 )
@@ -32,9 +36,9 @@ func Build(ctx context.Context, dir string, st State) (*File, error) {
 }
 
 func build(ctx context.Context, dir string, st *State) (_ *File, err error) {
-	sorted := &sorter{dir: dir, runBytes: runBytes}
-	defer func() { _ = sorted.close() }() // after an error; else it is closed by then
-	if err := gather(ctx, st, sorted); err != nil {
+	g := newGathering(dir)
+	defer func() { _ = g.close() }() // after an error; else it is closed by then
+	if err := g.gather(ctx, st); err != nil {
 		return nil, err
 	}
 	f, err := create(dir)
@@ -52,14 +56,33 @@ func build(ctx context.Context, dir string, st *State) (_ *File, err error) {
 	if err := fillLeases(f.db, st); err != nil {
 		return nil, err
 	}
-	if err := fillVersions(ctx, f.db, sorted); err != nil {
+	if err := fillVersions(ctx, f.db, g.versions); err != nil {
 		return nil, err
 	}
-	return f, sorted.close()
+	if err := fillOurs(ctx, f.db, st, g); err != nil {
+		return nil, err
+	}
+	return f, g.close()
 }
 
-// gather feeds all versions to the sorter.
-func gather(ctx context.Context, st *State, sorted *sorter) error {
+// gathering is what must be in another order in the file than it comes in.
+type gathering struct {
+	versions *externalsort.Sorter
+	// expirations are of the versions that have one.
+	expirations *externalsort.Sorter
+	// newest is the highest revision of a version.
+	newest int64
+}
+
+func newGathering(dir string) *gathering {
+	cfg := externalsort.Config{Dir: dir, Pattern: tempPrefix + "sort-*", RunBytes: runBytes, Compare: bytes.Compare}
+	return &gathering{versions: externalsort.New(cfg), expirations: externalsort.New(cfg)}
+}
+
+func (g *gathering) close() error { return errors.Join(g.versions.Close(), g.expirations.Close()) }
+
+// gather feeds all versions to the sorters.
+func (g *gathering) gather(ctx context.Context, st *State) error {
 	if st.Versions == nil {
 		return nil
 	}
@@ -75,7 +98,15 @@ func gather(ctx context.Context, st *State, sorted *sorter) error {
 			return err
 		}
 		key = versionKey(key[:0], v)
-		if err := sorted.add(key, func(dst []byte) ([]byte, error) { return versionValue(dst, v) }); err != nil {
+		if err := g.versions.Add(key, func(dst []byte) ([]byte, error) { return versionValue(dst, v) }); err != nil {
+			return err
+		}
+		g.newest = max(g.newest, v.KV.GetModRevision())
+		if v.Expiration == 0 {
+			continue
+		}
+		err := g.expirations.Add(key, func(dst []byte) ([]byte, error) { return binary.BigEndian.AppendUint64(dst, uint64(v.Expiration)), nil })
+		if err != nil {
 			return err
 		}
 	}
@@ -83,11 +114,11 @@ func gather(ctx context.Context, st *State, sorted *sorter) error {
 }
 
 // fillVersions writes the key bucket.
-func fillVersions(ctx context.Context, db *bbolt.DB, sorted *sorter) error {
+func fillVersions(ctx context.Context, db *bbolt.DB, sorted *externalsort.Sorter) error {
 	w := &batcher{db: db, bucket: bucketKey}
 	var last []byte
 	n := 0
-	err := sorted.each(func(key, value []byte) error {
+	err := sorted.Each(func(key, value []byte) error {
 		if n++; n%checkEvery == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

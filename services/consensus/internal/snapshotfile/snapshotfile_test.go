@@ -12,7 +12,6 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -188,30 +187,6 @@ func TestBuildOfManyVersions(t *testing.T) {
 		total += len(row[0]) + len(row[1])
 	}
 	require.Less(t, float64(len(data)), 1.2*float64(total), "pages are filled")
-}
-
-// TestSorterSpills sorts far more than the sorter may hold and compares with a sort in memory.
-func TestSorterSpills(t *testing.T) {
-	dir := t.TempDir()
-	rng := rand.New(rand.NewSource(2))
-	s := &sorter{dir: dir, runBytes: 1000}
-	want := map[string]string{}
-	for len(want) < 2000 {
-		key, value := fmt.Sprint(rng.Int63()), string(make([]byte, rng.Intn(200)))
-		want[key] = value
-		require.NoError(t, s.add([]byte(key), func(dst []byte) ([]byte, error) { return append(dst, value...), nil }))
-	}
-	require.Greater(t, len(s.runs), 50)
-	var keys []string
-	require.NoError(t, s.each(func(key, value []byte) error {
-		require.Equal(t, want[string(key)], string(value))
-		keys = append(keys, string(key))
-		return nil
-	}))
-	require.Len(t, keys, len(want))
-	require.True(t, slices.IsSorted(keys))
-	require.NoError(t, s.close())
-	requireEmptyDir(t, dir)
 }
 
 // TestFailedBuildLeavesNothing fails a build in each way that a source or a caller can, and finds the cause and an

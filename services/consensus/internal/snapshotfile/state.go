@@ -36,6 +36,8 @@ type State struct {
 	// Versions yields every retained version, in any order: all above CompactedRevision, and of each key that was alive
 	// there the newest one at or below it. An error ends the build. The yielded KeyValue is not kept.
 	Versions iter.Seq2[Version, error]
+	// Ours is what etcd's format has no place for, nil if there is none.
+	Ours *Ours
 }
 
 // Version is one version of one key.
@@ -45,6 +47,40 @@ type Version struct {
 	// Tombstone says that the revision deleted the key; of KV then only Key and ModRevision count.
 	Tombstone bool
 	KV        *mvccpb.KeyValue
+	// Expiration is when the key ends as a file of the v2 tree, in nanoseconds since 1970; 0 for never.
+	Expiration int64
+}
+
+// Ours is what Quorate's own tools find in a file beside what etcd's do: it is in buckets that etcd passes over and keeps as they are. So
+// they may be older than the rest of the file, which etcd has changed since: then they count no more.
+type Ours struct {
+	// Revision is the newest revision, also where nothing is left in the file that it has changed.
+	Revision int64
+	// Records are named values of the state that belong to no bucket of etcd's. They are few.
+	Records []Record
+	// Dirs yields the directories of the v2 tree, ordered by path, and Times when revisions were made, in ascending order.
+	Dirs  iter.Seq2[Dir, error]
+	Times iter.Seq2[Time, error]
+}
+
+// Record is a named value of the state.
+type Record struct {
+	Name  string
+	Value []byte
+}
+
+// Dir is a directory of the v2 tree.
+type Dir struct {
+	Path []byte
+	// Create and Mod are the revisions that made and changed it.
+	Create, Mod int64
+	// Expiration is as a version's.
+	Expiration int64
+}
+
+// Time says when a revision was made, in nanoseconds since 1970.
+type Time struct {
+	Revision, Nanoseconds int64
 }
 
 func (v Version) validate() error {

@@ -1,0 +1,218 @@
+package mvcc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// contentOf is what a store holds, versions in the order of revisions as in a snapshot's file, and those that their revision overwrote too.
+func contentOf(t *testing.T, s *Store) *Content {
+	t.Helper()
+	sn, err := s.Snapshot(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sn.Close()) }()
+	var versions []LoadVersion
+	require.NoError(t, sn.Versions(t.Context(), func(sub, expiration int64, tombstone bool, kv *mvccpb.KeyValue) error {
+		versions = append(versions, LoadVersion{Sub: sub, Row: Row{Key: slices.Clone(kv.GetKey()), Revision: kv.GetModRevision(), Record: Record{
+			Create: kv.GetCreateRevision(), Version: kv.GetVersion(), Lease: kv.GetLease(), Value: slices.Clone(kv.GetValue()), Tombstone: tombstone, Expiration: expiration,
+		}}})
+		return nil
+	}))
+	require.NoError(t, sn.v.changes(sn.CompactedRevision(), sn.Revision(), func(revision, sub int64, c *change) error {
+		if c.overwritten {
+			r := Row{Key: slices.Clone(c.key), Revision: revision, Record: c.record}
+			r.Value = slices.Clone(r.Value)
+			versions = append(versions, LoadVersion{Row: r, Sub: sub})
+		}
+		return nil
+	}))
+	slices.SortFunc(versions, func(a, b LoadVersion) int {
+		return cmp.Or(cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.Sub, b.Sub))
+	})
+	leases, err := sn.Leases()
+	require.NoError(t, err)
+	c := &Content{Revision: sn.Revision(), Compacted: sn.CompactedRevision(), Versions: each(versions), Leases: each(leases), Records: map[string][]byte{}}
+	require.NoError(t, sn.Records(func(name string, value []byte) error {
+		c.Records[name] = slices.Clone(value)
+		return nil
+	}))
+	var dirs []LoadDir
+	require.NoError(t, sn.Dirs(t.Context(), func(path []byte, d *Dir) error {
+		dirs = append(dirs, LoadDir{slices.Clone(path), *d})
+		return nil
+	}))
+	var times []LoadTime
+	require.NoError(t, sn.Times(t.Context(), func(revision, nanoseconds int64) error {
+		times = append(times, LoadTime{revision, nanoseconds})
+		return nil
+	}))
+	c.Dirs, c.Times = each(dirs), each(times)
+	return c
+}
+
+func each[T any](all []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, one := range all {
+			if !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
+
+// loadSmall loads a content into a store of tests.
+func loadSmall(t *testing.T, c *Content) (*Store, Loaded) {
+	t.Helper()
+	fs, sortDir := vfs.NewMem(), t.TempDir()
+	loaded, err := Load(t.Context(), Config{Dir: "state", FS: fs, usageMarkBytes: 500}, sortDir, c)
+	require.NoError(t, err)
+	left, err := os.ReadDir(sortDir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	s := openSmall(t, fs)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s, loaded
+}
+
+// Goal: a loaded store answers everything as the one from which its content came, and goes on alike: ranges at all revisions, history, counts,
+// leases, usage, digest. Method: random commands, a load, a comparison with the model, and more commands on what was loaded; with what is
+// compacted removed, or still there.
+func TestLoadedStoreAgreesWithModel(t *testing.T) {
+	for round := range 16 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			t.Parallel()
+			m := newModel()
+			g := &generator{Rand: rand.New(rand.NewPCG(uint64(round), 7)), m: m}
+			s := openSmall(t, vfs.NewMem())
+			defer func() { require.NoError(t, s.Close()) }()
+			more := func(s *Store) {
+				for range 20 {
+					index, _ := s.Applied()
+					b := begin(s)
+					for range 1 + g.IntN(8) {
+						index++
+						applyBoth(t, m, s, b, g.command())
+						b.SetApplied(index, 1)
+					}
+					require.NoError(t, b.Commit())
+				}
+			}
+			for range 3 {
+				more(s)
+				m.alarms, m.epoch = nil, 0
+				for _, commit := range m.commits { // what changes meant to v2's watchers stays behind
+					if commit != nil {
+						commit.Tree = nil
+					}
+				}
+				loaded, counted := loadSmall(t, contentOf(t, s))
+				require.Equal(t, counted.Keys, loaded.state.Load().counts.Keys())
+				requireAgrees(t, g, m, loaded)
+				requireUsage(t, loaded)
+				require.NoError(t, loaded.Verify(t.Context(), atOnce))
+				if len(s.Alarms()) == 0 {
+					require.Equal(t, s.state.Load().sum, loaded.state.Load().sum)
+				}
+				again, _ := loadSmall(t, contentOf(t, loaded))
+				require.Equal(t, loaded.state.Load().position, again.state.Load().position)
+				s = loaded
+				more(s)
+				requireAgrees(t, g, m, s)
+				require.NoError(t, s.compactNow())
+				requireAgrees(t, g, m, s)
+				requireUsage(t, s)
+				require.NoError(t, s.Verify(t.Context(), atOnce))
+			}
+		})
+	}
+}
+
+// Goal: directories, what expires, records and times survive. Method: the content of a store that has them, loaded.
+func TestLoadKeepsWhatIsBesideKeys(t *testing.T) {
+	s := openMem(t, vfs.NewMem())
+	b := begin(s)
+	b.SetTime(5e9)
+	for i, c := range []*consensusv1.Command{dirCommand("/d"), fileCommand("/d/f", 7), fileCommand("/g", 9), fileCommand("/g", 0), putCommand("/k", "v")} {
+		_, _, err := b.Apply(c)
+		require.NoError(t, err)
+		b.SetApplied(uint64(i+1), 1)
+	}
+	require.NoError(t, b.Commit())
+	records := s.Begin()
+	records.SetRecord("a/b", nil, []byte("c"))
+	require.NoError(t, records.Commit())
+
+	loaded, counted := loadSmall(t, contentOf(t, s))
+	require.Equal(t, Loaded{Keys: 3, Versions: 4}, counted)
+	require.Equal(t, s.state.Load().sum, loaded.state.Load().sum)
+	require.NoError(t, loaded.Verify(t.Context(), atOnce))
+	requireUsage(t, loaded)
+	want, err := s.Due(100, 10)
+	require.NoError(t, err)
+	got, err := loaded.Due(100, 10)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, want, got)
+	for revision := int64(1); revision <= s.Revision(); revision++ {
+		at, known, err := s.TimeOf(t.Context(), revision)
+		require.NoError(t, err)
+		loadedAt, loadedKnown, err := loaded.TimeOf(t.Context(), revision)
+		require.NoError(t, err)
+		require.Equal(t, []any{at, known}, []any{loadedAt, loadedKnown})
+	}
+}
+
+// Goal: what cannot be a state is refused, and so is a directory that has one. Method: contents with one thing wrong.
+func TestLoadRefuses(t *testing.T) {
+	version := func(revision, sub int64, key string) LoadVersion {
+		return LoadVersion{Sub: sub, Row: Row{Key: []byte(key), Revision: revision, Record: Record{Create: revision, Version: 1}}}
+	}
+	broken := errors.New("broken")
+	for name, c := range map[string]*Content{
+		"no revision":         {},
+		"compacted above":     {Revision: 5, Compacted: 6},
+		"version above":       {Revision: 5, Versions: each([]LoadVersion{version(6, 0, "k")})},
+		"no key":              {Revision: 5, Versions: each([]LoadVersion{version(5, 0, "")})},
+		"a sub-revision":      {Revision: 5, Versions: each([]LoadVersion{version(5, treeSub, "k")})},
+		"time above":          {Revision: 5, Times: each([]LoadTime{{6, 1}})},
+		"versions that fail":  {Revision: 5, Versions: func(yield func(LoadVersion, error) bool) { yield(LoadVersion{}, broken) }},
+		"dirs that fail":      {Revision: 5, Dirs: func(yield func(LoadDir, error) bool) { yield(LoadDir{}, broken) }},
+		"leases that fail":    {Revision: 5, Leases: func(yield func(*consensusv1.Lease, error) bool) { yield(nil, broken) }},
+		"paths out of order":  {Revision: 5, Dirs: each([]LoadDir{{[]byte("/b"), Dir{}}, {[]byte("/a"), Dir{}}})},
+		"the same time twice": {Revision: 5, Times: each([]LoadTime{{4, 1}, {4, 1}})},
+	} {
+		_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), c)
+		require.Error(t, err, name)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	many := func(yield func(LoadVersion, error) bool) {
+		for i := int64(1); i < 1e6 && yield(version(i, 0, "k"), nil); i++ {
+		}
+	}
+	_, err := Load(ended, Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), &Content{Revision: 1e6, Versions: many})
+	require.ErrorIs(t, err, context.Canceled)
+
+	fs := vfs.NewMem()
+	s := openSmall(t, fs)
+	applyEach(t, s, putCommand("k", "v"))
+	require.NoError(t, s.Close())
+	_, err = Load(t.Context(), Config{Dir: "state", FS: fs}, t.TempDir(), &Content{Revision: 5, Versions: each([]LoadVersion{version(5, 0, "k")})})
+	require.ErrorContains(t, err, "there is a store already")
+	s = openSmall(t, fs)
+	require.EqualValues(t, 2, s.Revision())
+	require.NoError(t, s.Close())
+}

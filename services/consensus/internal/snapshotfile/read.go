@@ -1,0 +1,355 @@
+package snapshotfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/authpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+const (
+	placeBytes    = 8 + 1 + 8
+	tombstoneMark = 't'
+)
+
+// Content is what a file says.
+type Content struct {
+	State
+	// Revision is the newest revision, as etcd finds it.
+	Revision int64
+	// Outdated says that there is something of ours in the file, from before etcd has changed it: it is left out.
+	Outdated bool
+}
+
+// Read calls fn with what the file says. Iterators, and what they yield, are valid until fn returns; each may be walked once at a time.
+func (r *Reader) Read(fn func(*Content) error) error {
+	return r.view(func(tx *bbolt.Tx) error {
+		c := &Content{}
+		if err := readMeta(tx, c); err != nil {
+			return err
+		}
+		if err := readAuth(tx, c); err != nil {
+			return err
+		}
+		if err := readSmall(tx, c); err != nil {
+			return err
+		}
+		if err := takeOurs(tx, c); err != nil {
+			return err
+		}
+		c.Versions = func(yield func(Version, error) bool) { readVersions(tx, c.Ours != nil, yield) }
+		c.Leases = func(yield func(*consensusv1.Lease, error) bool) { readLeases(tx, yield) }
+		return fn(c)
+	})
+}
+
+func readMeta(tx *bbolt.Tx, c *Content) error {
+	meta := tx.Bucket([]byte(bucketMeta))
+	for name, to := range map[string]*uint64{keyConsistentIndex: &c.AppliedIndex, keyTerm: &c.AppliedTerm} {
+		if value := meta.Get([]byte(name)); len(value) == 8 {
+			*to = binary.BigEndian.Uint64(value)
+		}
+	}
+	// A compaction that has begun counts: etcd carries it out when it starts.
+	for _, name := range []string{keyFinishedCompact, keyScheduledCompact} {
+		if value := meta.Get([]byte(name)); value != nil {
+			revision, _, _, err := splitPlace(value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			c.CompactedRevision = max(c.CompactedRevision, revision)
+		}
+	}
+	c.Revision = max(1, c.CompactedRevision)
+	if last, _ := tx.Bucket([]byte(bucketKey)).Cursor().Last(); last != nil {
+		revision, _, _, err := splitPlace(last)
+		if err != nil {
+			return err
+		}
+		c.Revision = max(c.Revision, revision)
+	}
+	return nil
+}
+
+// splitPlace is the inverse of versionKey. Rows of a program that etcd was before it had tombstones' marks have none.
+func splitPlace(k []byte) (revision, sub int64, tombstone bool, err error) {
+	if len(k) < placeBytes || k[8] != '_' || len(k) > placeBytes+1 || len(k) == placeBytes+1 && k[placeBytes] != tombstoneMark {
+		return 0, 0, false, fmt.Errorf("%w: %x is no revision", ErrDamaged, k)
+	}
+	revision, sub = int64(binary.BigEndian.Uint64(k)), int64(binary.BigEndian.Uint64(k[9:]))
+	if revision < 0 || sub < 0 {
+		return 0, 0, false, fmt.Errorf("%w: %x is no revision", ErrDamaged, k)
+	}
+	return revision, sub, len(k) > placeBytes, nil
+}
+
+func readAuth(tx *bbolt.Tx, c *Content) error {
+	settings := &consensusv1.AuthSettings{}
+	if b := tx.Bucket([]byte(bucketAuth)); b != nil {
+		enabled := b.Get([]byte(keyAuthEnabled))
+		settings.Enabled = len(enabled) == 1 && enabled[0] == 1
+		if revision := b.Get([]byte(keyAuthRevision)); len(revision) == 8 {
+			settings.Revision = binary.BigEndian.Uint64(revision)
+		}
+	}
+	err := eachMessage(tx, bucketAuthUsers, func(name string, stored *authpb.User) {
+		c.Users = append(c.Users, &consensusv1.User{
+			Name: name, PasswordHash: stored.GetPassword(), Roles: stored.GetRoles(), NoPassword: stored.GetOptions().GetNoPassword(),
+		})
+	})
+	if err != nil {
+		return err
+	}
+	err = eachMessage(tx, bucketAuthRoles, func(name string, stored *authpb.Role) {
+		role := &consensusv1.Role{Name: name}
+		for _, p := range stored.GetKeyPermission() {
+			role.Permissions = append(role.Permissions, &consensusv1.Permission{
+				Type: consensusv1.Permission_Type(p.GetPermType()), Key: p.GetKey(), RangeEnd: p.GetRangeEnd(),
+			})
+		}
+		c.Roles = append(c.Roles, role)
+	})
+	if settings.GetEnabled() || settings.GetRevision() > 0 || len(c.Users)+len(c.Roles) > 0 {
+		c.Auth = settings
+	}
+	return err
+}
+
+func eachMessage[M any, P interface {
+	*M
+	proto.Message
+}](tx *bbolt.Tx, bucket string, fn func(name string, m P),
+) error {
+	b := tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil
+	}
+	return b.ForEach(func(k, v []byte) error {
+		m := P(new(M))
+		if err := proto.Unmarshal(v, m); err != nil {
+			return fmt.Errorf("%w: bucket %s, %q: %w", ErrDamaged, bucket, k, err)
+		}
+		fn(string(k), m)
+		return nil
+	})
+}
+
+// readSmall reads members and alarms, which a restore replaces and drops.
+func readSmall(tx *bbolt.Tx, c *Content) error {
+	if b := tx.Bucket([]byte(bucketMembers)); b != nil {
+		err := b.ForEach(func(k, v []byte) error {
+			var m memberJSON
+			if err := json.Unmarshal(v, &m); err != nil {
+				return fmt.Errorf("%w: member %s: %w", ErrDamaged, k, err)
+			}
+			c.Members = append(c.Members, &consensusv1.Member{Id: m.ID, Name: m.Name, PeerUrls: m.PeerURLs, ClientUrls: m.ClientURLs, IsLearner: m.IsLearner})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if b := tx.Bucket([]byte(bucketAlarm)); b != nil {
+		return b.ForEach(func(k, _ []byte) error {
+			alarm := &consensusv1.Alarm{} // the field numbers of AlarmMember
+			if err := proto.Unmarshal(k, alarm); err != nil {
+				return fmt.Errorf("%w: alarm %x: %w", ErrDamaged, k, err)
+			}
+			c.Alarms = append(c.Alarms, alarm)
+			return nil
+		})
+	}
+	return nil
+}
+
+// takeOurs takes what is ours, unless etcd has changed the file since.
+func takeOurs(tx *bbolt.Tx, c *Content) error {
+	ours, guest, etcdRevision, authRevision, err := readOurs(tx)
+	if err != nil || ours == nil {
+		return err
+	}
+	if etcdRevision != c.Revision || ours.Revision < c.Revision {
+		c.Outdated = true
+		return nil
+	}
+	if guest && authRevision == c.Auth.GetRevision() && c.Auth != nil {
+		c.Auth.Guest = true
+	}
+	ours.Dirs = func(yield func(Dir, error) bool) {
+		eachNumbers(tx, bucketOursDirs, 3, func(k []byte, n [3]int64) bool {
+			return yield(Dir{Path: k, Create: n[0], Mod: n[1], Expiration: n[2]}, nil)
+		}, func(err error) { yield(Dir{}, err) })
+	}
+	ours.Times = func(yield func(Time, error) bool) {
+		eachNumbers(tx, bucketOursTimes, 1, func(k []byte, n [3]int64) bool {
+			if len(k) != 8 {
+				yield(Time{}, fmt.Errorf("%w: bucket %s, %x is no revision", ErrDamaged, bucketOursTimes, k))
+				return false
+			}
+			return yield(Time{Revision: int64(binary.BigEndian.Uint64(k)), Nanoseconds: n[0]}, nil)
+		}, func(err error) { yield(Time{}, err) })
+	}
+	c.Ours = ours
+	return nil
+}
+
+// eachNumbers calls fn with the rows of a bucket whose values are so many numbers, until it returns false, or failed with an error.
+func eachNumbers(tx *bbolt.Tx, bucket string, count int, fn func(k []byte, n [3]int64) bool, failed func(error)) {
+	b := tx.Bucket([]byte(bucket))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if len(v) != 8*count {
+			failed(fmt.Errorf("%w: bucket %s, %q has %d bytes", ErrDamaged, bucket, k, len(v)))
+			return
+		}
+		var n [3]int64
+		for i := range count {
+			n[i] = int64(binary.BigEndian.Uint64(v[8*i:]))
+		}
+		if !fn(k, n) {
+			return
+		}
+	}
+}
+
+// readVersions yields the versions in the order of revisions. The bucket of expirations has the same order.
+func readVersions(tx *bbolt.Tx, withOurs bool, yield func(Version, error) bool) {
+	expirations := expirationCursor{}
+	if withOurs {
+		if b := tx.Bucket([]byte(bucketOursExpirations)); b != nil {
+			expirations.c = b.Cursor()
+			expirations.key, expirations.value = expirations.c.First()
+		}
+	}
+	kv := &mvccpb.KeyValue{}
+	c := tx.Bucket([]byte(bucketKey)).Cursor()
+	for k, b := c.First(); k != nil; k, b = c.Next() {
+		v, err := readVersion(k, b, kv)
+		if err == nil {
+			v.Expiration, err = expirations.of(k)
+		}
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		// A restore that raises the revision leaves a row without a key.
+		if len(kv.GetKey()) > 0 && !yield(v, nil) {
+			return
+		}
+	}
+}
+
+func readVersion(k, b []byte, kv *mvccpb.KeyValue) (Version, error) {
+	revision, sub, tombstone, err := splitPlace(k)
+	if err != nil {
+		return Version{}, err
+	}
+	if err := decodeKeyValue(b, kv); err != nil {
+		return Version{}, fmt.Errorf("%w: revision %d.%d: %w", ErrDamaged, revision, sub, err)
+	}
+	if tombstone {
+		kv.ModRevision = revision
+	}
+	if len(kv.GetKey()) > 0 && (kv.GetModRevision() != revision || !tombstone && (kv.GetCreateRevision() < 1 || kv.GetVersion() < 1)) {
+		return Version{}, fmt.Errorf("%w: revision %d.%d has version %d of key %q, created at %d and changed at %d", ErrDamaged,
+			revision, sub, kv.GetVersion(), kv.GetKey(), kv.GetCreateRevision(), kv.GetModRevision())
+	}
+	return Version{Sub: sub, Tombstone: tombstone, KV: kv}, nil
+}
+
+// expirationCursor goes through the expirations beside the versions.
+type expirationCursor struct {
+	c          *bbolt.Cursor
+	key, value []byte
+}
+
+// of returns when a version ends, 0 for never. It is asked in the order of revisions.
+func (e *expirationCursor) of(version []byte) (int64, error) {
+	for e.key != nil && bytes.Compare(e.key, version) < 0 {
+		e.key, e.value = e.c.Next()
+	}
+	switch {
+	case e.key == nil || !bytes.Equal(e.key, version):
+		return 0, nil
+	case len(e.value) != 8:
+		return 0, fmt.Errorf("%w: the expiration of %x has %d bytes", ErrDamaged, version, len(e.value))
+	}
+	return int64(binary.BigEndian.Uint64(e.value)), nil
+}
+
+func readLeases(tx *bbolt.Tx, yield func(*consensusv1.Lease, error) bool) {
+	b := tx.Bucket([]byte(bucketLease))
+	if b == nil {
+		return
+	}
+	c := b.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		lease := &consensusv1.Lease{} // leasepb's field numbers
+		if err := proto.Unmarshal(v, lease); err != nil {
+			yield(nil, fmt.Errorf("%w: lease %x: %w", ErrDamaged, k, err))
+			return
+		}
+		if !yield(lease, nil) {
+			return
+		}
+	}
+}
+
+// decodeKeyValue reads a stored mvccpb.KeyValue into kv, which then refers to b. It is what protobuf does, without an allocation for each
+// of millions.
+func decodeKeyValue(b []byte, kv *mvccpb.KeyValue) error {
+	kv.Key, kv.Value, kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease = nil, nil, 0, 0, 0, 0
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		switch {
+		case kind == protowire.BytesType && (number == 1 || number == 5):
+			field, n := protowire.ConsumeBytes(b)
+			if n < 0 {
+				return protowire.ParseError(n)
+			}
+			if b = b[n:]; number == 1 {
+				kv.Key = field
+			} else {
+				kv.Value = field
+			}
+		case kind == protowire.VarintType:
+			field, n := protowire.ConsumeVarint(b)
+			if n < 0 {
+				return protowire.ParseError(n)
+			}
+			b = b[n:]
+			switch number {
+			case 2:
+				kv.CreateRevision = int64(field)
+			case 3:
+				kv.ModRevision = int64(field)
+			case 4:
+				kv.Version = int64(field)
+			case 6:
+				kv.Lease = int64(field)
+			}
+		default:
+			n := protowire.ConsumeFieldValue(number, kind, b)
+			if n < 0 {
+				return protowire.ParseError(n)
+			}
+			b = b[n:]
+		}
+	}
+	return nil
+}
