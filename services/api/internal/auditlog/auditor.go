@@ -85,6 +85,9 @@ type Entry struct {
 	lease    string // of the last keep-alive of a stream
 }
 
+// proofPassword is how somebody shows who they are who logs in.
+const proofPassword = "password"
+
 // pipe is the network of calls that the gateway makes.
 const pipe = "pipe"
 
@@ -111,12 +114,24 @@ func (a *Auditor) Begin(ctx context.Context, method string, request any) (*Entry
 	}
 	name, proof := a.names.Of(ctx)
 	if r, ok := request.(*etcdserverpb.AuthenticateRequest); ok {
-		name, proof = r.GetName(), "password"
+		name, proof = r.GetName(), proofPassword
 	}
 	return a.begin(ctx, &head{User: name, Proof: proof, Peer: peerOf(ctx), Method: method[1:]}, spansOf(request), objectOf(request))
 }
 
 func (a *Auditor) begin(ctx context.Context, h *head, spans []span, o object) (*Entry, error) {
+	e := a.prepare(ctx, h, spans, o)
+	if e == nil {
+		return nil, nil
+	}
+	if err := e.keepRoom(ctx, h.Proof == proofPassword); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// prepare returns a line for which no room is kept yet, nil for none.
+func (a *Auditor) prepare(ctx context.Context, h *head, spans []span, o object) *Entry {
 	e := &Entry{auditor: a, began: time.Now()}
 	var silent bool
 	e.level, silent = a.policy.level(&subject{
@@ -124,21 +139,32 @@ func (a *Auditor) begin(ctx context.Context, h *head, spans []span, o object) (*
 		roles: func() []string { return a.names.Roles(ctx, h.User) },
 	})
 	if silent {
-		return nil, nil
+		return nil
 	}
 	h.Time, h.ID = e.began.UTC().Format(time.RFC3339Nano), a.prefix+strconv.FormatUint(a.last.Add(1), 10)
 	h.User, h.OfUser, h.OfRole = cut(h.User), cut(o.user), cut(o.role)
 	h.OfLease, h.OfMember = hexOrNone(o.lease), hexOrNone(o.member)
 	h.Ranges, h.LeftOut = spanLines(spans, e.level, a.key)
 	e.line = h.encode()
-	e.reserved = int64(len(e.line)) + tailBytesMax
-	if err := a.log.reserve(ctx, e.reserved); err != nil {
-		if errors.Is(err, ErrNoRoom) {
-			return nil, errNoRoom
-		}
-		return nil, status.FromContextError(err).Err()
+	return e
+}
+
+// keepRoom keeps room for the line. Of a log-in, which waits for others as long as its password is compared, the room is in the part that
+// log-ins may take: strangers must not take all of it. The error is ready for the client.
+func (e *Entry) keepRoom(ctx context.Context, login bool) error {
+	most := int64(queueBytesMax)
+	if login {
+		most = loginBytesMax
 	}
-	return e, nil
+	bytes := int64(len(e.line)) + tailBytesMax
+	if err := e.auditor.log.reserve(ctx, bytes, most); err != nil {
+		if errors.Is(err, ErrNoRoom) {
+			return errNoRoom
+		}
+		return status.FromContextError(err).Err()
+	}
+	e.reserved = bytes
+	return nil
 }
 
 // Release gives the line up.

@@ -22,7 +22,7 @@ func (a *Auditor) Wrap(next http.Handler, identify func(*tls.ConnectionState) *a
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := &head{Peer: r.RemoteAddr, Method: "v2/" + cut(r.Method), Proof: auth.ProofNone}
 		if name, _, ok := r.BasicAuth(); ok {
-			h.User, h.Proof = name, "password"
+			h.User, h.Proof = name, proofPassword
 		} else if identity := identify(r.TLS); identity != nil {
 			h.User, h.Proof = a.names.Of(auth.With(r.Context(), identity))
 		}

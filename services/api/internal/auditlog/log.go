@@ -14,6 +14,8 @@ import (
 const (
 	// queueBytesMax bounds the lines that wait to be written, and those that have their room and are not made yet.
 	queueBytesMax = 16 << 20
+	// loginBytesMax is up to where log-ins may fill that.
+	loginBytesMax = queueBytesMax / 2
 	// chunkBytes is how much room is kept on the disk at a time, chunkBytesMin what will do where there is less.
 	chunkBytes, chunkBytesMin = 1 << 20, 16 << 10
 	// lowBytes of room have the writer keep more, before requests wait for it.
@@ -88,15 +90,15 @@ func newLog(c Config, out output, m *metrics) *Log {
 	return l
 }
 
-// reserve keeps room for a line of bytes. It returns ErrNoRoom, or why ctx has ended.
-func (l *Log) reserve(ctx context.Context, bytes int64) error {
+// reserve keeps room for a line of bytes, where no more than most are held with it. It returns ErrNoRoom, or why ctx has ended.
+func (l *Log) reserve(ctx context.Context, bytes, most int64) error {
 	if l.drop {
 		return nil
 	}
 	var timeout <-chan time.Time
 	for tries := 0; ; tries++ {
 		l.mu.Lock()
-		if l.mu.room >= bytes && l.mu.held+bytes <= queueBytesMax && l.mu.failed == nil {
+		if l.mu.room >= bytes && l.mu.held+bytes <= most && l.mu.failed == nil {
 			l.mu.room -= bytes
 			l.mu.held += bytes
 			low := l.mu.room < lowBytes

@@ -86,7 +86,7 @@ func TestLineIsWrittenBeforeWriteReturns(t *testing.T) {
 	for i := range 20 {
 		writers.Go(func() {
 			line := strings.Repeat("x", i+1) + "\n"
-			if err := l.reserve(t.Context(), 100); err != nil {
+			if err := l.reserve(t.Context(), 100, queueBytesMax); err != nil {
 				t.Errorf("reserve: %v", err)
 				return
 			}
@@ -104,10 +104,10 @@ func TestLineIsWrittenBeforeWriteReturns(t *testing.T) {
 func TestFullDiskRefusesBeforeAndNotAfter(t *testing.T) {
 	d := &disk{free: 3 * chunkBytes}
 	l := runLog(t, Config{}, d)
-	require.NoError(t, l.reserve(t.Context(), chunkBytes/2))
+	require.NoError(t, l.reserve(t.Context(), chunkBytes/2, queueBytesMax))
 	d.fill(d.reserved) // somebody else has taken the rest
 	kept := 0
-	for l.reserve(t.Context(), 64<<10) == nil {
+	for l.reserve(t.Context(), 64<<10, queueBytesMax) == nil {
 		kept++
 		require.Less(t, kept, 100)
 	}
@@ -115,7 +115,7 @@ func TestFullDiskRefusesBeforeAndNotAfter(t *testing.T) {
 	require.NoError(t, l.write([]byte("kept\n"), chunkBytes/2), "its room was promised")
 	require.Contains(t, d.String(), "kept\n")
 	d.fill(10 * chunkBytes)
-	require.NoError(t, l.reserve(t.Context(), 2*chunkBytes), "there is room again")
+	require.NoError(t, l.reserve(t.Context(), 2*chunkBytes, queueBytesMax), "there is room again")
 }
 
 // Goal: a disk that stands still holds requests up for a bounded time, and bounds what waits in memory.
@@ -123,17 +123,17 @@ func TestFullDiskRefusesBeforeAndNotAfter(t *testing.T) {
 func TestStalledDiskHoldsNobodyForEver(t *testing.T) {
 	d := &disk{free: 1 << 40, stalled: make(chan struct{})}
 	l := runLog(t, Config{}, d)
-	require.NoError(t, l.reserve(t.Context(), 100))
+	require.NoError(t, l.reserve(t.Context(), 100, queueBytesMax))
 	answered := make(chan error, 1)
 	go func() { answered <- l.write([]byte("late\n"), 100) }()
 	require.Eventually(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return len(l.mu.queued) == 0 && l.mu.held == 5 }, 5*time.Second, time.Millisecond)
-	require.ErrorIs(t, l.reserve(t.Context(), queueBytesMax), ErrNoRoom)
+	require.ErrorIs(t, l.reserve(t.Context(), queueBytesMax, queueBytesMax), ErrNoRoom)
 	require.ErrorIs(t, <-answered, ErrNotWritten)
 	d.mu.Lock()
 	close(d.stalled)
 	d.stalled = nil
 	d.mu.Unlock()
-	require.NoError(t, l.reserve(t.Context(), 100))
+	require.NoError(t, l.reserve(t.Context(), 100, queueBytesMax))
 	require.NoError(t, l.write([]byte("again\n"), 100))
 	require.Equal(t, "late\nagain\n", d.String())
 }
@@ -145,7 +145,7 @@ func TestDropLosesAndCounts(t *testing.T) {
 	l := runLog(t, Config{Mode: ModeDrop}, d)
 	line := []byte(strings.Repeat("x", 1<<20-1) + "\n")
 	for range queueBytesMax>>20 + 10 {
-		require.NoError(t, l.reserve(t.Context(), int64(len(line))))
+		require.NoError(t, l.reserve(t.Context(), int64(len(line)), queueBytesMax))
 		require.NoError(t, l.write(line, 0))
 	}
 	require.GreaterOrEqual(t, testutil.ToFloat64(l.metrics.lost), float64(1))
@@ -162,7 +162,7 @@ func TestFilesAreRotatedWithoutLoss(t *testing.T) {
 	require.NoError(t, err)
 	l := runLog(t, Config{RotateBytes: 64}, out)
 	for range 50 {
-		require.NoError(t, l.reserve(t.Context(), 100))
+		require.NoError(t, l.reserve(t.Context(), 100, queueBytesMax))
 		require.NoError(t, l.write([]byte(strings.Repeat("x", 20)+"\n"), 100))
 	}
 	require.Eventually(t, func() bool { return testutil.ToFloat64(l.metrics.rotations) > 3 }, 5*time.Second, time.Millisecond)
@@ -190,12 +190,12 @@ func TestHangupBeginsAnotherFile(t *testing.T) {
 	out, err := openFile(path)
 	require.NoError(t, err)
 	l := runLog(t, Config{}, out)
-	require.NoError(t, l.reserve(t.Context(), 100))
+	require.NoError(t, l.reserve(t.Context(), 100, queueBytesMax))
 	require.NoError(t, l.write([]byte("first\n"), 100))
 	require.NoError(t, os.Rename(path, path+".1"))
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
 	require.Eventually(t, func() bool { return testutil.ToFloat64(l.metrics.rotations) == 1 }, 5*time.Second, time.Millisecond)
-	require.NoError(t, l.reserve(t.Context(), 100))
+	require.NoError(t, l.reserve(t.Context(), 100, queueBytesMax))
 	require.NoError(t, l.write([]byte("second\n"), 100))
 	for name, want := range map[string]string{path + ".1": "first\n", path: "second\n"} {
 		text, err := os.ReadFile(name)

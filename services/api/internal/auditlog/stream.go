@@ -36,15 +36,17 @@ type watch struct {
 	user, proof string
 }
 
-// BeginStream keeps room for the line that a refusal of the stream would have.
-func (a *Auditor) BeginStream(ctx context.Context, method string) (*Stream, error) {
-	whole, err := a.Begin(ctx, method, nil)
-	if err != nil || a == nil || !hasLines(method) {
-		return nil, err
+// BeginStream prepares the line that a refusal of the stream would have. Room is kept for it when it is refused, and nothing was done: a
+// stream may last, and anybody may have many of them, who has not shown who they are.
+func (a *Auditor) BeginStream(ctx context.Context, method string) *Stream {
+	if a == nil || !hasLines(method) {
+		return nil
 	}
 	s := &Stream{auditor: a, ctx: ctx, method: method}
-	s.mu.whole, s.mu.open = whole, make(map[int64]watch)
-	return s, nil
+	name, proof := a.names.Of(ctx)
+	s.mu.whole = a.prepare(ctx, &head{User: name, Proof: proof, Peer: peerOf(ctx), Method: method[1:]}, nil, object{})
+	s.mu.open = make(map[int64]watch)
+	return s
 }
 
 // Received is told of each message that the client has sent, before anything is done about it. The error is ready for the client.
@@ -194,11 +196,19 @@ func (s *Stream) End(err error) error {
 		_ = w.entry.Finish(nil, err)
 	}
 	whole := s.take()
-	if etcderr.Refused(err) || s.asksOnce() {
-		return whole.Finish(nil, err)
+	if whole == nil {
+		return err
 	}
-	whole.Release()
-	return err
+	if !etcderr.Refused(err) && !s.asksOnce() {
+		whole.Release()
+		return err
+	}
+	if whole.reserved == 0 { // no request has come
+		if noRoom := whole.keepRoom(context.WithoutCancel(s.ctx), false); noRoom != nil {
+			return noRoom
+		}
+	}
+	return whole.Finish(nil, err)
 }
 
 // asksOnce tells streams with one request and many answers.

@@ -208,10 +208,8 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
 	defer c.leader.Follow(ctx, m.watches, end)()
 	m.Started()
-	lines, err := c.audit.BeginStream(ctx, m.full)
-	if err == nil {
-		err = c.admitStream(ctx, m)
-	}
+	lines := c.audit.BeginStream(ctx, m.full)
+	err := c.admitStream(ctx, m)
 	if err == nil {
 		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m, lines: lines})
 	}
