@@ -15,6 +15,9 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
+// nameWaitsMax is how long a name may be, in bytes, that no user has and that waits to be compared all the same.
+const nameWaitsMax = 4 << 10
+
 // Auth is the member's side of authentication and authorization. Its methods may be called concurrently.
 type Auth struct {
 	callers     *callers
@@ -32,7 +35,10 @@ func (a *Auth) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRe
 			return errdefs.ErrAuthNotEnabled
 		}
 		user := state.User(req.GetName())
-		err := a.callers.passwords.Check(ctx, user, req.GetPassword())
+		if user == nil && len(req.GetName()) > nameWaitsMax {
+			return errdefs.ErrAuthFailed
+		}
+		err := a.callers.passwords.Check(ctx, user, req.GetPassword(), req.GetOrigin())
 		switch {
 		case user.GetNoPassword():
 			return errdefs.ErrNoPasswordUser

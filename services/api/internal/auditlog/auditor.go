@@ -7,14 +7,11 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -88,24 +85,6 @@ type Entry struct {
 // proofPassword is how somebody shows who they are who logs in.
 const proofPassword = "password"
 
-// pipe is the network of calls that the gateway makes.
-const pipe = "pipe"
-
-// peerOf returns the address of a call's client. Of what the gateway forwards it is the one that the gateway has added.
-func peerOf(ctx context.Context) string {
-	client, ok := peer.FromContext(ctx)
-	if !ok {
-		return ""
-	}
-	if client.Addr.Network() == pipe {
-		if forwarded := metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"); len(forwarded) > 0 {
-			list := forwarded[len(forwarded)-1]
-			return cut(strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]))
-		}
-	}
-	return client.Addr.String()
-}
-
 // Begin keeps room for the line of a call of method ("/etcdserverpb.KV/Put"), whose request may be nil. ctx is of auth.With. The error,
 // where there is no room, is ready for the client, and nothing must be done then. Close the entry with Finish or Release.
 func (a *Auditor) Begin(ctx context.Context, method string, request any) (*Entry, error) {
@@ -116,7 +95,7 @@ func (a *Auditor) Begin(ctx context.Context, method string, request any) (*Entry
 	if r, ok := request.(*etcdserverpb.AuthenticateRequest); ok {
 		name, proof = r.GetName(), proofPassword
 	}
-	return a.begin(ctx, &head{User: name, Proof: proof, Peer: peerOf(ctx), Method: method[1:]}, spansOf(request), objectOf(request))
+	return a.begin(ctx, &head{User: name, Proof: proof, Peer: cut(auth.PeerOf(ctx)), Method: method[1:]}, spansOf(request), objectOf(request))
 }
 
 func (a *Auditor) begin(ctx context.Context, h *head, spans []span, o object) (*Entry, error) {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 )
 
@@ -44,7 +45,7 @@ func (a *Auditor) BeginStream(ctx context.Context, method string) *Stream {
 	}
 	s := &Stream{auditor: a, ctx: ctx, method: method}
 	name, proof := a.names.Of(ctx)
-	s.mu.whole = a.prepare(ctx, &head{User: name, Proof: proof, Peer: peerOf(ctx), Method: method[1:]}, nil, object{})
+	s.mu.whole = a.prepare(ctx, &head{User: name, Proof: proof, Peer: cut(auth.PeerOf(ctx)), Method: method[1:]}, nil, object{})
 	s.mu.open = make(map[int64]watch)
 	return s
 }
@@ -94,7 +95,7 @@ func (s *Stream) creates(r *etcdserverpb.WatchCreateRequest) (err error) {
 }
 
 func (s *Stream) headOf(w watch) *head {
-	return &head{User: w.user, Proof: w.proof, Peer: peerOf(s.ctx), Method: s.method[1:]}
+	return &head{User: w.user, Proof: w.proof, Peer: cut(auth.PeerOf(s.ctx)), Method: s.method[1:]}
 }
 
 // Sending is told of each message before the client gets it: what it answers is written first. The error is ready for the client.

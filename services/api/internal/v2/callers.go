@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/auth"
 )
 
 // Some callers are the same for everybody.
@@ -30,7 +31,7 @@ func (s *Server) identify(ctx context.Context, r *http.Request) (*consensusv1.Ca
 	if !ok {
 		return invalid, nil
 	}
-	shown, err := s.Auth.Authenticate(ctx, &consensusv1.AuthenticateRequest{Name: name, Password: password})
+	shown, err := s.Auth.Authenticate(ctx, &consensusv1.AuthenticateRequest{Name: name, Password: password, Origin: auth.OriginOf(r.RemoteAddr)})
 	switch {
 	case errors.Is(err, errdefs.ErrAuthNotEnabled):
 		return nil, nil

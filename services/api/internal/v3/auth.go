@@ -51,7 +51,7 @@ func newAuthServer(back *backend, config Config) *AuthServer {
 func (s *AuthServer) Authenticate(ctx context.Context, r *etcdserverpb.AuthenticateRequest) (*etcdserverpb.AuthenticateResponse, error) {
 	bounded, cancel := s.bound(ctx)
 	defer cancel()
-	question := &consensusv1.AuthenticateRequest{Name: r.GetName(), Password: r.GetPassword(), Token: s.signer == nil}
+	question := &consensusv1.AuthenticateRequest{Name: r.GetName(), Password: r.GetPassword(), Token: s.signer == nil, Origin: auth.OriginOf(auth.PeerOf(ctx))}
 	r.Password = "" // nobody who keeps the request has it
 	known, err := s.auth.Authenticate(bounded, question)
 	question.Password = ""

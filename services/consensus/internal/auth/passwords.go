@@ -20,8 +20,8 @@ import (
 // were right are remembered until the user changes, and a name that no user has takes as long as a wrong password.
 type Passwords struct {
 	cost int
-	// places bounds the comparisons under way, and waiting those who wait for a place.
-	places, waiting chan struct{}
+	// turns bounds the comparisons under way, and those who wait for one.
+	turns *turns
 	// nobodys makes what the passwords of nobody are compared with, once.
 	nobodys func() []byte
 
@@ -56,16 +56,16 @@ func NewPasswords(cost int) *Passwords {
 			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
 			return hash
 		}),
-		places: make(chan struct{}, runtime.GOMAXPROCS(0)), waiting: make(chan struct{}, checksWaitingMax),
+		turns: newTurns(runtime.GOMAXPROCS(0), checksWaitingMax),
 	}
 }
 
 // Hash returns what is stored of a password: errdefs.ErrPasswordTooLong.
 func (p *Passwords) Hash(ctx context.Context, password string) (hash []byte, err error) {
-	if err := p.enter(ctx); err != nil {
+	if err := p.turns.enter(ctx, ""); err != nil {
 		return nil, err
 	}
-	defer p.leave()
+	defer p.turns.leave()
 	hash, err = bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
 		err = errdefs.ErrPasswordTooLong
@@ -74,8 +74,11 @@ func (p *Passwords) Hash(ctx context.Context, password string) (hash []byte, err
 }
 
 // Check returns errdefs.ErrAuthFailed unless the password is the user's, who is nil for a name that no user has, and
-// errdefs.ErrTooManyRequests where too many wait.
-func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password string) error {
+// errdefs.ErrTooManyRequests where too many wait. Log-ins of one origin wait for each other before others wait for them.
+func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password, origin string) error {
+	if len(password) > passwordBytesMax {
+		return errdefs.ErrAuthFailed // nobody has it, and it may be as long as a request
+	}
 	hash := user.GetPasswordHash()
 	real := user != nil && !user.GetNoPassword() && len(hash) > 0
 	if !real {
@@ -85,33 +88,16 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password 
 	if _, known := p.known.Get(remembered); real && known {
 		return nil
 	}
-	if err := p.enter(ctx); err != nil {
+	if err := p.turns.enter(ctx, origin); err != nil {
 		return err
 	}
-	defer p.leave()
+	defer p.turns.leave()
 	if !matches(hash, []byte(password)) || !real {
 		return errdefs.ErrAuthFailed
 	}
 	p.known.Add(remembered, struct{}{})
 	return nil
 }
-
-func (p *Passwords) enter(ctx context.Context) error {
-	select {
-	case p.waiting <- struct{}{}:
-	default:
-		return fmt.Errorf("%d log-ins are waiting: %w", checksWaitingMax, errdefs.ErrTooManyRequests)
-	}
-	defer func() { <-p.waiting }()
-	select {
-	case p.places <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for other log-ins: %w", context.Cause(ctx))
-	}
-}
-
-func (p *Passwords) leave() { <-p.places }
 
 // digest names a user, as it is stored, with a password.
 func (p *Passwords) digest(user *consensusv1.User, password string) (sum [sha256.Size]byte) {

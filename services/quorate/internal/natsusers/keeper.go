@@ -35,6 +35,9 @@ const (
 	retryAfter = time.Second
 )
 
+// origin is where all NATS clients come from: theirs wait for each other.
+const origin = "nats"
+
 // internal is for whom rights are looked up.
 var internal = &consensusv1.Caller{Internal: true}
 
@@ -56,7 +59,7 @@ func (k *keeper) Admit(name, password string) (rights watch.Rights, enabled bool
 	if enabled, err = k.enabled(ctx); err != nil || !enabled {
 		return watch.Rights{}, false, err
 	}
-	if _, err := k.auth.Authenticate(ctx, &consensusv1.AuthenticateRequest{Name: name, Password: password}); err != nil {
+	if _, err := k.auth.Authenticate(ctx, &consensusv1.AuthenticateRequest{Name: name, Password: password, Origin: origin}); err != nil {
 		k.refusals.Do(func() {
 			k.log.Warn("a NATS client is refused", "user", name[:min(len(name), nameLoggedMax)], "error", err)
 		})

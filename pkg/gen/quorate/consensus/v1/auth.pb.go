@@ -1591,7 +1591,9 @@ type AuthenticateRequest struct {
 	Name     string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Password string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// Answer with a token.
-	Token         bool `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
+	Token bool `protobuf:"varint,3,opt,name=token,proto3" json:"token,omitempty"`
+	// Where the log-in comes from, such as a client's address: those of one place wait for each other before others wait for them.
+	Origin        string `protobuf:"bytes,4,opt,name=origin,proto3" json:"origin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1645,6 +1647,13 @@ func (x *AuthenticateRequest) GetToken() bool {
 		return x.Token
 	}
 	return false
+}
+
+func (x *AuthenticateRequest) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
 }
 
 type AuthenticateResponse struct {
@@ -2609,11 +2618,12 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x0eExtendTokensOp\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\x12'\n" +
 	"\x0fttl_nanoseconds\x18\x02 \x01(\x03R\x0ettlNanoseconds\x12\x12\n" +
-	"\x04time\x18\x03 \x01(\x03R\x04time\"[\n" +
+	"\x04time\x18\x03 \x01(\x03R\x04time\"s\n" +
 	"\x13AuthenticateRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\bR\x05token\"Q\n" +
+	"\x05token\x18\x03 \x01(\bR\x05token\x12\x16\n" +
+	"\x06origin\x18\x04 \x01(\tR\x06origin\"Q\n" +
 	"\x14AuthenticateResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12#\n" +
 	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\"r\n" +
