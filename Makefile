@@ -18,6 +18,10 @@ empty :=
 GENERATED := pkg/gen services/api/internal/etcdconnect
 # A module must stand by its own go.mod: what ships, and what lint looks at, is built without the workspace.
 ALONE := GOWORK=off
+# What is not run under the race detector is compiled as the programs are that ship, so that it is compiled once.
+AS_SHIPPED = CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath -tags=$(TAGS)'
+PLAIN = $(ALONE) $(AS_SHIPPED)
+GOFLAGS ?=
 CI ?=
 
 .PHONY: help
@@ -31,7 +35,7 @@ build: ## Build bin/quorate, its command-line tools, and the programs of service
 	$(call COMPILE,services/ctl,bin/,./cmd/...)
 	$(call COMPILE,deploy/stack,bin/quorate-stack,.)
 # Programs come without symbol tables, a quarter of their size; traces of panics and profiles have their names and lines all the same.
-COMPILE = $(ALONE) CGO_ENABLED=0 go -C $(1) build -trimpath -tags '$(TAGS)' -ldflags '-s -w -X main.version=$(VERSION)' -o $(CURDIR)/$(2) $(3)
+COMPILE = $(PLAIN) go -C $(1) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(CURDIR)/$(2) $(3)
 
 .PHONY: images
 images: ## Build a container image of each program, with its version and latest as tags (Docker)
@@ -79,11 +83,12 @@ run: build ## Build and run one member on localhost:2379 with its data in ./data
 test: build peers ## Run all tests under the race detector, each module's own and the black-box ones against bin/quorate; tests/style and vet are make lint's; ends with the list of failures
 	@rm -f bin/.test.log; failed=0; \
 	go test -race -vet=off $(LONGEST:%=./%) $(PRODUCT:%=./%/...) 2>&1 | tee -a bin/.test.log || failed=1; \
-	go test -race -vet=off -count=1 -timeout 10m $$(go list ./tests/... | grep -v '/tests/style$$') 2>&1 | tee -a bin/.test.log || failed=1; \
-	$(ALONE) go -C deploy/check test -vet=off -count=1 ./... 2>&1 | tee -a bin/.test.log || failed=1; \
+	go test -race -vet=off -count=1 -timeout 10m -p 4 $(WAITING:%=./tests/%) $$(go list ./tests/... | grep -v '/tests/style$$') 2>&1 | tee -a bin/.test.log || failed=1; \
+	$(PLAIN) go -C deploy/check test -vet=off -count=1 ./... 2>&1 | tee -a bin/.test.log || failed=1; \
 	if [ $$failed != 0 ]; then echo; echo "failed:"; grep -E '^ *--- FAIL|^FAIL	|^panic: |build failed' bin/.test.log | sort -u; exit 1; fi
-# go test begins them in this order, so that none of them is left to run alone at the end.
+# go test begins them in this order, so that none of them is left to run alone at the end. Black-box tests mostly wait: several do at a time.
 LONGEST := services/consensus services/consensus/internal/mvcc services/quorate services/consensus/peer services/lease
+WAITING := members/apart clients/clientv3 members/cluster clients/v2 faults/crash members/bootstrap clients/rights
 
 .PHONY: race
 race: peers ## Run the black-box tests against a server that is itself built with the race detector
@@ -100,11 +105,11 @@ lint-format: $(TOOLS)
 
 .PHONY: lint-vet
 lint-vet:
-	@for module in $(MODULES); do $(ALONE) go -C $$module vet ./... || { echo "go vet fails in $$module"; exit 1; }; done
+	@for module in $(MODULES); do $(PLAIN) go -C $$module vet ./... || { echo "go vet fails in $$module"; exit 1; }; done
 
 .PHONY: lint-staticcheck
 lint-staticcheck: $(TOOLS)
-	@for module in $(MODULES); do (cd $$module && $(ALONE) $(CURDIR)/bin/tools/staticcheck ./...) || { echo "staticcheck fails in $$module"; exit 1; }; done
+	@for module in $(MODULES); do (cd $$module && $(PLAIN) $(CURDIR)/bin/tools/staticcheck ./...) || { echo "staticcheck fails in $$module"; exit 1; }; done
 
 .PHONY: lint-proto
 lint-proto: $(TOOLS) $(PROTOS)
@@ -112,7 +117,7 @@ lint-proto: $(TOOLS) $(PROTOS)
 
 .PHONY: lint-style
 lint-style:
-	@$(ALONE) go -C tests test -count=1 ./style
+	@$(PLAIN) go -C tests test -vet=off -count=1 ./style
 
 # Outside CI this would overwrite generated files that are being worked on.
 .PHONY: lint-generated
@@ -126,7 +131,7 @@ endif
 .PHONY: generate
 generate: $(TOOLS) $(PROTOS) ## Regenerate pkg/gen and the Connect handlers of etcd's services
 	bin/tools/buf generate proto --exclude-path bin/proto
-	PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
+	$(AS_SHIPPED) PATH="$(CURDIR)/bin/tools:$$PATH" go -C services/api generate ./...
 
 # BASE's default is upgrade's alone.
 AGAINST := $(filter command environment,$(firstword $(origin BASE)))
@@ -222,7 +227,7 @@ tools: $(TOOLS)
 # A stamp, because go build leaves binaries alone that are current already.
 $(TOOLS): .ci/tools/go.mod .ci/tools/go.sum
 	@mkdir -p $(@D)
-	$(ALONE) go -C .ci/tools build -o $(CURDIR)/bin/tools/ tool
+	$(PLAIN) go -C .ci/tools build -ldflags '-s -w' -o $(CURDIR)/bin/tools/ tool
 	@touch $@
 
 .PHONY: peers
@@ -234,7 +239,7 @@ bin/peers/etcdctl: PEER := go.etcd.io/etcd/etcdctl/v3
 bin/peers/etcdutl: PEER := go.etcd.io/etcd/etcdutl/v3
 bin/peers/benchmark: PEER := go.etcd.io/etcd/v3/tools/benchmark
 $(PEERS) bin/peers/benchmark: tests/go.mod
-	$(ALONE) CGO_ENABLED=0 go -C tests build -o $(CURDIR)/$@ $(PEER)
+	$(ALONE) CGO_ENABLED=0 go -C tests build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ $(PEER)
 	@touch $@
 
 # The etcd that the differential run compares with has a go.mod of its own: the newest, where the suites stay at one version.

@@ -17,12 +17,13 @@ import (
 	"github.com/quoratedb/quorate/tests/harness"
 )
 
-// Goal: clients cannot tell services apart from one process. Method: clientv3's suite, against one of two API nodes.
+// Goal: clients cannot tell services apart from one process. Method: clientv3's suite, against one of two API nodes; under the race
+// detector, for which make test has compiled it already.
 func TestClients(t *testing.T) {
 	s := start(t, harness.Sizes{Consensus: 3, Lease: 2, Watch: 2, API: 2}, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	suite := exec.CommandContext(ctx, "go", "test", "-count=1", "./clients/clientv3")
+	suite := exec.CommandContext(ctx, "go", "test", "-race", "-vet=off", "-count=1", "./clients/clientv3")
 	suite.Dir = filepath.Join(harness.Root(), "tests")
 	suite.Env = append(os.Environ(), harness.EndpointEnv+"="+s.Endpoints()[0])
 	out, err := suite.CombinedOutput()
