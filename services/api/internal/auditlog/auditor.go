@@ -114,7 +114,7 @@ func (a *Auditor) prepare(ctx context.Context, h *head, spans []span, o object) 
 	e := &Entry{auditor: a, began: time.Now()}
 	var silent bool
 	e.level, silent = a.policy.level(&subject{
-		user: h.User, method: h.Method, spans: spans,
+		user: h.User, claimed: h.Proof == proofPassword, method: h.Method, spans: spans,
 		roles: func() []string { return a.names.Roles(ctx, h.User) },
 	})
 	if silent {

@@ -138,17 +138,21 @@ func matches(pattern, method string) bool {
 
 // subject is what a policy looks at.
 type subject struct {
-	user   string
-	roles  func() []string
-	method string
-	spans  []span
+	user string
+	// claimed says that nobody has shown yet that the user is theirs, as in a log-in.
+	claimed bool
+	roles   func() []string
+	method  string
+	spans   []span
 }
 
 // level returns the level of a request, and whether its refusal is left out as well, as a rule can say.
 func (p *Policy) level(s *subject) (level Level, silent bool) {
 	for i := range p.rules {
 		if r := &p.rules[i]; r.matches(s) {
-			return r.Level.level, r.Level.level == LevelNone
+			none := r.Level.level == LevelNone
+			// Whoever guesses a user's password must not be left out because the user is.
+			return r.Level.level, none && !(s.claimed && len(r.Users)+len(r.Roles) > 0)
 		}
 	}
 	return p.rest, false

@@ -53,6 +53,8 @@ rules:
 	}{
 		{"all match", subject{user: "kubelet", method: kv + "Range", spans: leases}, nil, LevelNone, true},
 		{"v2 has names too", subject{user: "kubelet", method: "v2/GET", spans: leases}, nil, LevelNone, true},
+		{"who only says to be one", subject{user: "kubelet", claimed: true, method: "v2/GET", spans: leases}, nil, LevelNone, false},
+		{"who only says so, and is not named", subject{user: "kubelet", claimed: true, method: "etcdserverpb.Lease/LeaseGrant"}, nil, LevelNone, true},
 		{"another method", subject{user: "kubelet", method: kv + "Put", spans: leases}, nil, LevelRequest, false},
 		{"no range", subject{user: "kubelet", method: kv + "Range"}, nil, LevelRequest, false},
 		{"one range is outside", subject{user: "kubelet", method: kv + "Range", spans: append(leases, span{key: []byte("/x")})}, nil, LevelRequest, false},

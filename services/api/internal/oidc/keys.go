@@ -57,7 +57,23 @@ type keys struct {
 var _ gooidc.KeySet = (*keys)(nil)
 
 func newKeys(issuer string, now func() time.Time, logger *slog.Logger) *keys {
-	return &keys{issuer: issuer, now: now, logger: logger, client: &http.Client{Timeout: askTimeout, Transport: bounded{http.DefaultTransport}}}
+	return &keys{issuer: issuer, now: now, logger: logger, client: &http.Client{
+		Timeout: askTimeout, Transport: bounded{http.DefaultTransport}, CheckRedirect: checkRedirect,
+	}}
+}
+
+// redirectsMax bounds how often the issuer sends us on.
+const redirectsMax = 10
+
+// checkRedirect holds where the issuer sends us on to what its own URL is held to: who can change what is said there can be anybody.
+func checkRedirect(next *http.Request, before []*http.Request) error {
+	if len(before) >= redirectsMax {
+		return fmt.Errorf("%d redirects", len(before))
+	}
+	if err := checkIssuer(next.URL.Scheme + "://" + next.URL.Host); err != nil {
+		return fmt.Errorf("a redirect to %s %w", next.URL.Redacted(), err)
+	}
+	return nil
 }
 
 // bounded bounds answers.

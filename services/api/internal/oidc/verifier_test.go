@@ -280,6 +280,24 @@ func TestSilentIssuerHoldsNobody(t *testing.T) {
 	<-asked               // within askTimeout
 }
 
+// Goal: an issuer whose answers nobody else can change does not send us where somebody can. Method: redirects to each kind of place.
+func TestRedirectsStayProtected(t *testing.T) {
+	for url, refusal := range map[string]string{
+		"https://keys.example/jwks?v=2": "",
+		"http://127.0.0.1:8080/jwks":    "",
+		"http://keys.example/jwks":      "a redirect to http://keys.example/jwks must begin with https",
+	} {
+		err := checkRedirect(httptest.NewRequest(http.MethodGet, url, nil), nil)
+		if refusal == "" {
+			require.NoError(t, err, url)
+			continue
+		}
+		require.ErrorContains(t, err, refusal)
+	}
+	k := newKeys("https://issuer.example", time.Now, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, k.client.CheckRedirect(httptest.NewRequest(http.MethodGet, "https://a.example", nil), make([]*http.Request, redirectsMax)), "10 redirects")
+}
+
 // Goal: settings that cannot work are refused by flag and value, and a mistake in a map of roles by its line.
 // Method: one mistake a case.
 func TestSettingsThatCannotWork(t *testing.T) {
