@@ -299,6 +299,27 @@ func TestOddRanges(t *testing.T) {
 	require.NoError(t, ask("\x00", "\x00"))
 }
 
+// Goal: what roles may together is worked out once for those whose token brought the roles too, and anew when rights have changed: it is asked
+// for each command that is applied. Method: one permission of very many; the allocations of another request, and a role that changes.
+func TestRightsOfTokensAreRemembered(t *testing.T) {
+	k := locked(t)
+	many := []*consensusv1.AuthOp{}
+	for i := range 1000 {
+		many = append(many, grantPermission("ann", reads, fmt.Sprintf("k%d", i), ""))
+	}
+	k.must(&consensusv1.AuthOp{Op: &consensusv1.AuthOp_Steps{Steps: &consensusv1.AuthSteps{Steps: many}}})
+	guest := &consensusv1.Caller{Name: "oidc:x", External: true, Roles: []string{"ann", "none"}}
+	ask := func(roles []string) error {
+		guest.Roles = roles
+		return k.state.Check(guest, All(read([]byte("k500"), nil)), nil)
+	}
+	require.NoError(t, ask([]string{"ann", "none"}))
+	require.ErrorIs(t, ask([]string{"an", "nnone"}), errdefs.ErrPermissionDenied)
+	require.Less(t, testing.AllocsPerRun(10, func() { _ = ask([]string{"ann", "none"}) }), 50.0)
+	k.must(revokePermission("ann", "k500", ""))
+	require.ErrorIs(t, ask([]string{"ann", "none"}), errdefs.ErrPermissionDenied)
+}
+
 // Goal: callers are who they say only as far as it was shown. Method: each kind of caller asks for what any user may, for a key, and
 // for what root may.
 func TestCallers(t *testing.T) {

@@ -181,14 +181,15 @@ func (s *State) MayReadRole(c *consensusv1.Caller, role string) error {
 
 // rightsOf says what a caller's roles may together, those that do not exist nothing.
 func (s *State) rightsOf(who identity) *rights {
+	var whose any = who.user
 	if who.user == nil {
-		return s.join(who.roles)
+		whose = textOf(who.roles)
 	}
-	if r := s.rights.get(who.user); r != nil {
+	if r := s.rights.get(whose); r != nil {
 		return r
 	}
 	r := s.join(who.roles)
-	s.rights.put(who.user, r)
+	s.rights.put(whose, r)
 	return r
 }
 

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -114,27 +115,38 @@ func union(of []Interval) []Interval {
 	return joined
 }
 
-// rightsCacheMax bounds the users whose rights are remembered until the next change of anybody's.
+// rightsCacheMax bounds the users, and the sets of roles that tokens bring, whose rights are remembered until the next change of anybody's.
 const rightsCacheMax = 10_000
 
+// rightsCache remembers what identities may. It is asked for each command that is applied: to join roles of many permissions takes milliseconds.
 type rightsCache struct {
-	mu     sync.RWMutex
-	byUser map[*consensusv1.User]*rights
+	mu sync.RWMutex
+	// of are by the user or, where the roles came with a token, by a text of them.
+	of map[any]*rights
 }
 
-func newRightsCache() *rightsCache { return &rightsCache{byUser: map[*consensusv1.User]*rights{}} }
+func newRightsCache() *rightsCache { return &rightsCache{of: map[any]*rights{}} }
 
-func (c *rightsCache) get(user *consensusv1.User) *rights {
+func (c *rightsCache) get(whose any) *rights {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.byUser[user]
+	return c.of[whose]
 }
 
-func (c *rightsCache) put(user *consensusv1.User, r *rights) {
+func (c *rightsCache) put(whose any, r *rights) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.byUser) >= rightsCacheMax {
-		clear(c.byUser)
+	if len(c.of) >= rightsCacheMax {
+		clear(c.of)
 	}
-	c.byUser[user] = r
+	c.of[whose] = r
+}
+
+// textOf is one text for each list of roles.
+func textOf(roles []string) string {
+	var text []byte
+	for _, role := range roles {
+		text = fmt.Appendf(text, "%d:%s", len(role), role)
+	}
+	return string(text)
 }
