@@ -75,6 +75,9 @@ func (a *Auth) Authorize(ctx context.Context, req *consensusv1.AuthorizeRequest)
 		resp.Enabled, resp.AuthRevision = state.Enabled(), state.Revision()
 		if state.Enabled() {
 			resp.Name = caller.GetName()
+			if !caller.GetExternal() && !caller.GetGuest() {
+				resp.User = state.Which(caller.GetName())
+			}
 		}
 		return a.callers.may(ctx, state, caller, req)
 	})

@@ -21,9 +21,11 @@ type watchRights struct {
 	// path and recursive are what is watched.
 	path      string
 	recursive bool
-	// user is whom the request has shown: the wait goes on for them though the password may become another one. nil asks for whom it
+	// user is whom the request has shown: the wait goes on for them though the password may become another one, but not for another user of that name. nil asks for whom it
 	// is made.
 	user *consensusv1.Caller
+	// which is the user whom the store has taken the caller for last.
+	which uint64
 	// file says that the file at the path may be told of, not only what it is as a directory and what lies below.
 	file bool
 	// checked is where the store was when it last allowed the wait.
@@ -64,7 +66,7 @@ func (w *watchRights) ask(ctx context.Context) error {
 	return w.server.forCaller(ctx, w.r, func(caller *consensusv1.Caller) error {
 		err := w.askFor(ctx, caller)
 		if err == nil && caller != nil && !caller.GetGuest() && !caller.GetInvalid() {
-			w.user = &consensusv1.Caller{Name: caller.GetName()}
+			w.user = &consensusv1.Caller{Name: caller.GetName(), User: w.which}
 		}
 		return err
 	})
@@ -98,6 +100,7 @@ func (w *watchRights) mayRead(ctx context.Context, caller *consensusv1.Caller, k
 	if err != nil {
 		return 0, err
 	}
+	w.which = answer.GetUser()
 	return auth.PositionOf(answer), nil
 }
 

@@ -19,7 +19,7 @@ import (
 type rights struct {
 	// key and end are the range that the caller must be allowed to read, as the client has sent it.
 	key, end []byte
-	// caller is whose the token was: the watch outlives it. nil asks for the stream's caller as it is then: rights that came with a
+	// caller is whose the token was: the watch outlives it, but not its user, whatever another one of that name may. nil asks for the stream's caller as it is then: rights that came with a
 	// token end with it.
 	caller *consensusv1.Caller
 	// checked is where the store was when it last allowed the watch.
@@ -46,7 +46,7 @@ func (r *rights) check(ctx context.Context, gate *auth.Gate) (reason string, err
 	}
 	r.checked = auth.PositionOf(answer)
 	if r.caller == nil && answer.GetName() != "" && !caller.GetExternal() {
-		r.caller = &consensusv1.Caller{Name: answer.GetName()}
+		r.caller = &consensusv1.Caller{Name: answer.GetName(), User: answer.GetUser()}
 	}
 	return "", nil
 }
@@ -124,7 +124,10 @@ func (g *guard) over() bool {
 }
 
 // rightsKey is what the store is asked once for.
-type rightsKey struct{ caller, key, end string }
+type rightsKey struct {
+	caller, key, end string
+	user             uint64
+}
 
 // recheck ends the watches whose caller may not read their range any more. The stream ends where nobody can tell.
 func (s *watchSender) recheck(ctx context.Context) error {
@@ -141,7 +144,7 @@ func (s *watchSender) recheck(ctx context.Context) error {
 		if w.rights.checked >= newest && !over {
 			continue
 		}
-		of := rightsKey{w.rights.caller.GetName(), string(w.rights.key), string(w.rights.end)}
+		of := rightsKey{w.rights.caller.GetName(), string(w.rights.key), string(w.rights.end), w.rights.caller.GetUser()}
 		found, asked := known[of]
 		if !asked {
 			found.rights = w.rights

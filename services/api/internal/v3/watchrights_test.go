@@ -235,6 +235,24 @@ func TestMemberThatIsBehindAllowsNothing(t *testing.T) {
 	})
 }
 
+// Goal: a watch is that of the user who made it, not of another one who gets the name: one that was deleted may have a stream that is not read, and the
+// name be given away before it is. Method: rights change under a watch that was made with a token; whom the store is asked about then.
+func TestWatchIsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t, &auth.Identity{Caller: &consensusv1.Caller{Token: "t"}}, func(r *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+			if r.GetCaller().GetName() != "" {
+				equal(t, &consensusv1.Caller{Name: "alice", User: 5}, r.GetCaller())
+				return nil, errdefs.ErrPermissionDenied
+			}
+			return &consensusv1.AuthorizeResponse{Enabled: true, AuthRevision: 7, Name: "alice", User: 5}, nil
+		}, nil)
+		defer g.close()
+		g.create(1, "a", "")
+		g.tell <- &consensusv1.FollowAuthResponse{Enabled: true, AuthRevision: 9}
+		require.True(t, (<-g.sent).GetCanceled())
+	})
+}
+
 // Goal: once authentication is enabled, which raises no revision, a watch of nobody ends, and one of a client that had shown itself goes
 // on. Method: enable it for either.
 func TestEnablingEndsWatchesOfNobody(t *testing.T) {

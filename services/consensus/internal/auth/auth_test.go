@@ -299,6 +299,29 @@ func TestOddRanges(t *testing.T) {
 	require.NoError(t, ask("\x00", "\x00"))
 }
 
+// Goal: what was shown once of a user holds for no other user who gets the name. Method: a user who is asked for by which one it is, and whose role and
+// password change, and who is deleted and added anew; one that came with a snapshot of etcd's.
+func TestNamesakesAreOthers(t *testing.T) {
+	k := locked(t)
+	k.must(grantPermission("ann", reads, "b", ""))
+	which := k.state.Which("ann")
+	ask := func(which uint64) error {
+		return k.state.Check(&consensusv1.Caller{Name: "ann", User: which}, All(read([]byte("b"), nil)), nil)
+	}
+	k.must(changePassword("ann"))
+	k.must(grantPermission("ann", reads, "c", ""))
+	require.NoError(t, ask(which))
+	for _, op := range []*consensusv1.AuthOp{deleteUser("ann"), addUser("ann"), grantRole("ann", "ann")} {
+		k.must(op)
+		require.ErrorIs(t, ask(which), errdefs.ErrPermissionDenied)
+	}
+	require.NoError(t, ask(k.state.Which("ann")))
+	require.NoError(t, ask(0))
+	k.state.users.Set("old", &consensusv1.User{Name: "old"})
+	require.NotZero(t, k.state.Which("old"))
+	require.Zero(t, k.state.Which("none"))
+}
+
 // Goal: what roles may together is worked out once for those whose token brought the roles too, and anew when rights have changed: it is asked
 // for each command that is applied. Method: one permission of very many; the allocations of another request, and a role that changes.
 func TestRightsOfTokensAreRemembered(t *testing.T) {

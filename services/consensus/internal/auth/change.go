@@ -190,7 +190,8 @@ func (c *change) addUser(op *consensusv1.UserAddOp) error {
 	}
 	revision := c.advance()
 	c.setUser(&consensusv1.User{
-		Name: op.GetName(), PasswordHash: op.GetPasswordHash(), NoPassword: op.GetNoPassword(), ChangedRevision: revision, PasswordRevision: revision,
+		Name: op.GetName(), PasswordHash: op.GetPasswordHash(), NoPassword: op.GetNoPassword(),
+		ChangedRevision: revision, PasswordRevision: revision, CreatedRevision: revision,
 	})
 	return nil
 }

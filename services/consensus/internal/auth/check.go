@@ -57,10 +57,23 @@ func (s *State) identify(c *consensusv1.Caller) (identity, error) {
 		return identity{name: c.GetName(), roles: c.GetRoles(), external: true}, nil
 	}
 	user := s.User(c.GetName())
+	if c.GetUser() != 0 && c.GetUser() != which(user) {
+		user = nil
+	}
 	if c.GetRevision() != 0 && user != nil && c.GetRevision() < s.changed(user) {
 		return identity{}, errdefs.ErrAuthOldRevision
 	}
 	return identity{user: user, name: c.GetName(), roles: user.GetRoles()}, nil
+}
+
+// Which tells a user from others who had, or will have, the same name; 0 for none of that name.
+func (s *State) Which(name string) uint64 { return which(s.User(name)) }
+
+func which(user *consensusv1.User) uint64 {
+	if user == nil {
+		return 0
+	}
+	return user.GetCreatedRevision() + 1 // of users from elsewhere it is 0
 }
 
 // changed is the auth revision of the last change that touches a user: of the user, or of a role of theirs.

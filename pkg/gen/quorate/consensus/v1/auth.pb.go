@@ -94,7 +94,9 @@ type Caller struct {
 	// The store itself acts: expiry, compaction, alarms. No client can claim it.
 	Internal bool `protobuf:"varint,7,opt,name=internal,proto3" json:"internal,omitempty"`
 	// A request of the v2 API that shows nobody: it has the rights of the role guest, if authentication was enabled by that API.
-	Guest         bool `protobuf:"varint,8,opt,name=guest,proto3" json:"guest,omitempty"`
+	Guest bool `protobuf:"varint,8,opt,name=guest,proto3" json:"guest,omitempty"`
+	// The user of that name who was meant, as AuthorizeResponse has it: another one who has got the name since is somebody else. 0 for whoever has it.
+	User          uint64 `protobuf:"varint,9,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +187,13 @@ func (x *Caller) GetGuest() bool {
 	return false
 }
 
+func (x *Caller) GetUser() uint64 {
+	if x != nil {
+		return x.User
+	}
+	return 0
+}
+
 // Permission allows to read or write a range of keys. Key and range_end are as in RangeOp.
 type Permission struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -258,8 +267,10 @@ type User struct {
 	// The auth revision of the last change of the user, its password's included, and that of the password alone.
 	ChangedRevision  uint64 `protobuf:"varint,5,opt,name=changed_revision,json=changedRevision,proto3" json:"changed_revision,omitempty"`
 	PasswordRevision uint64 `protobuf:"varint,6,opt,name=password_revision,json=passwordRevision,proto3" json:"password_revision,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The auth revision at which the user was added; 0 of one that came with a snapshot of etcd's.
+	CreatedRevision uint64 `protobuf:"varint,7,opt,name=created_revision,json=createdRevision,proto3" json:"created_revision,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
@@ -330,6 +341,13 @@ func (x *User) GetChangedRevision() uint64 {
 func (x *User) GetPasswordRevision() uint64 {
 	if x != nil {
 		return x.PasswordRevision
+	}
+	return 0
+}
+
+func (x *User) GetCreatedRevision() uint64 {
+	if x != nil {
+		return x.CreatedRevision
 	}
 	return 0
 }
@@ -1864,7 +1882,9 @@ type AuthorizeResponse struct {
 	Enabled      bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
 	AuthRevision uint64                 `protobuf:"varint,2,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
 	// Who the caller is, empty while authentication is not enabled.
-	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Which user of that name, for Caller; 0 where there is none.
+	User          uint64 `protobuf:"varint,4,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1918,6 +1938,13 @@ func (x *AuthorizeResponse) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *AuthorizeResponse) GetUser() uint64 {
+	if x != nil {
+		return x.User
+	}
+	return 0
 }
 
 type ReadAuthRequest struct {
@@ -2509,7 +2536,7 @@ var File_quorate_consensus_v1_auth_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x1fquorate/consensus/v1/auth.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\xcc\x01\n" +
+	"\x1fquorate/consensus/v1/auth.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\"\xe0\x01\n" +
 	"\x06Caller\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\tR\x05token\x12\x1a\n" +
@@ -2518,7 +2545,8 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x05roles\x18\x05 \x03(\tR\x05roles\x12\x18\n" +
 	"\ainvalid\x18\x06 \x01(\bR\ainvalid\x12\x1a\n" +
 	"\binternal\x18\a \x01(\bR\binternal\x12\x14\n" +
-	"\x05guest\x18\b \x01(\bR\x05guest\"\xb1\x01\n" +
+	"\x05guest\x18\b \x01(\bR\x05guest\x12\x12\n" +
+	"\x04user\x18\t \x01(\x04R\x04user\"\xb1\x01\n" +
 	"\n" +
 	"Permission\x129\n" +
 	"\x04type\x18\x01 \x01(\x0e2%.quorate.consensus.v1.Permission.TypeR\x04type\x12\x10\n" +
@@ -2528,7 +2556,7 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\tTYPE_READ\x10\x00\x12\x0e\n" +
 	"\n" +
 	"TYPE_WRITE\x10\x01\x12\x12\n" +
-	"\x0eTYPE_READWRITE\x10\x02\"\xce\x01\n" +
+	"\x0eTYPE_READWRITE\x10\x02\"\xf9\x01\n" +
 	"\x04User\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
 	"\rpassword_hash\x18\x02 \x01(\fR\fpasswordHash\x12\x1f\n" +
@@ -2536,7 +2564,8 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"noPassword\x12\x14\n" +
 	"\x05roles\x18\x04 \x03(\tR\x05roles\x12)\n" +
 	"\x10changed_revision\x18\x05 \x01(\x04R\x0fchangedRevision\x12+\n" +
-	"\x11password_revision\x18\x06 \x01(\x04R\x10passwordRevision\"\x89\x01\n" +
+	"\x11password_revision\x18\x06 \x01(\x04R\x10passwordRevision\x12)\n" +
+	"\x10created_revision\x18\a \x01(\x04R\x0fcreatedRevision\"\x89\x01\n" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12B\n" +
 	"\vpermissions\x18\x02 \x03(\v2 .quorate.consensus.v1.PermissionR\vpermissions\x12)\n" +
@@ -2638,11 +2667,12 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x05lease\x18\x04 \x01(\x03R\x05lease\x12H\n" +
 	"\flease_access\x18\x05 \x01(\x0e2%.quorate.consensus.v1.Permission.TypeR\vleaseAccess\x12\x1d\n" +
 	"\n" +
-	"all_leases\x18\x06 \x01(\bR\tallLeases\"f\n" +
+	"all_leases\x18\x06 \x01(\bR\tallLeases\"z\n" +
 	"\x11AuthorizeResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
 	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\"\xa7\x03\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\x04R\x04user\"\xa7\x03\n" +
 	"\x0fReadAuthRequest\x124\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\x12>\n" +
 	"\x06status\x18\x02 \x01(\v2$.quorate.consensus.v1.AuthStatusReadH\x00R\x06status\x124\n" +
