@@ -52,6 +52,8 @@ func newRoot(s *shell.Shell) (*cobra.Command, error) {
 		Use:        s.Name,
 		Short:      "A command-line client for Quorate and for etcd",
 		SuggestFor: []string{s.Name},
+		// It would go to the standard output, where only answers are.
+		SilenceUsage: true,
 	}
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)

@@ -102,10 +102,10 @@ func statusRows(all []Status) Rows {
 			types.ID(member).String(),
 			r.GetVersion(),
 			r.GetStorageVersion(),
-			bytes(r.GetDbSize()),
-			bytes(r.GetDbSizeInUse()),
+			humanBytes(r.GetDbSize()),
+			humanBytes(r.GetDbSizeInUse()),
 			fmt.Sprintf("%d%%", unused(r.GetDbSize(), r.GetDbSizeInUse())),
-			bytes(r.GetDbSizeQuota()),
+			humanBytes(r.GetDbSizeQuota()),
 			strconv.FormatBool(r.GetLeader() == member),
 			strconv.FormatBool(r.GetIsLearner()),
 			strconv.FormatUint(r.GetRaftTerm(), 10),
@@ -119,7 +119,7 @@ func statusRows(all []Status) Rows {
 	return rows
 }
 
-func bytes(n int64) string { return humanize.Bytes(uint64(n)) }
+func humanBytes(n int64) string { return humanize.Bytes(uint64(n)) }
 
 // unused is the part of a size that is not in use, in percent; of nothing, none is unused.
 func unused(size, inUse int64) int64 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,10 +44,10 @@ func ProgramName(path string) string {
 type Runner = func(*cobra.Command, []string) error
 
 // Run makes a Runner of a command's function. Once it runs, the command line has been understood: errors are the
-// function's own, which cobra neither prints nor follows with the usage.
+// function's own, which cobra does not print.
 func (s *Shell) Run(run func(*Call) error) Runner {
 	return func(cmd *cobra.Command, args []string) error {
-		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SilenceErrors = true
 		call := &Call{Command: cmd, Args: args, Shell: s}
 		defer call.close()
 		return run(call)
@@ -54,10 +55,13 @@ func (s *Shell) Run(run func(*Call) error) Runner {
 }
 
 // Report prints why a command failed, in the one form that scripts look for, and returns the exit code. Errors of cobra's
-// own have been printed by it.
+// own have been printed by it: the command line was not understood, and the usage follows.
 func (s *Shell) Report(failed *cobra.Command, err error) int {
 	var coded *exit.Error
 	said := errors.As(err, &coded) && coded.Err == nil
+	if err != nil && !failed.SilenceErrors && !strings.HasPrefix(err.Error(), "unknown command") {
+		fmt.Fprintln(s.Stderr, failed.UsageString())
+	}
 	if err != nil && failed.SilenceErrors && !said {
 		fmt.Fprintln(s.Stderr, "Error:", err)
 		var why *explained
