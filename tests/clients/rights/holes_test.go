@@ -38,7 +38,7 @@ func (l *locked) value(t *testing.T, key string) string {
 // CVE-2026-33343: what a transaction inside a transaction does was not checked. Method: a user of another prefix puts, reads and deletes
 // there at depths from one to four, beside something that is theirs; nothing of it takes place.
 func TestCVE202633343NestedTransactions(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	kv := pb.NewKVClient(l.conn)
 	_, err := kv.Put(l.by(t, "root"), &pb.PutRequest{Key: []byte("n/x"), Value: []byte("theirs")})
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestCVE202633343NestedTransactions(t *testing.T) {
 // CVE-2026-44283: a put in a transaction handed out the previous value without the right to read, and took leases of others. Method: a
 // user who may only write a prefix asks for both, in a transaction and without one.
 func TestCVE202644283PutInATransaction(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	require.NoError(t, l.attach(context.Background()))
 	kv := pb.NewKVClient(l.conn)
 	for name, request := range map[string]*pb.PutRequest{
@@ -85,7 +85,7 @@ func TestCVE202644283PutInATransaction(t *testing.T) {
 // CVE-2026-33413: some methods asked nobody who they are. Method: every method that the matrix has, on every wire, without a name: only
 // the state of authentication and logging in are for everybody.
 func TestCVE202633413UnguardedMethods(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	asked := map[string]bool{}
 	for _, try := range tries() {
 		if asked[try.method] || try.least == nothing {
@@ -106,7 +106,7 @@ func TestCVE202633413UnguardedMethods(t *testing.T) {
 // GHSA-xg4h-6gfc-h4m8: a watch from a key on passed for one of that key. Method: the user of one key asks for a watch with the range end
 // "\x00"; it is refused, and another one on the same stream sees its own key and nothing else.
 func TestGHSAxg4h6gfch4m8WatchFromAKeyOn(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	stream, err := pb.NewWatchClient(l.conn).Watch(l.by(t, "one"))
 	require.NoError(t, err)
 	create := func(end string) *pb.WatchResponse {
@@ -135,7 +135,7 @@ func TestGHSAxg4h6gfch4m8WatchFromAKeyOn(t *testing.T) {
 // etcd's issue 22065: a proxy merged what two callers had asked, and gave one the other's answer. Method: callers of two prefixes, and
 // one without a name, at the same time on one connection: each gets what is theirs, and refusals for all else.
 func TestEtcd22065CallersAreNotMerged(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	callersAreApart(t, l)
 }
 

@@ -19,7 +19,7 @@ import (
 var shared *harness.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(harness.Main(m, func(s *harness.Server) { shared = s }))
+	os.Exit(harness.Main(m, func(s *harness.Server) { shared = s }, cheap))
 }
 
 // fullEnv has the matrix ask on each wire what it otherwise asks on one of them in turn.
@@ -69,6 +69,14 @@ type locked struct {
 	conn   *grpc.ClientConn
 	all    []*identity
 }
+
+// store runs a server for one test, to which passwords cost little.
+func store(t *testing.T, args ...string) *harness.Server {
+	t.Helper()
+	return harness.Run(t, append([]string{cheap}, args...)...)
+}
+
+const cheap = "--bcrypt-cost=4"
 
 // lock makes users of the identities on a fresh server, and has them count.
 func lock(t *testing.T, server *harness.Server) *locked {

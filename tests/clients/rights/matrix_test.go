@@ -98,7 +98,7 @@ func (c *tally) ask(ctx context.Context, l *locked, w wire, t try, who *identity
 // makes a request need more, at any depth of transactions. Method: every combination, on one wire each in turn, or all on every wire
 // where QUORATE_TEST_FULL is set; what to expect comes from a model that goes by single keys, of etcd too.
 func TestMatrix(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	ctx := context.Background()
 	require.NoError(t, l.attach(ctx))
 	var c tally
@@ -171,7 +171,7 @@ func TestUsersCompactWhereTheyMay(t *testing.T) {
 	if harness.IsPeer() {
 		t.Skip("etcd has no such flag")
 	}
-	l := lock(t, harness.Run(t, "--auth-compact-root=false"))
+	l := lock(t, store(t, "--auth-compact-root=false"))
 	compact := &pb.CompactionRequest{Revision: 1}
 	_, err := callGRPC(harness.Context(t), l, methodOf("KV.Compact"), l.as("prefix").token, compact)
 	require.NoError(t, err)

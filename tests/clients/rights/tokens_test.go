@@ -36,7 +36,7 @@ func signedTokens(t *testing.T) string {
 // Goal: a token goes on to count when roles change that are none of its user's; etcd refuses it, which is shown too. Method: signed
 // tokens, which say at which revision of users and roles they were made; another role gets one more permission.
 func TestTokensSurviveEditsOfOtherRoles(t *testing.T) {
-	l := lock(t, harness.Run(t, signedTokens(t)))
+	l := lock(t, store(t, signedTokens(t)))
 	mine := &pb.PutRequest{Key: []byte("m/k")}
 	_, err := pb.NewKVClient(l.conn).Put(l.by(t, "prefix"), mine)
 	require.NoError(t, err)

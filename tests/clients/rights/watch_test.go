@@ -68,7 +68,7 @@ func (w *watching) ended(ids ...int64) {
 // may read go on. Method: a stream with two watches of a user of two roles; the permission of one role goes, then the other role, and
 // at last a user. With etcd all watches go on, which is shown too.
 func TestRolesCountOnOpenWatches(t *testing.T) {
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	auth := pb.NewAuthClient(l.conn)
 	_, err := auth.UserGrantRole(l.by(t, "root"), &pb.AuthUserGrantRoleRequest{User: "prefix", Role: "other"})
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestNothingIsToldAfterTheRightIsGone(t *testing.T) {
 		t.Skip("etcd's watches go on")
 	}
 	log := filepath.Join(t.TempDir(), "audit.log")
-	l := lock(t, harness.Run(t, "--audit-log="+log, "--audit-level=none"))
+	l := lock(t, store(t, "--audit-log="+log, "--audit-level=none"))
 	auth, kv := pb.NewAuthClient(l.conn), pb.NewKVClient(l.conn)
 	for round := range 20 {
 		w := l.watch(t, "reader", "m/k")
@@ -139,7 +139,7 @@ func TestEnableEndsWatchesOfNobody(t *testing.T) {
 	if harness.IsPeer() {
 		t.Skip("etcd's watches go on")
 	}
-	l := lock(t, harness.Run(t))
+	l := lock(t, store(t))
 	auth := pb.NewAuthClient(l.conn)
 	_, err := auth.AuthDisable(l.by(t, "root"), &pb.AuthDisableRequest{})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -8,25 +9,34 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// Goal: passwords match exactly where bcrypt says so. Method: random passwords and damaged hashes beside the library.
+// Goal: passwords match exactly where bcrypt says so. Method: random passwords, of the least and the greatest lengths too, and damaged
+// hashes beside the library: damaged anywhere, and where the salt and the sum end, some of whose last bits say nothing.
 func TestMatchesIsBcrypts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := range 200 {
-		password := make([]byte, r.IntN(passwordBytesMax+1))
+	lengths := []int{0, 1, passwordBytesMax - 1, passwordBytesMax}
+	for len(lengths) < 24 {
+		lengths = append(lengths, r.IntN(passwordBytesMax+1))
+	}
+	for n, length := range lengths {
+		password := make([]byte, length)
 		for i := range password {
 			password[i] = byte(r.Uint32())
 		}
-		hash, err := bcrypt.GenerateFromPassword(password, bcrypt.MinCost+n%3)
+		// Each cost doubles the time.
+		hash, err := bcrypt.GenerateFromPassword(password, bcrypt.MinCost+max(0, n+3-len(lengths)))
 		require.NoError(t, err)
 		require.True(t, matches(hash, password))
 		other := append(password[:len(password):len(password)], 'x')
 		if len(other) <= passwordBytesMax {
 			require.False(t, matches(hash, other))
 		}
-		at := hashPrefixChars + r.IntN(len(hash)-hashPrefixChars) // a damaged cost would take long
-		hash[at] ^= byte(1 << r.IntN(7))
-		require.Equal(t, bcrypt.CompareHashAndPassword(hash, password) == nil, matches(hash, password), "%q", hash)
-		require.False(t, matches(hash[:at], password))
+		anywhere := hashPrefixChars + r.IntN(len(hash)-hashPrefixChars) // a damaged cost would take long
+		for _, at := range []int{anywhere, hashPrefixChars + saltChars - 1, len(hash) - 1} {
+			damaged := bytes.Clone(hash)
+			damaged[at] ^= byte(1 << r.IntN(7))
+			require.Equal(t, bcrypt.CompareHashAndPassword(damaged, password) == nil, matches(damaged, password), "%q", damaged)
+			require.False(t, matches(damaged[:at], password))
+		}
 	}
 	require.False(t, matches(nil, nil))
 	require.False(t, matches([]byte("$2a$99$"+string(make([]byte, saltChars+sumChars))), nil))
