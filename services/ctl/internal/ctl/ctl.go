@@ -16,11 +16,12 @@ import (
 	"github.com/quoratedb/quorate/services/ctl/internal/locks"
 	"github.com/quoratedb/quorate/services/ctl/internal/mirror"
 	"github.com/quoratedb/quorate/services/ctl/internal/shell"
+	"github.com/quoratedb/quorate/services/ctl/internal/v2"
 )
 
 // Run carries out the command that the arguments name and returns the exit code.
 func Run(s *shell.Shell, args []string) int {
-	root, err := newRoot(s)
+	root, args, err := newForm(s, args)
 	if err != nil {
 		fmt.Fprintln(s.Stderr, "Error:", err)
 		return exit.Failure
@@ -28,6 +29,22 @@ func Run(s *shell.Shell, args []string) int {
 	root.SetArgs(args)
 	failed, err := root.ExecuteC()
 	return s.Report(failed, err)
+}
+
+// newForm is the root of the form that the command line is in, v2's or v3's, with the arguments as it takes them.
+func newForm(s *shell.Shell, args []string) (*cobra.Command, []string, error) {
+	var v2Globals, v3Globals shell.Shell // read by nobody: it is not yet known which form's defaults hold
+	older := v2.NewRoot(&v2Globals)
+	newer, err := newRoot(&v3Globals)
+	if err != nil {
+		return nil, nil, err
+	}
+	if v2.Asked(args, s.Variable("API"), older.PersistentFlags(), newer.PersistentFlags()) {
+		root := v2.NewRoot(s)
+		return root, v2.Spell(root, args), nil
+	}
+	root, err := newRoot(s)
+	return root, args, err
 }
 
 // groups are the headings of the help, each with the commands below it.
@@ -76,6 +93,9 @@ func newRoot(s *shell.Shell) (*cobra.Command, error) {
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		help(cmd, args)
+		if cmd == root || v2.Told(cmd.Name()) && cmd.Parent() == root {
+			fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", v2.Rule)
+		}
 		fmt.Fprintf(cmd.OutOrStdout(), "\"%s options\" lists the flags that every command takes.\n", s.Name)
 	})
 	return root, nil

@@ -38,6 +38,9 @@ func (c *Call) Settle() error {
 	}
 	s := c.Shell
 	flags := c.Command.InheritedFlags()
+	if s.flags.v2.form {
+		return c.settleV2(flags)
+	}
 	if err := newEnvironment(s.Environ).apply(flags, s.Stderr); err != nil {
 		return err
 	}
@@ -134,9 +137,7 @@ func (c *Call) Println(args ...any) {
 }
 
 // Variable is the value of QUORATECTL_name or ETCDCTL_name.
-func (c *Call) Variable(name string) string {
-	return newEnvironment(c.Shell.Environ).lookup(name)
-}
+func (c *Call) Variable(name string) string { return c.Shell.Variable(name) }
 
 // Lines reads the standard input line by line.
 func (c *Call) Lines() *bufio.Reader { return bufio.NewReader(c.Shell.Stdin) }

@@ -32,6 +32,8 @@ type Flags struct {
 	token             string
 	discoveryDomain   string
 	discoveryService  string
+
+	v2 v2Flags
 }
 
 // Register declares the global flags on the root command. They are hidden, so that the help of a command shows its own;

@@ -40,6 +40,9 @@ func ProgramName(path string) string {
 	return ctlName
 }
 
+// Variable is the value of QUORATECTL_name or ETCDCTL_name.
+func (s *Shell) Variable(name string) string { return newEnvironment(s.Environ).lookup(name) }
+
 // Runner is what cobra calls to carry a command out.
 type Runner = func(*cobra.Command, []string) error
 
