@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -36,6 +37,18 @@ type auditLine struct {
 	Revision int64
 	Duration *int64 `json:"duration_us"`
 	OfLease  string `json:"of_lease"`
+}
+
+// runAudit opens a log and runs it until what is made after it has ended.
+func runAudit(t *testing.T, c Audit) *AuditLog {
+	t.Helper()
+	opened, err := OpenAudit(c)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { opened.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return opened
 }
 
 // auditLines reads a file of lines, in which secret must not be.
@@ -102,7 +115,7 @@ func TestAuditHasALineForEveryWire(t *testing.T) {
 	services := fakeServices()
 	services.Watch, services.Lease = oneWatch{}, strictLease{}
 	s := serve(t, services, func(cfg *Config) {
-		cfg.Audit = Audit{File: path, Level: "request", HMACKeyFile: keyFile, Sync: true}
+		cfg.Audit = runAudit(t, Audit{File: path, Level: "request", HMACKeyFile: keyFile, Sync: true})
 	})
 	const secret = "the-secret-value"
 	conn := dialPlain(t, s.address)
@@ -181,7 +194,7 @@ func TestAuditOnAFullDiskRefusesBeforeAnythingIsDone(t *testing.T) {
 		puts.Add(1)
 		return &etcdserverpb.PutResponse{}, nil
 	}}
-	s := serve(t, services, func(cfg *Config) { cfg.Audit = Audit{File: "/dev/full"} })
+	s := serve(t, services, func(cfg *Config) { cfg.Audit = runAudit(t, Audit{File: "/dev/full"}) })
 	kv := etcdserverpb.NewKVClient(dialPlain(t, s.address))
 	_, err := kv.Put(t.Context(), &etcdserverpb.PutRequest{Key: []byte("k")})
 	require.Equal(t, codes.Unavailable, status.Code(err), "nobody knew yet: %v", err)
@@ -203,7 +216,7 @@ func TestAuditAtLevelNoneHasRefusals(t *testing.T) {
 		}
 		return &etcdserverpb.PutResponse{}, nil
 	}}
-	s := serve(t, services, func(cfg *Config) { cfg.Audit = Audit{File: path, Level: "none"} })
+	s := serve(t, services, func(cfg *Config) { cfg.Audit = runAudit(t, Audit{File: path, Level: "none"}) })
 	kv := etcdserverpb.NewKVClient(dialPlain(t, s.address))
 	_, err := kv.Put(t.Context(), &etcdserverpb.PutRequest{Key: []byte("k")})
 	require.NoError(t, err)

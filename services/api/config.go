@@ -76,8 +76,8 @@ type Config struct {
 	MaxConcurrentStreams uint32
 	// RequestTimeout is how long a write, or the agreement on a read, may take.
 	RequestTimeout time.Duration
-	// Audit says which requests have a line written about them, and where; the zero value none.
-	Audit Audit
+	// Audit writes a line about each request; nil for none. It runs before the server and longer.
+	Audit *AuditLog
 	// AuthToken is what those who log in get to show later who they are, as etcd's --auth-token has it; empty for simple tokens, which the
 	// store makes, and NoAuthToken for none.
 	AuthToken string
@@ -107,8 +107,23 @@ type Config struct {
 	Versions Versions
 }
 
-// Audit is the log of who asked for what. Its fields are those of the flags that begin with audit-; Logger and Registerer are the server's.
+// Audit is the log of who asked for what. Its fields are those of the flags that begin with audit-, but for Logger and Registerer.
 type Audit = auditlog.Config
+
+// AuditLog is a log that is open: its Run, or Close, must be called. Where NATS clients are let in they are in it too, by its Note.
+type AuditLog = auditlog.Auditor
+
+// AuditNote is a line about who does not come by the API.
+type AuditNote = auditlog.Note
+
+// Methods of a note.
+const (
+	AuditNATSConnect   = auditlog.MethodNATSConnect
+	AuditNATSSubscribe = auditlog.MethodNATSSubscribe
+)
+
+// OpenAudit opens the log that c describes, nil for none. Errors name the flag.
+func OpenAudit(c Audit) (*AuditLog, error) { return auditlog.Open(c) }
 
 // DefaultAudit are the settings of such a log, and no file for it.
 func DefaultAudit() Audit { return auditlog.Default() }

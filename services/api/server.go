@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
-	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
@@ -34,7 +33,6 @@ type Server struct {
 	calls    *calls.Calls
 	leader   *leader.Monitor
 	follower *auth.Follower
-	audit    *auditlog.Auditor // nil where no line is written
 	mux      *sniff.Mux
 	inside   *inside
 	http     *ingress.Server
@@ -93,11 +91,8 @@ type users struct {
 // newServer puts the wires around services.
 func newServer(cfg Config, who users, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
-	cfg.Audit.Logger, cfg.Audit.Registerer = cfg.Logger, cfg.Registerer
-	audit, err := auditlog.Open(cfg.Audit, auth.NewNames(cfg.Auth, who.follower))
-	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
-	}
+	audit := cfg.Audit
+	audit.Names(auth.NewNames(cfg.Auth, who.follower))
 	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit)
 	s := &Server{
 		cfg:      cfg,
@@ -105,13 +100,12 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 		leader:   monitor,
 		mux:      sniff.New(sniff.Config{ConnectionsMax: cfg.MaxConnections, Logger: cfg.Logger, Registerer: cfg.Registerer}),
 		follower: who.follower,
-		audit:    audit,
 		services: services,
 		inside:   newInside(watched),
 	}
 	json, err := gateway.New(s.inside, cfg.receiveBytesMax())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("api: %w", err), audit.Close())
+		return nil, fmt.Errorf("api: %w", err)
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
 	tree := newV2(cfg, watched, who.follower, who.identify)
@@ -159,13 +153,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
-	auditing, stopAuditing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAuditing()
-	audited := make(chan struct{})
-	go func() {
-		defer close(audited)
-		s.audit.Run(auditing)
-	}()
 	start(func() error { s.leader.Run(accepting); return nil })
 	start(func() error { s.follower.Run(accepting); return nil })
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
@@ -180,8 +167,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.stop(grpc, stopAccepting)
 	running.Wait()
-	stopAuditing()
-	<-audited
 	return err
 }
 

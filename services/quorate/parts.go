@@ -45,6 +45,7 @@ type parts struct {
 	lease   *lease.Service
 	leases  *leaseremote.LeaderClient // lease's, or the leader's
 	api     *api.Server
+	audit   *api.AuditLog // nil where no line is written
 }
 
 // open opens what the configuration names, in the order in which mistakes are cheap to find: certificates, then
@@ -78,6 +79,10 @@ func (p *parts) open(c Config) (err error) {
 	if advice := p.budget.Advice(); advice != "" {
 		p.log.Warn(advice)
 	}
+	c.Audit.Logger, c.Audit.Registerer = p.log, p.metrics
+	if p.audit, err = api.OpenAudit(c.Audit); err != nil {
+		return err
+	}
 	if p.peers, err = member.OpenPeers(c, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 	if p.member, err = member.New(ctx, c, advertised, p.peers, p.log, p.metrics, p.budget); err != nil {
 		return err
 	}
-	users, err := natsusers.Of(c, p.member.Auth, p.log, p.budget)
+	users, err := natsusers.Of(c, p.member.Auth, p.audit, p.log, p.budget)
 	if err != nil {
 		return err
 	}
@@ -129,7 +134,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 func (p *parts) apiConfig(c Config) api.Config {
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
 	made.Consensus, made.Lease, made.Watch = store{p.member, p.peers.Transport}, p.leases, p.watch
-	made.Auth, made.Quotas = p.member.Auth, p.member.Quotas
+	made.Auth, made.Quotas, made.Audit = p.member.Auth, p.member.Quotas, p.audit
 	if c.EnableV2 {
 		made.Tree = p.member
 	}
@@ -169,6 +174,7 @@ func (p *parts) close() error {
 	if p.member != nil {
 		problems = append(problems, p.member.Close())
 	}
+	problems = append(problems, p.audit.Close())
 	if p.outputs != nil {
 		problems = append(problems, p.outputs.Close())
 	}

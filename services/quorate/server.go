@@ -87,7 +87,7 @@ func (s *Server) run(ctx context.Context, c Config) error {
 }
 
 // servicesCount is how many services run and bringUp start.
-const servicesCount = 11
+const servicesCount = 12
 
 // bringUp starts the services, each once those it stands on are ready. It fails if one of them does, or ctx ends on the way.
 func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) error {
@@ -105,6 +105,9 @@ func (s *Server) bringUp(ctx context.Context, services *supervisor.Supervisor) e
 	}
 	p.peers.Await(ctx)
 	services.Start("hand-over", func(ctx context.Context) error { return member.HandOver(ctx, p.member, p.log) })
+	if p.audit != nil {
+		services.Start("audit log", func(ctx context.Context) error { p.audit.Run(ctx); return nil })
+	}
 	services.Start("watch", p.watch.Run)
 	if err := await(ctx, services, p.watch.Listening()); err != nil {
 		return err

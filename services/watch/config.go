@@ -21,6 +21,9 @@ type Routes = natsserver.Routes
 // Users is the listener for users' NATS clients.
 type Users = natsserver.Users
 
+// UserEvent is what a user of NATS asked for, or what is over for them.
+type UserEvent = natsserver.Event
+
 // Rights are what a user of the store may read by NATS.
 type Rights = natsserver.Rights
 

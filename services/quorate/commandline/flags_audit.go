@@ -7,7 +7,7 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
-// RegisterAudit adds the flags of the log of who asked for what to a program that serves clients. They write to c.
+// RegisterAudit adds the flags of the log of who asked for what to a program that serves clients or NATS clients. They write to c.
 func RegisterAudit(fs *flag.FlagSet, c *config.Config) { registerAudit(fs, &c.Audit) }
 
 // registerAudit adds the flags of the log of who asked for what. They write to a.

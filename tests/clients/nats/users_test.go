@@ -3,6 +3,8 @@ package nats
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,10 +17,11 @@ import (
 
 // Goal: NATS is no way around users: once authentication is enabled nobody hears anything without a right to all keys of a subject, who
 // was there before included, and a right that goes ends what was allowed by it. Method: a client of before, clients of a user with a
-// directory, with half of one, of root, of nobody and with a wrong password; then the role loses its permission.
+// directory, with half of one, of root, of nobody and with a wrong password; then the role loses its permission. All of it is on record.
 func TestUsersOfTheStore(t *testing.T) {
 	listen := fmt.Sprintf("127.0.0.1:%d", harness.FreePort())
-	server := harness.Run(t, "--nats-listen="+listen)
+	log := filepath.Join(t.TempDir(), "audit.log")
+	server := harness.Run(t, "--nats-listen="+listen, "--audit-log="+log, "--bcrypt-cost=4")
 	store := harness.Client(t, server)
 	ctx := harness.Context(t)
 	before := connect(t, listen, "", "")
@@ -79,6 +82,40 @@ func TestUsersOfTheStore(t *testing.T) {
 	_, err = again.SubscribeSync("quorate.kv.a.>")
 	require.NoError(t, err)
 	require.ErrorIs(t, <-problems, natsgo.ErrPermissionViolation)
+
+	require.Eventually(t, func() bool { return recorded(t, log)["CONNECT ended Aborted ann  a/-a0 /a/-/a0"] > 0 }, 10*time.Second, 10*time.Millisecond, "%v", recorded(t, log))
+	lines := recorded(t, log)
+	for line, n := range map[string]int{
+		"CONNECT allowed OK  ": 1, "SUB allowed OK  quorate.> \x00-\x00": 1, // before there were users
+		"CONNECT refused PermissionDenied  ": 1, "CONNECT refused PermissionDenied ann ": 1,
+		"CONNECT refused PermissionDenied eve ": 1, "CONNECT refused PermissionDenied quorate ": 1,
+		"CONNECT allowed OK root ": 1, "SUB allowed OK root quorate.kv.> \x00-\x00": 1,
+		"CONNECT allowed OK ann ": 9, "SUB allowed OK ann quorate.kv.a.> a/-a0 /a/-/a0": 1, "SUB allowed OK ann quorate.position": 1,
+		"SUB refused PermissionDenied ann quorate.kv.half.> half/-half0 /half/-/half0": 1,
+		"SUB refused PermissionDenied ann quorate.kv.a a- /a-":                         1,
+		"SUB refused PermissionDenied ann quorate.kv.a.> a/-a0 /a/-/a0":                1, // later
+	} {
+		require.Equal(t, n, lines[line], "%q in %v", line, lines)
+	}
+}
+
+// recorded counts the lines of an audit log that are about NATS clients.
+func recorded(t *testing.T, log string) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, line := range harness.AuditLines(t, log) {
+		method, isNATS := strings.CutPrefix(line.Method, "nats/")
+		if !isNATS {
+			continue
+		}
+		require.True(t, strings.HasPrefix(line.Peer, "127.0.0.1:"), line.Peer)
+		text := strings.Join([]string{method, line.Decision, line.Code, line.User, line.Subject}, " ")
+		for _, of := range line.Ranges {
+			text += " " + of.Key + "-" + of.RangeEnd
+		}
+		counts[text]++
+	}
+	return counts
 }
 
 func allow(ctx context.Context, store *clientv3.Client, low, high string) error {

@@ -35,8 +35,8 @@ type Auditor struct {
 	last   atomic.Uint64
 }
 
-// Open opens the log that c describes, nil for none. Errors name the flag. names says who somebody is. Run must be called.
-func Open(c Config, names *auth.Names) (*Auditor, error) {
+// Open opens the log that c describes, nil for none. Errors name the flag. Run or Close must be called.
+func Open(c Config) (*Auditor, error) {
 	if err := c.Validate(); err != nil || !c.On() {
 		return nil, err
 	}
@@ -54,7 +54,14 @@ func Open(c Config, names *auth.Names) (*Auditor, error) {
 	}
 	random := make([]byte, 6)
 	_, _ = rand.Read(random) // it never fails
-	return &Auditor{policy: policy, key: key, names: names, prefix: hex.EncodeToString(random) + "-", log: newLog(c, out, newMetrics(c.Registerer))}, nil
+	return &Auditor{policy: policy, key: key, prefix: hex.EncodeToString(random) + "-", log: newLog(c, out, newMetrics(c.Registerer))}, nil
+}
+
+// Names tells who says who somebody is, before the first request of the API.
+func (a *Auditor) Names(names *auth.Names) {
+	if a != nil {
+		a.names = names
+	}
 }
 
 // Run writes lines until ctx ends. Requests must have ended by then.
@@ -64,12 +71,12 @@ func (a *Auditor) Run(ctx context.Context) {
 	}
 }
 
-// Close closes a log that does not run.
+// Close closes a log that does not run. It may be called twice, and after Run.
 func (a *Auditor) Close() error {
 	if a == nil {
 		return nil
 	}
-	return a.log.out.close()
+	return a.log.close()
 }
 
 // Entry is the line of one request. A nil Entry is none. Its methods are called by one goroutine at a time.
@@ -113,15 +120,16 @@ func (a *Auditor) begin(ctx context.Context, h *head, spans []span, o object) (*
 func (a *Auditor) prepare(ctx context.Context, h *head, spans []span, o object) *Entry {
 	e := &Entry{auditor: a, began: time.Now()}
 	var silent bool
-	e.level, silent = a.policy.level(&subject{
-		user: h.User, claimed: h.Proof == proofPassword, method: h.Method, spans: spans,
-		roles: func() []string { return a.names.Roles(ctx, h.User) },
-	})
+	roles := h.roles
+	if roles == nil {
+		roles = func() []string { return a.names.Roles(ctx, h.User) }
+	}
+	e.level, silent = a.policy.level(&subject{user: h.User, claimed: h.Proof == proofPassword, method: h.Method, spans: spans, roles: roles})
 	if silent {
 		return nil
 	}
 	h.Time, h.ID = e.began.UTC().Format(time.RFC3339Nano), a.prefix+strconv.FormatUint(a.last.Add(1), 10)
-	h.User, h.OfUser, h.OfRole = cut(h.User), cut(o.user), cut(o.role)
+	h.User, h.OfUser, h.OfRole, h.Subject = cut(h.User), cut(o.user), cut(o.role), cut(h.Subject)
 	h.OfLease, h.OfMember = hexOrNone(o.lease), hexOrNone(o.member)
 	h.Ranges, h.LeftOut = spanLines(spans, e.level, a.key)
 	e.line = h.encode()

@@ -11,6 +11,12 @@ import (
 // v2Methods are the methods of the v2 API, by which a policy may name them.
 var v2Methods = []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete}
 
+// Methods of NATS: a log-in, and a subscription.
+const (
+	MethodNATSConnect   = "nats/CONNECT"
+	MethodNATSSubscribe = "nats/SUB"
+)
+
 // hasLines tells the methods, by their full names, whose requests have lines: all but those of health and reflection.
 func hasLines(method string) bool { return !strings.HasPrefix(method, "/grpc.") }
 
@@ -25,6 +31,7 @@ func knownMethods() []string {
 	for _, method := range v2Methods {
 		known = append(known, "v2/"+method)
 	}
+	known = append(known, MethodNATSConnect, MethodNATSSubscribe)
 	slices.Sort(known)
 	return known
 }

@@ -17,8 +17,9 @@ import (
 // method that is served begins and ends a request; two changes of quotas are read back.
 func TestEveryMethodHasALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
-	a, err := Open(Config{File: path}, auth.NewNames(nil, auth.NewFollower(nil, nil)))
+	a, err := Open(Config{File: path})
 	require.NoError(t, err)
+	a.Names(auth.NewNames(nil, auth.NewFollower(nil, nil)))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -33,12 +33,15 @@ type head struct {
 	Proof    string     `json:"proof"`
 	Peer     string     `json:"peer"`
 	Method   string     `json:"method"`
+	Subject  string     `json:"subject,omitempty"` // of NATS
 	Ranges   []spanLine `json:"ranges,omitempty"`
 	LeftOut  int        `json:"ranges_left_out,omitempty"`
 	OfUser   string     `json:"of_user,omitempty"`
 	OfRole   string     `json:"of_role,omitempty"`
 	OfLease  string     `json:"of_lease,omitempty"`
 	OfMember string     `json:"of_member,omitempty"`
+	// roles are the user's, for the policy; nil asks for them.
+	roles func() []string
 }
 
 type spanLine struct {

@@ -44,6 +44,7 @@ type Log struct {
 	logger      *slog.Logger
 	metrics     *metrics
 	wake        chan struct{}
+	closed      sync.Once
 
 	mu struct {
 		sync.Mutex
@@ -199,7 +200,7 @@ func (l *Log) run(ctx context.Context) {
 			l.rotate()
 		case <-ctx.Done():
 			l.writeQueued()
-			if err := l.out.close(); err != nil {
+			if err := l.close(); err != nil {
 				l.logger.Warn("the audit log could not be closed", slog.Any("error", err))
 			}
 			return
@@ -232,6 +233,12 @@ func (l *Log) Run(ctx context.Context) {
 	case <-time.After(stopTimeout):
 		l.logger.Error("lines of the audit log could not be written before the end: what it is on stands still")
 	}
+}
+
+// close gives the output up, once.
+func (l *Log) close() (err error) {
+	l.closed.Do(func() { err = l.out.close() })
+	return err
 }
 
 // writeQueued writes what is queued, together. What fails is kept, and tried again.

@@ -96,10 +96,10 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		{Config{File: "x", HMACKeyFile: short}, "the key has 6 bytes; it needs 16"},
 		{Config{File: dir}, "--audit-log: open " + dir},
 	} {
-		_, err := Open(c.config, nil)
+		_, err := Open(c.config)
 		require.ErrorContains(t, err, c.want)
 	}
-	auditor, err := Open(Config{}, nil)
+	auditor, err := Open(Config{})
 	require.NoError(t, err)
 	require.Nil(t, auditor, "off costs nothing")
 }

@@ -108,6 +108,9 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 	}
 	made.Consensus, made.Lease, made.Watch, made.Auth, made.Elsewhere = told, lease, watch, store, true
 	made.Quotas = store
+	if made.Audit, err = n.Audit(); err != nil {
+		return err
+	}
 	if c.EnableV2 {
 		made.Tree = store
 	}

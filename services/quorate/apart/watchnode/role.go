@@ -43,11 +43,12 @@ func (r *role) Flags(s *settings.Settings) {
 	s.Group("NATS clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config, "nats-listen", "nats-user", "nats-password", "nats-cert-file", "nats-key-file")
 	})
+	s.Group("Audit", func(fs *flag.FlagSet) { commandline.RegisterAudit(fs, &s.Config) })
 }
 
 // Validate implements program.Role.
 func (r *role) Validate(s *settings.Settings) error {
-	wrong := []error{s.Config.ValidateNode(), s.Config.ValidateNATS()}
+	wrong := []error{s.Config.ValidateNode(), s.Config.ValidateNATS(), s.Config.Audit.Validate()}
 	for _, text := range append([]string{r.listenRoutes}, r.routes...) {
 		name := "routes"
 		if text == r.listenRoutes {
@@ -76,7 +77,11 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		return fmt.Errorf("--consensus-endpoints: %w", err)
 	}
 	store := remote.New(members, n.Settings.Config.RequestTimeout(), n.Logger)
-	users, err := natsusers.Of(n.Settings.Config, store, n.Logger, n.Budget)
+	audit, err := n.Audit()
+	if err != nil {
+		return err
+	}
+	users, err := natsusers.Of(n.Settings.Config, store, audit, n.Logger, n.Budget)
 	if err != nil {
 		return err
 	}

@@ -38,9 +38,10 @@ func Subject(key []byte) string {
 	return b.String()
 }
 
+const digits = "0123456789ABCDEF"
+
 // escape writes text with the bytes that are not plain as % and two hexadecimal digits.
 func escape(b *strings.Builder, text string, plain func(byte) bool) {
-	const digits = "0123456789ABCDEF"
 	for i := range len(text) {
 		if c := text[i]; plain(c) {
 			b.WriteByte(c)

@@ -12,6 +12,7 @@ type entrance struct {
 	// user and password are asked of everybody while the store asks nobody who they are; if both are empty anybody is let in.
 	user, password string
 	keeper         Keeper
+	guests         *guests
 	// nats is the server that asks: its accounts are copies of those that it was given. Nobody comes in before it is there.
 	nats *server.Server
 }
@@ -27,7 +28,7 @@ func (e *entrance) Check(client server.ClientAuthentication) bool {
 	}
 	if own := e.own[name]; own != nil {
 		if subtle.ConstantTimeCompare([]byte(own.Password), []byte(password)) != 1 {
-			return false
+			return e.guests.admit(e.nats, client, name, Rights{}, true)
 		}
 		known := *own
 		if known.Account != nil {
@@ -37,17 +38,18 @@ func (e *entrance) Check(client server.ClientAuthentication) bool {
 		return true
 	}
 	rights, enabled, err := e.keeper.Admit(name, password)
+	said, refused := name, err != nil
 	switch {
-	case err != nil:
-		return false
+	case refused:
 	case !enabled && e.user == "" && e.password == "":
-		name, rights = anonymousUser, Rights{Everything: true}
+		said, name, rights = "", anonymousUser, Rights{Everything: true}
 	case !enabled:
 		sameName := subtle.ConstantTimeCompare([]byte(e.user), []byte(name))
-		if sameName&subtle.ConstantTimeCompare([]byte(e.password), []byte(password)) != 1 {
-			return false
-		}
+		refused = sameName&subtle.ConstantTimeCompare([]byte(e.password), []byte(password)) != 1
 		rights = Rights{Everything: true}
+	}
+	if !e.guests.admit(e.nats, client, said, rights, refused) {
+		return false
 	}
 	client.RegisterUser(subscriber(name, account, rights))
 	return true

@@ -1,6 +1,7 @@
 package natsserver
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/quoratedb/quorate/services/watch/internal/natspublisher"
@@ -20,6 +21,16 @@ type Rights struct {
 	// Directories are prefixes that end in a slash and do not begin with one. Keys below them may be read whether or not a slash
 	// stands in front: both have the same subject.
 	Directories [][]byte
+}
+
+// allow tells whether a subject is one of subjects, or below it.
+func (r Rights) allow(subject string) bool {
+	return slices.ContainsFunc(r.subjects(), func(allowed string) bool {
+		if directory, below := strings.CutSuffix(allowed, ">"); below {
+			return len(subject) > len(directory) && strings.HasPrefix(subject, directory)
+		}
+		return subject == allowed
+	})
 }
 
 // subjects are what users with these rights may subscribe to: nothing that could be the subject of another key. How far the

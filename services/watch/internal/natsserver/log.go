@@ -12,7 +12,11 @@ import (
 var mistaken = []string{"Plaintext passwords detected", "hostname of solicited routes will not be verified"}
 
 // serverLog is the NATS server's logger. What it notices is our debugging: users did not ask for a NATS server.
-type serverLog struct{ log *slog.Logger }
+type serverLog struct {
+	log *slog.Logger
+	// traced is told of the trace; nil where there is none.
+	traced func(format string, v []any)
+}
 
 func (l serverLog) Noticef(format string, v ...any) { l.log.Debug(line(format, v)) }
 func (l serverLog) Warnf(format string, v ...any) {
@@ -27,6 +31,6 @@ func (l serverLog) Warnf(format string, v ...any) {
 func (l serverLog) Errorf(format string, v ...any) { l.log.Error(line(format, v)) }
 func (l serverLog) Fatalf(format string, v ...any) { l.log.Error(line(format, v)) }
 func (l serverLog) Debugf(format string, v ...any) { l.log.Debug(line(format, v)) }
-func (l serverLog) Tracef(format string, v ...any) { l.log.Debug(line(format, v)) }
+func (l serverLog) Tracef(format string, v ...any) { l.traced(format, v) }
 
 func line(format string, v []any) string { return "NATS: " + fmt.Sprintf(format, v...) }

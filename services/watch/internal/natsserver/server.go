@@ -32,6 +32,7 @@ type Server struct {
 	password string
 	routes   *Routes
 	users    bool            // are let in
+	guests   *guests         // nil where nobody wants to know of them
 	options  *server.Options // FollowRoutes changes them
 }
 
@@ -45,10 +46,15 @@ func Start(o Config) (*Server, error) {
 	if s.NATS, err = server.NewServer(s.options); err != nil {
 		return nil, fmt.Errorf("create NATS server: %w", err)
 	}
+	log, trace := serverLog{log: s.log}, false
 	if door, ok := s.options.CustomClientAuthentication.(*entrance); ok {
 		door.nats = s.NATS
+		if trace = door.guests.record != nil; trace {
+			s.guests = door.guests
+			log.traced = func(format string, v []any) { s.guests.traced(s.NATS, format, v) }
+		}
 	}
-	s.NATS.SetLoggerV2(serverLog{s.log}, false, false, false)
+	s.NATS.SetLoggerV2(log, false, trace, false)
 	s.NATS.Start()
 	if !s.NATS.ReadyForConnections(startTimeout) {
 		s.Stop()
@@ -134,14 +140,22 @@ func (s *Server) Stop() {
 
 // ReviewUsers has all users come in anew: their rights may be others now.
 func (s *Server) ReviewUsers() error {
-	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Limit: usersMax + s.options.MaxConn})
+	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Subscriptions: s.guests != nil, Limit: usersMax + s.options.MaxConn})
 	if err != nil {
 		return fmt.Errorf("list NATS clients: %w", err)
 	}
+	var ended []*server.ConnInfo
 	for _, c := range connections.Conns {
 		if c.AuthorizedUser != InternalUser && c.AuthorizedUser != PublisherUser {
+			ended = append(ended, c)
 			_ = s.NATS.DisconnectClientByID(c.Cid) // it fails for one that has left meanwhile, and for nothing else
 		}
+	}
+	if s.guests == nil {
+		return nil
+	}
+	if err := s.guests.ended(ended); err != nil {
+		s.log.Error("the ends of NATS clients' connections are not on record", slog.Any("error", err), slog.Int("connections", len(ended)))
 	}
 	return nil
 }

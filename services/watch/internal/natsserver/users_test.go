@@ -32,13 +32,20 @@ func startForUsers(t *testing.T, payloadBytesMax int) *Server {
 // dialUser is a user's connection by hand, which asks for an answer behind what is sent.
 func dialUser(t *testing.T, s *Server, sent string) *bufio.Reader {
 	t.Helper()
+	_, from := dialAs(t, s, "", sent)
+	return from
+}
+
+// dialAs is dialUser of somebody who says more of themselves.
+func dialAs(t *testing.T, s *Server, said, sent string) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.UsersAddress().String())
 	require.NoError(t, err)
 	t.Cleanup(func() { conn.Close() })
 	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(64<<10))
-	_, err = io.WriteString(conn, "CONNECT {\"verbose\":false}\r\n"+sent+"PING\r\n")
+	_, err = io.WriteString(conn, "CONNECT {\"verbose\":false"+said+"}\r\n"+sent+"PING\r\n")
 	require.NoError(t, err)
-	return bufio.NewReader(conn)
+	return conn, bufio.NewReader(conn)
 }
 
 // answered reads until the server has answered a ping or refused something, and returns that line.
