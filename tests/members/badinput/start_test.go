@@ -3,6 +3,7 @@ package badinput
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,8 +35,8 @@ func newServer(t *testing.T, dir string, args ...string) *harness.Server {
 	return harness.New(harness.Config{Binary: binary, DataDir: dir, Args: args})
 }
 
-// Goal: settings that cannot be are refused before anything is opened, by name and value. Method: one wrong flag at a time; no data directory
-// appears.
+// Goal: settings that cannot be are refused before anything is opened, by name and value, and files that they name by their lines. Method: one
+// wrong flag at a time, or one and what it needs; no data directory appears.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "none.yaml")
@@ -43,6 +44,9 @@ func TestSettings(t *testing.T) {
 	require.NoError(t, os.WriteFile(broken, []byte("name: ["), 0o600))
 	unknown := filepath.Join(t.TempDir(), "unknown.yaml")
 	require.NoError(t, os.WriteFile(unknown, []byte("name: one\nnonsense: 1\n"), 0o600))
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(policy, []byte("rules:\n- method: Put\n  level: none\n- method: Puts\n  level: none\n"), 0o600))
+	logged := "--audit-log=" + filepath.Join(t.TempDir(), "audit.log") + " --audit-"
 	for name, c := range map[string]struct {
 		arg  string
 		code int
@@ -58,13 +62,21 @@ func TestSettings(t *testing.T) {
 		"compaction history": {"--auto-compaction-retention=odd", 1, []string{"--auto-compaction-retention=odd"}},
 		"cluster without us": {"--initial-cluster=two=http://127.0.0.1:1", 1, []string{"--initial-cluster=two=", "--name=one"}},
 		"log level":          {"--log-level=odd", 1, []string{"--log-level", "odd"}},
+		"token option":       {"--auth-token=jwt,sign-method=RS256,key=x", 1, []string{"--auth-token=jwt,", "option key is none of jwt's"}},
+		"token kind":         {"--auth-token=bearer", 1, []string{"--auth-token=bearer", "do not exist"}},
+		"no such key":        {"--auth-token=jwt,sign-method=RS256,priv-key=" + missing, 1, []string{"--auth-token", "priv-key: open " + missing}},
+		"not a key":          {"--auth-token=jwt,sign-method=RS256,pub-key=" + broken, 1, []string{"--auth-token", "pub-key=" + broken, "not PEM"}},
+		"audit policy":       {logged + "policy=" + policy, 1, []string{"--audit-policy=" + policy, "line 4", "no method is called", "Puts"}},
+		"audit key":          {logged + "hmac-key-file=" + broken, 1, []string{"--audit-hmac-key-file=" + broken, "it needs 16"}},
+		"audit mode":         {logged + "mode=odd", 1, []string{"--audit-mode=odd", "blocking", "drop"}},
+		"issuer":             {"--auth-oidc-issuer=http://login.example --auth-oidc-audience=q", 1, []string{"--auth-oidc-issuer=http://login.example", "https"}},
 		"no such file":       {"--config-file=" + missing, 1, []string{"--config-file", missing, "no such file"}},
 		"file is not YAML":   {"--config-file=" + broken, 1, []string{"--config-file", broken, "line 1"}},
 		"unknown key":        {"--config-file=" + unknown, 1, []string{"--config-file", unknown, `"nonsense"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
-			code, output := refuses(t, newServer(t, dir, c.arg))
+			code, output := refuses(t, newServer(t, dir, strings.Fields(c.arg)...))
 			require.Equal(t, c.code, code, output)
 			for _, text := range c.text {
 				require.Contains(t, output, text)
