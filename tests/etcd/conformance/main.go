@@ -36,6 +36,7 @@ func main() {
 	server := flag.String("server", "", "binary to test")
 	endpoint := flag.String("endpoint", "", "instead, host and port of a running store without TLS, which is emptied again and again")
 	apart := flag.String("apart", "", "instead, folder of the programs of services that run apart, of which each member is made")
+	tools := flag.String("tools", "", "folder of Quorate's command-line tools, which take the place of etcd's")
 	run := flag.String("run", "", "regular expression of the tests to run, all if empty")
 	timeout := flag.Duration("timeout", time.Hour, "time for all tests")
 	list := flag.Bool("list", false, "print the names of what passed, in the form of passing.txt, and nothing else")
@@ -47,7 +48,7 @@ func main() {
 			*run = endpointTests
 		}
 	}
-	r, err := conduct(target{*server, *endpoint, *apart}, *run, *timeout, !*list)
+	r, err := conduct(target{*server, *endpoint, *apart, *tools}, *run, *timeout, !*list)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(2)
@@ -86,8 +87,8 @@ func selected(run, name string) bool {
 	return true
 }
 
-// target is what the suite runs against: one of the three.
-type target struct{ server, endpoint, apart string }
+// target is what the suite runs against, one of the first three, and with which tools: a folder of ours, or "" for etcd's.
+type target struct{ server, endpoint, apart, tools string }
 
 // conduct builds the suite and runs it, with its output on ours if loud.
 func conduct(against target, run string, timeout time.Duration, loud bool) (*results, error) {
@@ -138,9 +139,14 @@ func programs(against target) (string, error) {
 		return "", err
 	}
 	links := map[string]string{"etcd": server}
-	for _, tool := range []string{"etcdctl", "etcdutl"} {
+	for tool, ours := range map[string]string{"etcdctl": "quoratectl", "etcdutl": "quorateutl"} {
 		if links[tool], err = harness.Peer(tool); err != nil {
 			return "", err
+		}
+		if path := filepath.Join(against.tools, ours); against.tools != "" {
+			if _, err := os.Stat(path); err == nil { // one that is not there yet leaves etcd's in its place
+				links[tool] = path
+			}
 		}
 	}
 	for name, target := range links {
