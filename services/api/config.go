@@ -15,6 +15,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -78,6 +79,8 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Audit writes a line about each request; nil for none. It runs before the server and longer.
 	Audit *AuditLog
+	// Rates says how many requests each may make; the zero value as many as they like.
+	Rates Rates
 	// AuthToken is what those who log in get to show later who they are, as etcd's --auth-token has it; empty for simple tokens, which the
 	// store makes, and NoAuthToken for none.
 	AuthToken string
@@ -127,6 +130,13 @@ func OpenAudit(c Audit) (*AuditLog, error) { return auditlog.Open(c) }
 
 // DefaultAudit are the settings of such a log, and no file for it.
 func DefaultAudit() Audit { return auditlog.Default() }
+
+// Rates are how many requests of each class each user may make, or each address where no user is shown. Its fields are those of the flags that
+// begin with rate-limit; Registerer is the server's.
+type Rates = ratelimit.Config
+
+// DefaultRates limit nothing.
+func DefaultRates() Rates { return ratelimit.Default() }
 
 // Versions are the versions that a server names, each like "3.7.0".
 type Versions struct {

@@ -203,5 +203,6 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // nobody is users of whom nothing is known, and who never change.
 func nobody() users {
-	return users{follower: auth.NewFollower(noUsers{}, quiet()), identify: auth.New(auth.Config{})}
+	follower := auth.NewFollower(noUsers{}, quiet())
+	return users{follower: follower, identify: auth.New(auth.Config{}), names: auth.NewNames(noUsers{}, follower)}
 }

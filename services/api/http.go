@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
-	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
@@ -54,12 +53,12 @@ func newClientHandler(
 }
 
 // newV2 returns what answers v2's paths, nil if nothing does.
-func newV2(cfg Config, watched *calls.Calls, follower *auth.Follower, identifier *auth.Authenticator) *v2.Server {
+func newV2(cfg Config, watched *calls.Calls, who users) *v2.Server {
 	if cfg.Tree == nil {
 		return nil
 	}
 	return v2.New(v2.Config{
-		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Auth: cfg.Auth, Follower: follower, Identifier: identifier, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Auth: cfg.Auth, Follower: who.follower, Identifier: who.identify, Rates: who.rates, Logger: cfg.Logger,
 		Ending: watched.Ending(), Follow: watched.FollowState, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
 	})
 }

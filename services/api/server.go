@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 	v3 "github.com/quoratedb/quorate/services/api/internal/v3"
 )
@@ -51,8 +52,14 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	follower := auth.NewFollower(cfg.Auth, cfg.Logger)
+	names := auth.NewNames(cfg.Auth, follower)
+	cfg.Rates.Registerer = cfg.Registerer
+	rates, err := ratelimit.New(cfg.Rates, names)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Follower: follower, Signer: tokens.Signer, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Follower: follower, Rates: rates, Signer: tokens.Signer, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
@@ -63,7 +70,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.addOutside(&identification); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification)}, connectserver.Services{
+	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification), names: names, rates: rates}, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth, Quotas: services.Quotas,
@@ -82,18 +89,20 @@ func (s *Server) StoreReplaced() {
 	}
 }
 
-// users is what knows for whom requests are made, and when that changes.
+// users is what knows for whom requests are made, when that changes, and how many they may make.
 type users struct {
 	follower *auth.Follower
 	identify *auth.Authenticator
+	names    *auth.Names
+	rates    *ratelimit.Limiter // nil where nothing is limited
 }
 
 // newServer puts the wires around services.
 func newServer(cfg Config, who users, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
 	audit := cfg.Audit
-	audit.Names(auth.NewNames(cfg.Auth, who.follower))
-	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit)
+	audit.Names(who.names)
+	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit, who.rates)
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,
@@ -108,7 +117,7 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	cfg.Monitor.wellness.Open(cfg.Consensus)
-	tree := newV2(cfg, watched, who.follower, who.identify)
+	tree := newV2(cfg, watched, who)
 	if tree != nil {
 		s.forget = append(s.forget, tree.StoreReplaced)
 	}

@@ -33,6 +33,7 @@ func newSettings(c *config.Config) *settings {
 		{"Security", s.securityFlags},
 		{"Who somebody is", func(fs *flag.FlagSet) { RegisterOutside(fs, c) }},
 		{"Audit", func(fs *flag.FlagSet) { registerAudit(fs, &c.Audit) }},
+		{"Rates of requests", func(fs *flag.FlagSet) { RegisterRates(fs, c) }},
 		{"Profiling and monitoring", s.monitoringFlags},
 		{"NATS clients", func(fs *flag.FlagSet) { registerNATS(fs, &c.NATS) }},
 		{"Logging", s.loggingFlags},

@@ -96,6 +96,8 @@ type Config struct {
 	EnableGRPCGateway bool
 	// Audit is the log of who asked for what.
 	Audit api.Audit
+	// Rates are how many requests each user may make.
+	Rates api.Rates
 	// Outside says who else than the store is believed about who somebody is.
 	Outside api.Outside
 
@@ -186,6 +188,7 @@ func Default() Config {
 		HostWhitelist:               []string{"*"},
 		EnableGRPCGateway:           true,
 		Audit:                       api.DefaultAudit(),
+		Rates:                       api.DefaultRates(),
 		Outside:                     api.Outside{OIDC: api.DefaultOIDC()},
 		WatchProgressNotifyInterval: 10 * time.Minute,
 

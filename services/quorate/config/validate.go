@@ -47,6 +47,7 @@ func (c Config) Validate() error {
 	c.checkTLS(&found, "peer-", c.peerTLS(), c.PeerAutoTLS, c.ListenPeerURLs)
 	c.checkTLSIsUsed(&found)
 	found.join(c.Audit.Validate())
+	found.join(c.Rates.Validate())
 	found.join(c.Outside.OIDC.Validate())
 	if c.Outside.SPIFFEUsersFile != "" && !c.ClientTLS.ClientCertAuth {
 		found.add("auth-spiffe-users", c.Outside.SPIFFEUsersFile, "has no effect without --client-cert-auth")
@@ -85,6 +86,7 @@ func (c Config) ValidateClients() error {
 	c.checkTLS(&found, "", c.clientTLS(), c.ClientAutoTLS, c.clientURLs())
 	c.checkTLSIsUsed(&found)
 	found.join(c.Audit.Validate())
+	found.join(c.Rates.Validate())
 	found.join(c.Outside.OIDC.Validate())
 	if c.Outside.SPIFFEUsersFile != "" && !c.ClientTLS.ClientCertAuth {
 		found.add("auth-spiffe-users", c.Outside.SPIFFEUsersFile, "has no effect without --client-cert-auth")

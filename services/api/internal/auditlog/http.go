@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,6 +95,9 @@ func v2Spans(r *http.Request) []span {
 	return []span{s}
 }
 
+// refusals are the codes of requests that their clients may not make, or not so often.
+var refusals = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests}
+
 // responseWriter has the line written before the answer.
 type responseWriter struct {
 	http.ResponseWriter
@@ -124,7 +128,7 @@ func (w *responseWriter) finish(code int) bool {
 		return !w.failed
 	}
 	w.done = true
-	o := outcome{code: strconv.Itoa(code), refused: code == http.StatusUnauthorized || code == http.StatusForbidden}
+	o := outcome{code: strconv.Itoa(code), refused: slices.Contains(refusals, code)}
 	if index, err := strconv.ParseInt(w.Header().Get("X-Etcd-Index"), 10, 64); err == nil {
 		o.revision = index
 	}

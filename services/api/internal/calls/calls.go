@@ -15,6 +15,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
@@ -23,7 +24,8 @@ type Calls struct {
 	leader   *leader.Monitor
 	identify *auth.Authenticator
 	gate     *auth.Gate
-	audit    *auditlog.Auditor // nil where no line is written
+	audit    *auditlog.Auditor  // nil where no line is written
+	rates    *ratelimit.Limiter // nil where nothing is limited
 	answers  *budget.Answers
 	carried  carried
 	counters vectors
@@ -42,13 +44,17 @@ type Calls struct {
 }
 
 // New registers the metrics, where registerer is not nil. Calls that want a leader are refused as monitor says. identify tells for whom
-// they are made, and gate whether they may be. audit may be nil.
-func New(registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator, gate *auth.Gate, audit *auditlog.Auditor) *Calls {
+// they are made, and gate whether they may be. audit and rates may be nil.
+func New(
+	registerer prometheus.Registerer, monitor *leader.Monitor, identify *auth.Authenticator, gate *auth.Gate, audit *auditlog.Auditor,
+	rates *ratelimit.Limiter,
+) *Calls {
 	c := &Calls{
 		leader:   monitor,
 		identify: identify,
 		gate:     gate,
 		audit:    audit,
+		rates:    rates,
 		answers:  budget.NewAnswers(0),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
@@ -70,7 +76,7 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
 			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
 			full := "/" + service + "/" + method.Name
-			m.full, m.need = full, auth.NeedOf(full)
+			m.full, m.need, m.limited = full, auth.NeedOf(full), ratelimit.KindOf(full)
 			c.methods[full] = m
 		}
 	}
@@ -163,7 +169,7 @@ func finish(entry *auditlog.Entry, response any, err error) error {
 	return err
 }
 
-// Admit refuses a unary call that wants a leader while there is none, or whose caller may not make it. The returned context knows for
+// Admit refuses a unary call that wants a leader while there is none, or whose caller may not make it, or not as often. The returned context knows for
 // whom the call is made. The entry is the call's line in the audit log, to be finished whatever the error is; nil for none.
 func (c *Calls) Admit(ctx context.Context, m *Method, request any) (context.Context, *auditlog.Entry, error) {
 	ctx = auth.With(ctx, c.identify.Identify(ctx))
@@ -174,7 +180,18 @@ func (c *Calls) Admit(ctx context.Context, m *Method, request any) (context.Cont
 	if err := c.leader.Require(ctx); err != nil {
 		return ctx, entry, err
 	}
+	if err := c.admitRate(ctx, m, request); err != nil {
+		return ctx, entry, err
+	}
 	return ctx, entry, c.gate.Admit(ctx, m.need, request)
+}
+
+// admitRate refuses a request whose caller makes too many.
+func (c *Calls) admitRate(ctx context.Context, m *Method, request any) error {
+	if c.rates == nil || m.limited == nil {
+		return nil
+	}
+	return c.rates.Admit(ctx, m.limited(request))
 }
 
 // admitStream is Admit for a stream, whose request nobody has read yet.
@@ -211,7 +228,7 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	lines := c.audit.BeginStream(ctx, m.full)
 	err := c.admitStream(ctx, m)
 	if err == nil {
-		err = handle(&counted{ServerStream: inner, ctx: ctx, method: m, lines: lines})
+		err = handle(&counted{ServerStream: inner, ctx: ctx, calls: c, method: m, lines: lines})
 	}
 	if ctx.Err() != nil && inner.Context().Err() == nil {
 		err = context.Cause(ctx)
@@ -225,6 +242,7 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 type counted struct {
 	grpc.ServerStream
 	ctx    context.Context
+	calls  *Calls
 	method *Method
 	lines  *auditlog.Stream // nil where none are written
 }
@@ -252,7 +270,10 @@ func (s *counted) RecvMsg(message any) error {
 
 func (s *counted) took(message any) error {
 	s.method.Received()
-	return s.lines.Received(message)
+	if err := s.lines.Received(message); err != nil {
+		return err
+	}
+	return s.calls.admitRate(s.ctx, s.method, message)
 }
 
 // Took is for the one request of a stream of RunStream's that was received before the stream began. The error is ready for the client.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -21,6 +22,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
@@ -28,9 +30,10 @@ var put = &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Put"}
 
 func newCalls(t testing.TB) *Calls {
 	t.Helper()
-	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil)
+	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil, nil)
 	c.Register(map[string]grpc.ServiceInfo{
 		"etcdserverpb.KV":          {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
+		"etcdserverpb.Lease":       {Methods: []grpc.MethodInfo{{Name: "LeaseKeepAlive", IsClientStream: true, IsServerStream: true}}},
 		"etcdserverpb.Maintenance": {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
 		"etcdserverpb.Watch":       {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
@@ -204,4 +207,53 @@ func TestRefusedCallsReachNoHandler(t *testing.T) {
 		require.Equal(t, codes.PermissionDenied, status.Code(err), method)
 	}
 	require.InDelta(t, 2, testutil.ToFloat64(c.Method("/etcdserverpb.Maintenance/Hash").handled[codes.PermissionDenied]), 0)
+}
+
+// kept is a stream whose client sends the same message for ever.
+type kept struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (k kept) Context() context.Context { return k.ctx }
+func (kept) RecvMsg(any) error          { return nil }
+
+// Goal: what is beyond the rate reaches no handler, and keep-alives always do. Method: two calls and two streams of ranges where one is allowed, and
+// a thousand keep-alives, while the clock stands.
+func TestCallsBeyondTheRateReachNoHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := auth.NewNames(nil, auth.NewFollower(nil, slog.New(slog.DiscardHandler)))
+		rates, err := ratelimit.New(ratelimit.Config{Mode: ratelimit.ModeEnforcing, Rates: []string{"writes=1", "lists=1"}}, names)
+		require.NoError(t, err)
+		c := newCalls(t)
+		c.rates = rates
+		handled := 0
+		unary := func() error {
+			_, err := c.Unary(t.Context(), &etcdserverpb.PutRequest{}, put, func(context.Context, any) (any, error) {
+				handled++
+				return nil, nil
+			})
+			return err
+		}
+		require.NoError(t, unary())
+		require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, unary())
+		receive := func(message any, times int) grpc.StreamHandler {
+			return func(_ any, s grpc.ServerStream) error {
+				for range times {
+					if err := s.RecvMsg(message); err != nil {
+						return err
+					}
+					handled++
+				}
+				return nil
+			}
+		}
+		ranges, list := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.KV/RangeStream", IsServerStream: true}, &etcdserverpb.RangeRequest{RangeEnd: []byte("b")}
+		require.NoError(t, c.Stream(nil, kept{ctx: t.Context()}, ranges, receive(list, 1)))
+		require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, c.Stream(nil, kept{ctx: t.Context()}, ranges, receive(list, 1)))
+		require.Equal(t, 2, handled)
+		alive := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Lease/LeaseKeepAlive", IsServerStream: true, IsClientStream: true}
+		require.NoError(t, c.Stream(nil, kept{ctx: t.Context()}, alive, receive(&etcdserverpb.LeaseKeepAliveRequest{}, 1000)))
+		require.Equal(t, 1002, handled)
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 )
 
 // codesMax is the number of gRPC status codes; they are numbered without gaps.
@@ -70,6 +71,7 @@ type Method struct {
 	reads                   bool // may have an answer of any size
 	full                    string
 	need                    auth.Need
+	limited                 ratelimit.Kind // nil where nothing is
 }
 
 // unknown stands for methods that were not registered.

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// refusals are what clients get who may not do what they have asked for, or have not shown who they are.
+// refusals are what clients get who may not do what they have asked for, or not as often, or have not shown who they are.
 var refusals = []error{
 	rpctypes.ErrGRPCPermissionDenied,
 	rpctypes.ErrGRPCUserEmpty,
@@ -15,9 +15,10 @@ var refusals = []error{
 	rpctypes.ErrGRPCInvalidAuthToken,
 	rpctypes.ErrGRPCAuthOldRevision,
 	rpctypes.ErrGRPCAuthFailed,
+	rpctypes.ErrGRPCRequestTooManyRequests,
 }
 
-// Refused tells whether err, as From returns it, says that its client may not do what was asked for.
+// Refused tells whether err, as From returns it, says that its client may not do what was asked for, or not as often.
 func Refused(err error) bool {
 	if err == nil {
 		return false
@@ -32,7 +33,7 @@ func Refused(err error) bool {
 // RefusedFor returns the refusal that the reason in a watch's answer is the text of, nil for any other reason.
 func RefusedFor(reason string) error {
 	for _, refusal := range refusals {
-		if refusal.Error() == reason {
+		if refusal.Error() == reason || status.Convert(refusal).Message() == reason {
 			return refusal
 		}
 	}

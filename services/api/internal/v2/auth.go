@@ -115,6 +115,8 @@ func (s *Server) writeRefusal(ctx context.Context, w http.ResponseWriter, r *htt
 	switch {
 	case denied(err):
 		writeJSON(w, http.StatusUnauthorized, &messageError{Message: noAccess})
+	case errors.Is(err, errTooMany):
+		writeJSON(w, http.StatusTooManyRequests, &messageError{Message: err.Error()})
 	case errors.Is(err, errdefs.ErrPasswordTooLong), errors.Is(err, errdefs.ErrTooLarge):
 		writeJSON(w, http.StatusBadRequest, &messageError{Message: s.inClientsWords(ctx, err)})
 	default:

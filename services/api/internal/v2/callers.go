@@ -55,9 +55,12 @@ func (s *Server) ofCertificate(ctx context.Context, r *http.Request) *consensusv
 }
 
 // forCaller makes a request of the store for whom r is made, once more where what was known of them had just changed: what is refused
-// with these errors has done nothing.
+// with these errors has done nothing. It fails with errTooMany where the request is one too many.
 func (s *Server) forCaller(ctx context.Context, r *http.Request, request func(*consensusv1.Caller) error) error {
 	if s.Follower.Off() {
+		if err := s.countRate(ctx, r, nil); err != nil {
+			return err
+		}
 		if err := request(nil); !errors.Is(err, errdefs.ErrUserEmpty) {
 			return err
 		}
@@ -65,6 +68,9 @@ func (s *Server) forCaller(ctx context.Context, r *http.Request, request func(*c
 	for again := true; ; again = false {
 		caller, err := s.identify(ctx, r)
 		if err != nil {
+			return err
+		}
+		if err := s.countRate(ctx, r, caller); err != nil {
 			return err
 		}
 		err = request(caller)

@@ -47,6 +47,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 		})
 		return err
 	})
+	if err == nil && found.GetNode().GetDir() {
+		err = s.countListing(ctx, r)
+	}
 	switch {
 	case err != nil:
 		s.internal(ctx, w, err)
@@ -147,6 +150,10 @@ func (q *query) action() consensusv1.TreeAction {
 func (s *Server) internal(ctx context.Context, w http.ResponseWriter, err error) {
 	if denied(err) {
 		newKeysError(codeNoAccess, noAccess).write(w)
+		return
+	}
+	if errors.Is(err, errTooMany) {
+		writeJSON(w, http.StatusTooManyRequests, newKeysError(codeRaftInternal, err.Error())) // etcd's code, but none after which clients go elsewhere
 		return
 	}
 	c := codeRaftInternal

@@ -16,13 +16,14 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
 // Prefix is where the API lies.
 const Prefix = "/v2/"
 
-// Config says what the API works with. All fields are required.
+// Config says what the API works with. All fields but Rates are required.
 type Config struct {
 	Consensus port.Consensus
 	Tree      port.Tree
@@ -31,7 +32,9 @@ type Config struct {
 	// Follower is told of changes of users and roles, and Identifier knows whom certificates name.
 	Follower   *auth.Follower
 	Identifier *auth.Authenticator
-	Logger     *slog.Logger
+	// Rates may be nil: then requests are not limited.
+	Rates  *ratelimit.Limiter
+	Logger *slog.Logger
 	// Ending ends when the server stops: waiting answers end with it.
 	Ending context.Context
 	// Follow has end called when the member cannot tell of events any more. The returned function ends that.
@@ -78,7 +81,7 @@ func New(config Config) *Server {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, s.withRate(r)) }
 
 // StoreReplaced has headers name the cluster that is there now: it is another store than before.
 func (s *Server) StoreReplaced() { s.cluster.Store(0) }

@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 	Quotas port.Quotas
 	// Follower knows when rights change; watches are checked again then.
 	Follower *auth.Follower
+	// Rates may be nil: then as many watches may be created as clients like.
+	Rates *ratelimit.Limiter
 	// Signer makes the tokens of those who log in; nil where the store does.
 	Signer Signer
 	Logger *slog.Logger // default: logs nothing

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/port"
 )
 
@@ -43,6 +44,7 @@ type WatchServer struct {
 	*backend
 	watch         port.Watch
 	follower      *auth.Follower
+	rates         *ratelimit.Limiter // nil where nothing is limited
 	fragmentBytes int
 	encoded       bool
 }
@@ -52,6 +54,7 @@ func newWatchServer(back *backend, config Config) *WatchServer {
 		backend:       back,
 		watch:         config.Watch,
 		follower:      config.Follower,
+		rates:         config.Rates,
 		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
 		encoded:       config.EncodedWatch,
 	}

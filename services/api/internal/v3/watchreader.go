@@ -19,6 +19,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
+	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 )
 
 // What etcd says to a watch that it cannot create.
@@ -69,6 +70,9 @@ func (r *watchReader) run(ctx context.Context) error {
 
 // create starts a watch, or answers why not. It returns an error only for the stream as a whole.
 func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCreateRequest) error {
+	if r.server.rates.Admit(ctx, ratelimit.Watches) != nil {
+		return r.refuseMany(ctx)
+	}
 	// Where the store is, taken before the session hears of the watch: one from now on begins there, and must miss nothing after
 	// the answer's revision.
 	header, err := r.server.headerNow(ctx)
@@ -149,6 +153,15 @@ func (r *watchReader) refuse(header *etcdserverpb.ResponseHeader, reason string)
 		Canceled:     true,
 		CancelReason: reason,
 	}})
+}
+
+// refuseMany refuses one watch too many, at no cost to the store. The stream's others go on. The text is one that etcd's Go client knows.
+func (r *watchReader) refuseMany(ctx context.Context) error {
+	header, err := r.server.headerSeen(ctx)
+	if err != nil {
+		return err
+	}
+	return r.refuse(header, rpctypes.ErrTooManyRequests.Error())
 }
 
 // cancel ends a watch. One that does not exist is passed over in silence.

@@ -51,6 +51,7 @@ func (r *role) Flags(s *settings.Settings) {
 	})
 	s.Group("Who somebody is", func(fs *flag.FlagSet) { commandline.RegisterOutside(fs, &s.Config) })
 	s.Group("Audit", func(fs *flag.FlagSet) { commandline.RegisterAudit(fs, &s.Config) })
+	s.Group("Rates of requests", func(fs *flag.FlagSet) { commandline.RegisterRates(fs, &s.Config) })
 	s.Group("Other services", func(fs *flag.FlagSet) {
 		s.Endpoints(fs, "consensus-endpoints", &r.consensus, "URLs of the members, quorate-consensus. A host name may have several addresses. Status tells of the first that can answer.")
 		s.Endpoints(fs, "lease-endpoints", &r.lease, "URLs of the lease nodes, quorate-lease.")

@@ -98,6 +98,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		MaxTxnOps:            c.MaxTxnOps,
 		MaxConcurrentStreams: c.MaxConcurrentStreams,
 		RequestTimeout:       c.RequestTimeout(),
+		Rates:                c.Rates,
 		AuthToken:            cmp.Or(c.AuthToken, api.NoAuthToken),
 		Outside:              c.Outside,
 		ClientCertAuth:       c.ClientTLS.ClientCertAuth,
