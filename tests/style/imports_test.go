@@ -36,6 +36,7 @@ var never = map[string][]string{
 	"services/ctl": {
 		"go.etcd.io/etcd/etcdctl", "go.etcd.io/etcd/etcdutl", "go.etcd.io/etcd/server", "go.etcd.io/etcd/pkg", "go.etcd.io/etcd/tests", "go.etcd.io/etcd/v3",
 		ours + "services/lease", ours + "services/watch", ours + "services/api", ours + "services/quorate", ours + "tests",
+		ours + "services/consensus/peer", ours + "services/consensus/remote", ours + "services/consensus/rpc",
 	},
 	"deploy/check": {ours + "pkg", ours + "services", ours + "deploy/stack"},
 	"deploy/stack": {ours + "services", "github.com/cockroachdb/pebble", "go.etcd.io", "github.com/nats-io", "google.golang.org/grpc"},

@@ -1,15 +1,13 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strings"
 
+	"github.com/quoratedb/quorate/pkg/founders"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/pkg/identity"
 )
 
 // Founding is the cluster as its first members describe it.
@@ -32,14 +30,10 @@ func (c Config) Founders() (Founding, error) {
 	if !known {
 		return Founding{}, fmt.Errorf("does not hold --name=%s", c.Name)
 	}
-	if !SameURLs(own, c.InitialAdvertisePeerURLs) && !namesHosts(own, c.InitialAdvertisePeerURLs) {
+	if !founders.SameURLs(own, c.InitialAdvertisePeerURLs) && !namesHosts(own, c.InitialAdvertisePeerURLs) {
 		return Founding{}, fmt.Errorf("has %s for this member, but --initial-advertise-peer-urls=%s", strings.Join(own, ","), strings.Join(c.InitialAdvertisePeerURLs, ","))
 	}
-	var made Founding
-	for _, name := range slices.Sorted(maps.Keys(urls)) {
-		made.Members = append(made.Members, &consensusv1.Member{Name: name, PeerUrls: urls[name]})
-	}
-	made.Token = c.InitialClusterToken
+	made := Founding{Members: founders.Members(urls), Token: c.InitialClusterToken}
 	return made, made.Identify(func(m *consensusv1.Member) bool { return m.GetName() == c.Name })
 }
 
@@ -49,18 +43,16 @@ func (c Config) Discovers() bool { return c.DiscoverySRV != "" || len(c.Discover
 // Identify gives the members their ids, which depend on their URLs and Token, and the cluster its own. own tells which of
 // them is this member.
 func (f *Founding) Identify(own func(*consensusv1.Member) bool) error {
-	var ids []uint64
+	id, err := founders.Identify(f.Members, f.Token)
+	if err != nil {
+		return err
+	}
+	f.ClusterID = id
 	for _, member := range f.Members {
-		member.Id = identity.MemberID(member.GetPeerUrls(), f.Token)
-		if slices.Contains(ids, member.GetId()) {
-			return fmt.Errorf("two members have the id %x: change --initial-cluster-token", member.GetId())
-		}
-		ids = append(ids, member.GetId())
 		if own(member) {
 			f.MemberID = member.GetId()
 		}
 	}
-	f.ClusterID = identity.ClusterID(ids)
 	return nil
 }
 
@@ -69,45 +61,15 @@ func (c Config) InitialMembers() (map[string][]string, error) {
 	if c.InitialCluster == "" {
 		return map[string][]string{c.Name: slices.Sorted(slices.Values(c.InitialAdvertisePeerURLs))}, nil
 	}
-	return ParseMembers(c.InitialCluster)
-}
-
-// ParseMembers takes a list of the form name=url,name=url apart: the peer URLs, sorted, of each member's name.
-func ParseMembers(list string) (map[string][]string, error) {
-	urls := map[string][]string{}
-	taken := map[string]bool{}
-	var wrong []error
-	for entry := range strings.SplitSeq(list, ",") {
-		name, text, _ := strings.Cut(strings.TrimSpace(entry), "=")
-		u, err := ParseURL(text)
-		switch {
-		case entry == "": // a comma too many
-		case name == "" || err != nil:
-			wrong = append(wrong, fmt.Errorf("%q is not of the form name=http://host:port", entry))
-		case taken[u.String()]:
-			wrong = append(wrong, fmt.Errorf("%s is given twice", u))
-		default:
-			taken[u.String()] = true
-			urls[name] = append(urls[name], u.String())
-		}
-	}
-	for _, of := range urls {
-		slices.Sort(of)
-	}
-	return urls, errors.Join(wrong...)
+	return founders.Parse(c.InitialCluster)
 }
 
 // namesHosts tells whether any URL has a host that must be looked up.
 func namesHosts(lists ...[]string) bool {
 	for _, text := range slices.Concat(lists...) {
-		if u, err := ParseURL(text); err == nil && !isSocket(u) && u.Hostname() != "localhost" && net.ParseIP(u.Hostname()) == nil {
+		if u, err := founders.ParseURL(text); err == nil && !isSocket(u) && u.Hostname() != "localhost" && net.ParseIP(u.Hostname()) == nil {
 			return true
 		}
 	}
 	return false
-}
-
-// SameURLs tells whether two lists hold the same URLs.
-func SameURLs(a, b []string) bool {
-	return slices.Equal(slices.Compact(slices.Sorted(slices.Values(a))), slices.Compact(slices.Sorted(slices.Values(b))))
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/founders"
 )
 
 // Endpoint is an open listener and what it is called.
@@ -23,7 +25,7 @@ func Listen(flag string, texts []string) ([]*Endpoint, error) {
 	var opened []*Endpoint
 	shared := map[string]net.Listener{}
 	for _, text := range texts {
-		u, err := ParseURL(text)
+		u, err := founders.ParseURL(text)
 		if err != nil {
 			return opened, fmt.Errorf("--%s=%s: %w", flag, text, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/quoratedb/quorate/pkg/founders"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 )
 
@@ -86,7 +87,7 @@ func (c Config) certificateHosts() []string { return hostsOf(c.clientURLs(), c.A
 func hostsOf(urls ...[]string) []string {
 	var hosts []string
 	for _, text := range slices.Concat(urls...) {
-		u, err := ParseURL(text)
+		u, err := founders.ParseURL(text)
 		if err != nil || isSocket(u) || listensEverywhere(u) || slices.Contains(hosts, u.Hostname()) {
 			continue
 		}

@@ -2,39 +2,16 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
-)
 
-// ParseURL reads an address to listen on or to be reached at. It accepts what etcd accepts.
-func ParseURL(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errors.New("is not a URL")
-	}
-	switch u.Scheme {
-	case "http", "https":
-		if _, _, err := net.SplitHostPort(u.Host); err != nil {
-			return nil, fmt.Errorf(`does not have the form "%s://host:port"`, u.Scheme)
-		}
-		if u.Path != "" {
-			return nil, errors.New("must not have a path")
-		}
-	case "unix", "unixs":
-		if socketPath(u) == "" {
-			return nil, errors.New("names no socket")
-		}
-	default:
-		return nil, errors.New("must begin with http, https, unix or unixs")
-	}
-	return u, nil
-}
+	"github.com/quoratedb/quorate/pkg/founders"
+)
 
 // eachURL reports the URLs that do not parse or that check objects to.
 func eachURL(found *problems, flag string, texts []string, check func(*url.URL) error) {
 	for _, text := range texts {
-		u, err := ParseURL(text)
+		u, err := founders.ParseURL(text)
 		if err == nil {
 			err = check(u)
 		}
@@ -70,7 +47,7 @@ func Secure(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "unixs"
 // AnySecure tells whether one of them does.
 func AnySecure(texts []string) bool {
 	for _, text := range texts {
-		if u, err := ParseURL(text); err == nil && Secure(u) {
+		if u, err := founders.ParseURL(text); err == nil && Secure(u) {
 			return true
 		}
 	}
@@ -82,13 +59,10 @@ func isSocket(u *url.URL) bool { return u.Scheme == "unix" || u.Scheme == "unixs
 // address is what net.Listen takes.
 func address(u *url.URL) (network, address string) {
 	if isSocket(u) {
-		return "unix", socketPath(u)
+		return "unix", founders.SocketPath(u)
 	}
 	return "tcp", u.Host
 }
-
-// socketPath is relative for unix://name, which etcd writes as unix://host:port, and absolute for unix:///path.
-func socketPath(u *url.URL) string { return u.Host + u.Path }
 
 // LocalPeerAddress is where connections to other members come from, nil for what the host chooses: the first address in
 // InitialAdvertisePeerURLs that another host can mean, as in etcd.
@@ -97,7 +71,7 @@ func (c Config) LocalPeerAddress() net.IP {
 		return nil
 	}
 	for _, text := range c.InitialAdvertisePeerURLs {
-		u, err := ParseURL(text)
+		u, err := founders.ParseURL(text)
 		if err != nil || isSocket(u) {
 			continue
 		}

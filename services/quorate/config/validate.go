@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/founders"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/api"
 )
@@ -151,7 +152,7 @@ func (c Config) checkAdvertised(found *problems) {
 		return
 	}
 	for _, text := range c.ListenClientURLs {
-		if u, err := ParseURL(text); err == nil && listensEverywhere(u) {
+		if u, err := founders.ParseURL(text); err == nil && listensEverywhere(u) {
 			found.add("advertise-client-urls", "", "is needed, because --listen-client-urls=%s does not say where others reach it", text)
 		}
 	}
@@ -188,7 +189,7 @@ func (c Config) checkAddresses(found *problems, all []listened) {
 	taken := map[string]string{}
 	for _, each := range all {
 		for _, text := range each.urls {
-			u, err := ParseURL(text)
+			u, err := founders.ParseURL(text)
 			if err != nil || u.Port() == "0" {
 				continue // reported already, or another port each time
 			}
@@ -336,7 +337,7 @@ func (c Config) checkTLS(found *problems, prefix string, server tlsconfig.Server
 		found.join(server.Validate())
 	default:
 		for _, text := range urls {
-			if u, err := ParseURL(text); err == nil && Secure(u) {
+			if u, err := founders.ParseURL(text); err == nil && Secure(u) {
 				found.add(prefix+"cert-file", "", "is needed, with --%skey-file, to serve %s", prefix, text)
 			}
 		}

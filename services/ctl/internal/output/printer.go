@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/olekukonko/tablewriter"
@@ -134,6 +135,9 @@ func (t *Text) Linef(format string, args ...any) {
 	fmt.Fprintf(t.w, format, args...)
 	t.w.WriteByte('\n') //nolint:errcheck // kept by the writer until Flush
 }
+
+// row writes the cells of a table's row as a line of the format simple.
+func (t *Text) row(cells []string) { t.Linef("%s", strings.Join(cells, ", ")) }
 
 // field writes a line of the format fields.
 func (t *Text) field(name string, value any) { t.Linef("%q : %v", name, value) }

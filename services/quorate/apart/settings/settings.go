@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
+	"github.com/quoratedb/quorate/pkg/founders"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -137,7 +138,7 @@ func (s *Settings) checkScheme(name string, texts []string, check func(*url.URL)
 		want, why = "https", "with --internal-cert-file every internal call uses TLS: write https"
 	}
 	for _, text := range texts {
-		u, err := config.ParseURL(text)
+		u, err := founders.ParseURL(text)
 		if err == nil && u.Scheme != want {
 			err = errors.New(why)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/founders"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/peer"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -79,7 +80,7 @@ func (f finder) askWhoIsThere(ctx context.Context, others []string) (config.Foun
 // among returns the member with this one's URLs, nil if there is none. Names are looked up only where no texts are the same.
 func (f finder) among(ctx context.Context, members []*consensusv1.Member) *consensusv1.Member {
 	for _, member := range members {
-		if config.SameURLs(member.GetPeerUrls(), f.config.InitialAdvertisePeerURLs) {
+		if founders.SameURLs(member.GetPeerUrls(), f.config.InitialAdvertisePeerURLs) {
 			return member
 		}
 	}

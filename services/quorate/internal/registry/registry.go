@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"github.com/quoratedb/quorate/pkg/founders"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
 
@@ -232,7 +233,7 @@ func list(found []registration) (string, error) {
 	owner := map[string]string{} // key of each name
 	var values []string
 	for _, each := range found {
-		urls, err := config.ParseMembers(each.value)
+		urls, err := founders.Parse(each.value)
 		if err != nil || len(urls) != 1 {
 			return "", fmt.Errorf("%w: %s is %q", ErrInvalidURL, each.key, each.value)
 		}
@@ -245,7 +246,7 @@ func list(found []registration) (string, error) {
 		values = append(values, each.value)
 	}
 	joined := strings.Join(values, ",")
-	if _, err := config.ParseMembers(joined); err != nil {
+	if _, err := founders.Parse(joined); err != nil {
 		return "", fmt.Errorf("discovery cluster %s has duplicate url: %w", joined, err)
 	}
 	return joined, nil

@@ -1,0 +1,149 @@
+package snapshotfile
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+
+	"go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+)
+
+// checkRows is how many rows pass between two looks at the context.
+const checkRows = 4096
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Status says what is in a file, as `etcdutl snapshot status` does.
+type Status struct {
+	// Hash is of all buckets, names and contents.
+	Hash uint32
+	// Revision is that of the last row, Keys how many exist then.
+	Revision int64
+	Keys     int
+	// Bytes is the size of the database.
+	Bytes int64
+	// Version is that of the storage, empty before etcd 3.6.
+	Version string
+}
+
+// Status reads all of the file.
+func (r *Reader) Status(ctx context.Context) (s Status, err error) {
+	err = r.view(func(tx *bbolt.Tx) error {
+		s = Status{Bytes: tx.Size(), Version: string(tx.Bucket([]byte(bucketMeta)).Get([]byte(keyStorageVersion)))}
+		keys, kv, n := map[string]struct{}{}, &mvccpb.KeyValue{}, 0
+		err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			s.Hash = crc32.Update(s.Hash, castagnoli, name)
+			return b.ForEach(func(k, v []byte) error {
+				if n++; n%checkRows == 0 && ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				s.Hash = crc32.Update(crc32.Update(s.Hash, castagnoli, k), castagnoli, v)
+				if string(name) != bucketKey {
+					return nil
+				}
+				revision, sub, tombstone, err := splitPlace(k)
+				if err != nil {
+					return err
+				}
+				if err := decodeKeyValue(v, kv); err != nil {
+					return fmt.Errorf("%w: revision %d.%d: %w", ErrDamaged, revision, sub, err)
+				}
+				s.Revision = revision
+				if tombstone {
+					delete(keys, string(kv.GetKey()))
+				} else {
+					keys[string(kv.GetKey())] = struct{}{}
+				}
+				return nil
+			})
+		})
+		s.Keys = len(keys)
+		return err
+	})
+	return s, err
+}
+
+// HashKV is what HashByRev of etcd's says of a file: of all rows up to a revision, 0 for the newest, without what a compaction to Compacted
+// has to remove.
+type HashKV struct {
+	Hash                uint32
+	Revision, Compacted int64
+}
+
+// HashKV hashes the rows of keys.
+func (r *Reader) HashKV(ctx context.Context, revision int64) (h HashKV, err error) {
+	err = r.Read(func(c *Content) error {
+		switch {
+		case revision > 0 && revision < c.CompactedRevision:
+			return fmt.Errorf("mvcc: required revision has been compacted: revision %d, and the oldest is %d", revision, c.CompactedRevision)
+		case revision > c.Revision:
+			return fmt.Errorf("mvcc: required revision is a future revision: revision %d, and the newest is %d", revision, c.Revision)
+		case revision == 0:
+			revision = c.Revision
+		}
+		compacted := c.CompactedRevision
+		if compacted == 0 {
+			compacted = -1 // as etcd says that nothing is
+		}
+		h = HashKV{Revision: revision, Compacted: compacted, Hash: crc32.Checksum([]byte(bucketKey), castagnoli)}
+		return nil
+	})
+	if err != nil {
+		return HashKV{}, err
+	}
+	err = r.view(func(tx *bbolt.Tx) error {
+		kept, err := keptRows(ctx, tx, h.Compacted)
+		if err != nil {
+			return err
+		}
+		n := 0
+		return tx.Bucket([]byte(bucketKey)).ForEach(func(k, v []byte) error {
+			if n++; n%checkRows == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			at, _, tombstone, err := splitPlace(k)
+			if err != nil || at > h.Revision || tombstone && at == h.Compacted {
+				return err
+			}
+			if _, keep := kept[string(k)]; at <= h.Compacted && len(kept) > 0 && !keep {
+				return nil
+			}
+			h.Hash = crc32.Update(crc32.Update(h.Hash, castagnoli, k), castagnoli, v)
+			return nil
+		})
+	})
+	return h, err
+}
+
+// keptRows are the rows up to the compacted revision that it leaves: the newest of each key, unless that is a tombstone.
+func keptRows(ctx context.Context, tx *bbolt.Tx, compacted int64) (map[string]struct{}, error) {
+	newest, kv := map[string]string{}, &mvccpb.KeyValue{}
+	c := tx.Bucket([]byte(bucketKey)).Cursor()
+	n := 0
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if n++; n%checkRows == 0 && ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		at, sub, tombstone, err := splitPlace(k)
+		if err != nil {
+			return nil, err
+		}
+		if at > compacted {
+			break
+		}
+		if err := decodeKeyValue(v, kv); err != nil {
+			return nil, fmt.Errorf("%w: revision %d.%d: %w", ErrDamaged, at, sub, err)
+		}
+		if tombstone {
+			delete(newest, string(kv.GetKey()))
+		} else {
+			newest[string(kv.GetKey())] = string(k)
+		}
+	}
+	kept := make(map[string]struct{}, len(newest))
+	for _, row := range newest {
+		kept[row] = struct{}{}
+	}
+	return kept, nil
+}
