@@ -1,0 +1,2 @@
+// Package moving moves stores between Quorate and etcd by snapshots, with quorateutl and etcdutl.
+package moving
