@@ -61,12 +61,19 @@ type run struct{ offset, size int64 }
 
 const headerBytes = 4 + 4
 
+// arenaBytesMin is how much memory a Sorter begins with.
+const arenaBytesMin = 64 << 10
+
 // New returns an empty Sorter.
 func New(cfg Config) *Sorter { return &Sorter{cfg: cfg} }
 
 // Add takes one record; appendValue appends the value to what it is given.
 func (s *Sorter) Add(key []byte, appendValue func([]byte) ([]byte, error)) error {
 	start := len(s.now.arena)
+	if s.now.arena == nil || cap(s.now.arena)-start < headerBytes+len(key) {
+		// It doubles: append would copy large ones more often.
+		s.now.arena = slices.Grow(s.now.arena, max(start, headerBytes+len(key), arenaBytesMin))
+	}
 	arena := binary.LittleEndian.AppendUint32(s.now.arena, uint32(len(key)))
 	arena = append(arena, 0, 0, 0, 0)
 	arena = append(arena, key...)

@@ -16,6 +16,8 @@ import (
 )
 
 const (
+	// residentBytes is about how much of the versions is in memory at a time.
+	residentBytes = 16 << 20
 	placeBytes    = 8 + 1 + 8
 	tombstoneMark = 't'
 )
@@ -45,7 +47,7 @@ func (r *Reader) Read(fn func(*Content) error) error {
 		if err := takeOurs(tx, c); err != nil {
 			return err
 		}
-		c.Versions = func(yield func(Version, error) bool) { readVersions(tx, c.Ours != nil, yield) }
+		c.Versions = func(yield func(Version, error) bool) { r.readVersions(tx, c.Ours != nil, yield) }
 		c.Leases = func(yield func(*consensusv1.Lease, error) bool) { readLeases(tx, yield) }
 		return fn(c)
 	})
@@ -224,7 +226,7 @@ func eachNumbers(tx *bbolt.Tx, bucket string, count int, fn func(k []byte, n [3]
 }
 
 // readVersions yields the versions in the order of revisions. The bucket of expirations has the same order.
-func readVersions(tx *bbolt.Tx, withOurs bool, yield func(Version, error) bool) {
+func (r *Reader) readVersions(tx *bbolt.Tx, withOurs bool, yield func(Version, error) bool) {
 	expirations := expirationCursor{}
 	if withOurs {
 		if b := tx.Bucket([]byte(bucketOursExpirations)); b != nil {
@@ -232,9 +234,13 @@ func readVersions(tx *bbolt.Tx, withOurs bool, yield func(Version, error) bool) 
 			expirations.key, expirations.value = expirations.c.First()
 		}
 	}
-	kv := &mvccpb.KeyValue{}
+	kv, seen := &mvccpb.KeyValue{}, 0
 	c := tx.Bucket([]byte(bucketKey)).Cursor()
 	for k, b := c.First(); k != nil; k, b = c.Next() {
+		if seen += len(k) + len(b); seen > residentBytes {
+			r.release(tx)
+			seen = 0
+		}
 		v, err := readVersion(k, b, kv)
 		if err == nil {
 			v.Expiration, err = expirations.of(k)
