@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/subtle"
 	"encoding/base64"
 	"runtime"
@@ -13,8 +14,8 @@ import (
 // matches tells whether a bcrypt hash is of a password. It is what bcrypt.CompareHashAndPassword does, but that it lets others have
 // the processor after each of its rounds, some fifty microseconds of work: a goroutine that computes for longer is interrupted only
 // after ten milliseconds, and two log-ins at once would hold up everybody on two processors for as long. A hash that is none
-// matches nothing.
-func matches(hash, password []byte) bool {
+// matches nothing, and so does one whose rounds, of which root may give any number with a hash, outlast ctx.
+func matches(ctx context.Context, hash, password []byte) bool {
 	cost, salt, sum, ok := splitHash(hash)
 	if !ok || len(password) > passwordBytesMax {
 		return false
@@ -28,6 +29,9 @@ func matches(hash, password []byte) bool {
 		blowfish.ExpandKey(key, cipher)
 		blowfish.ExpandKey(salt, cipher)
 		runtime.Gosched()
+		if ctx.Err() != nil {
+			return false
+		}
 	}
 	text := []byte("OrpheanBeholderScryDoubt")
 	for block := 0; block < len(text); block += blowfish.BlockSize {

@@ -92,7 +92,11 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password,
 		return err
 	}
 	defer p.turns.leave()
-	if !matches(hash, []byte(password)) || !real {
+	right := matches(ctx, hash, []byte(password))
+	if ctx.Err() != nil {
+		return fmt.Errorf("compare a password: %w", context.Cause(ctx))
+	}
+	if !right || !real {
 		return errdefs.ErrAuthFailed
 	}
 	p.known.Add(remembered, struct{}{})
