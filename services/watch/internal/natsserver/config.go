@@ -58,8 +58,8 @@ type Users struct {
 	// Keeper is asked about every client instead where the store has users of its own; nil where it has none.
 	Keeper Keeper
 	// Record is told what users asked for and what became of it, before they hear of it, where there is a Keeper; nil where nobody wants to
-	// know. Its error refuses the log-in, or ends the connection that has subscribed. It may be called concurrently. With it NATS traces
-	// each message to each user, which costs about a microsecond.
+	// know. Its error refuses the log-in, or ends the connection that has subscribed. It may be called concurrently. With it NATS formats a
+	// trace of each message to each user.
 	Record func(Event) error
 	// ConnectionsMax bounds the connections of users, 0 for usersMax.
 	ConnectionsMax int
