@@ -64,8 +64,8 @@ func (r *Reader) Status(ctx context.Context) (s Status, err error) {
 	return s, err
 }
 
-// HashKV is what HashByRev of etcd's says of a file: of all rows up to a revision, 0 for the newest, without what a compaction to Compacted
-// has to remove.
+// HashKV is what HashByRev of etcd's says of a file: of the rows above Compacted up to a revision, 0 for the newest, and of those below that are
+// still the newest of their keys at the revision.
 type HashKV struct {
 	Hash                uint32
 	Revision, Compacted int64
@@ -93,7 +93,7 @@ func (r *Reader) HashKV(ctx context.Context, revision int64) (h HashKV, err erro
 		return HashKV{}, err
 	}
 	err = r.view(func(tx *bbolt.Tx) error {
-		kept, err := keptRows(ctx, tx, h.Compacted)
+		kept, err := keptRows(ctx, tx, h.Revision)
 		if err != nil {
 			return err
 		}
@@ -116,8 +116,8 @@ func (r *Reader) HashKV(ctx context.Context, revision int64) (h HashKV, err erro
 	return h, err
 }
 
-// keptRows are the rows up to the compacted revision that it leaves: the newest of each key, unless that is a tombstone.
-func keptRows(ctx context.Context, tx *bbolt.Tx, compacted int64) (map[string]struct{}, error) {
+// keptRows are the rows that a compaction to a revision would leave up to there: the newest of each key, unless that is a tombstone.
+func keptRows(ctx context.Context, tx *bbolt.Tx, revision int64) (map[string]struct{}, error) {
 	newest, kv := map[string]string{}, &mvccpb.KeyValue{}
 	c := tx.Bucket([]byte(bucketKey)).Cursor()
 	n := 0
@@ -129,7 +129,7 @@ func keptRows(ctx context.Context, tx *bbolt.Tx, compacted int64) (map[string]st
 		if err != nil {
 			return nil, err
 		}
-		if at > compacted {
+		if at > revision {
 			break
 		}
 		if err := decodeKeyValue(v, kv); err != nil {
