@@ -11,14 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
-	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
 )
@@ -61,14 +57,6 @@ func newV2(cfg Config, watched *calls.Calls, who users) *v2.Server {
 		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Auth: cfg.Auth, Follower: who.follower, Identifier: who.identify, Rates: who.rates, Logger: cfg.Logger,
 		Ending: watched.Ending(), Follow: watched.FollowState, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
 	})
-}
-
-// addOperations adds what those ask for who run the server.
-func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *health.Handler) {
-	wellness.Register(mux)
-	if gatherer != nil {
-		mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
-	}
 }
 
 // newHTTPServer returns a server of HTTP/1.1 and of HTTP/2 without negotiation: TLS, where there is any, was spoken

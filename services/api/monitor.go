@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/health"
@@ -61,4 +62,12 @@ func (m *Monitor) Run(ctx context.Context) error {
 	<-ctx.Done()
 	serving.Wait()
 	return errors.Join(errs...)
+}
+
+// addOperations adds what those ask for who run the server.
+func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *health.Handler) {
+	wellness.Register(mux)
+	if gatherer != nil {
+		mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	}
 }

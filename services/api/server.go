@@ -89,14 +89,6 @@ func (s *Server) StoreReplaced() {
 	}
 }
 
-// users is what knows for whom requests are made, when that changes, and how many they may make.
-type users struct {
-	follower *auth.Follower
-	identify *auth.Authenticator
-	names    *auth.Names
-	rates    *ratelimit.Limiter // nil where nothing is limited
-}
-
 // newServer puts the wires around services.
 func newServer(cfg Config, who users, services connectserver.Services) (*Server, error) {
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)

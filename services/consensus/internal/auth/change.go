@@ -35,7 +35,7 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 func (c *change) carryOut(op *consensusv1.AuthOp) (err error) {
 	switch o := op.GetOp().(type) {
 	case *consensusv1.AuthOp_Enable:
-		err = c.enable(o.Enable)
+		err = enableAuth(c, o.Enable)
 	case *consensusv1.AuthOp_Disable:
 		disableAuth(c)
 	case *consensusv1.AuthOp_UserAdd:
@@ -57,9 +57,9 @@ func (c *change) carryOut(op *consensusv1.AuthOp) (err error) {
 	case *consensusv1.AuthOp_RoleRevokePermission:
 		err = c.revokePermission(o.RoleRevokePermission)
 	case *consensusv1.AuthOp_ExtendTokens:
-		c.extendTokens(o.ExtendTokens)
+		extendTokens(c, o.ExtendTokens)
 	case *consensusv1.AuthOp_Steps:
-		err = c.takeSteps(o.Steps)
+		err = takeSteps(c, o.Steps)
 	default:
 		return fmt.Errorf("unknown change of users and roles %T: a newer version of the program has written it, which this member must run too", op.GetOp())
 	}
@@ -136,7 +136,7 @@ func (c *change) setRole(role *consensusv1.Role) {
 }
 
 // own returns a role that this change alone knows, with its permissions in the order of their keys.
-func (c *change) own(role *consensusv1.Role) *consensusv1.Role {
+func own(c *change, role *consensusv1.Role) *consensusv1.Role {
 	if _, mine := c.changed.roles[role.GetName()]; mine {
 		return role
 	}
@@ -149,7 +149,7 @@ func (c *change) own(role *consensusv1.Role) *consensusv1.Role {
 
 func byKey(a, b *consensusv1.Permission) int { return bytes.Compare(a.GetKey(), b.GetKey()) }
 
-func (c *change) enable(op *consensusv1.AuthEnableOp) error {
+func enableAuth(c *change, op *consensusv1.AuthEnableOp) error {
 	root := c.User(Root)
 	switch {
 	case c.Enabled() && len(c.settings.GetTokenSecret()) == 0: // it was imported
@@ -160,7 +160,7 @@ func (c *change) enable(op *consensusv1.AuthEnableOp) error {
 	case root == nil:
 		return errdefs.ErrRootUserNotExist
 	case op.GetGuest():
-		c.admitGuests(root)
+		admitGuests(c, root)
 	case !hasRole(root, Root):
 		return errdefs.ErrRootRoleNotExist
 	}
@@ -314,7 +314,7 @@ func (c *change) grantPermission(op *consensusv1.RoleGrantPermissionOp) error {
 		return errdefs.ErrRoleNotFound
 	}
 	revision := c.advance()
-	role := c.own(old)
+	role := own(c, old)
 	role.ChangedRevision = revision
 	if at, found := find(role, granted.GetKey(), granted.GetRangeEnd()); found {
 		role.Permissions[at] = granted
@@ -330,7 +330,7 @@ func (c *change) revokePermission(op *consensusv1.RoleRevokePermissionOp) error 
 	if old == nil {
 		return errdefs.ErrRoleNotFound
 	}
-	role := c.own(old)
+	role := own(c, old)
 	at, found := find(role, op.GetKey(), op.GetRangeEnd())
 	if !found {
 		return errdefs.ErrPermissionNotGranted

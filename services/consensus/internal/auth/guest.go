@@ -13,7 +13,7 @@ var guests = identity{name: Guest, roles: []string{Guest}, external: true}
 
 // admitGuests makes the role guest, if there is none, and has the user root be what v2 takes for granted. Where there are users beside
 // root, somebody has thought about who may do what, and guests may nothing until they are allowed to.
-func (c *change) admitGuests(root *consensusv1.User) {
+func admitGuests(c *change, root *consensusv1.User) {
 	_ = c.grantRole(&consensusv1.UserGrantRoleOp{Name: root.GetName(), Role: Root}) // it exists
 	if c.Role(Guest) != nil {
 		return

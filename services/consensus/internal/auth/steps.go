@@ -9,7 +9,7 @@ import (
 
 // takeSteps makes all of the changes or, where one is refused, none. They are refused with errdefs.ErrAuthOldRevision if something has
 // changed since they were decided on.
-func (c *change) takeSteps(op *consensusv1.AuthSteps) error {
+func takeSteps(c *change, op *consensusv1.AuthSteps) error {
 	if op.GetRevision() != 0 && op.GetRevision() != c.Revision() {
 		return errdefs.ErrAuthOldRevision
 	}

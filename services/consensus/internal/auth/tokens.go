@@ -175,7 +175,7 @@ func (t *Tokens) Extend() *consensusv1.ExtendTokensOp {
 const usesMax = 100_000
 
 // extendTokens is no change of rights: the auth revision stays.
-func (c *change) extendTokens(op *consensusv1.ExtendTokensOp) {
+func extendTokens(c *change, op *consensusv1.ExtendTokensOp) {
 	if !c.Enabled() {
 		return
 	}

@@ -114,6 +114,9 @@ func AskOr[R any](c *Call, code int, request func(context.Context, *clientv3.Cli
 	return answer, nil
 }
 
+// Explain adds to an error that says nothing but that time ran out, or that nobody was reached, what the last attempt failed for.
+func (c *Call) Explain(err error) error { return c.reasons.explain(err, c.Shell.flags.endpoints) }
+
 // Print prints an answer in the format that was asked for; there may be none for it, which is an error.
 func (c *Call) Print(answer output.Answer) error {
 	err := c.printer.Print(answer)

@@ -75,7 +75,7 @@ func (c *Call) configure(endpoints []string, secure *clientv3.SecureConfig, auth
 	if err != nil {
 		return nil, exit.With(exit.Arguments, err)
 	}
-	if config.Logger, err = c.logger(); err != nil {
+	if config.Logger, err = c.reasons.logger(c.Shell.flags.debug); err != nil {
 		return nil, err
 	}
 	return config, nil

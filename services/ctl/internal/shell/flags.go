@@ -36,6 +36,14 @@ type Flags struct {
 	v2 v2Flags
 }
 
+// v2Flags are the global flags that the v2 form alone has.
+type v2Flags struct {
+	form            bool // the command line is in the v2 form
+	endpoint, peers []string
+	requestTimeout  time.Duration
+	noSync          bool
+}
+
 // Register declares the global flags on the root command. They are hidden, so that the help of a command shows its own;
 // the command options lists them.
 func (s *Shell) Register(root *cobra.Command) error {

@@ -61,10 +61,10 @@ func (c reasonCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// logger is what the client library logs to: with --debug the standard error, too.
-func (c *Call) logger() (*zap.Logger, error) {
-	core := zapcore.Core(reasonCore{LevelEnabler: zapcore.WarnLevel, reasons: &c.reasons})
-	if c.Shell.flags.debug {
+// logger is what the client library logs to: with debug the standard error, too.
+func (r *reasons) logger(debug bool) (*zap.Logger, error) {
+	core := zapcore.Core(reasonCore{LevelEnabler: zapcore.WarnLevel, reasons: r})
+	if debug {
 		written, err := logutil.CreateDefaultZapLogger(clientv3.ClientLogLevel())
 		if err != nil {
 			return nil, err
@@ -74,18 +74,18 @@ func (c *Call) logger() (*zap.Logger, error) {
 	return zap.New(core).Named("etcd-client"), nil
 }
 
-// Explain adds to an error that says nothing but that time ran out, or that nobody was reached, what the last attempt failed for.
-func (c *Call) Explain(err error) error {
+// explain adds to an error that says nothing but that time ran out, or that nobody was reached, what the last attempt failed for.
+func (r *reasons) explain(err error, endpoints []string) error {
 	code := status.Code(err)
 	silent := errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || code == codes.Unavailable
-	last := c.reasons.last()
+	last := r.last()
 	if !silent || last == "" {
 		return err
 	}
 	if i := strings.LastIndex(last, "desc = "); i >= 0 {
 		last = strings.Trim(last[i+len("desc = "):], `"`)
 	}
-	return &explained{error: err, hint: fmt.Sprintf("the last attempt at %s: %s", strings.Join(c.Shell.flags.endpoints, ", "), last)}
+	return &explained{error: err, hint: fmt.Sprintf("the last attempt at %s: %s", strings.Join(endpoints, ", "), last)}
 }
 
 // explained is an error with what is known of its reason, for a line of its own: scripts know the error's text.

@@ -15,14 +15,6 @@ import (
 	"github.com/quoratedb/quorate/services/ctl/internal/output"
 )
 
-// v2Flags are the global flags that the v2 form alone has.
-type v2Flags struct {
-	form            bool // the command line is in the v2 form
-	endpoint, peers []string
-	requestTimeout  time.Duration
-	noSync          bool
-}
-
 // v2Formats are the names that --output takes.
 var v2Formats = []string{output.Simple, "extended", output.JSON}
 
