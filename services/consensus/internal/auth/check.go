@@ -20,6 +20,9 @@ type identity struct {
 	external bool
 }
 
+// guests have exactly the role Guest.
+var guests = identity{name: Guest, roles: []string{Guest}, external: true}
+
 // Resolve says who a caller is, as a log entry and the answers to requests may say it: without a token, by a name that is known
 // to be theirs. While authentication is not enabled, callers are not asked who they are. Errors are errdefs.ErrUserEmpty for
 // nobody, ErrInvalidAuthToken, and ErrAuthOldRevision.

@@ -8,9 +8,6 @@ import (
 // enabled authentication: to v3 it is a role like any other, and whoever gives it permissions there opens no door with it.
 const Guest = "guest"
 
-// guests have exactly that role.
-var guests = identity{name: Guest, roles: []string{Guest}, external: true}
-
 // admitGuests makes the role guest, if there is none, and has the user root be what v2 takes for granted. Where there are users beside
 // root, somebody has thought about who may do what, and guests may nothing until they are allowed to.
 func admitGuests(c *change, root *consensusv1.User) {

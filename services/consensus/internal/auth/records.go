@@ -10,6 +10,12 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
+// Rows are where the records of a state are kept. See mvcc.Batch.
+type Rows interface {
+	SetRecord(name string, old, value []byte)
+	DropRecord(name string, old []byte)
+}
+
 // Records of the store are named by what they are of.
 const (
 	recordSettings = "auth/settings"
@@ -19,7 +25,7 @@ const (
 )
 
 // Imported are the records of users and roles that come from a file of another store, with the settings that are known of it. No token of
-// that store counts here: nobody has the secret that signs them until somebody logs in (see change.enable). The roles of users and the
+// that store counts here: nobody has the secret that signs them until somebody logs in (see enableAuth). The roles of users and the
 // permissions of roles are put in order.
 func Imported(settings *consensusv1.AuthSettings, users []*consensusv1.User, roles []*consensusv1.Role) map[string][]byte {
 	if settings == nil {
