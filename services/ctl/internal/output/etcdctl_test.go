@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -168,7 +169,12 @@ func TestAnswersLookLikeEtcdctls(t *testing.T) {
 					continue
 				}
 				require.NoError(t, err)
-				assert.Equal(t, theirs(t, format, hex, s.method, s.args), ours, "%s %s hex=%v", s.method, format, hex)
+				want := theirs(t, format, hex, s.method, s.args)
+				if s.method == "Alarm" && format == Simple {
+					// It is protobuf's text, between whose fields some binaries have two spaces: nobody is to rely on one.
+					want = strings.ReplaceAll(want, "  ", " ")
+				}
+				assert.Equal(t, want, ours, "%s %s hex=%v", s.method, format, hex)
 			}
 		}
 	}
