@@ -21,6 +21,7 @@ func NewRoot(s *shell.Shell) *cobra.Command {
 		Long:              "A command-line client for the v2 API of Quorate and of etcd.\n\n" + Rule,
 		Version:           version.Version,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		SilenceUsage:      true, // Report prints it, where the command line was not understood
 	}
 	root.SetVersionTemplate(fmt.Sprintf("etcdctl version: {{.Version}}\nAPI version: 2\nquoratectl version: %s\n", s.Version))
 	root.SetIn(s.Stdin)
