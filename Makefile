@@ -83,7 +83,7 @@ run: build ## Build and run one member on localhost:2379 with its data in ./data
 test: build peers ## Run all tests under the race detector, each module's own and the black-box ones against bin/quorate; tests/style and vet are make lint's; ends with the list of failures
 	@rm -f bin/.test.log; failed=0; \
 	go test -race -vet=off $(LONGEST:%=./%) $(PRODUCT:%=./%/...) 2>&1 | tee -a bin/.test.log || failed=1; \
-	go test -race -vet=off -count=1 -timeout 10m -p 4 $(WAITING:%=./tests/%) $$(go list ./tests/... | grep -v '/tests/style$$') 2>&1 | tee -a bin/.test.log || failed=1; \
+	go test -race -vet=off -count=1 -timeout 10m -p 3 $(WAITING:%=./tests/%) $$(go list ./tests/... | grep -v '/tests/style$$') 2>&1 | tee -a bin/.test.log || failed=1; \
 	$(PLAIN) go -C deploy/check test -vet=off -count=1 ./... 2>&1 | tee -a bin/.test.log || failed=1; \
 	if [ $$failed != 0 ]; then echo; echo "failed:"; grep -E '^ *--- FAIL|^FAIL	|^panic: |build failed' bin/.test.log | sort -u; exit 1; fi
 # go test begins them in this order, so that none of them is left to run alone at the end. Black-box tests mostly wait: several do at a time.
