@@ -88,7 +88,7 @@ test: build peers ## Run all tests under the race detector, each module's own an
 	if [ $$failed != 0 ]; then echo; echo "failed:"; grep -E '^ *--- FAIL|^FAIL	|^panic: |build failed' bin/.test.log | sort -u; exit 1; fi
 # go test begins them in this order, so that none of them is left to run alone at the end. Black-box tests mostly wait: several do at a time.
 LONGEST := services/consensus services/consensus/internal/mvcc services/quorate services/consensus/peer services/lease
-WAITING := members/apart clients/clientv3 members/cluster clients/v2 faults/crash members/bootstrap clients/rights
+WAITING := members/apart members/cluster clients/v2 clients/clientv3 faults/crash members/bootstrap clients/rights
 
 .PHONY: race
 race: peers ## Run the black-box tests against a server that is itself built with the race detector

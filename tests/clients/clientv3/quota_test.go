@@ -1,7 +1,7 @@
 package clientv3
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
 	"strconv"
 	"testing"
 	"time"
@@ -54,8 +54,6 @@ func (k *keyspace) alarms() []*pb.AlarmMember {
 // noise does not compress.
 func noise(n int) string {
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(rand.Uint32())
-	}
+	_, _ = rand.Read(b) // it never fails
 	return string(b)
 }
