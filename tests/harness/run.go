@@ -106,7 +106,7 @@ func Client(t testing.TB, s *Server) *clientv3.Client {
 // Context bounds one step of a test, so that what hangs fails.
 func Context(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
