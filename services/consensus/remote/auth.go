@@ -6,6 +6,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 	"github.com/quoratedb/quorate/services/consensus/rpc"
 )
 
@@ -24,32 +25,52 @@ func (c *Client) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest)
 	return call[consensusv1.ReadAuthResponse](ctx, c, c.read(), "ReadAuth", req)
 }
 
-// FollowAuth tells how authentication stands at the leader, or at another member while there is none. It fails when that member
-// does, and with errdefs.ErrLeaderChanged once another one leads: one that is cut off from the others would tell of no change any more. The
-// next call goes on at the new leader.
+// FollowAuth tells how authentication stands at the leader, or at another member while that cannot be reached. It fails when that
+// member does, and with errdefs.ErrLeaderChanged once there is a better one: one that is cut off from the others would tell of no
+// change any more. The next call goes on at the better one.
 func (c *Client) FollowAuth(ctx context.Context, req *consensusv1.FollowAuthRequest, send func(*consensusv1.FollowAuthResponse) error) error {
 	following, end := context.WithCancelCause(ctx)
-	leader, _, changed := c.Leader()
+	rule := telling{picked: make(chan *resolver.Node), ended: following.Done()}
 	var looking sync.WaitGroup
 	looking.Go(func() {
+		var followed *resolver.Node
 		for {
-			select {
-			case <-following.Done():
-				return
-			case <-changed:
-			}
-			var now uint64
-			if now, _, changed = c.Leader(); now != 0 && now != leader {
+			view := c.balancer.View()
+			if followed != nil && outdone(view.Backends, followed) {
 				end(errdefs.ErrLeaderChanged)
 				return
 			}
+			select {
+			case <-following.Done():
+				return
+			case followed = <-rule.picked:
+			case <-view.Changed:
+			}
 		}
 	})
-	err := stream(following, c, atLeader{}, req, rpc.NewAuthClient, rpc.Auth.FollowAuth, send)
+	err := stream(following, c, rule, req, rpc.NewAuthClient, rpc.Auth.FollowAuth, send)
 	if following.Err() != nil && ctx.Err() == nil {
 		err = context.Cause(following)
 	}
 	end(nil)
 	looking.Wait()
 	return err
+}
+
+// telling chooses as atLeader does and tells whom.
+type telling struct {
+	atLeader
+	picked chan *resolver.Node
+	ended  <-chan struct{}
+}
+
+func (r telling) Pick(members []*member) *member {
+	m := r.atLeader.Pick(members)
+	if m != nil {
+		select {
+		case r.picked <- m.Node:
+		case <-r.ended:
+		}
+	}
+	return m
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/rpc/balancer"
+	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
 type (
@@ -43,6 +44,17 @@ func leading(members []*member) *member {
 // current tells whether a member sees the leader that the newest of them sees.
 func current(m, newest *member) bool {
 	return newest != nil && m.Standing.GetLeaderId() != 0 && m.Standing.GetRaftTerm() == newest.Standing.GetRaftTerm()
+}
+
+// outdone tells whether another member than the one of a node is to be followed: the leader, or one that sees a leader where
+// that one sees none or an earlier one.
+func outdone(members []*member, node *resolver.Node) bool {
+	if leader := leading(members); leader != nil {
+		return leader.Node != node
+	}
+	newest := newestLed(members)
+	followed := now(members, &member{Node: node})
+	return newest != nil && (followed == nil || !current(followed, newest))
 }
 
 // now is where a member stands by now, nil if it is not connected any more.
