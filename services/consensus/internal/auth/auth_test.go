@@ -471,7 +471,7 @@ func TestPasswordsAreRemembered(t *testing.T) {
 	_, err := p.Hash(t.Context(), string(make([]byte, 73)))
 	require.ErrorIs(t, err, errdefs.ErrPasswordTooLong)
 	changed := user("one")
-	p.turns.mu.free = 0
+	p.comparing.mu.free = 0
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, p.Check(gone, ann, "one", ""))

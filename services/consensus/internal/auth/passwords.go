@@ -14,14 +14,16 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/parallelbcrypt"
 )
 
 // Passwords compares passwords, which takes tens of milliseconds of a processor each on purpose. So there are few at a time, those that
 // were right are remembered until the user changes, and a name that no user has takes as long as a wrong password.
 type Passwords struct {
-	cost int
-	// turns bounds the comparisons under way, and those who wait for one.
-	turns *turns
+	cost     int
+	comparer *parallelbcrypt.Comparer
+	// comparing bounds the comparisons under way, and those who wait for one; hashing what is hashed.
+	comparing, hashing *turns
 	// nobodys makes what the passwords of nobody are compared with, once.
 	nobodys func() []byte
 
@@ -49,6 +51,9 @@ func CheckCost(cost int) error {
 
 // NewPasswords makes passwords of a cost that CheckCost has let pass.
 func NewPasswords(cost int) *Passwords {
+	// The other half is left to all else that a member does.
+	processors := max(1, runtime.GOMAXPROCS(0)/2)
+	comparer := parallelbcrypt.NewComparer(processors)
 	known, _ := lru.New[[sha256.Size]byte, struct{}](knownMax) // it fails for no size above zero
 	return &Passwords{
 		cost: cost, known: known, key: random(secretBytes),
@@ -56,16 +61,16 @@ func NewPasswords(cost int) *Passwords {
 			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
 			return hash
 		}),
-		turns: newTurns(runtime.GOMAXPROCS(0), checksWaitingMax),
+		comparer: comparer, comparing: newTurns(comparer.Places(), checksWaitingMax), hashing: newTurns(processors, checksWaitingMax),
 	}
 }
 
 // Hash returns what is stored of a password: errdefs.ErrPasswordTooLong.
 func (p *Passwords) Hash(ctx context.Context, password string) (hash []byte, err error) {
-	if err := p.turns.enter(ctx, ""); err != nil {
+	if err := p.hashing.enter(ctx, ""); err != nil {
 		return nil, err
 	}
-	defer p.turns.leave()
+	defer p.hashing.leave()
 	hash, err = bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
 		err = errdefs.ErrPasswordTooLong
@@ -76,7 +81,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (hash []byte, err
 // Check returns errdefs.ErrAuthFailed unless the password is the user's, who is nil for a name that no user has, and
 // errdefs.ErrTooManyRequests where too many wait. Log-ins of one origin wait for each other before others wait for them.
 func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password, origin string) error {
-	if len(password) > passwordBytesMax {
+	if len(password) > parallelbcrypt.PasswordBytesMax {
 		return errdefs.ErrAuthFailed // nobody has it, and it may be as long as a request
 	}
 	hash := user.GetPasswordHash()
@@ -88,11 +93,11 @@ func (p *Passwords) Check(ctx context.Context, user *consensusv1.User, password,
 	if _, known := p.known.Get(remembered); real && known {
 		return nil
 	}
-	if err := p.turns.enter(ctx, origin); err != nil {
+	if err := p.comparing.enter(ctx, origin); err != nil {
 		return err
 	}
-	defer p.turns.leave()
-	right := matches(ctx, hash, []byte(password))
+	defer p.comparing.leave()
+	right := p.comparer.Matches(ctx, hash, []byte(password))
 	if ctx.Err() != nil {
 		return fmt.Errorf("compare a password: %w", context.Cause(ctx))
 	}
