@@ -27,19 +27,15 @@ var guests = identity{name: Guest, roles: []string{Guest}, external: true}
 // to be theirs. While authentication is not enabled, callers are not asked who they are. Errors are errdefs.ErrUserEmpty for
 // nobody, ErrInvalidAuthToken, and ErrAuthOldRevision.
 //
-// verify says whose a token is.
-func (s *State) Resolve(c *consensusv1.Caller, verify func(*State, string) (name string, err error)) (*consensusv1.Caller, error) {
+// verify says whose a token is. Nobody changes what is returned: requests share it.
+func (s *State) Resolve(c *consensusv1.Caller, verify func(*State, string) (*consensusv1.Caller, error)) (*consensusv1.Caller, error) {
 	switch {
 	case c.GetInternal(), !s.Enabled():
 		return c, nil
 	case c.GetInvalid():
 		return nil, errdefs.ErrInvalidAuthToken
 	case c.GetToken() != "":
-		name, err := verify(s, c.GetToken())
-		if err != nil {
-			return nil, err
-		}
-		return &consensusv1.Caller{Name: name}, nil
+		return verify(s, c.GetToken())
 	}
 	_, err := s.identify(c)
 	return c, err

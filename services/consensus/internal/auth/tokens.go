@@ -6,11 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -47,18 +48,31 @@ type Tokens struct {
 	// aging are tokens that were used in the second half of their life, by id: their end should be put off.
 	aging map[string]struct{}
 
-	// opened are tokens whose signature was right under a secret: to compute it takes longer than all else.
-	opened *lru.Cache[string, opened]
+	// opened are tokens whose signature was right, by a hash of them: to compute it takes longer than all else. Of two with the same
+	// hash the one that was seen last is kept, which needs no lock. Every request asks for one.
+	opened [openedMax]atomic.Pointer[opened]
+	seed   maphash.Seed
 }
 
 // opened is what a token says, and the secret that has signed it.
 type opened struct {
+	token  string
 	claims *consensusv1.Token
 	secret []byte
+	// seen is what Verify has made of it in the newest state, nil before it has.
+	seen atomic.Pointer[seen]
+}
+
+// seen is whose a token is in a state.
+type seen struct {
+	// replaced is the state's, and tells it from others: to keep the state itself would keep what it alone has.
+	replaced <-chan struct{}
+	caller   *consensusv1.Caller
+	end      int64
 }
 
 // openedMax bounds the tokens that are remembered.
-const openedMax = 10_000
+const openedMax = 1 << 14
 
 // agingMax bounds the tokens whose end is to be put off at once. Those beyond it are seen again.
 const agingMax = 10_000
@@ -72,8 +86,7 @@ func Steady() func() time.Time {
 
 // NewTokens makes tokens that live for ttl after they were made or used last.
 func NewTokens(ttl time.Duration, now func() time.Time) *Tokens {
-	remembered, _ := lru.New[string, opened](openedMax) // it fails for no size above zero
-	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{}), opened: remembered}
+	return &Tokens{ttl: ttl, now: now, aging: make(map[string]struct{}), seed: maphash.MakeSeed()}
 }
 
 // Make returns a token of a user of the state.
@@ -93,41 +106,56 @@ func sign(s *State, claims []byte) []byte {
 // Possible tells whether tokens of a state can be made: where users were imported that takes an AuthEnableOp first.
 func (t *Tokens) Possible(s *State) bool { return len(s.settings.GetTokenSecret()) > 0 }
 
-// Verify returns whose a token is, or errdefs.ErrInvalidAuthToken.
-func (t *Tokens) Verify(s *State, token string) (name string, err error) {
-	claims, ok := t.open(s, token)
-	if !ok {
-		return "", errdefs.ErrInvalidAuthToken
+// Verify returns whose a token is, by their name alone, or errdefs.ErrInvalidAuthToken. Nobody changes what it returns.
+func (t *Tokens) Verify(s *State, token string) (*consensusv1.Caller, error) {
+	opened := t.open(s, token)
+	if opened == nil {
+		return nil, errdefs.ErrInvalidAuthToken
 	}
-	user := s.User(claims.GetName())
-	if user == nil || user.GetPasswordRevision() != claims.GetPasswordRevision() {
-		return "", errdefs.ErrInvalidAuthToken
+	is := opened.seen.Load()
+	if is == nil || is.replaced != s.Replaced() {
+		if is = t.see(s, opened.claims); is == nil {
+			return nil, errdefs.ErrInvalidAuthToken
+		}
+		opened.seen.Store(is)
 	}
 	now := t.now().UnixNano()
+	if now >= is.end {
+		return nil, errdefs.ErrInvalidAuthToken
+	}
+	if now >= is.end-int64(t.ttl)/2 {
+		t.age(opened.claims.GetId())
+	}
+	return is.caller, nil
+}
+
+// see finds whose a token is, nil for nobody's.
+func (t *Tokens) see(s *State, claims *consensusv1.Token) *seen {
+	user := s.User(claims.GetName())
+	if user == nil || user.GetPasswordRevision() != claims.GetPasswordRevision() {
+		return nil
+	}
 	end := claims.GetMade() + int64(t.ttl)
 	if extended, ok := s.uses.Get(string(claims.GetId())); ok {
 		end = max(end, extended)
 	}
-	if now >= end {
-		return "", errdefs.ErrInvalidAuthToken
-	}
-	if now >= end-int64(t.ttl)/2 {
-		t.age(claims.GetId())
-	}
-	return claims.GetName(), nil
+	return &seen{replaced: s.Replaced(), caller: &consensusv1.Caller{Name: claims.GetName()}, end: end}
 }
 
-// open is open, remembered.
-func (t *Tokens) open(s *State, token string) (*consensusv1.Token, bool) {
+// open is open, remembered; nil for a token that is none.
+func (t *Tokens) open(s *State, token string) *opened {
 	secret := s.settings.GetTokenSecret()
-	if known, ok := t.opened.Get(token); ok && bytes.Equal(known.secret, secret) {
-		return known.claims, true
+	place := &t.opened[maphash.String(t.seed, token)%openedMax]
+	if known := place.Load(); known != nil && known.token == token && bytes.Equal(known.secret, secret) {
+		return known
 	}
 	claims, ok := open(s, token)
-	if ok {
-		t.opened.Add(token, opened{claims, secret})
+	if !ok {
+		return nil
 	}
-	return claims, ok
+	fresh := &opened{token: token, claims: claims, secret: secret}
+	place.Store(fresh)
+	return fresh
 }
 
 // open returns what a token says, if it is one that the state's secret has signed.
