@@ -73,27 +73,29 @@ func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCre
 	if r.server.rates.Admit(ctx, ratelimit.Watches) != nil {
 		return r.refuseMany(ctx)
 	}
-	// Where the store is, taken before the session hears of the watch: one from now on begins there, and must miss nothing after
-	// the answer's revision.
-	header, err := r.server.headerNow(ctx)
-	if err != nil {
-		return err
-	}
 	key := request.GetKey()
 	if len(key) == 0 {
 		key = []byte{0} // the smallest key
 	}
 	w := &watch{id: request.GetWatchId(), startRevision: request.GetStartRevision(), fragment: request.GetFragment()}
-	if w.startRevision < 0 {
-		return r.refuse(header, rpctypes.ErrCompacted.Error())
-	}
 	// The range as it came in: "\x00" as its end stands for all keys, and must not be taken for one.
 	w.rights = rights{key: key, end: request.GetRangeEnd()}
-	switch forbidden, err := w.rights.check(ctx, r.server.gate); {
-	case err != nil:
+	forbidden, err := w.rights.check(ctx, r.server.gate)
+	if err != nil {
 		return err
+	}
+	// Where the store is: one from now on begins there, and must miss nothing after the answer's revision, so that this is before the
+	// session hears of the watch. It is after its rights were looked at, because a member that is behind catches up before it refuses:
+	// the watch would begin where there was no right to it.
+	header, err := r.server.headerNow(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
 	case forbidden != "":
 		return r.refuse(header, forbidden)
+	case w.startRevision < 0:
+		return r.refuse(header, rpctypes.ErrCompacted.Error())
 	case isEmptyRange(key, request.GetRangeEnd()):
 		return r.refuse(header, reasonEmptyRange)
 	case !r.ids.begin(w):

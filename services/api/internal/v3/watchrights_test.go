@@ -211,6 +211,27 @@ func TestNoEventAfterTheRightHasGone(t *testing.T) {
 	})
 }
 
+// Goal: a watch from now on shows nothing of before its user had the right, where the member had to catch up to know of that. Method:
+// the store is further on once it has allowed the watch.
+func TestWatchBeginsWhereItWasAllowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var caughtUp atomic.Int64
+		authorize := func(*consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+			caughtUp.Add(5)
+			return allowed(true, 7, "alice")
+		}
+		g := newGuarded(t, &auth.Identity{Caller: &consensusv1.Caller{Token: "t"}}, authorize, func(c *v3.Config) {
+			c.Consensus = &fakeConsensus{position: func(context.Context) (*consensusv1.PositionResponse, error) {
+				return &consensusv1.PositionResponse{ClusterId: clusterID, MemberId: memberID, RaftTerm: raftTerm, Revision: revision + caughtUp.Load()}, nil
+			}}
+		})
+		defer g.close()
+		g.stream.request(&etcdserverpb.WatchCreateRequest{WatchId: 1, Key: []byte("a")})
+		equal(t, &etcdserverpb.WatchResponse{Header: header(revision + 5), WatchId: 1, Created: true}, <-g.sent)
+		require.EqualValues(t, revision+5+1, (<-g.session.added).GetStartRevision())
+	})
+}
+
 // Goal: a member that has not got to a change yet does not let a watch go on that another one has told to look again; where nobody ever
 // gets there the stream ends, so that its client goes elsewhere. Method: an authorizer that is behind, for a while and for good.
 func TestMemberThatIsBehindAllowsNothing(t *testing.T) {
