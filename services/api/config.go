@@ -58,6 +58,8 @@ type Config struct {
 	// Registerer takes the metrics and Gatherer is what /metrics shows; without them there are none, or no /metrics.
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
+	// TimeCalls has each method's calls timed, as etcd's --metrics=extensive does.
+	TimeCalls bool
 
 	// Listeners take clients without TLS, TLSListeners with TLS, and one that is in both takes either. Run owns and closes them.
 	Listeners    []net.Listener
@@ -244,6 +246,7 @@ func (c Config) grpc() grpcserver.Config {
 	return grpcserver.Config{
 		ReceiveBytesMax:      c.receiveBytesMax(),
 		ConcurrentStreamsMax: c.MaxConcurrentStreams,
+		Registerer:           c.Registerer,
 		KeepAlive: grpcserver.KeepAlive{
 			MinTime: c.KeepAliveMinTime, Interval: c.KeepAliveInterval, Timeout: c.KeepAliveTimeout,
 		},

@@ -133,6 +133,7 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 }
 
 func (s *settings) monitoringFlags(fs *flag.FlagSet) {
+	fs.StringVar(&s.config.MetricsLevel, "metrics", s.config.MetricsLevel, "'extensive' times the calls of each method too, in grpc_server_handling_seconds.")
 	fs.Var(flagset.ListOf(&s.config.ListenMetricsURLs), "listen-metrics-urls", "URLs that serve health and metrics only.")
 }
 

@@ -68,7 +68,6 @@ var unsupportedTable = []unsupported{
 	{name: "client-key-file", reason: "the server never calls itself"},
 
 	{name: "enable-pprof", kind: boolean, reason: "profiles are not served"},
-	{name: "metrics", reason: "all metrics are always served"},
 	{name: "enable-distributed-tracing", kind: boolean, reason: noTracing},
 	{name: "distributed-tracing-address", reason: noTracing},
 	{name: "distributed-tracing-service-name", reason: noTracing},

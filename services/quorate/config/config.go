@@ -133,6 +133,8 @@ type Config struct {
 
 	// Log takes the log of an embedded store.
 	Log *slog.Logger
+	// MetricsLevel is MetricsBasic, or MetricsExtensive: then the calls of each method are timed too.
+	MetricsLevel string
 	// Metrics takes the metrics, and is what the metrics Endpoint serves. Nil means a registry of the store's own. Two
 	// stores in one process need one each.
 	Metrics *prometheus.Registry
@@ -145,6 +147,9 @@ const (
 	// CompactPeriodic and CompactRevision are the values of Config.AutoCompactionMode.
 	CompactPeriodic = "periodic"
 	CompactRevision = "revision"
+	// MetricsBasic and MetricsExtensive are the values of Config.MetricsLevel.
+	MetricsBasic     = "basic"
+	MetricsExtensive = "extensive"
 	// DataDirSuffix makes a data directory of a member's name. It is not etcd's, so that neither finds the other's data.
 	DataDirSuffix = ".quorate"
 )
@@ -177,6 +182,7 @@ func Default() Config {
 		CorruptCheckTime:        12 * time.Hour,
 		InitialCorruptCheck:     true,
 
+		MetricsLevel:                MetricsBasic,
 		MaxRequestBytes:             3 << 19, // 1.5 MiB
 		MaxTxnOps:                   128,
 		MaxConcurrentStreams:        math.MaxUint32,

@@ -139,6 +139,9 @@ func (c Config) checkClientURLs(found *problems) {
 	eachURL(found, "listen-client-http-urls", c.ListenClientHTTPURLs, CheckBind)
 	eachURL(found, "listen-legacy-urls", c.ListenLegacyURLs, CheckBind)
 	eachURL(found, "listen-metrics-urls", c.ListenMetricsURLs, CheckBind)
+	if c.MetricsLevel != MetricsBasic && c.MetricsLevel != MetricsExtensive {
+		found.add("metrics", c.MetricsLevel, "is %q or %q", MetricsBasic, MetricsExtensive)
+	}
 	for _, origin := range c.CORS {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "") {
 			found.add("cors", origin, `an origin is scheme://host, or "*" for all`)

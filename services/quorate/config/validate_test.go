@@ -28,6 +28,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 	c.AutoCompactionRetention = "soon"
 	c.MaxRequestBytes = 0
 	c.MaxTxnOps = 0
+	c.MetricsLevel = "bogus"
 	c.MaxConcurrentStreams = 0
 	c.GRPCKeepAliveTimeout = -time.Second
 	c.WatchProgressNotifyInterval = -time.Second
@@ -53,6 +54,7 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 		"--auto-compaction-retention=soon: a duration",
 		"--max-request-bytes=0: must be between 1",
 		"--max-txn-ops=0: must be above zero",
+		`--metrics=bogus: is "basic" or "extensive"`,
 		"--max-concurrent-streams=0: must be above zero",
 		"--grpc-keepalive-timeout=-1s: must not be negative",
 		"--watch-progress-notify-interval=-1s: must not be negative",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -29,6 +30,7 @@ type Calls struct {
 	answers  *budget.Answers
 	carried  carried
 	counters vectors
+	versions *clientVersions // nil where nobody asks
 	methods  map[string]*Method
 
 	// Unary calls that have begun and not ended.
@@ -63,9 +65,18 @@ func New(
 	c.streams, c.endStreams = context.WithCancel(context.Background())
 	if registerer != nil {
 		c.counters.register(registerer)
+		c.versions = newClientVersions(registerer)
 		registerAnswers(registerer, c.answers)
 	}
 	return c
+}
+
+// Time has calls timed, as etcd does with --metrics=extensive. Call it before Register.
+func (c *Calls) Time(registerer prometheus.Registerer) {
+	if registerer != nil {
+		c.counters.took = newTook()
+		registerer.MustRegister(c.counters.took)
+	}
 }
 
 // Register makes known which methods there are. It must not run concurrently with calls.
@@ -118,19 +129,20 @@ func (c *Calls) WaitUnary(ctx context.Context) error {
 	return nil
 }
 
-// BeginUnary counts a unary call. End it with EndUnary.
-func (c *Calls) BeginUnary(m *Method) {
+// BeginUnary counts a unary call. End it with EndUnary, which is given what this returns.
+func (c *Calls) BeginUnary(m *Method) (begun time.Time) {
 	c.unary.Add(1)
-	m.Started()
+	begun = m.Started()
 	m.Received()
+	return begun
 }
 
 // EndUnary counts how a unary call ended.
-func (c *Calls) EndUnary(m *Method, err error) {
+func (c *Calls) EndUnary(m *Method, begun time.Time, err error) {
 	if err == nil {
 		m.Sent()
 	}
-	m.Handled(status.Code(err))
+	m.Handled(begun, status.Code(err))
 	// ending is read after unary falls, WaitUnary reads unary after ending is set: one of them sees the other.
 	if c.unary.Add(-1) == 0 && c.ending.Load() {
 		select {
@@ -143,7 +155,8 @@ func (c *Calls) EndUnary(m *Method, err error) {
 // Unary is the interceptor of unary gRPC calls.
 func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	m := c.Method(info.FullMethod)
-	c.BeginUnary(m)
+	begun := c.BeginUnary(m)
+	c.versions.unary(ctx)
 	var response any
 	ctx, entry, err := c.Admit(ctx, m, request)
 	if err == nil {
@@ -152,7 +165,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	if entry != nil {
 		err = finish(entry, response, err)
 	}
-	c.EndUnary(m, err)
+	c.EndUnary(m, begun, err)
 	return response, err
 }
 
@@ -209,6 +222,7 @@ func (c *Calls) admitStream(ctx context.Context, m *Method) error {
 // Stream is the interceptor of streaming gRPC calls.
 func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	m := c.Method(info.FullMethod)
+	c.versions.stream(inner.Context())
 	run := c.RunStream
 	if info.IsServerStream && !info.IsClientStream {
 		run = c.runTransfer
@@ -224,7 +238,7 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	defer end(nil)
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
 	defer c.leader.Follow(ctx, m.watches, end)()
-	m.Started()
+	begun := m.Started()
 	lines := c.audit.BeginStream(ctx, m.full)
 	err := c.admitStream(ctx, m)
 	if err == nil {
@@ -234,7 +248,7 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 		err = context.Cause(ctx)
 	}
 	err = lines.End(err)
-	m.Handled(status.Code(err))
+	m.Handled(begun, status.Code(err))
 	return err
 }
 

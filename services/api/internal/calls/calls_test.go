@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -45,6 +47,44 @@ func TestUnaryAllocatesNothing(t *testing.T) {
 	c := newCalls(t)
 	handle := func(context.Context, any) (any, error) { return nil, nil }
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Unary(t.Context(), nil, put, handle) }))
+}
+
+// Goal: calls are timed where that was asked for, each under its method, and that allocates nothing either. Method: a unary call.
+func TestCallsAreTimed(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	c := New(registry, leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil, nil)
+	c.Time(registry)
+	c.Register(map[string]grpc.ServiceInfo{"etcdserverpb.KV": {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Range"}}}})
+	handle := func(context.Context, any) (any, error) { return nil, nil }
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = c.Unary(t.Context(), nil, put, handle) }))
+	require.Equal(t, 2, testutil.CollectAndCount(c.counters.took), "methods that were not called have series too")
+	found, err := registry.Gather()
+	require.NoError(t, err)
+	for _, family := range found {
+		if family.GetName() != "grpc_server_handling_seconds" {
+			continue
+		}
+		require.EqualValues(t, 101, family.GetMetric()[0].GetHistogram().GetSampleCount())
+		require.Zero(t, family.GetMetric()[1].GetHistogram().GetSampleCount())
+	}
+}
+
+// Goal: clients are counted by the version that they say, and nobody makes series without end. Method: say many.
+func TestVersionsOfClientsAreBounded(t *testing.T) {
+	v := newClientVersions(prometheus.NewRegistry())
+	say := func(version string) {
+		v.unary(metadata.NewIncomingContext(t.Context(), metadata.Pairs(rpctypes.MetadataClientAPIVersionKey, version)))
+	}
+	v.stream(t.Context())
+	say("3.7")
+	say("<script>")
+	for i := range 2 * clientVersionsMax {
+		say(fmt.Sprintf("3.%d", i))
+	}
+	require.LessOrEqual(t, testutil.CollectAndCount(v.requests), 2*clientVersionsMax+2)
+	require.InDelta(t, 2, testutil.ToFloat64(v.requests.WithLabelValues("unary", "3.7")), 0)
+	require.InDelta(t, 1, testutil.ToFloat64(v.requests.WithLabelValues("stream", unknownVersion)), 0)
+	require.Greater(t, testutil.ToFloat64(v.requests.WithLabelValues("unary", otherVersion)), 1.0)
 }
 
 // Goal: a call counts under the code it ends with, codes that gRPC does not have as Unknown. Method: end calls with

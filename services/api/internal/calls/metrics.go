@@ -1,6 +1,8 @@
 package calls
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,6 +19,17 @@ const codesMax = int(codes.Unauthenticated) + 1
 // each call up in maps and builds a reporter for it; here the counters of a method are found once.
 type vectors struct {
 	started, received, sent, handled *prometheus.CounterVec
+	// took is nil where calls are not timed.
+	took *prometheus.HistogramVec
+}
+
+// newTook makes the histogram that etcd has where it is started with --metrics=extensive.
+func newTook() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "grpc_server_handling_seconds",
+		Help:    "Histogram of response latency (seconds) of gRPC that had been application-level handled by the server.",
+		Buckets: prometheus.DefBuckets,
+	}, []string{"grpc_type", "grpc_service", "grpc_method"})
 }
 
 func newVectors() vectors {
@@ -45,6 +58,9 @@ func (v vectors) method(service string, info grpc.MethodInfo) *Method {
 		received: v.received.WithLabelValues(kind, service, info.Name),
 		sent:     v.sent.WithLabelValues(kind, service, info.Name),
 	}
+	if v.took != nil {
+		m.took = v.took.WithLabelValues(kind, service, info.Name)
+	}
 	for code := range m.handled {
 		m.handled[code] = v.handled.WithLabelValues(kind, service, info.Name, codes.Code(code).String())
 	}
@@ -67,8 +83,9 @@ func kindOf(info grpc.MethodInfo) string {
 type Method struct {
 	started, received, sent prometheus.Counter
 	handled                 [codesMax]prometheus.Counter
-	watches                 bool // tells of the state for as long as it goes
-	reads                   bool // may have an answer of any size
+	took                    prometheus.Observer // nil where calls are not timed
+	watches                 bool                // tells of the state for as long as it goes
+	reads                   bool                // may have an answer of any size
 	full                    string
 	need                    auth.Need
 	limited                 ratelimit.Kind // nil where nothing is
@@ -77,8 +94,14 @@ type Method struct {
 // unknown stands for methods that were not registered.
 var unknown = newVectors().method("", grpc.MethodInfo{})
 
-// Started counts the beginning of a call.
-func (m *Method) Started() { m.started.Inc() }
+// Started counts the beginning of a call and returns when that was, for Handled: the zero time where nobody measures it.
+func (m *Method) Started() (begun time.Time) {
+	m.started.Inc()
+	if m.took != nil {
+		begun = time.Now()
+	}
+	return begun
+}
 
 // Received counts a message from the client.
 func (m *Method) Received() { m.received.Inc() }
@@ -86,8 +109,11 @@ func (m *Method) Received() { m.received.Inc() }
 // Sent counts a message to the client.
 func (m *Method) Sent() { m.sent.Inc() }
 
-// Handled counts the end of a call.
-func (m *Method) Handled(code codes.Code) {
+// Handled counts the end of a call that Started has counted.
+func (m *Method) Handled(begun time.Time, code codes.Code) {
+	if m.took != nil {
+		m.took.Observe(time.Since(begun).Seconds())
+	}
 	if int(code) >= codesMax {
 		code = codes.Unknown
 	}

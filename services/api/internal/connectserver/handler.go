@@ -92,7 +92,7 @@ var _ connect.Interceptor = unary{}
 func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		method := i.watched.Method(request.Spec().Procedure)
-		i.watched.BeginUnary(method)
+		begun := i.watched.BeginUnary(method)
 		var response connect.AnyResponse
 		ctx, entry, err := i.watched.Admit(ctx, method, request.Any())
 		if err == nil {
@@ -105,7 +105,7 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			}
 			err = entry.Finish(message, err)
 		}
-		i.watched.EndUnary(method, err)
+		i.watched.EndUnary(method, begun, err)
 		return response, toConnect(err)
 	}
 }

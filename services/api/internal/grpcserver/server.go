@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -11,7 +12,6 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/quoratedb/quorate/services/api/internal/calls"
-	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
 const (
@@ -41,6 +41,8 @@ type Config struct {
 	// ConcurrentStreamsMax bounds the calls under way on one connection.
 	ConcurrentStreamsMax uint32
 	KeepAlive            KeepAlive
+	// Registerer takes the metrics; nil for none.
+	Registerer prometheus.Registerer
 }
 
 // KeepAlive is etcd's --grpc-keepalive-*.
@@ -62,7 +64,7 @@ type Server struct {
 func New(cfg Config, watched *calls.Calls) *Server {
 	options := []grpc.ServerOption{
 		grpc.Creds(handshaken{}),
-		grpc.ForceServerCodecV2(wire.Codec{}),
+		grpc.ForceServerCodecV2(newCodec(cfg.Registerer)),
 		grpc.UnaryInterceptor(watched.Unary),
 		grpc.StreamInterceptor(watched.Stream),
 		grpc.MaxRecvMsgSize(cfg.ReceiveBytesMax),

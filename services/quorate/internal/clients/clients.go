@@ -91,6 +91,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		Logger:               log,
 		Registerer:           metrics,
 		Gatherer:             metrics,
+		TimeCalls:            c.MetricsLevel == config.MetricsExtensive,
 		TLS:                  s.secrets,
 		Monitor:              s.monitor,
 		MaxConnections:       budget.Clients,
