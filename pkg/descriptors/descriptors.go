@@ -73,6 +73,9 @@ func Ours() (Budget, error) {
 	return Divide(int(min(limit.Cur, math.MaxInt32))), nil
 }
 
+// Forwarded is how many connections a process may forward that does nothing else: each takes two.
+func (b Budget) Forwarded() int { return min(max((b.Limit-other)/2, clientsMin), clientsMax) }
+
 // Advice says what to do about a limit that is too low; empty if it is not.
 func (b Budget) Advice() string {
 	switch {
