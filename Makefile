@@ -53,7 +53,15 @@ DOCKER_BUILD = $(if $(shell docker buildx version 2>/dev/null),,DOCKER_BUILDKIT=
 
 .PHONY: compose-up
 compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
+	@docker image inspect $(IMAGES:%=%:$${QUORATE_VERSION:-latest}) >/dev/null || { echo "Images are missing: make images builds them."; exit 1; }
+	@echo "Waiting until ten containers are healthy, usually half a minute: certificates are made, then come three members, then"
+	@echo "lease, watch and API nodes, then the one address in front of them."
 	$(COMPOSE) up --detach --wait
+	@echo
+	@echo "Quorate serves on http://localhost:2379 (all APIs; open it in a browser) and http://localhost:4001. Try:"
+	@echo "    etcdctl put greeting hello"
+	@echo "    curl http://localhost:2379/v2/keys/greeting"
+	@echo "make compose-down stops it and deletes all it has stored."
 
 .PHONY: compose-down
 compose-down: compose-tool ## Stop the stack and delete all it has stored
@@ -76,8 +84,11 @@ compose-test: images peers compose-tool ## Run the image alone, use the stack as
 SUITES ?= true
 
 .PHONY: run
-run: build ## Build and run one member on localhost:2379 with its data in ./data
-	bin/quorate --data-dir ./data
+run: ## Build and run one member on localhost:2379 with its data in ./data
+	@mkdir -p bin
+	@[ -e bin/quorate ] || echo "Building quorate. The first build takes about three minutes on two idle cores, later ones seconds."
+	$(call COMPILE,services/quorate,bin/,./cmd/quorate)
+	@exec bin/quorate --data-dir ./data
 
 .PHONY: test
 test: build peers ## Run all tests under the race detector, each module's own and the black-box ones against bin/quorate; tests/style and vet are make lint's; ends with the list of failures

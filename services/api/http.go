@@ -40,6 +40,7 @@ func newClientHandler(
 	}
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
+	mux.Handle("GET /{$}", newWelcome(cfg))
 	addOperations(mux, cfg.Gatherer, cfg.Monitor.wellness)
 	if tree != nil {
 		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))

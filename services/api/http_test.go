@@ -72,7 +72,7 @@ func TestHealthPaths(t *testing.T) {
 		"learner":            {fakeStore{status: &consensusv1.StatusResponse{IsLearner: true}}, "/readyz/non_learner", 503, "[-]non_learner failed: not supported for learner\n\n"},
 		"voter":              {fakeStore{status: well}, "/readyz/non_learner", 200, "ok\n"},
 		"no such check":      {fakeStore{status: well}, "/readyz/other", 404, "404 page not found\n"},
-		"no such path":       {fakeStore{status: well}, "/", 404, "404 page not found\n"},
+		"no such path":       {fakeStore{status: well}, "/nothing", 404, "404 page not found\n"},
 		"no such method":     {fakeStore{status: well}, "/etcdserverpb.KV/Nothing", 404, "404 page not found\n"},
 		"full, but readable": {fakeStore{status: well, alarms: full}, "/readyz", 200, "ok\n"},
 	} {

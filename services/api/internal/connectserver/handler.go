@@ -37,7 +37,9 @@ func Register(mux *http.ServeMux, services Services, watched *calls.Calls, recei
 		withGzip(receiveBytesMax),
 		connect.WithInterceptors(unary{watched}),
 	}
-	add := func(path string, handler http.Handler) { mux.Handle(path, inward(webText(receiveBytesMax, handler))) }
+	add := func(path string, handler http.Handler) {
+		mux.Handle(path, inward(explained(webText(receiveBytesMax, handler))))
+	}
 	add(etcdserverpbconnect.NewKVHandler(kv{services.KV, watched}, options...))
 	add(etcdserverpbconnect.NewWatchHandler(watch{services.Watch, watched}, options...))
 	add(etcdserverpbconnect.NewLeaseHandler(lease{services.Lease, watched}, options...))

@@ -67,7 +67,11 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
 	}
-	code := exitCode(serve(config, log, outputs))
+	ready := func(*quorate.Server) {}
+	if onTerminal(stderr) {
+		ready = func(server *quorate.Server) { greet(stderr, config, server.ClientURLs()) }
+	}
+	code := exitCode(serve(config, log, outputs, ready))
 	if err := outputs.Close(); err != nil {
 		complain(stderr, err)
 		return exitError
@@ -75,8 +79,8 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// serve runs the store until a signal or a failure, which it has logged.
-func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs) error {
+// serve runs the store until a signal or a failure, which it has logged. It calls ready once clients are served.
+func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs, ready func(*quorate.Server)) error {
 	ctx, release := signals.Context(log, outputs.Reopen)
 	defer release()
 	stopGoverning := governMemory()
@@ -91,6 +95,7 @@ func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs) er
 		return err
 	}
 	tellManager(log, "READY=1")
+	ready(server)
 	select {
 	case <-ctx.Done():
 		tellManager(log, "STOPPING=1")

@@ -5,10 +5,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/quoratedb/quorate/services/quorate"
 )
 
 // Goal: what starts no store exits with the documented code and says why. Method: one command line for each code.
@@ -67,4 +70,32 @@ func TestNotify(t *testing.T) {
 	n, err := socket.Read(heard)
 	require.NoError(t, err)
 	require.Equal(t, "READY=1", string(heard[:n]))
+}
+
+// Goal: who starts a store by hand reads where it serves, where its data is, and a command that works next. Method: the banner of a store
+// that is not started, and the command with and without the tools.
+func TestBanner(t *testing.T) {
+	config := quorate.DefaultConfig()
+	config.DataDir = "data"
+	var shown bytes.Buffer
+	greet(&shown, config, []string{"http://localhost:2379", "http://localhost:4001"})
+	here, err := filepath.Abs("data")
+	require.NoError(t, err)
+	for _, want := range []string{"Quorate " + version, "http://localhost:2379, http://localhost:4001", "http://localhost:2380", here, "try "} {
+		require.Contains(t, shown.String(), want)
+	}
+	require.False(t, onTerminal(&shown))
+
+	only := func(have string) func(string) (string, error) {
+		return func(tool string) (string, error) {
+			if tool == have {
+				return tool, nil
+			}
+			return "", exec.ErrNotFound
+		}
+	}
+	require.Equal(t, "etcdctl put greeting hello", nextCommand(only("etcdctl"), "http://localhost:2379", true))
+	require.Equal(t, "quoratectl --endpoints http://h:1 put greeting hello", nextCommand(only("quoratectl"), "http://h:1", true))
+	require.Equal(t, "curl http://h:1/v2/keys/greeting -X PUT -d value=hello", nextCommand(only(""), "http://h:1", true))
+	require.Contains(t, nextCommand(only(""), "http://h:1", false), "curl http://h:1/v3/kv/put")
 }
