@@ -157,28 +157,40 @@ func (c *callers) complete(ctx context.Context, op *consensusv1.AuthOp) (err err
 // called is what a read says of its caller.
 type called interface{ GetCaller() *consensusv1.Caller }
 
-// read runs fn on a state that is fit for the request, if its caller may have what it needs: errdefs.ErrPermissionDenied,
+// readRange runs fn on a state that is fit for the request, if its caller may have the range: errdefs.ErrPermissionDenied,
 // ErrUserEmpty, ErrInvalidAuthToken and ErrAuthOldRevision.
-func (c *callers) read(ctx context.Context, req interface {
+func (c *callers) readRange(ctx context.Context, req interface {
 	stale
 	called
-}, needs auth.Needs, fn func(*gate.Tenure) error,
+	GetRange() *consensusv1.RangeOp
+}, fn func(*gate.Tenure) error,
 ) error {
 	return c.confirmedRead(ctx, req, func() error {
 		return c.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
-			return c.permitted(ctx, t, req, needs, func() error { return fn(t) })
+			return permitted(t, func(state *auth.State) error { return state.CheckRange(req.GetCaller(), c.tokens, req.GetRange()) }, func() error { return fn(t) })
 		})
 	})
 }
 
-// permitted runs a read in a tenure, if its caller may have what needs says. It is asked before, so that nothing is read in
-// vain, and again after where rights have changed meanwhile.
-func (c *callers) permitted(ctx context.Context, t *gate.Tenure, req called, needs auth.Needs, read func() error) error {
+// readTxn is readRange for a transaction.
+func (c *callers) readTxn(ctx context.Context, req *consensusv1.ReadTxnRequest, fn func(*gate.Tenure) error) error {
+	return c.confirmedRead(ctx, req, func() error {
+		return c.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
+			return permitted(t, func(state *auth.State) error {
+				return c.mayRead(ctx, t, state, req.GetCaller(), auth.OfTxn(req.GetTxn()))
+			}, func() error { return fn(t) })
+		})
+	})
+}
+
+// permitted runs a read in a tenure, if may allows it. It is asked before, so that nothing is read in vain, and again after where
+// rights have changed meanwhile.
+func permitted(t *gate.Tenure, may func(*auth.State) error, read func() error) error {
 	before, err := t.Machine.Auth()
 	if err != nil {
 		return err
 	}
-	if err := c.mayRead(ctx, t, before, req.GetCaller(), needs); err != nil {
+	if err := may(before); err != nil {
 		return err
 	}
 	if err := read(); err != nil {
@@ -188,7 +200,7 @@ func (c *callers) permitted(ctx context.Context, t *gate.Tenure, req called, nee
 	if err != nil || after == before {
 		return err
 	}
-	return c.mayRead(ctx, t, after, req.GetCaller(), needs)
+	return may(after)
 }
 
 // permittedTree is permitted for a path of the tree: a file is its key, a directory everything below it, and which of the two it

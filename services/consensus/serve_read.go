@@ -15,7 +15,7 @@ import (
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
-	err := m.callers.read(ctx, req, auth.OfRange(req.GetRange()), func(t *gate.Tenure) (err error) {
+	err := m.callers.readRange(ctx, req, func(t *gate.Tenure) (err error) {
 		if len(req.GetRange().GetRangeEnd()) == 0 {
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
@@ -37,12 +37,15 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 	if err := m.reader.awaitWanted(ctx, req); err != nil {
 		return err
 	}
-	serializable, needs := req.GetSerializable(), auth.OfRange(req.GetRange())
+	serializable := req.GetSerializable()
+	may := func(state *auth.State) error {
+		return state.CheckRange(req.GetCaller(), m.callers.tokens, req.GetRange())
+	}
 	for stream := mvcc.NewRangeStream(req.GetRange(), rangeChunkBytes); !stream.Done(); {
 		var chunk *consensusv1.RangeResult
 		err := m.callers.confirmedRead(ctx, req, func() error {
 			return m.reader.readData(ctx, serializable, func(t *gate.Tenure) error {
-				return m.callers.permitted(ctx, t, req, needs, func() error {
+				return permitted(t, may, func() error {
 					return t.During(ctx, func(ctx context.Context) (err error) {
 						chunk, err = stream.Next(ctx, t.Store)
 						return err
@@ -64,7 +67,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
-	err := m.callers.read(ctx, req, auth.OfTxn(req.GetTxn()), func(t *gate.Tenure) error {
+	err := m.callers.readTxn(ctx, req, func(t *gate.Tenure) error {
 		return t.During(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.Machine.ReadTxn(ctx, req.GetTxn())
 			return err

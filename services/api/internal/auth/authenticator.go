@@ -106,7 +106,16 @@ func (a *Authenticator) IdentifyToken(ctx context.Context, token string) *Identi
 	if a.config.NoSimpleTokens || token == "" {
 		return invalid
 	}
-	return &Identity{Caller: &consensusv1.Caller{Token: token}, Proof: ProofToken}
+	with := new(bearer) // for every request with a token: both at once
+	with.caller.Token = token
+	with.identity = Identity{Caller: &with.caller, Proof: ProofToken}
+	return &with.identity
+}
+
+// bearer is whoever brings a token that the store knows.
+type bearer struct {
+	identity Identity
+	caller   consensusv1.Caller
 }
 
 // invalid is whom a token shows that shows nobody.

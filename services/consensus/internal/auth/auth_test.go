@@ -506,18 +506,63 @@ func TestRememberedTokensAreKeptApart(t *testing.T) {
 	}
 }
 
+// Goal: for a range CheckRange says what Resolve and Check do. Method: callers of all kinds, ranges within, beyond and beside what they may read, while
+// rights come and go.
+func TestCheckRangeIsResolveAndCheck(t *testing.T) {
+	k := locked(t)
+	now := time.Unix(1_000_000, 0)
+	tokens := NewTokens(time.Minute, func() time.Time { return now })
+	token := func(name string) *consensusv1.Caller {
+		return &consensusv1.Caller{Token: tokens.Make(k.state, k.state.User(name))}
+	}
+	callers := []*consensusv1.Caller{
+		token("ann"), token(Root),
+		{Token: "none"},
+		{Token: token("ann").GetToken(), Invalid: true},
+		{Internal: true},
+		nil,
+		{Invalid: true},
+		{Name: "ann"},
+		{Name: "eve"},
+		{Name: "x", External: true, Roles: []string{"ann"}},
+		{Name: Guest, Guest: true},
+	}
+	outcomes := map[error]int{}
+	compare := func() {
+		for _, c := range callers {
+			for _, r := range [][2]string{{"a", ""}, {"b", ""}, {"a", "b"}, {"a", "c"}, {"", "\x00"}, {"b", "a"}, {"k", ""}} {
+				op := &consensusv1.RangeOp{Key: []byte(r[0]), RangeEnd: []byte(r[1])}
+				resolved, want := k.state.Resolve(c, tokens.Verify)
+				if want == nil {
+					want = k.state.Check(resolved, OfRange(op), nil)
+				}
+				require.Equal(t, want, k.state.CheckRange(c, tokens, op), "%v %q", c, r)
+				outcomes[want]++
+			}
+		}
+	}
+	for _, op := range []*consensusv1.AuthOp{
+		grantPermission("ann", both, "a", "b"), grantPermission("ann", writes, "k", ""), revokeRole("ann", "ann"), grantRole("ann", "ann"), changePassword("ann"), disable(), enable(),
+	} {
+		compare()
+		k.must(op)
+	}
+	callers[0], callers[1] = token("ann"), token(Root)
+	compare()
+	now = now.Add(time.Hour)
+	compare()
+	require.Len(t, outcomes, 4) // allowed, denied, a bad token, nobody
+}
+
 // BenchmarkCheck says what it costs a read that its caller is asked who they are.
 func BenchmarkCheck(b *testing.B) {
 	k := locked(b)
 	tokens := NewTokens(time.Hour, Steady())
 	caller := &consensusv1.Caller{Token: tokens.Make(k.state, k.state.User("ann"))}
 	k.must(grantPermission("ann", both, "a", "b"))
+	op := &consensusv1.RangeOp{Key: []byte("a")}
 	for b.Loop() {
-		resolved, err := k.state.Resolve(caller, tokens.Verify)
-		if err == nil {
-			err = k.state.Check(resolved, OfRange(&consensusv1.RangeOp{Key: []byte("a")}), nil)
-		}
-		if err != nil {
+		if err := k.state.CheckRange(caller, tokens, op); err != nil {
 			b.Fatal(err)
 		}
 	}

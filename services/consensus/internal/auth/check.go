@@ -165,6 +165,28 @@ func (s *State) Check(c *consensusv1.Caller, needs Needs, attached Attachments) 
 	})
 }
 
+// CheckRange is Resolve and Check for a range, which most requests are: with a token, whose rights are remembered, it costs a look.
+func (s *State) CheckRange(c *consensusv1.Caller, tokens *Tokens, op *consensusv1.RangeOp) error {
+	if s.exempt(c) {
+		return nil
+	}
+	if c.GetToken() == "" || c.GetInvalid() {
+		resolved, err := s.Resolve(c, tokens.Verify)
+		if err != nil {
+			return err
+		}
+		return s.Check(resolved, OfRange(op), nil)
+	}
+	is, err := tokens.verify(s, c.GetToken())
+	if err != nil {
+		return err
+	}
+	if !is.rights.covers(consensusv1.Permission_TYPE_READ, op.GetKey(), op.GetRangeEnd()) {
+		return errdefs.ErrPermissionDenied
+	}
+	return nil
+}
+
 type leaseNeed struct {
 	lease int64
 	kind  consensusv1.Permission_Type

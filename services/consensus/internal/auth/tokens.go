@@ -68,6 +68,7 @@ type seen struct {
 	// replaced is the state's, and tells it from others: to keep the state itself would keep what it alone has.
 	replaced <-chan struct{}
 	caller   *consensusv1.Caller
+	rights   *rights
 	end      int64
 }
 
@@ -108,6 +109,14 @@ func (t *Tokens) Possible(s *State) bool { return len(s.settings.GetTokenSecret(
 
 // Verify returns whose a token is, by their name alone, or errdefs.ErrInvalidAuthToken. Nobody changes what it returns.
 func (t *Tokens) Verify(s *State, token string) (*consensusv1.Caller, error) {
+	is, err := t.verify(s, token)
+	if err != nil {
+		return nil, err
+	}
+	return is.caller, nil
+}
+
+func (t *Tokens) verify(s *State, token string) (*seen, error) {
 	opened := t.open(s, token)
 	if opened == nil {
 		return nil, errdefs.ErrInvalidAuthToken
@@ -126,7 +135,7 @@ func (t *Tokens) Verify(s *State, token string) (*consensusv1.Caller, error) {
 	if now >= is.end-int64(t.ttl)/2 {
 		t.age(opened.claims.GetId())
 	}
-	return is.caller, nil
+	return is, nil
 }
 
 // see finds whose a token is, nil for nobody's.
@@ -139,7 +148,10 @@ func (t *Tokens) see(s *State, claims *consensusv1.Token) *seen {
 	if extended, ok := s.uses.Get(string(claims.GetId())); ok {
 		end = max(end, extended)
 	}
-	return &seen{replaced: s.Replaced(), caller: &consensusv1.Caller{Name: claims.GetName()}, end: end}
+	return &seen{
+		replaced: s.Replaced(), caller: &consensusv1.Caller{Name: claims.GetName()}, end: end,
+		rights: s.rightsOf(identity{user: user, name: user.GetName(), roles: user.GetRoles()}),
+	}
 }
 
 // open is open, remembered; nil for a token that is none.
