@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,10 +29,31 @@ var builders = map[string]func() runtime.Object{
 	"networking.k8s.io/v1/NetworkPolicy":     func() runtime.Object { return &networkingv1.NetworkPolicy{} },
 }
 
-// manifests are all objects, and the secrets that cert-manager makes of those that are its own.
+// layouts are the ways to run on Kubernetes, with the pods of each.
+var layouts = map[string][]string{
+	"apart":   {"quorate-api", "quorate-consensus", "quorate-lease", "quorate-watch"},
+	"members": {"quorate"},
+}
+
+// manifests are all objects of a layout, and what operators make of those that are theirs: secrets, and who is scraped.
 type manifests struct {
-	objects []runtime.Object
-	secrets []string
+	objects  []runtime.Object
+	secrets  []string
+	monitors []serviceMonitor
+}
+
+// serviceMonitor is the part of the Prometheus operator's ServiceMonitor that is used.
+type serviceMonitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		JobLabel  string               `json:"jobLabel"`
+		Selector  metav1.LabelSelector `json:"selector"`
+		Endpoints []struct {
+			Port     string `json:"port"`
+			Interval string `json:"interval"`
+		} `json:"endpoints"`
+	} `json:"spec"`
 }
 
 // certificate is the part of cert-manager's Certificate that is used, no more.
@@ -61,22 +83,23 @@ type issuer struct {
 	} `json:"spec"`
 }
 
-// load decodes every manifest that the kustomization names, and refuses fields that its type does not have.
-func load(t *testing.T) manifests {
+// load decodes every manifest that the kustomization of a layout names, and refuses fields that its type does not have.
+func load(t *testing.T, layout string) manifests {
 	t.Helper()
+	folder := "deploy/kubernetes/" + layout + "/"
 	var kustomization struct {
 		Resources []string `json:"resources"`
 		Images    []struct {
 			Name string `json:"name"`
 		} `json:"images"`
 	}
-	require.NoError(t, yaml.Unmarshal(read(t, "deploy/kubernetes/kustomization.yaml"), &kustomization))
-	files, err := filepath.Glob(filepath.Join(root, "deploy/kubernetes/*.yaml"))
+	require.NoError(t, yaml.Unmarshal(read(t, folder+"kustomization.yaml"), &kustomization))
+	files, err := filepath.Glob(filepath.Join(root, folder+"*.yaml"))
 	require.NoError(t, err)
 	require.Len(t, kustomization.Resources, len(files)-1, "each file is listed")
 	var all manifests
 	for _, file := range kustomization.Resources {
-		for _, document := range strings.Split(string(read(t, "deploy/kubernetes/"+file)), "\n---\n") {
+		for _, document := range strings.Split(string(read(t, folder+file)), "\n---\n") {
 			all.add(t, file, []byte(document))
 		}
 	}
@@ -93,6 +116,10 @@ func (m *manifests) add(t *testing.T, file string, document []byte) {
 		var c certificate
 		require.NoError(t, yaml.UnmarshalStrict(document, &c), file)
 		m.secrets = append(m.secrets, c.Spec.SecretName)
+	case "monitoring.coreos.com/v1/ServiceMonitor":
+		var monitor serviceMonitor
+		require.NoError(t, yaml.UnmarshalStrict(document, &monitor), file)
+		m.monitors = append(m.monitors, monitor)
 	case "cert-manager.io/v1/Issuer":
 		require.NoError(t, yaml.UnmarshalStrict(document, &issuer{}), file)
 	default:
@@ -122,15 +149,20 @@ func (m manifests) pods(t *testing.T) map[string]corev1.PodTemplateSpec {
 	}
 	each(m, func(s *appsv1.StatefulSet) { add(s.Spec.Selector, s.Spec.Template) })
 	each(m, func(d *appsv1.Deployment) { add(d.Spec.Selector, d.Spec.Template) })
-	require.Len(t, pods, 4)
 	return pods
 }
 
 // Goal: every object is one that Kubernetes takes, and what objects say of each other is so.
 // Method: strict decoding into the published types; then selectors, ports, secrets and targets are looked up.
 func TestKubernetesManifestsFitTogether(t *testing.T) {
-	m := load(t)
+	for layout, names := range layouts {
+		t.Run(layout, func(t *testing.T) { fitTogether(t, load(t, layout), names) })
+	}
+}
+
+func fitTogether(t *testing.T, m manifests, names []string) {
 	pods := m.pods(t)
+	require.ElementsMatch(t, names, slices.Collect(maps.Keys(pods)))
 	ports := func(labels map[string]string) []string {
 		pod, known := pods[labels["app.kubernetes.io/name"]]
 		require.True(t, known, "no pod has the labels %v", labels)
@@ -160,6 +192,20 @@ func TestKubernetesManifestsFitTogether(t *testing.T) {
 			}
 		}
 	})
+	for _, monitor := range m.monitors {
+		scraped := 0
+		each(m, func(s *corev1.Service) {
+			if s.Labels["app.kubernetes.io/name"] != monitor.Spec.Selector.MatchLabels["app.kubernetes.io/name"] {
+				return
+			}
+			scraped++
+			require.Contains(t, string(read(t, "deploy/prometheus/prometheus.yml")), "job_name: "+s.Labels[monitor.Spec.JobLabel]+"\n")
+			for _, endpoint := range monitor.Spec.Endpoints {
+				require.True(t, slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == endpoint.Port }), endpoint.Port)
+			}
+		})
+		require.Equal(t, 1, scraped, monitor.Name)
+	}
 	for name, pod := range pods {
 		for _, volume := range pod.Spec.Volumes {
 			if volume.Secret != nil {
@@ -172,7 +218,9 @@ func TestKubernetesManifestsFitTogether(t *testing.T) {
 // Goal: pods run without rights, are probed, have bounds, and ask their programs for what these have.
 // Method: look at each pod; its arguments are compared with the program's own list of flags.
 func TestKubernetesPodsAreConfined(t *testing.T) {
-	for name, pod := range load(t).pods(t) {
+	pods := load(t, "apart").pods(t)
+	maps.Copy(pods, load(t, "members").pods(t))
+	for name, pod := range pods {
 		t.Run(name, func(t *testing.T) {
 			require.True(t, *pod.Spec.SecurityContext.RunAsNonRoot)
 			require.False(t, *pod.Spec.AutomountServiceAccountToken)
