@@ -15,10 +15,10 @@ import (
 // Picker says which node a call is made on.
 type Picker[S any] interface {
 	// Pick chooses among the nodes that can be called; nil if none of them will do.
-	Pick(members []*Backend[S]) *Backend[S]
-	// Keep tells whether a call that waits for the answer of the node m should go on doing so, now that the nodes are
+	Pick(backends []*Backend[S]) *Backend[S]
+	// Keep tells whether a call that waits for the answer of the node b should go on doing so, now that the nodes are
 	// these. It is asked for calls that may be made again.
-	Keep(members []*Backend[S], m *Backend[S]) bool
+	Keep(backends []*Backend[S], b *Backend[S]) bool
 }
 
 // CallOptions says how a call may be made.
@@ -41,9 +41,9 @@ var (
 
 // Call makes a call. It fails with what the service returned, with the cause of ctx's end, and with
 // errdefs.ErrLeaderChanged when the outcome is open. A caller that sets no time gets errdefs.ErrTimeout after Config.CallTimeout.
-func (f *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method string, request, response proto.Message) error {
+func (b *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method string, request, response proto.Message) error {
 	patience := ctx // to wait for a node with
-	if limit := f.config.CallTimeout; limit > 0 {
+	if limit := b.config.CallTimeout; limit > 0 {
 		var cancel context.CancelFunc
 		patience, cancel = context.WithTimeoutCause(ctx, limit, errdefs.ErrTimeout)
 		defer cancel()
@@ -52,8 +52,8 @@ func (f *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method s
 		}
 	}
 	for {
-		view := f.View()
-		err := f.attempt(ctx, options, view, method, request, response)
+		view := b.View()
+		err := b.attempt(ctx, options, view, method, request, response)
 		verdict := options.judge(err)
 		if ctx.Err() != nil && (unanswered(err) || verdict == soon) {
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(ctx))
@@ -97,15 +97,15 @@ func (v *View[S]) await(ctx context.Context, soon bool) bool {
 }
 
 // attempt makes the call on one node.
-func (f *Balancer[S]) attempt(ctx context.Context, options CallOptions[S], view *View[S], method string, request, response proto.Message) error {
-	member := options.Picker.Pick(view.Backends)
-	if member == nil {
+func (b *Balancer[S]) attempt(ctx context.Context, options CallOptions[S], view *View[S], method string, request, response proto.Message) error {
+	backend := options.Picker.Pick(view.Backends)
+	if backend == nil {
 		return errNobody
 	}
 	if !options.Idempotent {
-		return member.conn.Call(ctx, batching.Change, method, request, response)
+		return backend.conn.Call(ctx, batching.Change, method, request, response)
 	}
-	pending, err := member.conn.Start(ctx, batching.Look, method, request)
+	pending, err := backend.conn.Start(ctx, batching.Look, method, request)
 	if err != nil {
 		return err
 	}
@@ -114,17 +114,17 @@ func (f *Balancer[S]) attempt(ctx context.Context, options CallOptions[S], view 
 		if !errors.Is(err, batching.ErrInterrupted) {
 			return err
 		}
-		if view = f.View(); !f.connected(view, member) || !options.Picker.Keep(view.Backends, member) {
+		if view = b.View(); !b.connected(view, backend) || !options.Picker.Keep(view.Backends, backend) {
 			pending.Abandon()
 			return errElsewhere
 		}
 	}
 }
 
-// connected tells whether the stream of a member is in the view, whatever the node stands for by now.
-func (f *Balancer[S]) connected(view *View[S], m *Backend[S]) bool {
+// connected tells whether the stream of a backend is in the view, whatever the node stands for by now.
+func (b *Balancer[S]) connected(view *View[S], backend *Backend[S]) bool {
 	for _, other := range view.Backends {
-		if other.conn == m.conn {
+		if other.conn == backend.conn {
 			return true
 		}
 	}
