@@ -176,7 +176,7 @@ rights: build peers ## Ask bin/quorate and etcd, on all their wires, for everyth
 	QUORATE_TEST_FULL=1 QUORATE_TEST_SERVER=bin/peers/etcd go -C tests test -count 1 -v -run 'TestMatrix$$' ./clients/rights
 
 .PHONY: clients
-clients: build bin/clients/node_modules ## Have client libraries of Python and Node log in and do what their users do (Debian's packages, npm)
+clients: build bin/clients/node_modules ## Run the snippets of docs/clients.md, and have client libraries of Python and Node log in and do what their users do (Debian's packages, npm)
 	@dpkg -s python3-etcd3 python3-etcd >/dev/null 2>&1 || { apt-get update && apt-get install -y --no-install-recommends python3-etcd3 python3-etcd; }
 	QUORATE_CLIENT_LIBRARIES=$(CURDIR)/bin/clients go -C tests test -count=1 -v ./clients/languages
 
