@@ -51,6 +51,40 @@ IMAGES := quorate quorate-consensus quorate-lease quorate-watch quorate-api quor
 # The older builder does where the newer one's plugin is missing.
 DOCKER_BUILD = $(if $(shell docker buildx version 2>/dev/null),,DOCKER_BUILDKIT=0 )docker build
 
+# The time in all of it is the commit's, and no path of this machine is in it: two runs give the same bytes.
+.PHONY: packages
+packages: ## Build packages for Debian and RPM, archives, OCI images, a Homebrew formula, lists of modules and checksums into bin/packages; PLATFORMS=linux/amd64
+	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES) bin/packages.work
+	@for platform in $(PLATFORMS); do \
+		echo "building for $$platform"; export GOOS=$${platform%/*} GOARCH=$${platform#*/}; to=bin/packages.work/programs/$${GOOS}_$$GOARCH/; \
+		$(call COMPILE,services/quorate,$$to,./cmd/quorate); \
+		$(call COMPILE,services/ctl,$$to,./cmd/...); \
+	done
+	@$(PLAIN) go -C services/ctl run ./internal/manual $(CURDIR)/bin/packages.work/manual
+	@git archive --format=tar --prefix=quorate/ HEAD | gzip --no-name -9 >$(PACKAGES)/quorate_$(VERSION)_source.tar.gz
+	@$(PLAIN) go -C .ci/packages build -o $(CURDIR)/bin/tools/packages .
+	@bin/tools/packages -programs bin/packages.work/programs -host $(shell go env GOHOSTOS)_$(shell go env GOHOSTARCH) -manual bin/packages.work/manual \
+		-source $(PACKAGES)/quorate_$(VERSION)_source.tar.gz -out $(PACKAGES) -version '$(VERSION)' -commits "$$(git rev-list --count HEAD)" \
+		-revision "$$(git rev-parse HEAD)" -time "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"
+	@rm -rf bin/packages.work
+PACKAGES ?= bin/packages
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+
+# The older package is of the same source under an older version: what is looked at is what the package managers do with two versions and the data.
+.PHONY: packages-test
+packages-test: ## Install, use, upgrade, remove and purge the packages in a Debian of their own, build by the formula, run the image where Docker is (root; debootstrap, rpm, ruby)
+	@for tool in debootstrap rpm ruby; do command -v $$tool >/dev/null || { apt-get update && apt-get install -y --no-install-recommends debootstrap rpm ruby; }; done
+	@$(PLAIN) go -C .ci/packages test .
+	@$(MAKE) packages PLATFORMS=$(LINUX) PACKAGES=bin/packages.older VERSION=v0.0.0-0-g0
+	@$(MAKE) packages PLATFORMS=$(LINUX)
+	@mv bin/packages bin/packages.first
+	@$(MAKE) packages PLATFORMS=$(LINUX)
+	@diff -r bin/packages.first bin/packages && echo "ok: the second run gave the same bytes" && rm -rf bin/packages.first
+	@.ci/packages/test.sh bin/packages bin/packages.older $(CURDIR)/bin/debian
+	@ruby .ci/packages/formula_test.rb bin/packages/quorate.rb bin/packages/*_source.tar.gz
+	@! docker info >/dev/null 2>&1 || .ci/packages/image_test.sh bin/packages/*_$(LINUX:linux/%=%).oci.tar
+LINUX = linux/$(shell go env GOHOSTARCH)
+
 .PHONY: compose-up
 compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
 	@docker image inspect $(IMAGES:%=%:$${QUORATE_VERSION:-latest}) >/dev/null || { echo "Images are missing: make images builds them."; exit 1; }

@@ -35,7 +35,7 @@ func Run(s *shell.Shell, args []string) int {
 func newForm(s *shell.Shell, args []string) (*cobra.Command, []string, error) {
 	var v2Globals, v3Globals shell.Shell // read by nobody: it is not yet known which form's defaults hold
 	older := v2.NewRoot(&v2Globals)
-	newer, err := newRoot(&v3Globals)
+	newer, err := Root(&v3Globals)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +43,7 @@ func newForm(s *shell.Shell, args []string) (*cobra.Command, []string, error) {
 		root := v2.NewRoot(s)
 		return root, v2.Spell(root, args), nil
 	}
-	root, err := newRoot(s)
+	root, err := Root(s)
 	return root, args, err
 }
 
@@ -63,7 +63,8 @@ type group struct {
 	commands  []*cobra.Command
 }
 
-func newRoot(s *shell.Shell) (*cobra.Command, error) {
+// Root is the tree of v3's form.
+func Root(s *shell.Shell) (*cobra.Command, error) {
 	cobra.EnablePrefixMatching = true
 	root := &cobra.Command{
 		Use:        s.Name,

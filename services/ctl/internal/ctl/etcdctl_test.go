@@ -40,7 +40,7 @@ func run(environ []string, name string, args ...string) (code int, stdout, stder
 // Goal: whatever etcdctl takes, this takes too. Method: walk etcdctl's tree of commands beside ours and compare names, how arguments are
 // written, the heading in the help, and each flag's short form, type and default.
 func TestCommandsAndFlagsAreEtcdctls(t *testing.T) {
-	root, err := newRoot(&shell.Shell{Name: "etcdctl"})
+	root, err := Root(&shell.Shell{Name: "etcdctl"})
 	require.NoError(t, err)
 	for _, their := range theirs() {
 		our, _, err := root.Find([]string{their.Name()})

@@ -45,7 +45,7 @@ func ProgramName(path string) string {
 func Run(t *Tool, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	root, err := newRoot(t)
+	root, err := Root(t)
 	if err != nil {
 		fmt.Fprintln(t.Stderr, "Error:", err)
 		return exit.Failure
@@ -58,7 +58,8 @@ func Run(t *Tool, args []string) int {
 	return exit.Code(err)
 }
 
-func newRoot(t *Tool) (*cobra.Command, error) {
+// Root is the tree of all commands.
+func Root(t *Tool) (*cobra.Command, error) {
 	cobra.EnablePrefixMatching = true
 	root := &cobra.Command{
 		Use:        t.Name,
