@@ -85,6 +85,16 @@ packages-test: ## Install, use, upgrade, remove and purge the packages in a Debi
 	@! docker info >/dev/null 2>&1 || .ci/packages/image_test.sh bin/packages/*_$(LINUX:linux/%=%).oci.tar
 LINUX = linux/$(shell go env GOHOSTARCH)
 
+.PHONY: release
+release: ## Make a commit beside the branch from which the Go modules can be fetched, with tags: VERSION=v1.2.3. Nothing is pushed
+	@mkdir -p '$(PROXY)'
+	@$(ALONE) go -C .ci/release run . -repository $(CURDIR) -version '$(VERSION)' -proxy '$(abspath $(PROXY))'
+PROXY ?= bin/release
+
+.PHONY: release-test
+release-test: ## Make a release in a clone, install every command from it into an empty module cache, and have a module outside use the test package
+	@.ci/release/test.sh v0.1.0
+
 .PHONY: compose-up
 compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
 	@docker image inspect $(IMAGES:%=%:$${QUORATE_VERSION:-latest}) >/dev/null || { echo "Images are missing: make images builds them."; exit 1; }
