@@ -254,6 +254,10 @@ bin/other/quorate:
 	$(call COMPILE,services/quorate,$@,./cmd/quorate)
 bin/other/quorate: VERSION := other
 
+.PHONY: soak
+soak: build ## Use a cluster for FOR=30m as a mixture of clients does that come and go, and hold that it has then what it had in the beginning
+	QUORATE_TEST_SOAK='$(FOR)' go -C tests test -count=1 -v -timeout 0 ./faults/soak
+
 .PHONY: upgrade
 upgrade: build bin/base/quorate ## Replace the members of a cluster of BASE, a commit, by bin/quorate while it is used, and have a new one join it; BASE=a450dee
 	QUORATE_OLD_SERVER=$(CURDIR)/bin/base/quorate QUORATE_TEST_SERVER=$(CURDIR)/bin/quorate go -C tests test -count=1 -v ./faults/upgrade
