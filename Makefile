@@ -13,6 +13,7 @@ TAGS = grpcnotrace
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS := bin/tools/.built
 PEERS := bin/peers/etcd bin/peers/etcdctl bin/peers/etcdutl
+OLDER := bin/older/etcd34 bin/older/etcd35 bin/older/etcd36
 PROTOS := bin/proto/buf/validate/validate.proto bin/proto/kv.proto
 empty :=
 GENERATED := pkg/gen services/api/internal/etcdconnect
@@ -240,6 +241,10 @@ EPISODES ?= 0
 # Members are swapped to the other build while they are used, of the same source by default.
 OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
 
+.PHONY: moving
+moving: build peers $(OLDER) ## Migrate directories of etcds of 3.4 to 3.7 that were killed under load, and compare with what each says itself
+	QUORATE_TEST_ETCDS='$(addprefix $(CURDIR)/,bin/peers/etcd $(OLDER))' go -C tests test -count 1 -v -run 'Migrated|Along' ./clients/moving
+
 .PHONY: chaos
 chaos: build peers iproute2 $(filter bin/other/quorate,$(OTHER)) ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5tls ONLY=kill SERVER=... OTHER=...
 	go -C tests run ./faults/chaos -server '$(SERVER)' -other '$(OTHER)' -members '$(MEMBERS)' -seed '$(SEED)' -duration '$(DURATION)' -only '$(ONLY)'
@@ -306,6 +311,14 @@ $(PEERS) bin/peers/benchmark: tests/go.mod
 bin/newest/etcd: .ci/etcd/go.mod .ci/etcd/go.sum
 	@mkdir -p $(@D)
 	$(ALONE) CGO_ENABLED=0 go -C .ci/etcd build -trimpath -o $(CURDIR)/$@ go.etcd.io/etcd/server/v3
+	@touch $@
+
+# Older etcds have a go.mod each, too: their dependencies are of their time.
+bin/older/etcd34: OLD := go.etcd.io/etcd
+bin/older/etcd35 bin/older/etcd36: OLD := go.etcd.io/etcd/server/v3
+$(OLDER): bin/older/%: .ci/%/go.mod .ci/%/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C .ci/$* build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ $(OLD)
 	@touch $@
 
 # protovalidate's own file comes out of its Go module: no schema registry is needed to build.

@@ -2,8 +2,10 @@ package consensus
 
 import (
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
+	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
+	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
 // replicatedState is the state as the log makes it.
@@ -21,4 +23,6 @@ func (s replicatedState) Applied() (index, term uint64) { return s.store().Appli
 func (s replicatedState) Revision() int64 { return s.store().Revision() }
 
 // Refuses implements replication.State.
-func (s replicatedState) Refuses(err error) bool { return isDeterministic(err) }
+func (s replicatedState) Refuses(err error) bool {
+	return membership.IsChangeError(err) || statemachine.Refuses(err)
+}

@@ -67,8 +67,12 @@ type Restored struct {
 
 var discard = slog.New(slog.DiscardHandler)
 
-// partName is where a data directory is made, below itself: it is renamed when it is whole.
-const partName = "restoring"
+const (
+	// partName is where a data directory is made, below itself: it is renamed when it is whole.
+	partName = "restoring"
+	// sortingName is where rows are sorted, below that.
+	sortingName = "sorting"
+)
 
 // Restore founds a member's data directory from a snapshot. All members of a new cluster are restored from the same file. It is whole and
 // on the disk when Restore returns, or, after an error, as it was before. Errors are those of this package and of the file system.
@@ -88,26 +92,29 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 }
 
 func restoreFrom(ctx context.Context, cfg RestoreConfig, r *snapshotfile.Reader) (restored Restored, err error) {
-	part, undo, err := makePart(cfg.DataDir)
-	if err != nil {
-		return Restored{}, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, undo())
+	err = fill(cfg.DataDir, func(part string) error {
+		err := r.Read(func(c *snapshotfile.Content) error {
+			restored, err = load(ctx, cfg, part, c)
+			return err
+		})
+		if err == nil {
+			err = found(ctx, cfg.Founding, cfg.Logger, part)
 		}
-	}()
-	err = r.Read(func(c *snapshotfile.Content) error {
-		restored, err = load(ctx, cfg, part, c)
 		return err
 	})
-	if err == nil {
-		err = found(ctx, cfg, part)
-	}
+	return restored, err
+}
+
+// fill has fn make a data directory in a place of its own, and puts it into its place. After an error nothing is left of it.
+func fill(dataDir string, fn func(part string) error) error {
+	part, undo, err := makePart(dataDir)
 	if err != nil {
-		return Restored{}, fmt.Errorf("restore into %s: %w", cfg.DataDir, err)
+		return err
 	}
-	return restored, adoptPart(cfg.DataDir)
+	if err := fn(part); err != nil {
+		return errors.Join(fmt.Errorf("fill %s: %w", dataDir, err), undo())
+	}
+	return adoptPart(dataDir)
 }
 
 // makePart makes the directory in which the data directory is made. undo removes it, and what else was made.
@@ -161,7 +168,7 @@ func load(ctx context.Context, cfg RestoreConfig, part string, c *snapshotfile.C
 		content.Revision += int64(bump)
 		content.Compacted = content.Revision
 	}
-	sorting := filepath.Join(part, "sorting")
+	sorting := filepath.Join(part, sortingName)
 	if err := os.Mkdir(sorting, 0o700); err != nil {
 		return Restored{}, err
 	}
@@ -225,23 +232,29 @@ func mapped[A, B any](of iter.Seq2[A, error], to func(A) B) iter.Seq2[B, error] 
 const stuckTimeout = 3 * time.Second
 
 // found makes the directory that of a founding member, with a log that begins behind the state.
-func found(ctx context.Context, cfg RestoreConfig, part string) error {
-	failed, done := make(chan error, 2), make(chan error, 1)
-	go func() {
+func found(ctx context.Context, founding Founding, log *slog.Logger, part string) error {
+	return guard(func(fatal func(error)) error {
 		data, err := datadir.Open(datadir.Config{
 			Dir:      datadir.Dir{FS: owneronly.FS, DataDir: part},
-			Founding: cfg.Founding, Interrupt: ctx.Done(), Transport: nobody{}, Logger: cfg.Logger,
-			Fatal: func(err error) {
-				select {
-				case failed <- err:
-				default:
-				}
-			},
+			Founding: founding, Interrupt: ctx.Done(), Transport: nobody{}, Logger: log, Fatal: fatal,
 		})
 		if err == nil {
 			err = data.Close()
 		}
-		done <- err
+		return err
+	})
+}
+
+// guard runs what uses a storage engine, which is told to call fatal when it fails: it may never return then.
+func guard(fn func(fatal func(error)) error) error {
+	failed, done := make(chan error, 2), make(chan error, 1)
+	go func() {
+		done <- fn(func(err error) {
+			select {
+			case failed <- err:
+			default:
+			}
+		})
 	}()
 	select {
 	case err := <-done:

@@ -27,6 +27,8 @@ type Content struct {
 	State
 	// Revision is the newest revision, as etcd finds it.
 	Revision int64
+	// StorageVersion is that of etcd's storage, such as "3.7.0"; etcd has none before 3.6.
+	StorageVersion string
 	// Outdated says that there is something of ours in the file, from before etcd has changed it: it is left out.
 	Outdated bool
 }
@@ -59,6 +61,10 @@ func readMeta(tx *bbolt.Tx, c *Content) error {
 		if value := meta.Get([]byte(name)); len(value) == 8 {
 			*to = binary.BigEndian.Uint64(value)
 		}
+	}
+	c.StorageVersion = string(meta.Get([]byte(keyStorageVersion)))
+	if b := tx.Bucket([]byte(bucketCluster)); b != nil {
+		c.ClusterVersion = string(b.Get([]byte(keyClusterVersion)))
 	}
 	// A compaction that has begun counts: etcd carries it out when it starts.
 	for _, name := range []string{keyFinishedCompact, keyScheduledCompact} {

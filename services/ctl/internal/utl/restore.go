@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoratedb/quorate/pkg/founders"
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/offline"
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
@@ -98,6 +99,9 @@ func (f *restoreFlags) founding() (offline.Founding, error) {
 	if !known {
 		return offline.Founding{}, fmt.Errorf("--initial-cluster=%s does not hold --name=%s", f.cluster, f.name)
 	}
+	if f.peerURL == "" {
+		f.peerURL = strings.Join(own, ",")
+	}
 	advertised := strings.Split(f.peerURL, ",")
 	var wrong []error
 	for i, text := range advertised {
@@ -127,10 +131,16 @@ func (t *Tool) tell(f *restoreFlags, founding offline.Founding, r offline.Restor
 	say := func(format string, args ...any) { fmt.Fprintf(t.Stderr, format+"\n", args...) }
 	say("restored into %s: revision %d (compacted %d), %d keys in %d versions, %d leases, %d users, %d roles", f.dataDir, r.Revision, r.Compacted, r.Keys, r.Versions, r.Leases, r.Users, r.Roles)
 	say("member %s of cluster %s, which has %d", identity.Format(founding.MemberID), identity.Format(founding.ClusterID), len(founding.Members))
-	for _, alarm := range r.Alarms {
-		say("not restored: the alarm %s of member %s, which was about the disk or state of the old cluster", strings.TrimPrefix(alarm.GetType().String(), "TYPE_"), identity.Format(alarm.GetMemberId()))
-	}
+	t.tellAlarms(r.Alarms)
 	if r.Outdated {
 		say("not restored: what only Quorate knows of (directories and expirations of v2, quotas by prefix, times of revisions), because an etcd has written since")
+	}
+}
+
+// tellAlarms names those that stay behind.
+func (t *Tool) tellAlarms(alarms []*consensusv1.Alarm) {
+	for _, alarm := range alarms {
+		fmt.Fprintf(t.Stderr, "not restored: the alarm %s of member %s, which was about the disk or state of the old cluster\n",
+			strings.TrimPrefix(alarm.GetType().String(), "TYPE_"), identity.Format(alarm.GetMemberId()))
 	}
 }

@@ -1,15 +1,14 @@
-package consensus
+package statemachine
 
 import (
 	"errors"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
-	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 )
 
-// deterministicErrors are those with which the state machine declines a command, on every member alike and without effect.
+// refusals are the errors with which the state machine declines a command, on every member alike and without effect.
 // Any other error means that a member's own storage failed it.
-var deterministicErrors = []error{
+var refusals = []error{
 	errdefs.ErrCompacted,
 	errdefs.ErrFutureRevision,
 	errdefs.ErrKeyNotFound,
@@ -39,12 +38,9 @@ var deterministicErrors = []error{
 	errdefs.ErrTooManyQuotas,
 }
 
-// isDeterministic tells them, and those of a change of members, from errors of storage.
-func isDeterministic(err error) bool {
-	if membership.IsChangeError(err) {
-		return true
-	}
-	for _, r := range deterministicErrors {
+// Refuses tells the errors of Apply that decline a command from those of storage.
+func Refuses(err error) bool {
+	for _, r := range refusals {
 		if errors.Is(err, r) {
 			return true
 		}
