@@ -41,7 +41,7 @@ func newClientHandler(
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	mux.Handle("GET /{$}", newWelcome(cfg))
-	addOperations(mux, cfg.Gatherer, cfg.Monitor.wellness)
+	addOperations(mux, cfg.Registerer, cfg.Gatherer, cfg.Monitor.wellness)
 	if tree != nil {
 		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected

@@ -44,7 +44,7 @@ func NewMonitor(cfg MonitorConfig) *Monitor {
 // Run serves until ctx ends or a listener fails: nil in the first case.
 func (m *Monitor) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
-	addOperations(mux, m.cfg.Gatherer, m.wellness)
+	addOperations(mux, m.cfg.Registerer, m.cfg.Gatherer, m.wellness)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make([]error, len(m.cfg.Listeners))
@@ -65,9 +65,13 @@ func (m *Monitor) Run(ctx context.Context) error {
 }
 
 // addOperations adds what those ask for who run the server.
-func addOperations(mux *http.ServeMux, gatherer prometheus.Gatherer, wellness *health.Handler) {
+func addOperations(mux *http.ServeMux, registerer prometheus.Registerer, gatherer prometheus.Gatherer, wellness *health.Handler) {
 	wellness.Register(mux)
 	if gatherer != nil {
-		mux.Handle("/metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+		var handler http.Handler = promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{})
+		if registerer != nil {
+			handler = promhttp.InstrumentMetricHandler(registerer, handler)
+		}
+		mux.Handle("/metrics", handler)
 	}
 }

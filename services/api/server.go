@@ -95,6 +95,7 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 	audit := cfg.Audit
 	audit.Names(who.names)
 	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit, who.rates)
+	registerVersions(cfg)
 	if cfg.TimeCalls {
 		watched.Time(cfg.Registerer)
 	}

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/datadir"
@@ -49,6 +50,8 @@ type volume struct {
 	name, dir string
 	// free is how many bytes of it were left at the last look, negative while that is not known.
 	free atomic.Int64
+	// above is how many of them are above the hard mark, negative while that is not known.
+	above atomic.Int64
 	// level belongs to the goroutine of watchSpace.
 	level diskLevel
 }
@@ -66,6 +69,7 @@ func newVolumes(cfg Config) []*volume {
 	volumes := []*volume{{name: "log", dir: cfg.dir().Path(datadir.LogName)}, {name: "state", dir: cfg.dir().Path("")}}
 	for _, v := range volumes {
 		v.free.Store(-1)
+		v.above.Store(-1)
 	}
 	return volumes
 }
@@ -83,6 +87,7 @@ func (s *quota) lookAtVolumes() {
 		free := int64(usage.AvailBytes)
 		v.free.Store(free)
 		soft, hard := s.marks.of(int64(usage.TotalBytes))
+		v.above.Store(max(0, free-hard))
 		if level := v.next(free, soft, hard); level != v.level {
 			s.sayLevel(v, level, free, soft, hard)
 			v.level = level
@@ -90,6 +95,23 @@ func (s *quota) lookAtVolumes() {
 		full = full || v.level == diskFull
 	}
 	s.full.Store(full)
+}
+
+// bound is what the state on disk may grow to, for whoever watches it grow: infinity while nobody knows.
+func (s *quota) bound() float64 {
+	if s.limit > 0 {
+		return float64(s.limit)
+	}
+	disk, _ := s.gate.State().Size()
+	free := int64(math.MaxInt64)
+	for _, v := range s.volumes {
+		above := v.above.Load()
+		if above < 0 {
+			return math.Inf(1)
+		}
+		free = min(free, above)
+	}
+	return float64(disk) + float64(free)
 }
 
 // next is how full the disk is with so much free.

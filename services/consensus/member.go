@@ -37,6 +37,7 @@ type Member struct {
 	members *membership.Members
 	feed    *feed.Feed
 	replica *replication.Replica
+	metrics *metrics
 	// assembled says that there is a replica: metrics are read before.
 	assembled atomic.Bool
 
@@ -93,6 +94,7 @@ func New(cfg Config) (*Member, error) {
 		stopped: make(chan struct{}),
 		failure: newFatal(),
 		hashes:  make(chan struct{}, hashesMax),
+		metrics: newMetrics(),
 	}
 	metrics, err := registerLeader(m, cfg.Registerer)
 	if err != nil {
@@ -144,6 +146,7 @@ func (m *Member) assemble() error {
 		Announce:          func(v replication.Visible) { announce(v, m.feed, m.trust, waiters) },
 		Ticks:             m.cfg.ticks,
 		Logger:            m.log,
+		Metrics:           m.metrics.replication,
 		Stopped:           m.stopped,
 	})
 	if err != nil {

@@ -67,12 +67,12 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 		gauge("etcd_server_proposals_applied_total", "The newest applied log index.", func() float64 {
 			return float64(m.replica.Applied())
 		}),
-		gauge("etcd_server_proposals_pending", "Commands that wait to be put into a log entry.", func() float64 {
-			inLine, _ := m.replica.Waiting()
-			return float64(inLine)
+		gauge("etcd_server_proposals_pending", "The current number of pending proposals to commit.", func() float64 {
+			return float64(m.replica.Pending())
 		}),
-		gauge("etcd_server_quota_backend_bytes", "The quota of the state on disk in bytes, 0 for none.", func() float64 {
-			return float64(m.cfg.QuotaBytes)
+		gauge("etcd_server_quota_backend_bytes", "What the state on disk may grow to in bytes: the quota, and without one its size and what is free of the disk above the hard mark.", m.space.bound),
+		gauge("etcd_server_is_learner", "Whether or not this member is a learner. 1 if is, 0 otherwise.", func() float64 {
+			return flag(m.members.Find(m.cfg.MemberID).GetIsLearner())
 		}),
 		gauge("quorate_state_corrupt", "Whether or not this member refuses requests because its state is not that of the cluster. 1 if it does, 0 otherwise.", func() float64 {
 			return flag(m.trust.Check() != nil)
@@ -88,8 +88,10 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 			return fmt.Errorf("register a metric: %w", err)
 		}
 	}
-	if err := registerer.Register(quotaMetrics{m.gate}); err != nil {
-		return fmt.Errorf("register a metric: %w", err)
+	for _, c := range append(m.metrics.collectors(), quotaMetrics{m.gate}, memberMetrics{m}) {
+		if err := registerer.Register(c); err != nil {
+			return fmt.Errorf("register a metric: %w", err)
+		}
 	}
 	return registerVolumes(m, registerer)
 }

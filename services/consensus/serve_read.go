@@ -3,19 +3,29 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
+	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
 // Range reads a range of keys from one revision: errdefs.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
 // ctx's error.
 func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+	begun := time.Now()
+	resp, err := m.readRange(ctx, req)
+	m.metrics.replication.Requested(replication.KindRange, begun, err)
+	return resp, err
+}
+
+func (m *Member) readRange(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
 	err := m.callers.readRange(ctx, req, func(t *gate.Tenure) (err error) {
+		defer m.metrics.ranged(time.Now(), &err)
 		if len(req.GetRange().GetRangeEnd()) == 0 {
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
@@ -66,6 +76,13 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
 func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
+	begun := time.Now()
+	resp, err := m.readTxn(ctx, req)
+	m.metrics.replication.Requested(replication.KindReadTxn, begun, err)
+	return resp, err
+}
+
+func (m *Member) readTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
 	err := m.callers.readTxn(ctx, req, func(t *gate.Tenure) error {
 		return t.During(ctx, func(ctx context.Context) (err error) {

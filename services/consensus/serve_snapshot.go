@@ -31,6 +31,7 @@ const SnapshotStorageVersion = snapshotfile.StorageVersion
 // its own. The file is built on the disk that holds the data directory: errdefs.ErrNoSpace where that would be left as
 // full as makes writes stop. Of those beyond snapshotsMax each waits until one has ended.
 func (m *Member) Snapshot(ctx context.Context, _ *consensusv1.SnapshotRequest, send func(*consensusv1.SnapshotResponse) error) error {
+	defer observeSince(m.metrics.snapshot, time.Now())
 	select {
 	case m.files.places <- struct{}{}:
 		defer func() { <-m.files.places }()

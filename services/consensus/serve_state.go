@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.etcd.io/raft/v3"
 
@@ -101,6 +102,7 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 	case <-m.stopped:
 		return nil, fmt.Errorf("wait for other hashes to end: %w", errdefs.ErrStopped)
 	}
+	defer observeSince(m.metrics.hash, time.Now())
 	resp := &consensusv1.HashKVResponse{}
 	err := m.reader.read(ctx, true, func(t *gate.Tenure) error {
 		return t.During(ctx, func(ctx context.Context) (err error) {

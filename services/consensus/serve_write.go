@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"context"
+	"time"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -30,6 +31,9 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 // Defragment has the storage engine rewrite the state's files without what was deleted, at its own pace. It answers when
 // that is done, and after defragmentAnswerMax in any case: it goes on by itself.
 func (m *Member) Defragment(ctx context.Context, _ *consensusv1.DefragmentRequest) (*consensusv1.DefragmentResponse, error) {
+	m.metrics.defragmenting.Inc()
+	defer m.metrics.defragmenting.Dec()
+	defer observeSince(m.metrics.defrag, time.Now())
 	if err := m.tidier.defragment(ctx); err != nil {
 		return nil, err
 	}

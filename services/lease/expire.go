@@ -91,7 +91,6 @@ func (e *expirer) revoke(ctx context.Context, epoch uint64, ids []int64) error {
 		}})
 		switch {
 		case err == nil:
-			e.metrics.revoked.Add(float64(len(result.GetLeaseRevoke().GetRevoked())))
 			e.metrics.expired.Add(float64(len(result.GetLeaseRevoke().GetRevoked())))
 			e.metrics.revokeLeases.Observe(float64(len(ids)))
 			e.core.step(func(l *lessor.Lessor, _ lessor.Moment) { l.Expired(ids, true) })

@@ -37,8 +37,6 @@ func (c *changer) grant(ctx context.Context, req *leasev1.GrantRequest) (*leasev
 	if err != nil {
 		return nil, fmt.Errorf("grant lease: %w", err)
 	}
-	c.metrics.granted.Inc()
-	c.metrics.ttl.Observe(float64(ttl))
 	return resp, nil
 }
 

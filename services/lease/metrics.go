@@ -8,11 +8,11 @@ import (
 	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
-// metrics are counted where they happen. Those that etcd has too keep its names: dashboards use them.
+// metrics are counted where they happen; how many leases are granted and revoked, members count. Those that etcd has too keep its names: dashboards use them.
 type metrics struct {
-	granted, revoked, renewed, expired prometheus.Counter
-	checkpointed, unknown              prometheus.Counter
-	ttl, revokeLeases                  prometheus.Histogram
+	renewed, expired      prometheus.Counter
+	checkpointed, unknown prometheus.Counter
+	revokeLeases          prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer, c *core) (*metrics, error) {
@@ -25,17 +25,10 @@ func newMetrics(reg prometheus.Registerer, c *core) (*metrics, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "quorate", Subsystem: "lease", Name: name, Help: help})
 	}
 	m := &metrics{
-		granted:      etcd("lease", "granted_total", "Leases granted."),
-		revoked:      etcd("lease", "revoked_total", "Leases revoked, by clients and because they expired."),
 		renewed:      etcd("lease", "renewed_total", "Keep-alives that renewed a lease."),
 		expired:      etcd("server", "lease_expired_total", "Leases revoked because they expired."),
 		checkpointed: ours("checkpointed_total", "Remaining times of long leases recorded in the log."),
 		unknown:      ours("unsettled_proposals_total", "Proposals whose outcome this service did not learn."),
-		ttl: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "etcd_debugging", Subsystem: "lease", Name: "ttl_total",
-			Help:    "Granted time of leases in seconds.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 24), // a second to three months
-		}),
 		revokeLeases: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "quorate", Subsystem: "lease", Name: "revoke_leases",
 			Help:    "Expired leases that one log entry revoked.",
@@ -46,7 +39,7 @@ func newMetrics(reg prometheus.Registerer, c *core) (*metrics, error) {
 		return m, nil
 	}
 	all := []prometheus.Collector{
-		m.granted, m.revoked, m.renewed, m.expired, m.checkpointed, m.unknown, m.ttl, m.revokeLeases,
+		m.renewed, m.expired, m.checkpointed, m.unknown, m.revokeLeases,
 	}
 	var wrong []error
 	for _, metric := range append(all, gauges(c)...) {

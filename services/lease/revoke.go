@@ -24,7 +24,6 @@ func (c *changer) revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leas
 	if err != nil {
 		return nil, fmt.Errorf("revoke lease %016x: %w", req.GetId(), err)
 	}
-	c.metrics.revoked.Inc()
 	return resp, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -24,6 +23,7 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
 	"github.com/quoratedb/quorate/services/quorate/internal/natsusers"
+	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
 	"github.com/quoratedb/quorate/services/watch"
 )
 
@@ -70,8 +70,7 @@ func (p *parts) open(c Config) (err error) {
 	}
 	p.metrics = c.Metrics
 	if p.metrics == nil {
-		p.metrics = prometheus.NewRegistry()
-		p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		p.metrics = processmetrics.NewRegistry()
 	}
 	if p.budget, err = descriptors.Ours(); err != nil {
 		return err

@@ -78,6 +78,13 @@ func (f *Feed) Head() int64 {
 	return f.mu.head
 }
 
+// Bytes returns what the commits take that it holds.
+func (f *Feed) Bytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.bytes
+}
+
 // Oldest returns the first revision that Since can start from.
 func (f *Feed) Oldest() int64 {
 	f.mu.Lock()

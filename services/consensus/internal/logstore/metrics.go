@@ -13,6 +13,7 @@ type metrics struct {
 	registered []prometheus.Collector
 	fsync      prometheus.Histogram
 	written    prometheus.Counter
+	writtenAs  prometheus.Gauge // the same, as etcd has it
 }
 
 func newMetrics(s *Store, registerer prometheus.Registerer) (*metrics, error) {
@@ -28,12 +29,16 @@ func newMetrics(s *Store, registerer prometheus.Registerer) (*metrics, error) {
 			Help: "Bytes appended to the raft log.",
 		}),
 	}
+	m.writtenAs = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "etcd_disk_wal_write_bytes_total", Help: "Total number of bytes written in WAL.",
+	})
 	if registerer == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
 		m.fsync,
 		m.written,
+		m.writtenAs,
 		gauge("quorate_log_first_index", "Index of the first retained raft log entry.", func() float64 {
 			return float64(s.currentView().truncatedIndex + 1)
 		}),
@@ -63,6 +68,7 @@ func (m *metrics) unregister() {
 
 func (m *metrics) appended(size int, sync bool, start time.Time) {
 	m.written.Add(float64(size))
+	m.writtenAs.Add(float64(size))
 	if sync {
 		m.fsync.Observe(time.Since(start).Seconds())
 	}

@@ -32,6 +32,8 @@ type collector struct {
 	metrics []metric
 }
 
+var grantedTTLs = prometheus.NewDesc("etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.", nil, nil)
+
 func newCollector(s *Store) *collector {
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
 	return &collector{s: s, metrics: []metric{
@@ -43,6 +45,14 @@ func newCollector(s *Store) *collector {
 			func(r *reading) float64 { return float64(r.s.counters.Txns.Load()) }),
 		newMetric(counter, "etcd_mvcc_range_total", "Ranges read, those in transactions too.",
 			func(r *reading) float64 { return float64(r.s.counters.Ranges.Load()) }),
+		newMetric(gauge, "etcd_debugging_mvcc_keys_total", "Total number of keys.",
+			func(r *reading) float64 { return float64(r.state.counts.Keys()) }),
+		newMetric(gauge, "etcd_debugging_mvcc_total_put_size_in_bytes", "The total size of put kv pairs seen by this member.",
+			func(r *reading) float64 { return float64(r.s.counters.PutBytes.Load()) }),
+		newMetric(counter, "etcd_debugging_lease_granted_total", "The total number of granted leases.",
+			func(r *reading) float64 { count, _, _ := r.s.counters.granted(); return float64(count) }),
+		newMetric(counter, "etcd_debugging_lease_revoked_total", "The total number of revoked leases, by clients and because they expired.",
+			func(r *reading) float64 { return float64(r.s.counters.Revoked.Load()) }),
 		newMetric(gauge, "etcd_mvcc_db_total_size_in_bytes", "Bytes that the state takes.",
 			func(r *reading) float64 { return float64(r.disk) }),
 		newMetric(gauge, "etcd_mvcc_db_total_size_in_use_in_bytes", "Bytes of the state that are in use.",
@@ -59,6 +69,10 @@ func newCollector(s *Store) *collector {
 			func(r *reading) float64 { return float64(r.pebble.Levels[0].Sublevels) }),
 		newMetric(gauge, "quorate_store_compaction_debt_bytes", "Bytes that the storage engine still has to compact.",
 			func(r *reading) float64 { return float64(r.pebble.Compact.EstimatedDebt) }),
+		newMetric(gauge, "quorate_store_cache_bytes", "Bytes of blocks in the cache.",
+			func(r *reading) float64 { return float64(r.pebble.BlockCache.Size) }),
+		newMetric(gauge, "quorate_store_memtable_bytes", "Bytes of the memtables.",
+			func(r *reading) float64 { return float64(r.pebble.MemTable.Size) }),
 		newMetric(counter, "quorate_store_cache_hits_total", "Blocks that were in the cache.",
 			func(r *reading) float64 { return float64(r.pebble.BlockCache.Hits) }),
 		newMetric(counter, "quorate_store_cache_misses_total", "Blocks that were read from disk.",
@@ -90,6 +104,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range c.metrics {
 		ch <- m.desc
 	}
+	ch <- grantedTTLs
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
@@ -98,4 +113,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range c.metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(r))
 	}
+	count, buckets, sum := c.s.counters.granted()
+	ch <- prometheus.MustNewConstHistogram(grantedTTLs, count, sum, buckets)
 }

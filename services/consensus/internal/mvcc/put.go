@@ -11,6 +11,7 @@ import (
 // does not continue prev. It returns prev as a message, nil if there is none.
 func (b *Batch) Put(r, prev *Row, anew bool) *mvccpb.KeyValue {
 	b.s.counters.Puts.Add(1)
+	b.s.counters.PutBytes.Add(uint64(len(r.Key) + len(r.Value)))
 	r.Revision, r.Create, r.Version = b.Next(), b.Next(), 1
 	// One allocation for an event, the version in it, and the one that it replaced.
 	cell := &struct {

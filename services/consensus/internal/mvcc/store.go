@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,6 +59,32 @@ type Store struct {
 // Counters count what the store was asked to do. Puts are counted by Batch.Put; the others by who asks.
 type Counters struct {
 	Puts, Deletes, Txns, Ranges atomic.Uint64
+	// PutBytes are those of the keys and values of all puts.
+	PutBytes atomic.Uint64
+	// Revoked counts leases that were, and ttls those that were granted, by the exponent of their time, whose sum ttlSum is.
+	Revoked, ttlSum atomic.Uint64
+	ttls            [ttlBuckets + 1]atomic.Uint64
+}
+
+// ttlBuckets are those of a histogram of leases' times: a second, two, and so on to three months.
+const ttlBuckets = 24
+
+// Granted counts a lease that was granted for so many seconds.
+func (c *Counters) Granted(ttl int64) {
+	c.ttls[min(bits.Len64(uint64(max(ttl, 1)-1)), ttlBuckets)].Add(1)
+	c.ttlSum.Add(uint64(max(ttl, 0)))
+}
+
+// granted returns how many leases were granted, how many for a time up to each bucket's, and the sum of all.
+func (c *Counters) granted() (count uint64, buckets map[float64]uint64, sum float64) {
+	buckets = make(map[float64]uint64, ttlBuckets)
+	for i := range c.ttls {
+		count += c.ttls[i].Load()
+		if i < ttlBuckets {
+			buckets[float64(uint64(1)<<i)] = count
+		}
+	}
+	return count, buckets, float64(c.ttlSum.Load())
 }
 
 // state is an immutable snapshot of all that is not kept by key.

@@ -64,6 +64,8 @@ type applier struct {
 	waiting waiting
 	// reconfigure has raft follow a change of members.
 	reconfigure func(context.Context, raftpb.ConfChangeI) (*raftpb.ConfState, error)
+	// meter times, nil for nobody.
+	meter *meter
 
 	// applied is the newest entry that is in the state, and term its term.
 	applied, term uint64
@@ -140,6 +142,7 @@ func (a *applier) forgetQueue() {
 }
 
 func (a *applier) applyBatch(ctx context.Context, r *round) error {
+	a.meter.begin()
 	batch := a.state.Begin()
 	defer func() { _ = batch.Close() }()
 	for a.left() && !batch.Full() {
@@ -154,7 +157,7 @@ func (a *applier) applyBatch(ctx context.Context, r *round) error {
 	if r.last.GetTerm() > a.term {
 		r.lost = a.waiting.dropBefore(r.last.GetTerm())
 	}
-	if err := batch.Commit(); err != nil {
+	if err := a.meter.commit(batch); err != nil {
 		return fmt.Errorf("write the state of entry %d: %w", r.last.GetIndex(), err)
 	}
 	a.applied, a.term = r.last.GetIndex(), r.last.GetTerm()
@@ -183,6 +186,7 @@ func (a *applier) applyCommands(batch Batch, r *round, entry *raftpb.Entry) erro
 	}
 	// The commands that this process proposed are still here in decoded form.
 	callers := a.waiting.take(origin, sequence)
+	a.meter.take(callers)
 	var commands []*consensusv1.Command
 	if callers == nil {
 		var decoded consensusv1.LogEntry
@@ -200,6 +204,7 @@ func (a *applier) applyCommands(batch Batch, r *round, entry *raftpb.Entry) erro
 			command = commands[i]
 		}
 		result, commit, err := a.applyCommand(batch, r, command)
+		a.meter.command(command, err)
 		if err != nil && !a.state.Refuses(err) {
 			return err
 		}

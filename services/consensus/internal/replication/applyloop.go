@@ -48,6 +48,7 @@ type applyLoop struct {
 	// reached has the newest index that is visible to readers, and term is its term.
 	reached *reached
 	term    atomic.Uint64
+	metrics *Metrics
 }
 
 // run ends when ctx does, or with an error when the state can no longer be trusted to follow the log.
@@ -91,6 +92,8 @@ func (l *applyLoop) install(ctx context.Context, index uint64) error {
 
 // replaceState goes on from another member's state.
 func (l *applyLoop) replaceState(index uint64) error {
+	l.metrics.installing.Inc()
+	defer l.metrics.installing.Dec()
 	configuration, err := l.replace(index)
 	if err != nil {
 		return err
@@ -124,6 +127,7 @@ func (l *applyLoop) tell(r *round) {
 		answer.to.done <- answer.outcome
 	}
 	answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderChanged))
+	l.applier.meter.answered()
 	if len(r.responses) > 0 {
 		l.deliver(r.responses)
 	}

@@ -43,6 +43,7 @@ type logLoop struct {
 	reached *reached
 	// keptLong fires when the log has been without the newest commit index for long enough.
 	keptLong *time.Timer
+	metrics  *Metrics
 }
 
 // stoppedTimer returns a timer that fires only after it was reset.
@@ -113,8 +114,12 @@ func (l *logLoop) append(ctx context.Context, messages []*raftpb.Message) error 
 // write carries out a write, and tells of it.
 func (l *logLoop) write(write logWrite) error {
 	if write.hardState != nil {
+		begun := time.Now()
 		if err := l.log.Append(write.entries, write.hardState, true); err != nil {
 			return err
+		}
+		if len(write.entries) > 0 {
+			l.metrics.sync.Observe(time.Since(begun).Seconds())
 		}
 	}
 	if l.writer.wrote(write) {

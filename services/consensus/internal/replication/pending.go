@@ -1,6 +1,11 @@
 package replication
 
-import "sync"
+import (
+	"sync"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+)
 
 // pending is proposals behind a lock: callers, the replica's loop and the applier's share them.
 type pending struct {
@@ -33,6 +38,18 @@ func (p *pending) held() (inLine int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.inLineCount(), p.mu.bytes
+}
+
+func (p *pending) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.waitingCount()
+}
+
+func (p *pending) commit(messages []*raftpb.Message, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.commit(messages, now)
 }
 
 func (p *pending) forget(one *Proposal) {

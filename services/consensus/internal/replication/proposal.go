@@ -3,6 +3,7 @@ package replication
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -18,6 +19,10 @@ type Proposal struct {
 	size    int64
 	// done receives the outcome once; its capacity is 1, so that a caller that left blocks nobody.
 	done chan outcome
+
+	// kind is the command's, and submitted when it came.
+	kind      Kind
+	submitted time.Time
 
 	// place and batch belong to proposals.
 	place place
@@ -48,7 +53,7 @@ func newProposal(command *consensusv1.Command) (*Proposal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
-	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), done: make(chan outcome, 1)}, nil
+	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), kind: kindOf(command), submitted: time.Now(), done: make(chan outcome, 1)}, nil
 }
 
 func answerAll(proposals []*Proposal, err error) {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 )
@@ -39,6 +42,8 @@ type batch struct {
 	waiting int
 	// term is the raft term the batch was proposed in. Once an entry of a later term is applied without it, it is lost.
 	term uint64
+	// begun is when it was made, and committed when this member learnt that it is, the zero time where it did not.
+	begun, committed time.Time
 }
 
 // newProposals makes room for what a process that may take so much memory can have waiting.
@@ -67,6 +72,28 @@ func (p *proposals) add(one *Proposal) error {
 // inLineCount is how many commands wait to be put into a log entry.
 func (p *proposals) inLineCount() int {
 	return len(p.line) - p.left
+}
+
+// waitingCount is how many callers wait for commands, in line and in batches.
+func (p *proposals) waitingCount() int {
+	count := p.inLineCount()
+	for _, b := range p.batches {
+		count += b.waiting
+	}
+	return count
+}
+
+// commit notes that the entries of messages are committed.
+func (p *proposals) commit(messages []*raftpb.Message, now time.Time) {
+	for _, m := range messages {
+		for _, entry := range m.GetEntries() {
+			if origin, sequence, ok := logEntryHeader(entry.GetData()); ok && origin == p.origin {
+				if b := p.batches[sequence]; b != nil {
+					b.committed = now
+				}
+			}
+		}
+	}
 }
 
 // forget is for a caller that does not wait any more.

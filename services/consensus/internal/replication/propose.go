@@ -66,6 +66,7 @@ func (r *stepper) propose(now time.Time) (more bool) {
 
 // proposeBatch makes one log entry of a batch.
 func (r *stepper) proposeBatch(b *batch, leads bool, now time.Time) {
+	b.begun = now
 	entry := encodeLogEntry(r.commands.from(), b.sequence, b.proposals)
 	if leads {
 		stampLogEntry(entry, now.UnixNano())
@@ -76,6 +77,7 @@ func (r *stepper) proposeBatch(b *batch, leads bool, now time.Time) {
 		for _, p := range b.proposals {
 			p.encoded = nil
 		}
+		r.out.proposed = append(r.out.proposed, b)
 		if !leads {
 			r.forwards = append(r.forwards, forward{b.sequence, r.ticks})
 		}

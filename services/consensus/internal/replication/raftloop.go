@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -43,6 +44,8 @@ type raftLoop struct {
 	toLog, toApplier inbox
 	reached          *reached
 	published        *published
+	metrics          *Metrics
+	ticked           time.Time // when the last tick was
 }
 
 // confChange asks the replica to apply a committed membership change; the applier waits for the answer.
@@ -131,8 +134,14 @@ func (l *raftLoop) work() error {
 func (l *raftLoop) tick() {
 	l.stepper.done = l.reached.progress()
 	l.stepper.tick()
+	now := time.Now()
+	if late := now.Sub(l.ticked) > 2*l.stepper.settings.tick; late && !l.ticked.IsZero() && l.stepper.position.leader == l.stepper.id {
+		l.metrics.lateHeartbeats.Inc()
+	}
+	l.ticked = now
 	if l.stepper.ticks%readRetryTicks == 0 {
 		for _, id := range l.readers.unanswered() {
+			l.metrics.readsSlow.Inc()
 			l.stepper.node.ReadIndex(id)
 		}
 	}
@@ -155,6 +164,9 @@ func (l *raftLoop) handOut() {
 	out := l.stepper.ready()
 	if out.moved {
 		l.published.set(l.stepper.position, out.leaderChanged)
+		if out.leaderChanged && l.stepper.position.leader != raft.None {
+			l.metrics.leaderChanges.Inc()
+		}
 	}
 	for _, n := range out.notices {
 		l.logger.Log(context.Background(), n.level, n.text, n.args...)
@@ -162,6 +174,7 @@ func (l *raftLoop) handOut() {
 	for _, state := range out.reads {
 		l.readers.answer(state.RequestCtx, state.Index)
 	}
+	l.measure(out)
 	l.toLog.Put(out.toLog...)
 	l.toApplier.Put(out.toApplier...)
 	if len(out.toPeers) > 0 {
@@ -173,6 +186,18 @@ func (l *raftLoop) handOut() {
 	// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
 	if len(out.refused) > 0 {
 		answerAll(out.refused, fmt.Errorf("propose: %w", errdefs.ErrLeaderChanged))
+	}
+}
+
+// measure notes which commands were proposed and which are committed, before anybody applies them.
+func (l *raftLoop) measure(out *output) {
+	for _, b := range out.proposed {
+		for _, p := range b.proposals {
+			l.metrics.queue.Observe(b.begun.Sub(p.submitted).Seconds())
+		}
+	}
+	if len(out.toApplier) > 0 {
+		l.pending.commit(out.toApplier, time.Now())
 	}
 }
 

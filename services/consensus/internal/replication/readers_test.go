@@ -53,7 +53,7 @@ func following(t *testing.T, id uint64, voters []uint64, electionTicks int, tran
 		stepper: s, ticks: systemTicks, transport: transport, logger: slog.New(slog.DiscardHandler),
 		pending: waiting, readers: newReaders(newReadIndexes(1, 0)), readsDue: stoppedTimer(),
 		inbox: newInbox(), toLog: newInbox(), toApplier: newInbox(), confChanges: make(chan confChange), tasks: mailbox.New[func(*stepper)](),
-		reached: &reached{}, published: newPublished(),
+		reached: &reached{}, published: newPublished(), metrics: NewMetrics(),
 	}
 }
 

@@ -40,6 +40,8 @@ type Config struct {
 
 	Ticks  Ticks
 	Logger *slog.Logger
+	// Metrics is what is measured.
+	Metrics *Metrics
 	// Stopped is closed when whoever runs the Replica stops.
 	Stopped <-chan struct{}
 }
@@ -51,6 +53,9 @@ type Replica struct {
 	log     *logLoop
 	applier *applyLoop
 	ticks   Ticks
+	metrics *Metrics
+	// refuses tells the errors with which the state declines a command.
+	refuses func(error) bool
 	// electionTimeout is how long a follower waits for its leader.
 	electionTimeout time.Duration
 }
@@ -95,11 +100,13 @@ func New(o Config) (*Replica, error) {
 		toApplier:   toApplier,
 		reached:     reached,
 		published:   newPublished(),
+		metrics:     o.Metrics,
 	}
 	raftLoop.published.set(raftLoop.stepper.position, false)
 	applyLoop := &applyLoop{
 		applier: &applier{
 			state: o.State, members: o.Members, waiting: waiting, reconfigure: reconfigure(confChanges),
+			meter:   &meter{metrics: o.Metrics},
 			applied: applied, term: term,
 		},
 		inbox:      toApplier,
@@ -111,6 +118,7 @@ func New(o Config) (*Replica, error) {
 		current:    make(chan struct{}),
 		termAtOpen: hardState.GetTerm(),
 		reached:    reached,
+		metrics:    o.Metrics,
 	}
 	applyLoop.term.Store(term)
 	applyLoop.point.set(applied, term, configuration)
@@ -125,9 +133,10 @@ func New(o Config) (*Replica, error) {
 		truncate: make(chan uint64, 1),
 		reached:  reached,
 		keptLong: stoppedTimer(),
+		metrics:  o.Metrics,
 	}
 	return &Replica{
-		raft: raftLoop, log: logLoop, applier: applyLoop, ticks: o.Ticks,
+		raft: raftLoop, log: logLoop, applier: applyLoop, ticks: o.Ticks, metrics: o.Metrics, refuses: o.State.Refuses,
 		electionTimeout: o.HeartbeatInterval * time.Duration(o.ElectionTicks),
 	}, nil
 }
@@ -178,6 +187,7 @@ func (r *Replica) Submit(command *consensusv1.Command) (*Proposal, error) {
 	default:
 	}
 	if err := r.raft.pending.add(p); err != nil {
+		r.metrics.failed.Inc()
 		return nil, err
 	}
 	return p, nil
@@ -186,6 +196,15 @@ func (r *Replica) Submit(command *consensusv1.Command) (*Proposal, error) {
 // Wait returns the outcome of a proposal, or why the caller stopped waiting for it: it may then still take effect, unless it
 // was never put into a log entry.
 func (r *Replica) Wait(ctx context.Context, p *Proposal) (*consensusv1.Result, error) {
+	result, err := r.wait(ctx, p)
+	r.metrics.Requested(p.kind, p.submitted, err)
+	if err != nil && !r.refuses(err) {
+		r.metrics.failed.Inc()
+	}
+	return result, err
+}
+
+func (r *Replica) wait(ctx context.Context, p *Proposal) (*consensusv1.Result, error) {
 	select {
 	case o := <-p.done:
 		return o.result, o.err
@@ -209,8 +228,17 @@ func (r *Replica) Forget(p *Proposal) { r.raft.pending.forget(p) }
 // Waiting is how many commands wait to be put into a log entry, and the bytes of all whose callers wait for an answer.
 func (r *Replica) Waiting() (inLine int, bytes int64) { return r.raft.pending.held() }
 
+// Pending is how many commands callers wait for.
+func (r *Replica) Pending() int { return r.raft.pending.waiting() }
+
 // WaitReadIndex waits until the state includes everything that was committed when it was called.
-func (r *Replica) WaitReadIndex(ctx context.Context) error { return r.raft.readers.wait(ctx) }
+func (r *Replica) WaitReadIndex(ctx context.Context) error {
+	err := r.raft.readers.wait(ctx)
+	if err != nil {
+		r.metrics.readsFailed.Inc()
+	}
+	return err
+}
 
 // WaitCurrent waits until the state includes everything that was acknowledged before this process began.
 func (r *Replica) WaitCurrent(ctx context.Context) error {

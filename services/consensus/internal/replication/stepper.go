@@ -81,7 +81,9 @@ type output struct {
 	reads []raft.ReadState
 	// refused are commands that raft did not take: nothing was proposed.
 	refused []*Proposal
-	notices []notice
+	// proposed are batches that raft took.
+	proposed []*batch
+	notices  []notice
 	// moved says that the position has changed, leaderChanged that another one leads, or nobody any more.
 	moved, leaderChanged bool
 }
@@ -94,7 +96,8 @@ func (o *output) reset() {
 	clear(o.reads)
 	clear(o.refused)
 	clear(o.notices)
-	o.reads, o.refused, o.notices = o.reads[:0], o.refused[:0], o.notices[:0]
+	clear(o.proposed)
+	o.reads, o.refused, o.notices, o.proposed = o.reads[:0], o.refused[:0], o.notices[:0], o.proposed[:0]
 	o.moved, o.leaderChanged = false, false
 }
 

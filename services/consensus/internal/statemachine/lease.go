@@ -38,6 +38,7 @@ func grantLease(b *Batch, op *consensusv1.LeaseGrantOp) (*consensusv1.Result, er
 		return nil, fmt.Errorf("lease %d: %w", op.GetId(), errdefs.ErrLeaseExists)
 	}
 	b.rows.SetLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
+	b.rows.Counters().Granted(op.GetTtl())
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
 }
 
@@ -79,6 +80,7 @@ func revokeLeases(b *Batch, op *consensusv1.LeaseRevokeOp) (*consensusv1.Result,
 	for _, l := range leases {
 		b.rows.DropLease(l)
 	}
+	b.rows.Counters().Revoked.Add(uint64(len(ids)))
 	res := &consensusv1.LeaseRevokeResult{Revoked: ids}
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseRevoke{LeaseRevoke: res}}, nil
 }

@@ -11,13 +11,13 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/config"
+	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
 	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
 )
 
@@ -91,7 +91,7 @@ func (n *Node) Ready(line string, addresses []string) {
 // last and stopped first: whatever they call is there.
 func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *Node) error) error {
 	n := &Node{
-		Settings: s, Logger: s.Config.Log, Metrics: prometheus.NewRegistry(), mux: http.NewServeMux(),
+		Settings: s, Logger: s.Config.Log, Metrics: processmetrics.NewRegistry(), mux: http.NewServeMux(),
 		readyLine:  "ready to serve internal requests",
 		monitoring: supervisor.New(len(s.Config.ListenMetricsURLs)),
 	}
@@ -107,7 +107,6 @@ func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *
 }
 
 func (n *Node) open(ctx context.Context, role func(context.Context, *Node) error) (err error) {
-	n.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err = n.loadTLS(); err != nil {
 		return err
 	}

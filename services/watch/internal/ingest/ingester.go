@@ -92,8 +92,16 @@ func (i *Ingester) tail(ctx context.Context, after int64) error {
 		before := after
 		err := i.Feed.Tail(ctx, &consensusv1.TailRequest{FromRevision: after + 1, AllowLeftOut: true}, func(resp *consensusv1.TailResponse) error {
 			fresh, err := following(resp.GetCommits(), after)
-			if err != nil || len(fresh) == 0 {
+			if err != nil {
 				return err
+			}
+			newest := after
+			if len(fresh) > 0 {
+				newest = fresh[len(fresh)-1].Revision
+			}
+			i.Metrics.lag.Set(float64(max(0, resp.GetHead()-newest)))
+			if len(fresh) == 0 {
+				return nil
 			}
 			after = fresh[len(fresh)-1].Revision
 			return i.queue.add(ctx, fresh)

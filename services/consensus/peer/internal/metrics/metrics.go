@@ -29,12 +29,14 @@ func New() *Metrics {
 		ReceivedBytes:    counter("etcd", "network_peer_received_bytes_total", "Bytes received from peers.", "From"),
 		SentFailures:     counter("etcd", "network_peer_sent_failures_total", "Streams to peers that failed or could not be made.", "To"),
 		ReceivedFailures: counter("etcd", "network_peer_received_failures_total", "Streams from peers that were refused or broken.", "From"),
-		Disconnected:     counter("etcd", "network_disconnected_peers_total", "Streams to peers that were lost.", "Remote"),
 		Dropped:          counter("quorate", "peer_dropped_messages_total", "Raft messages that were dropped because a peer was unreachable or slow.", "To"),
 		Messages:         counter("quorate", "peer_sent_messages_total", "Raft messages sent to peers.", "To"),
 		SnapshotsSent:    counter("etcd", "network_snapshot_send_success", "Snapshots that peers took and installed.", "To"),
 		SnapshotsFailed:  counter("etcd", "network_snapshot_send_failures", "Snapshots that peers could not take or install.", "To"),
 		SnapshotBytes:    counter("quorate", "peer_snapshot_sent_bytes_total", "Bytes of snapshots sent to peers.", "To"),
+		Disconnected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "etcd", Name: "network_disconnected_peers_total", Help: "Streams to peers that were lost.",
+		}, []string{"Local", "Remote"}),
 		Active: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "etcd", Name: "network_active_peers", Help: "Whether there is a stream to the peer.",
 		}, []string{"Local", "Remote"}),

@@ -88,8 +88,8 @@ type Link struct {
 
 // linkMetrics are the metrics of one peer, looked up once.
 type linkMetrics struct {
-	sentBytes, sent, dropped, failures, disconnected prometheus.Counter
-	roundTrip                                        prometheus.Observer
+	sentBytes, sent, dropped, failures prometheus.Counter
+	roundTrip                          prometheus.Observer
 }
 
 // errOtherURLs ends a stream whose peer has moved.
@@ -102,12 +102,11 @@ func New(cfg Config, id uint64, urls []string) *Link {
 	l.urls.Store(&urls)
 	label := identity.Format(id)
 	l.count = linkMetrics{
-		sentBytes:    cfg.Metrics.SentBytes.WithLabelValues(label),
-		sent:         cfg.Metrics.Messages.WithLabelValues(label),
-		dropped:      cfg.Metrics.Dropped.WithLabelValues(label),
-		failures:     cfg.Metrics.SentFailures.WithLabelValues(label),
-		disconnected: cfg.Metrics.Disconnected.WithLabelValues(label),
-		roundTrip:    cfg.Metrics.RoundTrip.WithLabelValues(label),
+		sentBytes: cfg.Metrics.SentBytes.WithLabelValues(label),
+		sent:      cfg.Metrics.Messages.WithLabelValues(label),
+		dropped:   cfg.Metrics.Dropped.WithLabelValues(label),
+		failures:  cfg.Metrics.SentFailures.WithLabelValues(label),
+		roundTrip: cfg.Metrics.RoundTrip.WithLabelValues(label),
 	}
 	return l
 }
@@ -250,7 +249,7 @@ func (l *Link) attempt(ctx context.Context, url string) bool {
 	l.refused = 0
 	since := time.Now()
 	err = s.serve(ctx)
-	l.count.disconnected.Inc()
+	l.cfg.Metrics.Disconnected.WithLabelValues(identity.Format(l.self), identity.Format(l.id)).Inc()
 	l.cfg.Metrics.Active.WithLabelValues(identity.Format(l.self), identity.Format(l.id)).Set(0)
 	l.setBroken(time.Now())
 	l.lost(ctx, url, err)
