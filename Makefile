@@ -277,6 +277,20 @@ bin/base/quorate:
 	@mv $(@D)/source/bin/quorate* $(@D)/
 	@rm -rf $(@D)/source
 
+.PHONY: alerts
+alerts: build bin/tools/jsonnet prometheus ## Have Prometheus load the alerts of etcd's mixin and ours against a healthy, a degraded and a dead cluster, and ask the mixin's dashboards (Debian's package)
+	promtool test rules deploy/check/testdata/rules_test.yml
+	go -C tests run ./faults/alerts -jsonnet '$(CURDIR)/bin/tools/jsonnet' -mixin "$$($(ALONE) go -C tests list -m -f '{{.Dir}}' go.etcd.io/etcd/v3)/contrib/mixin"
+
+bin/tools/jsonnet: .ci/mixin/go.mod .ci/mixin/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C .ci/mixin build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/google/go-jsonnet/cmd/jsonnet
+	@touch $@
+
+.PHONY: prometheus
+prometheus:
+	@command -v promtool >/dev/null || { apt-get update && apt-get install -y --no-install-recommends prometheus; }
+
 .PHONY: failover
 failover: build peers iproute2 ## Measure the time without a successful write when the leader is lost, beside etcd's (root); LOSSES=5
 	go -C tests run ./faults/chaos -server bin/quorate,bin/peers/etcd -failover '$(LOSSES)'

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 	_ "github.com/prometheus/prometheus/discovery/dns"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
@@ -25,13 +27,23 @@ import (
 // names returns the metrics that an expression asks for.
 func names(t *testing.T, expression string) []string {
 	t.Helper()
+	var all []string
+	for _, selector := range selectors(t, expression) {
+		all = append(all, selector.Name)
+	}
+	return all
+}
+
+// selectors returns what an expression asks for.
+func selectors(t *testing.T, expression string) []*parser.VectorSelector {
+	t.Helper()
 	// Grafana's own variable is a duration to everybody else.
 	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(strings.ReplaceAll(expression, "$__rate_interval", "1m"))
 	require.NoError(t, err, expression)
-	var all []string
+	var all []*parser.VectorSelector
 	parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
 		if selector, ok := node.(*parser.VectorSelector); ok {
-			all = append(all, selector.Name)
+			all = append(all, selector)
 		}
 		return nil
 	})
@@ -64,6 +76,81 @@ func rules(t *testing.T, file string) []rulefmt.Rule {
 	}
 	require.NotEmpty(t, all)
 	return all
+}
+
+// matcher is what a selector says of a label, nil for nothing.
+func matcher(selector *parser.VectorSelector, label string) *labels.Matcher {
+	for _, m := range selector.LabelMatchers {
+		if m.Name == label {
+			return m
+		}
+	}
+	return nil
+}
+
+// Goal: rules look at our own jobs alone, do not mix clusters, and every kind of node has one that says that all of its nodes are gone. Method: the
+// selectors and aggregations of each.
+func TestAlertsAreScoped(t *testing.T) {
+	c, err := config.Load(string(read(t, "deploy/prometheus/prometheus.yml")), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	jobs := []string{"quorate"}
+	for _, scraped := range c.ScrapeConfigs {
+		jobs = append(jobs, scraped.JobName)
+	}
+	gone := map[string]bool{} // jobs whose nodes are looked after, all together
+	for _, rule := range append(rules(t, "rules.yml"), rules(t, "rules-apart.yml")...) {
+		for _, selector := range selectors(t, rule.Expr) {
+			job := matcher(selector, "job")
+			require.NotNil(t, job, "%s: %s", rule.Alert, selector)
+			matched := slices.DeleteFunc(slices.Clone(jobs), func(name string) bool { return !job.Matches(name) })
+			require.NotEmpty(t, matched, "%s: %s", rule.Alert, selector)
+			require.False(t, job.Matches("etcd"), rule.Alert)
+			if selector.Name == "up" && rule.Labels["severity"] == "critical" {
+				for _, name := range matched {
+					gone[name] = true
+				}
+			}
+		}
+		for _, by := range regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`).FindAllStringSubmatch(rule.Expr, -1) {
+			require.Contains(t, by[1], "cluster", rule.Alert)
+		}
+	}
+	for _, name := range jobs {
+		require.True(t, gone[name], "no critical alert says that all of %s are gone", name)
+	}
+}
+
+// Goal: the dashboard can be narrowed to a cluster and a node, shows latency and saturation, and every kind of node. Method: its variables, the
+// selectors of its queries and the titles of its rows.
+func TestDashboardIsScoped(t *testing.T) {
+	var dashboard struct {
+		Templating struct{ List []struct{ Name string } }
+		Panels     []struct{ Title, Type string }
+	}
+	require.NoError(t, json.Unmarshal(read(t, "deploy/grafana/dashboards/quorate.json"), &dashboard))
+	var variables []string
+	for _, variable := range dashboard.Templating.List {
+		variables = append(variables, variable.Name)
+	}
+	require.Equal(t, []string{"cluster", "instance"}, variables)
+	for _, expression := range dashboardExpressions(t) {
+		for _, selector := range selectors(t, expression) {
+			for _, variable := range variables {
+				of := matcher(selector, variable)
+				require.NotNil(t, of, expression)
+				require.Equal(t, "$"+variable, of.Value, expression)
+			}
+		}
+	}
+	rows := ""
+	for _, panel := range dashboard.Panels {
+		if panel.Type == "row" {
+			rows += panel.Title + "\n"
+		}
+	}
+	for _, row := range []string{"Latency", "Saturation", "Members", "API nodes", "lease nodes", "watch nodes"} {
+		require.Contains(t, rows, row)
+	}
 }
 
 // dashboardExpressions are all queries of the dashboard.
@@ -111,7 +198,7 @@ func scrape(t *testing.T) map[string]bool {
 	t.Helper()
 	client, peer := freeURL(t), freeURL(t)
 	cmd := exec.Command(program(t, "quorate"), "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
+		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer, "--metrics=extensive")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := cmd.StderrPipe()
 	require.NoError(t, err)
