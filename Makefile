@@ -87,7 +87,7 @@ packages-test: ## Install, use, upgrade, remove and purge the packages in a Debi
 LINUX = linux/$(shell go env GOHOSTARCH)
 
 .PHONY: release
-release: ## Make a commit beside the branch from which the Go modules can be fetched, with tags: VERSION=v1.2.3. Nothing is pushed
+release: ## Tag this commit, and make one beside it from which the Go modules can be fetched, with their tags: VERSION=v1.2.3. Nothing is pushed
 	@mkdir -p '$(PROXY)'
 	@$(ALONE) go -C .ci/release run . -repository $(CURDIR) -version '$(VERSION)' -proxy '$(abspath $(PROXY))'
 PROXY ?= bin/release

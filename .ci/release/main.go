@@ -1,4 +1,4 @@
-// Command release makes a commit beside the branch from which the repository's Go modules can be fetched by a version, and a tag for each. On the
+// Command release tags a commit with a version, and makes one beside it from which the repository's Go modules can be fetched by that version. On the
 // branch the modules find each other by replace lines, which nobody but the main module heeds; in the commit they ask for each other's version, and
 // their go.sum has each other's checksums. It also writes the modules as a proxy on the file system. It pushes nothing.
 package main
@@ -49,11 +49,11 @@ func run(repository, version, proxy string) (err error) {
 	if err != nil {
 		return err
 	}
-	tags := []string{version}
+	var tags []string
 	for _, m := range modules {
 		tags = append(tags, m.dir+"/"+version)
 	}
-	for _, tag := range tags {
+	for _, tag := range append([]string{version}, tags...) {
 		if found, _ := git(repository, "tag", "--list", tag); found != "" {
 			return fmt.Errorf("the tag %s exists", tag)
 		}
@@ -67,8 +67,13 @@ func run(repository, version, proxy string) (err error) {
 	return publish(repository, tree, version, tags)
 }
 
-// publish commits the tree and fetches the commit with its tags into the repository.
+// publish commits the tree, fetches the commit into the repository and tags it there. The version's own tag, which git describe looks for, is no
+// module's: it is the branch's, so that programs and packages are built there, and later commits know what they come after.
 func publish(repository, tree, version string, tags []string) error {
+	from, err := git(tree, "rev-parse", "HEAD")
+	if err != nil {
+		return err
+	}
 	if _, err := git(tree, "add", "--all"); err != nil {
 		return err
 	}
@@ -88,7 +93,11 @@ func publish(repository, tree, version string, tags []string) error {
 			return err
 		}
 	}
-	fmt.Printf("commit %s has the tags %s\nto publish: git push origin %s\n", commit, strings.Join(tags, ", "), strings.Join(tags, " "))
+	if _, err := git(repository, "tag", version, from); err != nil {
+		return err
+	}
+	fmt.Printf("commit %s has the tag %s\ncommit %s beside it has the tags %s\nto publish: git push origin %s %s\n",
+		from, version, commit, strings.Join(tags, ", "), version, strings.Join(tags, " "))
 	return nil
 }
 

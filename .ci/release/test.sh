@@ -19,8 +19,9 @@ for dir in pkg services/{consensus,lease,watch,api,quorate,ctl} deploy/stack; do
 	text=$(git show "$dir/$version:$dir/go.mod")
 	if grep -q '^replace' <<<"$text"; then echo "FAILED: $dir/go.mod replaces modules" >&2; exit 1; fi
 done
-[ -z "$(git tag --merged HEAD)" ] || { echo "FAILED: the release is on the branch, not beside it" >&2; exit 1; }
-seen "a commit beside the branch, with a tag for each module and without replace lines"
+[ "$(git tag --merged HEAD)" = "$version" ] || { echo "FAILED: the modules' release is on the branch, not beside it, or the branch has no tag" >&2; exit 1; }
+[ "$(git describe --tags)" = "$version" ] || { echo "FAILED: programs of this commit would be of $(git describe --tags)" >&2; exit 1; }
+seen "a tag on the branch for programs and packages, and a commit beside it with a tag for each module and without replace lines"
 
 export GOWORK=off GOFLAGS= GONOSUMDB="$ours/*" GONOSUMCHECK=1 GOMODCACHE=$work/modules GOBIN=$work/bin CGO_ENABLED=0 GOPROXY
 GOPROXY=file://$work/proxy,$(go env GOPROXY)
