@@ -105,7 +105,8 @@ type migration struct {
 	snapDir string
 	snap    etcddir.Snap
 	log     *etcddir.Log
-	// withV2 says that there may be keys of v2.
+	// minor is the etcd's minor version, and withV2 says that there may be keys of v2.
+	minor  int
 	withV2 bool
 	done   Migrated
 }
@@ -120,7 +121,7 @@ func (m *migration) open(db string) (*snapshotfile.Reader, error) {
 // read is called with what the database has.
 func (m *migration) read(c *snapshotfile.Content) error {
 	var err error
-	if m.withV2, err = checkVersion(m.cfg.From, c); err != nil {
+	if m.minor, m.withV2, err = checkVersion(m.cfg.From, c); err != nil {
 		return err
 	}
 	if m.snap, err = etcddir.ReadSnap(m.snapDir, math.MaxUint64); err != nil {
@@ -155,18 +156,18 @@ func (m *migration) readLog(c *snapshotfile.Content) (err error) {
 }
 
 // checkVersion refuses what other versions may have written otherwise.
-func checkVersion(dir string, c *snapshotfile.Content) (withV2 bool, err error) {
+func checkVersion(dir string, c *snapshotfile.Content) (minor int, withV2 bool, err error) {
 	version := cmp.Or(c.StorageVersion, c.ClusterVersion)
 	if version == "" { // no leader has said yet which one it is: an etcd of 3.4 or 3.5 that has just begun
-		return true, nil
+		return oldestMinor, true, nil
 	}
 	major, rest, _ := strings.Cut(version, ".")
 	text, _, _ := strings.Cut(rest, ".")
-	minor, err := strconv.Atoi(text)
+	minor, err = strconv.Atoi(text)
 	if major != "3" || err != nil || minor < oldestMinor || minor > newestMinor {
-		return false, fmt.Errorf("%s %w: it is of etcd %s, and those of 3.%d to 3.%d are: have an etcd of these take it over first", dir, ErrUnknownVersion, version, oldestMinor, newestMinor)
+		return 0, false, fmt.Errorf("%s %w: it is of etcd %s, and those of 3.%d to 3.%d are: have an etcd of these take it over first", dir, ErrUnknownVersion, version, oldestMinor, newestMinor)
 	}
-	return c.StorageVersion == "" && minor < firstWithoutV2, nil
+	return minor, c.StorageVersion == "" && minor < firstWithoutV2, nil
 }
 
 // fill makes the data directory.
@@ -196,6 +197,7 @@ func (m *migration) replay(c *snapshotfile.Content, part string, members etcdrep
 	defer func() { err = errors.Join(err, store.Close()) }()
 	r := etcdreplay.New(m.ctx, store, members, c.Alarms)
 	defer func() { err = errors.Join(err, r.Close()) }()
+	r.RootToo = m.minor == oldestMinor
 	if err := m.eachEntry(c.AppliedIndex+1, r.Apply); err != nil {
 		return err
 	}

@@ -123,6 +123,9 @@ func TestCallersMayWhatTheyMight(t *testing.T) {
 	require.EqualValues(t, 2, r.do("ann", now-1, putRequest("a", 0), revokeRequest(8)))
 	require.EqualValues(t, 1, r.do("root", now-1, putRequest("a", 0)))
 	require.Zero(t, r.do("nobody", 0, revokeRequest(7)))
+	r.RootToo = true // as in 3.4
+	require.EqualValues(t, 1, r.do("root", now-1, revokeRequest(8)))
+	r.RootToo = false
 	require.Zero(t, r.do("root", now-1, revokeRequest(8)))
 	require.Zero(t, r.do("root", 0, &etcdserverpb.InternalRaftRequest{AuthDisable: &etcdserverpb.AuthDisableRequest{}}, putRequest("b", 0)))
 }
