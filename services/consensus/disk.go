@@ -97,12 +97,17 @@ func (s *quota) lookAtVolumes() {
 	s.full.Store(full)
 }
 
-// bound is what the state on disk may grow to, for whoever watches it grow: infinity while nobody knows.
+// bound is what the state on disk may grow to, for whoever watches it grow: infinity while nobody knows, also once the state is closed.
 func (s *quota) bound() float64 {
 	if s.limit > 0 {
 		return float64(s.limit)
 	}
-	disk, _ := s.gate.State().Size()
+	tenure, ok := s.gate.Enter()
+	if !ok {
+		return math.Inf(1)
+	}
+	defer tenure.Leave()
+	disk, _ := tenure.Store.Size()
 	free := int64(math.MaxInt64)
 	for _, v := range s.volumes {
 		above := v.above.Load()
