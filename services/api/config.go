@@ -49,6 +49,8 @@ type Config struct {
 	Auth      port.Auth
 	// Quotas may be nil: then there are no quotas by prefix.
 	Quotas port.Quotas
+	// Inspector may be nil: then quorate.v1.InspectService answers that it is not there.
+	Inspector port.Inspector
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
 	Elsewhere bool
 	// Tree may be nil: then there is no v2 API.

@@ -147,6 +147,7 @@ func fakeServices() connectserver.Services {
 		Maintenance: etcdserverpb.UnimplementedMaintenanceServer{},
 		Auth:        etcdserverpb.UnimplementedAuthServer{},
 		Quotas:      quoratev1connect.UnimplementedQuotaServiceHandler{},
+		Inspect:     quoratev1connect.UnimplementedInspectServiceHandler{},
 	}
 }
 

@@ -59,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Follower: follower, Rates: rates, Signer: tokens.Signer, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Inspector: cfg.Inspector, Follower: follower, Rates: rates, Signer: tokens.Signer, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})
@@ -73,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification), names: names, rates: rates}, connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
-		Auth: services.Auth, Quotas: services.Quotas,
+		Auth: services.Auth, Quotas: services.Quotas, Inspect: services.Inspect,
 	})
 	if err != nil {
 		return nil, err
@@ -135,6 +135,7 @@ func (s *Server) newGRPC() *grpcserver.Server {
 	etcdserverpb.RegisterMaintenanceServer(server, s.services.Maintenance)
 	etcdserverpb.RegisterAuthServer(server, s.services.Auth)
 	v3.RegisterQuotas(server, s.services.Quotas)
+	v3.RegisterInspect(server, s.services.Inspect)
 	server.Ready()
 	s.calls.Register(server.GetServiceInfo())
 	return server

@@ -174,11 +174,18 @@ func (c *callers) readRange(ctx context.Context, req interface {
 
 // readTxn is readRange for a transaction.
 func (c *callers) readTxn(ctx context.Context, req *consensusv1.ReadTxnRequest, fn func(*gate.Tenure) error) error {
+	return c.read(ctx, req, auth.OfTxn(req.GetTxn()), fn)
+}
+
+// read is readRange for whatever needs says.
+func (c *callers) read(ctx context.Context, req interface {
+	stale
+	called
+}, needs auth.Needs, fn func(*gate.Tenure) error,
+) error {
 	return c.confirmedRead(ctx, req, func() error {
 		return c.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
-			return permitted(t, func(state *auth.State) error {
-				return c.mayRead(ctx, t, state, req.GetCaller(), auth.OfTxn(req.GetTxn()))
-			}, func() error { return fn(t) })
+			return permitted(t, func(state *auth.State) error { return c.mayRead(ctx, t, state, req.GetCaller(), needs) }, func() error { return fn(t) })
 		})
 	})
 }

@@ -20,6 +20,8 @@ func namedRevision(req stale) int64 {
 		return r.GetRange().GetRevision()
 	case *consensusv1.ReadTxnRequest:
 		return txnRevision(r.GetTxn())
+	case *consensusv1.InspectRequest:
+		return r.GetChildren().GetRevision()
 	}
 	return 0
 }

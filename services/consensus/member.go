@@ -30,6 +30,8 @@ type Member struct {
 	Auth *Auth
 	// Quotas are those by prefix.
 	Quotas *Quotas
+	// Inspector shows what is below a prefix, what keys were and what was deleted.
+	Inspector *Inspector
 
 	cfg     Config
 	log     *slog.Logger
@@ -178,6 +180,7 @@ func (m *Member) assemble() error {
 	m.tokenKeeper = &tokenKeeper{tokens, m.cfg.TokenTTL, m.cfg.Clock, m.proposer, m.log}
 	m.Auth = &Auth{m.callers, replica, m.tokenKeeper, m.stopped}
 	m.Quotas = &Quotas{m.callers, replica, m.stopped}
+	m.Inspector = &Inspector{m.callers, replica}
 	m.quotaKeeper = &quotaKeeper{m.gate, replica, m.proposer, m.verifier.Pace, m.cfg.ticks, m.log, make(map[string]bool)}
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,

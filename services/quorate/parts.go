@@ -133,7 +133,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 func (p *parts) apiConfig(c Config) api.Config {
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
 	made.Consensus, made.Lease, made.Watch = store{p.member, p.peers.Transport}, p.leases, p.watch
-	made.Auth, made.Quotas, made.Audit = p.member.Auth, p.member.Quotas, p.audit
+	made.Auth, made.Quotas, made.Inspector, made.Audit = p.member.Auth, p.member.Quotas, p.member.Inspector, p.audit
 	if c.EnableV2 {
 		made.Tree = p.member
 	}
@@ -142,7 +142,7 @@ func (p *parts) apiConfig(c Config) api.Config {
 
 // mount offers the other members what only this one may be able to do.
 func (p *parts) mount() {
-	path, handler := consensusrpc.NewHandler(p.member, p.member.Auth, p.member.Quotas, nil)
+	path, handler := consensusrpc.NewHandler(p.member, p.member.Auth, p.member.Quotas, p.member.Inspector, nil)
 	p.peers.Mount(path, handler)
 	path, handler = leaserpc.NewHandler(p.lease, nil)
 	p.peers.Mount(path, handler)

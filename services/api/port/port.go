@@ -52,6 +52,11 @@ type Quotas interface {
 	ReadQuotas(context.Context, *consensusv1.ReadQuotasRequest) (*consensusv1.ReadQuotasResponse, error)
 }
 
+// Inspector shows a person what is below a prefix, what a key was and what was deleted. It belongs to the replicated store.
+type Inspector interface {
+	Inspect(context.Context, *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error)
+}
+
 // Lease counts leases down.
 type Lease interface {
 	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)

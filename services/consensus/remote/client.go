@@ -27,10 +27,11 @@ type Client struct {
 }
 
 var (
-	_ rpc.Service = (*Client)(nil)
-	_ rpc.Tree    = (*Client)(nil)
-	_ rpc.Auth    = (*Client)(nil)
-	_ rpc.Quotas  = (*Client)(nil)
+	_ rpc.Service   = (*Client)(nil)
+	_ rpc.Tree      = (*Client)(nil)
+	_ rpc.Auth      = (*Client)(nil)
+	_ rpc.Quotas    = (*Client)(nil)
+	_ rpc.Inspector = (*Client)(nil)
 )
 
 // New makes a client of the members among the nodes, which Run then looks for. A call takes timeout at most, however long its

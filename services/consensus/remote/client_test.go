@@ -126,7 +126,7 @@ func serve(t *testing.T, id uint64) *fake {
 	f.mu.leader, f.mu.term, f.mu.changed, f.mu.incarnation = 1, 1, make(chan struct{}), 100+id
 	mux := http.NewServeMux()
 	auth := &fakeAuth{member: f}
-	mux.Handle(rpc.NewHandler(f, auth, &struct{ rpc.Quotas }{}, validation.Check))
+	mux.Handle(rpc.NewHandler(f, auth, &struct{ rpc.Quotas }{}, &struct{ rpc.Inspector }{}, validation.Check))
 	mux.Handle(rpc.NewAuthHandler(auth, validation.Check))
 	f.server = httptest.NewUnstartedServer(mux)
 	f.server.Config.Protocols = new(http.Protocols)

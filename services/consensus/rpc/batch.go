@@ -24,7 +24,7 @@ type Standing interface {
 }
 
 // methods are the calls that travel in batches: all that do not stream.
-func methods(m Member, a Auth, q Quotas, rules interceptor.Rules) batching.Methods {
+func methods(m Member, a Auth, q Quotas, i Inspector, rules interceptor.Rules) batching.Methods {
 	return batching.Methods{
 		"Propose":        batching.Unary(rules, m.Propose),
 		"Range":          batching.Unary(rules, m.Range),
@@ -52,13 +52,14 @@ func methods(m Member, a Auth, q Quotas, rules interceptor.Rules) batching.Metho
 		"Authorize":      batching.Unary(rules, a.Authorize),
 		"ReadAuth":       batching.Unary(rules, a.ReadAuth),
 		"ReadQuotas":     batching.Unary(rules, q.ReadQuotas),
+		"Inspect":        batching.Unary(rules, i.Inspect),
 	}
 }
 
 // newBatches serves calls in batches. Every stream is told where the member stands, and when that changes.
-func newBatches(m Member, a Auth, q Quotas, rules interceptor.Rules) batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
+func newBatches(m Member, a Auth, q Quotas, i Inspector, rules interceptor.Rules) batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse] {
 	return batching.Server[consensusv1.BatchRequest, consensusv1.BatchResponse]{
-		Methods: methods(m, a, q, rules),
+		Methods: methods(m, a, q, i, rules),
 		Calls:   (*consensusv1.BatchRequest).GetCalls,
 		Begin: func() (func([]*batchv1.Answer) *consensusv1.BatchResponse, func() <-chan struct{}) {
 			var told *consensusv1.Standing

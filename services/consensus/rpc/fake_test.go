@@ -265,6 +265,10 @@ func (f *fake) FollowAuth(_ context.Context, _ *v1.FollowAuthRequest, send func(
 	return f.err
 }
 
+func (f *fake) Inspect(context.Context, *v1.InspectRequest) (*v1.InspectResponse, error) {
+	return &v1.InspectResponse{Revision: 22}, f.err
+}
+
 func (f *fake) ReadQuotas(context.Context, *v1.ReadQuotasRequest) (*v1.ReadQuotasResponse, error) {
 	return &v1.ReadQuotasResponse{Revision: 21}, f.err
 }

@@ -21,8 +21,8 @@ type Member interface {
 }
 
 // NewHandler makes the handler, whose messages keep the rules, and names the path below which it belongs.
-func NewHandler(m Member, a Auth, q Quotas, rules interceptor.Rules) (path string, handler http.Handler) {
-	served := server{m, newBatches(m, a, q, rules)}
+func NewHandler(m Member, a Auth, q Quotas, i Inspector, rules interceptor.Rules) (path string, handler http.Handler) {
+	served := server{m, newBatches(m, a, q, i, rules)}
 	path, handler = consensusv1connect.NewConsensusServiceHandler(served, interceptor.HandlerOptions(rules)...)
 	return path, interceptor.Interruptible(handler)
 }

@@ -119,7 +119,7 @@ func TestUnreachable(t *testing.T) {
 func serve(t *testing.T, m Member) Service {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle(NewHandler(m, &fake{}, &fake{}, validation.Check))
+	mux.Handle(NewHandler(m, &fake{}, &fake{}, &fake{}, validation.Check))
 	server := httptest.NewUnstartedServer(mux)
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -149,8 +149,8 @@ func TestAuthIsServed(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, [4]uint64{17, 18, 19, 20}, [4]uint64{login.GetAuthRevision(), may.GetAuthRevision(), read.GetAuthRevision(), told})
-	known := methods(&fake{}, &fake{}, &fake{}, validation.Check)
-	for _, method := range []string{"Authenticate", "Authorize", "ReadAuth", "ReadQuotas"} {
+	known := methods(&fake{}, &fake{}, &fake{}, &fake{}, validation.Check)
+	for _, method := range []string{"Authenticate", "Authorize", "ReadAuth", "ReadQuotas", "Inspect"} {
 		require.Contains(t, known, method)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Goal: whatever can be asked for over the API has a line, our own services' methods too, and says which keys it is about. Method: each
-// method that is served begins and ends a request; two changes of quotas are read back.
+// method that is served begins and ends a request; changes of quotas and looks at the store are read back.
 func TestEveryMethodHasALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	a, err := Open(Config{File: path})
@@ -41,14 +41,19 @@ func TestEveryMethodHasALine(t *testing.T) {
 	}
 	write("/quorate.v1.QuotaService/QuotaSet", &quoratev1.QuotaSetRequest{Prefix: []byte("a")})
 	write("/quorate.v1.QuotaService/QuotaDelete", &quoratev1.QuotaDeleteRequest{})
+	write("/quorate.v1.InspectService/Deleted", &quoratev1.DeletedRequest{Prefix: []byte("a")})
+	write("/quorate.v1.InspectService/History", &quoratev1.HistoryRequest{Key: []byte("a")})
 	for _, method := range methods {
 		require.Contains(t, knownMethods(), method[1:])
 	}
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	require.Len(t, lines, len(methods)+2)
-	for i, want := range []string{`[{"access":"set quota","key":"a","range_end":"b"}]`, `[{"access":"delete quota","key":"\u0000","range_end":"\u0000"}]`} {
+	require.Len(t, lines, len(methods)+4)
+	for i, want := range []string{
+		`[{"access":"set quota","key":"a","range_end":"b"}]`, `[{"access":"delete quota","key":"\u0000","range_end":"\u0000"}]`,
+		`[{"access":"read","key":"a","range_end":"b"}]`, `[{"access":"read","key":"a"}]`,
+	} {
 		var read struct{ Ranges json.RawMessage }
 		require.NoError(t, json.Unmarshal([]byte(lines[len(methods)+i]), &read))
 		require.JSONEq(t, want, string(read.Ranges))

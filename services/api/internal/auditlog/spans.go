@@ -70,15 +70,21 @@ func spansOf(request any) []span {
 	case *etcdserverpb.AuthRoleRevokePermissionRequest:
 		return []span{{access: "revoke", key: r.GetKey(), end: r.GetRangeEnd()}}
 	case *quoratev1.QuotaSetRequest:
-		return []span{quotaSpan("set quota", r.GetPrefix())}
+		return []span{prefixSpan("set quota", r.GetPrefix())}
 	case *quoratev1.QuotaDeleteRequest:
-		return []span{quotaSpan("delete quota", r.GetPrefix())}
+		return []span{prefixSpan("delete quota", r.GetPrefix())}
+	case *quoratev1.ChildrenRequest:
+		return []span{prefixSpan("read", r.GetPrefix())}
+	case *quoratev1.HistoryRequest:
+		return []span{{access: "read", key: r.GetKey()}}
+	case *quoratev1.DeletedRequest:
+		return []span{prefixSpan("read", r.GetPrefix())}
 	}
 	return nil
 }
 
-// quotaSpan is all that begins with a prefix, which may be empty.
-func quotaSpan(access string, prefix []byte) span {
+// prefixSpan is all that begins with a prefix, which may be empty.
+func prefixSpan(access string, prefix []byte) span {
 	end := prefixEnd(string(prefix))
 	if len(end) == 0 {
 		end = []byte{0}

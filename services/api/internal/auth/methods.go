@@ -102,6 +102,10 @@ var methods = map[string]Need{
 	"/quorate.v1.QuotaService/QuotaDelete": root,
 	"/quorate.v1.QuotaService/QuotaList":   root,
 
+	"/quorate.v1.InspectService/Children": data,
+	"/quorate.v1.InspectService/History":  data,
+	"/quorate.v1.InspectService/Deleted":  data,
+
 	// Whether a server serves, and which methods there are, is nobody's secret.
 	"/grpc.health.v1.Health/Check":                                   nothing,
 	"/grpc.health.v1.Health/List":                                    nothing,

@@ -28,6 +28,7 @@ type Services struct {
 	Maintenance etcdserverpb.MaintenanceServer
 	Auth        etcdserverpb.AuthServer
 	Quotas      quoratev1connect.QuotaServiceHandler
+	Inspect     quoratev1connect.InspectServiceHandler
 }
 
 // Register adds a handler for each service to mux, with gRPC-Web in both of its modes. A message from a client may have up to receiveBytesMax bytes.
@@ -47,6 +48,7 @@ func Register(mux *http.ServeMux, services Services, watched *calls.Calls, recei
 	add(etcdserverpbconnect.NewMaintenanceHandler(maintenance{services.Maintenance, watched}, options...))
 	add(etcdserverpbconnect.NewAuthHandler(services.Auth, options...))
 	add(quoratev1connect.NewQuotaServiceHandler(services.Quotas, options...))
+	add(quoratev1connect.NewInspectServiceHandler(services.Inspect, options...))
 }
 
 // The generated unary signatures are gRPC's own, so that embedding a service is all it takes; the streams are told apart

@@ -118,6 +118,10 @@ var kinds = map[string]Kind{
 	"/quorate.v1.QuotaService/QuotaDelete": never,
 	"/quorate.v1.QuotaService/QuotaList":   never,
 
+	"/quorate.v1.InspectService/Children": list,
+	"/quorate.v1.InspectService/History":  list,
+	"/quorate.v1.InspectService/Deleted":  list,
+
 	"/grpc.health.v1.Health/Check":                                   never,
 	"/grpc.health.v1.Health/List":                                    never,
 	"/grpc.health.v1.Health/Watch":                                   never,

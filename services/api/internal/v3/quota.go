@@ -129,15 +129,18 @@ func quotaOf(q *consensusv1.QuotaStatus) *quoratev1.Quota {
 	}
 }
 
-// RegisterQuotas adds the service to a gRPC server. grpc-go's generator would be one more tool, for three methods.
+// quotaService is the service's full name.
+var quotaService = string(quoratev1.File_quorate_v1_quota_proto.Services().ByName("QuotaService").FullName())
+
+// RegisterQuotas adds the service to a gRPC server.
 func RegisterQuotas(server grpc.ServiceRegistrar, quotas QuotaService) {
 	server.RegisterService(&grpc.ServiceDesc{
-		ServiceName: string(quoratev1.File_quorate_v1_quota_proto.Services().ByName("QuotaService").FullName()),
+		ServiceName: quotaService,
 		HandlerType: (*QuotaService)(nil),
 		Methods: []grpc.MethodDesc{
-			unaryMethod("QuotaSet", QuotaService.QuotaSet),
-			unaryMethod("QuotaDelete", QuotaService.QuotaDelete),
-			unaryMethod("QuotaList", QuotaService.QuotaList),
+			unaryMethod(quotaService, "QuotaSet", QuotaService.QuotaSet),
+			unaryMethod(quotaService, "QuotaDelete", QuotaService.QuotaDelete),
+			unaryMethod(quotaService, "QuotaList", QuotaService.QuotaList),
 		},
 		Metadata: quoratev1.File_quorate_v1_quota_proto.Path(),
 	}, quotas)
@@ -148,21 +151,4 @@ type QuotaService interface {
 	QuotaSet(context.Context, *quoratev1.QuotaSetRequest) (*quoratev1.QuotaSetResponse, error)
 	QuotaDelete(context.Context, *quoratev1.QuotaDeleteRequest) (*quoratev1.QuotaDeleteResponse, error)
 	QuotaList(context.Context, *quoratev1.QuotaListRequest) (*quoratev1.QuotaListResponse, error)
-}
-
-func unaryMethod[Req, Resp any](name string, method func(QuotaService, context.Context, *Req) (*Resp, error)) grpc.MethodDesc {
-	fullName := "/" + string(quoratev1.File_quorate_v1_quota_proto.Services().ByName("QuotaService").FullName()) + "/" + name
-	return grpc.MethodDesc{MethodName: name, Handler: func(server any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
-		request := new(Req)
-		if err := decode(request); err != nil {
-			return nil, err
-		}
-		handle := func(ctx context.Context, request any) (any, error) {
-			return method(server.(QuotaService), ctx, request.(*Req))
-		}
-		if intercept == nil {
-			return handle(ctx, request)
-		}
-		return intercept(ctx, request, &grpc.UnaryServerInfo{Server: server, FullMethod: fullName}, handle)
-	}}
 }

@@ -27,6 +27,8 @@ type Config struct {
 	Auth      port.Auth
 	// Quotas may be nil: then there are none by prefix.
 	Quotas port.Quotas
+	// Inspector may be nil: then InspectServer answers that it is not there.
+	Inspector port.Inspector
 	// Follower knows when rights change; watches are checked again then.
 	Follower *auth.Follower
 	// Rates may be nil: then as many watches may be created as clients like.
@@ -63,6 +65,7 @@ type Services struct {
 	Maintenance *MaintenanceServer
 	Auth        *AuthServer
 	Quotas      *QuotaServer
+	Inspect     *InspectServer
 	backend     *backend
 }
 
@@ -109,6 +112,7 @@ func New(config Config) (*Services, error) {
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
 		Auth:        newAuthServer(back, config),
 		Quotas:      &QuotaServer{backend: back, quotas: config.Quotas},
+		Inspect:     &InspectServer{backend: back, inspector: config.Inspector},
 		backend:     back,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"math"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -78,6 +79,32 @@ func (s *State) OfCommand(c *consensusv1.Caller, command *consensusv1.Command, a
 
 // OfRange is what a range needs.
 func OfRange(op *consensusv1.RangeOp) Needs { return All(read(op.GetKey(), op.GetRangeEnd())) }
+
+// OfInspection is what a look at the store needs: to read the key, or all keys that begin with the prefix.
+func OfInspection(req *consensusv1.InspectRequest) Needs {
+	switch r := req.GetRequest().(type) {
+	case *consensusv1.InspectRequest_Children:
+		return All(readPrefix(r.Children.GetPrefix()))
+	case *consensusv1.InspectRequest_History:
+		return All(read(r.History.GetKey(), nil))
+	case *consensusv1.InspectRequest_Deleted:
+		return All(readPrefix(r.Deleted.GetPrefix()))
+	}
+	return All(readPrefix(nil))
+}
+
+// readPrefix is to read all keys that begin with a prefix, which may be empty.
+func readPrefix(prefix []byte) Need {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			end := bytes.Clone(prefix[:i+1])
+			end[i]++
+			return read(prefix, end)
+		}
+	}
+	// All from the prefix on begin with it.
+	return read(prefix, []byte{0})
+}
 
 // OfTxn is what a transaction needs, whichever branches it would take: what it may not do it must not learn by comparisons either.
 func OfTxn(op *consensusv1.TxnOp) Needs {

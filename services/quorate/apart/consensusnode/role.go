@@ -85,11 +85,12 @@ func (*role) Open(ctx context.Context, n *node.Node) error {
 	if c.PromoteWhenCaughtUp {
 		n.Start("promotion", func(ctx context.Context) error { return peers.PromoteWhenCaughtUp(ctx, m, n.Logger) }, nil)
 	}
-	peers.Mount(consensusrpc.NewHandler(m, m.Auth, m.Quotas, validation.Check))
-	n.Handle(consensusrpc.NewHandler(m, m.Auth, m.Quotas, validation.Check))
+	peers.Mount(consensusrpc.NewHandler(m, m.Auth, m.Quotas, m.Inspector, validation.Check))
+	n.Handle(consensusrpc.NewHandler(m, m.Auth, m.Quotas, m.Inspector, validation.Check))
 	n.Handle(consensusrpc.NewTreeHandler(m, validation.Check))
 	n.Handle(consensusrpc.NewAuthHandler(m.Auth, validation.Check))
 	n.Handle(consensusrpc.NewQuotasHandler(m.Quotas, validation.Check))
+	n.Handle(consensusrpc.NewInspectHandler(m.Inspector, validation.Check))
 	n.Check("linearizable_read", linearizable(m))
 	n.Check("data_corruption", uncorrupted(m))
 	return nil
