@@ -3,6 +3,7 @@ module github.com/quoratedb/quorate/services/ctl
 go 1.26.0
 
 require (
+	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/cheggaaa/pb/v3 v3.1.7
 	github.com/dustin/go-humanize v1.0.1
 	github.com/olekukonko/tablewriter v1.1.4

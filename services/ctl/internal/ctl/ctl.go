@@ -4,18 +4,29 @@ package ctl
 
 import (
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/quoratedb/quorate/services/ctl/internal/access"
+	"github.com/quoratedb/quorate/services/ctl/internal/bench"
 	"github.com/quoratedb/quorate/services/ctl/internal/check"
 	"github.com/quoratedb/quorate/services/ctl/internal/cluster"
+	"github.com/quoratedb/quorate/services/ctl/internal/doctor"
+	"github.com/quoratedb/quorate/services/ctl/internal/edit"
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/inspect"
 	"github.com/quoratedb/quorate/services/ctl/internal/kv"
 	"github.com/quoratedb/quorate/services/ctl/internal/lease"
 	"github.com/quoratedb/quorate/services/ctl/internal/locks"
 	"github.com/quoratedb/quorate/services/ctl/internal/mirror"
+	"github.com/quoratedb/quorate/services/ctl/internal/quota"
 	"github.com/quoratedb/quorate/services/ctl/internal/shell"
+	"github.com/quoratedb/quorate/services/ctl/internal/top"
+	"github.com/quoratedb/quorate/services/ctl/internal/transfer"
 	"github.com/quoratedb/quorate/services/ctl/internal/v2"
 )
 
@@ -44,7 +55,40 @@ func newForm(s *shell.Shell, args []string) (*cobra.Command, []string, error) {
 		return root, v2.Spell(root, args), nil
 	}
 	root, err := Root(s)
-	return root, args, err
+	return root, lengthen(newer, args), err
+}
+
+// lengthen spells out an abbreviated command that is clear in etcdctl, so that our commands beside etcdctl's make none of its abbreviations mean two
+// things. The root is one whose flags nobody reads.
+func lengthen(root *cobra.Command, args []string) []string {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.SetInterspersed(false)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.AddFlagSet(root.PersistentFlags())
+	if err := flags.Parse(args); err != nil || flags.NArg() == 0 {
+		return args // for cobra to complain of
+	}
+	word := flags.Arg(0)
+	var meant []string
+	if strings.HasPrefix("help", word) {
+		meant = append(meant, "help")
+	}
+	for _, command := range root.Commands() {
+		switch {
+		case command.Name() == word || command.HasAlias(word):
+			return args
+		case command.GroupID != shell.OwnGroup && strings.HasPrefix(command.Name(), word):
+			meant = append(meant, command.Name())
+		}
+	}
+	if len(meant) != 1 {
+		return args
+	}
+	args = slices.Clone(args)
+	args[len(args)-flags.NArg()] = meant[0]
+	return args
 }
 
 // groups are the headings of the help, each with the commands below it.
@@ -55,7 +99,13 @@ func groups(s *shell.Shell, root *cobra.Command) []group {
 		{"concurrency", "Concurrency commands", locks.Commands(s)},
 		{"authentication", "Authentication commands", access.Commands(s)},
 		{"utility", "Utility commands", []*cobra.Command{check.New(s), newCompletion(s), mirror.New(s), newOptions(root), newVersion(s)}},
+		{shell.OwnGroup, "Commands that etcdctl has not", own(s)},
 	}
+}
+
+// own are the commands that etcdctl has not.
+func own(s *shell.Shell) []*cobra.Command {
+	return append(append(inspect.Commands(s), edit.New(s), quota.New(s), bench.New(s), doctor.New(s), top.New(s)), transfer.Commands(s)...)
 }
 
 type group struct {

@@ -74,7 +74,7 @@ func compare(t *testing.T, their, our *cobra.Command) {
 
 func describe(flags *pflag.FlagSet) (lines []string) {
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name != "help" {
+		if flag.Name != "help" && !shell.IsOwn(flag) {
 			lines = append(lines, fmt.Sprintf("--%s -%s %s %q", flag.Name, flag.Shorthand, flag.Value.Type(), flag.DefValue))
 		}
 	})
@@ -159,6 +159,30 @@ func TestPrefixesOfCommands(t *testing.T) {
 	code, stdout, _ := run(nil, "quoratectl", "vers")
 	require.Zero(t, code)
 	require.Contains(t, stdout, "API version")
+}
+
+// Goal: our commands beside etcdctl's take none of its abbreviations, nor anything else. Method: abbreviations that are clear in etcdctl and would not be
+// with ours, behind a flag too; one that is not clear there; ours by their names.
+func TestEtcdctlsAbbreviationsAreClear(t *testing.T) {
+	root, err := Root(&shell.Shell{Name: "etcdctl"})
+	require.NoError(t, err)
+	for _, c := range []struct{ args, want string }{
+		{"do validate", "downgrade validate"},
+		{"t", "txn"},
+		{"h get", "help get"},
+		{"en status", "endpoint status"},
+		{"--hex=true do cancel", "--hex=true downgrade cancel"},
+		{"-w json t", "-w json txn"},
+		{"d x", "d x"},
+		{"e x", "e x"},
+		{"edit k", "edit k"},
+		{"history k", "history k"},
+		{"hist k", "hist k"},
+		{"get do", "get do"},
+		{"", ""},
+	} {
+		require.Equal(t, strings.Fields(c.want), append([]string{}, lengthen(root, strings.Fields(c.args))...), c.args)
+	}
 }
 
 // Goal: completion is for the name by which the program is called. Method: the script of each shell.

@@ -29,9 +29,10 @@ type deleteFlags struct {
 func newDelete(s *shell.Shell) *cobra.Command {
 	var f deleteFlags
 	cmd := &cobra.Command{
-		Use:   "del [options] <key> [range_end]",
-		Short: "Delete a key, or the keys of a range [key, range_end)",
-		RunE:  s.Run(f.run),
+		Use:               "del [options] <key> [range_end]",
+		Short:             "Delete a key, or the keys of a range [key, range_end)",
+		ValidArgsFunction: s.CompleteKeys,
+		RunE:              s.Run(f.run),
 	}
 	f.register(cmd.Flags())
 	return cmd

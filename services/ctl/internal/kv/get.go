@@ -50,9 +50,10 @@ var sortTargets = map[string]clientv3.SortTarget{
 func newGet(s *shell.Shell) *cobra.Command {
 	var f getFlags
 	cmd := &cobra.Command{
-		Use:   "get [options] <key> [range_end]",
-		Short: "Print a key, or the keys of a range, with their values",
-		RunE:  s.Run(f.run),
+		Use:               "get [options] <key> [range_end]",
+		Short:             "Print a key, or the keys of a range, with their values",
+		ValidArgsFunction: s.CompleteKeys,
+		RunE:              s.Run(f.run),
 	}
 	f.register(cmd.Flags())
 	complete(cmd, "consistency", "l", "s")

@@ -39,7 +39,8 @@ A value that begins with '-' would be taken for a flag. Write '--' before it:
 $ put <key> -- <value>
 $ put -- <key> <value>
 `,
-		RunE: s.Run(f.run),
+		ValidArgsFunction: s.CompleteKeys,
+		RunE:              s.Run(f.run),
 	}
 	f.register(cmd.Flags())
 	return cmd

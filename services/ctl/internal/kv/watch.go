@@ -23,6 +23,8 @@ type watchFlags struct {
 	revision    int64
 	previous    bool
 	progress    bool
+	// times and diff are ours: etcdctl has no such flags.
+	times, diff bool
 }
 
 // watched is what a watch follows, and the command that it runs for each event.
@@ -55,10 +57,16 @@ With -i, the standard input has a watch on each line, with its flags, or the wor
   progress
 
 ETCDCTL_WATCH_KEY and ETCDCTL_WATCH_RANGE_END stand for the arguments.`, s.Name),
-		RunE: s.Run(f.run),
+		ValidArgsFunction: s.CompleteKeys,
+		RunE:              s.Run(f.run),
 	}
 	cmd.Flags().BoolVarP(&f.interactive, "interactive", "i", false, "read what to watch from the standard input")
 	f.register(cmd.Flags())
+	cmd.Flags().BoolVar(&f.times, "times", false, "print when each event came, and of which revision it is")
+	cmd.Flags().BoolVar(&f.diff, "diff", false, "print what each event changed, in place of values")
+	for _, name := range []string{"times", "diff"} {
+		shell.MarkOwn(cmd, name)
+	}
 	return cmd
 }
 
@@ -75,6 +83,10 @@ func (f *watchFlags) run(call *shell.Call) error {
 		return exit.Withf(exit.Arguments, "ETCDCTL_WATCH_KEY is empty but got ETCDCTL_WATCH_RANGE_END=%q: set both, or none", end)
 	}
 	preset := nonEmpty(key, end)
+	if (f.times || f.diff) && (f.interactive || call.Format() != output.Simple) {
+		return exit.Withf(exit.Arguments, "--times and --diff are for watches in the format simple, without -i")
+	}
+	f.previous = f.previous || f.diff
 	if f.interactive {
 		return f.converse(call, preset)
 	}
@@ -90,7 +102,11 @@ func (f *watchFlags) run(call *shell.Call) error {
 	if err != nil {
 		return exit.With(exit.Arguments, err)
 	}
-	if err := follow(call, client, events, what.command); err != nil {
+	show := output.Watch
+	if f.times || f.diff {
+		show = f.annotated(call.Paint())
+	}
+	if err := follow(call, client, events, show, what.command); err != nil {
 		return err
 	}
 	return exit.Withf(exit.Interrupted, "watch is canceled by the server")
@@ -139,7 +155,9 @@ func (f *watchFlags) watch(client *clientv3.Client, what watched) (clientv3.Watc
 }
 
 // follow prints what a watch brings, and runs the command for each event, until the watch ends.
-func follow(call *shell.Call, client *clientv3.Client, events clientv3.WatchChan, command []string) error {
+func follow(
+	call *shell.Call, client *clientv3.Client, events clientv3.WatchChan, show func(*clientv3.WatchResponse) output.Answer, command []string,
+) error {
 	for answer := range events {
 		if answer.Canceled {
 			fmt.Fprintf(call.Shell.Stderr, "watch was canceled (%v)\n", answer.Err())
@@ -147,7 +165,7 @@ func follow(call *shell.Call, client *clientv3.Client, events clientv3.WatchChan
 		if answer.IsProgressNotify() {
 			call.Println("progress notify:", answer.Header.GetRevision())
 		}
-		if err := call.Print(output.Watch(&answer)); err != nil {
+		if err := call.Print(show(&answer)); err != nil {
 			return err
 		}
 		if len(command) == 0 {
@@ -209,7 +227,7 @@ func (f *watchFlags) converse(call *shell.Call, preset []string) error {
 				continue
 			}
 			watches.Go(func() {
-				if err := follow(call, client, events, command); err != nil {
+				if err := follow(call, client, events, output.Watch, command); err != nil {
 					select {
 					case failed <- err:
 					default: // one reason to end is enough

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
 	"github.com/quoratedb/quorate/services/ctl/internal/output"
+	"github.com/quoratedb/quorate/services/ctl/internal/paint"
 )
 
 // Call is one run of a command. It is the command's goroutine's alone, but for Print.
@@ -28,6 +30,7 @@ type Call struct {
 	config  *clientv3.Config
 	client  *clientv3.Client   // of the store that the flags name
 	clients []*clientv3.Client // all of them
+	widen   *time.Timer        // see connectWell
 }
 
 // Settle reads the variables and the global flags. Connecting does it, too: a command calls it where it needs what they
@@ -69,7 +72,7 @@ func (c *Call) Connect() (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.client, err = c.Dial(config)
+	c.client, err = c.connectWell(config)
 	return c.client, err
 }
 
@@ -87,6 +90,9 @@ func (c *Call) Dial(config *clientv3.Config) (*clientv3.Client, error) {
 func (c *Call) Timeout() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), c.Shell.flags.commandTimeout)
 }
+
+// CommandTimeout is how long a request may take, --command-timeout.
+func (c *Call) CommandTimeout() time.Duration { return c.Shell.flags.commandTimeout }
 
 // Interrupted is a context that ends when the process is told to end, by SIGINT or SIGTERM, which then does not end it.
 func (c *Call) Interrupted() (context.Context, context.CancelFunc) {
@@ -126,6 +132,12 @@ func (c *Call) Print(answer output.Answer) error {
 	return exit.With(exit.IO, err)
 }
 
+// Paint has the colours of what goes to the standard output.
+func (c *Call) Paint() paint.Paint {
+	env := newEnvironment(c.Shell.Environ)
+	return paint.New(c.Shell.Stdout, func(name string) string { return env[name] })
+}
+
 // Format is the format that was asked for.
 func (c *Call) Format() string { return c.Shell.flags.format }
 
@@ -146,6 +158,9 @@ func (c *Call) Variable(name string) string { return c.Shell.Variable(name) }
 func (c *Call) Lines() *bufio.Reader { return bufio.NewReader(c.Shell.Stdin) }
 
 func (c *Call) close() {
+	if c.widen != nil {
+		c.widen.Stop()
+	}
 	for _, client := range c.clients {
 		_ = client.Close() // its context's end is all that it can say
 	}
