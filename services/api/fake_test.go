@@ -21,6 +21,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb/v3lockpbconnect"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 	"github.com/quoratedb/quorate/services/api/port"
 )
@@ -140,6 +141,9 @@ func (f *fakeStore) Range(_ context.Context, r *consensusv1.RangeRequest) (*cons
 	return &consensusv1.RangeResponse{}, f.readErr
 }
 
+// noElection has methods that nobody calls.
+type noElection struct{ connectserver.Election }
+
 func fakeServices() connectserver.Services {
 	return connectserver.Services{
 		KV: fakeKV{}, Watch: fakeWatch{}, Lease: fakeLease{},
@@ -148,6 +152,8 @@ func fakeServices() connectserver.Services {
 		Auth:        etcdserverpb.UnimplementedAuthServer{},
 		Quotas:      quoratev1connect.UnimplementedQuotaServiceHandler{},
 		Inspect:     quoratev1connect.UnimplementedInspectServiceHandler{},
+		Lock:        v3lockpbconnect.UnimplementedLockHandler{},
+		Election:    noElection{},
 	}
 }
 

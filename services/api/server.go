@@ -74,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth, Quotas: services.Quotas, Inspect: services.Inspect,
+		Lock: services.Lock, Election: services.Election,
 	})
 	if err != nil {
 		return nil, err
@@ -136,6 +137,8 @@ func (s *Server) newGRPC() *grpcserver.Server {
 	etcdserverpb.RegisterAuthServer(server, s.services.Auth)
 	v3.RegisterQuotas(server, s.services.Quotas)
 	v3.RegisterInspect(server, s.services.Inspect)
+	v3.RegisterLock(server, s.services.Lock)
+	v3.RegisterElection(server, s.services.Election)
 	server.Ready()
 	s.calls.Register(server.GetServiceInfo())
 	return server

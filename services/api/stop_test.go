@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb/v3lockpbconnect"
 )
 
 // slowPut is a put that begins when the test is told so and ends when the test lets it.
@@ -169,4 +171,40 @@ func TestConfigMistakes(t *testing.T) {
 	}
 	_, err = New(Config{})
 	require.ErrorContains(t, err, "no listener")
+}
+
+// waitingLock is a lock that is never had.
+type waitingLock struct {
+	v3lockpbconnect.UnimplementedLockHandler
+	began chan struct{}
+}
+
+func (l waitingLock) Lock(ctx context.Context, _ *v3lockpb.LockRequest) (*v3lockpb.LockResponse, error) {
+	l.began <- struct{}{}
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// Goal: a stop ends calls that wait for other clients at once, with the error that has clients go elsewhere. Method: stop with a lock that
+// waits over gRPC and one over Connect; the drain timeout is far longer than the test waits.
+func TestStopEndsWaitsForLocks(t *testing.T) {
+	services, began := fakeServices(), make(chan struct{}, 2)
+	services.Lock = waitingLock{began: began}
+	s := serve(t, services, func(c *Config) { c.DrainTimeout = time.Hour })
+	results := make(chan error, 2)
+	conn := dial(t, s.address)
+	go func() {
+		results <- conn.Invoke(within(t), v3lockpbconnect.LockLockProcedure, &v3lockpb.LockRequest{}, &v3lockpb.LockResponse{})
+	}()
+	byConnect := v3lockpbconnect.NewLockClient(h2(t), "http://"+s.address)
+	go func() {
+		_, err := byConnect.Lock(within(t), &v3lockpb.LockRequest{})
+		results <- err
+	}()
+	<-began
+	<-began
+	s.stop()
+	for range 2 {
+		require.ErrorContains(t, <-results, "etcdserver: server stopped")
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb"
 )
 
 // span is a range of keys that a request names, as it came over the wire, and what is to be done with them.
@@ -69,6 +71,20 @@ func spansOf(request any) []span {
 		return []span{{access: "grant " + strings.ToLower(authpb.Permission_Type_name[int32(r.GetPerm().GetPermType())]), key: r.GetPerm().GetKey(), end: r.GetPerm().GetRangeEnd()}}
 	case *etcdserverpb.AuthRoleRevokePermissionRequest:
 		return []span{{access: "revoke", key: r.GetKey(), end: r.GetRangeEnd()}}
+	case *v3lockpb.LockRequest:
+		return []span{turnSpan("write", r.GetName())}
+	case *v3lockpb.UnlockRequest:
+		return []span{{access: "delete", key: r.GetKey()}}
+	case *v3electionpb.CampaignRequest:
+		campaign := turnSpan("write", r.GetName())
+		campaign.value, campaign.hasValue = r.GetValue(), true
+		return []span{campaign}
+	case *v3electionpb.ProclaimRequest:
+		return []span{{access: "write", key: r.GetLeader().GetKey(), value: r.GetValue(), hasValue: true, lease: r.GetLeader().GetLease()}}
+	case *v3electionpb.ResignRequest:
+		return []span{{access: "delete", key: r.GetLeader().GetKey()}}
+	case *v3electionpb.LeaderRequest:
+		return []span{turnSpan("read", r.GetName())}
 	case *quoratev1.QuotaSetRequest:
 		return []span{prefixSpan("set quota", r.GetPrefix())}
 	case *quoratev1.QuotaDeleteRequest:
@@ -81,6 +97,12 @@ func spansOf(request any) []span {
 		return []span{prefixSpan("read", r.GetPrefix())}
 	}
 	return nil
+}
+
+// turnSpan is where the keys of a lock or an election lie.
+func turnSpan(access string, name []byte) span {
+	prefix := string(name) + "/"
+	return span{access: access, key: []byte(prefix), end: prefixEnd(prefix)}
 }
 
 // prefixSpan is all that begins with a prefix, which may be empty.
@@ -160,6 +182,10 @@ func objectOf(request any) object {
 		o.lease = uint64(r.GetID())
 	case *etcdserverpb.LeaseKeepAliveRequest:
 		o.lease = uint64(r.GetID())
+	case *v3lockpb.LockRequest:
+		o.lease = uint64(r.GetLease())
+	case *v3electionpb.CampaignRequest:
+		o.lease = uint64(r.GetLease())
 	case *etcdserverpb.LeaseTimeToLiveRequest:
 		o.lease = uint64(r.GetID())
 	case *etcdserverpb.MemberRemoveRequest:

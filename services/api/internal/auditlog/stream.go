@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
 	"github.com/quoratedb/quorate/services/api/internal/etcderr"
 )
 
@@ -109,6 +110,8 @@ func (s *Stream) Sending(message any) error {
 	case *etcdserverpb.RangeStreamResponse:
 		return written(s.take().Finish(r.GetRangeResponse(), nil))
 	case *etcdserverpb.SnapshotResponse:
+		return written(s.take().Finish(r, nil))
+	case *v3electionpb.LeaderResponse:
 		return written(s.take().Finish(r, nil))
 	}
 	return nil
@@ -214,5 +217,9 @@ func (s *Stream) End(err error) error {
 
 // asksOnce tells streams with one request and many answers.
 func (s *Stream) asksOnce() bool {
-	return s.method == etcdserverpb.KV_RangeStream_FullMethodName || s.method == etcdserverpb.Maintenance_Snapshot_FullMethodName
+	switch s.method {
+	case etcdserverpb.KV_RangeStream_FullMethodName, etcdserverpb.Maintenance_Snapshot_FullMethodName, "/v3electionpb.Election/Observe":
+		return true
+	}
+	return false
 }

@@ -98,6 +98,14 @@ var methods = map[string]Need{
 	"/etcdserverpb.Auth/RoleGrantPermission":  data,
 	"/etcdserverpb.Auth/RoleRevokePermission": data,
 
+	"/v3lockpb.Lock/Lock":             data,
+	"/v3lockpb.Lock/Unlock":           data,
+	"/v3electionpb.Election/Campaign": data,
+	"/v3electionpb.Election/Proclaim": data,
+	"/v3electionpb.Election/Leader":   data,
+	"/v3electionpb.Election/Observe":  data,
+	"/v3electionpb.Election/Resign":   data,
+
 	"/quorate.v1.QuotaService/QuotaSet":    root,
 	"/quorate.v1.QuotaService/QuotaDelete": root,
 	"/quorate.v1.QuotaService/QuotaList":   root,

@@ -84,7 +84,8 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 	for service, info := range services {
 		for _, method := range info.Methods {
 			m := c.counters.method(service, method)
-			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName
+			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName || service+"/"+method.Name == "v3electionpb.Election/Observe"
+			m.waits = service == "v3lockpb.Lock" && method.Name == "Lock" || service == "v3electionpb.Election" && method.Name == "Campaign"
 			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
 			full := "/" + service + "/" + method.Name
 			m.full, m.need, m.limited = full, auth.NeedOf(full), ratelimit.KindOf(full)
@@ -157,6 +158,8 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	m := c.Method(info.FullMethod)
 	begun := c.BeginUnary(m)
 	c.versions.unary(ctx)
+	ctx, done := c.Wait(ctx, m)
+	defer done()
 	var response any
 	ctx, entry, err := c.Admit(ctx, m, request)
 	if err == nil {
@@ -167,6 +170,22 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	}
 	c.EndUnary(m, begun, err)
 	return response, err
+}
+
+// Wait has the context of a unary call that waits for other clients end like that of a watch: with the server, and when the state turns out
+// corrupt. Others keep theirs. Call done when the call has ended.
+func (c *Calls) Wait(ctx context.Context, m *Method) (waiting context.Context, done func()) {
+	if !m.waits {
+		return ctx, func() {}
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	stay := context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })
+	unfollow := c.leader.Follow(ctx, true, end)
+	return ctx, func() {
+		unfollow()
+		stay()
+		end(nil)
+	}
 }
 
 // finish writes the line of a call.

@@ -85,6 +85,7 @@ type Method struct {
 	handled                 [codesMax]prometheus.Counter
 	took                    prometheus.Observer // nil where calls are not timed
 	watches                 bool                // tells of the state for as long as it goes
+	waits                   bool                // for other clients, as long as its own likes
 	reads                   bool                // may have an answer of any size
 	full                    string
 	need                    auth.Need

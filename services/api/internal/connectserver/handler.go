@@ -10,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -17,6 +18,9 @@ import (
 	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb/v3electionpbconnect"
+	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb/v3lockpbconnect"
 )
 
 // Services are the methods to serve, as grpc-go would have them.
@@ -29,6 +33,17 @@ type Services struct {
 	Auth        etcdserverpb.AuthServer
 	Quotas      quoratev1connect.QuotaServiceHandler
 	Inspect     quoratev1connect.InspectServiceHandler
+	Lock        v3lockpbconnect.LockHandler
+	Election    Election
+}
+
+// Election are the methods of the Election service.
+type Election interface {
+	Campaign(context.Context, *v3electionpb.CampaignRequest) (*v3electionpb.CampaignResponse, error)
+	Proclaim(context.Context, *v3electionpb.ProclaimRequest) (*v3electionpb.ProclaimResponse, error)
+	Leader(context.Context, *v3electionpb.LeaderRequest) (*v3electionpb.LeaderResponse, error)
+	Observe(*v3electionpb.LeaderRequest, grpc.ServerStreamingServer[v3electionpb.LeaderResponse]) error
+	Resign(context.Context, *v3electionpb.ResignRequest) (*v3electionpb.ResignResponse, error)
 }
 
 // Register adds a handler for each service to mux, with gRPC-Web in both of its modes. A message from a client may have up to receiveBytesMax bytes.
@@ -47,6 +62,8 @@ func Register(mux *http.ServeMux, services Services, watched *calls.Calls, recei
 	add(etcdserverpbconnect.NewClusterHandler(services.Cluster, options...))
 	add(etcdserverpbconnect.NewMaintenanceHandler(maintenance{services.Maintenance, watched}, options...))
 	add(etcdserverpbconnect.NewAuthHandler(services.Auth, options...))
+	add(v3lockpbconnect.NewLockHandler(services.Lock, options...))
+	add(v3electionpbconnect.NewElectionHandler(election{services.Election, watched}, options...))
 	add(quoratev1connect.NewQuotaServiceHandler(services.Quotas, options...))
 	add(quoratev1connect.NewInspectServiceHandler(services.Inspect, options...))
 }
@@ -70,6 +87,10 @@ type (
 		etcdserverpb.MaintenanceServer
 		watched *calls.Calls
 	}
+	election struct {
+		Election
+		watched *calls.Calls
+	}
 )
 
 func (s kv) RangeStream(ctx context.Context, request *etcdserverpb.RangeRequest, stream *connect.ServerStream[etcdserverpb.RangeStreamResponse]) error {
@@ -88,6 +109,10 @@ func (s maintenance) Snapshot(ctx context.Context, request *etcdserverpb.Snapsho
 	return serverStream(ctx, s.watched, request, stream, s.MaintenanceServer.Snapshot)
 }
 
+func (s election) Observe(ctx context.Context, request *v3electionpb.LeaderRequest, stream *connect.ServerStream[v3electionpb.LeaderResponse]) error {
+	return serverStream(ctx, s.watched, request, stream, s.Election.Observe)
+}
+
 // unary counts unary calls and translates their errors.
 type unary struct{ watched *calls.Calls }
 
@@ -97,6 +122,8 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		method := i.watched.Method(request.Spec().Procedure)
 		begun := i.watched.BeginUnary(method)
+		ctx, done := i.watched.Wait(ctx, method)
+		defer done()
 		var response connect.AnyResponse
 		ctx, entry, err := i.watched.Admit(ctx, method, request.Any())
 		if err == nil {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Regenerates the Connect handlers of etcd's services. Wants buf and protoc-gen-connect-go on the PATH; "make generate"
-# puts the pinned ones there.
+# Regenerates the Connect handlers of etcd's services, and the messages of those that etcd's module of messages does not have. Wants buf,
+# protoc-gen-go and protoc-gen-connect-go on the PATH; "make generate" puts the pinned ones there.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,17 +9,29 @@ trap 'rm -f "$image"' EXIT
 go run ./descriptors >"$image"
 
 etcd=go.etcd.io/etcd/api/v3
-buf generate "$image" --path rpc.proto --template "$(cat <<EOF
-version: v2
-plugins:
-  - local: protoc-gen-connect-go
-    out: .
-    opt:
+here=github.com/quoratedb/quorate/services/api/internal/etcdconnect
+names="
       - paths=source_relative
-      - simple=true
       - Mrpc.proto=$etcd/etcdserverpb
       - Metcd/api/mvccpb/kv.proto=$etcd/mvccpb
       - Metcd/api/authpb/auth.proto=$etcd/authpb
       - Metcd/api/versionpb/version.proto=$etcd/versionpb
-EOF
+      - Mv3lockpb/v3lock.proto=$here/v3lockpb
+      - Mv3electionpb/v3election.proto=$here/v3electionpb"
+buf generate "$image" --path v3lockpb/v3lock.proto --path v3electionpb/v3election.proto --template "$(cat <<YAML
+version: v2
+plugins:
+  - local: protoc-gen-go
+    out: .
+    opt: $names
+YAML
+)"
+buf generate "$image" --path rpc.proto --path v3lockpb/v3lock.proto --path v3electionpb/v3election.proto --template "$(cat <<YAML
+version: v2
+plugins:
+  - local: protoc-gen-connect-go
+    out: .
+    opt: $names
+      - simple=true
+YAML
 )"

@@ -60,6 +60,7 @@ var (
 	byMessage Kind
 
 	read  = always(Reads)
+	watch = always(Watches)
 	write = always(Writes)
 	list  = always(Lists)
 )
@@ -113,6 +114,14 @@ var kinds = map[string]Kind{
 	"/etcdserverpb.Auth/RoleDelete":           write,
 	"/etcdserverpb.Auth/RoleGrantPermission":  write,
 	"/etcdserverpb.Auth/RoleRevokePermission": write,
+
+	"/v3lockpb.Lock/Lock":             write,
+	"/v3lockpb.Lock/Unlock":           write,
+	"/v3electionpb.Election/Campaign": write,
+	"/v3electionpb.Election/Proclaim": write,
+	"/v3electionpb.Election/Leader":   read,
+	"/v3electionpb.Election/Observe":  watch,
+	"/v3electionpb.Election/Resign":   write,
 
 	"/quorate.v1.QuotaService/QuotaSet":    never,
 	"/quorate.v1.QuotaService/QuotaDelete": never,

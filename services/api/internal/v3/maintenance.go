@@ -11,7 +11,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// MaintenanceServer is etcd's Maintenance service. Downgrade is for later.
+// MaintenanceServer is etcd's Maintenance service.
 type MaintenanceServer struct {
 	etcdserverpb.UnimplementedMaintenanceServer
 	*backend

@@ -66,6 +66,8 @@ type Services struct {
 	Auth        *AuthServer
 	Quotas      *QuotaServer
 	Inspect     *InspectServer
+	Lock        *LockServer
+	Election    *ElectionServer
 	backend     *backend
 }
 
@@ -104,15 +106,20 @@ func New(config Config) (*Services, error) {
 		timeout:   config.RequestTimeout,
 		gate:      auth.NewGate(config.Auth, config.RequestTimeout, config.Logger),
 	}
+	kv := &KVServer{backend: back, maxTxnOps: int(config.MaxTxnOps), maxRequestBytes: int(config.MaxRequestBytes)}
+	lease := &LeaseServer{backend: back, lease: config.Lease, follower: config.Follower}
+	turns := &turns{kv: kv, lease: lease, watch: config.Watch}
 	return &Services{
-		KV:          &KVServer{backend: back, maxTxnOps: int(config.MaxTxnOps), maxRequestBytes: int(config.MaxRequestBytes)},
+		KV:          kv,
 		Watch:       newWatchServer(back, config),
-		Lease:       &LeaseServer{backend: back, lease: config.Lease, follower: config.Follower},
+		Lease:       lease,
 		Cluster:     &ClusterServer{backend: back},
 		Maintenance: &MaintenanceServer{backend: back, version: config.Version, storageVersion: config.StorageVersion},
 		Auth:        newAuthServer(back, config),
 		Quotas:      &QuotaServer{backend: back, quotas: config.Quotas},
 		Inspect:     &InspectServer{backend: back, inspector: config.Inspector},
+		Lock:        &LockServer{turns: turns},
+		Election:    &ElectionServer{turns: turns},
 		backend:     back,
 	}, nil
 }

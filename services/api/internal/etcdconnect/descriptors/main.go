@@ -1,11 +1,15 @@
 // Command descriptors writes a FileDescriptorSet of etcd's rpc.proto and everything it imports to standard output,
-// as buf takes it for an image. The descriptors are those that etcd's published Go module carries.
+// as buf takes it for an image. The descriptors are those that etcd's published Go module carries. Behind them are those
+// of the .proto files below protos, which build on them.
 package main
 
 import (
+	"context"
+	"errors"
 	"log"
 	"os"
 
+	"github.com/bufbuild/protocompile"
 	"go.etcd.io/etcd/api/v3/authpb"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -27,6 +31,9 @@ var published = map[string]protoreflect.FileDescriptor{
 func main() {
 	set := &descriptorpb.FileDescriptorSet{}
 	add(set, "rpc.proto", etcdserverpb.File_rpc_proto, make(map[string]bool))
+	if err := compile(set, "v3lockpb/v3lock.proto", "v3electionpb/v3election.proto"); err != nil {
+		log.Fatal(err)
+	}
 	image, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
 		log.Fatal(err)
@@ -54,4 +61,34 @@ func add(set *descriptorpb.FileDescriptorSet, path string, file protoreflect.Fil
 	described := protodesc.ToFileDescriptorProto(file)
 	described.Name = proto.String(path)
 	set.File = append(set.File, described)
+}
+
+// compile adds what the .proto files of the given paths below protos say, to a set that has what they import.
+func compile(set *descriptorpb.FileDescriptorSet, paths ...string) error {
+	imports, err := protodesc.NewFiles(set)
+	if err != nil {
+		return err
+	}
+	compiler := protocompile.Compiler{
+		Resolver: protocompile.CompositeResolver{
+			&protocompile.SourceResolver{ImportPaths: []string{"protos"}},
+			protocompile.ResolverFunc(func(path string) (protocompile.SearchResult, error) {
+				found, err := imports.FindFileByPath(path)
+				return protocompile.SearchResult{Desc: found}, err
+			}),
+		},
+		SourceInfoMode: protocompile.SourceInfoStandard,
+	}
+	files, err := compiler.Compile(context.Background(), paths...)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		file := files.FindFileByPath(path)
+		if file == nil {
+			return errors.New("not compiled: " + path)
+		}
+		set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
+	}
+	return nil
 }
