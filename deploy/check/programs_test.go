@@ -38,7 +38,11 @@ var flagName = regexp.MustCompile(`--([a-z0-9-]+)`)
 // flags are the names of a program's flags, as it tells itself.
 func flags(t *testing.T, name string) []string {
 	t.Helper()
-	usage, err := exec.Command(program(t, name), "--help").CombinedOutput()
+	help := "--help"
+	if name == "quorate" {
+		help = "--help-all" // the other is short
+	}
+	usage, err := exec.Command(program(t, name), help).CombinedOutput()
 	require.NoError(t, err, "%s", usage)
 	var names []string
 	for _, match := range flagName.FindAllStringSubmatch(string(usage), -1) {

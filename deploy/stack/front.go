@@ -52,7 +52,7 @@ func runFront(args []string, _ io.Writer) error {
 	if connections < connectionsMax {
 		log.Warn("the limit on open files is low: further connections wait", "limit", files.Limit, "connections-at-most", connections)
 	}
-	ctx, release := signals.Context(log, outputs.Reopen)
+	ctx, release := signals.Context(log, outputs)
 	defer release()
 	listeners, err := listen(*host, strings.Split(*ports, ","))
 	if err != nil {

@@ -1,4 +1,4 @@
 // Package logging makes the logger of a process from etcd's logging flags. Its JSON lines carry the keys that etcd's
-// do (level, ts, caller, msg), so that what reads etcd's logs reads ours. It neither rotates files nor talks to
-// journald, which takes what a unit writes to stderr anyway.
+// do, in their order (level, ts, caller, msg), so that what reads etcd's logs reads ours; people at a terminal get short coloured
+// lines. It does not talk to journald, which takes what a unit writes to stderr anyway.
 package logging

@@ -3,13 +3,10 @@ package logging
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"path"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 )
 
 // Config is what the logging flags say. The zero value logs from info on to stderr, as JSON.
@@ -22,8 +19,10 @@ type Config struct {
 	// Outputs is --log-outputs: default, stderr, stdout, systemd/journal, or paths of files, which are appended to.
 	// An output that is named twice gets each line once; /dev/null among them discards everything.
 	Outputs []string
-	// Format is --log-format: json or console.
+	// Format is --log-format: json or console. Empty is console at a terminal and json everywhere else.
 	Format string
+	// Rotation is how files are rotated; nil leaves that to others, who have them opened anew.
+	Rotation *Rotation
 }
 
 // Levels above slog's own, so that --log-level can ask for them.
@@ -37,9 +36,6 @@ var levels = map[string]slog.Level{
 	"": slog.LevelInfo, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn,
 	"error": slog.LevelError, "dpanic": levelDPanic, "panic": levelPanic, "fatal": levelFatal,
 }
-
-// timeFormat is how etcd prints moments.
-const timeFormat = "2006-01-02T15:04:05.000000Z0700"
 
 // Validate reports everything that is wrong with the configuration, with flag names and values.
 func (c Config) Validate() error {
@@ -56,6 +52,9 @@ func (c Config) Validate() error {
 	if slices.Contains(c.Outputs, "") {
 		wrong = append(wrong, fmt.Errorf("--log-outputs=%q names an empty output", strings.Join(c.Outputs, ",")))
 	}
+	if c.Rotation != nil {
+		wrong = append(wrong, c.Rotation.check(c.Outputs))
+	}
 	return errors.Join(wrong...)
 }
 
@@ -65,52 +64,26 @@ func Open(c Config) (*slog.Logger, *Outputs, error) {
 	if err := c.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("logging: %w", err)
 	}
-	out, err := openOutputs(c.Outputs)
+	out, err := openOutputs(c.Outputs, c.Rotation)
 	if err != nil {
 		return nil, nil, fmt.Errorf("logging: %w", err)
 	}
-	return slog.New(c.handler(out)), out, nil
+	out.usual = levels[strings.ToLower(c.Level)]
+	out.level.Set(out.usual)
+	return slog.New(c.handler(out, &out.level)), out, nil
 }
 
-func (c Config) handler(w io.Writer) slog.Handler {
-	options := &slog.HandlerOptions{
-		AddSource:   true,
-		Level:       levels[strings.ToLower(c.Level)],
-		ReplaceAttr: rename,
+// handler writes to out from a level on, which may change.
+func (c Config) handler(out *Outputs, level slog.Leveler) slog.Handler {
+	terminal := len(out.writers) > 0
+	for _, w := range out.writers {
+		terminal = terminal && isTerminal(w)
 	}
-	if c.Format == "console" {
-		return slog.NewTextHandler(w, options)
+	var lines slog.Handler
+	if c.Format == "console" || c.Format == "" && terminal {
+		lines = newConsoleHandler(out, level, terminal)
+	} else {
+		lines = newZapHandler(out, level)
 	}
-	return slog.NewJSONHandler(w, options)
-}
-
-// rename gives attributes the keys and forms that etcd's lines have.
-func rename(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 {
-		switch a.Key {
-		case slog.TimeKey:
-			a.Key = "ts"
-		case slog.LevelKey:
-			if level, ok := a.Value.Any().(slog.Level); ok {
-				a.Value = slog.StringValue(strings.ToLower(level.String()))
-			}
-		case slog.SourceKey:
-			if source, ok := a.Value.Any().(*slog.Source); ok {
-				return slog.String("caller", shortCaller(source))
-			}
-		}
-	}
-	switch a.Value.Kind() {
-	case slog.KindDuration:
-		a.Value = slog.StringValue(a.Value.Duration().String())
-	case slog.KindTime:
-		a.Value = slog.StringValue(a.Value.Time().Format(timeFormat))
-	}
-	return a
-}
-
-// shortCaller is the file with its directory, and the line: enough to find it.
-func shortCaller(s *slog.Source) string {
-	dir, file := path.Split(filepath.ToSlash(s.File))
-	return path.Join(path.Base(dir), file) + ":" + strconv.Itoa(s.Line)
+	return newLimited(lines, time.Now)
 }

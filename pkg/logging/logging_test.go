@@ -28,6 +28,7 @@ func TestJSONLine(t *testing.T) {
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(raw), "\n"))
+	require.Regexp(t, `^\{"level":"warn","ts":"[^"]+","caller":"[^"]+","msg":"slow disk","took":`, string(raw), "zap's order")
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(raw, &line))
 	ts, err := time.Parse(timeFormat, line["ts"].(string))
@@ -59,10 +60,100 @@ func TestLevels(t *testing.T) {
 		require.NoError(t, err)
 		got := ""
 		for line := range strings.Lines(string(raw)) {
-			_, msg, _ := strings.Cut(line, " msg=")
-			got += strings.TrimSpace(msg)
+			fields := strings.Fields(line) // the time, the level, the message
+			got += fields[2]
 		}
 		require.Equal(t, want, got, level)
+	}
+}
+
+// Goal: people get short lines: the time, the level, the message, and what belongs to it; in colour at a terminal alone. Method: a logger with attributes
+// and a group of its own, with colour and without.
+func TestConsoleLines(t *testing.T) {
+	for colour, level := range map[bool]string{false: "WARN ", true: "\x1b[33mWARN \x1b[0m"} {
+		var out strings.Builder
+		log := slog.New(newConsoleHandler(&out, slog.LevelInfo, colour)).With("member", 7).WithGroup("disk")
+		log.Debug("not shown")
+		log.Warn("it is slow", "took", 1500*time.Millisecond)
+		_, rest, _ := strings.Cut(out.String(), " ")
+		require.Equal(t, level+" it is slow  member=7 disk.took=1.5s\n", rest)
+	}
+}
+
+// flood is one place in the code: inlined it would be several.
+//
+//go:noinline
+func flood(log *slog.Logger) { log.Warn("flood") }
+
+// Goal: one place that logs without end hides no other, and the log says how many lines were left out; debugging lines are all there. Method: two
+// places, and a clock that goes on when the test says so.
+func TestRepeatedLinesAreLimited(t *testing.T) {
+	var out strings.Builder
+	now := time.Now()
+	log := slog.New(newLimited(newZapHandler(&out, slog.LevelDebug), func() time.Time { return now }))
+	for range 3 * repeatedMax {
+		flood(log)
+		log.Debug("detail")
+	}
+	log.Warn("another")
+	require.Equal(t, repeatedMax, strings.Count(out.String(), "flood"))
+	require.Equal(t, 3*repeatedMax, strings.Count(out.String(), "detail"))
+	require.Contains(t, out.String(), "another")
+	now = now.Add(repeatedWithin)
+	out.Reset()
+	flood(log)
+	require.Contains(t, out.String(), `"lines-left-out":200`)
+}
+
+// Goal: the level changes while the logger is used, and goes back to what was asked for. Method: toggle it twice, for two levels.
+func TestLevelChangesAtRunTime(t *testing.T) {
+	for level, back := range map[string]string{"error": "error", "debug": "info"} {
+		file := filepath.Join(t.TempDir(), "log")
+		log, outputs, err := Open(Config{Level: level, Outputs: []string{file}})
+		require.NoError(t, err)
+		if level == "debug" {
+			require.Equal(t, "info", outputs.ToggleDebug())
+			require.Equal(t, "debug", outputs.ToggleDebug())
+		}
+		log.Debug("before")
+		require.Equal(t, map[string]string{"error": "debug", "debug": "info"}[level], outputs.ToggleDebug())
+		log.Debug("between")
+		if level == "error" {
+			require.Equal(t, back, outputs.ToggleDebug())
+			log.Info("after")
+		}
+		require.NoError(t, outputs.Close())
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, level == "debug", strings.Contains(string(raw), "before"))
+		require.Equal(t, level == "error", strings.Contains(string(raw), "between"))
+		require.NotContains(t, string(raw), "after")
+	}
+}
+
+// Goal: a file rotates by itself where that is asked for, and wrong settings are refused by their flags. Method: a file of 1 MiB that gets more.
+func TestRotation(t *testing.T) {
+	rotation, err := ParseRotation(`{"maxsize": 1, "maxbackups": 1}`)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	log, outputs, err := Open(Config{Outputs: []string{"stdout", filepath.Join(dir, "log")}, Rotation: rotation})
+	require.NoError(t, err)
+	outputs.writers = outputs.writers[1:]
+	long := strings.Repeat("x", 100<<10)
+	for range 15 {
+		log.Info(long)
+	}
+	require.NoError(t, outputs.Reopen())
+	require.NoError(t, outputs.Close())
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+
+	_, _, err = Open(Config{Outputs: []string{"stderr"}, Rotation: rotation})
+	require.ErrorIs(t, err, errRotatesOneFile)
+	for _, wrong := range []string{"", "{", `{"size":1}`, `{"maxage":-1}`} {
+		_, err := ParseRotation(wrong)
+		require.ErrorContains(t, err, "--log-rotation-config-json="+wrong)
 	}
 }
 
@@ -95,7 +186,7 @@ func TestOutputNames(t *testing.T) {
 		if names != "" {
 			list = strings.Split(names, ",")
 		}
-		o, err := openOutputs(list)
+		o, err := openOutputs(list, nil)
 		require.NoError(t, err)
 		require.Equal(t, want, o.writers, names)
 	}
@@ -136,7 +227,7 @@ func TestRenamedFileIsLetGo(t *testing.T) {
 	var writing sync.WaitGroup
 	for range 4 {
 		writing.Go(func() {
-			for range 100 {
+			for range 20 {
 				log.Info("line")
 			}
 		})
@@ -150,7 +241,7 @@ func TestRenamedFileIsLetGo(t *testing.T) {
 	require.NoError(t, err)
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Equal(t, 401, strings.Count(string(before)+string(after), "\n"))
+	require.Equal(t, 81, strings.Count(string(before)+string(after), "\n"))
 	require.Contains(t, string(after), "after")
 
 	log, outputs, err = Open(Config{Outputs: []string{file}})

@@ -4,15 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // Outputs is everything that a line is written to. Its methods may be called concurrently.
 type Outputs struct {
 	writers []io.Writer
-	files   []*file
+	files   []reopener
+	// level is what is logged, usual what --log-level says.
+	level slog.LevelVar
+	usual slog.Level
+}
+
+// reopener is a file.
+type reopener interface {
+	io.Writer
+	reopen() error
+	close() error
 }
 
 // file is a file that can be opened again under its name, while it is written to.
@@ -24,7 +36,7 @@ type file struct {
 	}
 }
 
-func openOutputs(names []string) (*Outputs, error) {
+func openOutputs(names []string, rotation *Rotation) (*Outputs, error) {
 	if len(names) == 0 {
 		names = []string{"default"}
 	}
@@ -41,21 +53,24 @@ func openOutputs(names []string) (*Outputs, error) {
 			continue
 		}
 		opened[name] = true
-		if err := o.open(name); err != nil {
+		if err := o.open(name, rotation); err != nil {
 			return nil, errors.Join(fmt.Errorf("--log-outputs: %w", err), o.Close())
 		}
 	}
 	return o, nil
 }
 
-func (o *Outputs) open(name string) error {
+func (o *Outputs) open(name string, rotation *Rotation) error {
 	switch name {
 	case "stderr":
 		o.writers = append(o.writers, os.Stderr)
 	case "stdout":
 		o.writers = append(o.writers, os.Stdout)
 	default:
-		f := &file{name: name}
+		var f reopener = &file{name: name}
+		if rotation != nil {
+			f = rotation.file(name)
+		}
 		if err := f.reopen(); err != nil {
 			return err
 		}
@@ -82,6 +97,16 @@ func (o *Outputs) Reopen() error {
 		wrong = append(wrong, f.reopen())
 	}
 	return errors.Join(wrong...)
+}
+
+// ToggleDebug has everything logged that there is, or again what --log-level says. It returns the level that counts now.
+func (o *Outputs) ToggleDebug() string {
+	if o.level.Level() == slog.LevelDebug {
+		o.level.Set(max(o.usual, slog.LevelInfo))
+	} else {
+		o.level.Set(slog.LevelDebug)
+	}
+	return strings.ToLower(o.level.Level().String())
 }
 
 // Close closes the files.

@@ -62,6 +62,10 @@ type Config struct {
 	Gatherer   prometheus.Gatherer
 	// TimeCalls has each method's calls timed, as etcd's --metrics=extensive does.
 	TimeCalls bool
+	// SlowCalls is how long a unary call may take until it is logged; 0 logs none.
+	SlowCalls time.Duration
+	// Profiling serves profiles and the runtime's counters, below /debug/.
+	Profiling bool
 
 	// Listeners take clients without TLS, TLSListeners with TLS, and one that is in both takes either. Run owns and closes them.
 	Listeners    []net.Listener

@@ -42,6 +42,9 @@ func newClientHandler(
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	mux.Handle("GET /{$}", newWelcome(cfg))
 	addOperations(mux, cfg.Registerer, cfg.Gatherer, cfg.Monitor.wellness)
+	if cfg.Profiling {
+		addProfiling(mux)
+	}
 	if tree != nil {
 		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected

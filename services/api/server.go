@@ -100,6 +100,7 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 	if cfg.TimeCalls {
 		watched.Time(cfg.Registerer)
 	}
+	watched.WatchSlow(calls.Slow{After: cfg.SlowCalls, Logger: cfg.Logger})
 	s := &Server{
 		cfg:      cfg,
 		calls:    watched,

@@ -74,6 +74,9 @@ type Config struct {
 	// Auditor asks the other members what they have, nil where that is not to be compared.
 	Auditor Auditor
 
+	// SlowApply is how long a batch of the log may take to be applied until that is logged, 0 for never.
+	SlowApply time.Duration
+
 	// TokenTTL is how long a token lives after it was made or used last, 0 for DefaultTokenTTL.
 	TokenTTL time.Duration
 	// BcryptCost is what the hash of a new password costs, 0 for DefaultBcryptCost.

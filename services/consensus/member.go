@@ -149,6 +149,7 @@ func (m *Member) assemble() error {
 		Ticks:             m.cfg.ticks,
 		Logger:            m.log,
 		Metrics:           m.metrics.replication,
+		SlowApply:         m.cfg.SlowApply,
 		Stopped:           m.stopped,
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/quoratedb/quorate/services/consensus/peer/internal/wire"
 )
@@ -21,7 +22,12 @@ func (i introducing) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer leave()
 	req = req.Clone(req.Context())
 	i.t.greeting(r, i.to).Write(req.Header)
-	return i.next.RoundTrip(req)
+	began := time.Now()
+	answer, err := i.next.RoundTrip(req)
+	if err == nil {
+		i.t.watchClock(i.to, answer.Header, began, time.Now())
+	}
+	return answer, err
 }
 
 // HTTPClient returns a client for what is mounted on other members' transports. Its requests say who asks and that they

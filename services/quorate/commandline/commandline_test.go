@@ -291,7 +291,16 @@ func TestUsage(t *testing.T) {
 	var usage strings.Builder
 	require.NoError(t, WriteUsage(&usage))
 	require.Contains(t, usage.String(), "\nClustering:\n  --advertise-client-urls ''\n")
-	require.Contains(t, usage.String(), "--wal-dir ''\n    Has no effect: the log lives in the data directory.\n")
+	require.Contains(t, usage.String(), "--max-wals ''\n    Has no effect: the log drops what is applied by itself.\n")
+	require.NotContains(t, usage.String(), "--test.")
+
+	var help strings.Builder
+	require.NoError(t, WriteHelp(&help))
+	require.Less(t, strings.Count(help.String(), "\n"), 100, "two screens")
+	require.Contains(t, help.String(), "--help-all")
+	invocation, err = Parse([]string{"--help-all"}, nil)
+	require.NoError(t, err)
+	require.True(t, invocation.HelpAll)
 }
 
 // Goal: of etcd's feature gates one has a meaning, the others are warned of, and what is none is refused, as by etcd.

@@ -59,8 +59,10 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	c := s.config
 	fs.String("config-file", "", "YAML file with the settings. It alone counts then.")
 	fs.Bool("version", false, "Show the version and exit.")
+	fs.Bool("help-all", false, "Show every flag and exit.")
 	fs.StringVar(&c.Name, "name", c.Name, "Human-readable name of this member.")
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for everything the member must remember. Empty means the name with "+config.DataDirSuffix+" behind.")
+	fs.StringVar(&c.WalDir, "wal-dir", "", "Where the raft log lies, which every write waits for: a disk of its own, empty when the member is made. Empty means in --data-dir.")
 	fs.Var(flagset.ListOf(&c.ListenClientURLs), "listen-client-urls", "URLs to serve clients on.")
 	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
 	fs.Var(flagset.ListOf(&c.ListenLegacyURLs), "listen-legacy-urls", "More URLs to serve clients on, such as http://localhost:4001, where very old clients look.")
@@ -135,13 +137,18 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 func (s *settings) monitoringFlags(fs *flag.FlagSet) {
 	fs.StringVar(&s.config.MetricsLevel, "metrics", s.config.MetricsLevel, "'extensive' times the calls of each method too, in grpc_server_handling_seconds.")
 	fs.Var(flagset.ListOf(&s.config.ListenMetricsURLs), "listen-metrics-urls", "URLs that serve health and metrics only.")
+	fs.BoolVar(&s.config.EnablePprof, "enable-pprof", false, "Serve profiles at /debug/pprof/, and what the runtime counts at /debug/vars, to whoever reaches the client URLs.")
+	fs.DurationVar(&s.config.WarningUnaryRequestDuration, "warning-unary-request-duration", s.config.WarningUnaryRequestDuration, "Log calls that take longer than this. 0 means none.")
+	fs.DurationVar(&s.config.WarningApplyDuration, "warning-apply-duration", s.config.WarningApplyDuration, "Log when it takes longer than this to apply a batch of the log. 0 means never.")
 }
 
 func (s *settings) loggingFlags(fs *flag.FlagSet) {
 	c := s.config
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Log this level and above: debug, info, warn, error, panic or fatal.")
 	fs.StringVar(&c.Logger, "logger", c.Logger, "Only 'zap': structured lines with zap's field names.")
-	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console.")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console. Empty means console at a terminal, and json everywhere else.")
+	fs.BoolVar(&c.EnableLogRotation, "enable-log-rotation", false, "Rotate the log's file; --log-outputs must name one.")
+	fs.StringVar(&c.LogRotation, "log-rotation-config-json", c.LogRotation, "How: sizes in MiB, ages in days, 0 for no bound.")
 	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, default (stderr) or files. /dev/null discards it.")
 }
 

@@ -3,7 +3,10 @@ package commandline
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/quoratedb/quorate/pkg/flagset"
 	"github.com/quoratedb/quorate/services/quorate/config"
@@ -46,13 +49,43 @@ func (s *settings) Finish() (warnings []string, err error) {
 	return warnings, errors.Join(refused, s.config.Validate())
 }
 
+// WriteHelp writes the flags that most need, on two screens.
+func WriteHelp(w io.Writer) error {
+	known := defaultSettings()
+	text := usageHead + "\nWhat most need; --help-all has the rest:\n"
+	for _, name := range common {
+		f := known.flags.Lookup(name)
+		usage, _, _ := strings.Cut(f.Usage, ". ")
+		text += fmt.Sprintf("  --%s '%s'\n    %s.\n", f.Name, f.DefValue, strings.TrimSuffix(usage, "."))
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// common are the flags of WriteHelp.
+var common = []string{
+	"name", "data-dir", "listen-client-urls", "advertise-client-urls", "listen-peer-urls", "initial-advertise-peer-urls",
+	"initial-cluster", "initial-cluster-state", "initial-cluster-token", "promote-when-caught-up",
+	"heartbeat-interval", "election-timeout", "quota-backend-bytes", "auto-compaction-mode", "auto-compaction-retention",
+	"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls",
+	"peer-cert-file", "peer-key-file", "peer-trusted-ca-file", "peer-client-cert-auth",
+	"auth-token", "enable-v2", "audit-log", "listen-metrics-urls", "metrics", "enable-pprof", "log-level", "log-outputs",
+}
+
+// notShown tells the flags of Go's test framework, which etcd's program happens to know.
+func notShown(name string) bool { return strings.HasPrefix(name, "test.") }
+
 // WriteUsage writes every flag with its default, in groups.
 func WriteUsage(w io.Writer) error {
 	known := defaultSettings()
 	if _, err := io.WriteString(w, usageHead); err != nil {
 		return err
 	}
-	return flagset.WriteUsage(w, known.flags, known.groups...)
+	groups := slices.Clone(known.groups)
+	for i := range groups {
+		groups[i].Flags = slices.DeleteFunc(slices.Clone(groups[i].Flags), notShown)
+	}
+	return flagset.WriteUsage(w, known.flags, groups...)
 }
 
 const usageHead = `Usage:
@@ -62,6 +95,9 @@ const usageHead = `Usage:
 
   quorate health [--url http://127.0.0.1:2379/readyz]
     Ask one that runs how it is: exit code 0 if it is well. For health checks where there is no curl.
+
+  quorate --help-all
+    Show every flag.
 
   quorate --version
     Show the version.

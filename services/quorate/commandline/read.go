@@ -34,7 +34,9 @@ type Settings interface {
 
 // Outcome is what a command line asks for. With Help or Version set, nothing else was looked at.
 type Outcome struct {
-	Help    bool
+	Help bool
+	// HelpAll asks for every flag; Help is set too.
+	HelpAll bool
 	Version bool
 	// Warnings say what was given and has no effect, and why.
 	Warnings []string
@@ -57,6 +59,9 @@ func Read[S Settings](fresh func() S, args, environ []string) (S, *Outcome, erro
 	}
 	if rest := flags.Args(); len(rest) > 0 {
 		return given, nil, fmt.Errorf("%q is neither a flag nor a value of one", rest[0])
+	}
+	if all := flags.Lookup("help-all"); all != nil && all.Value.String() == "true" {
+		return given, &Outcome{Help: true, HelpAll: true}, nil
 	}
 	if flags.Lookup("version").Value.String() == "true" {
 		return given, &Outcome{Version: true}, nil

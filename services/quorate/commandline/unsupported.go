@@ -34,14 +34,12 @@ const (
 	noBolt        = "it tunes a database that is not used here"
 	noTracing     = "traces are not exported"
 	noHashCheck   = "members compare hashes of what they applied all the time"
-	noRotation    = "log files are left to the system's log rotation, which sends SIGHUP to have them opened anew"
 	noProxy       = "etcd's v2 proxy is gone in etcd too"
 	noGates       = "feature gates switch parts of etcd that do not exist here"
 	longGone      = "etcd itself ignores it"
 )
 
 var unsupportedTable = []unsupported{
-	{name: "wal-dir", reason: "the log lives in the data directory"},
 	{name: "max-snapshots", kind: number, reason: "there are no snapshot files"},
 	{name: "max-wals", kind: number, reason: "the log drops what is applied by itself"},
 	{name: "snapshot-catchup-entries", kind: number, reason: "--snapshot-count says how many entries are kept"},
@@ -67,16 +65,11 @@ var unsupportedTable = []unsupported{
 	{name: "client-cert-file", reason: "the server never calls itself"},
 	{name: "client-key-file", reason: "the server never calls itself"},
 
-	{name: "enable-pprof", kind: boolean, reason: "profiles are not served"},
 	{name: "enable-distributed-tracing", kind: boolean, reason: noTracing},
 	{name: "distributed-tracing-address", reason: noTracing},
 	{name: "distributed-tracing-service-name", reason: noTracing},
 	{name: "distributed-tracing-instance-id", reason: noTracing},
 	{name: "distributed-tracing-sampling-rate", kind: number, reason: noTracing},
-	{name: "enable-log-rotation", kind: boolean, reason: noRotation},
-	{name: "log-rotation-config-json", reason: noRotation},
-	{name: "warning-apply-duration", kind: duration, reason: "slow calls show in the metrics"},
-	{name: "warning-unary-request-duration", kind: duration, reason: "slow calls show in the metrics"},
 
 	{name: "compact-hash-check-time", kind: duration, reason: noHashCheck},
 	{name: "compaction-batch-limit", kind: number, reason: "a compaction stops nobody, whatever its size"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/api"
 )
@@ -19,6 +20,8 @@ type Config struct {
 	Name string
 	// DataDir is created when missing. Empty means Name with DataDirSuffix behind, in the working directory.
 	DataDir string
+	// WalDir is where the raft log lies, which is synced with every write; empty is in DataDir. It counts where a member is made.
+	WalDir string
 	// ListenClientURLs is where clients are served. Port 0 takes a free one, see Server.ClientURLs.
 	ListenClientURLs []string
 	// ListenClientHTTPURLs is served just like ListenClientURLs.
@@ -125,11 +128,20 @@ type Config struct {
 	// SetMemberLocalAddr has connections to other members come from the address in InitialAdvertisePeerURLs.
 	SetMemberLocalAddr bool
 
+	// EnablePprof serves profiles and what the runtime counts, below /debug/, where clients are served.
+	EnablePprof bool
+	// WarningUnaryRequestDuration is how long a call, and WarningApplyDuration how long one batch of the log may take until the log says so;
+	// 0 is never.
+	WarningUnaryRequestDuration, WarningApplyDuration time.Duration
+
 	// LogLevel, Logger, LogFormat and LogOutputs say what is logged, and where, unless Log is set.
-	LogLevel   string
-	Logger     string
-	LogFormat  string
-	LogOutputs []string
+	LogLevel  string
+	Logger    string
+	LogFormat string
+	// EnableLogRotation rotates the one file among LogOutputs as LogRotation says, in the JSON of etcd's flag.
+	EnableLogRotation bool
+	LogRotation       string
+	LogOutputs        []string
 
 	// Log takes the log of an embedded store.
 	Log *slog.Logger
@@ -205,9 +217,12 @@ func Default() Config {
 		SelfSignedCertValidity: 1,
 		TLSPolicy:              tlsconfig.Policy{MinVersion: "TLS1.2"},
 
-		LogLevel:   "info",
-		Logger:     "zap",
-		LogFormat:  "json",
-		LogOutputs: []string{"default"},
+		LogLevel:    "info",
+		Logger:      "zap",
+		LogRotation: logging.DefaultRotation,
+
+		WarningUnaryRequestDuration: 300 * time.Millisecond,
+		WarningApplyDuration:        100 * time.Millisecond,
+		LogOutputs:                  []string{"default"},
 	}
 }

@@ -49,6 +49,9 @@ func (c Config) RememberDirectory() (forget func() error) {
 	hadDir := Exists(dir)
 	return func() error {
 		err := os.RemoveAll(member)
+		if c.WalDir != "" {
+			err = errors.Join(err, os.RemoveAll(c.WalDir)) // it was empty
+		}
 		if !hadDir {
 			err = errors.Join(err, os.Remove(dir)) // its parents may have been made too, and do no harm
 		}

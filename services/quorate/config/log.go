@@ -12,9 +12,19 @@ func (c Config) OpenLog() (*slog.Logger, *logging.Outputs, error) {
 	if c.Log != nil {
 		return c.Log, &logging.Outputs{}, nil
 	}
-	return logging.Open(c.logging())
+	settings, err := c.logging()
+	if err != nil {
+		return nil, nil, err
+	}
+	return logging.Open(settings)
 }
 
-func (c Config) logging() logging.Config {
-	return logging.Config{Level: c.LogLevel, Logger: c.Logger, Outputs: c.LogOutputs, Format: c.LogFormat}
+func (c Config) logging() (logging.Config, error) {
+	settings := logging.Config{Level: c.LogLevel, Logger: c.Logger, Outputs: c.LogOutputs, Format: c.LogFormat}
+	if !c.EnableLogRotation {
+		return settings, nil
+	}
+	rotation, err := logging.ParseRotation(c.LogRotation)
+	settings.Rotation = rotation
+	return settings, err
 }

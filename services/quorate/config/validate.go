@@ -367,7 +367,7 @@ func (c Config) checkLogging(found *problems) {
 	if c.Log != nil {
 		return // it decides for itself
 	}
-	if err := c.logging().Validate(); err != nil {
-		*found = append(*found, err)
-	}
+	settings, err := c.logging()
+	found.join(err)
+	found.join(settings.Validate())
 }

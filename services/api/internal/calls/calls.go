@@ -31,6 +31,7 @@ type Calls struct {
 	carried  carried
 	counters vectors
 	versions *clientVersions // nil where nobody asks
+	slow     *Slow           // nil where nothing is logged
 	methods  map[string]*Method
 
 	// Unary calls that have begun and not ended.
@@ -134,8 +135,18 @@ func (c *Calls) WaitUnary(ctx context.Context) error {
 func (c *Calls) BeginUnary(m *Method) (begun time.Time) {
 	c.unary.Add(1)
 	begun = m.Started()
+	if c.slow != nil && begun.IsZero() {
+		begun = time.Now()
+	}
 	m.Received()
 	return begun
+}
+
+// Ended has a call logged if it was slow.
+func (c *Calls) Ended(ctx context.Context, m *Method, begun time.Time, request, response any, err error) {
+	if c.slow != nil {
+		c.slow.report(ctx, m, begun, request, response, err)
+	}
 }
 
 // EndUnary counts how a unary call ended.
@@ -169,6 +180,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 		err = finish(entry, response, err)
 	}
 	c.EndUnary(m, begun, err)
+	c.Ended(ctx, m, begun, request, response, err)
 	return response, err
 }
 

@@ -137,8 +137,17 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			err = entry.Finish(message, err)
 		}
 		i.watched.EndUnary(method, begun, err)
+		i.ended(ctx, method, begun, request, response, err)
 		return response, toConnect(err)
 	}
+}
+
+func (i unary) ended(ctx context.Context, m *calls.Method, begun time.Time, request connect.AnyRequest, response connect.AnyResponse, err error) {
+	var message any
+	if response != nil {
+		message = response.Any()
+	}
+	i.watched.Ended(ctx, m, begun, request.Any(), message, err)
 }
 
 func (unary) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -49,6 +51,10 @@ type applyLoop struct {
 	reached *reached
 	term    atomic.Uint64
 	metrics *Metrics
+
+	// slow is how long a batch may take until that is logged, 0 for never.
+	slow time.Duration
+	log  *slog.Logger
 }
 
 // run ends when ctx does, or with an error when the state can no longer be trusted to follow the log.
@@ -109,11 +115,21 @@ func (l *applyLoop) replaceState(index uint64) error {
 func (l *applyLoop) apply(ctx context.Context, messages []*raftpb.Message) error {
 	l.applier.put(messages)
 	for {
+		from, began := l.applier.applied, time.Now()
 		r, err := l.applier.next(ctx)
 		if r == nil || err != nil {
 			return err
 		}
+		l.warnSlow(time.Since(began), from, r)
 		l.tell(r)
+	}
+}
+
+// warnSlow logs a round that took long, with etcd's message and keys: what waits behind it waits as long.
+func (l *applyLoop) warnSlow(took time.Duration, from uint64, r *round) {
+	if l.slow > 0 && took > l.slow && r.last != nil {
+		l.log.Warn("apply request took too long", "took", took, "expected-duration", l.slow,
+			"entries", r.last.GetIndex()-from, "last-index", r.last.GetIndex(), "commits", len(r.commits))
 	}
 }
 

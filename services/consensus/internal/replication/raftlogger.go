@@ -5,14 +5,15 @@ import (
 	"log/slog"
 )
 
-// raftLogger lets the raft library write to the member's log. Its Panic and Fatal report broken invariants: both
+// raftLogger lets the raft library write to the member's log, where what it says of its course is for debugging: what operators must
+// know of it, changes of leaders and of members, others say. Its Panic and Fatal report broken invariants: both
 // panic, because a stopped replica is better than a diverged one.
 type raftLogger struct{ log *slog.Logger }
 
 func (l raftLogger) Debug(v ...any)                 { l.log.Debug(fmt.Sprint(v...)) }
 func (l raftLogger) Debugf(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l raftLogger) Info(v ...any)                  { l.log.Info(fmt.Sprint(v...)) }
-func (l raftLogger) Infof(format string, v ...any)  { l.log.Info(fmt.Sprintf(format, v...)) }
+func (l raftLogger) Info(v ...any)                  { l.log.Debug(fmt.Sprint(v...)) }
+func (l raftLogger) Infof(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l raftLogger) Warning(v ...any)               { l.log.Warn(fmt.Sprint(v...)) }
 func (l raftLogger) Warningf(f string, v ...any)    { l.log.Warn(fmt.Sprintf(f, v...)) }
 func (l raftLogger) Error(v ...any)                 { l.log.Error(fmt.Sprint(v...)) }

@@ -42,6 +42,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics is what is measured.
 	Metrics *Metrics
+	// SlowApply is how long a batch may take to be applied until that is logged, 0 for never.
+	SlowApply time.Duration
 	// Stopped is closed when whoever runs the Replica stops.
 	Stopped <-chan struct{}
 }
@@ -119,6 +121,8 @@ func New(o Config) (*Replica, error) {
 		termAtOpen: hardState.GetTerm(),
 		reached:    reached,
 		metrics:    o.Metrics,
+		slow:       o.SlowApply,
+		log:        o.Logger,
 	}
 	applyLoop.term.Store(term)
 	applyLoop.point.set(applied, term, configuration)

@@ -80,7 +80,7 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 	for _, warning := range outcome.Warnings {
 		log.Warn(warning)
 	}
-	ctx, release := signals.Context(log, outputs.Reopen)
+	ctx, release := signals.Context(log, outputs)
 	err = node.Run(ctx, given.Settings, given.role.Open)
 	release()
 	if err != nil {

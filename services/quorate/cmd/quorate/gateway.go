@@ -72,7 +72,7 @@ func (f gatewayFlags) run() error {
 		return err
 	}
 	defer outputs.Close()
-	ctx, release := signals.Context(log, outputs.Reopen)
+	ctx, release := signals.Context(log, outputs)
 	defer release()
 	var targets []tcpgateway.Target
 	if f.domain != "" {

@@ -50,12 +50,17 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		complain(stderr, err)
 		return exitError
-	case invocation.Help:
+	case invocation.HelpAll:
 		return exitCode(commandline.WriteUsage(stdout))
+	case invocation.Help:
+		return exitCode(commandline.WriteHelp(stdout))
 	case invocation.Version:
 		return exitCode(writeVersion(stdout))
 	}
 	config := invocation.Config
+	if config.EnablePprof {
+		runtime.MemProfileRate = memProfileRate
+	}
 	log, outputs, err := config.OpenLog()
 	if err != nil {
 		complain(stderr, err)
@@ -64,6 +69,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	config.Log = log
 	logging.TakeStandard(log)
 	grpclogs.Take(log)
+	log.Info("quorate", "version", version, "go-version", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH, "max-cpus", runtime.GOMAXPROCS(0))
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
 	}
@@ -81,7 +87,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 
 // serve runs the store until a signal or a failure, which it has logged. It calls ready once clients are served.
 func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs, ready func(*quorate.Server)) error {
-	ctx, release := signals.Context(log, outputs.Reopen)
+	ctx, release := signals.Context(log, outputs)
 	defer release()
 	stopGoverning := governMemory()
 	defer stopGoverning()
@@ -108,8 +114,11 @@ func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs, re
 	return nil
 }
 
-// The runtime would note where a part of all memory was allocated, for profiles that nobody can ask for here: 1.5 MB.
+// The runtime would note where a part of all memory was allocated, for profiles that nobody can ask for without --enable-pprof: 1.5 MB.
 func init() { runtime.MemProfileRate = 0 }
+
+// memProfileRate is the runtime's own: one allocation in so many bytes.
+const memProfileRate = 512 << 10
 
 // governMemory keeps the heap's garbage within its budget until the returned function is called.
 func governMemory() (stop func()) {

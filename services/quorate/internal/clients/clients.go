@@ -92,6 +92,8 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		Registerer:           metrics,
 		Gatherer:             metrics,
 		TimeCalls:            c.MetricsLevel == config.MetricsExtensive,
+		SlowCalls:            c.WarningUnaryRequestDuration,
+		Profiling:            c.EnablePprof,
 		TLS:                  s.secrets,
 		Monitor:              s.monitor,
 		MaxConnections:       budget.Clients,

@@ -35,6 +35,9 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 	var notFound error
 	asked := false
 	forget := c.RememberDirectory()
+	if err := c.PlaceLog(); err != nil {
+		return nil, err
+	}
 	opened, err := consensus.New(consensus.Config{
 		DataDir:            c.Directory(),
 		Name:               c.Name,
@@ -55,6 +58,7 @@ func New(ctx context.Context, c config.Config, clientURLs []string, peers *Peers
 		Auditor:            auditor{peers.Transport},
 		TokenTTL:           time.Duration(c.AuthTokenTTL) * time.Second,
 		BcryptCost:         int(c.BcryptCost),
+		SlowApply:          c.WarningApplyDuration,
 		Interrupt:          ctx.Done(),
 		Logger:             log,
 		Registerer:         metrics,
