@@ -88,3 +88,15 @@ func TestGatewayWatch(t *testing.T) {
 	require.NoError(t, end.Close())
 	require.NoError(t, answer.Body.Close())
 }
+
+// Goal: a range can be streamed in JSON too. Method: ask for one of three chunks.
+func TestGatewayStreamsRanges(t *testing.T) {
+	s := serve(t, fakeServices(), nil)
+	answer, err := http.Post("http://"+s.address+"/v3/kv/rangestream", "application/json", strings.NewReader(`{"key":"Zm9v"}`))
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Equal(t, 3, strings.Count(string(body), `{"result":{"range_response":{"kvs":[{"key":"Zm9v"`), string(body))
+}

@@ -40,13 +40,13 @@ func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, erro
 	// The routes hold on to no more than the context's values: nothing is started.
 	ctx := context.Background()
 	for service, err := range map[string]error{
-		"KV":                gw.RegisterKVHandlerClient(ctx, mux, etcdserverpb.NewKVClient(conn)),
-		"Watch":             gw.RegisterWatchHandlerClient(ctx, mux, etcdserverpb.NewWatchClient(conn)),
-		"Lease":             gw.RegisterLeaseHandlerClient(ctx, mux, etcdserverpb.NewLeaseClient(conn)),
-		"Cluster":           gw.RegisterClusterHandlerClient(ctx, mux, etcdserverpb.NewClusterClient(conn)),
-		"Maintenance":       gw.RegisterMaintenanceHandlerClient(ctx, mux, etcdserverpb.NewMaintenanceClient(conn)),
-		"Auth":              gw.RegisterAuthHandlerClient(ctx, mux, etcdserverpb.NewAuthClient(conn)),
-		"Lock and Election": registerTurns(mux, conn),
+		"KV":                             gw.RegisterKVHandlerClient(ctx, mux, etcdserverpb.NewKVClient(conn)),
+		"Watch":                          gw.RegisterWatchHandlerClient(ctx, mux, etcdserverpb.NewWatchClient(conn)),
+		"Lease":                          gw.RegisterLeaseHandlerClient(ctx, mux, etcdserverpb.NewLeaseClient(conn)),
+		"Cluster":                        gw.RegisterClusterHandlerClient(ctx, mux, etcdserverpb.NewClusterClient(conn)),
+		"Maintenance":                    gw.RegisterMaintenanceHandlerClient(ctx, mux, etcdserverpb.NewMaintenanceClient(conn)),
+		"Auth":                           gw.RegisterAuthHandlerClient(ctx, mux, etcdserverpb.NewAuthClient(conn)),
+		"Lock, Election and RangeStream": registerMore(mux, conn),
 	} {
 		if err != nil {
 			return nil, fmt.Errorf("JSON routes of %s: %w", service, err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -16,10 +17,12 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb"
 )
 
-// registerTurns adds etcd's paths of locks and elections, for which etcd's module of messages has no routes.
-func registerTurns(mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
+// registerMore adds what etcd's module of messages has no routes for: its paths of locks and elections, and one for RangeStream, which etcd does
+// not serve in JSON.
+func registerMore(mux *runtime.ServeMux, conn grpc.ClientConnInterface) error {
 	const lock, election = "/v3lockpb.Lock/", "/v3electionpb.Election/"
 	return errors.Join(
+		stream[etcdserverpb.RangeRequest, etcdserverpb.RangeStreamResponse](mux, conn, "/v3/kv/rangestream", etcdserverpb.KV_RangeStream_FullMethodName),
 		unary[v3lockpb.LockRequest, v3lockpb.LockResponse](mux, conn, "/v3/lock/lock", lock+"Lock"),
 		unary[v3lockpb.UnlockRequest, v3lockpb.UnlockResponse](mux, conn, "/v3/lock/unlock", lock+"Unlock"),
 		unary[v3electionpb.CampaignRequest, v3electionpb.CampaignResponse](mux, conn, "/v3/election/campaign", election+"Campaign"),
