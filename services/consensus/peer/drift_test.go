@@ -14,7 +14,9 @@ func TestDriftOfClocks(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 900_000_000, time.UTC)
 	arrived := began.Add(3 * time.Second)
 	for _, c := range []struct{ made, drift time.Duration }{
-		{0, 0}, {3 * time.Second, 0}, {-900 * time.Millisecond, 0},
+		{0, 0},
+		{3 * time.Second, 0},
+		{-900 * time.Millisecond, 0},
 		{-10 * time.Second, -9900 * time.Millisecond},
 		{10 * time.Second, 6100 * time.Millisecond},
 	} {

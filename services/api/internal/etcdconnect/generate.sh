@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Regenerates the Connect handlers of etcd's services, and the messages of those that etcd's module of messages does not have. Wants buf,
-# protoc-gen-go and protoc-gen-connect-go on the PATH; "make generate" puts the pinned ones there.
+# protoc-gen-go, protoc-gen-connect-go and gofumpt on the PATH; "make generate" puts the pinned ones there.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -35,3 +35,4 @@ plugins:
       - simple=true
 YAML
 )"
+gofumpt -w {v3lockpb,v3electionpb}/{,*/}*.go

@@ -9,13 +9,14 @@
 package v3electionpb
 
 import (
+	reflect "reflect"
+	sync "sync"
+	unsafe "unsafe"
+
 	etcdserverpb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	mvccpb "go.etcd.io/etcd/api/v3/mvccpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
-	reflect "reflect"
-	sync "sync"
-	unsafe "unsafe"
 )
 
 const (
@@ -541,20 +542,23 @@ func file_v3electionpb_v3election_proto_rawDescGZIP() []byte {
 	return file_v3electionpb_v3election_proto_rawDescData
 }
 
-var file_v3electionpb_v3election_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
-var file_v3electionpb_v3election_proto_goTypes = []any{
-	(*CampaignRequest)(nil),             // 0: v3electionpb.CampaignRequest
-	(*CampaignResponse)(nil),            // 1: v3electionpb.CampaignResponse
-	(*LeaderKey)(nil),                   // 2: v3electionpb.LeaderKey
-	(*LeaderRequest)(nil),               // 3: v3electionpb.LeaderRequest
-	(*LeaderResponse)(nil),              // 4: v3electionpb.LeaderResponse
-	(*ResignRequest)(nil),               // 5: v3electionpb.ResignRequest
-	(*ResignResponse)(nil),              // 6: v3electionpb.ResignResponse
-	(*ProclaimRequest)(nil),             // 7: v3electionpb.ProclaimRequest
-	(*ProclaimResponse)(nil),            // 8: v3electionpb.ProclaimResponse
-	(*etcdserverpb.ResponseHeader)(nil), // 9: etcdserverpb.ResponseHeader
-	(*mvccpb.KeyValue)(nil),             // 10: mvccpb.KeyValue
-}
+var (
+	file_v3electionpb_v3election_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+	file_v3electionpb_v3election_proto_goTypes  = []any{
+		(*CampaignRequest)(nil),             // 0: v3electionpb.CampaignRequest
+		(*CampaignResponse)(nil),            // 1: v3electionpb.CampaignResponse
+		(*LeaderKey)(nil),                   // 2: v3electionpb.LeaderKey
+		(*LeaderRequest)(nil),               // 3: v3electionpb.LeaderRequest
+		(*LeaderResponse)(nil),              // 4: v3electionpb.LeaderResponse
+		(*ResignRequest)(nil),               // 5: v3electionpb.ResignRequest
+		(*ResignResponse)(nil),              // 6: v3electionpb.ResignResponse
+		(*ProclaimRequest)(nil),             // 7: v3electionpb.ProclaimRequest
+		(*ProclaimResponse)(nil),            // 8: v3electionpb.ProclaimResponse
+		(*etcdserverpb.ResponseHeader)(nil), // 9: etcdserverpb.ResponseHeader
+		(*mvccpb.KeyValue)(nil),             // 10: mvccpb.KeyValue
+	}
+)
+
 var file_v3electionpb_v3election_proto_depIdxs = []int32{
 	9,  // 0: v3electionpb.CampaignResponse.header:type_name -> etcdserverpb.ResponseHeader
 	2,  // 1: v3electionpb.CampaignResponse.leader:type_name -> v3electionpb.LeaderKey

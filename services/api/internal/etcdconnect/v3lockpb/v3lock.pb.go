@@ -9,12 +9,13 @@
 package v3lockpb
 
 import (
-	etcdserverpb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
+
+	etcdserverpb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -252,14 +253,17 @@ func file_v3lockpb_v3lock_proto_rawDescGZIP() []byte {
 	return file_v3lockpb_v3lock_proto_rawDescData
 }
 
-var file_v3lockpb_v3lock_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
-var file_v3lockpb_v3lock_proto_goTypes = []any{
-	(*LockRequest)(nil),                 // 0: v3lockpb.LockRequest
-	(*LockResponse)(nil),                // 1: v3lockpb.LockResponse
-	(*UnlockRequest)(nil),               // 2: v3lockpb.UnlockRequest
-	(*UnlockResponse)(nil),              // 3: v3lockpb.UnlockResponse
-	(*etcdserverpb.ResponseHeader)(nil), // 4: etcdserverpb.ResponseHeader
-}
+var (
+	file_v3lockpb_v3lock_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+	file_v3lockpb_v3lock_proto_goTypes  = []any{
+		(*LockRequest)(nil),                 // 0: v3lockpb.LockRequest
+		(*LockResponse)(nil),                // 1: v3lockpb.LockResponse
+		(*UnlockRequest)(nil),               // 2: v3lockpb.UnlockRequest
+		(*UnlockResponse)(nil),              // 3: v3lockpb.UnlockResponse
+		(*etcdserverpb.ResponseHeader)(nil), // 4: etcdserverpb.ResponseHeader
+	}
+)
+
 var file_v3lockpb_v3lock_proto_depIdxs = []int32{
 	4, // 0: v3lockpb.LockResponse.header:type_name -> etcdserverpb.ResponseHeader
 	4, // 1: v3lockpb.UnlockResponse.header:type_name -> etcdserverpb.ResponseHeader

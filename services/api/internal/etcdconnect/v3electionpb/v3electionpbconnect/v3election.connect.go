@@ -7,12 +7,13 @@
 package v3electionpbconnect
 
 import (
-	connect "connectrpc.com/connect"
 	context "context"
 	errors "errors"
-	v3electionpb "github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
 	http "net/http"
 	strings "strings"
+
+	connect "connectrpc.com/connect"
+	v3electionpb "github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
 )
 
 // This is a compile-time assertion to ensure that this generated file and the connect package are

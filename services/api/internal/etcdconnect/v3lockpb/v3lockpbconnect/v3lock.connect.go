@@ -7,12 +7,13 @@
 package v3lockpbconnect
 
 import (
-	connect "connectrpc.com/connect"
 	context "context"
 	errors "errors"
-	v3lockpb "github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb"
 	http "net/http"
 	strings "strings"
+
+	connect "connectrpc.com/connect"
+	v3lockpb "github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb"
 )
 
 // This is a compile-time assertion to ensure that this generated file and the connect package are
