@@ -65,6 +65,8 @@ func stream[Req, Resp any, PReq message[Req], PResp message[Resp]](mux *runtime.
 			runtime.HTTPError(ctx, mux, out, w, r, err)
 			return
 		}
+		// No headers are waited for: they come with the first answer, which may be a long time.
+		ctx = runtime.NewServerMetadataContext(ctx, runtime.ServerMetadata{})
 		runtime.ForwardResponseStream(ctx, mux, out, w, r, func() (proto.Message, error) {
 			answer := PResp(new(Resp))
 			err := answers.RecvMsg(answer)

@@ -35,12 +35,20 @@ func TestMemberList(t *testing.T) {
 	}
 }
 
-// TestUnbuiltMethods checks that what is for later says so.
-func TestUnbuiltMethods(t *testing.T) {
-	services := newServices(t, &fakeConsensus{}, nil)
-	ctx := t.Context()
-	_, downgrade := services.Maintenance.Downgrade(ctx, &etcdserverpb.DowngradeRequest{})
-	require.Equal(t, codes.Unimplemented, status.Code(downgrade))
+// TestDowngrade checks that there is no version to downgrade to, and that what was not begun can be canceled, as with etcd.
+func TestDowngrade(t *testing.T) {
+	maintenance := newServices(t, &fakeConsensus{}, nil).Maintenance
+	for version, want := range map[string]error{"3.6": rpctypes.ErrGRPCInvalidDowngradeTargetVersion, "": rpctypes.ErrGRPCWrongDowngradeVersionFormat} {
+		for _, action := range []etcdserverpb.DowngradeRequest_DowngradeAction{etcdserverpb.DowngradeRequest_VALIDATE, etcdserverpb.DowngradeRequest_ENABLE} {
+			_, err := maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: action, Version: version})
+			require.Equal(t, want, err)
+		}
+	}
+	answer, err := maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: etcdserverpb.DowngradeRequest_CANCEL})
+	require.NoError(t, err)
+	require.Equal(t, "3.7", answer.GetVersion())
+	_, err = maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: 9})
+	require.EqualError(t, err, "rpc error: code = Unknown desc = etcdserver: unknown method")
 }
 
 // TestStatus checks every field, and how a member without leader and with an alarm says so.

@@ -52,9 +52,13 @@ type applyLoop struct {
 	term    atomic.Uint64
 	metrics *Metrics
 
-	// slow is how long a batch may take until that is logged, 0 for never.
-	slow time.Duration
-	log  *slog.Logger
+	slow slow
+}
+
+// slow logs rounds that take long.
+type slow struct {
+	after time.Duration // 0 for never
+	log   *slog.Logger
 }
 
 // run ends when ctx does, or with an error when the state can no longer be trusted to follow the log.
@@ -120,15 +124,15 @@ func (l *applyLoop) apply(ctx context.Context, messages []*raftpb.Message) error
 		if r == nil || err != nil {
 			return err
 		}
-		l.warnSlow(time.Since(began), from, r)
+		l.slow.warn(time.Since(began), from, r)
 		l.tell(r)
 	}
 }
 
-// warnSlow logs a round that took long, with etcd's message and keys: what waits behind it waits as long.
-func (l *applyLoop) warnSlow(took time.Duration, from uint64, r *round) {
-	if l.slow > 0 && took > l.slow && r.last != nil {
-		l.log.Warn("apply request took too long", "took", took, "expected-duration", l.slow,
+// warn logs a round that took long, with etcd's message and keys: what waits behind it waits as long.
+func (s slow) warn(took time.Duration, from uint64, r *round) {
+	if s.after > 0 && took > s.after && r.last != nil {
+		s.log.Warn("apply request took too long", "took", took, "expected-duration", s.after,
 			"entries", r.last.GetIndex()-from, "last-index", r.last.GetIndex(), "commits", len(r.commits))
 	}
 }

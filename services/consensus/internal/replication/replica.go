@@ -121,8 +121,7 @@ func New(o Config) (*Replica, error) {
 		termAtOpen: hardState.GetTerm(),
 		reached:    reached,
 		metrics:    o.Metrics,
-		slow:       o.SlowApply,
-		log:        o.Logger,
+		slow:       slow{o.SlowApply, o.Logger},
 	}
 	applyLoop.term.Store(term)
 	applyLoop.point.set(applied, term, configuration)
