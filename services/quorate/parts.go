@@ -132,7 +132,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 
 func (p *parts) apiConfig(c Config) api.Config {
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
-	made.Consensus, made.Lease, made.Watch = store{p.member, p.peers.Transport}, p.leases, p.watch
+	made.Consensus, made.Lease, made.Watch = store{p.member, p.member, p.peers.Transport}, p.leases, p.watch
 	made.Auth, made.Quotas, made.Inspector, made.Audit = p.member.Auth, p.member.Quotas, p.member.Inspector, p.audit
 	if c.EnableV2 {
 		made.Tree = p.member
@@ -150,15 +150,16 @@ func (p *parts) mount() {
 
 // store is the consensus port of the API: this member, but for promotions, which are the leader's.
 type store struct {
-	*consensus.Member
-	peers consensusremote.Peers
+	port.Consensus
+	member *consensus.Member
+	peers  consensusremote.Peers
 }
 
 var _ port.Consensus = store{}
 
 // PromoteMember is served by the leader.
 func (s store) PromoteMember(ctx context.Context, r *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	return consensusremote.Promoter{Member: s.Member, Peers: s.peers}.PromoteMember(ctx, r)
+	return consensusremote.Promoter{Member: s.member, Peers: s.peers}.PromoteMember(ctx, r)
 }
 
 // close closes what is open. Services that ran have closed theirs already, which does no harm.
