@@ -61,13 +61,8 @@ func (m *Member) UpdateMember(ctx context.Context, req *consensusv1.UpdateMember
 
 // PromoteMember makes a voter of a learner: errdefs.ErrNotLeader where another member leads, ErrMemberNotFound,
 // ErrNotLearner, ErrLearnerNotReady while it is behind, and ErrNotEnoughStarted with the strict check.
-func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
-	resp, err := m.promote(ctx, req)
-	m.metrics.promotion(err)
-	return resp, err
-}
-
-func (m *Member) promote(ctx context.Context, req *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
+func (m *Member) PromoteMember(ctx context.Context, req *consensusv1.PromoteMemberRequest) (resp *consensusv1.PromoteMemberResponse, err error) {
+	defer func() { m.metrics.promotion(err) }()
 	status, err := m.replica.Status(ctx)
 	situation := m.members.Situation(time.Now())
 	if err == nil {

@@ -15,16 +15,11 @@ import (
 
 // Range reads a range of keys from one revision: errdefs.ErrCompacted, ErrFutureRevision, ErrCorrupt, ErrStopped, or
 // ctx's error.
-func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
+func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (resp *consensusv1.RangeResponse, err error) {
 	begun := time.Now()
-	resp, err := m.readRange(ctx, req)
-	m.metrics.replication.Requested(replication.KindRange, begun, err)
-	return resp, err
-}
-
-func (m *Member) readRange(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
-	resp := &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
-	err := m.callers.readRange(ctx, req, func(t *gate.Tenure) (err error) {
+	defer func() { m.metrics.replication.Requested(replication.KindRange, begun, err) }()
+	resp = &consensusv1.RangeResponse{RaftTerm: m.replica.Term()}
+	err = m.callers.readRange(ctx, req, func(t *gate.Tenure) (err error) {
 		defer m.metrics.ranged(time.Now(), &err)
 		if len(req.GetRange().GetRangeEnd()) == 0 {
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
@@ -75,16 +70,11 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 }
 
 // ReadTxn evaluates a transaction that holds no writes. Errors are those of Range.
-func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
+func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (resp *consensusv1.ReadTxnResponse, err error) {
 	begun := time.Now()
-	resp, err := m.readTxn(ctx, req)
-	m.metrics.replication.Requested(replication.KindReadTxn, begun, err)
-	return resp, err
-}
-
-func (m *Member) readTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
-	resp := &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
-	err := m.callers.readTxn(ctx, req, func(t *gate.Tenure) error {
+	defer func() { m.metrics.replication.Requested(replication.KindReadTxn, begun, err) }()
+	resp = &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
+	err = m.callers.readTxn(ctx, req, func(t *gate.Tenure) error {
 		return t.During(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.Machine.ReadTxn(ctx, req.GetTxn())
 			return err
