@@ -7,6 +7,7 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
@@ -34,15 +35,15 @@ func inspect(ctx context.Context, t *gate.Tenure, req *consensusv1.InspectReques
 	defer func() { resp.Revision = t.Store.Revision() }()
 	switch r := req.GetRequest().(type) {
 	case *consensusv1.InspectRequest_Children:
-		found, err := t.Store.Children(ctx, r.Children)
+		found, err := mvcc.Children(ctx, t.Store, r.Children)
 		resp.Response = &consensusv1.InspectResponse_Children{Children: found}
 		return err
 	case *consensusv1.InspectRequest_History:
-		found, err := t.Store.Versions(ctx, r.History)
+		found, err := mvcc.Versions(ctx, t.Store, r.History)
 		resp.Response = &consensusv1.InspectResponse_History{History: found}
 		return err
 	case *consensusv1.InspectRequest_Deleted:
-		found, err := t.Store.Deleted(ctx, r.Deleted)
+		found, err := mvcc.Deleted(ctx, t.Store, r.Deleted)
 		resp.Response = &consensusv1.InspectResponse_Deleted{Deleted: found}
 		return err
 	}

@@ -30,7 +30,7 @@ func (c Config) TLSForClients(log *slog.Logger) (*tls.Config, error) {
 	server.Log = log
 	if c.ClientAutoTLS && server.CertFile == "" && server.KeyFile == "" {
 		var err error
-		server.CertFile, server.KeyFile, err = tlsconfig.SelfSigned(filepath.Join(c.Directory(), "fixtures", "client"), c.certificateHosts(), c.SelfSignedCertValidity)
+		server.CertFile, server.KeyFile, err = tlsconfig.SelfSigned(filepath.Join(c.Directory(), "fixtures", "client"), hostsOf(c.clientURLs(), c.AdvertiseClientURLs), c.SelfSignedCertValidity)
 		if err != nil {
 			return nil, fmt.Errorf("--auto-tls: %w", err)
 		}
@@ -79,9 +79,6 @@ func (c Config) TLSForPeers(log *slog.Logger) (server *tls.Config, client tlscon
 func (c Config) clientURLs() []string {
 	return slices.Concat(c.ListenClientURLs, c.ListenClientHTTPURLs, c.ListenLegacyURLs, c.ListenMetricsURLs)
 }
-
-// certificateHosts are the hosts that a self-signed certificate must be valid for: where clients may come in.
-func (c Config) certificateHosts() []string { return hostsOf(c.clientURLs(), c.AdvertiseClientURLs) }
 
 // hostsOf are the hosts in URLs that name one.
 func hostsOf(urls ...[]string) []string {

@@ -19,7 +19,7 @@ func (c Config) PlaceLog() error {
 	if err != nil {
 		return fmt.Errorf("--wal-dir=%s: %w", c.WalDir, err)
 	}
-	place := c.logPlace()
+	place := filepath.Join(c.Directory(), "member", "log") // a log, or a link to it
 	info, err := os.Lstat(place)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -37,9 +37,6 @@ func (c Config) PlaceLog() error {
 	}
 	return nil
 }
-
-// logPlace is where the log of a member lies, or a link to it.
-func (c Config) logPlace() string { return filepath.Join(c.Directory(), "member", "log") }
 
 func linkLog(place, wanted string) error {
 	if err := os.MkdirAll(wanted, 0o700); err != nil {

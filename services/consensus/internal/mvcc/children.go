@@ -21,7 +21,7 @@ const (
 
 // Children lists what is directly below a prefix. All keys that share a name up to the next delimiter are one child, and the
 // scan goes on behind them with one seek, so a call costs what it answers. Its refusals are Range's.
-func (s *Store) Children(ctx context.Context, req *quoratev1.ChildrenRequest) (resp *quoratev1.ChildrenResponse, err error) {
+func Children(ctx context.Context, s *Store, req *quoratev1.ChildrenRequest) (resp *quoratev1.ChildrenResponse, err error) {
 	v, err := s.View(ctx)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ const deletedChangesMax = 100_000
 
 // Deleted lists the keys below a prefix that were deleted after the compacted revision and are not there again, the last deletion first, with what
 // they held before.
-func (s *Store) Deleted(ctx context.Context, req *quoratev1.DeletedRequest) (resp *quoratev1.DeletedResponse, err error) {
+func Deleted(ctx context.Context, s *Store, req *quoratev1.DeletedRequest) (resp *quoratev1.DeletedResponse, err error) {
 	v, err := s.View(ctx)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func TestChildrenAreAllKeysFolded(t *testing.T) {
 		}
 		var got []*quoratev1.Child
 		for {
-			page, err := s.Children(t.Context(), req)
+			page, err := Children(t.Context(), s, req)
 			require.NoError(t, err)
 			got = append(got, page.GetChildren()...)
 			if !page.GetMore() {
@@ -116,7 +116,7 @@ func TestChildrenPassOverManyKeys(t *testing.T) {
 	require.NoError(t, b.Commit())
 	list := func(req *quoratev1.ChildrenRequest) (string, *quoratev1.ChildrenResponse) {
 		req.Prefix, req.Delimiter = []byte("/"), []byte("/")
-		resp, err := s.Children(context.Background(), req)
+		resp, err := Children(context.Background(), s, req)
 		require.NoError(t, err)
 		var names []string
 		for _, child := range resp.GetChildren() {
@@ -169,7 +169,7 @@ func TestVersionsAndDeletions(t *testing.T) {
 
 	versions := func(req *quoratev1.HistoryRequest) string {
 		req.Key, req.WithValues = []byte("k"), true
-		resp, err := s.Versions(t.Context(), req)
+		resp, err := Versions(t.Context(), s.Store, req)
 		require.NoError(t, err)
 		var text []string
 		for _, v := range resp.GetVersions() {
@@ -186,7 +186,7 @@ func TestVersionsAndDeletions(t *testing.T) {
 	}
 	deleted := func(req *quoratev1.DeletedRequest) (string, *quoratev1.DeletedResponse) {
 		req.WithValues = true
-		resp, err := s.Deleted(t.Context(), req)
+		resp, err := Deleted(t.Context(), s.Store, req)
 		require.NoError(t, err)
 		var text []string
 		for _, k := range resp.GetKeys() {

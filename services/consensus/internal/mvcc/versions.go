@@ -29,7 +29,7 @@ func listed(limit int64) int {
 }
 
 // Versions lists the versions of a key, the newest first, as far back as the compacted revision leaves them: all after it, and what was current at it.
-func (s *Store) Versions(ctx context.Context, req *quoratev1.HistoryRequest) (resp *quoratev1.HistoryResponse, err error) {
+func Versions(ctx context.Context, s *Store, req *quoratev1.HistoryRequest) (resp *quoratev1.HistoryResponse, err error) {
 	v, err := s.View(ctx)
 	if err != nil {
 		return nil, err
