@@ -2,6 +2,7 @@ package badinput
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -19,11 +20,11 @@ func TestEveryFlagOfEtcdWorksOrIsDocumented(t *testing.T) {
 	newServer(t, t.TempDir())
 	etcd, err := harness.Peer("etcd")
 	require.NoError(t, err)
-	theirs, err := harness.Command(t, etcd, "--help").CombinedOutput()
+	theirs, err := exec.CommandContext(t.Context(), etcd, "--help").CombinedOutput()
 	require.NoError(t, err)
 	binary, err := harness.Binary()
 	require.NoError(t, err)
-	ours, err := harness.Command(t, binary, "--help-all").CombinedOutput()
+	ours, err := exec.CommandContext(t.Context(), binary, "--help-all").CombinedOutput()
 	require.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs", "flags.md"))
 	require.NoError(t, err)
