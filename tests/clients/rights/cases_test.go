@@ -2,10 +2,14 @@ package rights
 
 import (
 	"fmt"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/authpb"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/protobuf/proto"
+
+	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
+	"github.com/quoratedb/quorate/tests/harness"
 )
 
 // try is one thing to ask by everybody.
@@ -223,9 +227,31 @@ func administration() []try {
 	}
 }
 
+// ownServices are the methods of services that etcd has not.
+func ownServices() (all []try) {
+	if harness.IsPeer() {
+		return nil
+	}
+	of := func(what, method string, least level, request proto.Message, needs ...need) {
+		all = append(all, try{name: method + " " + what, method: method, request: always(request), least: least, needs: needs})
+	}
+	for _, prefix := range []string{"", "m/", "n/", "\xff"} {
+		below := reads(keys{holds: func(key string) bool { return strings.HasPrefix(key, prefix) }})
+		of("below "+prefix, "InspectService.Children", name, &quoratev1.ChildrenRequest{Prefix: []byte(prefix), Delimiter: []byte("/"), Count: true, Size: true}, below)
+		of("below "+prefix, "InspectService.Deleted", name, &quoratev1.DeletedRequest{Prefix: []byte(prefix)}, below)
+	}
+	for _, key := range []string{keyOfM, keyOfN} {
+		of("of "+key, "InspectService.History", name, &quoratev1.HistoryRequest{Key: []byte(key), WithValues: true}, reads(single(key)))
+	}
+	of("of all", "QuotaService.QuotaList", root, &quoratev1.QuotaListRequest{})
+	of("of none", "QuotaService.QuotaDelete", root, &quoratev1.QuotaDeleteRequest{Prefix: []byte("none")})
+	of("of z/", "QuotaService.QuotaSet", root, &quoratev1.QuotaSetRequest{Prefix: []byte("z/"), Limits: &quoratev1.QuotaLimits{HardKeys: 1000}})
+	return all
+}
+
 func tries() (all []try) {
 	for _, operation := range operations() {
 		all = append(all, operation.nested()...)
 	}
-	return append(append(append(all, watches()...), ofLeases()...), administration()...)
+	return append(append(append(append(all, watches()...), ofLeases()...), administration()...), ownServices()...)
 }

@@ -34,6 +34,9 @@ type method struct {
 func methodOf(name string) method {
 	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("etcdserverpb." + name))
 	if err != nil {
+		found, err = protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("quorate.v1." + name))
+	}
+	if err != nil {
 		panic(err)
 	}
 	return method{found.(protoreflect.MethodDescriptor)}
