@@ -3,18 +3,22 @@ package api
 import (
 	_ "embed"
 	"encoding/json"
-	"html/template"
+	"fmt"
+	"html"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
 )
 
+// welcomePage has names in double braces. A library of templates would have the linker keep every exported method of the program.
+//
 //go:embed welcome.html
-var welcomeText string
-
-var welcomePage = template.Must(template.New("welcome").Parse(welcomeText))
+var welcomePage string
 
 // welcome is what a server says of itself at its root: to browsers as a page, to everybody else as JSON. Nobody is asked who they are
 // there, so it says no more than /version and this source do.
@@ -57,11 +61,23 @@ func (s welcome) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		header.Set("Content-Type", "text/html; charset=utf-8")
 		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		_ = welcomePage.Execute(w, s)
+		_, _ = io.WriteString(w, s.page())
 		return
 	}
 	header.Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	_ = encoder.Encode(s)
+}
+
+// page is the answer to browsers.
+func (s welcome) page() string {
+	var paths strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(s.Paths)) {
+		at := html.EscapeString(path)
+		fmt.Fprintf(&paths, "<tr><td><a href=\"%s\"><code>%s</code></a><td>%s\n", at, at, html.EscapeString(s.Paths[path]))
+	}
+	return strings.NewReplacer(
+		"{{name}}", html.EscapeString(s.Name), "{{about}}", html.EscapeString(s.About), "{{etcd}}", html.EscapeString(s.Etcd), "{{paths}}", paths.String(),
+	).Replace(welcomePage)
 }
