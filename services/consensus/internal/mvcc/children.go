@@ -13,11 +13,12 @@ import (
 const (
 	childrenDefault = 1000
 	childrenMax     = 10_000
-	// measuredKeysMax bounds the keys that are read, and the changes that are looked at, for the counts and sizes of one answer.
-	measuredKeysMax = 100_000
 	// childBytes is about what a child of an answer takes beside its name.
 	childBytes = 160
 )
+
+// measuredKeysMax bounds the keys that are read, and the changes that are looked at, for the counts and sizes of one answer. Tests lower it.
+var measuredKeysMax = 100_000
 
 // Children lists what is directly below a prefix. All keys that share a name up to the next delimiter are one child, and the
 // scan goes on behind them with one seek, so a call costs what it answers. Its refusals are Range's.

@@ -20,7 +20,7 @@ func TestMatchesIsBcrypts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	c := NewComparer(1)
 	lengths := []int{0, 1, PasswordBytesMax - 1, PasswordBytesMax}
-	for len(lengths) < 16 {
+	for len(lengths) < 10 {
 		lengths = append(lengths, r.IntN(PasswordBytesMax+1))
 	}
 	for n, length := range lengths {
@@ -51,7 +51,7 @@ func TestMatchesIsBcrypts(t *testing.T) {
 // Goal: comparisons that are computed abreast do not mix, whenever they come and go, and no place is lost. Method: as many callers as there
 // are places, on two benches, each with random costs, passwords right and wrong, and some that give up; then all at once again.
 func TestComparisonsAbreast(t *testing.T) {
-	const passwords, turns = 12, 12
+	const passwords, turns = 8, 6
 	c := NewComparer(2)
 	hashes := make([][]byte, passwords)
 	for i := range hashes {
