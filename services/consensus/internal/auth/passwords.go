@@ -51,8 +51,7 @@ func CheckCost(cost int) error {
 
 // NewPasswords makes passwords of a cost that CheckCost has let pass.
 func NewPasswords(cost int) *Passwords {
-	// The other half is left to all else that a member does.
-	processors := max(1, runtime.GOMAXPROCS(0)/2)
+	processors := runtime.GOMAXPROCS(0)
 	comparer := parallelbcrypt.NewComparer(processors)
 	known, _ := lru.New[[sha256.Size]byte, struct{}](knownMax) // it fails for no size above zero
 	return &Passwords{
@@ -61,7 +60,7 @@ func NewPasswords(cost int) *Passwords {
 			hash, _ := bcrypt.GenerateFromPassword(random(tokenIDBytes), cost) // the cost is valid and the password short
 			return hash
 		}),
-		comparer: comparer, comparing: newTurns(comparer.Places(), checksWaitingMax), hashing: newTurns(processors, checksWaitingMax),
+		comparer: comparer, comparing: newTurns(comparer.Places(), checksWaitingMax), hashing: newTurns(max(1, processors/2), checksWaitingMax),
 	}
 }
 

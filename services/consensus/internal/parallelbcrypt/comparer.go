@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Comparer compares passwords. Its methods may be called concurrently.
@@ -24,6 +25,8 @@ type bench struct {
 	// idle is what is computed, and means nothing, where no comparison is.
 	idle [lanes]box
 	zero key
+	// rests is of those that compute half of the time.
+	rests bool
 }
 
 // comparison is of one password with one hash.
@@ -38,11 +41,12 @@ type comparison struct {
 	equal      bool
 }
 
-// NewComparer makes one that computes on so many processors at most.
+// NewComparer makes one that computes on so many processors at most, on half of them not all of the time: while all are taken a quarter of
+// them is left to others.
 func NewComparer(processors int) *Comparer {
 	c := new(Comparer)
-	for range processors {
-		c.mu.benches = append(c.mu.benches, new(bench))
+	for i := range processors {
+		c.mu.benches = append(c.mu.benches, &bench{rests: i >= (processors+1)/2})
 	}
 	return c
 }
@@ -91,7 +95,12 @@ func (c *Comparer) sit(mine *comparison) (b *bench, leads bool) {
 // Others get the processor after each round, some hundred microseconds of work: a goroutine that computes for longer is interrupted
 // only after ten milliseconds, and would hold up everybody for as long.
 func (c *Comparer) compute(b *bench, mine *comparison) {
-	for mine.going() {
+	began := time.Now()
+	for n := 1; mine.going(); n++ {
+		if b.rests && n%roundsBetweenRests == 0 {
+			pause(mine.ctx, time.Since(began))
+			began = time.Now()
+		}
 		c.mu.Lock()
 		taken := b.taken
 		c.mu.Unlock()
@@ -105,6 +114,18 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 	}
 	if next := c.rise(b, mine); next != nil {
 		next.lead <- struct{}{}
+	}
+}
+
+// roundsBetweenRests make a millisecond or two: the runtime rests no shorter.
+const roundsBetweenRests = 10
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
