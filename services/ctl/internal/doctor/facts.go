@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -206,7 +205,7 @@ func (f *facts) ask(call *shell.Call, client *clientv3.Client) error {
 	if f.revision > 1 {
 		_, err := client.Get(ctx, "\x00", clientv3.WithRev(1), clientv3.WithSerializable())
 		f.whole = err == nil
-		if err != nil && !errors.Is(err, rpctypes.ErrCompacted) && strings.Contains(err.Error(), "invalid auth") {
+		if errors.Is(err, rpctypes.ErrInvalidAuthToken) {
 			return exit.With(exit.Failure, call.Explain(err))
 		}
 	}
