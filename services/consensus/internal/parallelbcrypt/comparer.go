@@ -98,7 +98,7 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 	began := time.Now()
 	for n := 1; mine.going(); n++ {
 		if b.rests && n%roundsBetweenRests == 0 {
-			pause(mine.ctx, time.Since(began))
+			pause(mine.ctx, min(time.Since(began), restMax))
 			began = time.Now()
 		}
 		c.mu.Lock()
@@ -119,6 +119,9 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 
 // roundsBetweenRests make a millisecond or two: the runtime rests no shorter.
 const roundsBetweenRests = 10
+
+// restMax is for a process that was stopped meanwhile: others at the bench wait for the leader.
+const restMax = 10 * time.Millisecond
 
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
