@@ -32,7 +32,7 @@ type ChildrenRequest struct {
 	Delimiter []byte `protobuf:"bytes,2,opt,name=delimiter,proto3" json:"delimiter,omitempty"`
 	// The name of the child to go on after.
 	After []byte `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	// At most so many children, 1,000 where it is 0 and never more than 10,000.
+	// At most so many children, 1,000 where it is 0 and never more than 10,000. Names of more than 4 MiB together end the list earlier.
 	Limit int64 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
 	// The revision to read; 0 for the newest.
 	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
@@ -80,6 +82,12 @@ func (c *Calls) Time(registerer prometheus.Registerer) {
 	}
 }
 
+// reading are the methods whose answers hold what the store has, and so are counted for memory.
+var reading = []string{
+	etcdserverpb.KV_Range_FullMethodName, etcdserverpb.KV_Txn_FullMethodName, etcdserverpb.KV_DeleteRange_FullMethodName,
+	quoratev1connect.InspectServiceChildrenProcedure, quoratev1connect.InspectServiceHistoryProcedure, quoratev1connect.InspectServiceDeletedProcedure,
+}
+
 // Register makes known which methods there are. It must not run concurrently with calls.
 func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 	for service, info := range services {
@@ -87,8 +95,8 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 			m := c.counters.method(service, method)
 			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName || service+"/"+method.Name == "v3electionpb.Election/Observe"
 			m.waits = service == "v3lockpb.Lock" && method.Name == "Lock" || service == "v3electionpb.Election" && method.Name == "Campaign"
-			m.reads = service == etcdserverpb.KV_ServiceDesc.ServiceName && (method.Name == "Range" || method.Name == "Txn" || method.Name == "DeleteRange")
 			full := "/" + service + "/" + method.Name
+			m.reads = slices.Contains(reading, full)
 			m.full, m.need, m.limited = full, auth.NeedOf(full), ratelimit.KindOf(full)
 			c.methods[full] = m
 		}

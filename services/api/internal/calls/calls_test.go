@@ -19,9 +19,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
@@ -34,10 +36,11 @@ func newCalls(t testing.TB) *Calls {
 	t.Helper()
 	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil, nil)
 	c.Register(map[string]grpc.ServiceInfo{
-		"etcdserverpb.KV":          {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
-		"etcdserverpb.Lease":       {Methods: []grpc.MethodInfo{{Name: "LeaseKeepAlive", IsClientStream: true, IsServerStream: true}}},
-		"etcdserverpb.Maintenance": {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
-		"etcdserverpb.Watch":       {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
+		"etcdserverpb.KV":           {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
+		"etcdserverpb.Lease":        {Methods: []grpc.MethodInfo{{Name: "LeaseKeepAlive", IsClientStream: true, IsServerStream: true}}},
+		"etcdserverpb.Maintenance":  {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
+		"quorate.v1.InspectService": {Methods: []grpc.MethodInfo{{Name: "Children"}}},
+		"etcdserverpb.Watch":        {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
 	return c
 }
@@ -204,23 +207,30 @@ func TestTransferThatIsNotReadEnds(t *testing.T) {
 // count nothing, with a large answer and a small one.
 func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 	c := newCalls(t)
-	answer := func(bytes int) any {
-		response, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/etcdserverpb.KV/Txn"}, func(context.Context, any) (any, error) {
+	for method, of := range map[string]func(bytes int) proto.Message{
+		"/etcdserverpb.KV/Txn": func(bytes int) proto.Message {
 			return &etcdserverpb.TxnResponse{Responses: []*etcdserverpb.ResponseOp{{Response: &etcdserverpb.ResponseOp_ResponseRange{
 				ResponseRange: &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, bytes)}}},
-			}}}}, nil
-		})
-		require.NoError(t, err)
-		return response
+			}}}}
+		},
+		"/quorate.v1.InspectService/Children": func(bytes int) proto.Message {
+			return &quoratev1.ChildrenResponse{Children: []*quoratev1.Child{{Name: make([]byte, bytes)}}}
+		},
+	} {
+		answer := func(bytes int) any {
+			response, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) { return of(bytes), nil })
+			require.NoError(t, err)
+			return response
+		}
+		require.IsType(t, of(1), answer(1))
+		sent, ok := answer(1 << 20).(*wire.Held)
+		require.True(t, ok, method)
+		held, _ := c.answers.Held()
+		require.Greater(t, held, int64(1<<20))
+		sent.Release()
+		held, _ = c.answers.Held()
+		require.Zero(t, held)
 	}
-	require.IsType(t, &etcdserverpb.TxnResponse{}, answer(1))
-	sent, ok := answer(1 << 20).(*wire.Held)
-	require.True(t, ok)
-	held, _ := c.answers.Held()
-	require.Greater(t, held, int64(1<<20))
-	sent.Release()
-	held, _ = c.answers.Held()
-	require.Zero(t, held)
 }
 
 // nobodyIsRoot refuses whoever asks for something.

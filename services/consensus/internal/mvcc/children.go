@@ -13,12 +13,19 @@ import (
 const (
 	childrenDefault = 1000
 	childrenMax     = 10_000
+	// addedKeyBytes is about what a key that is held for the counts of an older revision takes beside its bytes.
+	addedKeyBytes = 64
 	// childBytes is about what a child of an answer takes beside its name.
 	childBytes = 160
 )
 
-// measuredKeysMax bounds the keys that are read, and the changes that are looked at, for the counts and sizes of one answer. Tests lower it.
-var measuredKeysMax = 100_000
+// Tests lower these.
+var (
+	// measuredKeysMax bounds the keys that are read, and the changes that are looked at, for the counts and sizes of one answer.
+	measuredKeysMax = 100_000
+	// namesBytesMax is where a list of children ends, and addedBytesMax bounds the keys that are held for the counts of an older revision.
+	namesBytesMax, addedBytesMax = 4 << 20, 8 << 20
+)
 
 // Children lists what is directly below a prefix. All keys that share a name up to the next delimiter are one child, and the
 // scan goes on behind them with one seek, so a call costs what it answers. Its refusals are Range's.
@@ -51,6 +58,8 @@ type lister struct {
 	children  []*quoratev1.Child
 	more      bool
 	delimiter []byte
+	// named is the bytes of their names.
+	named int
 	// grown is what was found since memory was last asked for.
 	grown int
 }
@@ -91,7 +100,7 @@ func (l *lister) list(ctx context.Context) error {
 	for {
 		var last []byte
 		err := l.v.Scan(ctx, rest, l.revision, func(r *Row) (bool, error) {
-			if len(l.children) == l.limit {
+			if len(l.children) == l.limit || l.named >= namesBytesMax {
 				l.more = true
 				return false, nil
 			}
@@ -130,6 +139,7 @@ func (l *lister) take(ctx context.Context, r *Row) (*quoratev1.Child, error) {
 		child.Keys, child.Bytes = 1, int64(len(r.Key)+len(r.Value))
 	}
 	l.children = append(l.children, child)
+	l.named += len(name)
 	if l.grown += childBytes + len(name); l.grown < budget.AnswerStep {
 		return child, nil
 	}
@@ -226,19 +236,23 @@ func (v *View) added(ctx context.Context, s Span, revision int64, left *int) (*a
 		delta int64
 	}
 	var all []one
-	gaveUp := false
+	gaveUp, held := false, 0
 	err := v.changesFrom(ctx, revision+1, 0, v.revision, func(_, _ int64, c *change) error {
-		if *left == 0 {
+		if *left == 0 || held >= addedBytesMax {
 			gaveUp = true
 			return errEnough
 		}
 		*left--
+		before := len(all)
 		switch {
 		case c.tree != nil || c.overwritten || !s.Contains(c.key):
 		case c.tombstone && c.previous != 0:
 			all = append(all, one{slices.Clone(c.key), -1})
 		case !c.tombstone && c.previous == 0:
 			all = append(all, one{slices.Clone(c.key), 1})
+		}
+		if len(all) > before {
+			held += addedKeyBytes + len(c.key)
 		}
 		return nil
 	})

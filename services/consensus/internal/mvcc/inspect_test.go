@@ -16,6 +16,41 @@ import (
 	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 )
 
+// Goal: however large names are, a list of them ends where its answer would be too large, and goes on from there; nor is more held than that to count what was
+// there at an older revision, and the counts are right all the same. Method: more names of a kibibyte than an answer holds, with a key below each, and later
+// more keys below the first one than are held.
+func TestChildrenOfLargeNamesComeInPages(t *testing.T) {
+	defer func(names, added int) { namesBytesMax, addedBytesMax = names, added }(namesBytesMax, addedBytesMax)
+	namesBytesMax, addedBytesMax = 64<<10, 128<<10
+	const nameBytes = 1 << 10
+	s := openMem(t, vfs.NewMem())
+	name := func(i int) string { return fmt.Sprintf("%0*d/", nameBytes-1, i) }
+	fill := func(n int, key func(int) string) int64 {
+		b := begin(s)
+		for i := range n {
+			_, _, err := b.Apply(putCommand(key(i), "v"))
+			require.NoError(t, err)
+		}
+		require.NoError(t, b.Commit())
+		return s.Revision()
+	}
+	inOne, rest := namesBytesMax/nameBytes, 20
+	full := fill(inOne+rest, func(i int) string { return name(i) + "x" })
+	fill(addedBytesMax/nameBytes, func(i int) string { return name(0) + fmt.Sprint(i) })
+	req := &quoratev1.ChildrenRequest{Delimiter: []byte("/"), Revision: full, Limit: childrenMax, Count: true}
+	for _, want := range []int{inOne, rest} {
+		page, err := Children(t.Context(), s, req)
+		require.NoError(t, err)
+		require.Len(t, page.GetChildren(), want)
+		require.Equal(t, want == inOne, page.GetMore())
+		for _, child := range page.GetChildren() {
+			require.EqualValues(t, 1, child.GetKeys())
+			require.False(t, child.GetKeysAtLeast())
+		}
+		req.After = page.GetChildren()[want-1].GetName()
+	}
+}
+
 // Goal: children are what folding all keys gives, with counts and sizes, in pages, at any revision, for any delimiter. Method: random keys over
 // few letters, put and deleted, beside a map of each revision that is folded key by key.
 func TestChildrenAreAllKeysFolded(t *testing.T) {
