@@ -1,27 +1,21 @@
 package consensus
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
-
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/consensus/internal/auth"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
-	"github.com/quoratedb/quorate/services/consensus/internal/membership"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
-	"github.com/quoratedb/quorate/services/consensus/internal/prefixquota"
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotfile"
+	"github.com/quoratedb/quorate/services/consensus/internal/snapshotstate"
 )
 
 // SnapshotStorageVersion is the version of etcd's storage that the files of Snapshot have.
@@ -119,7 +113,7 @@ func (f *snapshotFiles) build(ctx context.Context, store *mvcc.Store) (_ *snapsh
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	state, err := snapshotState(ctx, snapshot)
+	state, err := snapshotstate.Of(ctx, snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("collect the state for a snapshot: %w", err)
 	}
@@ -136,84 +130,6 @@ func (f *snapshotFiles) removeLeftovers() error {
 		return nil // a data directory that is not on the machine's disk holds no such files
 	}
 	return err
-}
-
-func snapshotState(ctx context.Context, snapshot *mvcc.Snapshot) (snapshotfile.State, error) {
-	index, term := snapshot.Applied()
-	state := snapshotfile.State{
-		AppliedIndex:      index,
-		AppliedTerm:       term,
-		CompactedRevision: snapshot.CompactedRevision(),
-		ClusterVersion:    SnapshotStorageVersion,
-		Alarms:            snapshot.Alarms(),
-	}
-	version, confState, err := membership.Read(snapshot)
-	if err != nil {
-		return snapshotfile.State{}, err
-	}
-	state.Members, state.ConfState = version.GetMembers(), confState
-	users, err := auth.Load(snapshot.Records)
-	if err != nil {
-		return snapshotfile.State{}, err
-	}
-	state.Auth, state.Users, state.Roles = users.Exported()
-	leases, err := snapshot.Leases()
-	if err != nil {
-		return snapshotfile.State{}, err
-	}
-	state.Leases = func(yield func(*consensusv1.Lease, error) bool) {
-		for _, lease := range leases {
-			if !yield(lease, nil) {
-				return
-			}
-		}
-	}
-	state.Versions = walked(func(yield func(snapshotfile.Version) error) error {
-		return snapshot.Versions(ctx, func(sub, expiration int64, tombstone bool, kv *mvccpb.KeyValue) error {
-			return yield(snapshotfile.Version{Sub: sub, Tombstone: tombstone, KV: kv, Expiration: expiration})
-		})
-	})
-	state.Ours, err = oursOf(ctx, snapshot)
-	return state, err
-}
-
-// oursOf is what etcd's files have no place for. What is in use for longer than it was made for, and what signs tokens, stays here.
-func oursOf(ctx context.Context, snapshot *mvcc.Snapshot) (*snapshotfile.Ours, error) {
-	ours := &snapshotfile.Ours{Revision: snapshot.Revision()}
-	err := snapshot.Records(func(name string, value []byte) error {
-		if prefixquota.IsRecord(name) {
-			ours.Records = append(ours.Records, snapshotfile.Record{Name: name, Value: bytes.Clone(value)})
-		}
-		return nil
-	})
-	ours.Dirs = walked(func(yield func(snapshotfile.Dir) error) error {
-		return snapshot.Dirs(ctx, func(path []byte, dir *mvcc.Dir) error {
-			return yield(snapshotfile.Dir{Path: path, Create: dir.Create, Mod: dir.Mod, Expiration: dir.Expiration})
-		})
-	})
-	ours.Times = walked(func(yield func(snapshotfile.Time) error) error {
-		return snapshot.Times(ctx, func(revision, nanoseconds int64) error {
-			return yield(snapshotfile.Time{Revision: revision, Nanoseconds: nanoseconds})
-		})
-	})
-	return ours, err
-}
-
-// walked makes an iterator of a function that calls another one with each.
-func walked[T any](walk func(yield func(T) error) error) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		errEnough := errors.New("enough")
-		err := walk(func(t T) error {
-			if !yield(t, nil) {
-				return errEnough
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errEnough) {
-			var none T
-			yield(none, err)
-		}
-	}
 }
 
 // sendFile sends what WriteTo writes, piece by piece.

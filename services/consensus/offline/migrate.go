@@ -210,7 +210,9 @@ func (m *migration) replay(c *snapshotfile.Content, part string, members etcdrep
 		}
 	}
 	m.done.Alarms = r.Alarms()
-	m.done.Index, m.done.Term = m.log.Last()
+	if m.done.Index, m.done.Term = m.log.Last(); m.done.Term == 0 { // a log without entries goes on from the database
+		m.done.Term = c.AppliedTerm
+	}
 	m.done.Replayed = m.done.Index - c.AppliedIndex
 	m.done.Unconfirmed = m.done.Index - min(m.done.Index, max(c.AppliedIndex, m.log.Commit))
 	m.done.Torn = m.log.Torn
@@ -278,22 +280,28 @@ func (m *migration) chooseFounding(members []*consensusv1.Member) error {
 		m.done.Founding = *m.cfg.Founding
 		return m.done.Founding.CheckIDs()
 	}
-	f := Founding{ClusterID: m.log.ClusterID, MemberID: m.log.MemberID, Members: members}
-	own := slices.IndexFunc(members, func(member *consensusv1.Member) bool {
-		if m.cfg.Name != "" {
-			return member.GetName() == m.cfg.Name
+	var err error
+	m.done.Founding, err = ownFounding(Founding{ClusterID: m.log.ClusterID, MemberID: m.log.MemberID, Members: members}, m.cfg.Name, "the etcd of "+m.cfg.From, "migrate")
+	return err
+}
+
+// ownFounding is the cluster of who has a directory, for the member of a name or, without one, whose id there is. Who says whose the directory is, and
+// what is done with it.
+func ownFounding(f Founding, name, who, verb string) (Founding, error) {
+	own := slices.IndexFunc(f.Members, func(member *consensusv1.Member) bool {
+		if name != "" {
+			return member.GetName() == name
 		}
 		return member.GetId() == f.MemberID
 	})
 	switch {
-	case own < 0 && m.cfg.Name != "":
-		return fmt.Errorf("%s %w: they are %s", m.cfg.Name, ErrNotMember, namesOf(members))
+	case own < 0 && name != "":
+		return Founding{}, fmt.Errorf("%s %w: they are %s", name, ErrNotMember, namesOf(f.Members))
 	case own < 0:
-		return fmt.Errorf("the etcd of %s %w any more, which are %s: migrate the directory of one that is, or say with --initial-cluster who founds the new cluster", m.cfg.From, ErrNotMember, namesOf(members))
+		return Founding{}, fmt.Errorf("%s %w any more, which are %s: %s the directory of one that is, or say with --initial-cluster who founds the new cluster", who, ErrNotMember, namesOf(f.Members), verb)
 	}
-	f.MemberID = members[own].GetId()
-	m.done.Founding = f
-	return f.CheckIDs()
+	f.MemberID = f.Members[own].GetId()
+	return f, f.CheckIDs()
 }
 
 func namesOf(members []*consensusv1.Member) string {

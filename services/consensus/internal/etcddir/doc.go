@@ -1,5 +1,6 @@
 // Package etcddir reads the data directory of an etcd, 3.4 to 3.7, that is not running: the write-ahead log and the `.snap` files, beside the
-// database that package snapshotfile reads. It never writes. What entries mean is not its affair, but that it tells those of the v2 API from others.
+// database that package snapshotfile reads. What it reads it never writes to; Found makes both anew, for a directory in which an etcd is to begin.
+// What entries mean is not its affair, but that it tells those of the v2 API from others.
 //
 //	member/snap/db                       the database
 //	member/snap/TERM-INDEX.snap          the v2 store, and who was a member

@@ -113,7 +113,9 @@ func (p *putter) putNumber(key string, n uint64) {
 func (p *putter) meta(st *State) {
 	p.putNumber(keyConsistentIndex, st.AppliedIndex)
 	p.putNumber(keyTerm, st.AppliedTerm)
-	p.put(bucketMeta, keyStorageVersion, []byte(StorageVersion))
+	if !st.AnyEtcd {
+		p.put(bucketMeta, keyStorageVersion, []byte(StorageVersion))
+	}
 	if st.CompactedRevision > 0 {
 		p.put(bucketMeta, keyFinishedCompact, appendRevision(nil, st.CompactedRevision, 0))
 		p.put(bucketMeta, keyScheduledCompact, appendRevision(nil, st.CompactedRevision, 0))

@@ -21,6 +21,8 @@ type State struct {
 	ConfState *raftpb.ConfState
 	// CompactedRevision is the oldest revision that can be read, 0 if nothing was compacted.
 	CompactedRevision int64
+	// AnyEtcd leaves out the version of the storage, so that an etcd since 3.5 takes it for its own.
+	AnyEtcd bool
 	// ClusterVersion, such as "3.7.0", is what etcd's members agreed to speak; empty leaves it out.
 	ClusterVersion string
 	Members        []*consensusv1.Member

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/quoratedb/quorate/pkg/identity"
 	"github.com/quoratedb/quorate/services/consensus/offline"
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
 )
@@ -41,11 +41,22 @@ member.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.dataDir, "data-dir", "", "`directory` that is made")
 	flags.StringVar(&f.walDir, "wal-dir", "", "`directory` of the etcd's write-ahead log, where that is not in its data directory")
+	f.addFounding(flags)
+	completeDirs(cmd, "data-dir", "wal-dir")
+	return cmd
+}
+
+// addFounding adds the flags that say whose a directory becomes.
+func (f *restoreFlags) addFounding(flags *pflag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "`name` of the member whose the directory becomes (default: the one whose it was)")
 	flags.StringVar(&f.cluster, "initial-cluster", "", "found a new cluster, whose members are these: `name=url,...`")
 	flags.StringVar(&f.token, "initial-cluster-token", "etcd-cluster", "tells clusters with the same addresses apart; ids depend on it")
 	flags.StringVar(&f.peerURL, "initial-advertise-peer-urls", "", "`URLs` at which the other members reach this one, of a new cluster")
-	for _, name := range []string{"data-dir", "wal-dir"} {
+}
+
+// completeDirs has shells offer directories for the argument and for flags.
+func completeDirs(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
 		if err := cmd.MarkFlagDirname(name); err != nil {
 			panic(err) // there is no such flag
 		}
@@ -53,20 +64,25 @@ member.`,
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
-	return cmd
+}
+
+// newCluster is the cluster that is founded, nil where the old one goes on.
+func (f *restoreFlags) newCluster() (*offline.Founding, error) {
+	if f.cluster == "" {
+		return nil, nil
+	}
+	if f.name == "" {
+		f.name = defaultName
+	}
+	founding, err := f.founding()
+	return &founding, err
 }
 
 func (t *Tool) migrate(cmd *cobra.Command, f *restoreFlags, from string) error {
 	cfg := offline.MigrateConfig{From: from, WALDir: f.walDir, DataDir: f.dataDir, Name: f.name}
-	if f.cluster != "" {
-		if f.name == "" {
-			f.name = defaultName
-		}
-		founding, err := f.founding()
-		if err != nil {
-			return err
-		}
-		cfg.Founding = &founding
+	var err error
+	if cfg.Founding, err = f.newCluster(); err != nil {
+		return err
 	}
 	m, err := offline.Migrate(cmd.Context(), cfg)
 	if err != nil {
@@ -81,14 +97,8 @@ func (t *Tool) tellMigrated(dataDir string, m offline.Migrated) {
 	say := func(format string, args ...any) { fmt.Fprintf(t.Stderr, format+"\n", args...) }
 	say("migrated into %s: revision %d (compacted %d), %d keys, %d leases, %d users, %d roles", dataDir, m.Revision, m.Compacted, m.Keys, m.Leases, m.Users, m.Roles)
 	say("the log ends with entry %d of term %d; %d entries were not yet in the database%s", m.Index, m.Term, m.Replayed, m.Torn)
-	if members := len(m.Founding.Members); members > 1 {
-		if m.Unconfirmed > 0 {
-			say("of %d entries it did not know yet whether the others have them: they count", m.Unconfirmed)
-		}
-		say("the cluster has %d members: migrate a copy of the same directory for each of the others, with its --name, and start them together", members)
-	}
-	say("member %s of cluster %s", identity.Format(m.Founding.MemberID), identity.Format(m.Founding.ClusterID))
-	t.tellAlarms(m.Alarms)
+	t.tellCluster(m.Founding, m.Unconfirmed, "migrate")
+	t.tellAlarms("not restored", m.Alarms)
 	if m.V2 > 0 || len(m.Conflicts) > 0 {
 		say("of v2 %d keys and directories came along, and %d did not", m.V2, len(m.Conflicts))
 	}

@@ -131,16 +131,16 @@ func (t *Tool) tell(f *restoreFlags, founding offline.Founding, r offline.Restor
 	say := func(format string, args ...any) { fmt.Fprintf(t.Stderr, format+"\n", args...) }
 	say("restored into %s: revision %d (compacted %d), %d keys in %d versions, %d leases, %d users, %d roles", f.dataDir, r.Revision, r.Compacted, r.Keys, r.Versions, r.Leases, r.Users, r.Roles)
 	say("member %s of cluster %s, which has %d", identity.Format(founding.MemberID), identity.Format(founding.ClusterID), len(founding.Members))
-	t.tellAlarms(r.Alarms)
+	t.tellAlarms("not restored", r.Alarms)
 	if r.Outdated {
 		say("not restored: what only Quorate knows of (directories and expirations of v2, quotas by prefix, times of revisions), because an etcd has written since")
 	}
 }
 
 // tellAlarms names those that stay behind.
-func (t *Tool) tellAlarms(alarms []*consensusv1.Alarm) {
+func (t *Tool) tellAlarms(why string, alarms []*consensusv1.Alarm) {
 	for _, alarm := range alarms {
-		fmt.Fprintf(t.Stderr, "not restored: the alarm %s of member %s, which was about the disk or state of the old cluster\n",
-			strings.TrimPrefix(alarm.GetType().String(), "TYPE_"), identity.Format(alarm.GetMemberId()))
+		fmt.Fprintf(t.Stderr, "%s: the alarm %s of member %s, which was about the disk or state of the old cluster\n",
+			why, strings.TrimPrefix(alarm.GetType().String(), "TYPE_"), identity.Format(alarm.GetMemberId()))
 	}
 }

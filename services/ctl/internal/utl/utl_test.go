@@ -29,6 +29,8 @@ func TestWrongCalls(t *testing.T) {
 		text string
 	}{
 		"no file":               {[]string{"snapshot", "restore"}, exit.Arguments, "requires exactly one argument"},
+		"nothing to export":     {[]string{"export-to-etcd", "text"}, exit.Arguments, "requires exactly one argument, and --data-dir"},
+		"no data to export":     {[]string{"export-to-etcd", "none", "--data-dir", "to"}, exit.Failure, "holds no data of a member"},
 		"no file to look at":    {[]string{"snapshot", "status"}, exit.Arguments, "requires exactly one argument"},
 		"no file to hash":       {[]string{"hashkv"}, exit.Failure, "accepts 1 arg"},
 		"bump alone":            {[]string{"snapshot", "restore", "text", "--bump-revision=5"}, exit.Arguments, "--mark-compacted required"},
