@@ -6,7 +6,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --no-print-directory --warn-undefined-variables
 
-PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate services/ctl deploy/stack
+PRODUCT := pkg services/consensus services/lease services/watch services/api services/quorate services/ctl services/console deploy/stack
 MODULES := $(PRODUCT) tests deploy/check
 # Without grpc-go's tracing pages the linker drops the methods that nobody calls: a fifth of the programs, which is resident memory.
 TAGS = grpcnotrace

@@ -36,6 +36,7 @@ require (
 	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
+	github.com/quoratedb/quorate/services/console v0.0.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 )
 
@@ -168,6 +169,8 @@ replace github.com/quoratedb/quorate/services/lease => ../services/lease
 replace github.com/quoratedb/quorate/services/watch => ../services/watch
 
 replace github.com/quoratedb/quorate/services/api => ../services/api
+
+replace github.com/quoratedb/quorate/services/console => ../services/console
 
 replace github.com/quoratedb/quorate/services/quorate => ../services/quorate
 

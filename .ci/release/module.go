@@ -21,7 +21,7 @@ import (
 const ours = "github.com/quoratedb/quorate/"
 
 // products are the folders whose modules others fetch; tests and checks stay at home.
-var products = []string{"pkg", "services/consensus", "services/lease", "services/watch", "services/api", "services/quorate", "services/ctl", "deploy/stack"}
+var products = []string{"pkg", "services/consensus", "services/lease", "services/watch", "services/console", "services/api", "services/quorate", "services/ctl", "deploy/stack"}
 
 type goModule struct {
 	path, dir, tree string

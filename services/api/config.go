@@ -53,6 +53,11 @@ type Config struct {
 	Inspector port.Inspector
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
 	Elsewhere bool
+	// Members may be nil: then the console knows the member alone that answers.
+	Members port.Members
+	// NoConsole has no console at /console/. Hosts are names by which browsers may call it without TLS, beside addresses and localhost.
+	NoConsole bool
+	Hosts     []string
 	// Tree may be nil: then there is no v2 API.
 	Tree port.Tree
 
@@ -152,6 +157,8 @@ type Versions struct {
 	Server  string `json:"etcdserver"`
 	Cluster string `json:"etcdcluster"`
 	Storage string `json:"storage"`
+	// Program is the program's own, which /version does not tell.
+	Program string `json:"-"`
 }
 
 // withDefaults fills in what was left zero.

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	connectcors "connectrpc.com/cors"
+
+	"github.com/quoratedb/quorate/services/console"
 )
 
 // maxAge is for how many seconds a browser need not ask again before it calls: as long as any of them remembers.
@@ -28,6 +30,10 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 	anyOrigin := slices.Contains(origins, "*")
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if console.Owns(r.URL.Path) {
+			next.ServeHTTP(w, r) // it is for its own page alone
+			return
+		}
 		answer, origin := w.Header(), "*"
 		if !anyOrigin {
 			origin = r.Header.Get("Origin")

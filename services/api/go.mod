@@ -9,6 +9,7 @@ require (
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.29.0
 	github.com/prometheus/client_golang v1.23.2
 	github.com/quoratedb/quorate/pkg v0.0.0
+	github.com/quoratedb/quorate/services/console v0.0.0
 	github.com/stretchr/testify v1.11.1
 	go.etcd.io/etcd/api/v3 v3.7.1
 	go.uber.org/goleak v1.3.0
@@ -50,3 +51,5 @@ require (
 )
 
 replace github.com/quoratedb/quorate/pkg => ../../pkg
+
+replace github.com/quoratedb/quorate/services/console => ../console

@@ -17,6 +17,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
 	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
+	"github.com/quoratedb/quorate/services/console"
 )
 
 // Limits of the HTTP server for clients; package ingress has those of all listeners.
@@ -41,6 +42,10 @@ func newClientHandler(
 	connectserver.Register(mux, services, watched, cfg.receiveBytesMax())
 	mux.HandleFunc("/version", versionHandler(cfg.Versions))
 	mux.Handle("GET /{$}", newWelcome(cfg))
+	if services.Console != nil {
+		mux.Handle(console.Prefix, services.Console.Page())
+		mux.Handle("GET "+strings.TrimSuffix(console.Prefix, "/"), http.RedirectHandler(console.Prefix, http.StatusMovedPermanently))
+	}
 	addOperations(mux, cfg.Registerer, cfg.Gatherer, cfg.Monitor.wellness)
 	if cfg.Profiling {
 		addProfiling(mux)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
 
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -95,7 +96,8 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
 	audit := cfg.Audit
 	audit.Names(who.names)
-	watched := calls.New(cfg.Registerer, monitor, who.identify, auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger), audit, who.rates)
+	gate := auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger)
+	watched := calls.New(cfg.Registerer, monitor, who.identify, gate, audit, who.rates)
 	registerVersions(cfg)
 	if cfg.TimeCalls {
 		watched.Time(cfg.Registerer)
@@ -120,16 +122,27 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 		s.forget = append(s.forget, tree.StoreReplaced)
 	}
 	var oldTree http.Handler
+	if err := s.addConsole(who, gate); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	if tree != nil {
 		oldTree = audit.Wrap(tree, who.identify.IdentifyTLS)
 	}
-	s.http = newHTTPServer(newClientHandler(cfg, services, watched, json, oldTree), cfg, s.mux.Connections())
+	s.http = newHTTPServer(newClientHandler(cfg, s.services, watched, json, oldTree), cfg, s.mux.Connections())
 	return s, nil
 }
 
 // newGRPC is for Run alone, because grpc-go starts goroutines as soon as there is a server.
 func (s *Server) newGRPC() *grpcserver.Server {
 	server := grpcserver.New(s.cfg.grpc(), s.calls)
+	s.register(server)
+	server.Ready()
+	s.calls.Register(server.GetServiceInfo())
+	return server
+}
+
+// register adds all services but the console's, which is for browsers, to a server of gRPC.
+func (s *Server) register(server grpc.ServiceRegistrar) {
 	etcdserverpb.RegisterKVServer(server, s.services.KV)
 	etcdserverpb.RegisterWatchServer(server, s.services.Watch)
 	etcdserverpb.RegisterLeaseServer(server, s.services.Lease)
@@ -140,9 +153,6 @@ func (s *Server) newGRPC() *grpcserver.Server {
 	v3.RegisterInspect(server, s.services.Inspect)
 	v3.RegisterLock(server, s.services.Lock)
 	v3.RegisterElection(server, s.services.Election)
-	server.Ready()
-	s.calls.Register(server.GetServiceInfo())
-	return server
 }
 
 // Run serves until ctx ends or a listener fails, then stops and returns when everything it started has ended: nil in
@@ -151,7 +161,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.inside.open(); err != nil {
 		return err
 	}
-	grpc := s.newGRPC()
+	server := s.newGRPC()
 	failed := make(chan error, 5)
 	var running sync.WaitGroup
 	start := func(serve func() error) {
@@ -165,9 +175,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopAccepting()
 	start(func() error { s.leader.Run(accepting); return nil })
 	start(func() error { s.follower.Run(accepting); return nil })
+	if s.services.Console != nil {
+		start(func() error { s.services.Console.Run(accepting); return nil })
+	}
 	start(func() error { return s.mux.Run(accepting, s.listeners()...) })
-	start(func() error { return grpc.Serve(s.mux.GRPC()) })
-	start(func() error { return grpc.Serve(s.inside.listener) })
+	start(func() error { return server.Serve(s.mux.GRPC()) })
+	start(func() error { return server.Serve(s.inside.listener) })
 	start(func() error { return s.http.Serve(s.mux.HTTP()) })
 
 	var err error
@@ -175,7 +188,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.stop(grpc, stopAccepting)
+	s.stop(server, stopAccepting)
 	running.Wait()
 	return err
 }
@@ -200,15 +213,15 @@ func (s *Server) listeners() []sniff.Listener {
 //  3. Streams end: a watch would otherwise hold up the stop for ever, and its client should look elsewhere now.
 //  4. Calls under way finish, in no more than the drain timeout. Clients are told to send no others here.
 //  5. What is left, streams that did not notice, is cut off with its connection.
-func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
-	grpc.Leave()
+func (s *Server) stop(server *grpcserver.Server, stopAccepting func()) {
+	server.Leave()
 	stopAccepting()
 	s.calls.End()
 
 	draining, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
 	var graceful sync.WaitGroup
-	graceful.Go(grpc.GracefulStop)
+	graceful.Go(server.GracefulStop)
 	graceful.Go(func() { _ = s.http.Shutdown(draining) })
 	drained := make(chan struct{})
 	go func() {
@@ -225,7 +238,7 @@ func (s *Server) stop(grpc *grpcserver.Server, stopAccepting func()) {
 		s.cfg.Logger.Warn("calls were still under way when the time to finish them ran out", "timeout", s.cfg.DrainTimeout)
 	}
 	cancel()
-	grpc.Stop()
+	server.Stop()
 	s.http.End()
 	<-drained
 	s.calls.WaitTransfers()

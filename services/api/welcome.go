@@ -13,6 +13,7 @@ import (
 
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	v2 "github.com/quoratedb/quorate/services/api/internal/v2"
+	"github.com/quoratedb/quorate/services/console"
 )
 
 // welcomePage has names in double braces. A library of templates would have the linker keep every exported method of the program.
@@ -44,6 +45,9 @@ func newWelcome(cfg Config) welcome {
 	}
 	if !cfg.NoGateway {
 		paths[gateway.Prefix+"kv/put"] = "and etcd's other JSON paths, POST"
+	}
+	if !cfg.NoConsole {
+		paths[console.Prefix] = "the console: the store in a browser"
 	}
 	if cfg.Tree != nil {
 		paths[v2.Prefix+"keys/"] = "the keys by etcd's v2 API"

@@ -69,6 +69,7 @@ require (
 	github.com/prometheus/client_model v0.6.2 // indirect
 	github.com/prometheus/common v0.66.1 // indirect
 	github.com/prometheus/procfs v0.16.1 // indirect
+	github.com/quoratedb/quorate/services/console v0.0.0 // indirect
 	github.com/rogpeppe/go-internal v1.14.1 // indirect
 	github.com/stoewer/go-strcase v1.3.1 // indirect
 	github.com/tidwall/btree v1.8.1 // indirect
@@ -96,3 +97,5 @@ replace github.com/quoratedb/quorate/services/lease => ../lease
 replace github.com/quoratedb/quorate/services/watch => ../watch
 
 replace github.com/quoratedb/quorate/services/api => ../api
+
+replace github.com/quoratedb/quorate/services/console => ../console

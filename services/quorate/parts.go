@@ -133,6 +133,7 @@ func (p *parts) assemble(ctx context.Context, c Config) (err error) {
 func (p *parts) apiConfig(c Config) api.Config {
 	made := p.clients.Config(c, p.log, p.metrics, p.budget)
 	made.Consensus, made.Lease, made.Watch = store{p.member, p.member, p.peers.Transport}, p.leases, p.watch
+	made.Members = members{p.member, p.peers.Transport}
 	made.Auth, made.Quotas, made.Inspector, made.Audit = p.member.Auth, p.member.Quotas, p.member.Inspector, p.audit
 	if c.EnableV2 {
 		made.Tree = p.member
@@ -160,6 +161,24 @@ var _ port.Consensus = store{}
 // PromoteMember is served by the leader.
 func (s store) PromoteMember(ctx context.Context, r *consensusv1.PromoteMemberRequest) (*consensusv1.PromoteMemberResponse, error) {
 	return consensusremote.Promoter{Member: s.member, Peers: s.peers}.PromoteMember(ctx, r)
+}
+
+// members are the members one by one: this one, and others by the transport between members.
+type members struct {
+	member *consensus.Member
+	peers  consensusremote.Peers
+}
+
+var _ port.Members = members{}
+
+// MemberStatus implements port.Members.
+func (m members) MemberStatus(ctx context.Context, id uint64) (*consensusv1.StatusResponse, error) {
+	return consensusremote.StatusOf(ctx, m.member, m.peers, id)
+}
+
+// MoveLeaderAtLeader implements port.Members.
+func (m members) MoveLeaderAtLeader(ctx context.Context, target uint64) error {
+	return consensusremote.MoveLeader(ctx, m.member, m.peers, target)
 }
 
 // close closes what is open. Services that ran have closed theirs already, which does no harm.

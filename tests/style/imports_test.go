@@ -32,6 +32,10 @@ var never = map[string][]string{
 		"github.com/cockroachdb/pebble", "go.etcd.io/raft", "github.com/nats-io",
 		ours + "services/consensus", ours + "services/lease", ours + "services/watch", ours + "services/quorate",
 	},
+	"services/console": {
+		"github.com/cockroachdb/pebble", "go.etcd.io/raft", "github.com/nats-io",
+		ours + "services/consensus", ours + "services/lease", ours + "services/watch", ours + "services/api", ours + "services/quorate", ours + "services/ctl",
+	},
 	"services/quorate": {},
 	"services/ctl": {
 		"go.etcd.io/etcd/etcdctl", "go.etcd.io/etcd/etcdutl", "go.etcd.io/etcd/server", "go.etcd.io/etcd/pkg", "go.etcd.io/etcd/tests", "go.etcd.io/etcd/v3",

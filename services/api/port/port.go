@@ -57,6 +57,14 @@ type Inspector interface {
 	Inspect(context.Context, *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error)
 }
 
+// Members are the members one by one. They belong to the replicated store.
+type Members interface {
+	// MemberStatus tells how a member is, by its own word.
+	MemberStatus(ctx context.Context, id uint64) (*consensusv1.StatusResponse, error)
+	// MoveLeaderAtLeader has whoever leads hand leadership to a member.
+	MoveLeaderAtLeader(ctx context.Context, target uint64) error
+}
+
 // Lease counts leases down.
 type Lease interface {
 	Grant(context.Context, *leasev1.GrantRequest) (*leasev1.GrantResponse, error)

@@ -67,6 +67,7 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.Var(flagset.ListOf(&c.ListenClientHTTPURLs), "listen-client-http-urls", "More URLs to serve clients on. All URLs serve gRPC and HTTP alike.")
 	fs.Var(flagset.ListOf(&c.ListenLegacyURLs), "listen-legacy-urls", "More URLs to serve clients on, such as http://localhost:4001, where very old clients look.")
 	fs.BoolVar(&c.EnableV2, "enable-v2", c.EnableV2, "Serve the v2 HTTP API, below /v2, on all URLs for clients.")
+	fs.BoolVar(&c.EnableConsole, "enable-console", c.EnableConsole, "Serve the console, the store in a browser, at /console/. etcd has no such flag.")
 	fs.BoolVar(&c.EnableGRPCGateway, "enable-grpc-gateway", c.EnableGRPCGateway, "Serve etcd's JSON paths, below /v3.")
 	fs.Var(flagset.ListOf(&c.ListenPeerURLs), "listen-peer-urls", "URLs to serve other members on.")
 	fs.Uint64Var(&c.SnapshotCount, "snapshot-count", c.SnapshotCount, "How many applied entries the log keeps for members that are behind. 0 means the default.")

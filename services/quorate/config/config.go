@@ -91,6 +91,8 @@ type Config struct {
 	GRPCKeepAliveTimeout  time.Duration
 	// EnableV2 serves the v2 API beside v3's.
 	EnableV2 bool
+	// EnableConsole serves the console at /console/.
+	EnableConsole bool
 	// CORS lists the origins whose pages may call this server from a browser, "*" for all.
 	CORS []string
 	// HostWhitelist lists the host names by which clients may call over HTTP without TLS; none or "*" for all.
@@ -202,6 +204,7 @@ func Default() Config {
 		GRPCKeepAliveInterval:       2 * time.Hour,
 		GRPCKeepAliveTimeout:        20 * time.Second,
 		EnableV2:                    true,
+		EnableConsole:               true,
 		CORS:                        []string{"*"},
 		HostWhitelist:               []string{"*"},
 		EnableGRPCGateway:           true,

@@ -30,6 +30,8 @@ type Auditor struct {
 	key    []byte
 	log    *Log
 	names  *auth.Names
+	// path is of the file; empty where it goes elsewhere.
+	path string
 	// prefix and last make ids that no other process has made.
 	prefix string
 	last   atomic.Uint64
@@ -54,7 +56,11 @@ func Open(c Config) (*Auditor, error) {
 	}
 	random := make([]byte, 6)
 	_, _ = rand.Read(random) // it never fails
-	return &Auditor{policy: policy, key: key, prefix: hex.EncodeToString(random) + "-", log: newLog(c, out, newMetrics(c.Registerer))}, nil
+	made := &Auditor{policy: policy, key: key, prefix: hex.EncodeToString(random) + "-", log: newLog(c, out, newMetrics(c.Registerer))}
+	if kept, ok := out.(*file); ok {
+		made.path = kept.path
+	}
+	return made, nil
 }
 
 // Names tells who says who somebody is, before the first request of the API.

@@ -54,6 +54,15 @@ type object struct {
 	lease, member uint64
 }
 
+// Keys returns the keys, and the beginnings of ranges, that a request of a wire names.
+func Keys(request any) [][]byte {
+	var keys [][]byte
+	for _, s := range spansOf(request) {
+		keys = append(keys, s.key)
+	}
+	return keys
+}
+
 // spansOf returns the ranges that a request of a wire names, nested transactions too.
 func spansOf(request any) []span {
 	switch r := request.(type) {

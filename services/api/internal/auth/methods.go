@@ -114,6 +114,21 @@ var methods = map[string]Need{
 	"/quorate.v1.InspectService/History":  data,
 	"/quorate.v1.InspectService/Deleted":  data,
 
+	// What the console reads and writes it asks of the methods above, for its caller. The rest is told of the process.
+	"/quorate.console.v1.ConsoleService/About":        nothing,
+	"/quorate.console.v1.ConsoleService/Search":       data,
+	"/quorate.console.v1.ConsoleService/Preview":      data,
+	"/quorate.console.v1.ConsoleService/Apply":        data,
+	"/quorate.console.v1.ConsoleService/Leases":       data,
+	"/quorate.console.v1.ConsoleService/Locks":        data,
+	"/quorate.console.v1.ConsoleService/Cluster":      name,
+	"/quorate.console.v1.ConsoleService/MoveLeader":   root,
+	"/quorate.console.v1.ConsoleService/Series":       name,
+	"/quorate.console.v1.ConsoleService/SlowRequests": root,
+	"/quorate.console.v1.ConsoleService/AuditTrail":   root,
+	"/quorate.console.v1.ConsoleService/Rights":       name,
+	"/quorate.console.v1.ConsoleService/Live":         name,
+
 	// Whether a server serves, and which methods there are, is nobody's secret.
 	"/grpc.health.v1.Health/Check":                                   nothing,
 	"/grpc.health.v1.Health/List":                                    nothing,

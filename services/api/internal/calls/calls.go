@@ -34,6 +34,7 @@ type Calls struct {
 	counters vectors
 	versions *clientVersions // nil where nobody asks
 	slow     *Slow           // nil where nothing is logged
+	noter    Noter           // nil where nothing is noted
 	methods  map[string]*Method
 
 	// Unary calls that have begun and not ended.
@@ -143,17 +144,22 @@ func (c *Calls) WaitUnary(ctx context.Context) error {
 func (c *Calls) BeginUnary(m *Method) (begun time.Time) {
 	c.unary.Add(1)
 	begun = m.Started()
-	if c.slow != nil && begun.IsZero() {
+	if (c.slow != nil || c.noter != nil) && begun.IsZero() {
 		begun = time.Now()
 	}
 	m.Received()
 	return begun
 }
 
-// Ended has a call logged if it was slow.
+// Ended has a call logged, and noted, if it was slow.
 func (c *Calls) Ended(ctx context.Context, m *Method, begun time.Time, request, response any, err error) {
 	if c.slow != nil {
 		c.slow.report(ctx, m, begun, request, response, err)
+	}
+	if c.noter != nil && !m.waits {
+		if took := time.Since(begun); c.noter.WantsSlow(m.full, took) {
+			c.noter.NoteSlow(ctx, noteOf(ctx, m, begun, took, request, err))
+		}
 	}
 }
 

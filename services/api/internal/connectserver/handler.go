@@ -15,12 +15,15 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
+	"github.com/quoratedb/quorate/pkg/gen/quorate/console/v1/consolev1connect"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb/v3electionpbconnect"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3lockpb/v3lockpbconnect"
+	"github.com/quoratedb/quorate/services/console"
 )
 
 // Services are the methods to serve, as grpc-go would have them.
@@ -35,6 +38,8 @@ type Services struct {
 	Inspect     quoratev1connect.InspectServiceHandler
 	Lock        v3lockpbconnect.LockHandler
 	Election    Election
+	// Console may be nil: then there is none.
+	Console *console.Console
 }
 
 // Election are the methods of the Election service.
@@ -66,6 +71,10 @@ func Register(mux *http.ServeMux, services Services, watched *calls.Calls, recei
 	add(v3electionpbconnect.NewElectionHandler(election{services.Election, watched}, options...))
 	add(quoratev1connect.NewQuotaServiceHandler(services.Quotas, options...))
 	add(quoratev1connect.NewInspectServiceHandler(services.Inspect, options...))
+	if services.Console != nil {
+		path, handler := consolev1connect.NewConsoleServiceHandler(consoleService{services.Console, watched}, options...)
+		add(path, services.Console.Guard(handler))
+	}
 }
 
 // The generated unary signatures are gRPC's own, so that embedding a service is all it takes; the streams are told apart
@@ -91,6 +100,10 @@ type (
 		Election
 		watched *calls.Calls
 	}
+	consoleService struct {
+		*console.Console
+		watched *calls.Calls
+	}
 )
 
 func (s kv) RangeStream(ctx context.Context, request *etcdserverpb.RangeRequest, stream *connect.ServerStream[etcdserverpb.RangeStreamResponse]) error {
@@ -111,6 +124,10 @@ func (s maintenance) Snapshot(ctx context.Context, request *etcdserverpb.Snapsho
 
 func (s election) Observe(ctx context.Context, request *v3electionpb.LeaderRequest, stream *connect.ServerStream[v3electionpb.LeaderResponse]) error {
 	return serverStream(ctx, s.watched, request, stream, s.Election.Observe)
+}
+
+func (s consoleService) Live(ctx context.Context, request *consolev1.LiveRequest, stream *connect.ServerStream[consolev1.LiveResponse]) error {
+	return serverStream(ctx, s.watched, request, stream, s.Console.Live)
 }
 
 // unary counts unary calls and translates their errors.

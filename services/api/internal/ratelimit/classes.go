@@ -131,6 +131,21 @@ var kinds = map[string]Kind{
 	"/quorate.v1.InspectService/History":  list,
 	"/quorate.v1.InspectService/Deleted":  list,
 
+	// What the console reads and writes is limited where it asks for it.
+	"/quorate.console.v1.ConsoleService/About":        never,
+	"/quorate.console.v1.ConsoleService/Search":       never,
+	"/quorate.console.v1.ConsoleService/Preview":      never,
+	"/quorate.console.v1.ConsoleService/Apply":        never,
+	"/quorate.console.v1.ConsoleService/Leases":       never,
+	"/quorate.console.v1.ConsoleService/Locks":        never,
+	"/quorate.console.v1.ConsoleService/Cluster":      never,
+	"/quorate.console.v1.ConsoleService/MoveLeader":   never,
+	"/quorate.console.v1.ConsoleService/Series":       read,
+	"/quorate.console.v1.ConsoleService/SlowRequests": read,
+	"/quorate.console.v1.ConsoleService/AuditTrail":   read,
+	"/quorate.console.v1.ConsoleService/Rights":       read,
+	"/quorate.console.v1.ConsoleService/Live":         read,
+
 	"/grpc.health.v1.Health/Check":                                   never,
 	"/grpc.health.v1.Health/List":                                    never,
 	"/grpc.health.v1.Health/Watch":                                   never,

@@ -36,7 +36,7 @@ func (r *role) Flags(s *settings.Settings) {
 	s.Group("Clients", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config,
 			"listen-client-urls", "listen-client-http-urls", "listen-legacy-urls", "advertise-client-urls", "enable-v2", "cors",
-			"host-whitelist", "enable-grpc-gateway",
+			"host-whitelist", "enable-console", "enable-grpc-gateway",
 			"max-txn-ops", "max-request-bytes", "max-concurrent-streams",
 			"grpc-keepalive-min-time", "grpc-keepalive-interval", "grpc-keepalive-timeout",
 			"watch-progress-notify-interval", "election-timeout", "metrics")
@@ -108,7 +108,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		told.urls = reachable(side.Clients, addresses)
 	}
 	made.Consensus, made.Lease, made.Watch, made.Auth, made.Elsewhere = told, lease, watch, store, true
-	made.Quotas, made.Inspector = store, store
+	made.Quotas, made.Inspector, made.Members = store, store, store
 	if made.Audit, err = n.Audit(); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -111,6 +113,8 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		KeepAliveTimeout:     zeroIsOff(c.GRPCKeepAliveTimeout),
 		CORS:                 c.CORS,
 		HostWhitelist:        c.HostWhitelist,
+		NoConsole:            !c.EnableConsole,
+		Hosts:                s.hosts(c),
 		NoGateway:            !c.EnableGRPCGateway,
 		Versions:             api.Versions{Server: version.Version},
 	}
@@ -122,6 +126,20 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		}
 	}
 	return made
+}
+
+// hosts are the names by which clients are told to call.
+func (s *Side) hosts(c config.Config) []string {
+	names := slices.Clone(c.HostWhitelist)
+	for _, text := range c.AdvertiseClientURLs {
+		if u, err := url.Parse(text); err == nil {
+			names = append(names, u.Hostname())
+		}
+	}
+	for _, e := range s.Clients {
+		names = append(names, e.URL.Hostname())
+	}
+	return names
 }
 
 // monitorListener speaks TLS by itself where its URL wants that. Health checks and scrapes need no HTTP/2.

@@ -1,0 +1,226 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
+)
+
+const (
+	// perSecond bounds the events of one watch: what a page gets where it does not say, and at most.
+	perSecondDefault, perSecondMax = 200, 1000
+	// sampleMax is how many events a second are shown of a watch whose events come faster than that.
+	sampleMax = 20
+	// valueBytesMax is how much of a value is shown, and messageBytesMax from how much on a message is sent.
+	valueBytesMax, messageBytesMax = 64 << 10, 512 << 10
+	// window is the time in which events are counted.
+	window = time.Second
+)
+
+// watcher is one watch of a stream.
+type watcher struct {
+	stream *stream
+	asked  *consolev1.LiveWatch
+	// next is the revision to go on at, 0 for now, as long as none is known.
+	next int64
+	// passedFrom is the first revision that was passed over, 0 where nothing is.
+	passedFrom int64
+	// left are how many events may be shown until the window ends.
+	left      int
+	windowEnd time.Time
+	started   bool
+}
+
+func (s *stream) runWatch(ctx context.Context, asked *consolev1.LiveWatch) error {
+	w := &watcher{stream: s, asked: asked, next: asked.GetStartRevision()}
+	w.open(w.perSecond())
+	for {
+		over, err := w.follow(ctx)
+		if over || err != nil {
+			return err
+		}
+		// Too much came: wait until the second is over, then look at what comes then.
+		pause := time.NewTimer(time.Until(w.windowEnd))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return context.Cause(ctx)
+		}
+		w.open(min(sampleMax, w.perSecond()))
+	}
+}
+
+func (w *watcher) perSecond() int {
+	if asked := int(w.asked.GetEventsPerSecond()); asked > 0 {
+		return min(asked, perSecondMax)
+	}
+	return perSecondDefault
+}
+
+// open begins a window in which so many events may be shown.
+func (w *watcher) open(events int) { w.left, w.windowEnd = events, time.Now().Add(window) }
+
+// follow watches until the watch is over, or so many events come that it is better not to (over is false then).
+func (w *watcher) follow(ctx context.Context) (over bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	watch, err := w.stream.watch.Watch(ctx)
+	if err != nil {
+		cancel()
+		return false, err
+	}
+	defer func() {
+		cancel()
+		for { // until it has ended, so that nothing of it is left
+			if _, err := watch.Recv(); err != nil {
+				return
+			}
+		}
+	}()
+	start := w.next
+	if w.passedFrom != 0 {
+		start = 0
+	}
+	err = watch.Send(&etcdserverpb.WatchRequest{RequestUnion: &etcdserverpb.WatchRequest_CreateRequest{CreateRequest: &etcdserverpb.WatchCreateRequest{
+		Key: w.asked.GetKey(), RangeEnd: w.asked.GetRangeEnd(), StartRevision: start, PrevKv: w.asked.GetPrevKv(), ProgressNotify: true, Fragment: true,
+	}}})
+	if err != nil {
+		return false, err
+	}
+	for {
+		answer, err := watch.Recv()
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case answer.GetCanceled():
+			return true, w.ended(ctx, answer)
+		case answer.GetCreated():
+			err = w.begun(ctx, answer.GetHeader().GetRevision())
+		case len(answer.GetEvents()) == 0:
+			w.next = max(w.next, answer.GetHeader().GetRevision()+1)
+			err = w.tell(ctx, nil)
+		default:
+			if shown, failed := w.show(ctx, answer); failed != nil || !shown {
+				return false, failed
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+// ended tells that the watch is over. Others of the stream go on.
+func (w *watcher) ended(ctx context.Context, answer *etcdserverpb.WatchResponse) error {
+	reason := answer.GetCancelReason()
+	if reason == "" && answer.GetCompactRevision() != 0 {
+		reason = "what it was to go on with is compacted"
+	}
+	err := w.stream.tell(ctx, &consolev1.LiveResponse{News: &consolev1.LiveResponse_Ended{Ended: &consolev1.LiveEnded{
+		WatchId: w.asked.GetId(), Reason: reason, CompactedRevision: answer.GetCompactRevision(),
+	}}})
+	return err
+}
+
+// begun takes in that the store was at a revision when the watch began.
+func (w *watcher) begun(ctx context.Context, revision int64) error {
+	switch {
+	case w.passedFrom != 0:
+		w.next = revision + 1
+		return w.tell(ctx, nil)
+	case w.next == 0:
+		w.next = revision + 1
+	}
+	if w.started {
+		return nil
+	}
+	w.started = true
+	return w.stream.tell(ctx, &consolev1.LiveResponse{News: &consolev1.LiveResponse_Started{Started: &consolev1.LiveStarted{
+		WatchId: w.asked.GetId(), NextRevision: w.next,
+	}}})
+}
+
+// show tells of events, as many as may be shown. It returns false if that were not all.
+func (w *watcher) show(ctx context.Context, answer *etcdserverpb.WatchResponse) (all bool, err error) {
+	if now := time.Now(); now.After(w.windowEnd) {
+		w.open(w.perSecond())
+	}
+	events, bytes := []*consolev1.LiveEvent(nil), 0
+	for _, event := range answer.GetEvents() {
+		revision := event.GetKv().GetModRevision()
+		if w.left == 0 {
+			w.passedFrom = revision
+			w.next = revision
+			if len(events) > 0 {
+				err = w.tellOf(ctx, events)
+			}
+			return false, err
+		}
+		w.left--
+		shown := w.event(event)
+		events = append(events, shown)
+		w.next = revision + 1
+		if answer.GetFragment() {
+			w.next = revision // there may be more of it
+		}
+		if bytes += len(shown.GetKv().GetValue()) + len(shown.GetPrevKv().GetValue()); bytes >= messageBytesMax {
+			// The last revision of it may not be over: whoever goes on there sees some of it again.
+			w.next = revision
+			if err := w.tell(ctx, events); err != nil {
+				return false, err
+			}
+			events, bytes, w.next = nil, 0, revision+1
+		}
+	}
+	if len(events) == 0 {
+		return true, nil
+	}
+	return true, w.tell(ctx, events)
+}
+
+// tellOf is tell for events before some that are passed over, which the next message tells.
+func (w *watcher) tellOf(ctx context.Context, events []*consolev1.LiveEvent) error {
+	passedFrom := w.passedFrom
+	w.passedFrom = 0
+	err := w.tell(ctx, events)
+	w.passedFrom = passedFrom
+	return err
+}
+
+// tell tells of events, how far the watch has got, and what was passed over before them.
+func (w *watcher) tell(ctx context.Context, events []*consolev1.LiveEvent) error {
+	told := &consolev1.LiveEvents{WatchId: w.asked.GetId(), Events: events, NextRevision: w.next}
+	if w.passedFrom != 0 {
+		told.PassedOverFrom, told.PassedOverTo = w.passedFrom, w.next
+		w.passedFrom = 0
+	}
+	return w.stream.tell(ctx, &consolev1.LiveResponse{News: &consolev1.LiveResponse_Events{Events: told}})
+}
+
+func (w *watcher) event(event *mvccpb.Event) *consolev1.LiveEvent {
+	return &consolev1.LiveEvent{
+		Deleted: event.GetType() == mvccpb.Event_DELETE,
+		Kv:      w.shown(event.GetKv()), ValueBytes: int64(len(event.GetKv().GetValue())),
+		PrevKv: w.shown(event.GetPrevKv()), PrevValueBytes: int64(len(event.GetPrevKv().GetValue())),
+	}
+}
+
+// shown is a key with as much of its value as is shown.
+func (w *watcher) shown(kv *mvccpb.KeyValue) *mvccpb.KeyValue {
+	if kv == nil {
+		return nil
+	}
+	most := valueBytesMax
+	if w.asked.GetWithoutValues() {
+		most = 0
+	}
+	if value := kv.GetValue(); len(value) > most {
+		kv.Value = value[:most]
+	}
+	return kv
+}
