@@ -1,0 +1,1 @@
+export function ClusterPage() { return <p class="pad muted">Not there yet.</p>; }

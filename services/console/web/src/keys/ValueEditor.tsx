@@ -1,0 +1,51 @@
+import { useState } from 'preact/hooks';
+import type { Bytes } from '../bytes/bytes';
+import { type View, viewOf, viewsOf } from '../bytes/views';
+import { Segments } from '../ui/basic';
+
+interface Props {
+  /** What is being edited, as it was in the beginning. */
+  value: Bytes;
+  view?: View['id'];
+  label: string;
+  /** Told on each change: the value, or what is wrong with what was typed. */
+  onChange: (value: Bytes | undefined, wrong: string) => void;
+}
+
+/** A field for a value in one of its views. What is not changed stays byte for byte what it was. */
+export function ValueEditor({ value, view: wanted, label, onChange }: Props) {
+  const [based, setBased] = useState({ value, view: viewOf(value, wanted) });
+  const [text, setText] = useState(() => based.view.show(value));
+  const [wrong, setWrong] = useState('');
+  const read = (typed: string, view: View): Bytes | undefined => {
+    try {
+      const read = view.parse(typed);
+      setWrong('');
+      onChange(read, '');
+      return read;
+    } catch (e) {
+      setWrong((e as Error).message);
+      onChange(undefined, (e as Error).message);
+      return undefined;
+    }
+  };
+  const current = (): Bytes | undefined => { try { return based.view.parse(text); } catch { return undefined; } };
+  const now = current();
+  const change = (id: View['id']) => {
+    if (now === undefined) return;
+    const next = { value: now, view: viewOf(now, id) };
+    setBased(next);
+    setText(next.view.show(now));
+    onChange(now, '');
+  };
+  const has = viewsOf(now !== undefined && now.length < 65536 ? now : based.value);
+  const options = has.some((v) => v.id === based.view.id) ? has : [...has, based.view];
+  return (
+    <div class="value">
+      {now === undefined ? <p class="muted">Other views are there again when this can be read.</p> : <Segments label="View" value={based.view.id} options={options.map((v) => [v.id, v.label])} onChange={change} />}
+      <textarea class="mono" aria-label={label} aria-invalid={!!wrong} spellcheck={false} autocapitalize="off" value={text}
+        onInput={(e) => { setText(e.currentTarget.value); read(e.currentTarget.value, based.view); }} />
+      {wrong ? <p class="hint bad" role="alert">{wrong}</p> : <p class="hint">{based.view.note}</p>}
+    </div>
+  );
+}
