@@ -206,8 +206,8 @@ NODES ?= 1,2,4
 WATCHERS ?= 10000
 
 .PHONY: conformance
-conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then rights and a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each, CTL=ours our command-line tools
-	go -C tests run ./etcd/conformance $(if $(filter ours,$(CTL)),-tools '$(CURDIR)/bin') $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') -run '$(value RUN)'
+conformance: build peers bin/newest/etcd ## Run etcd's own suite against bin/quorate, then rights and a minute of differential; RUN=TestKV selects tests, SERVER=bin/peers/etcd another server, VIA=apart members of four programs each, VIA=proxy a proxy in front of each, CTL=ours our command-line tools
+	go -C tests run ./etcd/conformance $(if $(filter ours,$(CTL)),-tools '$(CURDIR)/bin') $(if $(filter apart,$(VIA)),-apart '$(CURDIR)/bin',-server '$(abspath $(SERVER))') $(if $(filter proxy,$(VIA)),-proxied '$(CURDIR)/bin/quorate') -run '$(value RUN)'
 	$(if $(value RUN)$(VIA)$(CTL)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) rights)
 	$(if $(value RUN)$(VIA)$(CTL)$(filter-out bin/quorate,$(SERVER)),,$(MAKE) differential FOR=1m)
 VIA ?=

@@ -24,6 +24,8 @@ type Delivery struct {
 	// Replaced is set when the watch has ended because the store is another one now, or went back to an earlier state: what it
 	// was told and what is still to come do not belong together.
 	Replaced bool
+	// Refused, unless empty, says in etcd's words why the watch has ended otherwise.
+	Refused string
 }
 
 // Session is one client's watches. Its methods may be called concurrently; Next only by one goroutine at a time.

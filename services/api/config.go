@@ -194,13 +194,20 @@ func set[T comparable](field *T, value T) {
 
 // Validate reports everything that is wrong at once.
 func (c Config) Validate() error {
+	if c.Consensus == nil || c.Lease == nil || c.Watch == nil || c.Auth == nil {
+		return errors.Join(errors.New("a port is missing: consensus, lease, watch and auth are all needed"), c.validateServing())
+	}
+	return c.validateServing()
+}
+
+// validateServing is Validate but for the ports.
+func (c Config) validateServing() error {
 	var problems []error
 	wrong := func(is bool, format string, values ...any) {
 		if is {
 			problems = append(problems, fmt.Errorf(format, values...))
 		}
 	}
-	wrong(c.Consensus == nil || c.Lease == nil || c.Watch == nil || c.Auth == nil, "a port is missing: consensus, lease, watch and auth are all needed")
 	wrong(c.Logger == nil, "no logger")
 	wrong(len(c.Listeners)+len(c.TLSListeners) == 0, "no listener for clients")
 	wrong(len(c.TLSListeners) > 0 && c.TLS == nil, "listeners with TLS, but no TLS settings")

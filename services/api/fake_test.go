@@ -182,7 +182,7 @@ func serve(t *testing.T, services connectserver.Services, change func(*Config)) 
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &serving{address: listener.Addr().String(), stop: cancel, stopped: make(chan struct{})}
-	server, err := newServer(cfg.withDefaults(), nobody(), services)
+	server, err := newServer(cfg.withDefaults(), nobody(), behindPorts(cfg), services)
 	require.NoError(t, err)
 	go func() {
 		defer close(s.stopped)
@@ -212,4 +212,9 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func nobody() users {
 	follower := auth.NewFollower(noUsers{}, quiet())
 	return users{follower: follower, identify: auth.New(auth.Config{}), names: auth.NewNames(noUsers{}, follower)}
+}
+
+// fakeConfig has a store that does nothing, and no listener.
+func fakeConfig() Config {
+	return Config{Logger: quiet(), Consensus: &fakeStore{}, Auth: noUsers{}}
 }

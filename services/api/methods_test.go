@@ -13,7 +13,7 @@ import (
 // every method of every service that the gRPC server has, which are those of all other wires too but
 // for the console's.
 func TestEveryMethodSaysWhatItNeeds(t *testing.T) {
-	s, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}, Auth: noUsers{}}.withDefaults(), nobody(), fakeServices())
+	s, err := newServer(fakeConfig().withDefaults(), nobody(), behindPorts(fakeConfig()), fakeServices())
 	require.NoError(t, err)
 	server := s.newGRPC()
 	t.Cleanup(server.Stop)

@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
 	"github.com/quoratedb/quorate/services/api/internal/gateway"
 	"github.com/quoratedb/quorate/services/api/internal/grpcserver"
+	"github.com/quoratedb/quorate/services/api/internal/health"
 	"github.com/quoratedb/quorate/services/api/internal/leader"
 	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
 	"github.com/quoratedb/quorate/services/api/internal/sniff"
@@ -71,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.addOutside(&identification); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification), names: names, rates: rates}, connectserver.Services{
+	s, err := newServer(cfg, users{follower: follower, identify: auth.New(identification), names: names, rates: rates}, behindPorts(cfg), connectserver.Services{
 		KV: services.KV, Watch: services.Watch, Lease: services.Lease,
 		Cluster: services.Cluster, Maintenance: services.Maintenance,
 		Auth: services.Auth, Quotas: services.Quotas, Inspect: services.Inspect,
@@ -84,6 +85,19 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// behind is what the wires themselves ask of the store, whatever clients ask.
+type behind struct {
+	leader     leader.Consensus
+	authorizer auth.Authorizer
+	health     health.Store
+	// tree makes what answers v2's paths; nil for v2 by the ports.
+	tree func(*calls.Calls) http.Handler
+}
+
+func behindPorts(cfg Config) behind {
+	return behind{leader: cfg.Consensus, authorizer: cfg.Auth, health: cfg.Consensus}
+}
+
 // StoreReplaced has answers name the store that is there now: it is another one than before.
 func (s *Server) StoreReplaced() {
 	for _, forget := range s.forget {
@@ -92,11 +106,11 @@ func (s *Server) StoreReplaced() {
 }
 
 // newServer puts the wires around services.
-func newServer(cfg Config, who users, services connectserver.Services) (*Server, error) {
-	monitor := leader.New(cfg.Consensus, cfg.LeaderLossTime)
+func newServer(cfg Config, who users, behind behind, services connectserver.Services) (*Server, error) {
+	monitor := leader.New(behind.leader, cfg.LeaderLossTime)
 	audit := cfg.Audit
 	audit.Names(who.names)
-	gate := auth.NewGate(cfg.Auth, cfg.RequestTimeout, cfg.Logger)
+	gate := auth.NewGate(behind.authorizer, cfg.RequestTimeout, cfg.Logger)
 	watched := calls.New(cfg.Registerer, monitor, who.identify, gate, audit, who.rates)
 	registerVersions(cfg)
 	if cfg.TimeCalls {
@@ -116,16 +130,15 @@ func newServer(cfg Config, who users, services connectserver.Services) (*Server,
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	cfg.Monitor.wellness.Open(cfg.Consensus)
-	tree := newV2(cfg, watched, who)
-	if tree != nil {
-		s.forget = append(s.forget, tree.StoreReplaced)
-	}
+	cfg.Monitor.wellness.Open(behind.health)
 	var oldTree http.Handler
 	if err := s.addConsole(who, gate); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	if tree != nil {
+	if behind.tree != nil {
+		oldTree = behind.tree(watched)
+	} else if tree := newV2(cfg, watched, who); tree != nil {
+		s.forget = append(s.forget, tree.StoreReplaced)
 		oldTree = audit.Wrap(tree, who.identify.IdentifyTLS)
 	}
 	s.http = newHTTPServer(newClientHandler(cfg, s.services, watched, json, oldTree), cfg, s.mux.Connections())

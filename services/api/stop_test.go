@@ -140,7 +140,7 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	cfg := Config{Logger: quiet(), Listeners: []net.Listener{listener}, Consensus: &fakeStore{}, Auth: noUsers{}}
-	server, err := newServer(cfg.withDefaults(), nobody(), fakeServices())
+	server, err := newServer(cfg.withDefaults(), nobody(), behindPorts(cfg), fakeServices())
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(context.Background()) }()
@@ -158,7 +158,7 @@ func TestBrokenListenerEndsRun(t *testing.T) {
 // goleak looks after the tests.
 func TestNewStartsNothing(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	_, err := newServer(Config{Logger: quiet(), Consensus: &fakeStore{}, Auth: noUsers{}}.withDefaults(), nobody(), fakeServices())
+	_, err := newServer(fakeConfig().withDefaults(), nobody(), behindPorts(fakeConfig()), fakeServices())
 	require.NoError(t, err)
 }
 

@@ -36,6 +36,7 @@ func main() {
 	server := flag.String("server", "", "binary to test")
 	endpoint := flag.String("endpoint", "", "instead, host and port of a running store without TLS, which is emptied again and again")
 	apart := flag.String("apart", "", "instead, folder of the programs of services that run apart, of which each member is made")
+	proxied := flag.String("proxied", "", "Quorate's program, of which a proxy is put in front of each member of the server")
 	tools := flag.String("tools", "", "folder of Quorate's command-line tools, which take the place of etcd's")
 	run := flag.String("run", "", "regular expression of the tests to run, all if empty")
 	timeout := flag.Duration("timeout", time.Hour, "time for all tests")
@@ -48,7 +49,7 @@ func main() {
 			*run = endpointTests
 		}
 	}
-	r, err := conduct(target{*server, *endpoint, *apart, *tools}, *run, *timeout, !*list)
+	r, err := conduct(target{*server, *endpoint, *apart, *tools, *proxied}, *run, *timeout, !*list)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(2)
@@ -87,8 +88,9 @@ func selected(run, name string) bool {
 	return true
 }
 
-// target is what the suite runs against, one of the first three, and with which tools: a folder of ours, or "" for etcd's.
-type target struct{ server, endpoint, apart, tools string }
+// target is what the suite runs against, one of the first three, and with which tools: a folder of ours, or "" for etcd's; proxied is whose proxies stand
+// in front of the members of server, "" for none.
+type target struct{ server, endpoint, apart, tools, proxied string }
 
 // conduct builds the suite and runs it, with its output on ours if loud.
 func conduct(against target, run string, timeout time.Duration, loud bool) (*results, error) {
@@ -134,6 +136,8 @@ func programs(against target) (string, error) {
 		server, err = standIn(dir, harness.EndpointEnv, against.endpoint)
 	case against.apart != "":
 		server, err = standIn(dir, "QUORATE_TEST_PROGRAMS", against.apart)
+	case against.proxied != "":
+		server, err = standIn(dir, "QUORATE_TEST_PROXIED", against.server+":"+against.proxied)
 	}
 	if err != nil {
 		return "", err

@@ -20,12 +20,19 @@ import (
 // backend is what all services share: the store behind them, the time they give it, and how they name it in headers.
 type backend struct {
 	consensus port.Consensus
+	place     Place
 	logger    *slog.Logger
 	timeout   time.Duration
 	gate      *auth.Gate
 	// identity is who answers. A member never changes its ids, so they are asked for once, and again when another store has
 	// taken this one's place.
 	identity atomic.Pointer[identity]
+}
+
+// Place tells where the store is.
+type Place interface {
+	Position(context.Context, *consensusv1.PositionRequest) (*consensusv1.PositionResponse, error)
+	ReadIndex(context.Context, *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error)
 }
 
 type identity struct {
@@ -87,7 +94,7 @@ func timedOut(bounded context.Context, err error) error {
 
 // position asks where the store is, without asking other members. The error is ready for the client.
 func (b *backend) position(ctx context.Context) (*consensusv1.PositionResponse, error) {
-	position, err := b.consensus.Position(ctx, &consensusv1.PositionRequest{})
+	position, err := b.place.Position(ctx, &consensusv1.PositionRequest{})
 	if err != nil {
 		return nil, b.failure(ctx, err)
 	}

@@ -102,6 +102,7 @@ func New(config Config) (*Services, error) {
 	}
 	back := &backend{
 		consensus: config.Consensus,
+		place:     config.Consensus,
 		logger:    config.Logger,
 		timeout:   config.RequestTimeout,
 		gate:      auth.NewGate(config.Auth, config.RequestTimeout, config.Logger),

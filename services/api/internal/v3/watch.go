@@ -3,6 +3,8 @@ package v3
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -10,9 +12,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
-	"github.com/quoratedb/quorate/services/api/port"
 )
 
 // A watch stream is two goroutines and a session of the watch service:
@@ -42,7 +44,7 @@ const (
 type WatchServer struct {
 	etcdserverpb.UnsafeWatchServer
 	*backend
-	watch         port.Watch
+	open          func(context.Context) delivery.Session
 	follower      *auth.Follower
 	rates         *ratelimit.Limiter // nil where nothing is limited
 	fragmentBytes int
@@ -52,13 +54,41 @@ type WatchServer struct {
 func newWatchServer(back *backend, config Config) *WatchServer {
 	return &WatchServer{
 		backend:       back,
-		watch:         config.Watch,
+		open:          func(context.Context) delivery.Session { return config.Watch.Open() },
 		follower:      config.Follower,
 		rates:         config.Rates,
 		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
 		encoded:       config.EncodedWatch,
 	}
 }
+
+// WatchConfig says what watches stand on where nothing else of the store is in reach: in front of another server. All of it is required.
+type WatchConfig struct {
+	Place      Place
+	Authorizer auth.Authorizer
+	Follower   *auth.Follower
+	// Open opens the session of a stream whose context is given.
+	Open            func(context.Context) delivery.Session
+	Logger          *slog.Logger
+	MaxRequestBytes uint
+	RequestTimeout  time.Duration
+}
+
+// NewWatch returns the Watch service alone, with EncodedWatch.
+func NewWatch(config WatchConfig) *WatchServer {
+	return &WatchServer{
+		backend: &backend{
+			place: config.Place, logger: config.Logger, timeout: config.RequestTimeout, gate: auth.NewGate(config.Authorizer, config.RequestTimeout, config.Logger),
+		},
+		open:          config.Open,
+		follower:      config.Follower,
+		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
+		encoded:       true,
+	}
+}
+
+// StoreReplaced has headers name the member that answers now: it is another one than before.
+func (s *WatchServer) StoreReplaced() { s.forget() }
 
 // Watch serves one client's stream until the client or the watch service ends it. A client that only closes its side
 // goes on receiving.
@@ -69,7 +99,7 @@ func (s *WatchServer) Watch(stream grpc.BidiStreamingServer[etcdserverpb.WatchRe
 	}
 	ctx, end := context.WithCancelCause(stream.Context())
 	defer end(nil)
-	session := s.watch.Open()
+	session := s.open(stream.Context())
 	defer session.Close()
 
 	queue := newControlQueue(ctx)

@@ -190,7 +190,7 @@ func (r *watchReader) progress(ctx context.Context) error {
 	}
 	confirm, cancel := context.WithTimeout(ctx, progressConfirmMax)
 	defer cancel()
-	index, err := r.server.consensus.ReadIndex(confirm, &consensusv1.ReadIndexRequest{})
+	index, err := r.server.place.ReadIndex(confirm, &consensusv1.ReadIndexRequest{})
 	if err == nil {
 		r.session.Progress(index.GetRevision())
 		return nil

@@ -121,6 +121,8 @@ func (s *watchSender) deliver(d *delivery.Delivery) error {
 		return s.sendCompacted(w, d)
 	case d.Replaced:
 		return s.sendReplaced(w)
+	case d.Refused != "":
+		return s.sendForbidden(w, d.Refused)
 	case d.Batch != nil:
 		return s.sendEvents(w, d)
 	case d.Revision < w.startRevision:

@@ -1,6 +1,7 @@
 // Command quorate runs a store in one process. It takes etcd's flags, variables and file, and stops cleanly on SIGTERM
 // and SIGINT; one that comes much later than the first ends it at once. SIGHUP has it open its log files anew.
-// quorate health asks one that runs how it is, and quorate gateway start forwards connections to the members of a cluster.
+// quorate health asks one that runs how it is, quorate gateway start forwards connections to the members of a cluster, and quorate grpc-proxy start
+// serves clients in front of one.
 //
 // Its exit code is 0 after a clean stop, 2 for a command line that cannot be read, and 1 for everything else that is
 // wrong.
@@ -40,6 +41,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	}
 	if len(args) > 0 && args[0] == "gateway" {
 		return runGateway(args[1:], stderr)
+	}
+	if len(args) > 0 && args[0] == "grpc-proxy" {
+		return runGRPCProxy(args[1:], stderr)
 	}
 	invocation, err := commandline.Parse(args, environ)
 	switch {

@@ -61,7 +61,7 @@ func (d Discovery) Targets(ctx context.Context) ([]Target, error) {
 				d.Logger.Warn("an SRV record is left out", "service", name, "domain", d.Domain, "endpoint", address, "error", err)
 				continue
 			}
-			targets = append(targets, Target{Address: address, Priority: record.Priority, Weight: record.Weight})
+			targets = append(targets, Target{Address: address, TLS: service.secure, Priority: record.Priority, Weight: record.Weight})
 		}
 	}
 	if found == 0 {

@@ -1,6 +1,7 @@
 // Command standin takes the place of a member in etcd's own suite, whose members are processes that it starts itself: it passes connections on to
 // the store that QUORATE_TEST_ENDPOINT names, which is emptied when a member starts with a new data directory. It takes etcd's flags, and
-// refuses what one endpoint without TLS cannot be. With QUORATE_TEST_PROGRAMS it makes members of services that run apart instead.
+// refuses what one endpoint without TLS cannot be. With QUORATE_TEST_PROGRAMS it makes members of services that run apart instead, and with
+// QUORATE_TEST_PROXIED it puts a proxy in front of each.
 package main
 
 import (
@@ -43,6 +44,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if programs := os.Getenv(programsEnv); programs != "" {
 		return services(ctx, programs, args)
+	}
+	if programs := os.Getenv(proxyEnv); programs != "" {
+		return proxied(ctx, programs, args)
 	}
 	given := read(args)
 	if strings.Contains(given["initial-cluster"], ",") || strings.HasPrefix(given["listen-client-urls"], "https:") || strings.HasPrefix(given["listen-peer-urls"], "https:") {

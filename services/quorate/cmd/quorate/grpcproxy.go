@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/signals"
+	"github.com/quoratedb/quorate/services/quorate/internal/grpclogs"
+	"github.com/quoratedb/quorate/services/quorate/internal/grpcproxy"
+)
+
+// runGRPCProxy is the grpc-proxy subcommand: it serves clients in front of a cluster.
+func runGRPCProxy(args []string, stderr io.Writer) int {
+	if len(args) == 0 || args[0] != "start" {
+		fmt.Fprintln(stderr, "quorate grpc-proxy: start is its only command; quorate grpc-proxy start --help lists its flags")
+		return exitUsage
+	}
+	options, warnings, err := grpcproxy.Parse(args[1:], stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		complain(stderr, fmt.Errorf("grpc-proxy: %w", err))
+		return exitUsage
+	}
+	if options.Serving.EnablePprof {
+		runtime.MemProfileRate = memProfileRate
+	}
+	log, outputs, err := options.Serving.OpenLog()
+	if err != nil {
+		complain(stderr, err)
+		return exitError
+	}
+	defer outputs.Close()
+	logging.TakeStandard(log)
+	grpclogs.Take(log)
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	ctx, release := signals.Context(log, outputs)
+	defer release()
+	defer governMemory()()
+	err = grpcproxy.Run(ctx, options, log, func([]string) { tellManager(log, "READY=1") })
+	if err != nil && ctx.Err() == nil {
+		complain(stderr, fmt.Errorf("grpc-proxy: %w", err))
+		return exitError
+	}
+	return exitOK
+}
