@@ -62,6 +62,7 @@ func NewProxy(cfg Config, to Upstream) (*Proxy, error) {
 	if err := errors.Join(cfg.validateServing(), to.check()); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
+	cfg.NoConsole = true // it asks a store of what only that knows
 	cfg = cfg.withDefaults()
 	cluster, err := to.cluster(cfg)
 	if err != nil {
