@@ -40,7 +40,7 @@ func (secured) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error)
 
 // Info implements credentials.TransportCredentials.
 func (secured) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.2"}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone implements credentials.TransportCredentials.
