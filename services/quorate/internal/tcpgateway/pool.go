@@ -11,11 +11,11 @@ import (
 type Target struct {
 	// Address is host:port. The host is looked up for each connection, so that it may move.
 	Address string
-	// TLS says that the SRV record was of the service with TLS. A gateway passes either on.
-	TLS bool
 	// Priority and Weight are those of an SRV record (RFC 2782): of the least priority that can be reached a target is chosen as often as its
 	// weight says. Without weights they take turns.
 	Priority, Weight uint16
+	// TLS says that the SRV record was of the service with TLS. A gateway passes either on.
+	TLS bool
 }
 
 // pool knows which targets can be reached.
