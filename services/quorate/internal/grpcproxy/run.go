@@ -28,10 +28,11 @@ func Run(ctx context.Context, o Options, log *slog.Logger, ready func(urls []str
 		return err
 	}
 	side, err := clients.Open(o.Serving, log)
-	defer side.Close()
 	if err != nil {
+		side.Close()
 		return err
 	}
+	defer side.Close()
 	budget, err := descriptors.Ours()
 	if err != nil {
 		log.Warn("cannot tell how many connections there may be", "error", err)

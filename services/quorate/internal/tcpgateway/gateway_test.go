@@ -142,11 +142,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 // Goal: SRV records' priorities and weights count as RFC 2782 says. Method: many orders of five targets, one of them away.
 func TestOrderFollowsPrioritiesAndWeights(t *testing.T) {
 	p := newPool([]Target{
-		{"heavy:1", 1, 30},
-		{"light:1", 1, 10},
-		{"weightless:1", 1, 0},
-		{"spare:1", 2, 50},
-		{"away:1", 0, 1},
+		{"heavy:1", 1, 30, false},
+		{"light:1", 1, 10, false},
+		{"weightless:1", 1, 0, false},
+		{"spare:1", 2, 50, false},
+		{"away:1", 0, 1, false},
 	})
 	require.True(t, p.mark(p.targets[4], true))
 	require.False(t, p.mark(p.targets[4], true))
