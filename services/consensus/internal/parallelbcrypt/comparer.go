@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/binary"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -93,7 +92,7 @@ func (c *Comparer) sit(mine *comparison) (b *bench, leads bool) {
 // compute computes for all of a bench until the leader's own is done, and hands the lead on.
 //
 // Others get the processor after each round, some hundred microseconds of work: a goroutine that computes for longer is interrupted
-// only after ten milliseconds, and would hold up everybody for as long.
+// only after ten milliseconds, and its thread after a time slice, and would hold up everybody for as long.
 func (c *Comparer) compute(b *bench, mine *comparison) {
 	began := time.Now()
 	for n := 1; mine.going(); n++ {
@@ -105,7 +104,7 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 		taken := b.taken
 		c.mu.Unlock()
 		b.round(&taken)
-		runtime.Gosched()
+		yield()
 		for _, one := range taken {
 			if one != nil && one != mine && !one.going() {
 				c.rise(b, one)
