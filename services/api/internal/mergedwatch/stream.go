@@ -223,6 +223,9 @@ func (g *group) receive(r *etcdserverpb.WatchResponse) error {
 // await waits until there is room for the one watch that is told. It returns false if it is over.
 func (g *group) await() bool {
 	s := g.only()
+	if s != nil {
+		defer nudge(s.session.room) // others may wait for room in the same session
+	}
 	for s != nil && s.session.full() {
 		select {
 		case <-s.session.room:

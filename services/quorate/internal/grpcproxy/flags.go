@@ -115,7 +115,7 @@ func (o *Options) cluster(flags *flag.FlagSet) {
 // serving are the flags about clients.
 func (o *Options) serving(flags *flag.FlagSet) {
 	c := &o.Serving
-	flags.StringVar(&o.ListenAddr, "listen-addr", o.ListenAddr, "Where to listen.")
+	flags.StringVar(&o.ListenAddr, "listen-addr", o.ListenAddr, "Where to listen: host:port, or unix:path, with TLS unixs:path.")
 	flags.StringVar(&o.MetricsAddr, "metrics-addr", o.MetricsAddr, "URL to serve health and metrics at besides.")
 	flags.StringVar(&c.DataDir, "data-dir", c.DataDir, "Directory for the certificate of --auto-tls.")
 	flags.StringVar(&c.ClientTLS.CertFile, "cert-file", "", "Certificate to show to clients.")
@@ -157,6 +157,9 @@ func (o *Options) complete() error {
 		scheme = "https"
 	}
 	c.ListenClientURLs = []string{scheme + "://" + o.ListenAddr}
+	if strings.HasPrefix(o.ListenAddr, "unix:") || strings.HasPrefix(o.ListenAddr, "unixs:") {
+		c.ListenClientURLs = []string{o.ListenAddr}
+	}
 	c.AdvertiseClientURLs = nil
 	if o.MetricsAddr != "" {
 		if !strings.Contains(o.MetricsAddr, "://") {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -17,8 +15,8 @@ import (
 // proxy of the second: TLS and the client's port are the proxy's.
 const proxyEnv = "QUORATE_TEST_PROXIED"
 
-// clientAbove is how far above the client's port the member's own lies.
-const clientAbove = 14000
+// clientAbove is how far above its peers' port the member's own for clients lies.
+const clientAbove = 10000
 
 // clientTLS are a member's flags that are the proxy's here.
 var clientTLS = map[string]bool{
@@ -77,15 +75,15 @@ func (u unready) Write(p []byte) (int, error) {
 // split makes the member's and the proxy's arguments of those of a member.
 func split(args []string) (member, proxy []string, err error) {
 	given := read(args)
-	at, err := url.Parse(strings.Split(given["listen-client-urls"], ",")[0])
-	if err != nil || at.Port() == "" {
-		return nil, nil, fmt.Errorf("--listen-client-urls=%s: a port is needed: %w", given["listen-client-urls"], err)
+	listen := strings.Split(given["listen-client-urls"], ",")[0]
+	if _, host, found := strings.Cut(listen, "://"); found && strings.HasPrefix(listen, "http") {
+		listen = host
 	}
-	port, err := strconv.Atoi(at.Port())
-	if err != nil {
-		return nil, nil, err
+	peers, err := url.Parse(strings.Split(given["listen-peer-urls"], ",")[0])
+	if err != nil || peers.Port() == "" {
+		return nil, nil, fmt.Errorf("--listen-peer-urls=%s: a port is needed: %w", given["listen-peer-urls"], err)
 	}
-	own := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port+clientAbove))
+	own := shifted(peers, "http", clientAbove)
 	for i := 0; i < len(args); i++ {
 		name, _, whole := strings.Cut(strings.TrimPrefix(args[i], "--"), "=")
 		these := args[i : i+1]
@@ -108,6 +106,6 @@ func split(args []string) (member, proxy []string, err error) {
 	if streams := given["max-concurrent-streams"]; streams != "" {
 		proxy = append(proxy, "--max-concurrent-streams="+streams)
 	}
-	proxy = append(proxy, "--listen-addr="+at.Host, "--endpoints="+own, "--data-dir="+given["data-dir"]+".proxy")
+	proxy = append(proxy, "--listen-addr="+listen, "--endpoints="+own, "--data-dir="+given["data-dir"]+".proxy")
 	return append(member, "--listen-client-urls="+own), proxy, nil
 }
