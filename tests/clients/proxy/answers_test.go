@@ -99,6 +99,12 @@ func TestWires(t *testing.T) {
 	require.Equal(t, http.StatusCreated, code, body)
 	_, body = ask(t, http.MethodGet, p.URL()+"/v2/keys/wires/v2", "")
 	require.Contains(t, body, `"value":"2"`)
+	waited := make(chan string)
+	go func() {
+		_, body := ask(t, http.MethodGet, p.URL()+"/v2/keys/wires/v2?wait=true&waitIndex=1", "")
+		waited <- body
+	}()
+	require.Contains(t, <-waited, `"action"`)
 	for _, path := range []string{"/health", "/readyz", "/livez", "/version", "/"} {
 		code, body = ask(t, http.MethodGet, p.URL()+path, "")
 		require.Equal(t, http.StatusOK, code, path+body)

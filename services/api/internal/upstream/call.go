@@ -93,9 +93,15 @@ func Lost(err error) bool { return lost(err) }
 // ours are the beginnings of what servers say themselves when they are not available.
 var ours = []string{"etcdserver: ", "etcdclient: ", "lease: ", "auth: ", "quorate: "}
 
+// closing is what gRPC says of a connection that we have closed, because its member is none any more.
+const closing = "grpc: the client connection is closing"
+
 // lost tells a connection's end from a refusal. gRPC has the same code for both; whatever a member says begins with a name.
 func lost(err error) bool {
 	s, ok := status.FromError(err)
+	if ok && s.Code() == codes.Canceled && s.Message() == closing {
+		return true
+	}
 	if !ok || s.Code() != codes.Unavailable {
 		return false
 	}

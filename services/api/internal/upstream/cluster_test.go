@@ -133,6 +133,37 @@ func TestRefusals(t *testing.T) {
 	require.EqualValues(t, 1, second.asked.Load())
 }
 
+// Goal: endpoints are followed: requests go to a member that is new, and none to one that is no more. Method: a list that changes.
+func TestEndpointsAreFollowed(t *testing.T) {
+	a, atA := newKV(t)
+	b, atB := newKV(t)
+	var members atomic.Pointer[[]Endpoint]
+	members.Store(&[]Endpoint{atA})
+	c := New(Config{
+		Endpoints: []Endpoint{atA}, ReceiveBytesMax: 1 << 20, RequestTimeout: 3 * time.Second, KeepAliveTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
+		Find: func(context.Context) ([]Endpoint, error) { return *members.Load(), nil }, FindInterval: 10 * time.Millisecond,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { c.Run(ctx); close(ended) }()
+	defer func() { stop(); <-ended }()
+	moved := make(chan struct{}, 10)
+	go c.Changes(ctx, func() { moved <- struct{}{} })
+	client := etcdserverpb.NewKVClient(c)
+	_, err := client.Put(t.Context(), &etcdserverpb.PutRequest{})
+	require.NoError(t, err)
+	members.Store(&[]Endpoint{atB})
+	require.Eventually(t, func() bool {
+		_, err := client.Range(t.Context(), &etcdserverpb.RangeRequest{})
+		return err == nil && b.asked.Load() > 0
+	}, 10*time.Second, time.Millisecond)
+	asked := a.asked.Load()
+	_, err = client.Put(t.Context(), &etcdserverpb.PutRequest{})
+	require.NoError(t, err)
+	require.Equal(t, asked, a.asked.Load())
+	<-moved
+}
+
 // Goal: endpoints are read as clients write them. Method: a table.
 func TestParseEndpoint(t *testing.T) {
 	for text, want := range map[string]string{

@@ -91,7 +91,7 @@ func (f gatewayFlags) run() error {
 			return err
 		}
 	}
-	if err := f.refuseItself(ctx, targets); err != nil {
+	if err := refuseItself(ctx, "gateway", f.listen, targets); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", f.listen)
@@ -133,9 +133,9 @@ func targetsOf(endpoints []string) ([]tcpgateway.Target, error) {
 	return targets, nil
 }
 
-// refuseItself refuses a target that is where the gateway listens: each connection would make another one without end.
-func (f gatewayFlags) refuseItself(ctx context.Context, targets []tcpgateway.Target) error {
-	host, port, err := net.SplitHostPort(f.listen)
+// refuseItself refuses a target that is where the process itself, which is called what, listens: each connection would make another one without end.
+func refuseItself(ctx context.Context, what, listen string, targets []tcpgateway.Target) error {
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("--listen-addr: %w", err)
 	}
@@ -154,7 +154,7 @@ func (f gatewayFlags) refuseItself(ctx context.Context, targets []tcpgateway.Tar
 		}
 		for _, address := range there {
 			if slices.Contains(own, address) || slices.ContainsFunc(own, netip.Addr.IsUnspecified) && address.IsLoopback() {
-				return fmt.Errorf("endpoint %s is where the gateway listens (--listen-addr=%s)", t.Address, f.listen)
+				return fmt.Errorf("endpoint %s is where the %s listens (--listen-addr=%s)", t.Address, what, listen)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/pkg/signals"
@@ -44,6 +45,12 @@ func runGRPCProxy(args []string, stderr io.Writer) int {
 	ctx, release := signals.Context(log, outputs)
 	defer release()
 	defer governMemory()()
+	if targets, err := targetsOf(options.Endpoints); err == nil && !strings.HasPrefix(options.ListenAddr, "unix") {
+		if err := refuseItself(ctx, "proxy", options.ListenAddr, targets); err != nil {
+			complain(stderr, fmt.Errorf("grpc-proxy: %w", err))
+			return exitError
+		}
+	}
 	err = grpcproxy.Run(ctx, options, log, func([]string) { tellManager(log, "READY=1") })
 	if err != nil && ctx.Err() == nil {
 		complain(stderr, fmt.Errorf("grpc-proxy: %w", err))
