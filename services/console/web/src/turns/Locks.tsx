@@ -1,0 +1,79 @@
+import { useEffect, useState } from 'preact/hooks';
+import { type Bytes, fromBase64, toBase64 } from '../bytes/bytes';
+import { escape } from '../bytes/escape';
+import { go, keyParam, link, paramKey } from '../shell/route';
+import { Badge, Clip, Empty, KeyName, Notice } from '../ui/basic';
+import { count, id, nanoTime, plural } from '../ui/format';
+import { KeyForm } from '../ui/KeyForm';
+import { call, consoleService, words } from '../wire/call';
+import type { Lock, LocksResponse, Turn } from '../wire/types';
+import { RevokeDialog } from './Leases';
+import { Left } from './left';
+
+interface State { locks: Lock[]; more: boolean; next: string; at: number }
+
+async function load(prefix: Bytes, was: State | undefined): Promise<State> {
+  const answer = await call<LocksResponse>(`${consoleService}/Locks`, { prefix: toBase64(prefix), after: was?.next ?? '' });
+  return { locks: [...(was?.locks ?? []), ...(answer.locks ?? [])], more: !!answer.more, next: answer.nextAfter ?? '', at: Date.now() };
+}
+
+export function Locks() {
+  const prefix = paramKey('prefix') ?? '';
+  const [shown, setShown] = useState<State | undefined>();
+  const [failed, setFailed] = useState('');
+  const [asked, setAsked] = useState<{ lock: Lock; turn: Turn } | undefined>();
+  const more = async (was: State | undefined) => {
+    setFailed('');
+    try {
+      setShown(await load(prefix, was));
+    } catch (e) {
+      setFailed(words(e));
+    }
+  };
+  useEffect(() => { void more(undefined); }, [prefix]);
+  const form = <KeyForm label="Names that begin with" value={prefix} act="Look" placeholder="/locks/   (empty for all)" onKey={(p) => go('leases', { tab: 'locks', prefix: keyParam(p) })} />;
+  return (
+    <>
+      {form}
+      {failed ? <Notice kind="error" title="Locks cannot be listed">{failed}{!prefix && ' With a prefix that you may read, they can be.'} <button type="button" onClick={() => void more(undefined)}>Try again</button></Notice>
+        : !shown ? <p class="muted">Loading…</p>
+          : !shown.locks.length ? <Empty title="Nobody holds or waits for anything"><p>Locks and elections of etcd's clients appear here while they are held. To take a lock in a terminal, type:</p><pre>etcdctl lock /locks/migrate</pre></Empty>
+            : (
+              <>
+                <p class="muted">{plural(shown.locks.length, 'name')}{shown.more ? ', and more' : ''} <button type="button" onClick={() => void more(undefined)}>Read again</button></p>
+                <div class="cards">{shown.locks.map((lock) => <One key={lock.name} lock={lock} at={shown.at} onTake={(turn) => setAsked({ lock, turn })} />)}</div>
+                {shown.more && <p><button type="button" onClick={() => void more(shown)}>More</button></p>}
+              </>
+            )}
+      {asked && <RevokeDialog lease={asked.turn.lease!} keys={[fromBase64(asked.turn.key)]} total={1} holder={escape(fromBase64(asked.lock.name))} onClose={() => setAsked(undefined)} onDone={() => { setAsked(undefined); void more(undefined); }} />}
+    </>
+  );
+}
+
+function One({ lock, at, onTake }: { lock: Lock; at: number; onTake: (turn: Turn) => void }) {
+  const turns = lock.turns ?? [];
+  const holder = turns[0];
+  const name = fromBase64(lock.name);
+  return (
+    <section class="card" aria-label={escape(name)}>
+      <header class="toolbar"><h2 class="grow"><KeyName name={name} href={link('keys', { folder: keyParam(name + '/') })} /></h2><Badge kind="plain">{lock.election ? 'election' : 'lock'}</Badge>
+        {holder?.lease && <button type="button" onClick={() => onTake(holder)}>Take from its holder</button>}</header>
+      <div class="table">
+        <table>
+          <thead><tr><th>Turn</th><th>Who</th><th>Since</th><th class="num">Time left</th></tr></thead>
+          <tbody>
+            {turns.map((turn, i) => (
+              <tr key={turn.key}>
+                <td>{i === 0 ? <Badge kind="good">{lock.election ? 'leads' : 'holds'}</Badge> : `waits, ${i}.`}</td>
+                <td class="wide"><Clip href={link('keys', { key: keyParam(fromBase64(turn.key)) })} title={escape(fromBase64(turn.key))}>{escape(fromBase64(turn.value)) || `lease ${id(turn.lease)}`}</Clip></td>
+                <td class="nowrap">{nanoTime(turn.sinceUnixNano)}</td>
+                <td class="num">{turn.ttl && turn.ttl !== '0' ? <Left ttl={Number(turn.ttl)} at={at} /> : ''}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {Number(lock.turnsTotal ?? 0) > turns.length && <p class="muted">and {count(Number(lock.turnsTotal) - turns.length)} more wait</p>}
+    </section>
+  );
+}
