@@ -36,7 +36,8 @@ function path(times: number[], values: number[], x: (t: number) => number, top: 
     const v = values[i]!;
     if (Number.isNaN(v) || v === undefined) { before = NaN; continue; }
     const t = times[i]!;
-    d += `${t - before <= gap ? 'L' : 'M'}${x(t).toFixed(1)} ${(height - (Math.min(v, top) / top) * height).toFixed(1)}`;
+    const place = `${x(t).toFixed(1)} ${(height - (Math.min(v, top) / top) * height).toFixed(1)}`;
+    d += t - before <= gap ? `L${place}` : `M${place}h0`; // a point alone is a dot
     before = t;
   }
   return d;

@@ -53,7 +53,7 @@ function One({ m, asked, root, voters, onAsk }: { m: Member; asked: boolean; roo
     <section class="card" aria-label={m.name || id(m.id)}>
       <header class="toolbar">
         <h2 class="clip" tabIndex={0}>{m.name || 'not started yet'}</h2>
-        {m.leader && <Badge kind="good">leader</Badge>}{m.learner && <Badge kind="warn">learner</Badge>}{m.unreachable && <Badge kind="bad">not reached</Badge>}{asked && <Badge kind="plain">asked</Badge>}
+        {m.leader && <Badge kind="good">leader</Badge>}{m.learner && <Badge kind="warn">learner</Badge>}{m.unreachable && <Badge kind="bad">not reached</Badge>}{asked && <Badge kind="plain">serves this page</Badge>}
         <span class="grow" />
         {root && (
           <span class="actions">

@@ -20,7 +20,7 @@ function Toolbar() {
   useEffect(() => { if (ref.current && document.activeElement !== ref.current) ref.current.value = query.value; }, [query.value]);
   const search = (q: string, by: SearchMode) => {
     const { params } = route.value;
-    go('keys', { ...Object.fromEntries(params), q, by: by === 'begins' ? by : undefined }, true);
+    go('keys', { ...Object.fromEntries(params), q: q || undefined, by: by === 'begins' ? by : undefined }, true);
   };
   return (
     <div class="toolbar" role="search">

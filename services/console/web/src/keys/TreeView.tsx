@@ -14,7 +14,7 @@ const rowHeight = 28;
 /** Leads to what is chosen in the tree, and keeps the search. */
 export function choose(what: { key?: Bytes; folder?: Bytes; make?: Bytes }) {
   const named = Object.fromEntries(Object.entries(what).filter(([, b]) => b !== undefined).map(([name, b]) => [name, keyParam(b!)]));
-  go('keys', { q: query.value, by: query.value && mode.value === 'begins' ? 'begins' : undefined, ...named });
+  go('keys', { q: query.value || undefined, by: mode.value === 'begins' ? 'begins' : undefined, ...named });
 }
 
 function name(line: Line, flat: boolean) {

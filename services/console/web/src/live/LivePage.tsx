@@ -58,7 +58,7 @@ export function LivePage() {
               <button type="button" aria-pressed={paused.value} onClick={() => pause(!paused.value)}>{paused.value ? `Go on (${count(waiting.value.length)} new)` : 'Pause'}</button>
               <button type="button" onClick={clear}>Clear</button>
               <input type="search" class="filter mono" aria-label="Filter" placeholder="Filter: part of a key, made, changed or deleted" value={filter.value} onInput={(e) => { filter.value = e.currentTarget.value; }} />
-              <span class="muted" role="status">{state.value === 'open' ? `${rate.value < 1 ? rate.value.toFixed(1) : Math.round(rate.value)} changes a second` : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
+              <span class="muted" role="status">{state.value === 'open' ? `${rate.value && rate.value < 10 ? rate.value.toFixed(1) : Math.round(rate.value)} changes a second` : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
             </div>
             <div class="columns even">
               {shown.length ? (

@@ -54,10 +54,10 @@ export function PlanDialog({ title, act, plans, danger, onClose }: Props) {
       {shown && !nothing && !outcome && (
         <div class="plan">
           <VirtualList class="changes" role="list" aria-label="What would change" tabIndex={0} size={shown.changes.length} rowHeight={28} lines={(from, to) => shown.changes.slice(from, to).map(({ change }, i) => (
-            <button type="button" key={from + i} class={`change ${change.kind}${chosen === from + i ? ' chosen' : ''}`} onClick={() => setChosen(from + i)}>
+            <div role="listitem" key={from + i}><button type="button" class={`change ${change.kind}${chosen === from + i ? ' chosen' : ''}`} onClick={() => setChosen(from + i)}>
               <span class="sign" title={verbs[change.kind!]}>{signs[change.kind!]}</span><span class="sr">{verbs[change.kind!]} </span>
               <span class="clip mono">{escape(fromBase64(change.key))}</span><span class="muted nowrap">{change.kind === 'KIND_CREATE' ? size(change.bytesAfter) : change.kind === 'KIND_DELETE' ? size(change.bytesBefore) : `${size(change.bytesBefore)} → ${size(change.bytesAfter)}`}</span>
-            </button>
+            </button></div>
           ))} />
           {chosen >= 0 ? <OneChange key={chosen} of={shown} at={chosen} /> : <p class="muted pad">Choose a key to see what it would be.</p>}
         </div>

@@ -18,7 +18,7 @@ addEventListener('hashchange', () => { route.value = parse(); });
 export type Params = Record<string, string | undefined>;
 
 export function link(page: PageName, params: Params = {}): string {
-  const query = new URLSearchParams(Object.entries(params).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''));
+  const query = new URLSearchParams(Object.entries(params).filter((entry): entry is [string, string] => entry[1] !== undefined));
   return `#/${page}${query.size ? `?${query}` : ''}`;
 }
 export function go(page: PageName, params: Params = {}, replace = false) {

@@ -64,7 +64,7 @@ function One({ lock, at, onTake }: { lock: Lock; at: number; onTake: (turn: Turn
           <tbody>
             {turns.map((turn, i) => (
               <tr key={turn.key}>
-                <td>{i === 0 ? <Badge kind="good">{lock.election ? 'leads' : 'holds'}</Badge> : `waits, ${i}.`}</td>
+                <td>{i === 0 ? <Badge kind="good">{lock.election ? 'leads' : 'holds'}</Badge> : <span class="nowrap">waits, no. {i}</span>}</td>
                 <td class="wide"><Clip href={link('keys', { key: keyParam(fromBase64(turn.key)) })} title={escape(fromBase64(turn.key))}>{escape(fromBase64(turn.value)) || `lease ${id(turn.lease)}`}</Clip></td>
                 <td class="nowrap">{nanoTime(turn.sinceUnixNano)}</td>
                 <td class="num">{turn.ttl && turn.ttl !== '0' ? <Left ttl={Number(turn.ttl)} at={at} /> : ''}</td>

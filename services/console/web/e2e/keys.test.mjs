@@ -1,0 +1,142 @@
+// Keys are made, found, read, changed, renamed and deleted by a person with a keyboard, and never overwritten unseen.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { accessible, Browser, shot } from './browser.mjs';
+import { b64, Server } from './server.mjs';
+
+let server, browser;
+before(async () => { [server, browser] = await Promise.all([Server.start(), Browser.start()]); });
+after(async () => { await browser?.stop(); await server?.stop(); });
+
+test('an empty store says what to type, and a key is made without the mouse', async () => {
+  const page = await browser.open(server);
+  await page.getByText('There are no keys yet').waitFor();
+  await shot(page, 'keys-empty');
+  await page.keyboard.press('n');
+  await page.getByLabel('Key', { exact: true }).fill('/config/first');
+  await page.getByLabel('Value', { exact: true }).fill('one\ntwo\n');
+  await page.getByRole('button', { name: 'Review and make' }).click();
+  await page.getByRole('heading', { name: 'Make this key?' }).waitFor();
+  await page.keyboard.press('Control+Enter');
+  await page.getByText('Made at revision').waitFor();
+  await page.getByRole('treeitem', { name: /first/ }).waitFor();
+  assert.equal(await server.get('/config/first'), 'one\ntwo\n');
+  await page.close();
+  browser.check();
+});
+
+test('a change is shown before it is saved, with a lease when that is wanted', async () => {
+  await server.put('/config/limits', '{"cpu":1.0,"memory":"256Mi"}');
+  const page = await browser.open(server, '#/keys?key=/config/limits');
+  await page.getByText('"cpu": 1.0').waitFor();
+  await page.keyboard.press('e');
+  const field = page.getByLabel('Value', { exact: true });
+  await field.fill('{"cpu": 1.0, "memory": ');
+  await page.getByText('This is no JSON').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Review and save' }).isDisabled());
+  await field.fill('{\n  "cpu": 1.0,\n  "memory": "512Mi"\n}');
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  const difference = page.getByLabel('Difference');
+  assert.match(await difference.innerText(), /-\s*removed:\s*"memory": "256Mi"\s*\+\s*added:\s*"memory": "512Mi"/);
+  await page.getByLabel('Lives').selectOption('ttl');
+  await page.getByLabel('Seconds').fill('600');
+  await shot(page, 'keys-review');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Saved at revision').waitFor();
+  assert.equal(await server.get('/config/limits'), '{"cpu":1.0,"memory":"512Mi"}');
+  const { kvs } = await server.call('etcdserverpb.KV/Range', { key: b64('/config/limits') });
+  assert.ok(kvs[0].lease);
+  await page.close();
+  browser.check();
+});
+
+test('a conflict shows base, theirs and mine, and nothing is lost in it', async () => {
+  await server.put('/config/shared', 'a\nb\nc\nd\n');
+  const page = await browser.open(server, '#/keys?key=/config/shared');
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByLabel('Value', { exact: true }).fill('a\nb\nc\nmine\n');
+  await server.put('/config/shared', 'theirs\nb\nc\nd\n');
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Somebody has changed this key').waitFor();
+  assert.match(await page.getByRole('group', { name: 'Theirs' }).innerText(), /theirs/);
+  assert.match(await page.getByRole('group', { name: 'Mine', exact: true }).innerText(), /mine/);
+  assert.equal(await server.get('/config/shared'), 'theirs\nb\nc\nd\n');
+  await page.getByText('Base: what you began with').click();
+  await shot(page, 'keys-conflict');
+  await accessible(page, 'a conflict');
+  await page.getByRole('button', { name: 'Combine both and edit' }).click();
+  assert.equal(await page.getByLabel('Value', { exact: true }).inputValue(), 'theirs\nb\nc\nmine\n');
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Saved at revision').waitFor();
+  assert.equal(await server.get('/config/shared'), 'theirs\nb\nc\nmine\n');
+
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByLabel('Value', { exact: true }).fill('again\n');
+  await server.delete('/config/shared');
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Somebody has deleted this key').waitFor();
+  await page.getByRole('button', { name: 'Make it again with mine' }).click();
+  await page.getByText('Saved at revision').waitFor();
+  assert.equal(await server.get('/config/shared'), 'again\n');
+  await page.close();
+  browser.check();
+});
+
+test('a key is renamed at one revision, not over another, and deleted after a look at it', async () => {
+  await server.put('/names/old', 'value');
+  await server.put('/names/taken', 'other');
+  const page = await browser.open(server, '#/keys?key=/names/old');
+  await page.getByRole('button', { name: 'Rename' }).click();
+  await page.getByLabel('New name').fill('/names/taken');
+  await page.getByRole('button', { name: 'Rename', exact: true }).last().click();
+  await page.getByText('There is a key of that name').waitFor();
+  await page.getByLabel('New name').fill('/names/new');
+  await page.getByRole('button', { name: 'Rename', exact: true }).last().click();
+  await page.getByText('Renamed.').waitFor();
+  assert.deepEqual([await server.get('/names/old'), await server.get('/names/new'), await server.get('/names/taken')], [undefined, 'value', 'other']);
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).last().click();
+  await page.getByText('There is no such key').waitFor();
+  await shot(page, 'keys-gone');
+  assert.equal(await server.get('/names/new'), undefined);
+  await page.close();
+  browser.check();
+});
+
+test('names are searched from the keyboard, and bytes are shown in views that give them back', async () => {
+  await server.put('/registry/pods/default/nginx', Buffer.from('k8s\0\n\t\n\x02v1\x12\x03Pod\x12\x11\n\x07\n\x05nginx\x88\x01\x05\x15\x01\0\0\0\x1a\0"\0', 'latin1'));
+  await server.put('/blobs/raw', Buffer.from(Array.from({ length: 64 }, (_, i) => (i * 37 + 200) % 256)));
+  const page = await browser.open(server);
+  await page.keyboard.press('/');
+  await page.keyboard.type('NGI'.toLowerCase());
+  const hit = page.getByRole('treeitem', { name: '/registry/pods/default/nginx' });
+  await hit.waitFor();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.getByText('2: "Pod" # kind').waitFor();
+  await shot(page, 'keys-kubernetes');
+  await page.getByRole('radio', { name: 'Hex' }).click();
+  await page.getByText('6b 38 73 00').waitFor();
+  await page.goto(`${server.url}/console/#/keys?key=/blobs/raw`);
+  await page.getByText('c8 ed 12 37').waitFor();
+  await page.keyboard.press('e');
+  const field = page.getByLabel('Value', { exact: true });
+  await field.fill('00 ff zz');
+  await page.getByText('z is no hex digit').waitFor();
+  await field.fill('00 ff 0a');
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Saved at revision').waitFor();
+  const { kvs } = await server.call('etcdserverpb.KV/Range', { key: b64('/blobs/raw') });
+  assert.equal(kvs[0].value, Buffer.from([0, 255, 10]).toString('base64'));
+  await page.keyboard.press('?');
+  await page.getByRole('heading', { name: 'Keys of the keyboard' }).waitFor();
+  await shot(page, 'keyboard');
+  await accessible(page, 'the list of keys');
+  await page.close();
+  browser.check();
+});

@@ -1,0 +1,57 @@
+// Leases, locks and elections: who holds what, who waits, for how long; and taking one from its holder.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { accessible, Browser, shot } from './browser.mjs';
+import { Server } from './server.mjs';
+
+let server, browser;
+before(async () => { [server, browser] = await Promise.all([Server.start(), Browser.start()]); });
+after(async () => { await browser?.stop(); await server?.stop(); });
+
+const hex = (lease) => BigInt.asUintN(64, BigInt(lease)).toString(16);
+
+test('leases are listed with their keys and the time they have left, and one is revoked with its keys', async () => {
+  const page = await browser.open(server, '#/leases');
+  await page.getByText('There are no leases').waitFor();
+  await shot(page, 'leases-empty');
+  const lease = await server.lease(600);
+  await server.put('/leased/key', 'x', { lease });
+  await page.goto(`${server.url}/console/#/leases?lease=${hex(lease)}`);
+  await page.reload();
+  const row = page.getByRole('row', { name: new RegExp(hex(lease)) });
+  await row.getByText('/leased/key').waitFor();
+  assert.match(await row.innerText(), /10 min 0 s|9 min \d+ s/);
+  await shot(page, 'leases');
+  await accessible(page, 'leases');
+  await row.getByRole('button', { name: 'Revoke' }).click();
+  await page.getByText('1 key that is attached to it').waitFor();
+  await shot(page, 'leases-revoke');
+  await page.getByRole('button', { name: 'Revoke', exact: true }).last().click();
+  await page.getByText('The lease has ended.').waitFor();
+  assert.equal(await server.get('/leased/key'), undefined);
+  await page.close();
+  browser.check();
+});
+
+test('an election shows who leads and who waits, and is taken from its holder', async () => {
+  const leases = [];
+  for (const name of ['worker-1', 'worker-2', 'worker-3']) {
+    const lease = await server.lease(600);
+    leases.push(lease);
+    await server.put(`/election/scheduler/${hex(lease)}`, name, { lease });
+  }
+  const page = await browser.open(server, '#/leases?tab=locks');
+  const card = page.getByRole('region', { name: '/election/scheduler' });
+  await card.waitFor();
+  const rows = async () => (await card.getByRole('row').allInnerTexts()).slice(1).map((text) => text.split(/\s+/).slice(0, 3).join(' '));
+  assert.match((await rows())[0], /^leads worker-1/);
+  assert.match((await card.innerText()), /waits, no. 1\s+worker-2[^]*waits, no. 2\s+worker-3/);
+  await shot(page, 'locks');
+  await accessible(page, 'locks');
+  await card.getByRole('button', { name: 'Take from its holder' }).click();
+  await page.getByText('Whoever holds it is not asked').waitFor();
+  await page.getByRole('button', { name: 'Take it' }).click();
+  await card.getByRole('row', { name: /leads worker-2/ }).waitFor();
+  await page.close();
+  browser.check();
+});
