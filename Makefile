@@ -151,6 +151,15 @@ race: peers ## Run the black-box tests against a server that is itself built wit
 	$(ALONE) go -C services/quorate build -race -o $(CURDIR)/bin/race/ ./cmd/quorate
 	QUORATE_TEST_SERVER=$(CURDIR)/bin/race/quorate go test -race -count=1 -timeout 20m ./tests/...
 
+# One after the other, each on all processors. What one finds is written below its testdata/fuzz, and is a seed of make test from then on.
+.PHONY: fuzz
+fuzz: ## Feed every decoder that bytes from outside reach with what nobody expects, FOR=30s each; ONLY=FuzzSniff
+	@failed=; while IFS=: read -r file name; do \
+		[ -z '$(ONLY)' ] || [ "$$name" = '$(ONLY)' ] || continue; \
+		go test -vet=off -run '^$$' -fuzz "^$$name$$" -fuzztime '$(FOR)' "./$$(dirname $$file)" || failed="$$failed $$name"; \
+	done < <(git grep -o '^func Fuzz[A-Za-z0-9]*' -- '*_test.go' | sed 's/:func /:/'); \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+
 .PHONY: lint
 lint: lint-format lint-vet lint-staticcheck lint-proto lint-style lint-generated ## Check format, vet, staticcheck, protos, imports and style; in CI, that generated code is current
 

@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/etcdserverpb/gw"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 const (
@@ -28,15 +27,7 @@ const (
 // messageBytesMax once it is decoded is refused while it is read; that of a stream is one of its messages.
 func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, error) {
 	jsonBytesMax := int64(messageBytesMax)/3*4 + jsonEnvelopeBytes
-	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, &marshaler{
-		HTTPBodyMarshaler: &runtime.HTTPBodyMarshaler{
-			Marshaler: &runtime.JSONPb{
-				MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
-				UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
-			},
-		},
-		jsonBytesMax: jsonBytesMax,
-	}))
+	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(jsonBytesMax)))
 	// The routes hold on to no more than the context's values: nothing is started.
 	ctx := context.Background()
 	for service, err := range map[string]error{

@@ -7,6 +7,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // marshaler is grpc-gateway's, with a bound on what one message may take to read, and fields that are shown when they are 0.
@@ -16,6 +17,18 @@ type marshaler struct {
 }
 
 var _ runtime.Marshaler = &marshaler{}
+
+func newMarshaler(jsonBytesMax int64) *marshaler {
+	return &marshaler{
+		HTTPBodyMarshaler: &runtime.HTTPBodyMarshaler{
+			Marshaler: &runtime.JSONPb{
+				MarshalOptions:   protojson.MarshalOptions{UseProtoNames: true},
+				UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: true},
+			},
+		},
+		jsonBytesMax: jsonBytesMax,
+	}
+}
 
 // Marshal implements runtime.Marshaler. JSON leaves zeros out. Those that etcd never has are shown here, because its clients look
 // for them: the hash of an empty store, and the quota of one that has none.

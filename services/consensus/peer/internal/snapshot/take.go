@@ -91,16 +91,9 @@ func (k *Taker) discard(got *arrived) error {
 // is. payload is the offer in JSON. It does not wait. More than takesMax offers at a time are no sender's of ours: the stream
 // that they come on ends.
 func (k *Taker) Consider(from uint64, payload []byte) error {
-	var o offer
-	if err := json.Unmarshal(payload, &o); err != nil {
-		return fmt.Errorf("%w: offer of a snapshot: %w", wire.ErrBadFrame, err)
-	}
-	message := &raftpb.Message{}
-	if err := proto.Unmarshal(o.Message, message); err != nil || message.GetType() != raftpb.MsgSnap || !plainName(o.ID) {
-		return fmt.Errorf("%w: offer of snapshot %q is none (%v)", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), err)
-	}
-	if message.GetFrom() != from || message.GetTo() != k.member.MemberID() || len(o.ID) > offerIDBytesMax || len(o.URLs) > wire.URLsMax {
-		return fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
+	o, message, err := parseOffer(payload, from, k.member.MemberID())
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(k.ctx)
 	next := &take{from: from, offer: o, message: message, cancel: cancel, ended: make(chan struct{})}
@@ -118,6 +111,21 @@ func (k *Taker) Consider(from uint64, payload []byte) error {
 		run()
 	})
 	return nil
+}
+
+// parseOffer takes apart what a member offers to this one, with the MsgSnap in it, or refuses it: wire.ErrBadFrame.
+func parseOffer(payload []byte, from, self uint64) (o offer, message *raftpb.Message, err error) {
+	if err := json.Unmarshal(payload, &o); err != nil {
+		return o, nil, fmt.Errorf("%w: offer of a snapshot: %w", wire.ErrBadFrame, err)
+	}
+	message = &raftpb.Message{}
+	if err := proto.Unmarshal(o.Message, message); err != nil || message.GetType() != raftpb.MsgSnap || !plainName(o.ID) {
+		return o, nil, fmt.Errorf("%w: offer of snapshot %q is none (%v)", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), err)
+	}
+	if message.GetFrom() != from || message.GetTo() != self || len(o.ID) > offerIDBytesMax || len(o.URLs) > wire.URLsMax {
+		return o, nil, fmt.Errorf("%w: offer of snapshot %q from %x to %x, with %d URLs, by %x", wire.ErrBadFrame, wire.Clip(o.ID, offerIDBytesMax), message.GetFrom(), message.GetTo(), len(o.URLs), from)
+	}
+	return o, message, nil
 }
 
 // admit returns what is to be done about an offer, nil for nothing.
