@@ -51,7 +51,7 @@ func newClientHandler(
 		addProfiling(mux)
 	}
 	if tree != nil {
-		mux.Handle(v2.Prefix, counted(cfg.Registerer, tree))
+		mux.Handle(v2.Prefix, counted(cfg.Registerer, traced(tree)))
 		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
 	}
 	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, watched.CountAnswers(mux))))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/tracing"
 	"github.com/quoratedb/quorate/services/consensus/internal/audit"
 	"github.com/quoratedb/quorate/services/consensus/internal/feed"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
@@ -41,7 +42,10 @@ func (r *reader) linearize(ctx context.Context) error {
 			return nil
 		}
 	}
-	return r.replica.WaitReadIndex(ctx)
+	ctx, end := tracing.Begin(ctx, "read index")
+	err := r.replica.WaitReadIndex(ctx)
+	end(err)
+	return err
 }
 
 func (r *reader) soleVoter(members []*consensusv1.Member) bool {

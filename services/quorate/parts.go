@@ -11,6 +11,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/api/port"
 	"github.com/quoratedb/quorate/services/consensus"
@@ -33,6 +34,7 @@ type parts struct {
 	dataDir string
 	log     *slog.Logger
 	outputs *logging.Outputs // of log
+	traces  *otlp.Exporter   // nil where none is made
 	metrics *prometheus.Registry
 	promote bool // Config.PromoteWhenCaughtUp
 
@@ -63,6 +65,9 @@ func (p *parts) open(c Config) (err error) {
 		return err
 	}
 	if err := c.CheckDirectory(); err != nil {
+		return err
+	}
+	if p.traces, err = otlp.Start(context.Background(), c.Tracing, p.log); err != nil {
 		return err
 	}
 	if p.clients, err = clients.Open(c, p.log); err != nil {
@@ -194,6 +199,7 @@ func (p *parts) close() error {
 		problems = append(problems, p.member.Close())
 	}
 	problems = append(problems, p.audit.Close())
+	p.traces.Close()
 	if p.outputs != nil {
 		problems = append(problems, p.outputs.Close())
 	}

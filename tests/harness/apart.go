@@ -22,8 +22,8 @@ type ApartConfig struct {
 	Sizes             Sizes
 	// Secrets are the flags of mutual TLS between the services, none for plain calls.
 	Secrets []string
-	// ConsensusArgs and APIArgs follow the flags that place those nodes.
-	ConsensusArgs, APIArgs []string
+	// ConsensusArgs, LeaseArgs and APIArgs follow the flags that place those nodes.
+	ConsensusArgs, LeaseArgs, APIArgs []string
 }
 
 // NewApart places the services. It starts nothing.
@@ -53,7 +53,7 @@ func NewApart(c ApartConfig) *Apart {
 		}, c.ConsensusArgs...)...))
 	}
 	for i, url := range leases {
-		a.Lease = append(a.Lease, node("quorate-lease", fmt.Sprintf("l%d", i), consensus, "--listen-internal-urls="+url))
+		a.Lease = append(a.Lease, node("quorate-lease", fmt.Sprintf("l%d", i), append([]string{consensus, "--listen-internal-urls=" + url}, c.LeaseArgs...)...))
 	}
 	for i, url := range watches {
 		a.Watch = append(a.Watch, node("quorate-watch", fmt.Sprintf("w%d", i), consensus, "--listen-internal-urls="+url,

@@ -14,6 +14,7 @@ import (
 
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
+	"github.com/quoratedb/quorate/pkg/tracing"
 )
 
 // Kind says in which window a call needs a place: each has its own, so that none fills another's.
@@ -142,7 +143,7 @@ func (c *Conn) Start(ctx context.Context, kind Kind, method string, request prot
 		return nil, fmt.Errorf("%s: wait to be sent: %w", method, context.Cause(ctx))
 	}
 	w := &waiter{done: make(chan outcome, 1)}
-	w.call = &batchv1.Call{Method: method, Timeout: timeLeft(ctx), Request: encoded, Parts: true}
+	w.call = &batchv1.Call{Method: method, Timeout: timeLeft(ctx), Request: encoded, Parts: true, Trace: tracing.Carried(ctx)}
 	id, err := c.enqueue(w)
 	if err != nil {
 		<-c.windows[kind]

@@ -16,6 +16,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
+	"github.com/quoratedb/quorate/pkg/tracing"
 )
 
 // servedMax bounds the calls of one stream that are under way: twice what a caller waits for, because it does not wait
@@ -137,6 +138,7 @@ type task struct {
 	ctx    context.Context
 	id     uint64
 	method string
+	trace  string // the caller's span
 	act    Action
 }
 
@@ -168,7 +170,7 @@ func (s *serving) receive(ctx context.Context, running *sync.WaitGroup) error {
 				s.answer(call.GetId(), nil, err)
 				continue
 			}
-			s.start(running, task{of, call.GetId(), call.GetMethod(), act})
+			s.start(running, task{of, call.GetId(), call.GetMethod(), call.GetTrace(), act})
 		}
 	}
 }
@@ -272,7 +274,10 @@ func (s *serving) act(t task) (response proto.Message, err error) {
 			s.panicked(t.method, cause, debug.Stack())
 		}
 	}()
-	return t.act(t.ctx)
+	ctx, span := tracing.Continue(t.ctx, t.method, t.trace)
+	response, err = t.act(ctx)
+	tracing.End(span, err)
+	return response, err
 }
 
 // prepare returns what makes a call.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/phases"
 )
 
 // call makes a call whose answer is a new Resp.
@@ -34,6 +36,14 @@ func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 	seen := c.store.seen.Load()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
 	c.store.confirms(response.GetResult().GetRevision(), seen)
+	if told := response.GetPhases(); told != nil {
+		if noted := phases.Of(ctx); noted != nil {
+			noted.Add(phases.Phases{
+				Queue: time.Duration(told.GetQueue()), Sync: time.Duration(told.GetSync()),
+				Replicate: time.Duration(told.GetReplicate()), Apply: time.Duration(told.GetApply()),
+			})
+		}
+	}
 	return response, err
 }
 

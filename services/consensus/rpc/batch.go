@@ -8,6 +8,7 @@ import (
 	batchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/batch/v1"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1/consensusv1connect"
+	"github.com/quoratedb/quorate/pkg/phases"
 	"github.com/quoratedb/quorate/pkg/rpc/batching"
 	"github.com/quoratedb/quorate/pkg/rpc/interceptor"
 )
@@ -26,7 +27,7 @@ type Standing interface {
 // methods are the calls that travel in batches: all that do not stream.
 func methods(m Member, a Auth, q Quotas, i Inspector, rules interceptor.Rules) batching.Methods {
 	return batching.Methods{
-		"Propose":        batching.Unary(rules, m.Propose),
+		"Propose":        batching.Unary(rules, withPhases(m.Propose)),
 		"Range":          batching.Unary(rules, m.Range),
 		"ReadTxn":        batching.Unary(rules, m.ReadTxn),
 		"ReadIndex":      batching.Unary(rules, m.ReadIndex),
@@ -53,6 +54,18 @@ func methods(m Member, a Auth, q Quotas, i Inspector, rules interceptor.Rules) b
 		"ReadAuth":       batching.Unary(rules, a.ReadAuth),
 		"ReadQuotas":     batching.Unary(rules, q.ReadQuotas),
 		"Inspect":        batching.Unary(rules, i.Inspect),
+	}
+}
+
+// withPhases has the answer say where the time of a write went that took long.
+func withPhases(propose func(context.Context, *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error)) func(context.Context, *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+	return func(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
+		ctx = phases.With(ctx)
+		response, err := propose(ctx, req)
+		if spent := *phases.Of(ctx); err == nil && spent != (phases.Phases{}) {
+			response.Phases = &consensusv1.WritePhases{Queue: int64(spent.Queue), Sync: int64(spent.Sync), Replicate: int64(spent.Replicate), Apply: int64(spent.Apply)}
+		}
+		return response, err
 	}
 }
 

@@ -35,6 +35,7 @@ func newSettings(c *config.Config) *settings {
 		{"Audit", func(fs *flag.FlagSet) { registerAudit(fs, &c.Audit) }},
 		{"Rates of requests", func(fs *flag.FlagSet) { RegisterRates(fs, c) }},
 		{"Profiling and monitoring", s.monitoringFlags},
+		{"Traces", func(fs *flag.FlagSet) { registerTracing(fs, c) }},
 		{"NATS clients", func(fs *flag.FlagSet) { registerNATS(fs, &c.NATS) }},
 		{"Logging", s.loggingFlags},
 		{"Accepted for etcd's sake", s.unsupported.register},

@@ -32,7 +32,6 @@ type unsupported struct {
 const (
 	noV2Discovery = "discovery by etcd's v2 API is gone in etcd too: use --discovery-token with --discovery-endpoints, or --discovery-srv"
 	noBolt        = "it tunes a database that is not used here"
-	noTracing     = "traces are not exported"
 	noHashCheck   = "members compare hashes of what they applied all the time"
 	noProxy       = "etcd's v2 proxy is gone in etcd too"
 	noGates       = "feature gates switch parts of etcd that do not exist here"
@@ -64,12 +63,6 @@ var unsupportedTable = []unsupported{
 
 	{name: "client-cert-file", reason: "the server never calls itself"},
 	{name: "client-key-file", reason: "the server never calls itself"},
-
-	{name: "enable-distributed-tracing", kind: boolean, reason: noTracing},
-	{name: "distributed-tracing-address", reason: noTracing},
-	{name: "distributed-tracing-service-name", reason: noTracing},
-	{name: "distributed-tracing-instance-id", reason: noTracing},
-	{name: "distributed-tracing-sampling-rate", kind: number, reason: noTracing},
 
 	{name: "compact-hash-check-time", kind: duration, reason: noHashCheck},
 	{name: "compaction-batch-limit", kind: number, reason: "a compaction stops nobody, whatever its size"},

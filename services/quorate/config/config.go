@@ -10,6 +10,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/api"
 )
 
@@ -136,6 +137,9 @@ type Config struct {
 	// 0 is never.
 	WarningUnaryRequestDuration, WarningApplyDuration time.Duration
 
+	// Tracing is the export of spans.
+	Tracing otlp.Config
+
 	// LogLevel, Logger, LogFormat and LogOutputs say what is logged, and where, unless Log is set.
 	LogLevel  string
 	Logger    string
@@ -196,6 +200,7 @@ func Default() Config {
 		CorruptCheckTime:        12 * time.Hour,
 		InitialCorruptCheck:     true,
 
+		Tracing:                     otlp.Default("quorate"),
 		MetricsLevel:                MetricsBasic,
 		MaxRequestBytes:             3 << 19, // 1.5 MiB
 		MaxTxnOps:                   128,

@@ -50,6 +50,7 @@ func (c Config) Validate() error {
 	found.join(c.Audit.Validate())
 	found.join(c.Rates.Validate())
 	found.join(c.Outside.OIDC.Validate())
+	found.join(c.Tracing.Validate())
 	if c.Outside.SPIFFEUsersFile != "" && !c.ClientTLS.ClientCertAuth {
 		found.add("auth-spiffe-users", c.Outside.SPIFFEUsersFile, "has no effect without --client-cert-auth")
 	}

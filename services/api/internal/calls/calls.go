@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
@@ -94,9 +95,11 @@ func (c *Calls) Register(services map[string]grpc.ServiceInfo) {
 	for service, info := range services {
 		for _, method := range info.Methods {
 			m := c.counters.method(service, method)
-			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName || service+"/"+method.Name == "v3electionpb.Election/Observe"
-			m.waits = service == "v3lockpb.Lock" && method.Name == "Lock" || service == "v3electionpb.Election" && method.Name == "Campaign"
 			full := "/" + service + "/" + method.Name
+			m.watches = service == etcdserverpb.Watch_ServiceDesc.ServiceName || service+"/"+method.Name == "v3electionpb.Election/Observe"
+			m.renews = full == etcdserverpb.Lease_LeaseKeepAlive_FullMethodName
+			m.writes = !method.IsClientStream && !method.IsServerStream && full != etcdserverpb.KV_Range_FullMethodName
+			m.waits = service == "v3lockpb.Lock" && method.Name == "Lock" || service == "v3electionpb.Election" && method.Name == "Campaign"
 			m.reads = slices.Contains(reading, full)
 			m.full, m.need, m.limited = full, auth.NeedOf(full), ratelimit.KindOf(full)
 			c.methods[full] = m
@@ -183,6 +186,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	m := c.Method(info.FullMethod)
 	begun := c.BeginUnary(m)
 	c.versions.unary(ctx)
+	ctx, span := c.Follow(ctx, m)
 	ctx, done := c.Wait(ctx, m)
 	defer done()
 	var response any
@@ -195,6 +199,7 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 	}
 	c.EndUnary(m, begun, err)
 	c.Ended(ctx, m, begun, request, response, err)
+	EndSpan(span, err)
 	return response, err
 }
 
@@ -284,6 +289,10 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()
 	defer c.leader.Follow(ctx, m.watches, end)()
 	begun := m.Started()
+	var span trace.Span
+	if !m.watches && !m.renews {
+		ctx, span = serve(ctx, m)
+	}
 	lines := c.audit.BeginStream(ctx, m.full)
 	err := c.admitStream(ctx, m)
 	if err == nil {
@@ -294,6 +303,7 @@ func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.S
 	}
 	err = lines.End(err)
 	m.Handled(begun, status.Code(err))
+	EndSpan(span, err)
 	return err
 }
 

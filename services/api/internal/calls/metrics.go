@@ -87,6 +87,8 @@ type Method struct {
 	watches                 bool                // tells of the state for as long as it goes
 	waits                   bool                // for other clients, as long as its own likes
 	reads                   bool                // may have an answer of any size
+	writes                  bool                // may write, and is unary
+	renews                  bool                // keeps leases alive, as long as its client likes
 	full                    string
 	need                    auth.Need
 	limited                 ratelimit.Kind // nil where nothing is

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/phases"
+	"github.com/quoratedb/quorate/pkg/tracing"
 	"github.com/quoratedb/quorate/services/api/internal/wire"
 )
 
@@ -42,11 +44,17 @@ func (s *Slow) report(ctx context.Context, m *Method, begun time.Time, request, 
 	if client, ok := peer.FromContext(ctx); ok {
 		remote = client.Addr.String()
 	}
-	s.Logger.Warn("request stats",
+	said := []slog.Attr{
 		slog.Time("start time", begun), slog.Duration("time spent", took), slog.Duration("expected-duration", s.After),
 		slog.String("remote", remote), slog.String("response type", m.full), slog.String("code", status.Code(err).String()),
 		slog.Int("request size", sizeOf(request)), slog.Int("response size", sizeOf(response)), slog.Int64("response count", countOf(response)),
-		slog.String("request content", shapeOf(request)))
+		slog.String("request content", shapeOf(request)),
+	}
+	said = append(said, phases.Of(ctx).Attributes()...)
+	if id := tracing.ID(ctx); id != "" {
+		said = append(said, slog.String("trace id", id))
+	}
+	s.Logger.LogAttrs(ctx, slog.LevelWarn, "request stats", said...)
 }
 
 func sizeOf(message any) int {

@@ -139,6 +139,7 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		method := i.watched.Method(request.Spec().Procedure)
 		begun := i.watched.BeginUnary(method)
+		ctx, span := i.watched.Follow(ctx, method)
 		ctx, done := i.watched.Wait(ctx, method)
 		defer done()
 		var response connect.AnyResponse
@@ -155,6 +156,7 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		}
 		i.watched.EndUnary(method, begun, err)
 		i.ended(ctx, method, begun, request, response, err)
+		calls.EndSpan(span, err)
 		return response, toConnect(err)
 	}
 }

@@ -27,7 +27,10 @@ const (
 // messageBytesMax once it is decoded is refused while it is read; that of a stream is one of its messages.
 func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, error) {
 	jsonBytesMax := int64(messageBytesMax)/3*4 + jsonEnvelopeBytes
-	mux := runtime.NewServeMux(runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(jsonBytesMax)))
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler(jsonBytesMax)),
+		runtime.WithIncomingHeaderMatcher(passed),
+	)
 	// The routes hold on to no more than the context's values: nothing is started.
 	ctx := context.Background()
 	for service, err := range map[string]error{
@@ -44,6 +47,15 @@ func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, erro
 		}
 	}
 	return renamed(mux), nil
+}
+
+// passed says as what metadata a header goes along: what grpc-gateway passes, and what names the span that a request is made in.
+func passed(name string) (string, bool) {
+	switch strings.ToLower(name) {
+	case "traceparent", "tracestate":
+		return strings.ToLower(name), true
+	}
+	return runtime.DefaultHeaderMatcher(name)
 }
 
 // Streams tells requests whose body lasts as long as its client likes.

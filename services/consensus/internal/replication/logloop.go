@@ -44,6 +44,8 @@ type logLoop struct {
 	// keptLong fires when the log has been without the newest commit index for long enough.
 	keptLong *time.Timer
 	metrics  *Metrics
+	// synced is told of entries that were synced, and when.
+	synced func(entries []*raftpb.Entry, begun, ended time.Time)
 }
 
 // stoppedTimer returns a timer that fires only after it was reset.
@@ -119,7 +121,9 @@ func (l *logLoop) write(write logWrite) error {
 			return err
 		}
 		if len(write.entries) > 0 {
-			l.metrics.sync.Observe(time.Since(begun).Seconds())
+			ended := time.Now()
+			l.metrics.sync.Observe(ended.Sub(begun).Seconds())
+			l.synced(write.entries, begun, ended)
 		}
 	}
 	if l.writer.wrote(write) {

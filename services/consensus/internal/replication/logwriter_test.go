@@ -39,7 +39,7 @@ func newAppending(t *testing.T) *appending {
 	t.Cleanup(func() { require.NoError(t, log.Close()) })
 	a.store = log
 	a.logLoop = &logLoop{
-		log: log, inbox: newInbox(), truncate: make(chan uint64, 1), reached: &reached{}, keptLong: stoppedTimer(), metrics: NewMetrics(),
+		log: log, inbox: newInbox(), truncate: make(chan uint64, 1), reached: &reached{}, keptLong: stoppedTimer(), metrics: NewMetrics(), synced: func([]*raftpb.Entry, time.Time, time.Time) {},
 		deliver: func(answers []*raftpb.Message) { a.answered += len(answers) },
 	}
 	return a

@@ -9,6 +9,8 @@ import (
 // meter times what an applier does, which has no clock. It belongs to the applier's goroutine. A nil one measures nothing.
 type meter struct {
 	metrics *Metrics
+	// slow is how long a command may take to be applied until it is counted as slow, 0 for any time.
+	slow time.Duration
 	// last is when the last thing ended.
 	last time.Time
 	// own are the batches of this process in the round.
@@ -30,11 +32,11 @@ func (m *meter) take(callers []*Proposal) {
 		return
 	}
 	b := callers[0].batch
-	if b.committed.IsZero() {
-		b.committed = m.last // its message came by way of the log
+	if b.times.applying = b.times.committed; b.times.applying.IsZero() {
+		b.times.applying = m.last // its message came by way of the log
 	}
 	m.own = append(m.own, b)
-	m.metrics.replicate.Observe(b.committed.Sub(b.begun).Seconds())
+	m.metrics.replicate.Observe(b.times.applying.Sub(b.times.begun).Seconds())
 }
 
 // command notes that a command was applied.
@@ -45,7 +47,7 @@ func (m *meter) command(command *consensusv1.Command, err error) {
 	now := time.Now()
 	took := now.Sub(m.last)
 	m.last = now
-	if took > slowApply {
+	if m.slow > 0 && took > m.slow {
 		m.metrics.slowApplies.Inc()
 	}
 	m.metrics.apply[kindOf(command)][flag(err == nil)].Observe(took.Seconds())
@@ -58,7 +60,11 @@ func (m *meter) commit(batch Batch) error {
 	}
 	begun := time.Now()
 	err := batch.Commit()
-	m.metrics.committed.Observe(time.Since(begun).Seconds())
+	ended := time.Now()
+	m.metrics.committed.Observe(ended.Sub(begun).Seconds())
+	for _, b := range m.own {
+		b.times.applied, b.times.visible = begun, ended
+	}
 	return err
 }
 
@@ -69,6 +75,6 @@ func (m *meter) answered() {
 	}
 	now := time.Now()
 	for _, b := range m.own {
-		m.metrics.applying.Observe(now.Sub(b.committed).Seconds())
+		m.metrics.applying.Observe(now.Sub(b.times.applying).Seconds())
 	}
 }

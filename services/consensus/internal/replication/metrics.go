@@ -9,9 +9,6 @@ import (
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
-// slowApply is how long the application of one command may take, as etcd's --warning-apply-duration has it.
-const slowApply = 100 * time.Millisecond
-
 // Metrics are what the loops count and time, by etcd's names where they mean the same. Those who measure allocate nothing.
 type Metrics struct {
 	leaderChanges, failed, lateHeartbeats prometheus.Counter
@@ -39,7 +36,7 @@ func NewMetrics() *Metrics {
 		lateHeartbeats: counter("heartbeat_send_failures_total", "Times that this member led and sent its heartbeats more than an interval late."),
 		readsSlow:      counter("slow_read_indexes_total", "Questions for a read index that were asked again because no answer came."),
 		readsFailed:    counter("read_indexes_failed_total", "Reads that ended before there was a read index for them."),
-		slowApplies:    counter("slow_apply_total", "Commands whose application took more than 100 ms."),
+		slowApplies:    counter("slow_apply_total", "Commands whose application took more than --warning-apply-duration."),
 		installing: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "etcd_server_snapshot_apply_in_progress_total", Help: "1 if the server is applying the incoming snapshot. 0 if none.",
 		}),

@@ -19,18 +19,18 @@ func measured() func() {
 	m := NewMetrics()
 	timed, loop := &meter{metrics: m}, &raftLoop{metrics: m}
 	command := &consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{}}}
-	b := &batch{begun: time.Now()}
+	b := &batch{times: batchTimes{begun: time.Now()}}
 	b.proposals = []*Proposal{{command: command, kind: kindPut, submitted: time.Now(), batch: b}}
 	out, nothing := &output{proposed: []*batch{b}}, Batch(committing{})
 	return func() {
 		loop.measure(out)
-		m.sync.Observe(time.Since(b.begun).Seconds())
+		m.sync.Observe(time.Since(b.times.begun).Seconds())
 		timed.begin()
 		timed.take(b.proposals)
 		timed.command(command, nil)
 		_ = timed.commit(nothing)
 		timed.answered()
-		m.Requested(kindPut, b.begun, nil)
+		m.Requested(kindPut, b.times.begun, nil)
 	}
 }
 

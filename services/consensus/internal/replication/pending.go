@@ -58,10 +58,16 @@ func (p *pending) forget(one *Proposal) {
 	p.mu.forget(one)
 }
 
-func (p *pending) next(term uint64) *batch {
+func (p *pending) sync(entries []*raftpb.Entry, begun, ended time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.next(term)
+	p.mu.sync(entries, begun, ended)
+}
+
+func (p *pending) next(term uint64, now time.Time) *batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.next(term, now)
 }
 
 func (p *pending) putBack(b *batch) {

@@ -24,6 +24,9 @@ type Proposal struct {
 	kind      Kind
 	submitted time.Time
 
+	// answered says that the outcome was received, by the caller, whose field it is.
+	answered bool
+
 	// place and batch belong to proposals.
 	place place
 	batch *batch // where place is inBatch

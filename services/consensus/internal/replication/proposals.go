@@ -41,9 +41,8 @@ type batch struct {
 	bytes   int64
 	waiting int
 	// term is the raft term the batch was proposed in. Once an entry of a later term is applied without it, it is lost.
-	term uint64
-	// begun is when it was made, and committed when this member learnt that it is, the zero time where it did not.
-	begun, committed time.Time
+	term  uint64
+	times batchTimes
 }
 
 // newProposals makes room for what a process that may take so much memory can have waiting.
@@ -86,11 +85,24 @@ func (p *proposals) waitingCount() int {
 // commit notes that the entries of messages are committed.
 func (p *proposals) commit(messages []*raftpb.Message, now time.Time) {
 	for _, m := range messages {
-		for _, entry := range m.GetEntries() {
-			if origin, sequence, ok := logEntryHeader(entry.GetData()); ok && origin == p.origin {
-				if b := p.batches[sequence]; b != nil {
-					b.committed = now
-				}
+		p.each(m.GetEntries(), func(b *batch) { b.times.committed = now })
+	}
+}
+
+// sync notes that entries were synced here.
+func (p *proposals) sync(entries []*raftpb.Entry, begun, ended time.Time) {
+	p.each(entries, func(b *batch) { b.times.syncBegun, b.times.synced = begun, ended })
+}
+
+// each calls fn with the batches of this process that are among entries, and not answered yet.
+func (p *proposals) each(entries []*raftpb.Entry, fn func(*batch)) {
+	if len(p.batches) == 0 {
+		return
+	}
+	for _, entry := range entries {
+		if origin, sequence, ok := logEntryHeader(entry.GetData()); ok && origin == p.origin {
+			if b := p.batches[sequence]; b != nil {
+				fn(b)
 			}
 		}
 	}
@@ -117,8 +129,8 @@ func (p *proposals) forget(one *Proposal) {
 }
 
 // next makes a batch of what stands first in line, nil if nothing does.
-func (p *proposals) next(term uint64) *batch {
-	b := &batch{term: term}
+func (p *proposals) next(term uint64, now time.Time) *batch {
+	b := &batch{term: term, times: batchTimes{begun: now}}
 	taken := 0
 	for _, one := range p.line {
 		if n := len(b.proposals); n == entryCommandsMax || n > 0 && b.bytes+one.size > entryBytesMax {

@@ -3,6 +3,7 @@ package replication
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,16 +28,16 @@ func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
 		require.NoError(t, add())
 	}
 	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests)
-	first := p.next(1)
+	first := p.next(1, time.Time{})
 	require.Len(t, first.proposals, 1, "a large command travels alone")
 	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests, "it is not answered yet")
 	require.Len(t, p.take(p.origin, first.sequence), 1)
 	require.NoError(t, add())
 
-	first = p.next(1)
+	first = p.next(1, time.Time{})
 	p.putBack(first)
 	require.ErrorIs(t, add(), errdefs.ErrTooManyRequests)
-	require.Equal(t, first.proposals, p.next(2).proposals, "it stands first in line again")
+	require.Equal(t, first.proposals, p.next(2, time.Time{}).proposals, "it stands first in line again")
 	for _, one := range all {
 		p.forget(one)
 		p.forget(one)
@@ -44,7 +45,7 @@ func TestWaitingCommandsAreBoundedByBytes(t *testing.T) {
 	require.Empty(t, p.batches)
 	require.Zero(t, p.bytes)
 	require.Zero(t, p.inLineCount())
-	require.Nil(t, p.next(3))
+	require.Nil(t, p.next(3, time.Time{}))
 }
 
 // A process that may take little memory lets less wait, but any command alone: without a leader, or with a slow disk, the puts
@@ -90,7 +91,7 @@ func TestLostBatchesAreInOrder(t *testing.T) {
 	for term := range uint64(3) {
 		one := &Proposal{size: entryBytesMax}
 		require.NoError(t, p.add(one))
-		require.NotNil(t, p.next(1+term/2))
+		require.NotNil(t, p.next(1+term/2, time.Time{}))
 		all = append(all, one)
 	}
 	require.Equal(t, all[:2], p.dropBefore(2))

@@ -54,7 +54,7 @@ func (r *stepper) propose(now time.Time) (more bool) {
 		if !leads && !r.mayForward() {
 			break
 		}
-		b := r.commands.next(r.position.term)
+		b := r.commands.next(r.position.term, now)
 		if b == nil {
 			return false
 		}
@@ -66,7 +66,6 @@ func (r *stepper) propose(now time.Time) (more bool) {
 
 // proposeBatch makes one log entry of a batch.
 func (r *stepper) proposeBatch(b *batch, leads bool, now time.Time) {
-	b.begun = now
 	entry := encodeLogEntry(r.commands.from(), b.sequence, b.proposals)
 	if leads {
 		stampLogEntry(entry, now.UnixNano())

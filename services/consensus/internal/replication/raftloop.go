@@ -137,6 +137,8 @@ func (l *raftLoop) tick() {
 	now := time.Now()
 	if late := now.Sub(l.ticked) > 2*l.stepper.settings.tick; late && !l.ticked.IsZero() && l.stepper.position.leader == l.stepper.id {
 		l.metrics.lateHeartbeats.Inc()
+		l.logger.Warn("leader failed to send out heartbeat on time; took too long, leader is overloaded likely from slow disk",
+			"heartbeat-interval", l.stepper.settings.tick, "exceeded-duration", now.Sub(l.ticked)-l.stepper.settings.tick)
 	}
 	l.ticked = now
 	if l.stepper.ticks%readRetryTicks == 0 {
@@ -193,7 +195,7 @@ func (l *raftLoop) handOut() {
 func (l *raftLoop) measure(out *output) {
 	for _, b := range out.proposed {
 		for _, p := range b.proposals {
-			l.metrics.queue.Observe(b.begun.Sub(p.submitted).Seconds())
+			l.metrics.queue.Observe(b.times.begun.Sub(p.submitted).Seconds())
 		}
 	}
 	if len(out.toApplier) > 0 {

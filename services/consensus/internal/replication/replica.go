@@ -42,7 +42,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics is what is measured.
 	Metrics *Metrics
-	// SlowApply is how long a batch may take to be applied until that is logged, 0 for never.
+	// SlowApply is how long a batch may take to be applied until that is logged, and a command until it is counted as slow; 0 for any time.
 	SlowApply time.Duration
 	// Stopped is closed when whoever runs the Replica stops.
 	Stopped <-chan struct{}
@@ -108,7 +108,7 @@ func New(o Config) (*Replica, error) {
 	applyLoop := &applyLoop{
 		applier: &applier{
 			state: o.State, members: o.Members, waiting: waiting, reconfigure: reconfigure(confChanges),
-			meter:   &meter{metrics: o.Metrics},
+			meter:   &meter{metrics: o.Metrics, slow: o.SlowApply},
 			applied: applied, term: term,
 		},
 		inbox:      toApplier,
@@ -137,6 +137,7 @@ func New(o Config) (*Replica, error) {
 		reached:  reached,
 		keptLong: stoppedTimer(),
 		metrics:  o.Metrics,
+		synced:   waiting.sync,
 	}
 	return &Replica{
 		raft: raftLoop, log: logLoop, applier: applyLoop, ticks: o.Ticks, metrics: o.Metrics, refuses: o.State.Refuses,
@@ -210,6 +211,7 @@ func (r *Replica) Wait(ctx context.Context, p *Proposal) (*consensusv1.Result, e
 func (r *Replica) wait(ctx context.Context, p *Proposal) (*consensusv1.Result, error) {
 	select {
 	case o := <-p.done:
+		p.answered = true
 		return o.result, o.err
 	case <-ctx.Done():
 		r.Forget(p)
@@ -218,12 +220,16 @@ func (r *Replica) wait(ctx context.Context, p *Proposal) (*consensusv1.Result, e
 		// The applier may have answered in the same instant.
 		select {
 		case o := <-p.done:
+			p.answered = true
 			return o.result, o.err
 		default:
 			return nil, fmt.Errorf("wait for a proposal: %w", errdefs.ErrStopped)
 		}
 	}
 }
+
+// Times are when what became of a proposal that Wait has returned of.
+func (r *Replica) Times(p *Proposal) Times { return r.raft.pending.times(p) }
 
 // Forget is for a caller that does not wait for its proposal any more.
 func (r *Replica) Forget(p *Proposal) { r.raft.pending.forget(p) }

@@ -56,7 +56,7 @@ type settings struct {
 // commands are what waits to be proposed, in the order in which it is.
 type commands interface {
 	// next makes a batch of what stands first in line, nil if nothing does, and putBack lets one stand there again.
-	next(term uint64) *batch
+	next(term uint64, now time.Time) *batch
 	putBack(*batch)
 	// take gives a batch out of which nothing will become, or has.
 	take(origin, sequence uint64) []*Proposal

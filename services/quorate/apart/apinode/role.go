@@ -39,7 +39,7 @@ func (r *role) Flags(s *settings.Settings) {
 			"host-whitelist", "enable-console", "enable-grpc-gateway",
 			"max-txn-ops", "max-request-bytes", "max-concurrent-streams",
 			"grpc-keepalive-min-time", "grpc-keepalive-interval", "grpc-keepalive-timeout",
-			"watch-progress-notify-interval", "election-timeout", "metrics")
+			"watch-progress-notify-interval", "election-timeout", "metrics", "warning-unary-request-duration")
 		fs.Lookup("advertise-client-urls").Usage = "Where clients on other hosts reach this node, told for members that advertise none. " +
 			"Empty means --listen-client-urls, with an address of this host where that is for all addresses."
 		fs.Lookup("election-timeout").Usage = "That of the members, in milliseconds. A request may take five seconds and two of it."

@@ -31,7 +31,7 @@ func (*role) Flags(s *settings.Settings) {
 		commandline.Register(fs, &s.Config,
 			"data-dir", "listen-peer-urls", "snapshot-count", "heartbeat-interval", "election-timeout",
 			"quota-backend-bytes", "disk-soft-mark-bytes", "disk-hard-mark-bytes", "auto-compaction-mode", "auto-compaction-retention", "corrupt-check-time", "feature-gates",
-			"auth-token-ttl", "bcrypt-cost")
+			"auth-token-ttl", "bcrypt-cost", "warning-apply-duration")
 		s.Listen(fs)
 	})
 	s.Group("Clustering", func(fs *flag.FlagSet) {

@@ -15,6 +15,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
@@ -95,7 +96,12 @@ func Run(ctx context.Context, s *settings.Settings, open func(context.Context, *
 		readyLine:  "ready to serve internal requests",
 		monitoring: supervisor.New(len(s.Config.ListenMetricsURLs)),
 	}
-	err := n.open(ctx, open)
+	traces, err := otlp.Start(ctx, s.Config.Tracing, s.Config.Log)
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
+	err = n.open(ctx, open)
 	switch {
 	case err == nil:
 		err = n.serve(ctx)

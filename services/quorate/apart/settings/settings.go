@@ -13,6 +13,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/flagset"
 	"github.com/quoratedb/quorate/pkg/founders"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
+	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/quorate/commandline"
 	"github.com/quoratedb/quorate/services/quorate/config"
 )
@@ -41,10 +42,12 @@ func New(program string, add func(*Settings)) *Settings {
 		InternalTLS:       tlsconfig.Server{Flags: tlsconfig.FlagsOf("internal-", "internal-")},
 		InternalEndpoints: map[string]*[]string{},
 	}
+	s.Config.Tracing = otlp.Default(program)
 	s.flags.SetOutput(io.Discard) // commandline.Read returns what is wrong; who prints it is the program's business
 	s.Group("Node", s.nodeFlags)
 	add(s)
 	s.Group("Between services", s.internalFlags)
+	s.Group("Traces", func(fs *flag.FlagSet) { commandline.Register(fs, &s.Config, commandline.TracingFlags...) })
 	s.Group("Logging", func(fs *flag.FlagSet) {
 		commandline.Register(fs, &s.Config, "log-level", "logger", "log-format", "log-outputs")
 	})
@@ -102,7 +105,7 @@ func (s *Settings) WriteUsage(w io.Writer, head string) error {
 
 // Validate reports everything that is wrong with what all nodes can be told, each under its flag.
 func (s *Settings) Validate() error {
-	return errors.Join(s.checkTLS(), s.checkInternal(), s.checkMetrics())
+	return errors.Join(s.checkTLS(), s.checkInternal(), s.checkMetrics(), s.Config.Tracing.Validate())
 }
 
 // checkTLS wants all three files or none.

@@ -35,7 +35,9 @@ type Call struct {
 	// The rpc's request message.
 	Request []byte `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
 	// The caller puts together an answer that comes in parts.
-	Parts         bool `protobuf:"varint,5,opt,name=parts,proto3" json:"parts,omitempty"`
+	Parts bool `protobuf:"varint,5,opt,name=parts,proto3" json:"parts,omitempty"`
+	// The span that the call is made in, as W3C's traceparent; empty where nobody records one.
+	Trace         string `protobuf:"bytes,6,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,6 +105,13 @@ func (x *Call) GetParts() bool {
 		return x.Parts
 	}
 	return false
+}
+
+func (x *Call) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
 }
 
 // Answer answers one call. Answers come in any order.
@@ -244,13 +253,14 @@ var File_quorate_batch_v1_batch_proto protoreflect.FileDescriptor
 
 const file_quorate_batch_v1_batch_proto_rawDesc = "" +
 	"\n" +
-	"\x1cquorate/batch/v1/batch.proto\x12\x10quorate.batch.v1\"x\n" +
+	"\x1cquorate/batch/v1/batch.proto\x12\x10quorate.batch.v1\"\x8e\x01\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06method\x18\x02 \x01(\tR\x06method\x12\x18\n" +
 	"\atimeout\x18\x03 \x01(\x03R\atimeout\x12\x18\n" +
 	"\arequest\x18\x04 \x01(\fR\arequest\x12\x14\n" +
-	"\x05parts\x18\x05 \x01(\bR\x05parts\"}\n" +
+	"\x05parts\x18\x05 \x01(\bR\x05parts\x12\x14\n" +
+	"\x05trace\x18\x06 \x01(\tR\x05trace\"}\n" +
 	"\x06Answer\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\fR\bresponse\x123\n" +

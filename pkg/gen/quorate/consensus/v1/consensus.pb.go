@@ -79,8 +79,10 @@ func (x *ProposeRequest) GetCaller() *Caller {
 }
 
 type ProposeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Result        *Result                `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Result *Result                `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Where the time went, if it took long.
+	Phases        *WritePhases `protobuf:"bytes,2,opt,name=phases,proto3" json:"phases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -122,6 +124,82 @@ func (x *ProposeResponse) GetResult() *Result {
 	return nil
 }
 
+func (x *ProposeResponse) GetPhases() *WritePhases {
+	if x != nil {
+		return x.Phases
+	}
+	return nil
+}
+
+// WritePhases are what the time of a write was spent on, in nanoseconds: see package phases.
+type WritePhases struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Queue         int64                  `protobuf:"varint,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	Sync          int64                  `protobuf:"varint,2,opt,name=sync,proto3" json:"sync,omitempty"`
+	Replicate     int64                  `protobuf:"varint,3,opt,name=replicate,proto3" json:"replicate,omitempty"`
+	Apply         int64                  `protobuf:"varint,4,opt,name=apply,proto3" json:"apply,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WritePhases) Reset() {
+	*x = WritePhases{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WritePhases) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WritePhases) ProtoMessage() {}
+
+func (x *WritePhases) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WritePhases.ProtoReflect.Descriptor instead.
+func (*WritePhases) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *WritePhases) GetQueue() int64 {
+	if x != nil {
+		return x.Queue
+	}
+	return 0
+}
+
+func (x *WritePhases) GetSync() int64 {
+	if x != nil {
+		return x.Sync
+	}
+	return 0
+}
+
+func (x *WritePhases) GetReplicate() int64 {
+	if x != nil {
+		return x.Replicate
+	}
+	return 0
+}
+
+func (x *WritePhases) GetApply() int64 {
+	if x != nil {
+		return x.Apply
+	}
+	return 0
+}
+
 type RangeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Range *RangeOp               `protobuf:"bytes,1,opt,name=range,proto3" json:"range,omitempty"`
@@ -136,7 +214,7 @@ type RangeRequest struct {
 
 func (x *RangeRequest) Reset() {
 	*x = RangeRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[2]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -148,7 +226,7 @@ func (x *RangeRequest) String() string {
 func (*RangeRequest) ProtoMessage() {}
 
 func (x *RangeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[2]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -161,7 +239,7 @@ func (x *RangeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangeRequest.ProtoReflect.Descriptor instead.
 func (*RangeRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{2}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RangeRequest) GetRange() *RangeOp {
@@ -204,7 +282,7 @@ type RangeResponse struct {
 
 func (x *RangeResponse) Reset() {
 	*x = RangeResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[3]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -216,7 +294,7 @@ func (x *RangeResponse) String() string {
 func (*RangeResponse) ProtoMessage() {}
 
 func (x *RangeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[3]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -229,7 +307,7 @@ func (x *RangeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangeResponse.ProtoReflect.Descriptor instead.
 func (*RangeResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{3}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RangeResponse) GetResult() *RangeResult {
@@ -266,7 +344,7 @@ type RangeStreamRequest struct {
 
 func (x *RangeStreamRequest) Reset() {
 	*x = RangeStreamRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[4]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -278,7 +356,7 @@ func (x *RangeStreamRequest) String() string {
 func (*RangeStreamRequest) ProtoMessage() {}
 
 func (x *RangeStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[4]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -291,7 +369,7 @@ func (x *RangeStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangeStreamRequest.ProtoReflect.Descriptor instead.
 func (*RangeStreamRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{4}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RangeStreamRequest) GetRange() *RangeOp {
@@ -333,7 +411,7 @@ type RangeStreamResponse struct {
 
 func (x *RangeStreamResponse) Reset() {
 	*x = RangeStreamResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[5]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +423,7 @@ func (x *RangeStreamResponse) String() string {
 func (*RangeStreamResponse) ProtoMessage() {}
 
 func (x *RangeStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[5]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +436,7 @@ func (x *RangeStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangeStreamResponse.ProtoReflect.Descriptor instead.
 func (*RangeStreamResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{5}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RangeStreamResponse) GetResult() *RangeResult {
@@ -395,7 +473,7 @@ type ReadTxnRequest struct {
 
 func (x *ReadTxnRequest) Reset() {
 	*x = ReadTxnRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +485,7 @@ func (x *ReadTxnRequest) String() string {
 func (*ReadTxnRequest) ProtoMessage() {}
 
 func (x *ReadTxnRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[6]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +498,7 @@ func (x *ReadTxnRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadTxnRequest.ProtoReflect.Descriptor instead.
 func (*ReadTxnRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{6}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ReadTxnRequest) GetTxn() *TxnOp {
@@ -462,7 +540,7 @@ type ReadTxnResponse struct {
 
 func (x *ReadTxnResponse) Reset() {
 	*x = ReadTxnResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[7]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +552,7 @@ func (x *ReadTxnResponse) String() string {
 func (*ReadTxnResponse) ProtoMessage() {}
 
 func (x *ReadTxnResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[7]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +565,7 @@ func (x *ReadTxnResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadTxnResponse.ProtoReflect.Descriptor instead.
 func (*ReadTxnResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{7}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReadTxnResponse) GetResult() *TxnResult {
@@ -519,7 +597,7 @@ type ReadIndexRequest struct {
 
 func (x *ReadIndexRequest) Reset() {
 	*x = ReadIndexRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +609,7 @@ func (x *ReadIndexRequest) String() string {
 func (*ReadIndexRequest) ProtoMessage() {}
 
 func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[8]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +622,7 @@ func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
 func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{8}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{9}
 }
 
 type ReadIndexResponse struct {
@@ -559,7 +637,7 @@ type ReadIndexResponse struct {
 
 func (x *ReadIndexResponse) Reset() {
 	*x = ReadIndexResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -571,7 +649,7 @@ func (x *ReadIndexResponse) String() string {
 func (*ReadIndexResponse) ProtoMessage() {}
 
 func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -584,7 +662,7 @@ func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
 func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{9}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReadIndexResponse) GetRevision() int64 {
@@ -616,7 +694,7 @@ type PositionRequest struct {
 
 func (x *PositionRequest) Reset() {
 	*x = PositionRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +706,7 @@ func (x *PositionRequest) String() string {
 func (*PositionRequest) ProtoMessage() {}
 
 func (x *PositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +719,7 @@ func (x *PositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionRequest.ProtoReflect.Descriptor instead.
 func (*PositionRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
 }
 
 type PositionResponse struct {
@@ -665,7 +743,7 @@ type PositionResponse struct {
 
 func (x *PositionResponse) Reset() {
 	*x = PositionResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +755,7 @@ func (x *PositionResponse) String() string {
 func (*PositionResponse) ProtoMessage() {}
 
 func (x *PositionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +768,7 @@ func (x *PositionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionResponse.ProtoReflect.Descriptor instead.
 func (*PositionResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PositionResponse) GetClusterId() uint64 {
@@ -761,7 +839,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -773,7 +851,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -786,7 +864,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TailRequest) GetFromRevision() int64 {
@@ -817,7 +895,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +907,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +920,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TailResponse) GetCommits() []*Commit {
@@ -886,7 +964,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +976,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +989,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HistoryRequest) GetFromRevision() int64 {
@@ -978,7 +1056,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1068,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1081,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HistoryResponse) GetCommits() []*Commit {
@@ -1036,7 +1114,7 @@ type LeasesRequest struct {
 
 func (x *LeasesRequest) Reset() {
 	*x = LeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1126,7 @@ func (x *LeasesRequest) String() string {
 func (*LeasesRequest) ProtoMessage() {}
 
 func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1139,7 @@ func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesRequest.ProtoReflect.Descriptor instead.
 func (*LeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeasesRequest) GetSerializable() bool {
@@ -1080,7 +1158,7 @@ type LeasesResponse struct {
 
 func (x *LeasesResponse) Reset() {
 	*x = LeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1170,7 @@ func (x *LeasesResponse) String() string {
 func (*LeasesResponse) ProtoMessage() {}
 
 func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1183,7 @@ func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesResponse.ProtoReflect.Descriptor instead.
 func (*LeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeasesResponse) GetLeases() []*Lease {
@@ -1128,7 +1206,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1218,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1231,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Lease) GetId() int64 {
@@ -1186,7 +1264,7 @@ type LeaseKeysRequest struct {
 
 func (x *LeaseKeysRequest) Reset() {
 	*x = LeaseKeysRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1276,7 @@ func (x *LeaseKeysRequest) String() string {
 func (*LeaseKeysRequest) ProtoMessage() {}
 
 func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1289,7 @@ func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysRequest.ProtoReflect.Descriptor instead.
 func (*LeaseKeysRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseKeysRequest) GetId() int64 {
@@ -1230,7 +1308,7 @@ type LeaseKeysResponse struct {
 
 func (x *LeaseKeysResponse) Reset() {
 	*x = LeaseKeysResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1320,7 @@ func (x *LeaseKeysResponse) String() string {
 func (*LeaseKeysResponse) ProtoMessage() {}
 
 func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1333,7 @@ func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysResponse.ProtoReflect.Descriptor instead.
 func (*LeaseKeysResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaseKeysResponse) GetKeys() [][]byte {
@@ -1277,7 +1355,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1289,7 +1367,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1302,7 +1380,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StatusRequest) GetNearest() bool {
@@ -1339,7 +1417,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1429,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1442,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -1488,7 +1566,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1578,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1591,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Member) GetId() uint64 {
@@ -1567,7 +1645,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1657,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1670,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MembersRequest) GetSerializable() bool {
@@ -1613,7 +1691,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1625,7 +1703,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1638,7 +1716,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MembersResponse) GetMembers() []*Member {
@@ -1665,7 +1743,7 @@ type AddMemberRequest struct {
 
 func (x *AddMemberRequest) Reset() {
 	*x = AddMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1755,7 @@ func (x *AddMemberRequest) String() string {
 func (*AddMemberRequest) ProtoMessage() {}
 
 func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1768,7 @@ func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberRequest.ProtoReflect.Descriptor instead.
 func (*AddMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AddMemberRequest) GetPeerUrls() []string {
@@ -1717,7 +1795,7 @@ type AddMemberResponse struct {
 
 func (x *AddMemberResponse) Reset() {
 	*x = AddMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1807,7 @@ func (x *AddMemberResponse) String() string {
 func (*AddMemberResponse) ProtoMessage() {}
 
 func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1820,7 @@ func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberResponse.ProtoReflect.Descriptor instead.
 func (*AddMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AddMemberResponse) GetMember() *Member {
@@ -1768,7 +1846,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1858,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1871,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *RemoveMemberRequest) GetId() uint64 {
@@ -1812,7 +1890,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1902,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +1915,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RemoveMemberResponse) GetMembers() []*Member {
@@ -1857,7 +1935,7 @@ type UpdateMemberRequest struct {
 
 func (x *UpdateMemberRequest) Reset() {
 	*x = UpdateMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +1947,7 @@ func (x *UpdateMemberRequest) String() string {
 func (*UpdateMemberRequest) ProtoMessage() {}
 
 func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +1960,7 @@ func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *UpdateMemberRequest) GetId() uint64 {
@@ -1908,7 +1986,7 @@ type UpdateMemberResponse struct {
 
 func (x *UpdateMemberResponse) Reset() {
 	*x = UpdateMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +1998,7 @@ func (x *UpdateMemberResponse) String() string {
 func (*UpdateMemberResponse) ProtoMessage() {}
 
 func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2011,7 @@ func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberResponse.ProtoReflect.Descriptor instead.
 func (*UpdateMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdateMemberResponse) GetMembers() []*Member {
@@ -1952,7 +2030,7 @@ type PromoteMemberRequest struct {
 
 func (x *PromoteMemberRequest) Reset() {
 	*x = PromoteMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1964,7 +2042,7 @@ func (x *PromoteMemberRequest) String() string {
 func (*PromoteMemberRequest) ProtoMessage() {}
 
 func (x *PromoteMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1977,7 +2055,7 @@ func (x *PromoteMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteMemberRequest.ProtoReflect.Descriptor instead.
 func (*PromoteMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *PromoteMemberRequest) GetId() uint64 {
@@ -1996,7 +2074,7 @@ type PromoteMemberResponse struct {
 
 func (x *PromoteMemberResponse) Reset() {
 	*x = PromoteMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2086,7 @@ func (x *PromoteMemberResponse) String() string {
 func (*PromoteMemberResponse) ProtoMessage() {}
 
 func (x *PromoteMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2099,7 @@ func (x *PromoteMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteMemberResponse.ProtoReflect.Descriptor instead.
 func (*PromoteMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PromoteMemberResponse) GetMembers() []*Member {
@@ -2040,7 +2118,7 @@ type MoveLeaderRequest struct {
 
 func (x *MoveLeaderRequest) Reset() {
 	*x = MoveLeaderRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2052,7 +2130,7 @@ func (x *MoveLeaderRequest) String() string {
 func (*MoveLeaderRequest) ProtoMessage() {}
 
 func (x *MoveLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2065,7 +2143,7 @@ func (x *MoveLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveLeaderRequest.ProtoReflect.Descriptor instead.
 func (*MoveLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{34}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *MoveLeaderRequest) GetId() uint64 {
@@ -2083,7 +2161,7 @@ type MoveLeaderResponse struct {
 
 func (x *MoveLeaderResponse) Reset() {
 	*x = MoveLeaderResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2173,7 @@ func (x *MoveLeaderResponse) String() string {
 func (*MoveLeaderResponse) ProtoMessage() {}
 
 func (x *MoveLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2186,7 @@ func (x *MoveLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveLeaderResponse.ProtoReflect.Descriptor instead.
 func (*MoveLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{35}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{36}
 }
 
 type AlarmsRequest struct {
@@ -2119,7 +2197,7 @@ type AlarmsRequest struct {
 
 func (x *AlarmsRequest) Reset() {
 	*x = AlarmsRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2131,7 +2209,7 @@ func (x *AlarmsRequest) String() string {
 func (*AlarmsRequest) ProtoMessage() {}
 
 func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2144,7 +2222,7 @@ func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
 func (*AlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{36}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{37}
 }
 
 type AlarmsResponse struct {
@@ -2156,7 +2234,7 @@ type AlarmsResponse struct {
 
 func (x *AlarmsResponse) Reset() {
 	*x = AlarmsResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2168,7 +2246,7 @@ func (x *AlarmsResponse) String() string {
 func (*AlarmsResponse) ProtoMessage() {}
 
 func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2181,7 +2259,7 @@ func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
 func (*AlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{37}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AlarmsResponse) GetAlarms() []*Alarm {
@@ -2201,7 +2279,7 @@ type HashKVRequest struct {
 
 func (x *HashKVRequest) Reset() {
 	*x = HashKVRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2291,7 @@ func (x *HashKVRequest) String() string {
 func (*HashKVRequest) ProtoMessage() {}
 
 func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2304,7 @@ func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVRequest.ProtoReflect.Descriptor instead.
 func (*HashKVRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{38}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *HashKVRequest) GetRevision() int64 {
@@ -2248,7 +2326,7 @@ type HashKVResponse struct {
 
 func (x *HashKVResponse) Reset() {
 	*x = HashKVResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2338,7 @@ func (x *HashKVResponse) String() string {
 func (*HashKVResponse) ProtoMessage() {}
 
 func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2351,7 @@ func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVResponse.ProtoReflect.Descriptor instead.
 func (*HashKVResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{39}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HashKVResponse) GetHash() uint32 {
@@ -2312,7 +2390,7 @@ type WaitCompactedRequest struct {
 
 func (x *WaitCompactedRequest) Reset() {
 	*x = WaitCompactedRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2324,7 +2402,7 @@ func (x *WaitCompactedRequest) String() string {
 func (*WaitCompactedRequest) ProtoMessage() {}
 
 func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2337,7 +2415,7 @@ func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedRequest.ProtoReflect.Descriptor instead.
 func (*WaitCompactedRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{40}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
 }
 
 type WaitCompactedResponse struct {
@@ -2348,7 +2426,7 @@ type WaitCompactedResponse struct {
 
 func (x *WaitCompactedResponse) Reset() {
 	*x = WaitCompactedResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2360,7 +2438,7 @@ func (x *WaitCompactedResponse) String() string {
 func (*WaitCompactedResponse) ProtoMessage() {}
 
 func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2373,7 +2451,7 @@ func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedResponse.ProtoReflect.Descriptor instead.
 func (*WaitCompactedResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
 }
 
 type DefragmentRequest struct {
@@ -2384,7 +2462,7 @@ type DefragmentRequest struct {
 
 func (x *DefragmentRequest) Reset() {
 	*x = DefragmentRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2474,7 @@ func (x *DefragmentRequest) String() string {
 func (*DefragmentRequest) ProtoMessage() {}
 
 func (x *DefragmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2487,7 @@ func (x *DefragmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragmentRequest.ProtoReflect.Descriptor instead.
 func (*DefragmentRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
 }
 
 type DefragmentResponse struct {
@@ -2420,7 +2498,7 @@ type DefragmentResponse struct {
 
 func (x *DefragmentResponse) Reset() {
 	*x = DefragmentResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2510,7 @@ func (x *DefragmentResponse) String() string {
 func (*DefragmentResponse) ProtoMessage() {}
 
 func (x *DefragmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2523,7 @@ func (x *DefragmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragmentResponse.ProtoReflect.Descriptor instead.
 func (*DefragmentResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
 }
 
 type SnapshotRequest struct {
@@ -2456,7 +2534,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2468,7 +2546,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2481,7 +2559,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
 }
 
 type SnapshotResponse struct {
@@ -2495,7 +2573,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2585,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2598,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SnapshotResponse) GetBlob() []byte {
@@ -2552,7 +2630,7 @@ type HoldLeasesRequest struct {
 
 func (x *HoldLeasesRequest) Reset() {
 	*x = HoldLeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2642,7 @@ func (x *HoldLeasesRequest) String() string {
 func (*HoldLeasesRequest) ProtoMessage() {}
 
 func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2655,7 @@ func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesRequest.ProtoReflect.Descriptor instead.
 func (*HoldLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *HoldLeasesRequest) GetEpoch() uint64 {
@@ -2615,7 +2693,7 @@ type HoldLeasesResponse struct {
 
 func (x *HoldLeasesResponse) Reset() {
 	*x = HoldLeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2705,7 @@ func (x *HoldLeasesResponse) String() string {
 func (*HoldLeasesResponse) ProtoMessage() {}
 
 func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2718,7 @@ func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesResponse.ProtoReflect.Descriptor instead.
 func (*HoldLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HoldLeasesResponse) GetEpoch() uint64 {
@@ -2673,7 +2751,7 @@ type BatchRequest struct {
 
 func (x *BatchRequest) Reset() {
 	*x = BatchRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2763,7 @@ func (x *BatchRequest) String() string {
 func (*BatchRequest) ProtoMessage() {}
 
 func (x *BatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2776,7 @@ func (x *BatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
 func (*BatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *BatchRequest) GetCalls() []*v1.Call {
@@ -2719,7 +2797,7 @@ type BatchResponse struct {
 
 func (x *BatchResponse) Reset() {
 	*x = BatchResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2809,7 @@ func (x *BatchResponse) String() string {
 func (*BatchResponse) ProtoMessage() {}
 
 func (x *BatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2822,7 @@ func (x *BatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResponse.ProtoReflect.Descriptor instead.
 func (*BatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{49}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BatchResponse) GetAnswers() []*v1.Answer {
@@ -2778,7 +2856,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +2868,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +2881,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{50}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Standing) GetMemberId() uint64 {
@@ -2848,9 +2926,15 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"$quorate/consensus/v1/consensus.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cquorate/batch/v1/batch.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\"quorate/consensus/v1/command.proto\x1a\x1dquorate/consensus/v1/kv.proto\"\x87\x01\n" +
 	"\x0eProposeRequest\x12?\n" +
 	"\acommand\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.CommandB\x06\xbaH\x03\xc8\x01\x01R\acommand\x124\n" +
-	"\x06caller\x18\x02 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"G\n" +
+	"\x06caller\x18\x02 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\"\x82\x01\n" +
 	"\x0fProposeResponse\x124\n" +
-	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\"\xca\x01\n" +
+	"\x06result\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.ResultR\x06result\x129\n" +
+	"\x06phases\x18\x02 \x01(\v2!.quorate.consensus.v1.WritePhasesR\x06phases\"k\n" +
+	"\vWritePhases\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\x03R\x05queue\x12\x12\n" +
+	"\x04sync\x18\x02 \x01(\x03R\x04sync\x12\x1c\n" +
+	"\treplicate\x18\x03 \x01(\x03R\treplicate\x12\x14\n" +
+	"\x05apply\x18\x04 \x01(\x03R\x05apply\"\xca\x01\n" +
 	"\fRangeRequest\x12;\n" +
 	"\x05range\x18\x01 \x01(\v2\x1d.quorate.consensus.v1.RangeOpB\x06\xbaH\x03\xc8\x01\x01R\x05range\x12\"\n" +
 	"\fserializable\x18\x02 \x01(\bR\fserializable\x12#\n" +
@@ -3070,150 +3154,152 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
-	(*RangeRequest)(nil),          // 2: quorate.consensus.v1.RangeRequest
-	(*RangeResponse)(nil),         // 3: quorate.consensus.v1.RangeResponse
-	(*RangeStreamRequest)(nil),    // 4: quorate.consensus.v1.RangeStreamRequest
-	(*RangeStreamResponse)(nil),   // 5: quorate.consensus.v1.RangeStreamResponse
-	(*ReadTxnRequest)(nil),        // 6: quorate.consensus.v1.ReadTxnRequest
-	(*ReadTxnResponse)(nil),       // 7: quorate.consensus.v1.ReadTxnResponse
-	(*ReadIndexRequest)(nil),      // 8: quorate.consensus.v1.ReadIndexRequest
-	(*ReadIndexResponse)(nil),     // 9: quorate.consensus.v1.ReadIndexResponse
-	(*PositionRequest)(nil),       // 10: quorate.consensus.v1.PositionRequest
-	(*PositionResponse)(nil),      // 11: quorate.consensus.v1.PositionResponse
-	(*TailRequest)(nil),           // 12: quorate.consensus.v1.TailRequest
-	(*TailResponse)(nil),          // 13: quorate.consensus.v1.TailResponse
-	(*HistoryRequest)(nil),        // 14: quorate.consensus.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 15: quorate.consensus.v1.HistoryResponse
-	(*LeasesRequest)(nil),         // 16: quorate.consensus.v1.LeasesRequest
-	(*LeasesResponse)(nil),        // 17: quorate.consensus.v1.LeasesResponse
-	(*Lease)(nil),                 // 18: quorate.consensus.v1.Lease
-	(*LeaseKeysRequest)(nil),      // 19: quorate.consensus.v1.LeaseKeysRequest
-	(*LeaseKeysResponse)(nil),     // 20: quorate.consensus.v1.LeaseKeysResponse
-	(*StatusRequest)(nil),         // 21: quorate.consensus.v1.StatusRequest
-	(*StatusResponse)(nil),        // 22: quorate.consensus.v1.StatusResponse
-	(*Member)(nil),                // 23: quorate.consensus.v1.Member
-	(*MembersRequest)(nil),        // 24: quorate.consensus.v1.MembersRequest
-	(*MembersResponse)(nil),       // 25: quorate.consensus.v1.MembersResponse
-	(*AddMemberRequest)(nil),      // 26: quorate.consensus.v1.AddMemberRequest
-	(*AddMemberResponse)(nil),     // 27: quorate.consensus.v1.AddMemberResponse
-	(*RemoveMemberRequest)(nil),   // 28: quorate.consensus.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),  // 29: quorate.consensus.v1.RemoveMemberResponse
-	(*UpdateMemberRequest)(nil),   // 30: quorate.consensus.v1.UpdateMemberRequest
-	(*UpdateMemberResponse)(nil),  // 31: quorate.consensus.v1.UpdateMemberResponse
-	(*PromoteMemberRequest)(nil),  // 32: quorate.consensus.v1.PromoteMemberRequest
-	(*PromoteMemberResponse)(nil), // 33: quorate.consensus.v1.PromoteMemberResponse
-	(*MoveLeaderRequest)(nil),     // 34: quorate.consensus.v1.MoveLeaderRequest
-	(*MoveLeaderResponse)(nil),    // 35: quorate.consensus.v1.MoveLeaderResponse
-	(*AlarmsRequest)(nil),         // 36: quorate.consensus.v1.AlarmsRequest
-	(*AlarmsResponse)(nil),        // 37: quorate.consensus.v1.AlarmsResponse
-	(*HashKVRequest)(nil),         // 38: quorate.consensus.v1.HashKVRequest
-	(*HashKVResponse)(nil),        // 39: quorate.consensus.v1.HashKVResponse
-	(*WaitCompactedRequest)(nil),  // 40: quorate.consensus.v1.WaitCompactedRequest
-	(*WaitCompactedResponse)(nil), // 41: quorate.consensus.v1.WaitCompactedResponse
-	(*DefragmentRequest)(nil),     // 42: quorate.consensus.v1.DefragmentRequest
-	(*DefragmentResponse)(nil),    // 43: quorate.consensus.v1.DefragmentResponse
-	(*SnapshotRequest)(nil),       // 44: quorate.consensus.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),      // 45: quorate.consensus.v1.SnapshotResponse
-	(*HoldLeasesRequest)(nil),     // 46: quorate.consensus.v1.HoldLeasesRequest
-	(*HoldLeasesResponse)(nil),    // 47: quorate.consensus.v1.HoldLeasesResponse
-	(*BatchRequest)(nil),          // 48: quorate.consensus.v1.BatchRequest
-	(*BatchResponse)(nil),         // 49: quorate.consensus.v1.BatchResponse
-	(*Standing)(nil),              // 50: quorate.consensus.v1.Standing
-	(*Command)(nil),               // 51: quorate.consensus.v1.Command
-	(*Caller)(nil),                // 52: quorate.consensus.v1.Caller
-	(*Result)(nil),                // 53: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 54: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 55: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 56: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 57: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 58: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 59: quorate.consensus.v1.Alarm
-	(*v1.Call)(nil),               // 60: quorate.batch.v1.Call
-	(*v1.Answer)(nil),             // 61: quorate.batch.v1.Answer
+	(*WritePhases)(nil),           // 2: quorate.consensus.v1.WritePhases
+	(*RangeRequest)(nil),          // 3: quorate.consensus.v1.RangeRequest
+	(*RangeResponse)(nil),         // 4: quorate.consensus.v1.RangeResponse
+	(*RangeStreamRequest)(nil),    // 5: quorate.consensus.v1.RangeStreamRequest
+	(*RangeStreamResponse)(nil),   // 6: quorate.consensus.v1.RangeStreamResponse
+	(*ReadTxnRequest)(nil),        // 7: quorate.consensus.v1.ReadTxnRequest
+	(*ReadTxnResponse)(nil),       // 8: quorate.consensus.v1.ReadTxnResponse
+	(*ReadIndexRequest)(nil),      // 9: quorate.consensus.v1.ReadIndexRequest
+	(*ReadIndexResponse)(nil),     // 10: quorate.consensus.v1.ReadIndexResponse
+	(*PositionRequest)(nil),       // 11: quorate.consensus.v1.PositionRequest
+	(*PositionResponse)(nil),      // 12: quorate.consensus.v1.PositionResponse
+	(*TailRequest)(nil),           // 13: quorate.consensus.v1.TailRequest
+	(*TailResponse)(nil),          // 14: quorate.consensus.v1.TailResponse
+	(*HistoryRequest)(nil),        // 15: quorate.consensus.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 16: quorate.consensus.v1.HistoryResponse
+	(*LeasesRequest)(nil),         // 17: quorate.consensus.v1.LeasesRequest
+	(*LeasesResponse)(nil),        // 18: quorate.consensus.v1.LeasesResponse
+	(*Lease)(nil),                 // 19: quorate.consensus.v1.Lease
+	(*LeaseKeysRequest)(nil),      // 20: quorate.consensus.v1.LeaseKeysRequest
+	(*LeaseKeysResponse)(nil),     // 21: quorate.consensus.v1.LeaseKeysResponse
+	(*StatusRequest)(nil),         // 22: quorate.consensus.v1.StatusRequest
+	(*StatusResponse)(nil),        // 23: quorate.consensus.v1.StatusResponse
+	(*Member)(nil),                // 24: quorate.consensus.v1.Member
+	(*MembersRequest)(nil),        // 25: quorate.consensus.v1.MembersRequest
+	(*MembersResponse)(nil),       // 26: quorate.consensus.v1.MembersResponse
+	(*AddMemberRequest)(nil),      // 27: quorate.consensus.v1.AddMemberRequest
+	(*AddMemberResponse)(nil),     // 28: quorate.consensus.v1.AddMemberResponse
+	(*RemoveMemberRequest)(nil),   // 29: quorate.consensus.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),  // 30: quorate.consensus.v1.RemoveMemberResponse
+	(*UpdateMemberRequest)(nil),   // 31: quorate.consensus.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),  // 32: quorate.consensus.v1.UpdateMemberResponse
+	(*PromoteMemberRequest)(nil),  // 33: quorate.consensus.v1.PromoteMemberRequest
+	(*PromoteMemberResponse)(nil), // 34: quorate.consensus.v1.PromoteMemberResponse
+	(*MoveLeaderRequest)(nil),     // 35: quorate.consensus.v1.MoveLeaderRequest
+	(*MoveLeaderResponse)(nil),    // 36: quorate.consensus.v1.MoveLeaderResponse
+	(*AlarmsRequest)(nil),         // 37: quorate.consensus.v1.AlarmsRequest
+	(*AlarmsResponse)(nil),        // 38: quorate.consensus.v1.AlarmsResponse
+	(*HashKVRequest)(nil),         // 39: quorate.consensus.v1.HashKVRequest
+	(*HashKVResponse)(nil),        // 40: quorate.consensus.v1.HashKVResponse
+	(*WaitCompactedRequest)(nil),  // 41: quorate.consensus.v1.WaitCompactedRequest
+	(*WaitCompactedResponse)(nil), // 42: quorate.consensus.v1.WaitCompactedResponse
+	(*DefragmentRequest)(nil),     // 43: quorate.consensus.v1.DefragmentRequest
+	(*DefragmentResponse)(nil),    // 44: quorate.consensus.v1.DefragmentResponse
+	(*SnapshotRequest)(nil),       // 45: quorate.consensus.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),      // 46: quorate.consensus.v1.SnapshotResponse
+	(*HoldLeasesRequest)(nil),     // 47: quorate.consensus.v1.HoldLeasesRequest
+	(*HoldLeasesResponse)(nil),    // 48: quorate.consensus.v1.HoldLeasesResponse
+	(*BatchRequest)(nil),          // 49: quorate.consensus.v1.BatchRequest
+	(*BatchResponse)(nil),         // 50: quorate.consensus.v1.BatchResponse
+	(*Standing)(nil),              // 51: quorate.consensus.v1.Standing
+	(*Command)(nil),               // 52: quorate.consensus.v1.Command
+	(*Caller)(nil),                // 53: quorate.consensus.v1.Caller
+	(*Result)(nil),                // 54: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 55: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 56: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 57: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 58: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 59: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 60: quorate.consensus.v1.Alarm
+	(*v1.Call)(nil),               // 61: quorate.batch.v1.Call
+	(*v1.Answer)(nil),             // 62: quorate.batch.v1.Answer
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	51, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	52, // 1: quorate.consensus.v1.ProposeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	53, // 2: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
-	54, // 3: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	52, // 4: quorate.consensus.v1.RangeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	55, // 5: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	54, // 6: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	52, // 7: quorate.consensus.v1.RangeStreamRequest.caller:type_name -> quorate.consensus.v1.Caller
-	55, // 8: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	56, // 9: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	52, // 10: quorate.consensus.v1.ReadTxnRequest.caller:type_name -> quorate.consensus.v1.Caller
-	57, // 11: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	58, // 12: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	58, // 13: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
-	18, // 14: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
-	23, // 15: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 16: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
-	23, // 17: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 18: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 19: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	23, // 20: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	59, // 21: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	60, // 22: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
-	61, // 23: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
-	50, // 24: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
-	0,  // 25: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
-	2,  // 26: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
-	4,  // 27: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
-	6,  // 28: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
-	8,  // 29: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	10, // 30: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
-	12, // 31: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	14, // 32: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	16, // 33: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	19, // 34: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	21, // 35: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	24, // 36: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	26, // 37: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
-	28, // 38: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
-	30, // 39: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
-	32, // 40: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
-	34, // 41: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
-	36, // 42: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	38, // 43: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	40, // 44: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	42, // 45: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
-	46, // 46: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
-	48, // 47: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
-	44, // 48: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 49: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	3,  // 50: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	5,  // 51: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	7,  // 52: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	9,  // 53: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	11, // 54: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	13, // 55: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	15, // 56: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	17, // 57: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	20, // 58: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	22, // 59: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	25, // 60: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	27, // 61: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
-	29, // 62: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
-	31, // 63: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
-	33, // 64: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
-	35, // 65: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
-	37, // 66: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	39, // 67: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	41, // 68: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	43, // 69: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
-	47, // 70: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
-	49, // 71: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
-	45, // 72: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	49, // [49:73] is the sub-list for method output_type
-	25, // [25:49] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	52, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	53, // 1: quorate.consensus.v1.ProposeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	54, // 2: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	2,  // 3: quorate.consensus.v1.ProposeResponse.phases:type_name -> quorate.consensus.v1.WritePhases
+	55, // 4: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	53, // 5: quorate.consensus.v1.RangeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	56, // 6: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	55, // 7: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	53, // 8: quorate.consensus.v1.RangeStreamRequest.caller:type_name -> quorate.consensus.v1.Caller
+	56, // 9: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	57, // 10: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	53, // 11: quorate.consensus.v1.ReadTxnRequest.caller:type_name -> quorate.consensus.v1.Caller
+	58, // 12: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	59, // 13: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	59, // 14: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	19, // 15: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
+	24, // 16: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
+	24, // 17: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
+	24, // 18: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	24, // 19: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	24, // 20: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	24, // 21: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	60, // 22: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	61, // 23: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	62, // 24: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	51, // 25: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
+	0,  // 26: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
+	3,  // 27: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
+	5,  // 28: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
+	7,  // 29: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
+	9,  // 30: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
+	11, // 31: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	13, // 32: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	15, // 33: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	17, // 34: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	20, // 35: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	22, // 36: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	25, // 37: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	27, // 38: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
+	29, // 39: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
+	31, // 40: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
+	33, // 41: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
+	35, // 42: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
+	37, // 43: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	39, // 44: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	41, // 45: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	43, // 46: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
+	47, // 47: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
+	49, // 48: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
+	45, // 49: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 50: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	4,  // 51: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	6,  // 52: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	8,  // 53: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	10, // 54: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	12, // 55: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	14, // 56: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	16, // 57: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	18, // 58: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	21, // 59: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	23, // 60: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	26, // 61: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	28, // 62: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	30, // 63: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	32, // 64: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	34, // 65: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	36, // 66: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	38, // 67: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	40, // 68: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	42, // 69: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	44, // 70: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
+	48, // 71: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
+	50, // 72: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
+	46, // 73: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	50, // [50:74] is the sub-list for method output_type
+	26, // [26:50] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_consensus_proto_init() }
@@ -3230,7 +3316,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

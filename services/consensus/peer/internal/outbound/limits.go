@@ -22,4 +22,6 @@ const (
 	backoffMax = 500 * time.Millisecond
 	// pingsPerSilence is how many times within the longest silence a sender asks for a sign of life.
 	pingsPerSilence = 4
+	// slowPart is which part of the longest silence a sign of life may take until the peer is called slow: two heartbeats by default.
+	slowPart = 4
 )

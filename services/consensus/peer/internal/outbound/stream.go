@@ -224,8 +224,12 @@ func (s *stream) readAnswers() error {
 	}
 }
 
+// measured notes how long a sign of life took, and says so of a peer that is so slow that it is near to be given up.
 func (l *Link) measured(rtt time.Duration) {
 	l.count.roundTrip.Observe(rtt.Seconds())
+	if rtt > l.cfg.Silence/slowPart {
+		l.cfg.Notices.Warn(l.id, "a peer is slow to answer: it, or the network to it, is overloaded", "took", rtt, "given-up-after", l.cfg.Silence)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.rtt = rtt
