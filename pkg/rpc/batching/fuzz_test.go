@@ -26,7 +26,9 @@ func FuzzServe(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(encoded)
 	}
-	methods := Methods{"Echo": Unary(nil, func(_ context.Context, text *wrapperspb.StringValue) (*wrapperspb.StringValue, error) { return text, nil })}
+	methods := Methods{"Echo": Unary(nil, func(_ context.Context, text *wrapperspb.StringValue) (*wrapperspb.StringValue, error) {
+		return text, nil
+	})}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		message := &consensusv1.BatchRequest{}
 		if proto.Unmarshal(encoded, message) != nil {
