@@ -23,6 +23,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/quoratedb/quorate/tests/faults/monitoring"
 	"github.com/quoratedb/quorate/tests/harness"
 )
 
@@ -90,11 +91,15 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	watcher, err := startPrometheus(ctx, o.prometheus, dir, rules, cluster)
+	started, err := monitoring.Start(ctx, o.prometheus, dir, rules, "etcd", "quorate") // the job that etcd's mixin looks for, and ours
 	if err != nil {
 		return err
 	}
-	defer watcher.stop()
+	defer started.Stop()
+	watcher := &prometheus{started}
+	if err := watcher.Watch(addresses(cluster)...); err != nil {
+		return err
+	}
 	leading, err := leaderLast(ctx, cluster)
 	if err != nil {
 		return err
@@ -115,6 +120,16 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// prometheus is one that is judged by what fires.
+type prometheus struct{ *monitoring.Prometheus }
+
+func addresses(cluster harness.Cluster) (all []string) {
+	for _, member := range cluster {
+		all = append(all, member.Endpoint())
+	}
+	return all
 }
 
 // leaderLast orders the members so that the leader is killed last.
@@ -196,7 +211,7 @@ func (p *prometheus) judge(ctx context.Context, s step) error {
 	if err := p.wrong(ctx, s); err != nil {
 		return err
 	}
-	firing, err := p.firing(ctx)
+	firing, err := p.Firing(ctx)
 	if err != nil {
 		return err
 	}
@@ -206,7 +221,7 @@ func (p *prometheus) judge(ctx context.Context, s step) error {
 
 // wrong says what fires that should not, or does not that should.
 func (p *prometheus) wrong(ctx context.Context, s step) error {
-	firing, err := p.firing(ctx)
+	firing, err := p.Firing(ctx)
 	if err != nil {
 		return err
 	}

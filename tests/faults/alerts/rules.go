@@ -8,14 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
+	"github.com/quoratedb/quorate/tests/faults/monitoring"
 	"github.com/quoratedb/quorate/tests/harness"
 )
-
-// waits is for how long an expression must hold until an alert fires.
-var waits = regexp.MustCompile(`(?m)^(\s*"?for"?:\s*)"?[0-9a-z]+"?(,?)$`)
 
 // rules writes the alerts of the mixin and our own, with short waits, and returns their files.
 func (o options) rules(ctx context.Context, dir string) ([]string, error) {
@@ -31,7 +28,7 @@ func (o options) rules(ctx context.Context, dir string) ([]string, error) {
 	for name, text := range map[string][]byte{"mixin.json": mixin, "own.yml": own} {
 		file := filepath.Join(dir, name)
 		files = append(files, file)
-		if err := os.WriteFile(file, waits.ReplaceAll(text, []byte(`${1}"3s"${2}`)), 0o600); err != nil {
+		if err := os.WriteFile(file, monitoring.Hurried(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -72,7 +69,7 @@ func (o options) dashboards(ctx context.Context, p *prometheus) error {
 	var empty []error
 	for expression := range asked {
 		query := strings.NewReplacer("$__rate_interval", "1m", "$cluster", "etcd").Replace(expression)
-		series, err := p.query(ctx, query)
+		series, err := p.Query(ctx, query)
 		if err != nil {
 			return err
 		}
