@@ -136,8 +136,7 @@ func New(o Config) (*Replica, error) {
 		truncate: make(chan uint64, 1),
 		reached:  reached,
 		keptLong: stoppedTimer(),
-		metrics:  o.Metrics,
-		synced:   waiting.sync,
+		metrics:  o.Metrics, synced: waiting.sync,
 	}
 	return &Replica{
 		raft: raftLoop, log: logLoop, applier: applyLoop, ticks: o.Ticks, metrics: o.Metrics, refuses: o.State.Refuses,
