@@ -88,8 +88,7 @@ func NewProxy(cfg Config, to Upstream) (*Proxy, error) {
 		leader: forward.Led{}, authorizer: forward.Open{Store: store}, health: store,
 		tree: func(watched *calls.Calls) http.Handler {
 			return forward.NewV2(forward.V2Config{
-				Members: cluster, TLS: to.TLS, Namespace: namespace, Ending: watched.Ending(),
-				RequestBytesMax: int64(cfg.receiveBytesMax()), RequestTimeout: cfg.RequestTimeout, Logger: cfg.Logger,
+				Members: cluster, TLS: to.TLS, Namespace: namespace, Ending: watched.Ending(), RequestTimeout: cfg.RequestTimeout, Logger: cfg.Logger,
 			})
 		},
 	}

@@ -22,6 +22,12 @@ func TestMain(m *testing.M) {
 	os.Exit(harness.Main(m, func(s *harness.Server) { shared = s }))
 }
 
+// patience bounds what tests wait for, step is how often they look.
+const (
+	patience = 30 * time.Second
+	step     = 50 * time.Millisecond
+)
+
 // ask makes a request over HTTP and returns the code and the body.
 func ask(t *testing.T, method, url, form string) (int, string) {
 	t.Helper()

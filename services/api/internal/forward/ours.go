@@ -14,8 +14,8 @@ import (
 // errNamespace is of services whose answers would show what lies outside of the namespace.
 var errNamespace = status.Error(codes.Unimplemented, "quorate: this proxy has a namespace; ask the cluster itself, or a proxy without --namespace")
 
-// ours makes a call of our own services, which an etcd refuses as unknown.
-func ours[Answer any](ctx context.Context, cluster Cluster, n Namespace, method string, r proto.Message) (*Answer, error) {
+// own makes a call of our own services, which an etcd refuses as unknown.
+func own[Answer any](ctx context.Context, cluster Cluster, n Namespace, method string, r proto.Message) (*Answer, error) {
 	if n != "" {
 		return nil, errNamespace
 	}
@@ -30,17 +30,17 @@ type Quotas struct {
 
 // QuotaSet sets the quota of a prefix.
 func (s *Quotas) QuotaSet(ctx context.Context, r *quoratev1.QuotaSetRequest) (*quoratev1.QuotaSetResponse, error) {
-	return ours[quoratev1.QuotaSetResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaSetProcedure, r)
+	return own[quoratev1.QuotaSetResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaSetProcedure, r)
 }
 
 // QuotaDelete deletes the quota of a prefix.
 func (s *Quotas) QuotaDelete(ctx context.Context, r *quoratev1.QuotaDeleteRequest) (*quoratev1.QuotaDeleteResponse, error) {
-	return ours[quoratev1.QuotaDeleteResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaDeleteProcedure, r)
+	return own[quoratev1.QuotaDeleteResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaDeleteProcedure, r)
 }
 
 // QuotaList shows all quotas.
 func (s *Quotas) QuotaList(ctx context.Context, r *quoratev1.QuotaListRequest) (*quoratev1.QuotaListResponse, error) {
-	return ours[quoratev1.QuotaListResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaListProcedure, r)
+	return own[quoratev1.QuotaListResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.QuotaServiceQuotaListProcedure, r)
 }
 
 // Inspect is the service that shows what a person looks for.
@@ -51,15 +51,15 @@ type Inspect struct {
 
 // Children lists what is directly below a prefix.
 func (s *Inspect) Children(ctx context.Context, r *quoratev1.ChildrenRequest) (*quoratev1.ChildrenResponse, error) {
-	return ours[quoratev1.ChildrenResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceChildrenProcedure, r)
+	return own[quoratev1.ChildrenResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceChildrenProcedure, r)
 }
 
 // History lists the versions of a key.
 func (s *Inspect) History(ctx context.Context, r *quoratev1.HistoryRequest) (*quoratev1.HistoryResponse, error) {
-	return ours[quoratev1.HistoryResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceHistoryProcedure, r)
+	return own[quoratev1.HistoryResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceHistoryProcedure, r)
 }
 
 // Deleted lists what was deleted below a prefix.
 func (s *Inspect) Deleted(ctx context.Context, r *quoratev1.DeletedRequest) (*quoratev1.DeletedResponse, error) {
-	return ours[quoratev1.DeletedResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceDeletedProcedure, r)
+	return own[quoratev1.DeletedResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceDeletedProcedure, r)
 }

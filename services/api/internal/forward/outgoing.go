@@ -8,13 +8,23 @@ import (
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
+	v3 "github.com/quoratedb/quorate/services/api/internal/v3"
 )
 
 // Outgoing is the context of a call to the cluster for the request that ctx is of: with the token of its caller, and whether it wants a leader.
-// Nothing else of its headers goes on; its deadline does.
+// Of its other headers only ours go on; its deadline does.
 func Outgoing(ctx context.Context) context.Context {
-	return OutgoingFor(ctx, auth.Caller(ctx), WantsLeader(ctx))
+	out := OutgoingFor(ctx, auth.Caller(ctx), WantsLeader(ctx))
+	for _, key := range headers {
+		for _, value := range metadata.ValueFromIncomingContext(ctx, key) {
+			out = metadata.AppendToOutgoingContext(out, key, value)
+		}
+	}
+	return out
 }
+
+// headers are those of our own that mean something to the methods.
+var headers = []string{v3.StartRevisionHeader}
 
 // OutgoingFor is Outgoing for a caller, nil for nobody.
 func OutgoingFor(ctx context.Context, caller *consensusv1.Caller, wantsLeader bool) context.Context {

@@ -35,10 +35,9 @@ type V2Config struct {
 	// Namespace refuses all: v2's directories know none.
 	Namespace Namespace
 	// Ending ends waits when the server stops.
-	Ending          context.Context
-	RequestBytesMax int64
-	RequestTimeout  time.Duration
-	Logger          *slog.Logger
+	Ending         context.Context
+	RequestTimeout time.Duration
+	Logger         *slog.Logger
 }
 
 const (
@@ -82,9 +81,7 @@ func NewV2(config V2Config) http.Handler {
 			ctx, cancel = context.WithTimeout(ctx, config.RequestTimeout)
 			defer cancel()
 		}
-		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, config.RequestBytesMax)
-		passing.ServeHTTP(w, r)
+		passing.ServeHTTP(w, r.WithContext(ctx)) // as a stream: what is too large, the member says
 	})
 }
 
@@ -190,10 +187,6 @@ func v2Message(w http.ResponseWriter, code int, message string) {
 
 // v2Failed answers where no member does, as a member answers that has lost the others.
 func v2Failed(w http.ResponseWriter, r *http.Request, err error) {
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		v2Message(w, http.StatusRequestEntityTooLarge, tooLarge.Error())
-		return
-	}
 	cause := rpctypes.ErrGRPCTimeoutDueToConnectionLost
 	if errors.Is(err, context.DeadlineExceeded) || r.Context().Err() != nil {
 		cause = rpctypes.ErrGRPCTimeout

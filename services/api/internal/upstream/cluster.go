@@ -120,6 +120,7 @@ func (c *Cluster) follow(ctx context.Context, endpoints []Endpoint) {
 			c.config.Logger.Warn("an endpoint is of no use", "endpoint", e.String(), "error", err)
 			continue
 		}
+		c.config.Logger.Info("an endpoint is followed", "endpoint", e.String())
 		var following context.Context
 		following, m.stop = context.WithCancel(ctx)
 		c.mu.members[e] = m
