@@ -19,5 +19,5 @@ func Prefix(prefix []byte) (key, end []byte) {
 	return prefix, []byte{0}
 }
 
-// After returns the first key behind another one.
+// After returns the first key behind another one: where reading goes on that has come to that one.
 func After(key []byte) []byte { return append(bytes.Clone(key), 0) }

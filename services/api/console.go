@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -32,7 +33,7 @@ func (s *Server) addConsole(who users, gate *auth.Gate) (err error) {
 		Hosts: hostNames(cfg.Hosts), Version: cfg.Versions.Program, EtcdVersion: cfg.Versions.Server, TxnOpsMax: cfg.MaxTxnOps,
 	}
 	if cfg.Members != nil {
-		made.Members = consoleMembers{cfg.Members, cfg.Logger}
+		made.Members = consoleMembers{cfg.Members, cfg.RequestTimeout, cfg.Logger}
 	}
 	if cfg.Audit.Kept() {
 		made.AuditTail = cfg.Audit.Tail
@@ -99,6 +100,7 @@ func (u consoleUsers) May(ctx context.Context, user string, question *consensusv
 // consoleMembers has errors be the client's.
 type consoleMembers struct {
 	members port.Members
+	timeout time.Duration
 	logger  *slog.Logger
 }
 
@@ -113,7 +115,13 @@ func (m consoleMembers) MemberStatus(ctx context.Context, id uint64) (*consensus
 
 // MoveLeader implements console.Members.
 func (m consoleMembers) MoveLeader(ctx context.Context, target uint64) error {
-	return etcderr.From(m.logger, m.members.MoveLeaderAtLeader(ctx, target))
+	bounded, cancel := context.WithTimeoutCause(ctx, m.timeout, errdefs.ErrTimeout)
+	defer cancel()
+	err := m.members.MoveLeaderAtLeader(bounded, target)
+	if errors.Is(err, context.DeadlineExceeded) && context.Cause(bounded) == errdefs.ErrTimeout {
+		err = errdefs.ErrTimeout
+	}
+	return etcderr.From(m.logger, err)
 }
 
 // slowNotes tells the console of slow calls.

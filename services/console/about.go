@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
@@ -11,11 +13,14 @@ import (
 
 // About tells what this is and who asks.
 func (c *Console) About(ctx context.Context, _ *consolev1.AboutRequest) (*consolev1.AboutResponse, error) {
+	who := c.cfg.Users.Who(ctx)
 	standing, err := c.auth.AuthStatus(ctx, &etcdserverpb.AuthStatusRequest{})
-	if err != nil {
+	switch {
+	case status.Code(err) == codes.Unauthenticated: // a token that has ended: whoever has it is to log in again
+		standing = &etcdserverpb.AuthStatusResponse{Enabled: true}
+	case err != nil:
 		return nil, err
 	}
-	who := c.cfg.Users.Who(ctx)
 	answer := &consolev1.AboutResponse{
 		Version: c.cfg.Version, EtcdVersion: c.cfg.EtcdVersion, AuthEnabled: standing.GetEnabled(),
 		User: who.Name, Proof: who.Proof, Roles: who.Roles,
@@ -26,11 +31,11 @@ func (c *Console) About(ctx context.Context, _ *consolev1.AboutRequest) (*consol
 	if answer.Root, err = c.cfg.Users.May(ctx, "", &consensusv1.AuthorizeRequest{Root: true}); err != nil {
 		return nil, err
 	}
-	status, err := c.maintenance.Status(ctx, &etcdserverpb.StatusRequest{})
+	own, err := c.maintenance.Status(ctx, &etcdserverpb.StatusRequest{})
 	if err != nil {
 		return nil, err
 	}
-	header := status.GetHeader()
+	header := own.GetHeader()
 	answer.ClusterId, answer.MemberId, answer.Revision = header.GetClusterId(), header.GetMemberId(), header.GetRevision()
 	answer.AuditLog = c.cfg.AuditTail != nil
 	return answer, nil

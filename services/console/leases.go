@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"slices"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -11,12 +12,16 @@ import (
 
 const (
 	leasesDefault, leasesMax = 100, 500
+	// listMax is how long a list may take.
+	listMax = 10 * time.Second
 	// keysShown is how many keys of a lease are shown.
 	keysShown = 20
 )
 
 // Leases lists leases with their time and keys.
 func (c *Console) Leases(ctx context.Context, r *consolev1.LeasesRequest) (*consolev1.LeasesResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, listMax)
+	defer cancel()
 	ids, err := c.leaseIDs(ctx)
 	if err != nil {
 		return nil, err

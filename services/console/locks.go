@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -35,8 +36,23 @@ func turnName(key []byte, lease int64) (name []byte, ok bool) {
 	return bytes.CutSuffix(key, strconv.AppendUint([]byte{'/'}, uint64(lease), 16))
 }
 
+// likeTurn returns the name of which a key would be a turn if its lease is the right one: keys that are read without values tell no lease.
+func likeTurn(key []byte) (name []byte, ok bool) {
+	at := bytes.LastIndexByte(key, '/')
+	if at <= 0 {
+		return nil, false
+	}
+	lease, err := strconv.ParseUint(string(key[at+1:]), 16, 64)
+	if err != nil || !bytes.Equal(strconv.AppendUint(nil, lease, 16), key[at+1:]) {
+		return nil, false
+	}
+	return key[:at], lease != 0
+}
+
 // Locks lists locks and elections.
 func (c *Console) Locks(ctx context.Context, r *consolev1.LocksRequest) (*consolev1.LocksResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, listMax)
+	defer cancel()
 	answer := &consolev1.LocksResponse{}
 	most := int(within(r.GetLimit(), locksDefault, locksMax))
 	names, more, err := c.lockNames(ctx, r, most, &answer.Revision)
@@ -64,11 +80,11 @@ func (c *Console) lockNames(ctx context.Context, r *consolev1.LocksRequest, most
 	if len(r.GetPrefix()) == 0 {
 		return c.lockNamesOfLeases(ctx, r.GetAfter(), most)
 	}
-	looked, last := 0, []byte(nil)
+	looked, last, until := 0, []byte(nil), time.Now().Add(lookMax)
 	unfinished, err := c.scan(ctx, r.GetPrefix(), r.GetAfter(), revision, func(found *etcdserverpb.RangeResponse) bool {
 		for _, kv := range found.GetKvs() {
 			looked++
-			name, ok := turnName(kv.GetKey(), kv.GetLease())
+			name, ok := likeTurn(kv.GetKey())
 			if ok && (len(names) == 0 || !bytes.Equal(names[len(names)-1], name)) && !isTurnOf(r.GetAfter(), name) {
 				if len(names) == most {
 					return false
@@ -77,7 +93,7 @@ func (c *Console) lockNames(ctx context.Context, r *consolev1.LocksRequest, most
 			}
 			last = kv.GetKey()
 		}
-		return looked < lookedMax
+		return looked < lookedMax && time.Now().Before(until)
 	})
 	if err != nil || !unfinished {
 		return names, nil, err

@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/codes"
@@ -15,6 +16,8 @@ import (
 const (
 	// searchKeys are read at a time, and lookedMax at most by one call.
 	searchKeys, lookedMax = 5000, 50_000
+	// lookMax is how long one call looks; what takes as long as one answer's reading comes on top.
+	lookMax = 2 * time.Second
 	// searchMax bounds what one call finds, and containsMax what is looked for.
 	searchDefault, searchMax, containsMax = 100, 1000, 256
 )
@@ -38,21 +41,21 @@ func (c *Console) Search(ctx context.Context, r *consolev1.SearchRequest) (*cons
 	}
 	contains := matcher(r.GetContains(), r.GetIgnoreCase())
 	answer := &consolev1.SearchResponse{Revision: r.GetRevision(), NextAfter: r.GetAfter()}
-	most := within(r.GetLimit(), searchDefault, searchMax)
+	most, until := within(r.GetLimit(), searchDefault, searchMax), time.Now().Add(lookMax)
 	more, err := c.scan(ctx, r.GetPrefix(), r.GetAfter(), &answer.Revision, func(found *etcdserverpb.RangeResponse) bool {
 		for _, kv := range found.GetKvs() {
 			answer.LookedAt++
 			answer.NextAfter = kv.GetKey()
 			if contains(kv.GetKey()) {
 				answer.Keys = append(answer.Keys, &consolev1.FoundKey{
-					Key: kv.GetKey(), CreateRevision: kv.GetCreateRevision(), ModRevision: kv.GetModRevision(), Version: kv.GetVersion(), Lease: kv.GetLease(),
+					Key: kv.GetKey(), CreateRevision: kv.GetCreateRevision(), ModRevision: kv.GetModRevision(), Version: kv.GetVersion(),
 				})
 				if int64(len(answer.Keys)) == most {
 					return false
 				}
 			}
 		}
-		return answer.LookedAt < lookedMax
+		return answer.LookedAt < lookedMax && time.Now().Before(until)
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -42,7 +43,28 @@ func MoveLeader(ctx context.Context, local Leader, peers Peers, target uint64) e
 		}
 		return rpc.NewClient(peers.HTTPClient(leader), url).MoveLeader(ctx, request)
 	})
+	if errors.Is(err, errdefs.ErrLeaderChanged) && awaitLeader(ctx, local, target) {
+		return nil // the news was faster than the answer
+	}
 	return err
+}
+
+// awaitLeader tells whether a member leads, now or with the next change.
+func awaitLeader(ctx context.Context, local Leader, target uint64) bool {
+	for range 2 {
+		leader, changed := local.Leader()
+		if leader == target {
+			return true
+		}
+		if leader != 0 {
+			return false
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return false
 }
 
 // only chooses one member.

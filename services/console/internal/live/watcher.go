@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -118,6 +119,9 @@ func (w *watcher) follow(ctx context.Context) (over bool, err error) {
 // ended tells that the watch is over. Others of the stream go on.
 func (w *watcher) ended(ctx context.Context, answer *etcdserverpb.WatchResponse) error {
 	reason := answer.GetCancelReason()
+	if _, text, ok := strings.Cut(reason, " desc = "); ok {
+		reason = text // etcd's refusals have gRPC's form around them
+	}
 	if reason == "" && answer.GetCompactRevision() != 0 {
 		reason = "what it was to go on with is compacted"
 	}
@@ -203,15 +207,16 @@ func (w *watcher) tell(ctx context.Context, events []*consolev1.LiveEvent) error
 }
 
 func (w *watcher) event(event *mvccpb.Event) *consolev1.LiveEvent {
-	return &consolev1.LiveEvent{
-		Deleted: event.GetType() == mvccpb.Event_DELETE,
-		Kv:      w.shown(event.GetKv()), ValueBytes: int64(len(event.GetKv().GetValue())),
-		PrevKv: w.shown(event.GetPrevKv()), PrevValueBytes: int64(len(event.GetPrevKv().GetValue())),
+	made := &consolev1.LiveEvent{
+		Deleted:    event.GetType() == mvccpb.Event_DELETE,
+		ValueBytes: int64(len(event.GetKv().GetValue())), PrevValueBytes: int64(len(event.GetPrevKv().GetValue())),
 	}
+	made.Kv, made.PrevKv = w.cut(event.GetKv()), w.cut(event.GetPrevKv())
+	return made
 }
 
-// shown is a key with as much of its value as is shown.
-func (w *watcher) shown(kv *mvccpb.KeyValue) *mvccpb.KeyValue {
+// cut leaves a key as much of its value as is shown.
+func (w *watcher) cut(kv *mvccpb.KeyValue) *mvccpb.KeyValue {
 	if kv == nil {
 		return nil
 	}

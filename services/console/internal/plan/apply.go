@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -60,7 +61,8 @@ func (a *application) run(ctx context.Context, steps source, revision, most int6
 	living := living{client: a.planner.leases}
 	looked, planning, read := 0, int64(0), 0
 	var seen []byte
-	for looked < lookedMax && planning < most && read < readBytesMax && len(a.answer.Conflicts) < conflictsMax {
+	until := time.Now().Add(workMax)
+	for looked < lookedMax && planning < most && read < readBytesMax && len(a.answer.Conflicts) < conflictsMax && time.Now().Before(until) {
 		s, err := steps.next(ctx)
 		if err != nil {
 			return true, err

@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -17,6 +18,8 @@ import (
 const (
 	// lookedMax bounds the keys that one call looks at, and readBytesMax the values that it reads.
 	lookedMax, readBytesMax = 20_000, 8 << 20
+	// workMax is how long one call goes on with another key.
+	workMax = 3 * time.Second
 	// previewMax and applyMax bound the changes of one call.
 	previewMax, previewDefault = 1000, 100
 	applyMax, applyDefault     = 1000, 256

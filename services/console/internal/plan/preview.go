@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -18,7 +19,7 @@ func (p *Planner) Preview(ctx context.Context, r *consolev1.PreviewRequest) (*co
 	answer := &consolev1.PreviewResponse{Revision: revision, NextAfter: r.GetAfter()}
 	living := living{client: p.leases}
 	most, read, shown := limit(r.GetLimit(), previewDefault, previewMax), 0, 0
-	for answer.LookedAt < lookedMax && int64(len(answer.Changes)) < most && read < readBytesMax {
+	for until := time.Now().Add(workMax); answer.LookedAt < lookedMax && int64(len(answer.Changes)) < most && read < readBytesMax && time.Now().Before(until); {
 		s, err := steps.next(ctx)
 		if err != nil {
 			return nil, err
@@ -96,7 +97,7 @@ func (l *living) change(ctx context.Context, s *step, before, after *mvccpb.KeyV
 	made := &consolev1.Change{
 		Key: s.key, Kind: kindOf(s.before != nil, after != nil), ModRevision: s.before.GetModRevision(),
 		BytesBefore: int64(len(before.GetValue())), BytesAfter: int64(len(after.GetValue())),
-		LeaseBefore: s.before.GetLease(), LeaseAfter: after.GetLease(),
+		LeaseBefore: before.GetLease(), LeaseAfter: after.GetLease(),
 	}
 	if lease := made.LeaseAfter; lease != 0 {
 		lives, err := l.lives(ctx, lease)

@@ -14,7 +14,7 @@ import (
 // step is one key that a plan has looked at.
 type step struct {
 	key []byte
-	// before is the key as it is at the plan's revision, without its value; nil where it is not there.
+	// before is the key as it is at the plan's revision, without its value and lease; nil where it is not there.
 	before *mvccpb.KeyValue
 	// stays says that nothing happens to it. Otherwise it becomes what value returns, and is deleted where that is nil.
 	stays bool

@@ -250,7 +250,6 @@ type FoundKey struct {
 	CreateRevision int64                  `protobuf:"varint,2,opt,name=create_revision,json=createRevision,proto3" json:"create_revision,omitempty"`
 	ModRevision    int64                  `protobuf:"varint,3,opt,name=mod_revision,json=modRevision,proto3" json:"mod_revision,omitempty"`
 	Version        int64                  `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	Lease          int64                  `protobuf:"varint,5,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -309,13 +308,6 @@ func (x *FoundKey) GetModRevision() int64 {
 func (x *FoundKey) GetVersion() int64 {
 	if x != nil {
 		return x.Version
-	}
-	return 0
-}
-
-func (x *FoundKey) GetLease() int64 {
-	if x != nil {
-		return x.Lease
 	}
 	return 0
 }
@@ -1176,13 +1168,12 @@ const file_quorate_console_v1_keys_proto_rawDesc = "" +
 	"\n" +
 	"next_after\x18\x03 \x01(\fR\tnextAfter\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1b\n" +
-	"\tlooked_at\x18\x05 \x01(\x03R\blookedAt\"\x98\x01\n" +
+	"\tlooked_at\x18\x05 \x01(\x03R\blookedAt\"\x82\x01\n" +
 	"\bFoundKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12'\n" +
 	"\x0fcreate_revision\x18\x02 \x01(\x03R\x0ecreateRevision\x12!\n" +
 	"\fmod_revision\x18\x03 \x01(\x03R\vmodRevision\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\x12\x14\n" +
-	"\x05lease\x18\x05 \x01(\x03R\x05lease\"\xb0\x01\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\"\xb0\x01\n" +
 	"\x04Plan\x12.\n" +
 	"\x04undo\x18\x01 \x01(\v2\x18.quorate.console.v1.UndoH\x00R\x04undo\x128\n" +
 	"\x06delete\x18\x02 \x01(\v2\x1e.quorate.console.v1.BulkDeleteH\x00R\x06delete\x124\n" +

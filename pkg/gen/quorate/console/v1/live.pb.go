@@ -434,7 +434,8 @@ type LiveEvents struct {
 	WatchId int64                  `protobuf:"varint,1,opt,name=watch_id,json=watchId,proto3" json:"watch_id,omitempty"`
 	// As etcd's Watch has them: type (PUT is left out, or DELETE), kv and prev_kv. Values of more than 64 KiB are cut off at that.
 	Events []*LiveEvent `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
-	// Where to go on.
+	// Where to go on. In the middle of a transaction that has more events than a message this is the transaction's own revision: its events come
+	// again then.
 	NextRevision int64 `protobuf:"varint,3,opt,name=next_revision,json=nextRevision,proto3" json:"next_revision,omitempty"`
 	// Before these events, changes from the first of these revisions to before the second were passed over, because there were too many. Both
 	// are 0 where none were. A watch from the first one on has them, as far as they are not compacted.

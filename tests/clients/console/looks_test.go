@@ -1,0 +1,184 @@
+package console
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/client/v3/concurrency"
+
+	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+// Goal: keys are found by a part of their names, page by page at one revision, however letters are written and whatever bytes are in them.
+// Method: a few names among others, two at a time, with a key that comes in between.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	ctx, client, to := harness.Context(t), harness.Client(t, shared), page(shared, "")
+	for i := range 30 {
+		put(t, client, fmt.Sprintf("/search/%02d/other", i), "v")
+	}
+	put(t, client, "/search/05/Leader", "v", "/search/11/leader\xff", "v", "/search/29/LEADER", "v", "/searched/leader", "v")
+	var found []string
+	request := &consolev1.SearchRequest{Prefix: []byte("/search/"), Contains: []byte("LeadeR"), IgnoreCase: true, Limit: 2}
+	for {
+		answer, err := to.Search(ctx, request)
+		require.NoError(t, err)
+		for _, key := range answer.Keys {
+			found = append(found, string(key.Key))
+			require.Positive(t, key.ModRevision)
+		}
+		request.After, request.Revision = answer.NextAfter, answer.Revision
+		if !answer.More {
+			break
+		}
+		put(t, client, "/search/28/leader", "v")
+	}
+	require.Equal(t, []string{"/search/05/Leader", "/search/11/leader\xff", "/search/29/LEADER"}, found)
+	answer, err := to.Search(ctx, &consolev1.SearchRequest{Prefix: []byte("/search/"), Contains: []byte("LEADER")})
+	require.NoError(t, err)
+	require.Len(t, answer.Keys, 1)
+	_, err = to.Search(ctx, &consolev1.SearchRequest{})
+	require.ErrorContains(t, err, "the text to look for has 0 bytes")
+}
+
+// Goal: who holds a lock, since when, and who waits in which order; elections with what candidates say; leases with their keys; all by the keys
+// that etcd's client makes. Method: etcd's concurrency library beside the console, by prefix and by leases.
+func TestLocksAndLeases(t *testing.T) {
+	t.Parallel()
+	s := harness.Run(t)
+	ctx, client, to := harness.Context(t), harness.Client(t, s), page(s, "")
+	began := time.Now().Add(-2 * time.Second)
+	var sessions []*concurrency.Session
+	for range 3 {
+		session, err := concurrency.NewSession(client, concurrency.WithTTL(60))
+		require.NoError(t, err)
+		sessions = append(sessions, session)
+	}
+	require.NoError(t, concurrency.NewMutex(sessions[1], "/locks/a").Lock(ctx))
+	_, err := client.Put(ctx, fmt.Sprintf("/locks/a/%x", sessions[0].Lease()), "", clientWithLease(sessions[0]))
+	require.NoError(t, err)
+	require.NoError(t, concurrency.NewElection(sessions[2], "/locks/b").Campaign(ctx, "m3"))
+	put(t, client, "/locks/a/no-turn", "v", "/locks/c", "v")
+
+	for _, prefix := range []string{"", "/locks/"} {
+		var locks []*consolev1.Lock
+		request := &consolev1.LocksRequest{Prefix: []byte(prefix), Limit: 1}
+		for {
+			answer, err := to.Locks(ctx, request)
+			require.NoError(t, err)
+			locks = append(locks, answer.Locks...)
+			if request.After = answer.NextAfter; !answer.More {
+				break
+			}
+		}
+		require.Len(t, locks, 2, "by %q", prefix)
+		a, b := locks[0], locks[1]
+		require.Equal(t, []any{"/locks/a", false, int64(2)}, []any{string(a.Name), a.Election, a.TurnsTotal})
+		require.Equal(t, []int64{int64(sessions[1].Lease()), int64(sessions[0].Lease())}, []int64{a.Turns[0].Lease, a.Turns[1].Lease})
+		require.WithinRange(t, time.Unix(0, a.Turns[0].SinceUnixNano), began, time.Now().Add(time.Second))
+		require.Positive(t, a.Turns[0].Ttl)
+		require.True(t, b.Election)
+		require.Equal(t, "m3", string(b.Turns[0].Value))
+	}
+	leases, err := to.Leases(ctx, &consolev1.LeasesRequest{Limit: 2})
+	require.NoError(t, err)
+	require.True(t, leases.More)
+	require.EqualValues(t, 3, leases.Total)
+	rest, err := to.Leases(ctx, &consolev1.LeasesRequest{After: leases.Leases[1].Id})
+	require.NoError(t, err)
+	require.Len(t, rest.Leases, 1)
+	require.EqualValues(t, 60, rest.Leases[0].GrantedTtl)
+	require.EqualValues(t, 1, rest.Leases[0].KeysTotal)
+}
+
+// Goal: a process has points of itself, slow requests without values, and the last lines of its audit log. Method: a server with an audit log; one
+// transaction that takes long enough to be among the slowest.
+func TestWhatTheProcessKnows(t *testing.T) {
+	t.Parallel()
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	s := harness.Run(t, "--audit-log", audit)
+	ctx, client, to := harness.Context(t), harness.Client(t, s), page(s, "")
+	about, err := to.About(ctx, &consolev1.AboutRequest{})
+	require.NoError(t, err)
+	require.True(t, about.AuditLog && about.Root && !about.AuthEnabled)
+	require.NotZero(t, about.ClusterId)
+
+	put(t, client, "/slow/secret-key", strings.Repeat("secret-value", 1<<16))
+	series, err := to.Series(ctx, &consolev1.SeriesRequest{})
+	require.NoError(t, err)
+	require.NotEmpty(t, series.TimesUnixMilli)
+	require.InDelta(t, 40, len(series.Series), 5)
+	for _, one := range series.Series {
+		require.Len(t, one.Values, len(series.TimesUnixMilli), one.Name)
+	}
+	require.NotEmpty(t, series.Marks)
+	slow, err := to.SlowRequests(ctx, &consolev1.SlowRequestsRequest{})
+	require.NoError(t, err)
+	var shown *consolev1.SlowRequest
+	for _, r := range slow.Requests {
+		if r.Method == "etcdserverpb.KV/Put" {
+			shown = r
+		}
+	}
+	require.NotNil(t, shown)
+	require.Equal(t, []string{"/slow/", "OK"}, []string{string(shown.Prefix), shown.Code})
+	require.Greater(t, shown.Took, int64(1000))
+	require.NotContains(t, slow.String(), "secret")
+
+	trail, err := to.AuditTrail(ctx, &consolev1.AuditTrailRequest{Limit: 3})
+	require.NoError(t, err)
+	require.Len(t, trail.Lines, 3)
+	require.Contains(t, strings.Join(trail.Lines, "\n"), `"method":"quorate.console.v1.ConsoleService/SlowRequests"`)
+}
+
+// Goal: every member is told of by whichever is asked, with who leads and how many may be lost, a member that is down by why nothing is known of it;
+// and leadership moves from wherever one asks. Method: three members, one of which is killed.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	binary, err := harness.Binary()
+	require.NoError(t, err)
+	ctx := harness.Context(t)
+	members := harness.NewCluster(harness.Config{Binary: binary, DataDir: t.TempDir()}, 3)
+	require.NoError(t, members.Start(ctx))
+	t.Cleanup(members.Kill)
+	to := page(members[0], "")
+	seen, err := to.Cluster(ctx, &consolev1.ClusterRequest{})
+	require.NoError(t, err)
+	require.Len(t, seen.Members, 3)
+	require.Equal(t, []int32{3, 1}, []int32{seen.Voters, seen.MayLose})
+	leaders := 0
+	for _, m := range seen.Members {
+		require.Empty(t, m.Unreachable)
+		require.Positive(t, m.DbSize)
+		if m.Leader {
+			leaders++
+		}
+	}
+	require.Equal(t, 1, leaders)
+
+	for _, m := range seen.Members { // whoever leads, some of these calls are to another
+		_, err := to.MoveLeader(ctx, &consolev1.MoveLeaderRequest{TargetId: m.Id})
+		require.NoError(t, err)
+	}
+	moved, err := to.Cluster(ctx, &consolev1.ClusterRequest{})
+	require.NoError(t, err)
+	require.Equal(t, seen.Members[2].Id, moved.LeaderId)
+
+	members[2].Kill()
+	require.Eventually(t, func() bool {
+		seen, err = to.Cluster(ctx, &consolev1.ClusterRequest{})
+		return err == nil && seen.MayLose == 0
+	}, 10*time.Second, 50*time.Millisecond)
+	down := 0
+	for _, m := range seen.Members {
+		if m.Unreachable != "" {
+			down++
+		}
+	}
+	require.Equal(t, 1, down)
+}
