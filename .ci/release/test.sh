@@ -30,8 +30,13 @@ for command in services/quorate/cmd/quorate{,-consensus,-lease,-watch,-api} serv
 	go install -trimpath -tags=grpcnotrace "$ours/$command@$version"
 	seen "go install $ours/$command@$version"
 done
-"$work/bin/quorate" --version
-"$work/bin/quoratectl" version
+for command in quorate{,-consensus,-lease,-watch,-api} stack; do
+	"$work/bin/$command" --version | grep -F "$version" || { echo "FAILED: $command does not say that it is $version" >&2; exit 1; }
+done
+for command in quoratectl quorateutl; do
+	"$work/bin/$command" version | grep -F "$version" || { echo "FAILED: $command does not say that it is $version" >&2; exit 1; }
+done
+seen "each command says that it is of $version"
 
 mkdir outside && cd outside
 go mod init example.com/outside 2>/dev/null

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/quoratedb/quorate/pkg/buildversion"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 )
 
 // version is the program's own; the build sets it.
-var version = "unknown"
+var version string
 
 // errUsage is returned by commands whose flags cannot be read.
 var errUsage = errors.New("the command line cannot be read")
@@ -31,7 +33,7 @@ var commands = map[string]func(args []string, out io.Writer) error{
 	"front":        runFront,
 	"health":       health,
 	"--version": func(_ []string, out io.Writer) error {
-		_, err := fmt.Fprintf(out, "quorate-stack Version: %s\n", version)
+		_, err := fmt.Fprintf(out, "quorate-stack Version: %s\n", buildversion.Of(version))
 		return err
 	},
 	"--help": func([]string, io.Writer) error { return flag.ErrHelp },

@@ -5,12 +5,13 @@ package main
 import (
 	"os"
 
+	"github.com/quoratedb/quorate/pkg/buildversion"
 	"github.com/quoratedb/quorate/services/ctl/internal/utl"
 )
 
 // version is stamped by the build.
-var version = "unknown"
+var version string
 
 func main() {
-	os.Exit(utl.Run(&utl.Tool{Name: utl.ProgramName(os.Args[0]), Version: version, Stdout: os.Stdout, Stderr: os.Stderr}, os.Args[1:]))
+	os.Exit(utl.Run(&utl.Tool{Name: utl.ProgramName(os.Args[0]), Version: buildversion.Of(version), Stdout: os.Stdout, Stderr: os.Stderr}, os.Args[1:]))
 }

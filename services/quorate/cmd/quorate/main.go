@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/buildversion"
 	"github.com/quoratedb/quorate/pkg/logging"
 	"github.com/quoratedb/quorate/pkg/signals"
 	"github.com/quoratedb/quorate/services/quorate"
@@ -73,7 +74,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	config.Log = log
 	logging.TakeStandard(log)
 	grpclogs.Take(log)
-	log.Info("quorate", "version", version, "go-version", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH, "max-cpus", runtime.GOMAXPROCS(0))
+	log.Info("quorate", "version", buildversion.Of(version), "go-version", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH, "max-cpus", runtime.GOMAXPROCS(0))
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
 	}

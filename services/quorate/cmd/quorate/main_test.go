@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/quoratedb/quorate/pkg/buildversion"
 	"github.com/quoratedb/quorate/services/quorate"
 )
 
@@ -81,7 +82,7 @@ func TestBanner(t *testing.T) {
 	greet(&shown, config, []string{"http://localhost:2379", "http://localhost:4001"})
 	here, err := filepath.Abs("data")
 	require.NoError(t, err)
-	for _, want := range []string{"Quorate " + version, "http://localhost:2379, http://localhost:4001", "http://localhost:2380", here, "try "} {
+	for _, want := range []string{"Quorate " + buildversion.Of(version), "http://localhost:2379, http://localhost:4001", "http://localhost:2380", here, "try "} {
 		require.Contains(t, shown.String(), want)
 	}
 	require.False(t, onTerminal(&shown))
