@@ -24,11 +24,9 @@ func (v *View) retainedAbove(ctx context.Context, floor, revision int64, fn func
 	if err != nil {
 		return err
 	}
-	var (
-		r       Row
-		settled []byte // the key whose version at the compacted revision has been seen
-		checkIn = scanRowsPerCheck
-	)
+	keep := retention{floor: floor, revision: revision}
+	var r Row
+	checkIn := scanRowsPerCheck
 	return eachRow(it, func(_, _ []byte) error {
 		if checkIn--; checkIn == 0 {
 			if err := ctx.Err(); err != nil {
@@ -36,23 +34,30 @@ func (v *View) retainedAbove(ctx context.Context, floor, revision int64, fn func
 			}
 			checkIn = scanRowsPerCheck
 		}
-		if err := readRow(it, &r); err != nil {
+		if err := readRow(it, &r); err != nil || !keep.keeps(&r) {
 			return err
-		}
-		switch {
-		case r.Revision > revision:
-			return nil
-		case r.Revision > floor:
-			return fn(&r)
-		case settled != nil && string(settled) == string(r.Key):
-			return nil
-		}
-		settled = append(settled[:0], r.Key...)
-		if r.Tombstone && r.Revision < floor {
-			return nil
 		}
 		return fn(&r)
 	})
+}
+
+// retention says of versions, which come by key and the newest of a key first, which of those up to a revision a compacted revision leaves.
+type retention struct {
+	floor, revision int64
+	settled         []byte // the key whose version at the compacted revision has been seen
+}
+
+func (k *retention) keeps(r *Row) bool {
+	switch {
+	case r.Revision > k.revision:
+		return false
+	case r.Revision > k.floor:
+		return true
+	case k.settled != nil && string(k.settled) == string(r.Key):
+		return false
+	}
+	k.settled = append(k.settled[:0], r.Key...)
+	return !r.Tombstone || r.Revision >= k.floor
 }
 
 // HashKV hashes what was current at a revision, 0 for the newest: each key that was alive then, with its whole record.

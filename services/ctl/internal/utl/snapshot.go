@@ -23,7 +23,7 @@ func newSnapshot(t *Tool) *cobra.Command {
     --initial-cluster m1=http://10.0.0.1:2380,m2=http://10.0.0.2:2380,m3=http://10.0.0.3:2380 \
     --initial-cluster-token restored --initial-advertise-peer-urls http://10.0.0.1:2380`, t.Name)
 	cmd := &cobra.Command{Use: "snapshot <subcommand>", Short: "Look at snapshots, and found stores from them", Example: example}
-	cmd.AddCommand(newRestore(t, example), newStatus(t))
+	cmd.AddCommand(newRestore(t, example), newStatus(t), newSave(t))
 	return cmd
 }
 
