@@ -291,6 +291,10 @@ alerts: build bin/tools/jsonnet prometheus ## Have Prometheus load the alerts of
 	promtool test rules deploy/check/testdata/rules_test.yml
 	go -C tests run ./faults/alerts -jsonnet '$(CURDIR)/bin/tools/jsonnet' -mixin "$$($(ALONE) go -C tests list -m -f '{{.Dir}}' go.etcd.io/etcd/v3)/contrib/mixin"
 
+.PHONY: evening
+evening: build bin/other/quorate prometheus ## Go through an operator's bad evening, told as it goes, and judge which alerts fired and that no write is lost (root; Debian's package)
+	go -C tests run ./faults/evening
+
 bin/tools/jsonnet: .ci/mixin/go.mod .ci/mixin/go.sum
 	@mkdir -p $(@D)
 	$(ALONE) CGO_ENABLED=0 go -C .ci/mixin build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ github.com/google/go-jsonnet/cmd/jsonnet

@@ -2,6 +2,7 @@ package consensus
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/raft/v3"
@@ -98,12 +99,18 @@ func registerMetrics(m *Member, registerer prometheus.Registerer) error {
 
 func registerVolumes(m *Member, registerer prometheus.Registerer) error {
 	for _, v := range m.space.volumes {
-		err := registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "quorate_disk_free_bytes", Help: "Bytes that are free on the disk of the log or the state, negative while that is not known.",
-			ConstLabels: prometheus.Labels{"of": v.name},
-		}, func() float64 { return float64(v.free.Load()) }))
-		if err != nil {
-			return fmt.Errorf("register a metric: %w", err)
+		for _, one := range []struct {
+			name, help string
+			value      *atomic.Int64
+		}{
+			{"quorate_disk_free_bytes", "Bytes that are free on the disk of the log or the state, negative while that is not known.", &v.free},
+			{"quorate_disk_above_hard_mark_bytes", "Those of quorate_disk_free_bytes that are above the hard mark: at 0 writes that need space are refused.", &v.above},
+		} {
+			err := registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: one.name, Help: one.help, ConstLabels: prometheus.Labels{"of": v.name}},
+				func() float64 { return float64(one.value.Load()) }))
+			if err != nil {
+				return fmt.Errorf("register a metric: %w", err)
+			}
 		}
 	}
 	return nil
