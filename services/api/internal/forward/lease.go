@@ -42,7 +42,7 @@ func (s *Lease) LeaseRevoke(ctx context.Context, r *etcdserverpb.LeaseRevokeRequ
 // LeaseKeepAlive gives a lease its full time again for each request of the stream.
 func (s *Lease) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]) error {
 	ctx := stream.Context()
-	who := Who(auth.Caller(ctx), WantsLeader(ctx))
+	who := Who(auth.Caller(ctx), "", WantsLeader(ctx))
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {

@@ -25,16 +25,20 @@ const (
 	renewPause = 50 * time.Millisecond
 )
 
-// Who is what makes callers equal: the same token, and whether they want a leader.
-func Who(caller *consensusv1.Caller, wantsLeader bool) string {
-	mark := "-"
+// Who is what makes callers equal: the same user, whose name is given where it is known, or else the same token; and whether they want a leader. No token
+// that anybody may think of is taken for a name.
+func Who(caller *consensusv1.Caller, name string, wantsLeader bool) string {
+	mark := "may wait, "
 	if wantsLeader {
-		mark = "+"
+		mark = "wants a leader, "
 	}
-	if caller.GetInvalid() {
-		mark += "!"
+	switch {
+	case caller.GetInvalid():
+		return mark + "invalid token"
+	case name != "":
+		return mark + "user " + name
 	}
-	return mark + caller.GetToken()
+	return mark + "token " + caller.GetToken()
 }
 
 // renewals gather keep-alives: what streams of equal callers ask for one lease at the same time, or shortly after each other, is one request to the

@@ -99,13 +99,11 @@ func (h *Hub) Run(ctx context.Context) {
 
 // Open returns the session of one client's stream, whose caller is given.
 func (h *Hub) Open(caller *consensusv1.Caller, wantsLeader bool) delivery.Session {
-	who := forward.Who(caller, wantsLeader)
+	name := ""
 	if h.config.Name != nil && caller.GetToken() != "" {
-		if name := h.config.Name(caller.GetToken()); name != "" {
-			who = forward.Who(nil, wantsLeader) + "=" + name
-		}
+		name = h.config.Name(caller.GetToken())
 	}
-	return newSession(h, caller, who, wantsLeader)
+	return newSession(h, caller, forward.Who(caller, name, wantsLeader), wantsLeader)
 }
 
 // start has a watch be told events from its next revision on: by the shared watch, or by one of its own.

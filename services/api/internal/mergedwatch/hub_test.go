@@ -21,7 +21,7 @@ func TestEqualWatchesAreOne(t *testing.T) {
 	r := newRig(t)
 	first, second := r.watch("token1", 10), r.watch("token2", 10)
 	shared := r.accept(10, 9)
-	stranger := r.watch("other", 10)
+	stranger := r.watch("user anne", 10)
 	others := r.accept(10, 9)
 	shared.put(10, 11)
 	told(t, first, 10, 11)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,20 +124,23 @@ var leaderless = []error{
 	rpctypes.ErrGRPCNoLeader, rpctypes.ErrGRPCTimeout, rpctypes.ErrGRPCTimeoutDueToLeaderFail, rpctypes.ErrGRPCTimeoutDueToConnectionLost, rpctypes.ErrGRPCStopped,
 }
 
-// consider leaves a member that has refused several requests for want of a leader.
+// consider leaves a member that has refused several requests for want of a leader, or has not answered them: it may be stopped, or behind a
+// network that is cut, and its connection stand all the same.
 func (c *Cluster) consider(m *member, err error) {
-	text := status.Convert(err).Message()
-	for _, refusal := range leaderless {
-		if text == status.Convert(refusal).Message() {
-			if m.failures.Add(1) >= failuresMax {
-				c.leave(m)
-			}
-			return
+	switch code := status.Code(err); {
+	case code == codes.Canceled:
+	case code == codes.DeadlineExceeded || isLeaderless(err):
+		if m.failures.Add(1) >= failuresMax {
+			c.leave(m)
 		}
-	}
-	if status.Code(err) != codes.Canceled && status.Code(err) != codes.DeadlineExceeded {
+	default:
 		m.failures.Store(0)
 	}
+}
+
+func isLeaderless(err error) bool {
+	text := status.Convert(err).Message()
+	return slices.ContainsFunc(leaderless, func(refusal error) bool { return text == status.Convert(refusal).Message() })
 }
 
 // bound gives a request of a client that set no time one of ours. Those that wait for other clients have none.

@@ -38,7 +38,7 @@ const (
 	findMax = 10 * time.Second
 	// doubtTime is how long a member that was left for want of a leader is taken only if there is no other.
 	doubtTime = 10 * time.Second
-	// failuresMax is how many requests in a row may fail so until it is left.
+	// failuresMax is how many requests in a row may fail so, or be without an answer in their time, until it is left.
 	failuresMax = 2
 )
 

@@ -23,6 +23,7 @@ type kv struct {
 	asked  atomic.Int64
 	refuse atomic.Pointer[error]
 	die    atomic.Bool
+	silent atomic.Bool
 }
 
 func (m *kv) answer(ctx context.Context) error {
@@ -30,6 +31,9 @@ func (m *kv) answer(ctx context.Context) error {
 	if m.die.Load() {
 		go m.server.Stop()
 		<-ctx.Done() // the connection is cut
+	}
+	if m.silent.Load() {
+		<-ctx.Done()
 	}
 	if refusal := m.refuse.Load(); refusal != nil {
 		return *refusal
@@ -129,6 +133,29 @@ func TestRefusals(t *testing.T) {
 	}
 	require.Zero(t, second.asked.Load())
 	_, err := client.Put(t.Context(), &etcdserverpb.PutRequest{})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, second.asked.Load())
+}
+
+// Goal: a member that is there and does not answer is left for another. Method: one that is silent, and a client with little time.
+func TestSilentMember(t *testing.T) {
+	a, atA := newKV(t)
+	b, atB := newKV(t)
+	client := etcdserverpb.NewKVClient(newCluster(t, atA, atB))
+	_, err := client.Put(t.Context(), &etcdserverpb.PutRequest{})
+	require.NoError(t, err)
+	first, second := a, b
+	if b.asked.Load() > 0 {
+		first, second = b, a
+	}
+	first.silent.Store(true)
+	for range failuresMax {
+		hurried, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := client.Put(hurried, &etcdserverpb.PutRequest{})
+		cancel()
+		require.Equal(t, codes.DeadlineExceeded, status.Code(err))
+	}
+	_, err = client.Put(t.Context(), &etcdserverpb.PutRequest{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, second.asked.Load())
 }
