@@ -251,8 +251,9 @@ EPISODES ?= 0
 OTHER ?= $(if $(filter bin/quorate,$(SERVER)),bin/other/quorate)
 
 .PHONY: moving
-moving: build peers $(OLDER) ## Migrate directories of etcds of 3.4 to 3.7 that were killed under load, and export a member's to each; compare with what each says itself
+moving: build peers $(OLDER) ## Migrate directories of etcds of 3.4 to 3.7 that were killed under load, and export a member's to each; compare with what each says itself; put a proxy in front of one with v2
 	QUORATE_TEST_ETCDS='$(addprefix $(CURDIR)/,bin/peers/etcd $(OLDER))' go -C tests test -count 1 -v -run 'Migrated|Along|Exported' ./clients/moving
+	QUORATE_TEST_ETCDS='$(addprefix $(CURDIR)/,$(OLDER))' go -C tests test -count 1 -v -run 'OldEtcd' ./clients/proxy
 
 .PHONY: chaos
 chaos: build peers iproute2 $(filter bin/other/quorate,$(OTHER)) ## Break clusters on test hosts and judge what clients saw (root); SEED=1 DURATION=3m MEMBERS=3,5tls ONLY=kill SERVER=... OTHER=...
