@@ -117,7 +117,7 @@ func (m consoleMembers) MemberStatus(ctx context.Context, id uint64) (*consensus
 func (m consoleMembers) MoveLeader(ctx context.Context, target uint64) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, m.timeout, errdefs.ErrTimeout)
 	defer cancel()
-	err := m.members.MoveLeaderAtLeader(bounded, target)
+	_, err := m.members.MoveLeader(bounded, &consensusv1.MoveLeaderRequest{Id: target})
 	if errors.Is(err, context.DeadlineExceeded) && context.Cause(bounded) == errdefs.ErrTimeout {
 		err = errdefs.ErrTimeout
 	}

@@ -181,9 +181,9 @@ func (m members) MemberStatus(ctx context.Context, id uint64) (*consensusv1.Stat
 	return consensusremote.StatusOf(ctx, m.member, m.peers, id)
 }
 
-// MoveLeaderAtLeader implements port.Members.
-func (m members) MoveLeaderAtLeader(ctx context.Context, target uint64) error {
-	return consensusremote.MoveLeader(ctx, m.member, m.peers, target)
+// MoveLeader implements port.Members.
+func (m members) MoveLeader(ctx context.Context, r *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error) {
+	return consensusremote.MoveLeader(ctx, m.member, m.peers, r)
 }
 
 // close closes what is open. Services that ran have closed theirs already, which does no harm.

@@ -61,8 +61,8 @@ type Inspector interface {
 type Members interface {
 	// MemberStatus tells how a member is, by its own word.
 	MemberStatus(ctx context.Context, id uint64) (*consensusv1.StatusResponse, error)
-	// MoveLeaderAtLeader has whoever leads hand leadership to a member.
-	MoveLeaderAtLeader(ctx context.Context, target uint64) error
+	// MoveLeader has whoever leads hand leadership to a member.
+	MoveLeader(context.Context, *consensusv1.MoveLeaderRequest) (*consensusv1.MoveLeaderResponse, error)
 }
 
 // Lease counts leases down.

@@ -30,10 +30,11 @@ func StatusOf(ctx context.Context, local Leader, peers Peers, id uint64) (*conse
 }
 
 // MoveLeader has the leader, wherever it is, hand leadership to a member.
-func MoveLeader(ctx context.Context, local Leader, peers Peers, target uint64) error {
+func MoveLeader(
+	ctx context.Context, local Leader, peers Peers, request *consensusv1.MoveLeaderRequest,
+) (*consensusv1.MoveLeaderResponse, error) {
 	repeat := balancer.RetryPolicy{Retryable: []error{errdefs.ErrNoLeader, errdefs.ErrNotLeader}}
-	request := &consensusv1.MoveLeaderRequest{Id: target}
-	_, err := balancer.AtLeader(ctx, local, repeat, func(ctx context.Context, leader uint64) (*consensusv1.MoveLeaderResponse, error) {
+	moved, err := balancer.AtLeader(ctx, local, repeat, func(ctx context.Context, leader uint64) (*consensusv1.MoveLeaderResponse, error) {
 		if leader == local.MemberID() {
 			return local.MoveLeader(ctx, request)
 		}
@@ -43,10 +44,10 @@ func MoveLeader(ctx context.Context, local Leader, peers Peers, target uint64) e
 		}
 		return rpc.NewClient(peers.HTTPClient(leader), url).MoveLeader(ctx, request)
 	})
-	if errors.Is(err, errdefs.ErrLeaderChanged) && awaitLeader(ctx, local, target) {
-		return nil // the news was faster than the answer
+	if errors.Is(err, errdefs.ErrLeaderChanged) && awaitLeader(ctx, local, request.GetId()) {
+		return new(consensusv1.MoveLeaderResponse), nil // the news was faster than the answer
 	}
-	return err
+	return moved, err
 }
 
 // awaitLeader tells whether a member leads, now or with the next change.
@@ -88,10 +89,4 @@ func (c *Client) MemberStatus(ctx context.Context, id uint64) (*consensusv1.Stat
 	options := look
 	options.Picker = only{id}
 	return call[consensusv1.StatusResponse](ctx, c, options, "Status", &consensusv1.StatusRequest{})
-}
-
-// MoveLeaderAtLeader has the leader hand leadership to a member.
-func (c *Client) MoveLeaderAtLeader(ctx context.Context, target uint64) error {
-	_, err := c.MoveLeader(ctx, &consensusv1.MoveLeaderRequest{Id: target})
-	return err
 }
