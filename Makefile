@@ -61,14 +61,18 @@ packages: ## Build packages for Debian and RPM, archives, OCI images, a Homebrew
 		$(call COMPILE,services/quorate,$$to,./cmd/quorate); \
 		$(call COMPILE,services/ctl,$$to,./cmd/...); \
 	done
+	@$(if $(filter $(HOST),$(PLATFORMS)),,$(call COMPILE,services/quorate,bin/packages.work/host/,./cmd/quorate))
+	@$(if $(filter $(HOST),$(PLATFORMS)),,$(call COMPILE,services/ctl,bin/packages.work/host/,./cmd/...))
 	@$(PLAIN) go -C services/ctl run ./internal/manual $(CURDIR)/bin/packages.work/manual
 	@git archive --format=tar --prefix=quorate/ HEAD | gzip --no-name -9 >$(PACKAGES)/quorate_$(VERSION)_source.tar.gz
 	@$(PLAIN) go -C .ci/packages build -o $(CURDIR)/bin/tools/packages .
-	@bin/tools/packages -programs bin/packages.work/programs -host $(shell go env GOHOSTOS)_$(shell go env GOHOSTARCH) -manual bin/packages.work/manual \
+	@bin/tools/packages -programs bin/packages.work/programs -host $(if $(filter $(HOST),$(PLATFORMS)),$(subst /,_,$(HOST)),../host) -manual bin/packages.work/manual \
 		-source $(PACKAGES)/quorate_$(VERSION)_source.tar.gz -out $(PACKAGES) -version '$(VERSION)' -commits "$$(git rev-list --count HEAD)" \
 		-revision "$$(git rev-parse HEAD)" -time "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}"
 	@rm -rf bin/packages.work
 PACKAGES ?= bin/packages
+# What packages hold beside programs, help and completions, the programs of this machine say.
+HOST = $(shell go env GOHOSTOS)/$(shell go env GOHOSTARCH)
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 
 # The older package is of the same source under an older version: what is looked at is what the package managers do with two versions and the data.
