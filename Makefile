@@ -365,6 +365,22 @@ bin/proto/kv.proto: pkg/go.mod
 	@$(ALONE) go -C pkg mod download go.etcd.io/etcd/api/v3
 	@install -m 644 "$$($(ALONE) go -C pkg list -m -f '{{.Dir}}' go.etcd.io/etcd/api/v3)/mvccpb/kv.proto" $@
 
+# Debian's chromium and what npm has in the lock file; no browser is downloaded. Its screenshots are in bin/console-shots.
+.PHONY: console-test
+console-test: build services/console/web/node_modules/.package-lock.json ## Drive the console in Debian's chromium through all its flows, a million keys among them, and hold that the committed files are what the sources give; ONLY=keys
+	@command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	npm --prefix services/console/web test
+	cd services/console/web && node --test --test-concurrency=1 e2e/$(or $(ONLY),*).test.mjs
+
+.PHONY: console
+console: services/console/web/node_modules/.package-lock.json ## Build the files of the console that are committed, out of its sources (npm)
+	npm --prefix services/console/web run build
+
+services/console/web/node_modules/.package-lock.json: services/console/web/package.json services/console/web/package-lock.json
+	@command -v npm >/dev/null || { apt-get update && apt-get install -y --no-install-recommends nodejs npm; }
+	npm ci --prefix $(<D) --no-audit --no-fund
+	@touch $@
+
 .PHONY: clean
 clean: ## Delete what was built
 	rm -rf bin

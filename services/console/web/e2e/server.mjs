@@ -23,6 +23,7 @@ export class Server {
     const [client, own] = await freePorts(2);
     server.url = `http://127.0.0.1:${client}`;
     server.peerURL = peer ?? `http://127.0.0.1:${own}`;
+    server.joins = !!cluster; // a learner lives, and is not ready until it is promoted
     server.dir = await mkdtemp(join(tmpdir(), 'quorate-console-'));
     server.args = [
       '--name', name, '--data-dir', server.dir, '--listen-client-urls', server.url, '--advertise-client-urls', server.url, '--listen-peer-urls', server.peerURL,
@@ -40,9 +41,12 @@ export class Server {
     let over = false;
     void this.ended.then(() => { over = true; });
     for (const limit = Date.now() + 60_000; ;) {
-      const fine = await fetch(`${this.url}/readyz`).then((answer) => answer.ok, () => false);
+      const fine = await fetch(`${this.url}/${this.joins ? 'livez' : 'readyz'}`).then((answer) => answer.ok, () => false);
       if (fine) return;
-      if (over || Date.now() > limit) throw new Error(`quorate does not serve:\n${this.log}`);
+      if (over || Date.now() > limit) {
+        this.process.kill('SIGKILL');
+        throw new Error(`quorate does not serve:\n${this.log.slice(-2000)}`);
+      }
       await new Promise((done) => setTimeout(done, 50));
     }
   }

@@ -20,7 +20,7 @@ import { choose } from './TreeView';
 import { ValueEditor } from './ValueEditor';
 
 /** A change under way: what it is of, and what it is so far. It outlives other pages, so that nothing typed is lost. */
-interface Draft { base: Held; value: Bytes; begun: Bytes; wrong: string }
+interface Draft { base: Held; value: Bytes; wrong: string }
 const drafts = signal(new Map<Bytes, Draft>());
 function setDraft(key: Bytes, draft: Draft | undefined) {
   const next = new Map(drafts.value);
@@ -35,7 +35,7 @@ export function KeyPane({ name }: { name: Bytes }) {
   const [asked, setAsked] = useState<'save' | 'delete' | 'rename' | undefined>();
   const { value: shown, failed, loading, again } = useLoad((signal) => read(name, signal), [name]);
   const draft = drafts.value.get(name);
-  const edit = (base: Held, value = base.value) => setDraft(name, { base, value, begun: value, wrong: '' });
+  const edit = (base: Held, value = base.value) => setDraft(name, { base, value, wrong: '' });
   useShortcuts([
     { keys: 'e', what: 'Change the value', do: () => { if (shown && !draft) edit(shown); } },
     { keys: 'h', what: 'The history of the key', do: () => { location.hash = link('history', { key: keyParam(name) }); } },
@@ -60,7 +60,7 @@ export function KeyPane({ name }: { name: Bytes }) {
         ['Lease', shown.lease === '0' ? 'none' : <a class="mono" href={link('leases', { lease: id(shown.lease) })}>{id(shown.lease)}</a>],
       ]} />
       {draft
-        ? <ValueEditor key={`${name}:${draft.base.mod}:${draft.begun.length}`} label="Value" value={draft.begun} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
+        ? <ValueEditor key={`${name}:${draft.base.mod}`} label="Value" value={draft.value} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
         : <Value value={shown.value} view={view} onView={setView} />}
       <div class="actions">
         {draft ? (

@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Bytes } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
-import { go, keyParam, paramKey } from '../shell/route';
+import { go, keyParam, link, paramKey } from '../shell/route';
 import { Empty, Notice } from '../ui/basic';
 import { count } from '../ui/format';
 import { VirtualList } from '../ui/VirtualList';
-import { words } from '../wire/call';
+import { Refused, words } from '../wire/call';
 import { mode, query, refresh, separator, tree, turned } from './state';
 import type { Line, Tree } from './tree';
 
@@ -58,7 +58,12 @@ export function TreeView() {
   const root = all.root;
   const chosenKey = paramKey('key');
   const chosenFolder = paramKey('folder');
-  if (root.failed && !root.pages.length) return <Notice kind="error" title="The keys cannot be listed">{words(root.failed)} <button type="button" onClick={refresh}>Try again</button></Notice>;
+  if (root.failed && !root.pages.length) {
+    return (
+      <div class="pad"><Notice kind="error" title="The keys cannot be listed">{words(root.failed)} <button type="button" onClick={refresh}>Try again</button>
+        {root.failed instanceof Refused && root.failed.denied && <p>Type what the names begin with that you may read, after “begins with” above. <a href={link('access')}>Access</a> tells what that is.</p>}</Notice></div>
+    );
+  }
   if (root.begun && !root.more && all.size === 1 && root.pages.every((page) => !page.count)) return <Nothing />;
 
   const pick = (line: Line, index: number) => {

@@ -4,7 +4,7 @@ import { type View, viewOf, viewsOf } from '../bytes/views';
 import { Segments } from '../ui/basic';
 
 interface Props {
-  /** What is being edited, as it was in the beginning. */
+  /** What is being edited; what it is later on is told by onChange. */
   value: Bytes;
   view?: View['id'];
   label: string;

@@ -1,5 +1,5 @@
 import { computed, signal } from '@preact/signals';
-import { call, consoleService, onLoggedOut, words } from '../wire/call';
+import { call, consoleService, onLoggedOut, Refused, words } from '../wire/call';
 import { setToken, token } from '../wire/token';
 import type { About } from '../wire/types';
 
@@ -13,16 +13,16 @@ export const loggedOut = signal('');
 /** Whether the pages may be shown: somebody is logged in, or nobody needs to be. */
 export const entered = computed(() => !!about.value && (!about.value.authEnabled || !!about.value.user));
 
-export async function ask() {
+export async function ask(): Promise<void> {
   try {
-    const told = await call<About>(`${consoleService}/About`);
-    if (told.authEnabled && !told.user && token.value) {
-      setToken('');
-      loggedOut.value = 'Your log-in has ended. Log in again; what you have not saved is still here where you left it.';
-    }
-    about.value = told;
+    about.value = await call<About>(`${consoleService}/About`);
     aboutFailed.value = '';
   } catch (wrong) {
+    if (wrong instanceof Refused && wrong.code === 'unauthenticated' && token.value) {
+      setToken('');
+      loggedOut.value = 'Your log-in has ended. Log in again; what you have not saved is still here where you left it.';
+      return ask();
+    }
     aboutFailed.value = words(wrong);
   }
 }
