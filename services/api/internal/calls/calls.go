@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/quoratedb/quorate/pkg/budget"
@@ -38,6 +39,9 @@ type Calls struct {
 	noter    Noter           // nil where nothing is noted
 	methods  map[string]*Method
 
+	// open are the streams that are, of which there may be openMax.
+	open    atomic.Int64
+	openMax int64
 	// Unary calls that have begun and not ended.
 	unary atomic.Int64
 	// ending is set once the server has begun to stop; from then on idle is nudged when unary falls to zero.
@@ -63,6 +67,7 @@ func New(
 		audit:    audit,
 		rates:    rates,
 		answers:  budget.NewAnswers(0),
+		openMax:  min(max(openMin, budget.Limit()/openPart/openBytes), openMost),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
 		idle:     make(chan struct{}, 1),
@@ -280,10 +285,23 @@ func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamSe
 	return run(m, inner, func(stream grpc.ServerStream) error { return handle(service, stream) })
 }
 
+// What streams may take that are open, of all clients together: each has goroutines, buffers and a place in several lists, whether anything is said on
+// it or not, and etcd's --max-concurrent-streams lets a connection have any number.
+const (
+	// openBytes is about what one takes, openPart the part of the process's memory that is for them. There may be openMin in any case, and openMost where
+	// nothing bounds the memory.
+	openBytes, openPart, openMin, openMost = 32 << 10, 4, 4096, 1 << 18
+)
+
 // RunStream runs the handler of a stream of any protocol on inner: counted, and with a context that ends with the server
 // too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere. One
 // that wants a leader fails with "no leader" when there is none, or not any more.
 func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.ServerStream) error) error {
+	defer c.open.Add(-1)
+	if c.open.Add(1) > c.openMax {
+		m.Handled(m.Started(), codes.ResourceExhausted)
+		return rpctypes.ErrGRPCRequestTooManyRequests
+	}
 	ctx, end := context.WithCancelCause(auth.With(inner.Context(), c.identify.Identify(inner.Context())))
 	defer end(nil)
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()

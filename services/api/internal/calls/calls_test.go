@@ -307,3 +307,23 @@ func TestCallsBeyondTheRateReachNoHandler(t *testing.T) {
 		require.Equal(t, 1002, handled)
 	})
 }
+
+// Goal: streams that are open are bounded over all connections, and one that ends makes room. Method: as many as may be, one more, and one more after one has ended.
+func TestOpenStreamsAreBounded(t *testing.T) {
+	c := newCalls(t)
+	require.GreaterOrEqual(t, c.openMax, int64(openMin))
+	c.openMax = 2
+	watches := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Watch/Watch", IsServerStream: true, IsClientStream: true}
+	end, open := make(chan struct{}), make(chan struct{})
+	stay := func(any, grpc.ServerStream) error { open <- struct{}{}; <-end; return nil }
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() { ended <- c.Stream(nil, kept{ctx: t.Context()}, watches, stay) }()
+		<-open
+	}
+	nothing := func(any, grpc.ServerStream) error { return nil }
+	require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, c.Stream(nil, kept{ctx: t.Context()}, watches, nothing))
+	close(end)
+	require.NoError(t, errors.Join(<-ended, <-ended))
+	require.NoError(t, c.Stream(nil, kept{ctx: t.Context()}, watches, nothing))
+}

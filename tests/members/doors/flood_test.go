@@ -1,0 +1,112 @@
+package doors
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/quoratedb/quorate/tests/harness"
+)
+
+const (
+	// floodStreams is how many streams a client opens on its connection.
+	floodStreams = 20_000
+	// floodMemory is what the server is told that it may take, which bounds its streams, and floodBytesMax how much more than before the floods it
+	// has then; floodGoroutines is how many goroutines more: those of the pools.
+	floodMemory     = "256MiB"
+	floodBytesMax   = 256 << 20
+	floodGoroutines = 1_000
+	// servedWithin bounds a put of another client's meanwhile, on a machine that has more to do.
+	servedWithin = 10 * time.Second
+	floodWithin  = time.Minute
+)
+
+// flood opens streams for a method on a connection of its own, and resets each at once or leaves it as it is. The connection stays open.
+func flood(t *testing.T, address, method string, reset bool) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	require.NoError(t, conn.SetDeadline(time.Now().Add(floodWithin)))
+	go func() { _, _ = io.Copy(io.Discard, conn) }() // what the server says to it; it ends with the connection
+	var block, frames bytes.Buffer
+	headers, framer := hpack.NewEncoder(&block), http2.NewFramer(&frames, nil)
+	frames.WriteString(http2.ClientPreface)
+	require.NoError(t, framer.WriteSettings())
+	for i := range uint32(floodStreams) {
+		block.Reset()
+		for _, field := range []hpack.HeaderField{
+			{Name: ":method", Value: "POST"},
+			{Name: ":scheme", Value: "http"},
+			{Name: ":path", Value: method},
+			{Name: ":authority", Value: address},
+			{Name: "te", Value: "trailers"},
+			{Name: "content-type", Value: "application/grpc"},
+		} {
+			require.NoError(t, headers.WriteField(field))
+		}
+		require.NoError(t, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: block.Bytes(), EndHeaders: true}))
+		if reset {
+			require.NoError(t, framer.WriteRSTStream(2*i+1, http2.ErrCodeCancel))
+		}
+		if frames.Len() < 64<<10 && i < floodStreams-1 {
+			continue
+		}
+		if _, err := conn.Write(frames.Bytes()); err != nil {
+			break // the server has had enough
+		}
+		frames.Reset()
+	}
+	return conn
+}
+
+// gauge reads one of a server's metrics.
+func gauge(t *testing.T, s *harness.Server, name string) float64 {
+	t.Helper()
+	_, body := get(s.URL() + "/metrics")
+	for line := range strings.Lines(body) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			number, err := strconv.ParseFloat(strings.TrimSpace(rest), 64)
+			require.NoError(t, err)
+			return number
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// Goal: a client that opens streams without end, and resets them at once or says nothing on them, costs others no service, and the server neither
+// memory nor goroutines once it has gone. Method: twenty thousand of each, of calls and of watches, on one connection; another client puts
+// meanwhile.
+func TestFloodsOfStreamsAndResets(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", floodMemory)
+	server := newServer(t)
+	require.NoError(t, server.Start(t.Context()))
+	client := harness.Client(t, server)
+	goroutines, memory := gauge(t, server, "go_goroutines"), gauge(t, server, "process_resident_memory_bytes")
+	for _, one := range []struct {
+		name, method string
+		reset        bool
+	}{
+		{"calls that are reset", "/etcdserverpb.KV/Range", true},
+		{"watches that are reset", "/etcdserverpb.Watch/Watch", true},
+		{"watches that say nothing", "/etcdserverpb.Watch/Watch", false},
+	} {
+		conn := flood(t, server.Endpoint(), one.method, one.reset)
+		bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
+		_, err := client.Put(bounded, "k", "v")
+		cancel()
+		require.NoError(t, err, one.name)
+		require.NoError(t, conn.Close())
+		require.Eventually(t, func() bool { return gauge(t, server, "go_goroutines") < goroutines+floodGoroutines }, floodWithin, 100*time.Millisecond, one.name)
+		require.Less(t, gauge(t, server, "process_resident_memory_bytes")-memory, float64(floodBytesMax), one.name)
+	}
+}
