@@ -212,6 +212,15 @@ ROUNDS ?= 3
 CASES ?= default
 SCALE ?= 1
 
+# The snapshot is made once, in half a minute or so, and kept in bin/restore.
+.PHONY: restore-bench
+restore-bench: build bin/peers/etcdutl ## Restore one snapshot by quorateutl and etcdutl in turn, time and peak memory; KEYS=1000000 VALUE=1000 ORDER=random,sorted ROUNDS=3
+	go -C tests run ./etcd/bench/restore -bin '$(CURDIR)/bin' -peers '$(CURDIR)/bin/peers' -snapshots '$(CURDIR)/bin/restore' -rounds '$(ROUNDS)' \
+		-keys '$(KEYS)' -value '$(VALUE)' -order '$(ORDER)'
+KEYS ?= 1000000
+VALUE ?= 1000
+ORDER ?= random
+
 .PHONY: scaling
 scaling: build ## Measure what watchers cost, by kind of node, with several watch nodes as processes; NODES=1,2,4 WATCHERS=10000
 	go -C tests run ./etcd/bench/scaling -bin '$(CURDIR)/bin' -nodes '$(NODES)' -watchers '$(WATCHERS)'

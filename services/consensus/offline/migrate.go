@@ -48,6 +48,8 @@ type MigrateConfig struct {
 	// becomes, empty for the one whose it was.
 	Founding *Founding
 	Name     string
+	// Progress, unless nil, is told again and again how many bytes of the database are migrated, and of how many.
+	Progress func(done, total int64)
 	// Logger takes what is of interest to who migrates, nil for none.
 	Logger *slog.Logger
 }
@@ -172,7 +174,7 @@ func checkVersion(dir string, c *snapshotfile.Content) (minor int, withV2 bool, 
 
 // fill makes the data directory.
 func (m *migration) fill(c *snapshotfile.Content, part string) error {
-	loaded, err := load(m.ctx, RestoreConfig{Logger: m.cfg.Logger}, part, c)
+	loaded, err := load(m.ctx, RestoreConfig{Logger: m.cfg.Logger, Progress: m.cfg.Progress}, part, c)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type RestoreConfig struct {
 	// BumpRevision is added to the newest revision, and what is there before is compacted then: clients that have seen revisions after the
 	// snapshot see none again, and are told that what they want to go on from is gone. 0 keeps revisions as they are.
 	BumpRevision uint64
+	// Progress, unless nil, is told again and again how many bytes of the snapshot are restored, and of how many.
+	Progress func(done, total int64)
 	// Logger takes what is of interest to who restores, nil for none.
 	Logger *slog.Logger
 }
@@ -161,6 +163,9 @@ func adoptPart(dataDir string) error {
 // load writes the state.
 func load(ctx context.Context, cfg RestoreConfig, part string, c *snapshotfile.Content) (Restored, error) {
 	content := contentOf(c)
+	if cfg.Progress != nil {
+		content.Progress = func(part float64) { cfg.Progress(int64(part*float64(len(c.File))), int64(len(c.File))) }
+	}
 	if bump := cfg.BumpRevision; bump > 0 {
 		if bump > uint64(math.MaxInt64-content.Revision) {
 			return Restored{}, fmt.Errorf("there is no revision %d above %d", bump, content.Revision)
@@ -187,10 +192,10 @@ func load(ctx context.Context, cfg RestoreConfig, part string, c *snapshotfile.C
 // contentOf is what a snapshot holds, as a store takes it.
 func contentOf(c *snapshotfile.Content) *mvcc.Content {
 	content := &mvcc.Content{
-		Revision: c.Revision, Compacted: c.CompactedRevision, Leases: c.Leases, Records: auth.Imported(c.Auth, c.Users, c.Roles),
+		File: c.File, Revision: c.Revision, Compacted: c.CompactedRevision, Leases: c.Leases, Records: auth.Imported(c.Auth, c.Users, c.Roles),
 	}
 	content.Versions = mapped(c.Versions, func(v snapshotfile.Version) mvcc.LoadVersion {
-		return mvcc.LoadVersion{Sub: v.Sub, Row: mvcc.Row{Key: v.KV.GetKey(), Revision: v.KV.GetModRevision(), Record: mvcc.Record{
+		return mvcc.LoadVersion{Sub: v.Sub, Place: v.Place, Row: mvcc.Row{Key: v.KV.GetKey(), Revision: v.KV.GetModRevision(), Record: mvcc.Record{
 			Create: v.KV.GetCreateRevision(), Version: v.KV.GetVersion(), Lease: v.KV.GetLease(), Value: v.KV.GetValue(),
 			Tombstone: v.Tombstone, Expiration: v.Expiration,
 		}}}

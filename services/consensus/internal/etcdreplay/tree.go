@@ -2,6 +2,7 @@ package etcdreplay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,12 @@ func NewTree(ctx context.Context, cfg mvcc.Config, sortDir string, snap etcddir.
 			Create: create, Version: 1, Value: []byte(n.Value), Expiration: expiration,
 		}}})
 	})
+	slices.SortStableFunc(versions, func(a, b mvcc.LoadVersion) int { return cmp.Compare(a.Revision, b.Revision) })
+	for i := range versions[min(1, len(versions)):] {
+		if before := versions[i]; versions[i+1].Revision == before.Revision {
+			versions[i+1].Sub = before.Sub + 1
+		}
+	}
 	slices.SortFunc(dirs, func(a, b mvcc.LoadDir) int { return bytes.Compare(a.Path, b.Path) })
 	content.Versions, content.Dirs = each(versions), each(dirs)
 	if _, err := mvcc.Load(ctx, cfg, sortDir, content); err != nil {

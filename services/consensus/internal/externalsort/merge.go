@@ -2,8 +2,7 @@ package externalsort
 
 import (
 	"bufio"
-	"cmp"
-	"container/heap"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,74 +12,113 @@ import (
 
 // merge walks all runs at once.
 func (s *Sorter) merge(fn func(key, value []byte) error) error {
-	heads := runHeap{compare: s.cfg.Compare}
+	var heads heads
+	bufferBytes := min(max(readBytes/(len(s.runs)+1), runReadBytesMin), runReadBytesMax)
 	for i, r := range s.runs {
-		head := &runHead{run: i, r: bufio.NewReaderSize(io.NewSectionReader(s.file, r.offset, r.size), runReadBytes)}
-		if err := head.next(); err != nil {
+		h := &runHead{run: i, memory: r.gathered}
+		if r.size > 0 {
+			h.file = bufio.NewReaderSize(io.NewSectionReader(s.file, r.offset, r.size), bufferBytes)
+		}
+		if err := h.next(); err != nil {
 			return fmt.Errorf("sort: %w", err)
 		}
-		heads.heads = append(heads.heads, head)
+		heads = append(heads, h)
 	}
-	heap.Init(&heads)
-	for len(heads.heads) > 0 {
-		head := heads.heads[0]
-		if err := fn(head.key, head.value); err != nil {
+	slices.SortFunc(heads, func(a, b *runHead) int {
+		if a.before(b) {
+			return -1
+		}
+		return 1
+	})
+	for len(heads) > 0 {
+		first := heads[0]
+		if err := fn(first.key, first.value); err != nil {
 			return err
 		}
-		switch err := head.next(); {
+		switch err := first.next(); {
 		case err == nil:
-			heap.Fix(&heads, 0)
 		case errors.Is(err, io.EOF):
-			heap.Pop(&heads)
+			last := len(heads) - 1
+			heads[0], heads = heads[last], heads[:last]
 		default:
 			return fmt.Errorf("sort: %w", err)
 		}
+		heads.sink()
 	}
 	return nil
+}
+
+// heads is a heap: the lowest is in front.
+type heads []*runHead
+
+// sink puts the first one where it belongs.
+func (h heads) sink() {
+	for at := 0; ; {
+		least := 2*at + 1
+		if least >= len(h) {
+			return
+		}
+		if right := least + 1; right < len(h) && h[right].before(h[least]) {
+			least = right
+		}
+		if h[at].before(h[least]) {
+			return
+		}
+		h[at], h[least] = h[least], h[at]
+		at = least
+	}
 }
 
 // runHead is the record at which the merge of a run stands.
 type runHead struct {
-	run        int
-	r          *bufio.Reader
+	run int
+	// memory has the run, unless file does; behind is the record behind the head.
+	memory gathered
+	behind int
+	file   *bufio.Reader
+	// held is how much of file's buffer the head is in. A record that is longer is in record.
+	held       int
 	record     []byte
 	key, value []byte
 }
 
+// before tells which of two records comes first: of equal keys that of the earlier run.
+func (h *runHead) before(other *runHead) bool {
+	order := bytes.Compare(h.key, other.key)
+	return order < 0 || order == 0 && h.run < other.run
+}
+
 // next returns io.EOF behind the last record.
 func (h *runHead) next() error {
-	var header [headerBytes]byte
-	if _, err := io.ReadFull(h.r, header[:]); err != nil {
+	if h.file == nil {
+		if h.behind == len(h.memory.at) {
+			return io.EOF
+		}
+		h.key, h.value, _ = h.memory.record(h.memory.at[h.behind].start)
+		h.behind++
+		return nil
+	}
+	_, _ = h.file.Discard(h.held) // it is in the buffer
+	h.held = 0
+	header, err := h.file.Peek(headerBytes)
+	switch {
+	case err != nil && len(header) > 0:
+		return errors.Join(io.ErrUnexpectedEOF, err)
+	case err != nil:
 		return err
 	}
-	keyBytes, valueBytes := int(binary.LittleEndian.Uint32(header[:])), int(binary.LittleEndian.Uint32(header[4:]))
-	h.record = slices.Grow(h.record[:0], keyBytes+valueBytes)[:keyBytes+valueBytes]
-	if _, err := io.ReadFull(h.r, h.record); err != nil {
+	keyBytes, valueBytes := int(binary.LittleEndian.Uint32(header)), int(binary.LittleEndian.Uint32(header[4:]))
+	whole := headerBytes + keyBytes + valueBytes
+	if whole <= h.file.Size() {
+		h.record, err = h.file.Peek(whole)
+		h.held = whole
+	} else {
+		h.record = make([]byte, whole)
+		_, err = io.ReadFull(h.file, h.record)
+	}
+	if err != nil {
 		return errors.Join(io.ErrUnexpectedEOF, err)
 	}
-	h.key, h.value = h.record[:keyBytes], h.record[keyBytes:]
+	h.key, h.value = h.record[headerBytes:][:keyBytes], h.record[headerBytes+keyBytes:]
 	return nil
-}
-
-// runHeap has the lowest key in front, and of equal ones the first run's.
-type runHeap struct {
-	heads   []*runHead
-	compare func(a, b []byte) int
-}
-
-func (h *runHeap) Len() int { return len(h.heads) }
-
-func (h *runHeap) Less(i, j int) bool {
-	a, b := h.heads[i], h.heads[j]
-	return cmp.Or(h.compare(a.key, b.key), cmp.Compare(a.run, b.run)) < 0
-}
-
-func (h *runHeap) Swap(i, j int) { h.heads[i], h.heads[j] = h.heads[j], h.heads[i] }
-func (h *runHeap) Push(x any)    { h.heads = append(h.heads, x.(*runHead)) }
-
-func (h *runHeap) Pop() any {
-	last := len(h.heads) - 1
-	x := h.heads[last]
-	h.heads = h.heads[:last]
-	return x
 }

@@ -2,6 +2,7 @@ package externalsort
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -11,53 +12,70 @@ import (
 	"slices"
 )
 
-// runReadBytes is the read buffer of each run during the merge: 100 GiB of records in runs of 8 MiB take 12,800 runs and 100 MiB.
-const runReadBytes = 8 << 10
+// The read buffers of the runs of the file share readBytes during the merge, but each has runReadBytesMin: 100 GiB of records in runs of 8 MiB take
+// 12,800 runs and 100 MiB.
+const readBytes, runReadBytesMin, runReadBytesMax = 16 << 20, 8 << 10, 256 << 10
 
 // Config says how a Sorter sorts.
 type Config struct {
 	// Dir is where the temporary file is, and Pattern what os.CreateTemp names it by.
 	Dir, Pattern string
-	// RunBytes is how much is gathered in memory before a sorted run goes to the file. A run that is on its way there is in memory too.
+	// RunBytes is how much is gathered in memory before it is sorted, as a run. One that is being sorted is in memory too.
 	RunBytes int
-	// Compare orders keys.
-	Compare func(a, b []byte) int
+	// KeptBytes is how much of sorted runs stays in memory besides. The others go to the file.
+	KeptBytes int
 }
 
-// Sorter orders records by key: add them all, then walk them once with Each. Records of equal keys stay in the order in which they
+// Sorter orders records by key, byte by byte: add them all, then walk them once with Each. Records of equal keys stay in the order in which they
 // were added. It is for one goroutine, and Close must end it.
 //
-// A run is sorted and written by a goroutine of its own while the next one is gathered. A record in memory, and in the file, is
+// A run is sorted, and written if need be, by a goroutine of its own while the next one is gathered. A record in memory, and in the file, is
 //
 //	key length 4 bytes | value length 4 bytes | key | value
 type Sorter struct {
 	cfg Config
 	now gathered
-	// spare is the memory of the run before, while that is not on its way to the file.
+	// spare is the memory of a run that is in the file.
 	spare gathered
-	// spilling is what the run on its way ends with, nil if there is none.
-	spilling chan spilled
+	// sorting is what the run that is being sorted ends with, nil if there is none.
+	sorting chan sorted
 
 	file *os.File
 	runs []run
+	// end is where the file ends, and kept how much of runs is in memory.
 	end  int64
+	kept int
 }
 
 // gathered are records in memory: the arena holds them, at has where each begins.
 type gathered struct {
 	arena []byte
-	at    []uint32
+	at    []place
 }
 
-// spilled is how the way of a run to the file has ended.
-type spilled struct {
-	gathered
+// place is where a record begins. The head of its key, without what all keys of the run begin with, decides most comparisons: it is there, and the
+// key somewhere else in memory.
+type place struct {
+	head  uint64
+	start uint32
+}
+
+const placeBytes = 8 + 8
+
+func (g *gathered) bytes() int { return len(g.arena) + placeBytes*len(g.at) }
+
+// sorted is how the sorting of a run has ended.
+type sorted struct {
 	run
-	err error
+	spare gathered
+	err   error
 }
 
-// run is a stretch of the file.
-type run struct{ offset, size int64 }
+// run is a sorted stretch of the file, or, with a file size of 0, of memory.
+type run struct {
+	offset, size int64
+	gathered
+}
 
 const headerBytes = 4 + 4
 
@@ -84,20 +102,55 @@ func (s *Sorter) Add(key []byte, appendValue func([]byte) ([]byte, error)) error
 	}
 	binary.LittleEndian.PutUint32(arena[start+4:], uint32(len(arena)-valueStart))
 	s.now.arena = arena
-	s.now.at = append(s.now.at, uint32(start))
-	if len(arena) >= s.cfg.RunBytes {
-		return s.spill()
+	s.now.at = append(s.now.at, place{start: uint32(start)})
+	if s.now.bytes() >= s.cfg.RunBytes {
+		return s.endRun()
 	}
 	return nil
 }
 
-func (g *gathered) sort(compare func(a, b []byte) int) {
-	slices.SortFunc(g.at, func(a, b uint32) int {
-		if order := compare(g.key(a), g.key(b)); order != 0 {
-			return order
+func (g *gathered) sort() {
+	shared := g.shared()
+	for i := range g.at {
+		g.at[i].head = head(g.key(g.at[i].start)[shared:])
+	}
+	slices.SortFunc(g.at, func(a, b place) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
 		}
-		return cmp.Compare(a, b)
+		return cmp.Or(bytes.Compare(g.key(a.start)[shared:], g.key(b.start)[shared:]), cmp.Compare(a.start, b.start))
 	})
+}
+
+// shared returns how many bytes all keys begin with.
+func (g *gathered) shared() int {
+	if len(g.at) == 0 {
+		return 0
+	}
+	first := g.key(g.at[0].start)
+	n := len(first)
+	for _, p := range g.at[1:] {
+		key := g.key(p.start)
+		n = min(n, len(key))
+		if bytes.Equal(first[:n], key[:n]) {
+			continue
+		}
+		for n = 0; first[n] == key[n]; n++ {
+		}
+	}
+	return n
+}
+
+// head is the beginning of a key as a number. Where two are equal the keys may still differ.
+func head(key []byte) uint64 {
+	if len(key) >= 8 {
+		return binary.BigEndian.Uint64(key)
+	}
+	var h uint64
+	for i, b := range key {
+		h |= uint64(b) << (56 - 8*i)
+	}
+	return h
 }
 
 func (g *gathered) key(start uint32) []byte {
@@ -113,33 +166,44 @@ func (g *gathered) record(start uint32) (key, value, whole []byte) {
 	return whole[headerBytes:][:keyBytes], whole[headerBytes+keyBytes:], whole
 }
 
-// spill sends what is in memory to the file as one more run.
-func (s *Sorter) spill() error {
+// endRun has what was gathered sorted as one more run, which stays in memory if there is room.
+func (s *Sorter) endRun() error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	if s.file == nil {
+	keeps := s.kept+s.now.bytes() <= s.cfg.KeptBytes
+	if keeps {
+		s.kept += s.now.bytes()
+	} else if s.file == nil {
 		f, err := os.CreateTemp(s.cfg.Dir, s.cfg.Pattern)
 		if err != nil {
 			return fmt.Errorf("sort: %w", err)
 		}
 		s.file = f
 	}
-	done := make(chan spilled, 1)
+	done := make(chan sorted, 1)
 	go func(g gathered, offset int64) {
-		g.sort(s.cfg.Compare)
+		g.sort()
+		if keeps {
+			done <- sorted{run: run{gathered: g}}
+			return
+		}
 		size, err := g.write(io.NewOffsetWriter(s.file, offset))
-		done <- spilled{g, run{offset, size}, err}
+		done <- sorted{run{offset: offset, size: size}, g, err}
 	}(s.now, s.end)
-	s.spilling = done
-	s.now, s.spare = gathered{s.spare.arena[:0], s.spare.at[:0]}, gathered{}
+	s.sorting = done
+	next := gathered{s.spare.arena[:0], s.spare.at[:0]}
+	if keeps { // the next one will be about as large
+		next = gathered{make([]byte, 0, cap(s.now.arena)), make([]place, 0, len(s.now.at)+len(s.now.at)/8)}
+	}
+	s.now, s.spare = next, gathered{}
 	return nil
 }
 
 func (g *gathered) write(to io.Writer) (size int64, err error) {
 	w := bufio.NewWriterSize(to, 1<<20)
-	for _, start := range g.at {
-		_, _, whole := g.record(start)
+	for _, p := range g.at {
+		_, _, whole := g.record(p.start)
 		size += int64(len(whole))
 		if _, err := w.Write(whole); err != nil {
 			return size, err
@@ -148,13 +212,13 @@ func (g *gathered) write(to io.Writer) (size int64, err error) {
 	return size, w.Flush()
 }
 
-// settle waits for the run that is on its way.
+// settle waits for the run that is being sorted.
 func (s *Sorter) settle() error {
-	if s.spilling == nil {
+	if s.sorting == nil {
 		return nil
 	}
-	done := <-s.spilling
-	s.spilling, s.spare = nil, done.gathered
+	done := <-s.sorting
+	s.sorting, s.spare = nil, done.spare
 	if done.err != nil {
 		return fmt.Errorf("sort: %w", done.err)
 	}
@@ -165,31 +229,26 @@ func (s *Sorter) settle() error {
 
 // Each calls fn with all records in the order of keys. fn may not keep the slices.
 func (s *Sorter) Each(fn func(key, value []byte) error) error {
-	if s.file == nil {
-		s.now.sort(s.cfg.Compare)
-		for _, start := range s.now.at {
-			key, value, _ := s.now.record(start)
-			if err := fn(key, value); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(s.now.at) > 0 {
-		if err := s.spill(); err != nil {
+	if s.file != nil && len(s.now.at) > 0 {
+		if err := s.endRun(); err != nil {
 			return err
 		}
 	}
 	if err := s.settle(); err != nil {
 		return err
 	}
+	if last := s.now; len(last.at) > 0 { // all of it fits into memory
+		last.sort()
+		s.runs = append(s.runs, run{gathered: last})
+	}
 	s.now, s.spare = gathered{}, gathered{}
 	return s.merge(fn)
 }
 
-// Close removes the temporary file. A second Close does nothing.
+// Close removes the temporary file, and lets go of memory. A second Close does nothing.
 func (s *Sorter) Close() error {
 	err := s.settle()
+	s.now, s.spare, s.runs = gathered{}, gathered{}, nil
 	if s.file == nil {
 		return err
 	}

@@ -37,6 +37,10 @@ type Config struct {
 	usageMarkBytes int64
 	// bulkKeysMin and commitEventsMax are 0 for bulkKeysMinDefault and commitEventsMaxDefault.
 	bulkKeysMin, commitEventsMax int
+	// loadRunBytes and loadTableBytes are 0 for loadRunBytesDefault and loadTableBytesDefault.
+	loadRunBytes, loadTableBytes int
+	// farBytes is how much of a file stays where it is while its rows are sorted, 0 for what there is room for.
+	farBytes int64
 	// Registerer takes the store's metrics, nil for none.
 	Registerer prometheus.Registerer
 }
@@ -75,6 +79,8 @@ func (o *Config) setDefaults() {
 		o.usageMarkBytes = usageMarkBytesDefault
 	}
 	o.bulkKeysMin = cmp.Or(o.bulkKeysMin, bulkKeysMinDefault)
+	o.loadRunBytes = cmp.Or(o.loadRunBytes, loadRunBytesDefault)
+	o.loadTableBytes = cmp.Or(o.loadTableBytes, loadTableBytesDefault)
 	o.commitEventsMax = cmp.Or(o.commitEventsMax, commitEventsMaxDefault)
 	if o.OpenFilesMax == 0 {
 		o.OpenFilesMax = OpenFilesDefault

@@ -2,12 +2,9 @@ package mvcc
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-
-	"github.com/cockroachdb/pebble/v2/cockroachkvs"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
@@ -15,12 +12,16 @@ import (
 
 // Content is all that a store holds, as Load takes it. What iterators yield is read at once and not kept.
 type Content struct {
+	// Progress, unless nil, is told again and again which part is done, from 0 to 1.
+	Progress func(part float64)
 	// Revision is the newest, Compacted the oldest that can be read, 0 for all.
 	Revision, Compacted int64
-	// Versions come in any order but for those of one key and revision, which come in the order of their sub-revisions: the last one is the
-	// version, and the others are history alone. What Compacted hides may be among them.
+	// Versions come in the order of revisions and sub-revisions, each time anew that they are walked. Of those of one key and revision the last one
+	// is the version, and the others are history alone. What Compacted hides may be among them.
 	Versions iter.Seq2[LoadVersion, error]
-	Leases   iter.Seq2[*consensusv1.Lease, error]
+	// File is where the versions come from, mapped into memory, nil for none. Values that say at which place they are in it may be read there again.
+	File   []byte
+	Leases iter.Seq2[*consensusv1.Lease, error]
 	// Records are named values, see records.go.
 	Records map[string][]byte
 	// Dirs and Times come in the order of paths and revisions.
@@ -32,6 +33,8 @@ type Content struct {
 type LoadVersion struct {
 	Row
 	Sub int64
+	// Place is where its value is in Content.File, 0 if it is not.
+	Place int64
 }
 
 // LoadDir is a directory of the tree.
@@ -49,10 +52,10 @@ type Loaded struct {
 }
 
 const (
-	// loadRunBytes is how much is sorted in memory at once, of versions, while as much is on its way to the disk.
-	loadRunBytes = 32 << 20
-	// loadSmallRunBytes is the same of what is sorted beside: history, attachments, expiries.
-	loadSmallRunBytes = 8 << 20
+	// loadRunBytesDefault is how much is gathered before it is sorted, each of versions, replacements, attachments and expiries, while as much is
+	// sorted, and loadKeptBytes how much of the sorted versions stays in memory.
+	loadRunBytesDefault = 8 << 20
+	loadKeptBytes       = 48 << 20
 )
 
 // Load makes a store, at log index 0, in the directory of the configuration, which must not hold one. Rows are sorted in sortDir, which is
@@ -78,9 +81,14 @@ type loading struct {
 	loaded  Loaded
 
 	versions *externalsort.Sorter
-	// history, attachments and expiries are sorted by the keys that they will have.
-	history, attachments, expiries *externalsort.Sorter
-	walk                           versionWalk
+	// replacements are sorted as the lines of history to which they belong, attachments and expiries by the keys that they will have.
+	replacements, attachments, expiries *externalsort.Sorter
+	walk                                versionWalk
+	// farEnd is where the part of Content.File ends whose values stay where they are.
+	farEnd int64
+	// sorted is how many versions there are, walked how many were passed on the long ways, and read how many bytes.
+	sorted, walked int
+	read           int64
 
 	// now is the state in the making.
 	now              state
@@ -95,14 +103,12 @@ type loadedMark struct {
 }
 
 func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *loading {
-	sorter := func(runBytes int) *externalsort.Sorter {
-		return externalsort.New(externalsort.Config{
-			Dir: sortDir, Pattern: "sort-*", RunBytes: runBytes, Compare: cockroachkvs.Comparer.Compare,
-		})
+	sorter := func(keptBytes int) *externalsort.Sorter {
+		return externalsort.New(externalsort.Config{Dir: sortDir, Pattern: "sort-*", RunBytes: cfg.loadRunBytes, KeptBytes: keptBytes})
 	}
 	l := &loading{
-		ctx: ctx, content: c, tables: newTables(cfg),
-		versions: sorter(loadRunBytes), history: sorter(loadSmallRunBytes), attachments: sorter(loadSmallRunBytes), expiries: sorter(loadSmallRunBytes),
+		ctx: ctx, content: c, tables: newTables(cfg), farEnd: farEnd(cfg, len(c.File)),
+		versions: sorter(loadKeptBytes), replacements: sorter(0), attachments: sorter(0), expiries: sorter(0),
 		now: state{position: freshPosition(), usage: usage{liveKnown: true, freedKnown: true}},
 	}
 	l.now.revision, l.now.compacted = c.Revision, c.Compacted
@@ -111,7 +117,8 @@ func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *lo
 }
 
 func (l *loading) close() error {
-	return errors.Join(l.versions.Close(), l.history.Close(), l.attachments.Close(), l.expiries.Close(), l.tables.close())
+	l.tables.close()
+	return errors.Join(l.versions.Close(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
 }
 
 func (l *loading) load() error {
@@ -120,8 +127,7 @@ func (l *loading) load() error {
 	}
 	for _, step := range []func() error{
 		l.sortVersions,
-		func() error { return l.versions.Each(l.walk.take) },
-		func() error { return l.walk.end() },
+		l.writeVersions,
 		l.versions.Close, // its file makes room
 		l.writeHistory,
 		func() error { return l.writeSorted(l.attachments) },
@@ -142,74 +148,79 @@ func (l *loading) load() error {
 	return nil
 }
 
-// sortVersions orders the versions as they will lie on disk.
-func (l *loading) sortVersions() error {
+// eachVersion calls fn with the versions, one by one.
+func (l *loading) eachVersion(fn func(*LoadVersion) error) error {
 	if l.content.Versions == nil {
 		return nil
 	}
-	n := 0
-	for v, err := range l.content.Versions {
+	var before struct{ revision, sub int64 }
+	var v LoadVersion // one for all, since fn gets its address
+	for next, err := range l.content.Versions {
 		if err != nil {
 			return err
 		}
-		if n++; n%scanRowsPerCheck == 0 && l.ctx.Err() != nil {
-			return context.Cause(l.ctx)
-		}
+		v = next
 		if len(v.Key) == 0 || v.Revision <= 0 || v.Revision > l.now.revision || v.Sub < 0 || v.Sub >= treeSub {
 			return fmt.Errorf("version of key %q at revision %d.%d does not belong below revision %d", v.Key, v.Revision, v.Sub, l.now.revision)
 		}
+		if v.Revision < before.revision || v.Revision == before.revision && v.Sub <= before.sub {
+			return fmt.Errorf("version of key %q at revision %d.%d comes behind %d.%d", v.Key, v.Revision, v.Sub, before.revision, before.sub)
+		}
+		before.revision, before.sub = v.Revision, v.Sub
 		v.Record.sub = v.Sub
-		l.keyBuf = appendVersionKey(l.keyBuf[:0], v.Key, v.Revision)
-		err := l.versions.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return appendRecord(dst, &v.Record), nil })
-		if err != nil {
+		if err := fn(&v); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// sortVersions orders the versions as they will lie on disk.
+func (l *loading) sortVersions() error {
+	return l.eachVersion(func(v *LoadVersion) error {
+		l.sorted++
+		l.read += int64(len(v.Key) + len(v.Value))
+		if err := l.step(); err != nil {
+			return err
+		}
+		l.keyBuf = appendSortKey(l.keyBuf[:0], v.Key, v.Revision)
+		return l.versions.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return l.appendSorted(dst, v), nil })
+	})
+}
+
+// writeVersions writes the versions as they lie on disk.
+func (l *loading) writeVersions() error {
+	if err := l.versions.Each(l.walk.take); err != nil {
+		return err
+	}
+	return l.walk.end()
+}
+
+// step is called for each row on the long ways, of which there are three: the versions as they come, as they lie on disk, and for their history. It
+// says how far that is, and ends them with the context.
+func (l *loading) step() error {
+	if l.walked++; l.walked%scanRowsPerCheck != 0 {
+		return nil
+	}
+	if l.content.Progress != nil {
+		part := float64(l.walked) / float64(3*l.sorted)
+		if l.walked == l.sorted { // of the first way the end is not known
+			part = min(1, float64(l.read)/float64(max(len(l.content.File), 1))) / 3
+		}
+		l.content.Progress(part)
+	}
+	return context.Cause(l.ctx)
+}
+
+func (l *loading) set(key, value []byte) error {
+	_, err := l.tables.set(key, value, nil)
+	return err
+}
+
 // writeSorted writes rows without values.
 func (l *loading) writeSorted(s *externalsort.Sorter) error {
-	if err := s.Each(func(key, _ []byte) error { return l.tables.set(key, nil) }); err != nil {
+	if err := s.Each(func(key, _ []byte) error { return l.set(key, nil) }); err != nil {
 		return err
 	}
 	return l.tables.cut()
-}
-
-// writeHistory writes the lines of history that versionWalk has found, and adds up what they make of usage.
-func (l *loading) writeHistory() error {
-	var c change
-	u := &l.now.usage
-	mark := loadedMark{revision: max(l.now.compacted, firstRevision)}
-	note := func() { // a revision is complete
-		if len(l.marks) == 0 || u.replaced+u.spent-u.marked >= l.tables.cfg.usageMarkBytes {
-			mark.replaced, mark.spent = u.replaced, u.spent
-			l.marks = append(l.marks, mark)
-			u.marked = u.replaced + u.spent
-		}
-	}
-	err := l.history.Each(func(key, value []byte) error {
-		revision, _, err := splitHistoryKey(key)
-		if err != nil {
-			return err
-		}
-		if revision != mark.revision {
-			note()
-			mark = loadedMark{revision: revision}
-		}
-		replaced, n := binary.Uvarint(value)
-		if err := decodeChange(value[n:], &c); err != nil {
-			return err
-		}
-		spent := changeUsage(&c)
-		if c.tombstone && !c.overwritten {
-			spent += versionUsage(len(c.key), 0)
-		}
-		u.replaced += int64(replaced)
-		u.spent += spent
-		mark.here += spent
-		return l.tables.set(key, value[n:])
-	})
-	note()
-	return errors.Join(err, l.tables.cut())
 }

@@ -25,7 +25,7 @@ func (l *loading) writeDirs() error {
 			return err
 		}
 		l.keyBuf, l.valueBuf = appendDirKey(l.keyBuf[:0], dir.Path), appendDir(l.valueBuf[:0], &dir.Dir)
-		if err := l.tables.set(l.keyBuf, l.valueBuf); err != nil {
+		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
@@ -58,7 +58,7 @@ func (l *loading) writeCounts() error {
 	for _, bucket := range l.walk.counts.Buckets() {
 		l.keyBuf = appendCountKey(l.keyBuf[:0], bucket.Low)
 		l.valueBuf = binary.AppendUvarint(l.valueBuf[:0], uint64(bucket.Keys))
-		if err := l.tables.set(l.keyBuf, l.valueBuf); err != nil {
+		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
@@ -82,7 +82,7 @@ func (l *loading) writeLeases() error {
 		l.now.sum += hashLease(lease)
 		l.now.usage.live += leaseUsage(lease)
 		l.keyBuf, l.valueBuf = appendLeaseKey(l.keyBuf[:0], int64(id)), appendLease(l.valueBuf[:0], lease)
-		if err := l.tables.set(l.keyBuf, l.valueBuf); err != nil {
+		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
@@ -93,7 +93,7 @@ func (l *loading) writeRecords() error {
 	for _, name := range slices.Sorted(maps.Keys(l.content.Records)) {
 		value := l.content.Records[name]
 		l.now.sum += hashRecord(name, value)
-		if err := l.tables.set(appendRecordKey(l.keyBuf[:0], name), value); err != nil {
+		if err := l.set(appendRecordKey(l.keyBuf[:0], name), value); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (l *loading) writeTimes() error {
 		}
 		l.keyBuf = appendTimeKey(l.keyBuf[:0], at.Revision)
 		l.valueBuf = binary.BigEndian.AppendUint64(l.valueBuf[:0], uint64(at.Nanoseconds))
-		if err := l.tables.set(l.keyBuf, l.valueBuf); err != nil {
+		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
@@ -123,7 +123,7 @@ func (l *loading) writeTimes() error {
 func (l *loading) writeMarks() error {
 	for _, mark := range l.marks {
 		l.keyBuf, l.valueBuf = appendMarkKey(l.keyBuf[:0], mark.revision), appendMark(l.valueBuf[:0], mark.usageMark)
-		if err := l.tables.set(l.keyBuf, l.valueBuf); err != nil {
+		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func (l *loading) writeMeta() error {
 		{metaPosition, appendPosition(nil, &l.now.position)},
 		{metaUsage, appendUsage(nil, l.now.index, &l.now.usage)},
 	} {
-		if err := l.tables.set(appendMetaKey(l.keyBuf[:0], row.name), row.value); err != nil {
+		if err := l.set(appendMetaKey(l.keyBuf[:0], row.name), row.value); err != nil {
 			return err
 		}
 	}

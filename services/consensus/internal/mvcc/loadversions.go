@@ -2,7 +2,6 @@ package mvcc
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -10,65 +9,55 @@ import (
 )
 
 // versionWalk goes through all versions as they lie on disk, by key and the newest first, and finds what follows from their neighbours:
-// which are current, which are hidden, what each has replaced. It holds those of two revisions of a key at a time.
+// which are current, which are hidden, what each has replaced. It holds what two revisions did to a key at a time.
 type versionWalk struct {
 	l      *loading
 	counts *count.Cutter
-	// at holds what one revision has done to a key, as far as it is known, newer what the revision after it has: its line of history is still
-	// to be written, and not known is what it replaced.
+	// at is what one revision has done to a key, as far as it is known, newer what the revision after it has: not known is what that replaced.
 	at, newer revisionOfKey
 	// settled says that the key's version at the compacted revision was seen.
 	settled bool
-	changed change
+	keyBuf  []byte
 }
 
-// revisionOfKey is what one revision did to a key, in order; all but the last change is history only. Its memory is used again.
+// revisionOfKey is what one revision did to a key. Its memory is used again.
 type revisionOfKey struct {
 	key      []byte
 	revision int64
 	// first says that the key has no newer version.
-	first   bool
-	records []Record
-	encoded [][]byte
+	first bool
+	// subs are of its changes, in order; all but the last one is history only. None is for nothing.
+	subs []int64
+	// last is the version that the revision has left, with its value until the next row is written, and bytes what it takes.
+	last  Record
+	bytes int64
 	// retained says that it is not hidden by the compacted revision.
 	retained bool
 }
 
-func newVersionWalk(l *loading) versionWalk { return versionWalk{l: l, counts: count.NewCutter("")} }
+func newVersionWalk(l *loading) versionWalk {
+	return versionWalk{l: l, counts: count.NewCutter("")}
+}
 
-// last is the version that the revision has left.
-func (r *revisionOfKey) last() *Record { return &r.records[len(r.records)-1] }
-
-func (r *revisionOfKey) none() bool { return len(r.records) == 0 }
+func (r *revisionOfKey) none() bool { return len(r.subs) == 0 }
 
 func (r *revisionOfKey) reset(key []byte, revision int64, first bool) {
 	r.key = append(r.key[:0], key...)
 	r.revision, r.first, r.retained = revision, first, false
-	r.records, r.encoded = r.records[:0], r.encoded[:0]
-}
-
-// add copies what a record refers to.
-func (r *revisionOfKey) add(encoded []byte) error {
-	n := len(r.encoded)
-	if n < cap(r.encoded) {
-		r.encoded = r.encoded[:n+1]
-	} else {
-		r.encoded = append(r.encoded, nil)
-	}
-	r.encoded[n] = append(r.encoded[n][:0], encoded...)
-	r.records = append(r.records, Record{})
-	return decodeRecord(r.encoded[n], &r.records[n])
+	r.subs = r.subs[:0]
 }
 
 // take takes the next row. It is the caller's again when take returns.
 func (w *versionWalk) take(k, b []byte) error {
-	key, revision, err := splitVersionKey(k)
-	if err != nil {
+	if err := w.l.step(); err != nil {
 		return err
 	}
+	key, keyBuf, revision := splitSortKey(k, w.keyBuf)
+	w.keyBuf = keyBuf
 	known := !w.at.none() && bytes.Equal(w.at.key, key)
 	if known && w.at.revision == revision {
-		return w.at.add(b)
+		w.l.tables.unset()
+		return w.write(b)
 	}
 	if err := w.complete(); err != nil {
 		return err
@@ -80,7 +69,24 @@ func (w *versionWalk) take(k, b []byte) error {
 		w.settled = false
 	}
 	w.at.reset(key, revision, !known)
-	return w.at.add(b)
+	return w.write(b)
+}
+
+// write writes a row, which is taken back if a later one says that the store has none of it.
+func (w *versionWalk) write(b []byte) error {
+	at, l := &w.at, w.l
+	l.keyBuf = appendVersionKey(l.keyBuf[:0], at.key, at.revision)
+	head, value := l.splitSorted(b)
+	written, err := l.tables.set(l.keyBuf, head, value)
+	if err != nil {
+		return err
+	}
+	if err := decodeRecord(written, &at.last); err != nil {
+		return err
+	}
+	at.bytes = versionUsage(len(at.key), len(at.last.Value))
+	at.subs = append(at.subs, at.last.sub)
+	return nil
 }
 
 // end is called behind the last row.
@@ -100,31 +106,29 @@ func (w *versionWalk) complete() error {
 		return nil
 	}
 	at, floor := &w.at, w.l.now.compacted
-	last := at.last()
 	switch {
 	case at.revision > floor:
 		at.retained = true
 	case !w.settled: // see View.retained
 		w.settled = true
-		at.retained = !last.Tombstone || at.revision == floor
+		at.retained = !at.last.Tombstone || at.revision == floor
 	}
 	if err := w.replaced(at); err != nil {
 		return err
 	}
-	if at.retained {
-		w.l.loaded.Versions++
-		w.l.keyBuf = appendVersionKey(w.l.keyBuf[:0], at.key, at.revision)
-		if err := w.l.tables.set(w.l.keyBuf, at.encoded[len(at.encoded)-1]); err != nil {
-			return err
-		}
-	}
-	if at.first && !last.Tombstone {
+	if at.first && !at.last.Tombstone {
 		if err := w.current(at); err != nil {
 			return err
 		}
 	}
+	if at.retained {
+		w.l.loaded.Versions++
+	} else {
+		w.l.tables.unset()
+	}
+	at.last.Value = nil
 	w.at, w.newer = w.newer, w.at
-	w.at.records = w.at.records[:0]
+	w.at.subs = w.at.subs[:0]
 	return nil
 }
 
@@ -132,7 +136,7 @@ func (w *versionWalk) complete() error {
 func (w *versionWalk) current(at *revisionOfKey) error {
 	l := w.l
 	l.loaded.Keys++
-	r := Row{Key: at.key, Revision: at.revision, Record: *at.last()}
+	r := Row{Key: at.key, Revision: at.revision, Record: at.last}
 	l.now.sum += r.hash(xxhash.Sum64(r.Key))
 	l.now.usage.live += r.bytes()
 	w.counts.Add(r.Key)
@@ -142,38 +146,28 @@ func (w *versionWalk) current(at *revisionOfKey) error {
 	return l.addExpiry(expiryFile, r.Key, r.Expiration)
 }
 
-// replaced writes the history of the newer revision, now that it is known what that replaced: nil for nothing.
+// replaced notes what the newer revision has replaced, now that it is known: nil for nothing.
 func (w *versionWalk) replaced(older *revisionOfKey) error {
 	newer, l := &w.newer, w.l
 	if newer.none() {
 		return nil
 	}
-	defer func() { newer.records = newer.records[:0] }()
-	if !newer.retained || newer.revision < l.now.compacted {
+	defer func() { newer.subs = newer.subs[:0] }()
+	if newer.revision < l.now.compacted { // there is no history of it
 		return nil
 	}
-	var previous, replaced int64
-	if older != nil && older.retained && !older.last().Tombstone {
-		previous = older.revision
-		replaced = versionUsage(len(older.key), len(older.last().Value))
+	var r replacement
+	if older != nil && older.retained && !older.last.Tombstone {
+		r = replacement{previous: older.revision, bytes: older.bytes}
 	}
-	for i := range newer.records {
-		r := &newer.records[i]
-		w.changed = change{
-			tombstone: r.Tombstone, previous: previous, key: newer.key,
-			recreated: !r.Tombstone && r.Create == newer.revision && previous != 0,
+	last := len(newer.subs) - 1
+	for i, sub := range newer.subs {
+		r.overwritten = i < last
+		if r == (replacement{}) {
+			continue
 		}
-		was := int64(0)
-		if i < len(newer.records)-1 {
-			w.changed.overwritten, w.changed.record = true, *r
-		} else {
-			was = replaced
-		}
-		l.keyBuf = appendHistoryKey(l.keyBuf[:0], newer.revision, r.sub)
-		err := l.history.Add(l.keyBuf, func(dst []byte) ([]byte, error) {
-			return appendChange(binary.AppendUvarint(dst, uint64(was)), &w.changed), nil
-		})
-		if err != nil {
+		l.keyBuf = appendHistoryKey(l.keyBuf[:0], newer.revision, sub)
+		if err := l.replacements.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return r.append(dst), nil }); err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,7 @@ type gathering struct {
 }
 
 func newGathering(dir string) *gathering {
-	cfg := externalsort.Config{Dir: dir, Pattern: tempPrefix + "sort-*", RunBytes: runBytes, Compare: bytes.Compare}
+	cfg := externalsort.Config{Dir: dir, Pattern: tempPrefix + "sort-*", RunBytes: runBytes}
 	return &gathering{versions: externalsort.New(cfg), expirations: externalsort.New(cfg)}
 }
 

@@ -1,7 +1,7 @@
 package snapshotfile
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -44,39 +44,60 @@ type OpenConfig struct {
 	Timeout time.Duration
 }
 
-// Reader reads a snapshot. It is for one goroutine, and Close must end it.
+// Reader reads a snapshot. It is for one goroutine, and Close must end it. Another one compares the file with its checksum meanwhile: what is read
+// counts when Read, Status or HashKV has returned.
 type Reader struct {
 	db   *bbolt.DB
 	path string
+	sum  *checksum
 }
 
 // Open checks a file and opens it: ErrForeign, ErrNoChecksum, ErrDamaged, or an error of the file system. It never writes.
 func Open(ctx context.Context, cfg OpenConfig) (*Reader, error) {
-	if err := check(ctx, cfg); err != nil {
+	sum, err := check(ctx, cfg)
+	if err != nil {
 		return nil, fmt.Errorf("%s %w", cfg.Path, err)
 	}
-	db, err := bbolt.Open(cfg.Path, 0o400, &bbolt.Options{ReadOnly: true, Timeout: cfg.Timeout, PreLoadFreelist: false})
+	r := &Reader{path: cfg.Path, sum: sum}
+	if err := r.open(cfg); err != nil {
+		return nil, errors.Join(r.judge(err), r.Close())
+	}
+	return r, nil
+}
+
+func (r *Reader) open(cfg OpenConfig) (err error) {
+	r.db, err = bbolt.Open(cfg.Path, 0o400, &bbolt.Options{ReadOnly: true, Timeout: cfg.Timeout, PreLoadFreelist: false})
 	switch {
 	case errors.Is(err, bbolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is open in another program, which may be a running etcd: stop it, or take a snapshot of it", cfg.Path)
+		return fmt.Errorf("%s is open in another program, which may be a running etcd: stop it, or take a snapshot of it", cfg.Path)
 	case err != nil:
-		return nil, fmt.Errorf("%s %w: %w", cfg.Path, ErrDamaged, err)
+		return fmt.Errorf("%s %w: %w", cfg.Path, ErrDamaged, err)
 	}
-	r := &Reader{db: db, path: cfg.Path}
-	err = r.view(func(tx *bbolt.Tx) error {
+	return r.view(func(tx *bbolt.Tx) error {
 		if tx.Bucket([]byte(bucketKey)) == nil || tx.Bucket([]byte(bucketMeta)) == nil {
 			return fmt.Errorf("%w: it is a bbolt file, and not etcd's", ErrForeign)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	return r, nil
 }
 
 // Close ends reading. What was read must not be used any more.
-func (r *Reader) Close() error { return r.db.Close() }
+func (r *Reader) Close() error {
+	r.sum.end()
+	if r.db == nil {
+		return nil
+	}
+	return r.db.Close()
+}
+
+// judge returns what is wrong with the checksum, as soon as that is known, before an error that follows from it.
+func (r *Reader) judge(err error) error {
+	<-r.sum.known
+	if r.sum.err != nil {
+		return fmt.Errorf("%s %w", r.path, r.sum.err)
+	}
+	return err
+}
 
 // view runs fn in a transaction. What is damaged has bbolt panic, or read where nothing is: both are ErrDamaged.
 func (r *Reader) view(fn func(*bbolt.Tx) error) (err error) {
@@ -98,41 +119,47 @@ func (r *Reader) view(fn func(*bbolt.Tx) error) (err error) {
 	return err
 }
 
-// check says what is wrong with the file as a whole.
-func check(ctx context.Context, cfg OpenConfig) error {
+// check says what is wrong with the file as a whole, but for its checksum, which is compared from here on.
+func check(ctx context.Context, cfg OpenConfig) (_ *checksum, err error) {
 	f, err := os.Open(cfg.Path)
 	if err != nil {
-		return fmt.Errorf("cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
-	defer func() { _ = f.Close() }()
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+		}
+	}()
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot be read: %w", err)
 	}
 	if info.IsDir() {
-		return fmt.Errorf("%w: it is a directory", ErrForeign)
+		return nil, fmt.Errorf("%w: it is a directory", ErrForeign)
 	}
 	needed, err := databaseBytes(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	size := info.Size()
 	hasChecksum := size%sectorBytes == sha256.Size
+	compared := int64(0)
 	switch {
 	case cfg.SkipChecksum:
 	case !hasChecksum && size < needed:
-		return fmt.Errorf("%w: it is cut off, at %d of at least %d bytes", ErrDamaged, size, needed+sha256.Size)
+		return nil, fmt.Errorf("%w: it is cut off, at %d of at least %d bytes", ErrDamaged, size, needed+sha256.Size)
 	case !hasChecksum:
-		return fmt.Errorf("%w: it was cut off, or copied from a data directory; only in the second case read it with --skip-hash-check", ErrNoChecksum)
+		return nil, fmt.Errorf("%w: it was cut off, or copied from a data directory; only in the second case read it with --skip-hash-check", ErrNoChecksum)
 	default:
-		if err := checkSum(ctx, f, size-sha256.Size); err != nil {
-			return err
-		}
+		compared = size - sha256.Size
 	}
+	sum := compare(ctx, f, compared)
 	if size < needed {
-		return fmt.Errorf("%w: it is cut off, at %d of at least %d bytes", ErrDamaged, size, needed)
+		<-sum.known
+		sum.end()
+		return nil, cmp.Or(sum.err, fmt.Errorf("%w: it is cut off, at %d of at least %d bytes", ErrDamaged, size, needed))
 	}
-	return nil
+	return sum, nil
 }
 
 // databaseBytes returns how long a database is that begins as the file does: the shorter one, if its two heads differ.
@@ -154,32 +181,4 @@ func databaseBytes(f io.ReaderAt) (int64, error) {
 		pages = min(pages, int64(binary.LittleEndian.Uint64(meta[40:])))
 	}
 	return max(pages, 2) * pageBytes, nil
-}
-
-// checkSum compares the first size bytes with the checksum behind them.
-func checkSum(ctx context.Context, f io.ReaderAt, size int64) error {
-	sum := sha256.New()
-	buf := make([]byte, 1<<20)
-	for at := int64(0); at < size; {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("cannot be read: %w", err)
-		}
-		if n == 0 {
-			return fmt.Errorf("%w: it became shorter while it was read", ErrDamaged)
-		}
-		sum.Write(buf[:n])
-		at += int64(n)
-	}
-	said := make([]byte, sha256.Size)
-	if _, err := f.ReadAt(said, size); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("cannot be read: %w", err)
-	}
-	if is := sum.Sum(nil); !bytes.Equal(is, said) {
-		return fmt.Errorf("%w or cut off: its SHA-256 is %x, and at its end stands %x", ErrDamaged, is, said)
-	}
-	return nil
 }

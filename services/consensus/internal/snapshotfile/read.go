@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"unsafe"
 
 	"go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/authpb"
@@ -31,12 +32,14 @@ type Content struct {
 	StorageVersion string
 	// Outdated says that there is something of ours in the file, from before etcd has changed it: it is left out.
 	Outdated bool
+	// File is the database as it is mapped into memory: what is read of it takes memory. The value of a version is at its Place.
+	File []byte
 }
 
 // Read calls fn with what the file says. Iterators, and what they yield, are valid until fn returns; each may be walked once at a time.
 func (r *Reader) Read(fn func(*Content) error) error {
-	return r.view(func(tx *bbolt.Tx) error {
-		c := &Content{}
+	return r.judge(r.view(func(tx *bbolt.Tx) error {
+		c := &Content{File: mapped(tx)}
 		if err := readMeta(tx, c); err != nil {
 			return err
 		}
@@ -52,7 +55,13 @@ func (r *Reader) Read(fn func(*Content) error) error {
 		c.Versions = func(yield func(Version, error) bool) { r.readVersions(tx, c.Ours != nil, yield) }
 		c.Leases = func(yield func(*consensusv1.Lease, error) bool) { readLeases(tx, yield) }
 		return fn(c)
-	})
+	}))
+}
+
+// mapped is the file as bbolt sees it.
+func mapped(tx *bbolt.Tx) []byte {
+	data := tx.DB().Info().Data
+	return unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&data))), tx.Size())
 }
 
 func readMeta(tx *bbolt.Tx, c *Content) error {
@@ -240,16 +249,31 @@ func (r *Reader) readVersions(tx *bbolt.Tx, withOurs bool, yield func(Version, e
 			expirations.key, expirations.value = expirations.c.First()
 		}
 	}
-	kv, seen := &mvccpb.KeyValue{}, 0
+	kv, seen, begin := &mvccpb.KeyValue{}, 0, tx.DB().Info().Data
+	file := mapped(tx)
+	place := func(b []byte) int64 { // bbolt copies small buckets on some processors
+		at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - begin)
+		if at < 0 || at > int64(len(file)-len(b)) {
+			return 0
+		}
+		return at
+	}
 	c := tx.Bucket([]byte(bucketKey)).Cursor()
 	for k, b := c.First(); k != nil; k, b = c.Next() {
 		if seen += len(k) + len(b); seen > residentBytes {
-			r.release(tx)
+			release(file)
 			seen = 0
+			if err := r.sum.wrong(); err != nil { // what is damaged may have no end
+				yield(Version{}, err)
+				return
+			}
 		}
 		v, err := readVersion(k, b, kv)
 		if err == nil {
 			v.Expiration, err = expirations.of(k)
+		}
+		if value := kv.GetValue(); len(value) > 0 {
+			v.Place = place(value)
 		}
 		if err != nil {
 			yield(Version{}, err)

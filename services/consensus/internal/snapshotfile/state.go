@@ -51,6 +51,8 @@ type Version struct {
 	KV        *mvccpb.KeyValue
 	// Expiration is when the key ends as a file of the v2 tree, in nanoseconds since 1970; 0 for never.
 	Expiration int64
+	// Place is where a value that was read is in the file, 0 for an empty one.
+	Place int64
 }
 
 // Ours is what Quorate's own tools find in a file beside what etcd's do: it is in buckets that etcd passes over and keeps as they are. So

@@ -61,7 +61,7 @@ func (r *Reader) Status(ctx context.Context) (s Status, err error) {
 		s.Keys = len(keys)
 		return err
 	})
-	return s, err
+	return s, r.judge(err)
 }
 
 // HashKV is what HashByRev of etcd's says of a file: of the rows above Compacted up to a revision, 0 for the newest, and of those below that are

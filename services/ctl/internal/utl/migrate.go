@@ -84,7 +84,10 @@ func (t *Tool) migrate(cmd *cobra.Command, f *restoreFlags, from string) error {
 	if cfg.Founding, err = f.newCluster(); err != nil {
 		return err
 	}
+	bar := t.bar("migrating")
+	cfg.Progress = bar.set
 	m, err := offline.Migrate(cmd.Context(), cfg)
+	bar.finish(err)
 	if err != nil {
 		return err
 	}

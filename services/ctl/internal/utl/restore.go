@@ -78,10 +78,12 @@ func (t *Tool) restore(cmd *cobra.Command, f *restoreFlags, args []string) error
 	if err != nil {
 		return err
 	}
+	bar := t.bar("restoring")
 	restored, err := offline.Restore(cmd.Context(), offline.RestoreConfig{
 		Snapshot: offline.Snapshot{Path: args[0], SkipChecksum: f.skipChecksum, Timeout: t.lockTimeout},
-		DataDir:  f.dataDir, Founding: founding, BumpRevision: f.bump,
+		DataDir:  f.dataDir, Founding: founding, BumpRevision: f.bump, Progress: bar.set,
 	})
+	bar.finish(err)
 	if err != nil {
 		return err
 	}

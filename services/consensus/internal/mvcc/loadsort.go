@@ -1,0 +1,89 @@
+package mvcc
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/quoratedb/quorate/pkg/budget"
+)
+
+// What Load sorts is ordered as the store's keys are, but byte by byte, which is compared faster. For the key "a\x00b" at revision 258:
+//
+//	61 00 ff 62 00 01             the key: a zero byte is followed by ff, and the end is 00 01, so that no key begins another
+//	ff ff ff ff ff ff fe fd       the revision's complement: the newest comes first
+//
+// With it comes the record, behind a byte that says whether its value is there (sortedHere), or where it was (sortedFar). Then 8 bytes say at which
+// place of Content.File, and 4 how long it is.
+const (
+	sortEscaped, sortEnd  = 0xff, 0x01
+	sortedHere, sortedFar = 0, 1
+	farBytes              = 8 + 4
+)
+
+const (
+	// farValueMin is how long a value is that stays where it is.
+	farValueMin = 64
+	// The part of the file whose values stay there is in memory, so it is bounded, by a part of all there is too. All that is sorted beside must be
+	// in memory with it and still be less than the whole file, which etcd's restore takes.
+	farBytesMax, farMemoryPart, farBeside = 1 << 30, 4, 192 << 20
+)
+
+// farEnd returns where the part of a file ends whose values stay where they are.
+func farEnd(cfg Config, fileBytes int) int64 {
+	if cfg.farBytes > 0 {
+		return cfg.farBytes
+	}
+	return min(max(int64(fileBytes)-farBeside, 0), int64(fileBytes)/4*3, farBytesMax, budget.Limit()/farMemoryPart)
+}
+
+// appendSorted appends what is sorted of a version.
+func (l *loading) appendSorted(dst []byte, v *LoadVersion) []byte {
+	if v.Place == 0 || v.Tombstone || len(v.Value) < farValueMin || v.Place+int64(len(v.Value)) > l.farEnd {
+		return appendRecord(append(dst, sortedHere), &v.Record)
+	}
+	header := v.Record
+	header.Value = nil
+	dst = appendRecord(append(dst, sortedFar), &header)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(v.Place))
+	return binary.BigEndian.AppendUint32(dst, uint32(len(v.Value)))
+}
+
+// splitSorted returns a record in two parts, of which the second may be empty.
+func (l *loading) splitSorted(sorted []byte) (head, value []byte) {
+	if sorted[0] == sortedHere {
+		return sorted[1:], nil
+	}
+	n := len(sorted) - farBytes
+	place, size := binary.BigEndian.Uint64(sorted[n:]), binary.BigEndian.Uint32(sorted[n+8:])
+	return sorted[1:n], l.content.File[place:][:size]
+}
+
+func appendSortKey(dst, key []byte, revision int64) []byte {
+	for {
+		n := bytes.IndexByte(key, 0)
+		if n < 0 {
+			break
+		}
+		dst = append(append(dst, key[:n+1]...), sortEscaped)
+		key = key[n+1:]
+	}
+	dst = append(append(dst, key...), 0, sortEnd)
+	return binary.BigEndian.AppendUint64(dst, ^uint64(revision))
+}
+
+// splitSortKey is the inverse of appendSortKey. The key is in k or in buf, which is returned for the next call.
+func splitSortKey(k, buf []byte) (key, nextBuf []byte, revision int64) {
+	n := len(k) - 2 - 8
+	revision = int64(^binary.BigEndian.Uint64(k[n+2:]))
+	key = k[:n]
+	if bytes.IndexByte(key, 0) < 0 {
+		return key, buf, revision
+	}
+	buf = buf[:0]
+	for i := 0; i < n; i++ {
+		if buf = append(buf, key[i]); key[i] == 0 {
+			i++
+		}
+	}
+	return buf, buf, revision
+}
