@@ -157,8 +157,6 @@ type Versions struct {
 	Server  string `json:"etcdserver"`
 	Cluster string `json:"etcdcluster"`
 	Storage string `json:"storage"`
-	// Program is the program's own, which /version does not tell.
-	Program string `json:"-"`
 }
 
 // withDefaults fills in what was left zero.

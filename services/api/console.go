@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/quoratedb/quorate/pkg/buildinfo"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -30,7 +31,7 @@ func (s *Server) addConsole(who users, gate *auth.Gate) (err error) {
 	s.register(conn)
 	made := console.Config{
 		Conn: conn, Users: consoleUsers{who.names, gate, cfg.Logger}, Alarms: alarmsOf(cfg.Consensus), Gatherer: cfg.Gatherer,
-		Hosts: hostNames(cfg.Hosts), Version: cfg.Versions.Program, EtcdVersion: cfg.Versions.Server, TxnOpsMax: cfg.MaxTxnOps,
+		Hosts: hostNames(cfg.Hosts), Version: buildinfo.Revision(), EtcdVersion: cfg.Versions.Server, TxnOpsMax: cfg.MaxTxnOps,
 	}
 	if cfg.Members != nil {
 		made.Members = consoleMembers{cfg.Members, cfg.RequestTimeout, cfg.Logger}
@@ -135,5 +136,6 @@ func (n slowNotes) NoteSlow(ctx context.Context, note calls.Note) {
 	user, _ := n.names.Of(ctx)
 	n.Console.NoteSlow(console.Slow{
 		Method: note.Method, At: note.Begun, Took: note.Took, User: user, Peer: note.Peer, Prefix: note.Prefix, Shape: note.Shape, Code: note.Code,
+		Queue: note.Phases.Queue, Sync: note.Phases.Sync, Commit: note.Phases.Replicate, Apply: note.Phases.Apply,
 	})
 }

@@ -97,6 +97,18 @@ func (s *quota) lookAtVolumes() {
 	s.full.Store(full)
 }
 
+// freeBytes is what is left on the fuller of the disks, 0 while that is not known.
+func (s *quota) freeBytes() int64 {
+	free := int64(math.MaxInt64)
+	for _, v := range s.volumes {
+		free = min(free, v.free.Load())
+	}
+	if free == math.MaxInt64 {
+		return 0
+	}
+	return max(0, free)
+}
+
 // bound is what the state on disk may grow to, for whoever watches it grow: infinity while nobody knows, also once the state is closed.
 func (s *quota) bound() float64 {
 	if s.limit > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 
+	"github.com/quoratedb/quorate/pkg/buildinfo"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
@@ -65,6 +66,8 @@ func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensus
 		DbSizeQuota:       m.cfg.QuotaBytes,
 		LeaseEpoch:        store.LeaseEpoch(),
 		FeedRevision:      m.feed.Oldest(),
+		DiskFree:          m.space.freeBytes(),
+		Build:             buildinfo.Revision(),
 	}
 	resp.IsLearner = m.members.Find(m.cfg.MemberID).GetIsLearner()
 	if resp.GetLeaderId() == raft.None {

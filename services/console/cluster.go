@@ -83,6 +83,7 @@ func (c *Console) memberState(m *etcdserverpb.Member, own *etcdserverpb.StatusRe
 	case s != nil:
 		state.Revision, state.CompactedRevision, state.RaftIndex, state.RaftAppliedIndex = s.GetRevision(), s.GetCompactedRevision(), s.GetRaftIndex(), s.GetRaftAppliedIndex()
 		state.DbSize, state.DbSizeInUse, state.DbSizeQuota, state.Errors = s.GetDbSize(), s.GetDbSizeInUse(), s.GetDbSizeQuota(), s.GetErrors()
+		state.DiskFree, state.Build = s.GetDiskFree(), s.GetBuild()
 	case self:
 		state.Revision, state.RaftIndex, state.RaftAppliedIndex = own.GetHeader().GetRevision(), own.GetRaftIndex(), own.GetRaftAppliedIndex()
 		state.DbSize, state.DbSizeInUse, state.DbSizeQuota, state.Errors = own.GetDbSize(), own.GetDbSizeInUse(), own.GetDbSizeQuota(), own.GetErrors()

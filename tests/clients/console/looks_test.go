@@ -128,6 +128,7 @@ func TestWhatTheProcessKnows(t *testing.T) {
 	require.NotNil(t, shown)
 	require.Equal(t, []string{"/slow/", "OK"}, []string{string(shown.Prefix), shown.Code})
 	require.Greater(t, shown.Took, int64(1000))
+	require.Positive(t, shown.Sync+shown.Commit+shown.Apply)
 	require.NotContains(t, slow.String(), "secret")
 
 	trail, err := to.AuditTrail(ctx, &consolev1.AuditTrailRequest{Limit: 3})
@@ -155,6 +156,8 @@ func TestCluster(t *testing.T) {
 	for _, m := range seen.Members {
 		require.Empty(t, m.Unreachable)
 		require.Positive(t, m.DbSize)
+		require.Positive(t, m.DiskFree)
+		require.NotEmpty(t, m.Build)
 		if m.Leader {
 			leaders++
 		}

@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,7 +166,7 @@ func (c *Calls) Ended(ctx context.Context, m *Method, begun time.Time, request, 
 		c.slow.report(ctx, m, begun, request, response, err)
 	}
 	if c.noter != nil && !m.waits {
-		if took := time.Since(begun); c.noter.WantsSlow(m.full, took) {
+		if took := time.Since(begun); c.noter.WantsSlow(strings.TrimPrefix(m.full, "/"), took) {
 			c.noter.NoteSlow(ctx, noteOf(ctx, m, begun, took, request, err))
 		}
 	}

@@ -14,6 +14,7 @@ const directCopies = 2
 func (c *Calls) Direct(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	m := c.Method(info.FullMethod)
 	begun := c.BeginUnary(m)
+	ctx, span := c.Follow(ctx, m)
 	ctx, done := c.Wait(ctx, m)
 	defer done()
 	var response any
@@ -32,5 +33,6 @@ func (c *Calls) Direct(ctx context.Context, request any, info *grpc.UnaryServerI
 	}
 	c.EndUnary(m, begun, err)
 	c.Ended(ctx, m, begun, request, response, err)
+	EndSpan(span, err)
 	return response, err
 }

@@ -3,11 +3,13 @@ package calls
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/phases"
 	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 )
 
@@ -22,11 +24,13 @@ type Note struct {
 	Prefix []byte
 	Shape  string
 	Code   string
+	// Phases are where the time of a write went; all 0 where that is not known.
+	Phases phases.Phases
 }
 
 // Noter remembers slow calls. Its methods may be called concurrently.
 type Noter interface {
-	// WantsSlow tells, quickly, whether it would remember a call of a method, by its full name, that took so long.
+	// WantsSlow tells, quickly, whether it would remember a call of a method, by the name in Note, that took so long.
 	WantsSlow(method string, took time.Duration) bool
 	// NoteSlow remembers a call. ctx is of the call, and knows for whom it was made.
 	NoteSlow(ctx context.Context, n Note)
@@ -36,7 +40,10 @@ type Noter interface {
 func (c *Calls) NoteSlow(noter Noter) { c.noter = noter }
 
 func noteOf(ctx context.Context, m *Method, begun time.Time, took time.Duration, request any, err error) Note {
-	n := Note{Method: m.full[1:], Begun: begun, Took: took, Prefix: commonPrefix(auditlog.Keys(request)), Shape: shapeOf(request), Code: status.Code(err).String()}
+	n := Note{Method: strings.TrimPrefix(m.full, "/"), Begun: begun, Took: took, Prefix: commonPrefix(auditlog.Keys(request)), Shape: shapeOf(request), Code: status.Code(err).String()}
+	if known := phases.Of(ctx); known != nil {
+		n.Phases = *known
+	}
 	if client, ok := peer.FromContext(ctx); ok {
 		n.Peer = client.Addr.String()
 	}

@@ -15,10 +15,10 @@ import (
 	"github.com/quoratedb/quorate/pkg/tracing"
 )
 
-// Follow has what a unary call does be told of: in its span, where spans are recorded, and in the line of a slow write. End the span, which is nil where
+// Follow has what a unary call does be told of: in its span, where spans are recorded, and in the line and the note of a slow write. End the span, which is nil where
 // there is none, with EndSpan.
 func (c *Calls) Follow(ctx context.Context, m *Method) (context.Context, trace.Span) {
-	if c.slow != nil && m.writes {
+	if (c.slow != nil || c.noter != nil) && m.writes {
 		ctx = phases.With(ctx)
 	}
 	return serve(ctx, m)

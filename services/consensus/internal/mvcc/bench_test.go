@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 )
 
 // The store's own cost, without Raft and wires, on a real disk. Run them with
@@ -158,6 +159,34 @@ func BenchmarkCount(b *testing.B) {
 			measure(b)
 			for b.Loop() {
 				if _, _, err := s.Range(ctx, op); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkChildren folds a million keys: a level that has all of them below one child, one of a thousand children with how many keys each has,
+// and a page of one child's thousand keys.
+func BenchmarkChildren(b *testing.B) {
+	s := openBench(b)
+	for folder := range 1000 {
+		batch := begin(s)
+		for i := range 1000 {
+			if _, _, err := batch.Apply(putCommand(fmt.Sprintf("/tree/%03d/%06d", folder, i), "a value of some bytes")); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := batch.Commit(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, prefix := range map[string]string{"one": "/", "thousand": "/tree/", "keys": "/tree/500/"} {
+		b.Run(name, func(b *testing.B) {
+			measure(b)
+			for b.Loop() {
+				req := &quoratev1.ChildrenRequest{Prefix: []byte(prefix), Delimiter: []byte("/"), Limit: 1000, Count: true}
+				if _, err := Children(b.Context(), s, req); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -63,7 +63,7 @@ var definitions = []definition{
 	{name: "sent", title: "sent by gRPC", chart: "Network", unit: bytesPerSecond, metric: "etcd_network_client_grpc_sent_bytes_total", reading: rate},
 	{name: "db_size", title: "data", chart: "Size", unit: bytes, metric: "etcd_mvcc_db_total_size_in_bytes"},
 	{name: "db_in_use", title: "in use", chart: "Size", unit: bytes, metric: "etcd_mvcc_db_total_size_in_use_in_bytes"},
-	{name: "disk_free", title: "free on the disk", chart: "Free on the disk", unit: bytes, metric: "quorate_disk_free_bytes"},
+	{name: "disk_free", title: "free on the disk", chart: "Free on the disk", unit: bytes, metric: "quorate_disk_free_bytes", labels: map[string]string{"of": "state"}},
 	{name: "keys", title: "keys", chart: "Keys", unit: count, metric: "etcd_debugging_mvcc_keys_total"},
 	{name: "revision", title: "revisions", chart: "Changes", unit: perSecond, metric: "etcd_debugging_mvcc_current_revision", reading: rate},
 	{name: "watches", title: "watches", chart: "Watches", unit: count, metric: "etcd_debugging_mvcc_watcher_total"},

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 
 	etcd "go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/pkg/buildinfo"
 	"github.com/quoratedb/quorate/pkg/buildversion"
 )
 
@@ -17,15 +17,7 @@ var version string
 // writeVersion writes the version of etcd whose API is served, in etcd's own words because programs look for them, and
 // the program's own.
 func writeVersion(w io.Writer) error {
-	commit := "unknown"
-	if build, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range build.Settings {
-			if setting.Key == "vcs.revision" {
-				commit = setting.Value
-			}
-		}
-	}
 	_, err := fmt.Fprintf(w, "etcd Version: %s\nGit SHA: %s\nGo Version: %s\nGo OS/Arch: %s/%s\nQuorate Version: %s\n",
-		etcd.Version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, buildversion.Of(version))
+		etcd.Version, buildinfo.Revision(), runtime.Version(), runtime.GOOS, runtime.GOARCH, buildversion.Of(version))
 	return err
 }

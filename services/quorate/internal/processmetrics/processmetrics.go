@@ -6,30 +6,22 @@ import (
 	"math"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/pkg/buildinfo"
 )
 
 // NewRegistry returns a registry that has them.
 func NewRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	revision := "unknown"
-	if build, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range build.Settings {
-			if setting.Key == "vcs.revision" {
-				revision = setting.Value
-			}
-		}
-	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "quorate_build_info", Help: "1 for the commit and the version of Go that the program was built of.",
 	}, []string{"revision", "go_version"})
-	build.WithLabelValues(revision, runtime.Version()).Set(1)
+	build.WithLabelValues(buildinfo.Revision(), runtime.Version()).Set(1)
 	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 		gauge("os_fd_used", "The number of used file descriptors.", used),

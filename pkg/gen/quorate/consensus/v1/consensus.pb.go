@@ -1410,7 +1410,11 @@ type StatusResponse struct {
 	Errors     []string `protobuf:"bytes,13,rep,name=errors,proto3" json:"errors,omitempty"`
 	LeaseEpoch uint64   `protobuf:"varint,14,opt,name=lease_epoch,json=leaseEpoch,proto3" json:"lease_epoch,omitempty"`
 	// The oldest revision of the commit feed that is still in memory.
-	FeedRevision  int64 `protobuf:"varint,15,opt,name=feed_revision,json=feedRevision,proto3" json:"feed_revision,omitempty"`
+	FeedRevision int64 `protobuf:"varint,15,opt,name=feed_revision,json=feedRevision,proto3" json:"feed_revision,omitempty"`
+	// Bytes that are free on the fuller disk of those that hold the log and the state; 0 while that is not known.
+	DiskFree int64 `protobuf:"varint,16,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`
+	// The commit that the program was built of.
+	Build         string `protobuf:"bytes,17,opt,name=build,proto3" json:"build,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1548,6 +1552,20 @@ func (x *StatusResponse) GetFeedRevision() int64 {
 		return x.FeedRevision
 	}
 	return 0
+}
+
+func (x *StatusResponse) GetDiskFree() int64 {
+	if x != nil {
+		return x.DiskFree
+	}
+	return 0
+}
+
+func (x *StatusResponse) GetBuild() string {
+	if x != nil {
+		return x.Build
+	}
+	return ""
 }
 
 type Member struct {
@@ -3014,7 +3032,7 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x11LeaseKeysResponse\x12\x12\n" +
 	"\x04keys\x18\x01 \x03(\fR\x04keys\")\n" +
 	"\rStatusRequest\x12\x18\n" +
-	"\anearest\x18\x01 \x01(\bR\anearest\"\xfd\x03\n" +
+	"\anearest\x18\x01 \x01(\bR\anearest\"\xb0\x04\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
@@ -3035,7 +3053,9 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x06errors\x18\r \x03(\tR\x06errors\x12\x1f\n" +
 	"\vlease_epoch\x18\x0e \x01(\x04R\n" +
 	"leaseEpoch\x12#\n" +
-	"\rfeed_revision\x18\x0f \x01(\x03R\ffeedRevision\"\xab\x01\n" +
+	"\rfeed_revision\x18\x0f \x01(\x03R\ffeedRevision\x12\x1b\n" +
+	"\tdisk_free\x18\x10 \x01(\x03R\bdiskFree\x12\x14\n" +
+	"\x05build\x18\x11 \x01(\tR\x05build\"\xab\x01\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +

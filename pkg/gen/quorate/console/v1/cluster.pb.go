@@ -173,7 +173,7 @@ type MemberState struct {
 	Leader     bool     `protobuf:"varint,6,opt,name=leader,proto3" json:"leader,omitempty"`
 	// Why nothing else is known of it: it did not answer in time. Empty where it did.
 	Unreachable string `protobuf:"bytes,7,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
-	// The version of etcd whose API it serves.
+	// The version of etcd whose API it serves, where it is the member that answers.
 	Version           string `protobuf:"bytes,8,opt,name=version,proto3" json:"version,omitempty"`
 	Revision          int64  `protobuf:"varint,9,opt,name=revision,proto3" json:"revision,omitempty"`
 	CompactedRevision int64  `protobuf:"varint,10,opt,name=compacted_revision,json=compactedRevision,proto3" json:"compacted_revision,omitempty"`
@@ -188,7 +188,9 @@ type MemberState struct {
 	DbSizeQuota int64 `protobuf:"varint,16,opt,name=db_size_quota,json=dbSizeQuota,proto3" json:"db_size_quota,omitempty"`
 	DiskFree    int64 `protobuf:"varint,17,opt,name=disk_free,json=diskFree,proto3" json:"disk_free,omitempty"`
 	// What keeps it from serving, in its own words.
-	Errors        []string `protobuf:"bytes,18,rep,name=errors,proto3" json:"errors,omitempty"`
+	Errors []string `protobuf:"bytes,18,rep,name=errors,proto3" json:"errors,omitempty"`
+	// The commit that its program was built of; "unknown" where nobody noted it.
+	Build         string `protobuf:"bytes,19,opt,name=build,proto3" json:"build,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -349,6 +351,13 @@ func (x *MemberState) GetErrors() []string {
 	return nil
 }
 
+func (x *MemberState) GetBuild() string {
+	if x != nil {
+		return x.Build
+	}
+	return ""
+}
+
 type Alarm struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	MemberId uint64                 `protobuf:"varint,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
@@ -497,7 +506,7 @@ const file_quorate_console_v1_cluster_proto_rawDesc = "" +
 	"\amembers\x18\x05 \x03(\v2\x1f.quorate.console.v1.MemberStateR\amembers\x121\n" +
 	"\x06alarms\x18\x06 \x03(\v2\x19.quorate.console.v1.AlarmR\x06alarms\x12\x16\n" +
 	"\x06voters\x18\a \x01(\x05R\x06voters\x12\x19\n" +
-	"\bmay_lose\x18\b \x01(\x05R\amayLose\"\xa4\x04\n" +
+	"\bmay_lose\x18\b \x01(\x05R\amayLose\"\xba\x04\n" +
 	"\vMemberState\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -519,7 +528,8 @@ const file_quorate_console_v1_cluster_proto_rawDesc = "" +
 	"\x0edb_size_in_use\x18\x0f \x01(\x03R\vdbSizeInUse\x12\"\n" +
 	"\rdb_size_quota\x18\x10 \x01(\x03R\vdbSizeQuota\x12\x1b\n" +
 	"\tdisk_free\x18\x11 \x01(\x03R\bdiskFree\x12\x16\n" +
-	"\x06errors\x18\x12 \x03(\tR\x06errors\"8\n" +
+	"\x06errors\x18\x12 \x03(\tR\x06errors\x12\x14\n" +
+	"\x05build\x18\x13 \x01(\tR\x05build\"8\n" +
 	"\x05Alarm\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\x04R\bmemberId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\"0\n" +
