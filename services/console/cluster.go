@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +20,8 @@ const (
 	// statusTimeout is how long a member may take to say how it is, and statusFresh how long that is not asked again, whoever wants to know.
 	statusTimeout = time.Second
 	statusFresh   = time.Second
+	// clusterFresh is how long pages that follow the cluster share an answer.
+	clusterFresh = 1500 * time.Millisecond
 	// membersMax bounds the members that are asked.
 	membersMax = 64
 )
@@ -35,6 +38,35 @@ func (c *Console) MoveLeader(ctx context.Context, r *consolev1.MoveLeaderRequest
 		return &consolev1.MoveLeaderResponse{}, err
 	}
 	return &consolev1.MoveLeaderResponse{}, c.cfg.Members.MoveLeader(ctx, r.GetTargetId())
+}
+
+// recent is the newest answer about the cluster, for all pages that follow it.
+type recent struct {
+	mu    sync.Mutex
+	shown *consolev1.ClusterResponse // immutable
+	at    time.Time
+}
+
+// clusterOfAll is clusterState for a page that follows the cluster: who may see it by their name sees what was asked for another a moment ago,
+// so that many pages ask, and leave lines in the audit log, no more often than one.
+func (c *Console) clusterOfAll(ctx context.Context) (*consolev1.ClusterResponse, error) {
+	if may, err := c.cfg.Users.May(ctx, "", &consensusv1.AuthorizeRequest{}); err != nil || !may {
+		return nil, cmp.Or(err, errDenied)
+	}
+	c.recent.mu.Lock()
+	shown, fresh := c.recent.shown, time.Since(c.recent.at) < clusterFresh
+	c.recent.mu.Unlock()
+	if fresh {
+		return shown, nil
+	}
+	shown, err := c.clusterState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.recent.mu.Lock()
+	defer c.recent.mu.Unlock()
+	c.recent.shown, c.recent.at = shown, time.Now()
+	return shown, nil
 }
 
 // clusterState asks with the caller's rights for the list, the alarms and how the member is that answers; then it knows that the caller may
@@ -131,6 +163,9 @@ type states struct {
 	asked time.Time
 	under chan struct{} // closed when those who are being asked have said it; nil where nobody is
 }
+
+// errDenied is etcd's refusal.
+var errDenied = status.Error(codes.PermissionDenied, "etcdserver: permission denied")
 
 var errNotAsked = status.Error(codes.Unavailable, "this node cannot ask it")
 

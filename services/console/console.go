@@ -80,6 +80,7 @@ type Console struct {
 	plans   *plan.Planner
 	streams *live.Streams
 	states  states
+	recent  recent
 
 	kv          etcdserverpb.KVClient
 	leases      etcdserverpb.LeaseClient
@@ -102,7 +103,7 @@ func New(cfg Config) (*Console, error) {
 		kv: etcdserverpb.NewKVClient(cfg.Conn), leases: etcdserverpb.NewLeaseClient(cfg.Conn), cluster: etcdserverpb.NewClusterClient(cfg.Conn),
 		maintenance: etcdserverpb.NewMaintenanceClient(cfg.Conn), auth: etcdserverpb.NewAuthClient(cfg.Conn),
 	}
-	c.streams = live.New(live.Sources{Conn: cfg.Conn, Series: c.ring.Since, Lease: c.lease, Cluster: c.clusterState})
+	c.streams = live.New(live.Sources{Conn: cfg.Conn, Series: c.ring.Since, Lease: c.lease, Cluster: c.clusterOfAll})
 	return c, nil
 }
 

@@ -6,8 +6,6 @@ import (
 
 	"go.etcd.io/etcd/api/v3/authpb"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
@@ -42,7 +40,7 @@ func (c *Console) Rights(ctx context.Context, r *consolev1.RightsRequest) (*cons
 		return nil, err
 	}
 	if !allowed {
-		return nil, status.Error(codes.PermissionDenied, "etcdserver: permission denied")
+		return nil, errDenied
 	}
 	if answer.Roles, err = c.rolesOf(ctx, who, user); err != nil {
 		return nil, err

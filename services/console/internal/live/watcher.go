@@ -13,9 +13,9 @@ import (
 
 const (
 	// perSecond bounds the events of one watch: what a page gets where it does not say, and at most.
-	perSecondDefault, perSecondMax = 200, 1000
-	// sampleMax is how many events a second are shown of a watch whose events come faster than that.
-	sampleMax = 20
+	perSecondDefault, perSecondMax = 50, 1000
+	// sampleMax is how many events a second are shown of a watch whose events come faster than that: their JSON is most of what a page costs.
+	sampleMax = 5
 	// valueBytesMax is how much of a value is shown, and messageBytesMax from how much on a message is sent.
 	valueBytesMax, messageBytesMax = 64 << 10, 512 << 10
 	// window is the time in which events are counted.

@@ -126,7 +126,7 @@ type LiveWatch struct {
 	PrevKv bool `protobuf:"varint,5,opt,name=prev_kv,json=prevKv,proto3" json:"prev_kv,omitempty"`
 	// Leave values out.
 	WithoutValues bool `protobuf:"varint,6,opt,name=without_values,json=withoutValues,proto3" json:"without_values,omitempty"`
-	// At most so many events a second, 200 where it is 0 and never more than 1,000. Of what comes faster some is shown and the rest is
+	// At most so many events a second, 50 where it is 0 and never more than 1,000. Of what comes faster some is shown and the rest is
 	// passed over, which is told: nobody reads faster, and the store has other things to do.
 	EventsPerSecond int32 `protobuf:"varint,7,opt,name=events_per_second,json=eventsPerSecond,proto3" json:"events_per_second,omitempty"`
 	unknownFields   protoimpl.UnknownFields
