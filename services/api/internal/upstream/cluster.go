@@ -236,7 +236,7 @@ func (c *Cluster) Away() (away bool, changed <-chan struct{}) {
 }
 
 // Changes calls moved, from its own goroutine, whenever requests go to another member than before, until ctx ends.
-func (c *Cluster) Changes(ctx context.Context, moved func()) {
+func (c *Cluster) Changes(ctx context.Context, moved func(context.Context)) {
 	known, changed := c.current()
 	for {
 		select {
@@ -247,7 +247,7 @@ func (c *Cluster) Changes(ctx context.Context, moved func()) {
 		var m *member
 		if m, changed = c.current(); m != nil && m != known {
 			known = m
-			moved()
+			moved(ctx)
 		}
 	}
 }

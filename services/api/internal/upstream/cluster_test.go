@@ -175,7 +175,7 @@ func TestEndpointsAreFollowed(t *testing.T) {
 	go func() { c.Run(ctx); close(ended) }()
 	defer func() { stop(); <-ended }()
 	moved := make(chan struct{}, 10)
-	go c.Changes(ctx, func() { moved <- struct{}{} })
+	go c.Changes(ctx, func(context.Context) { moved <- struct{}{} })
 	client := etcdserverpb.NewKVClient(c)
 	_, err := client.Put(t.Context(), &etcdserverpb.PutRequest{})
 	require.NoError(t, err)

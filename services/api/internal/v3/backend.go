@@ -129,9 +129,9 @@ func (b *backend) whoAmI(ctx context.Context) (*identity, error) {
 }
 
 // forget asks for the ids and the term anew: the store is another one. Where it does not answer, the next header asks again.
-func (b *backend) forget() {
+func (b *backend) forget(ctx context.Context) {
 	b.identity.Store(nil)
-	ctx, cancel := context.WithTimeout(context.Background(), b.timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	if _, err := b.position(ctx); err != nil {
 		b.logger.Warn("the store that replaced another does not say yet who it is", slog.Any("error", err))

@@ -1,6 +1,7 @@
 package v3
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -72,7 +73,7 @@ type Services struct {
 }
 
 // StoreReplaced has headers name the store that is there now: it is another one than before.
-func (s *Services) StoreReplaced() { s.backend.forget() }
+func (s *Services) StoreReplaced() { s.backend.forget(context.Background()) }
 
 var (
 	_ etcdserverpb.KVServer          = (*KVServer)(nil)

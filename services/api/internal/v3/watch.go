@@ -87,8 +87,8 @@ func NewWatch(config WatchConfig) *WatchServer {
 	}
 }
 
-// StoreReplaced has headers name the member that answers now: it is another one than before.
-func (s *WatchServer) StoreReplaced() { s.forget() }
+// StoreReplaced has headers name the member that answers now: it is another one than before. It asks for no longer than until ctx ends.
+func (s *WatchServer) StoreReplaced(ctx context.Context) { s.forget(ctx) }
 
 // Watch serves one client's stream until the client or the watch service ends it. A client that only closes its side
 // goes on receiving.
