@@ -51,7 +51,7 @@ func TestKilledMemberIsExported(t *testing.T) {
 
 	for _, binary := range etcds(p) {
 		if strings.HasSuffix(binary, "34") {
-			continue // it does not read the members of later ones
+			continue // 3.5 is the oldest that the tool says it writes for
 		}
 		t.Run(filepath.Base(binary), func(t *testing.T) {
 			before := filesOf(t, killed)

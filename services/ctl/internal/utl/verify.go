@@ -79,6 +79,7 @@ func (t *Tool) tellSavable(dataDir string, v offline.Verified, say func(format s
 	case v.StateWhole:
 		say("the state is whole. All up to entry %d, revision %d, can be saved:", v.Applied, v.Revision)
 		say("    %s snapshot save FILE --data-dir %s --without-log", t.Name, dataDir)
+		say("    %s snapshot restore FILE --data-dir NEW", t.Name)
 		if v.LogLast > v.Applied {
 			say("entries %d to %d of the log are not in it; those that can be read are shown by", v.Applied+1, v.LogLast)
 			say("    %s dump-log %s --start-index %d", t.Name, dataDir, v.Applied+1)
@@ -86,13 +87,12 @@ func (t *Tool) tellSavable(dataDir string, v offline.Verified, say func(format s
 	case v.StateOpens:
 		say("the keys that can be read can be saved, and those that are lost are named; a snapshot that was saved before may have more:")
 		say("    %s snapshot save FILE --data-dir %s --skip-damaged", t.Name, dataDir)
+		say("    %s snapshot restore FILE --data-dir NEW", t.Name)
 	default:
 		say("nothing of the state can be saved: restore the newest snapshot that was saved")
 		if v.LogEntries > 0 {
 			say("of the log %d entries can be read, %d to %d:", v.LogEntries, v.LogFirst, v.LogLast)
 			say("    %s dump-log %s", t.Name, dataDir)
 		}
-		return
 	}
-	say("    %s snapshot restore FILE --data-dir NEW", t.Name)
 }
