@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,7 @@ type flags struct {
 	opsMax       uint
 	destPrefix   string
 	noDestPrefix bool
+	revisionMap  string
 
 	cert, key, cacert string
 	insecure          bool
@@ -49,6 +52,7 @@ func New(s *shell.Shell) *cobra.Command {
 		RunE:  s.Run(f.run),
 	}
 	f.register(cmd.Flags())
+	shell.MarkOwn(cmd, "revision-map")
 	return cmd
 }
 
@@ -56,6 +60,7 @@ func (f *flags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.prefix, "prefix", "", "copy the keys that begin with this (by default all)")
 	set.Int64Var(&f.revision, "rev", 0, "copy only what happens from this revision on (0: everything that is there, and what happens then)")
 	set.UintVar(&f.opsMax, "max-txn-ops", txnOpsMax, "changes per transaction at the most: as many as the destination takes")
+	set.StringVar(&f.revisionMap, "revision-map", "", "`file` that takes a line for each revision of the source: it, and the revision that it has become at the destination")
 	set.StringVar(&f.destPrefix, "dest-prefix", "", "what keys begin with at the destination, in place of the prefix")
 	set.BoolVar(&f.noDestPrefix, "no-dest-prefix", false, "leave the prefix out at the destination")
 	set.StringVar(&f.cert, "dest-cert", "", "`file` with the certificate that shows the destination who the client is")
@@ -92,6 +97,14 @@ func (f *flags) run(call *shell.Call) error {
 		return exit.Withf(exit.Arguments, "--dest-prefix and --no-dest-prefix exclude each other")
 	}
 	c := &copier{flags: *f, source: source, destination: destination}
+	if f.revisionMap != "" {
+		file, err := os.OpenFile(f.revisionMap, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return exit.With(exit.Failure, err)
+		}
+		defer func() { _ = file.Close() }() // each line has been written
+		c.mapped = file
+	}
 	ctx, cancel := context.WithCancel(source.Ctx())
 	reported := make(chan struct{})
 	go func() {
@@ -112,6 +125,17 @@ type copier struct {
 	flags
 	source, destination *clientv3.Client
 	copied              atomic.Int64
+	// mapped takes a line for each revision of the source, nil for nowhere.
+	mapped io.Writer
+}
+
+// note writes down what a revision of the source has become at the destination.
+func (c *copier) note(source, destination int64) error {
+	if c.mapped == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(c.mapped, "%d %d\n", source, destination)
+	return err
 }
 
 // report prints from time to time how many keys and changes were copied.
@@ -130,13 +154,21 @@ func (c *copier) report(ctx context.Context, call *shell.Call) {
 
 // run copies what is there, unless a revision was given, and then every change.
 func (c *copier) run(ctx context.Context) error {
-	syncer := mirror.NewSyncer(c.source, c.prefix, max(c.revision-1, 0))
+	from := max(c.revision-1, 0)
+	if from == 0 {
+		now, err := c.source.Get(ctx, "\x00", clientv3.WithCountOnly())
+		if err != nil {
+			return err
+		}
+		from = now.Header.GetRevision()
+	}
+	syncer := mirror.NewSyncer(c.source, c.prefix, from)
 	if c.revision <= 1 {
 		// As with etcdctl, with a revision beyond the first the prefix is left out if none is given for the destination.
 		if !c.noDestPrefix && c.destPrefix == "" {
 			c.destPrefix = c.prefix
 		}
-		if err := c.copyAll(ctx, syncer); err != nil {
+		if err := c.copyAll(ctx, syncer, from); err != nil {
 			return err
 		}
 	}
@@ -154,7 +186,8 @@ func (c *copier) run(ctx context.Context) error {
 	return nil
 }
 
-func (c *copier) copyAll(ctx context.Context, syncer mirror.Syncer) error {
+// copyAll copies what is there at a revision.
+func (c *copier) copyAll(ctx context.Context, syncer mirror.Syncer, revision int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	pieces, failed := syncer.SyncBase(ctx)
@@ -166,19 +199,30 @@ func (c *copier) copyAll(ctx context.Context, syncer mirror.Syncer) error {
 			c.copied.Add(1)
 		}
 	}
-	return <-failed
+	if err := <-failed; err != nil || c.mapped == nil {
+		return err
+	}
+	now, err := c.destination.Get(ctx, "\x00", clientv3.WithCountOnly())
+	if err != nil {
+		return err
+	}
+	return c.note(revision, now.Header.GetRevision())
 }
 
 // copyChanges copies the changes of each revision in a transaction, or in as few as the destination takes: a transaction changes no key
 // twice, and two revisions may.
 func (c *copier) copyChanges(ctx context.Context, events []*clientv3.Event) error {
 	var ops []clientv3.Op
+	var became int64 // the destination's revision after the newest transaction
 	commit := func() error {
 		if len(ops) == 0 {
 			return nil
 		}
-		_, err := c.destination.Txn(ctx).Then(ops...).Commit()
+		done, err := c.destination.Txn(ctx).Then(ops...).Commit()
 		ops = nil
+		if err == nil {
+			became = done.Header.GetRevision()
+		}
 		return err
 	}
 	for i, event := range events {
@@ -186,6 +230,11 @@ func (c *copier) copyChanges(ctx context.Context, events []*clientv3.Event) erro
 		if next || len(ops) == int(c.opsMax) {
 			if err := commit(); err != nil {
 				return err
+			}
+			if next {
+				if err := c.note(events[i-1].Kv.ModRevision, became); err != nil {
+					return err
+				}
 			}
 		}
 		switch event.Type {
@@ -198,7 +247,10 @@ func (c *copier) copyChanges(ctx context.Context, events []*clientv3.Event) erro
 		}
 		c.copied.Add(1)
 	}
-	return commit()
+	if err := commit(); err != nil || len(events) == 0 {
+		return err
+	}
+	return c.note(events[len(events)-1].Kv.ModRevision, became)
 }
 
 // moved is a key's name at the destination.
