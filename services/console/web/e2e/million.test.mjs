@@ -31,27 +31,29 @@ before(async () => {
   for (let n = 0; n < flat; n++) await put(`/flat/${String(n).padStart(6, '0')}`);
   if (batch.length) await send();
   await Promise.all(pending);
-  console.log(`# a million keys are made: ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  console.log(`a million keys are made: ${((Date.now() - started) / 1000).toFixed(0)} s`);
 });
 after(async () => { await browser?.stop(); await server?.stop(); });
 
 const heap = (page) => page.evaluate(async () => { for (let i = 0; i < 3; i++) { window.gc(); await new Promise((done) => setTimeout(done, 50)); } return performance.memory.usedJSHeapSize; });
 
-/** Milliseconds from the answer of Children to the frame that shows what is looked for, as the page's own clock has it. */
+/** Milliseconds from a click, and from the answer of Children, to the frame that shows what is looked for, as the page's own clock has it. */
 async function painted(page, act, selector) {
   await page.evaluate((wanted) => {
     window.shownAt = undefined;
+    addEventListener('click', () => { window.clickedAt = performance.now(); }, { capture: true, once: true });
     performance.clearResourceTimings();
-    const look = () => { if (document.querySelector(wanted)) requestAnimationFrame(() => setTimeout(() => { window.shownAt = performance.now(); })); else requestAnimationFrame(look); };
+    const look = () => { if (window.clickedAt !== undefined && document.querySelector(wanted)) requestAnimationFrame(() => setTimeout(() => { window.shownAt = performance.now(); })); else requestAnimationFrame(look); };
     look();
   }, selector);
-  const begun = await page.evaluate(() => performance.now());
   await act();
   await page.waitForFunction(() => window.shownAt !== undefined);
-  return page.evaluate((from) => {
+  return page.evaluate(() => {
     const answers = performance.getEntriesByType('resource').filter((r) => r.name.endsWith('/Children')).map((r) => r.responseEnd);
+    const from = window.clickedAt;
+    window.clickedAt = undefined;
     return { all: window.shownAt - from, afterAnswer: window.shownAt - Math.max(...answers, 0), asked: answers.length };
-  }, begun);
+  });
 }
 
 test('a million keys', async () => {
@@ -67,17 +69,23 @@ test('a million keys', async () => {
     await page.waitForFunction(() => window.firstRows !== undefined);
     return page.evaluate(() => window.firstRows - performance.getEntriesByType('resource').filter((r) => r.name.endsWith('/Children'))[0].responseEnd);
   })();
-  console.log(`# first rows ${reload.toFixed(0)} ms after the answer; the first answer took ${first.answer.toFixed(0)} ms`);
+  console.log(`first rows ${reload.toFixed(0)} ms after the answer; the first answer took ${first.answer.toFixed(0)} ms`);
   assert.ok(reload <= 1000, `the first rows were there ${reload} ms after the answer`);
 
   await page.getByRole('treeitem', { name: /million\// }).waitFor();
   const opened = await painted(page, () => page.getByRole('treeitem', { name: /million\// }).click(), '[title^="/million/000/"]');
-  console.log(`# unfolding /million/ took ${opened.all.toFixed(0)} ms, ${opened.afterAnswer.toFixed(0)} ms of them after the answer`);
-  const below = await painted(page, () => page.getByRole('treeitem', { name: /^000\// }).click(), '[title="/million/000/000000"]');
-  console.log(`# unfolding 9,000 keys took ${below.all.toFixed(0)} ms, ${below.afterAnswer.toFixed(0)} ms of them after the answer`);
-  const closed = await painted(page, () => page.getByRole('treeitem', { name: /^000\// }).click(), '[title="/million/001/"]:not([aria-expanded=true])');
-  console.log(`# folding them took ${closed.all.toFixed(0)} ms`);
-  for (const [what, ms] of [['unfolding a hundred folders', opened.afterAnswer], ['unfolding 9,000 keys', below.afterAnswer], ['folding', closed.all]]) assert.ok(ms <= 200, `${what} took ${ms} ms`);
+  console.log(`after a click: unfolding /million/ took ${opened.all.toFixed(0)} ms, ${opened.afterAnswer.toFixed(0)} ms of them after the answer`);
+  const times = { unfold: [], answered: [], fold: [] };
+  for (let i = 0; i < 5; i++) {
+    const below = await painted(page, () => page.getByRole('treeitem', { name: /^000\// }).click(), '[title="/million/000/000000"]');
+    const closed = await painted(page, () => page.getByRole('treeitem', { name: /^000\// }).click(), '[title="/million/000/"][aria-expanded=false]');
+    times.unfold.push(below.all);
+    times.answered.push(below.afterAnswer);
+    times.fold.push(closed.all);
+  }
+  const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)];
+  console.log(`from the click to the frame, of five: unfolding 9,000 keys ${times.unfold.map(Math.round)} ms (after the answer ${times.answered.map(Math.round)} ms), folding them ${times.fold.map(Math.round)} ms`);
+  for (const what of ['unfold', 'fold']) assert.ok(median(times[what]) <= 200, `to ${what} took ${times[what]} ms`);
   await shot(page, 'million');
 
   await page.getByRole('treeitem', { name: /million\// }).click();
@@ -96,7 +104,7 @@ test('a million keys', async () => {
   const rowsNear = await page.locator('.tree-row').count();
   await scroll(100_000);
   const far = await heap(page);
-  console.log(`# memory of the page after 10,000 rows ${(near / mib).toFixed(1)} MiB, after 100,000 rows ${(far / mib).toFixed(1)} MiB; ${((Date.now() - started) / 1000).toFixed(0)} s of scrolling`);
+  console.log(`memory of the page after 10,000 rows ${(near / mib).toFixed(1)} MiB, after 100,000 rows ${(far / mib).toFixed(1)} MiB; ${((Date.now() - started) / 1000).toFixed(0)} s of scrolling`);
   assert.ok(far - near <= 4 * mib, `memory grew from ${near} to ${far}`);
   assert.ok(Math.abs(await page.locator('.tree-row').count() - rowsNear) < 20);
   await tree.evaluate((e) => { e.scrollTop = 50_000 * 28; });

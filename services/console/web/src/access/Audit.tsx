@@ -1,4 +1,6 @@
 import { useState } from 'preact/hooks';
+import { fromText } from '../bytes/bytes';
+import { escape } from '../bytes/escape';
 import { Badge, Clip, Empty, Notice } from '../ui/basic';
 import { duration, time } from '../ui/format';
 import { useLoad } from '../ui/load';
@@ -17,9 +19,9 @@ function read(raw: string): Line | undefined {
     return undefined;
   }
 }
-const key = (k: AuditKey | undefined): string => (typeof k === 'string' ? k : k?.base64 ?? '');
+const key = (k: AuditKey | undefined): string => (typeof k === 'string' ? escape(fromText(k)) : k?.base64 ?? '');
 const about = (l: Line): string => [
-  ...(l.ranges ?? []).map((r) => `${r.access} ${key(r.key)}${r.range_end === undefined ? '' : ` to ${key(r.range_end) === '\0' ? 'the end' : key(r.range_end)}`}`),
+  ...(l.ranges ?? []).map((r) => `${r.access} ${key(r.key)}${r.range_end === undefined ? '' : ` to ${key(r.range_end) === '\\x00' ? 'the end' : key(r.range_end)}`}`),
   l.of_user && `user ${l.of_user}`, l.of_role && `role ${l.of_role}`, l.of_lease && `lease ${l.of_lease}`, l.of_member && `member ${l.of_member}`,
 ].filter(Boolean).join(', ');
 

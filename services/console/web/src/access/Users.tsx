@@ -35,7 +35,7 @@ export function Users() {
     <>
       <div class="actions"><button type="button" class="primary" onClick={() => setAsked({ what: 'add' })}>Add a user</button></div>
       {!value.users.length ? <Empty title="There are no users yet"><p>The first one to make is called root, with a role of that name; then your own.</p></Empty> : (
-        <div class="table">
+        <div class="table stacks">
           <table>
             <thead><tr><th>User</th><th>Roles</th><th><span class="sr">What to do</span></th></tr></thead>
             <tbody>{value.users.map((user) => (

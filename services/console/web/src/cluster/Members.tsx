@@ -68,7 +68,7 @@ function One({ m, asked, root, voters, onAsk }: { m: Member; asked: boolean; roo
       <Facts of={[
         ['Identity', <span class="mono">{id(m.id)}</span>],
         ...(m.unreachable ? [] : [
-          ['Serves', `etcd ${m.version ?? ''}`], ['Revision', count(m.revision)], ['Behind', behind ? <span class={behind > 1000 ? 'bad' : ''}>{plural(behind, 'entry', 'entries')}</span> : 'nothing'],
+          ['Serves', m.version ? `etcd ${m.version}` : 'not known'], ['Revision', count(m.revision)], ['Behind', behind ? <span class={behind > 1000 ? 'bad' : ''}>{plural(behind, 'entry', 'entries')}</span> : 'nothing'],
           ['Data', `${size(used)}${quota ? ` of ${size(quota)}` : ''}`], ['In use', size(m.dbSizeInUse)], ...(m.diskFree ? [['Free on the disk', size(m.diskFree)]] : []),
         ] as [string, string][]),
       ]} />

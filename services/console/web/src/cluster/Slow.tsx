@@ -48,7 +48,7 @@ function Row({ r }: { r: SlowRequest }) {
       <td class="nowrap">{time(Number(r.timeUnixMilli ?? 0))}</td>
       <td class="nowrap">{r.user || <span class="muted">nobody</span>} <span class="muted">{r.peer}</span></td>
       <td class="wide">{r.prefix ? <Clip>{escape(fromBase64(r.prefix))}</Clip> : ''}</td>
-      <td>{r.shape} {r.code && r.code !== 'OK' && <Badge kind="bad">{r.code}</Badge>}</td>
+      <td class="nowrap">{r.shape} {r.code && r.code !== 'OK' && <Badge kind="bad">{r.code}</Badge>}</td>
     </tr>
   );
 }

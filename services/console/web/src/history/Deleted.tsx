@@ -39,7 +39,7 @@ export function Deleted({ prefix }: { prefix: Bytes }) {
   if (!shown.keys.length && !shown.more) return <Empty title="Nothing was deleted here"><p>No key {prefix ? 'below this prefix ' : ''}was deleted since the last compaction, or all are there again.</p>{compacted}</Empty>;
   return (
     <div class="stack">
-      <div class="table">
+      <div class="table stacks">
         <table>
           <thead><tr><th>Key</th><th class="num">Deleted at</th><th>When</th><th class="num">Last size</th><th><span class="sr">What to do</span></th></tr></thead>
           <tbody>

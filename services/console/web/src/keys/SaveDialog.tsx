@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { type Bytes, fromText, toText } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
 import { merge } from '../bytes/merge';
-import type { View } from '../bytes/views';
+import { type View, viewOf } from '../bytes/views';
 import { Notice } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
 import { Diff } from '../ui/Diff';
@@ -69,7 +69,7 @@ function Conflict({ base, theirs, mine, view, onOver, onTake, onClose }: {
         <section><h3>Mine</h3><p class="muted">{base ? 'what you changed of it' : 'what you want it to be'}</p><Diff label="Mine" before={base?.value} after={mine} view={view} /></section>
       </div>
       <details><summary>What would change if mine is saved over theirs</summary><Diff label="Mine over theirs" before={theirs?.value} after={mine} view={view} /></details>
-      {base && <details><summary>Base: what you began with</summary><Diff label="Base" before={undefined} after={base.value} view={view} /></details>}
+      {base && <details><summary>Base: what you began with</summary><pre class="boxed" tabIndex={0} aria-label="Base">{viewOf(base.value, view).show(base.value).slice(0, 65536) || '(empty)'}</pre></details>}
     </Dialog>
   );
 }

@@ -84,7 +84,7 @@ function Progress({ of, wanted }: { of: Outcome; wanted: number }) {
       {of.failed && <Notice kind="error" title="It went no further">{of.failed}. What was changed until then stays. Go on, or preview again.</Notice>}
       {of.conflicts.length > 0 && (
         <Notice kind="warn" title={`${plural(of.conflicts.length, 'key')} had changed meanwhile and ${of.conflicts.length === 1 ? 'was' : 'were'} left alone`}>
-          <ul class="plain">{of.conflicts.slice(0, 20).map((key) => <li key={key} class="mono break">{escape(key)}</li>)}</ul>
+          <ul class="bare">{of.conflicts.slice(0, 20).map((key) => <li key={key} class="mono break">{escape(key)}</li>)}</ul>
           {of.conflicts.length > 20 && `and ${of.conflicts.length - 20} more. `}Preview again to see what is left to do.
         </Notice>
       )}
