@@ -18,8 +18,8 @@ const (
 	sampleMax = 5
 	// valueBytesMax is how much of a value is shown, and messageBytesMax from how much on a message is sent.
 	valueBytesMax, messageBytesMax = 64 << 10, 512 << 10
-	// window is the time in which events are counted.
-	window = time.Second
+	// window is the time in which events are counted, and waitMax how long a watch with too many of them is left alone at most.
+	window, waitMax = time.Second, 4 * time.Second
 )
 
 // watcher is one watch of a stream.
@@ -39,13 +39,17 @@ type watcher struct {
 func (s *stream) runWatch(ctx context.Context, asked *consolev1.LiveWatch) error {
 	w := &watcher{stream: s, asked: asked, next: asked.GetStartRevision()}
 	w.open(w.perSecond())
-	for {
+	for wait := window; ; {
+		began := time.Now()
 		over, err := w.follow(ctx)
 		if over || err != nil {
 			return err
 		}
-		// Too much came: wait until the second is over, then look at what comes then.
-		pause := time.NewTimer(time.Until(w.windowEnd))
+		// Too much came: wait until the second is over, and longer while that goes on, then look at what comes then.
+		if wait = min(2*wait, waitMax); time.Since(began) > waitMax {
+			wait = window
+		}
+		pause := time.NewTimer(time.Until(w.windowEnd) + wait - window)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
