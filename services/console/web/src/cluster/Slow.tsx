@@ -23,7 +23,7 @@ export function Slow() {
       {methods.map((method) => (
         <section key={method} class="stack" aria-label={method}>
           <h2 class="mono">{method}</h2>
-          <div class="table">
+          <div class="table" tabIndex={0}>
             <table>
               <thead><tr><th class="num">Took</th><th>Where</th><th>When</th><th>Who</th><th>Keys</th><th>Like</th></tr></thead>
               <tbody>{all.filter((r) => r.method === method).map((r, i) => <Row key={i} r={r} />)}</tbody>

@@ -25,10 +25,12 @@ function source(): { from: Source; prefix: Bytes; flat: boolean } {
   return mode.value === 'begins' ? { from: children(''), prefix: text, flat: true } : { from: containing(text, text === text.toLowerCase()), prefix: '', flat: true };
 }
 
+const anew = signal(0);
 export const tree = signal<{ tree: Tree; flat: boolean } | undefined>(undefined);
 effect(() => {
   wrong.value = '';
   if (!entered.value) return;
+  void anew.value;
   try {
     const { from, prefix, flat } = source();
     const made = new Tree(from, () => { turned.value++; }, prefix);
@@ -53,4 +55,8 @@ async function openOnly(made: Tree) {
 }
 
 /** Has the tree read anew, after something was changed. */
-export const refresh = () => tree.value?.tree.refresh();
+export function refresh() {
+  const root = tree.value?.tree.root;
+  if (root?.pages.some((page) => page.count)) tree.value!.tree.refresh();
+  else anew.value++; // of a tree without keys nothing is looked at, and so nothing would be read
+}
