@@ -3,9 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -40,7 +37,7 @@ func (c *Cluster) Invoke(ctx context.Context, method string, args, reply any, op
 			m.failures.Store(0)
 			return nil
 		}
-		if !lost(err) {
+		if !Lost(err) {
 			c.consider(m, err)
 			return c.inTime(ctx, bounded, err)
 		}
@@ -64,7 +61,7 @@ func (c *Cluster) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 			return nil, err
 		}
 		stream, err := m.conn.NewStream(ctx, desc, method, options...)
-		if err == nil || !lost(err) {
+		if err == nil || !Lost(err) {
 			return stream, err
 		}
 		c.leave(m)
@@ -74,54 +71,6 @@ func (c *Cluster) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 			return nil, ended(ctx)
 		}
 	}
-}
-
-// StreamError is the error of a stream for the client. One whose member was lost ends as if the server stopped: clients go on elsewhere, or
-// come again.
-func StreamError(err error) error {
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return nil
-	case Lost(err):
-		return rpctypes.ErrGRPCStopped
-	}
-	return err
-}
-
-// Lost tells whether an error is about the connection to a member, and not the member's answer.
-func Lost(err error) bool { return lost(err) }
-
-// ours are the beginnings of what servers say themselves when they are not available.
-var ours = []string{"etcdserver: ", "etcdclient: ", "lease: ", "auth: ", "quorate: "}
-
-// closing is what gRPC says of a connection that we have closed, because its member is none any more.
-const closing = "grpc: the client connection is closing"
-
-// lost tells a connection's end from a refusal. gRPC has the same code for both; whatever a member says begins with a name.
-func lost(err error) bool {
-	s, ok := status.FromError(err)
-	if ok && s.Code() == codes.Canceled && s.Message() == closing {
-		return true
-	}
-	if !ok || s.Code() != codes.Unavailable {
-		return false
-	}
-	for _, beginning := range ours {
-		if strings.HasPrefix(s.Message(), beginning) {
-			return false
-		}
-	}
-	return true
-}
-
-// neverSent tells that a request did not leave, because there was no connection.
-func neverSent(err error) bool {
-	return strings.Contains(status.Convert(err).Message(), "while dialing")
-}
-
-// leaderless are refusals of a member that may be cut off from the others.
-var leaderless = []error{
-	rpctypes.ErrGRPCNoLeader, rpctypes.ErrGRPCTimeout, rpctypes.ErrGRPCTimeoutDueToLeaderFail, rpctypes.ErrGRPCTimeoutDueToConnectionLost, rpctypes.ErrGRPCStopped,
 }
 
 // consider leaves a member that has refused several requests for want of a leader, or has not answered them: it may be stopped, or behind a
@@ -136,11 +85,6 @@ func (c *Cluster) consider(m *member, err error) {
 	default:
 		m.failures.Store(0)
 	}
-}
-
-func isLeaderless(err error) bool {
-	text := status.Convert(err).Message()
-	return slices.ContainsFunc(leaderless, func(refusal error) bool { return text == status.Convert(refusal).Message() })
 }
 
 // bound gives a request of a client that set no time one of ours. Those that wait for other clients have none.
@@ -165,6 +109,3 @@ func (*Cluster) inTime(ctx, bounded context.Context, err error) error {
 	}
 	return err
 }
-
-// ended is the error of a request whose client does not wait any longer.
-func ended(ctx context.Context) error { return status.FromContextError(ctx.Err()).Err() }
