@@ -119,3 +119,6 @@ func (c *catching) close(counts bool) error {
 	}
 	return errors.Join(err, batch.Close())
 }
+
+// foundNothing is asked where a log is empty.
+func foundNothing() (Founding, error) { return Founding{}, ErrNoData }

@@ -22,9 +22,6 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/snapshotstate"
 )
 
-// ErrNoState is returned when a member that was to join a cluster has not got its state yet.
-var ErrNoState = errors.New("holds no state yet: the member has not joined its cluster")
-
 // ExportConfig says which member's data becomes that of which etcd.
 type ExportConfig struct {
 	// From is the data directory of a member that is stopped.

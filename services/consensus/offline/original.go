@@ -18,9 +18,6 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
-// ErrInUse is returned when a member has the data directory open.
-var ErrInUse = errors.New("is in use: stop the member first")
-
 // original is a member's data directory that is only read. What reads it has it to itself until Close.
 type original struct {
 	dataDir string

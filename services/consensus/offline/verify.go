@@ -17,14 +17,6 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/owneronly"
 )
 
-// Errors of what is wrong with a member's data directory.
-var (
-	// ErrNoData is returned when there is no member's data in a directory.
-	ErrNoData = errors.New("holds no data of a member")
-	// ErrStateDamaged is returned when the state is not what was written to it.
-	ErrStateDamaged = mvcc.ErrDamaged
-)
-
 // VerifyConfig says what is verified.
 type VerifyConfig struct {
 	DataDir string
@@ -96,9 +88,6 @@ func Verify(ctx context.Context, cfg VerifyConfig) (Verified, error) {
 	}
 	return v.Verified, nil
 }
-
-// foundNothing is asked where a log is empty.
-func foundNothing() (Founding, error) { return Founding{}, ErrNoData }
 
 // verifying is one call of Verify.
 type verifying struct {
@@ -240,7 +229,7 @@ func (v *verifying) readState(store *mvcc.Store) error {
 		return ctx.Err()
 	}
 	current := store.Verify(v.ctx, pace)
-	history := store.VerifyHistory(v.ctx, pace)
+	history := mvcc.VerifyHistory(v.ctx, store, pace)
 	if current != nil && history != nil && !errors.Is(history, mvcc.ErrDamaged) {
 		return current // it is one block that neither can read
 	}

@@ -62,6 +62,14 @@ const (
 	commitBytesMax         = 16 << 20
 )
 
+const (
+	// loadRunBytesDefault is how much Load gathers before it is sorted, each of versions, replacements, attachments and expiries, while as much
+	// is sorted.
+	loadRunBytesDefault = 8 << 20
+	// loadTableBytesDefault is the size of a table of Load's, about that of those which the storage engine makes at the bottom of a large store.
+	loadTableBytesDefault = 64 << 20
+)
+
 // usageMarkBytesDefault is how much is replaced and spent between two marks: it bounds what a compaction reads when it is applied.
 const usageMarkBytesDefault = 64 << 10
 

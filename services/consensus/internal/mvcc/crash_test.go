@@ -55,7 +55,7 @@ func TestCrashLeavesAStateThatWas(t *testing.T) {
 				g.m = m
 				requireAgrees(t, g, m, s)
 				require.NoError(t, s.Verify(t.Context(), atOnce))
-				require.NoError(t, s.VerifyHistory(t.Context(), atOnce))
+				require.NoError(t, VerifyHistory(t.Context(), s, atOnce))
 			}
 			require.Positive(t, replayed, "no crash lost anything: this tests nothing")
 			require.NoError(t, s.Close())

@@ -51,12 +51,8 @@ type Loaded struct {
 	Keys, Versions, Leases int64
 }
 
-const (
-	// loadRunBytesDefault is how much is gathered before it is sorted, each of versions, replacements, attachments and expiries, while as much is
-	// sorted, and loadKeptBytes how much of the sorted versions stays in memory.
-	loadRunBytesDefault = 8 << 20
-	loadKeptBytes       = 48 << 20
-)
+// loadKeptBytes is how much of the sorted versions stays in memory.
+const loadKeptBytes = 48 << 20
 
 // Load makes a store, at log index 0, in the directory of the configuration, which must not hold one. Rows are sorted in sortDir, which is
 // on the machine's disk, and written from front to back as the tables of the store: neither memory nor time go by a write at a time. A

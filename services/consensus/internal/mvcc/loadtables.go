@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	// loadTableBytesDefault is the size of a table of Load's, about that of those which the storage engine makes at the bottom of a large store.
-	loadTableBytesDefault = 64 << 20
 	// loadBatchBytes is how much goes to the writer of tables at a time, and loadBatchesMax how many such wait for it.
 	loadBatchBytes, loadBatchesMax = 256 << 10, 4
 	// loadSizedRows is how many rows pass between two looks at the size of a table.

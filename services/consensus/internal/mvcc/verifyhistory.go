@@ -14,10 +14,10 @@ import (
 // historyShown is how many differences between history and keys VerifyHistory names.
 const historyShown = 20
 
-// VerifyHistory reads every version and all of the history, as of one moment, and returns ErrDamaged, with the keys and revisions, unless each says of
+// VerifyHistory reads every version and all of the history of a store, as of one moment, and returns ErrDamaged, with the keys and revisions, unless each says of
 // the other what it should: every version above the compacted revision is what a revision wrote, what it replaced is what stands before it, and each
 // version goes on from the one before. So it finds what Verify does not see, which looks at what is current. pace is as Verify's.
-func (s *Store) VerifyHistory(ctx context.Context, pace func(ctx context.Context, read int) error) (err error) {
+func VerifyHistory(ctx context.Context, s *Store, pace func(ctx context.Context, read int) error) (err error) {
 	snapshot := s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	v := &historyVerification{verification: verification{ctx: ctx, snapshot: snapshot, pace: pace}}

@@ -45,9 +45,9 @@ func TestVerifyHistoryFindsDamage(t *testing.T) {
 			s := openSmall(t, vfs.NewMem())
 			applyEach(t, s, putCommand("a", "1"), putCommand("a", "2"), putCommand("a", "3"), putCommand("a", "4"), putCommand("b", "1"), deleteCommand("b", ""),
 				putCommand("b", "2"), dirCommand("/dir"), fileCommand("/file", 9), compactCommand(3))
-			require.NoError(t, s.VerifyHistory(t.Context(), atOnce))
+			require.NoError(t, VerifyHistory(t.Context(), s, atOnce))
 			c.damage(t, s)
-			err := s.VerifyHistory(t.Context(), atOnce)
+			err := VerifyHistory(t.Context(), s, atOnce)
 			require.ErrorIs(t, err, ErrDamaged)
 			require.ErrorContains(t, err, c.text)
 			require.NoError(t, s.Close())
