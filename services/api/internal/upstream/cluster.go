@@ -212,19 +212,19 @@ func (c *Cluster) Away() (away bool, changed <-chan struct{}) {
 	return m == nil, changed
 }
 
-// Changes calls moved, from its own goroutine, whenever requests go to another member than before, until ctx ends.
+// Changes calls moved, from its own goroutine, whenever requests go to another member than before, also to the first one, until ctx ends.
 func (c *Cluster) Changes(ctx context.Context, moved func(context.Context)) {
-	known, changed := c.current()
+	var known *member
 	for {
+		m, changed := c.current()
+		if m != nil && m != known {
+			known = m
+			moved(ctx)
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 			return
-		}
-		var m *member
-		if m, changed = c.current(); m != nil && m != known {
-			known = m
-			moved(ctx)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (m *kv) answer(ctx context.Context) error {
 	}
 	if m.silent.Load() {
 		<-ctx.Done()
+		return status.FromContextError(ctx.Err()).Err() // an answer might come just before the client gives up
 	}
 	if refusal := m.refuse.Load(); refusal != nil {
 		return *refusal
