@@ -40,8 +40,8 @@ type comparison struct {
 	equal      bool
 }
 
-// NewComparer makes one that computes on so many processors at most, on half of them not all of the time: while all are taken a quarter of
-// them is left to others.
+// NewComparer makes one that computes on so many processors at most, on half of them a part of the time: while all are taken
+// about a third of them is left to others.
 func NewComparer(processors int) *Comparer {
 	c := new(Comparer)
 	for i := range processors {
@@ -116,8 +116,9 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 	}
 }
 
-// roundsBetweenRests make a millisecond or two: the runtime rests no shorter.
-const roundsBetweenRests = 10
+// roundsBetweenRests make some hundred microseconds: while all processors compute nobody looks at the network. The runtime rests for no
+// less than a millisecond.
+const roundsBetweenRests = 3
 
 // restMax is for a process that was stopped meanwhile: others at the bench wait for the leader.
 const restMax = 10 * time.Millisecond
