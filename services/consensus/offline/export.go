@@ -32,6 +32,8 @@ type ExportConfig struct {
 	// becomes, empty for the one whose it was.
 	Founding *Founding
 	Name     string
+	// Progress, unless nil, is told again and again how much is done, in bytes, and about of how much.
+	Progress func(done, total int64)
 	// Logger takes what is of interest to who exports, nil for none.
 	Logger *slog.Logger
 }
@@ -194,11 +196,14 @@ func (e *export) writeDatabase(data *datadir.Data, part, path string) (err error
 	state.RemovedMembers = e.removed(data)
 	state.Versions = e.versions(state.Versions)
 	state.Alarms, state.Ours = nil, nil
+	progress := &making{told: e.cfg.Progress}
+	_, progress.estimated = data.State.Size()
+	state.Progress = progress.built
 	built, err := snapshotfile.Build(e.ctx, part, state)
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeFile(built, path, false), built.Close())
+	return errors.Join(writeFile(built, path, false, progress), built.Close())
 }
 
 // count says what there is, and what stays behind.
@@ -253,12 +258,16 @@ func (e *export) versions(of iter.Seq2[snapshotfile.Version, error]) iter.Seq2[s
 }
 
 // writeFile writes a snapshot's file, with or without its checksum, and has it on the disk.
-func writeFile(from *snapshotfile.File, path string, checksum bool) error {
+func writeFile(from *snapshotfile.File, path string, checksum bool, progress *making) error {
+	size, err := from.Size()
+	if err != nil {
+		return err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	n, err := from.WriteTo(f)
+	n, err := from.WriteTo(&counted{to: f, size: size, of: progress})
 	if err == nil && !checksum {
 		err = f.Truncate(n - sha256.Size)
 	}

@@ -30,6 +30,8 @@ type SaveConfig struct {
 	WithoutLog bool
 	// SkipDamaged passes over keys that cannot be read, and implies WithoutLog.
 	SkipDamaged bool
+	// Progress, unless nil, is told again and again how much is done, in bytes, and about of how much.
+	Progress func(done, total int64)
 	// Logger takes what the stores say, nil for nobody.
 	Logger *slog.Logger
 }
@@ -150,12 +152,15 @@ func (s *saving) write(store *mvcc.Store) (err error) {
 	if s.cfg.SkipDamaged {
 		state.Versions = s.salvaged(snapshot)
 	}
+	progress := &making{told: s.cfg.Progress}
+	_, progress.estimated = store.Size()
+	state.Progress = progress.built
 	built, err := snapshotfile.Build(s.ctx, s.part, state)
 	if err != nil {
 		return err
 	}
 	whole := filepath.Join(s.part, "snapshot")
-	if err := errors.Join(writeFile(built, whole, true), built.Close()); err != nil {
+	if err := errors.Join(writeFile(built, whole, true, progress), built.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(whole, s.cfg.Path); err != nil {

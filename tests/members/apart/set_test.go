@@ -30,6 +30,14 @@ func start(t *testing.T, sizes harness.Sizes, tls bool) *harness.Apart {
 // startWith brings the nodes up that config says, of the programs as they are now.
 func startWith(t *testing.T, config harness.ApartConfig) *harness.Apart {
 	t.Helper()
+	s := placed(t, config)
+	require.NoError(t, s.Start(context.Background()))
+	return s
+}
+
+// placed is the nodes that config says, of the programs as they are now. They run for the length of a test, once they are started.
+func placed(t *testing.T, config harness.ApartConfig) *harness.Apart {
+	t.Helper()
 	var err error
 	config.Programs, err = harness.Make("build", "bin")
 	require.NoError(t, err)
@@ -42,7 +50,6 @@ func startWith(t *testing.T, config harness.ApartConfig) *harness.Apart {
 			}
 		}
 	})
-	require.NoError(t, s.Start(context.Background()))
 	return s
 }
 

@@ -56,7 +56,7 @@ func build(ctx context.Context, dir string, st *State) (_ *File, err error) {
 	if err := fillLeases(f.db, st); err != nil {
 		return nil, err
 	}
-	if err := fillVersions(ctx, f.db, g.versions); err != nil {
+	if err := fillVersions(ctx, f.db, st, g); err != nil {
 		return nil, err
 	}
 	if err := fillOurs(ctx, f.db, st, g); err != nil {
@@ -72,6 +72,8 @@ type gathering struct {
 	expirations *externalsort.Sorter
 	// newest is the highest revision of a version.
 	newest int64
+	// bytes is how much was gathered.
+	bytes int64
 }
 
 func newGathering(dir string) *gathering {
@@ -91,21 +93,29 @@ func (g *gathering) gather(ctx context.Context, st *State) error {
 		if err != nil {
 			return fmt.Errorf("read versions: %w", err)
 		}
-		if n++; n%checkEvery == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		if n++; n%checkEvery == 0 {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			st.tell(g.bytes, 0)
 		}
 		if err := v.validate(); err != nil {
 			return err
 		}
 		key = versionKey(key[:0], v)
-		if err := g.versions.Add(key, func(dst []byte) ([]byte, error) { return versionValue(dst, v) }); err != nil {
+		err := g.versions.Add(key, func(dst []byte) ([]byte, error) {
+			value, err := versionValue(dst, v)
+			g.bytes += int64(len(key) + len(value) - len(dst))
+			return value, err
+		})
+		if err != nil {
 			return err
 		}
 		g.newest = max(g.newest, v.KV.GetModRevision())
 		if v.Expiration == 0 {
 			continue
 		}
-		err := g.expirations.Add(key, func(dst []byte) ([]byte, error) { return binary.BigEndian.AppendUint64(dst, uint64(v.Expiration)), nil })
+		err = g.expirations.Add(key, func(dst []byte) ([]byte, error) { return binary.BigEndian.AppendUint64(dst, uint64(v.Expiration)), nil })
 		if err != nil {
 			return err
 		}
@@ -113,15 +123,26 @@ func (g *gathering) gather(ctx context.Context, st *State) error {
 	return context.Cause(ctx)
 }
 
+// tell says how far the build is.
+func (st *State) tell(read, written int64) {
+	if st.Progress != nil {
+		st.Progress(read, written)
+	}
+}
+
 // fillVersions writes the key bucket.
-func fillVersions(ctx context.Context, db *bbolt.DB, sorted *externalsort.Sorter) error {
+func fillVersions(ctx context.Context, db *bbolt.DB, st *State, g *gathering) error {
 	w := &batcher{db: db, bucket: bucketKey}
 	var last []byte
-	n := 0
-	err := sorted.Each(func(key, value []byte) error {
-		if n++; n%checkEvery == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+	n, written := 0, int64(0)
+	err := g.versions.Each(func(key, value []byte) error {
+		if n++; n%checkEvery == 0 {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			st.tell(g.bytes, written)
 		}
+		written += int64(len(key) + len(value))
 		if samePlace(last, key) {
 			return fmt.Errorf("two versions at revision %x", key)
 		}

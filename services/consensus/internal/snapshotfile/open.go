@@ -42,6 +42,8 @@ type OpenConfig struct {
 	SkipChecksum bool
 	// Timeout is how long Open waits for a program that has the file open for writing, 0 for ever.
 	Timeout time.Duration
+	// Progress, unless nil, is told again and again by Status and HashKV how many bytes were read, and about of how many.
+	Progress func(done, total int64)
 }
 
 // Reader reads a snapshot. It is for one goroutine, and Close must end it. Another one compares the file with its checksum meanwhile: what is read
@@ -50,6 +52,7 @@ type Reader struct {
 	db   *bbolt.DB
 	path string
 	sum  *checksum
+	told func(done, total int64) // nil for nobody
 }
 
 // Open checks a file and opens it: ErrForeign, ErrNoChecksum, ErrDamaged, or an error of the file system. It never writes.
@@ -58,7 +61,7 @@ func Open(ctx context.Context, cfg OpenConfig) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s %w", cfg.Path, err)
 	}
-	r := &Reader{path: cfg.Path, sum: sum}
+	r := &Reader{path: cfg.Path, sum: sum, told: cfg.Progress}
 	if err := r.open(cfg); err != nil {
 		return nil, errors.Join(r.judge(err), r.Close())
 	}

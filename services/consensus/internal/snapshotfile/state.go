@@ -40,6 +40,9 @@ type State struct {
 	Versions iter.Seq2[Version, error]
 	// Ours is what etcd's format has no place for, nil if there is none.
 	Ours *Ours
+	// Progress, unless nil, is told again and again how many bytes of versions were read, and how many of those were written, which begins when all are
+	// read. Its goroutine is that of Build.
+	Progress func(read, written int64)
 }
 
 // Version is one version of one key.

@@ -27,16 +27,39 @@ type Status struct {
 	Version string
 }
 
+// reading looks at the context, and tells how far it is, from time to time while rows are read.
+type reading struct {
+	ctx         context.Context
+	told        func(done, total int64) // nil for nobody
+	rows        int
+	done, total int64
+}
+
+// row is called with each.
+func (r *reading) row(k, v []byte) error {
+	r.done += int64(len(k) + len(v))
+	if r.rows++; r.rows%checkRows != 0 {
+		return nil
+	}
+	if r.told != nil {
+		r.told(r.done, max(r.done, r.total))
+	}
+	if r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
+	}
+	return nil
+}
+
 // Status reads all of the file.
 func (r *Reader) Status(ctx context.Context) (s Status, err error) {
 	err = r.view(func(tx *bbolt.Tx) error {
 		s = Status{Bytes: tx.Size(), Version: string(tx.Bucket([]byte(bucketMeta)).Get([]byte(keyStorageVersion)))}
-		keys, kv, n := map[string]struct{}{}, &mvccpb.KeyValue{}, 0
+		keys, kv, rows := map[string]struct{}{}, &mvccpb.KeyValue{}, &reading{ctx: ctx, told: r.told, total: tx.Size()}
 		err := tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 			s.Hash = crc32.Update(s.Hash, castagnoli, name)
 			return b.ForEach(func(k, v []byte) error {
-				if n++; n%checkRows == 0 && ctx.Err() != nil {
-					return context.Cause(ctx)
+				if err := rows.row(k, v); err != nil {
+					return err
 				}
 				s.Hash = crc32.Update(crc32.Update(s.Hash, castagnoli, k), castagnoli, v)
 				if string(name) != bucketKey {
@@ -93,14 +116,14 @@ func (r *Reader) HashKV(ctx context.Context, revision int64) (h HashKV, err erro
 		return HashKV{}, err
 	}
 	err = r.view(func(tx *bbolt.Tx) error {
-		kept, err := keptRows(ctx, tx, h.Revision)
+		rows := &reading{ctx: ctx, told: r.told, total: 2 * tx.Size()}
+		kept, err := keptRows(rows, tx, h.Revision)
 		if err != nil {
 			return err
 		}
-		n := 0
 		return tx.Bucket([]byte(bucketKey)).ForEach(func(k, v []byte) error {
-			if n++; n%checkRows == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
+			if err := rows.row(k, v); err != nil {
+				return err
 			}
 			at, _, tombstone, err := splitPlace(k)
 			if err != nil || at > h.Revision || tombstone && at == h.Compacted {
@@ -117,13 +140,12 @@ func (r *Reader) HashKV(ctx context.Context, revision int64) (h HashKV, err erro
 }
 
 // keptRows are the rows that a compaction to a revision would leave up to there: the newest of each key, unless that is a tombstone.
-func keptRows(ctx context.Context, tx *bbolt.Tx, revision int64) (map[string]struct{}, error) {
+func keptRows(rows *reading, tx *bbolt.Tx, revision int64) (map[string]struct{}, error) {
 	newest, kv := map[string]string{}, &mvccpb.KeyValue{}
 	c := tx.Bucket([]byte(bucketKey)).Cursor()
-	n := 0
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if n++; n%checkRows == 0 && ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		if err := rows.row(k, v); err != nil {
+			return nil, err
 		}
 		at, sub, tombstone, err := splitPlace(k)
 		if err != nil {

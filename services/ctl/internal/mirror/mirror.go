@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/etcd/client/v3/mirror"
 
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/progress"
 	"github.com/quoratedb/quorate/services/ctl/internal/shell"
 )
 
@@ -96,7 +97,7 @@ func (f *flags) run(call *shell.Call) error {
 	if f.noDestPrefix && f.destPrefix != "" {
 		return exit.Withf(exit.Arguments, "--dest-prefix and --no-dest-prefix exclude each other")
 	}
-	c := &copier{flags: *f, source: source, destination: destination}
+	c := &copier{flags: *f, source: source, destination: destination, stderr: call.Shell.Stderr}
 	if f.revisionMap != "" {
 		file, err := os.OpenFile(f.revisionMap, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
@@ -127,6 +128,8 @@ type copier struct {
 	copied              atomic.Int64
 	// mapped takes a line for each revision of the source, nil for nowhere.
 	mapped io.Writer
+	// stderr shows how far the first copy is.
+	stderr io.Writer
 }
 
 // note writes down what a revision of the source has become at the destination.
@@ -190,6 +193,12 @@ func (c *copier) run(ctx context.Context) error {
 func (c *copier) copyAll(ctx context.Context, syncer mirror.Syncer, revision int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	there, err := c.source.Get(ctx, c.prefix, clientv3.WithPrefix(), clientv3.WithCountOnly(), clientv3.WithRev(revision))
+	if err != nil {
+		return err
+	}
+	bar := progress.Count(c.stderr, int(there.Count))
+	defer bar.Finish()
 	pieces, failed := syncer.SyncBase(ctx)
 	for piece := range pieces {
 		for _, kv := range piece.Kvs {
@@ -197,6 +206,7 @@ func (c *copier) copyAll(ctx context.Context, syncer mirror.Syncer, revision int
 				return err
 			}
 			c.copied.Add(1)
+			bar.Add()
 		}
 	}
 	if err := <-failed; err != nil || c.mapped == nil {

@@ -48,7 +48,10 @@ func (t *Tool) export(cmd *cobra.Command, f *restoreFlags, from string) error {
 	if cfg.Founding, err = f.newCluster(); err != nil {
 		return err
 	}
+	bar := t.bar("exporting")
+	cfg.Progress = bar.set
 	e, err := offline.Export(cmd.Context(), cfg)
+	bar.finish(err)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,10 @@ as it is, --skip-damaged what can be read of it, and names the keys that are los
 }
 
 func (t *Tool) save(cmd *cobra.Command, cfg offline.SaveConfig) error {
+	bar := t.bar("saving")
+	cfg.Progress = bar.set
 	saved, err := offline.SaveSnapshot(cmd.Context(), cfg)
+	bar.finish(err)
 	if err != nil {
 		return err
 	}

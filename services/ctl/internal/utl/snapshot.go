@@ -37,7 +37,9 @@ the version of the storage. A checksum that is there must be right.`,
 			if len(args) != 1 {
 				return exit.Withf(exit.Arguments, "snapshot status requires exactly one argument")
 			}
-			status, err := offline.ReadStatus(cmd.Context(), offline.Snapshot{Path: args[0], Timeout: t.lockTimeout})
+			bar := t.bar("reading")
+			status, err := offline.ReadStatus(cmd.Context(), offline.Snapshot{Path: args[0], Timeout: t.lockTimeout, Progress: bar.set})
+			bar.finish(err)
 			if err != nil {
 				return err
 			}
@@ -53,7 +55,9 @@ func newHashKV(t *Tool) *cobra.Command {
 		Short: "Print etcd's hash of the keys in a snapshot",
 		Args:  cobra.ExactArgs(1),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
-			h, err := offline.ReadHashKV(cmd.Context(), offline.Snapshot{Path: args[0], Timeout: t.lockTimeout}, revision)
+			bar := t.bar("hashing")
+			h, err := offline.ReadHashKV(cmd.Context(), offline.Snapshot{Path: args[0], Timeout: t.lockTimeout, Progress: bar.set}, revision)
+			bar.finish(err)
 			if err != nil {
 				return err
 			}
