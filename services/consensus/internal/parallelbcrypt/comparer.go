@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Comparer compares passwords. Its methods may be called concurrently.
@@ -24,8 +23,6 @@ type bench struct {
 	// idle is what is computed, and means nothing, where no comparison is.
 	idle [lanes]box
 	zero key
-	// rests is of those that compute half of the time.
-	rests bool
 }
 
 // comparison is of one password with one hash.
@@ -40,12 +37,12 @@ type comparison struct {
 	equal      bool
 }
 
-// NewComparer makes one that computes on so many processors at most, on half of them a part of the time: while all are taken
-// about a third of them is left to others.
+// NewComparer makes one that computes on so many processors at most. Others come first on them: whoever computes asks after each round, some
+// hundred microseconds, whether anybody waits.
 func NewComparer(processors int) *Comparer {
 	c := new(Comparer)
-	for i := range processors {
-		c.mu.benches = append(c.mu.benches, &bench{rests: i >= (processors+1)/2})
+	for range processors {
+		c.mu.benches = append(c.mu.benches, new(bench))
 	}
 	return c
 }
@@ -94,17 +91,14 @@ func (c *Comparer) sit(mine *comparison) (b *bench, leads bool) {
 // Others get the processor after each round, some hundred microseconds of work: a goroutine that computes for longer is interrupted
 // only after ten milliseconds, and its thread after a time slice, and would hold up everybody for as long.
 func (c *Comparer) compute(b *bench, mine *comparison) {
-	began := time.Now()
-	for n := 1; mine.going(); n++ {
-		if b.rests && n%roundsBetweenRests == 0 {
-			pause(mine.ctx, min(time.Since(began), restMax))
-			began = time.Now()
-		}
+	others := newYielder()
+	defer others.close()
+	for mine.going() {
 		c.mu.Lock()
 		taken := b.taken
 		c.mu.Unlock()
 		b.round(&taken)
-		yield()
+		others.yield()
 		for _, one := range taken {
 			if one != nil && one != mine && !one.going() {
 				c.rise(b, one)
@@ -113,22 +107,6 @@ func (c *Comparer) compute(b *bench, mine *comparison) {
 	}
 	if next := c.rise(b, mine); next != nil {
 		next.lead <- struct{}{}
-	}
-}
-
-// roundsBetweenRests make some hundred microseconds: while all processors compute nobody looks at the network. The runtime rests for no
-// less than a millisecond.
-const roundsBetweenRests = 3
-
-// restMax is for a process that was stopped meanwhile: others at the bench wait for the leader.
-const restMax = 10 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -3,7 +3,10 @@ package parallelbcrypt
 import (
 	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -132,5 +135,50 @@ func BenchmarkMatches(b *testing.B) {
 			_ = left.Wait()
 			b.ReportMetric(float64(time.Since(start).Milliseconds())/float64(each*callers), "ms/comparison")
 		})
+	}
+}
+
+// Goal: what comes by the network is not held up while all processors compute. Method: one processor, a long comparison, and meanwhile one
+// byte that goes to and fro over a connection; the runtime alone looks at the network every ten milliseconds.
+func TestOthersHearFromTheNetworkMeanwhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const cost = 10
+	hash, err := bcrypt.GenerateFromPassword([]byte("one"), cost)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	var ends errgroup.Group
+	ends.Go(func() error {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = io.Copy(struct{ io.Writer }{conn}, struct{ io.Reader }{conn}) // by this process: the kernel would not need it
+		return err
+	})
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	compared := make(chan struct{})
+	ends.Go(func() error {
+		defer close(compared)
+		assert.True(t, NewComparer(1).Matches(t.Context(), hash, []byte("one")))
+		return nil
+	})
+	trips := 0
+	for one := make([]byte, 1); ; trips++ {
+		_, err := conn.Write(one)
+		require.NoError(t, err)
+		_, err = io.ReadFull(conn, one)
+		require.NoError(t, err)
+		select {
+		case <-compared:
+			require.NoError(t, conn.Close())
+			require.NoError(t, ends.Wait())
+			require.Greater(t, trips, 1<<cost/8) // rounds
+			return
+		default:
+		}
 	}
 }

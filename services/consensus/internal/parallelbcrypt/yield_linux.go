@@ -1,14 +1,61 @@
 package parallelbcrypt
 
 import (
+	"os"
 	"runtime"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// yield gives the processor to whoever else waits for it: goroutines of this process, whom the runtime lets go first, and other threads, its
-// own and those of other processes, which the kernel would let wait until a time slice of some milliseconds is used up.
-func yield() {
+// yielder lets others have the processor in between. It is of one goroutine.
+//
+// The runtime's own yield is not enough: it comes back as soon as no goroutine is ready, without a look at the network, which nobody else
+// looks at either while all processors compute. So whoever computes becomes ready by the network himself, behind all that came before.
+type yielder struct {
+	// A pipe, nil where there are no descriptors left: then the network is looked at when the runtime does.
+	out, in *os.File
+	wait    syscall.RawConn
+}
+
+func newYielder() *yielder {
+	y := new(yielder)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return y
+	}
+	wait, err := out.SyscallConn()
+	if err != nil {
+		_, _ = out.Close(), in.Close()
+		return y
+	}
+	y.out, y.in, y.wait = out, in, wait
+	return y
+}
+
+// yield gives the processor to whoever else waits for it: goroutines of this process, those that the network has something for, and other
+// threads, its own and those of other processes, which the kernel would let wait until a time slice of some milliseconds is used up.
+func (y *yielder) yield() {
 	runtime.Gosched()
 	_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) // it cannot fail
+	if y.wait == nil {
+		return
+	}
+	var one [1]byte
+	written := false
+	_ = y.wait.Read(func(fd uintptr) (done bool) {
+		if written {
+			_, _ = unix.Read(int(fd), one[:])
+			return true
+		}
+		_, err := y.in.Write(one[:])
+		written = true
+		return err != nil // nothing to wait for
+	})
+}
+
+func (y *yielder) close() {
+	if y.wait != nil {
+		_, _ = y.out.Close(), y.in.Close()
+	}
 }
