@@ -2,7 +2,7 @@ package rights
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"go.etcd.io/etcd/api/v3/authpb"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -26,6 +26,8 @@ type try struct {
 	alone bool
 	// believed says that a token which shows nothing is refused, though no name is needed.
 	believed bool
+	// silent says that etcd ends the stream without a word where it refuses.
+	silent bool
 }
 
 func reads(of keys) need  { return need{false, of.holds} }
@@ -236,7 +238,7 @@ func ownServices() (all []try) {
 		all = append(all, try{name: method + " " + what, method: method, request: always(request), least: least, needs: needs})
 	}
 	for _, prefix := range []string{"", "m/", "n/", "\xff"} {
-		below := reads(keys{holds: func(key string) bool { return strings.HasPrefix(key, prefix) }})
+		below := reads(beginWith(prefix))
 		of("below "+prefix, "InspectService.Children", name, &quoratev1.ChildrenRequest{Prefix: []byte(prefix), Delimiter: []byte("/"), Count: true, Size: true}, below)
 		of("below "+prefix, "InspectService.Deleted", name, &quoratev1.DeletedRequest{Prefix: []byte(prefix)}, below)
 	}
@@ -246,12 +248,12 @@ func ownServices() (all []try) {
 	of("of all", "QuotaService.QuotaList", root, &quoratev1.QuotaListRequest{})
 	of("of none", "QuotaService.QuotaDelete", root, &quoratev1.QuotaDeleteRequest{Prefix: []byte("none")})
 	of("of z/", "QuotaService.QuotaSet", root, &quoratev1.QuotaSetRequest{Prefix: []byte("z/"), Limits: &quoratev1.QuotaLimits{HardKeys: 1000}})
-	return all
+	return append(all, ofConsole()...)
 }
 
 func tries() (all []try) {
 	for _, operation := range operations() {
 		all = append(all, operation.nested()...)
 	}
-	return append(append(append(append(all, watches()...), ofLeases()...), administration()...), ownServices()...)
+	return slices.Concat(all, watches(), ofLeases(), ofTurns(), administration(), ownServices())
 }

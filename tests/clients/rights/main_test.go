@@ -35,6 +35,8 @@ type identity struct {
 	read, write func(key string) bool
 	// granted is the permission of the role, for the store.
 	granted *pb.AuthRoleGrantPermissionRequest
+	// newest is the revision that attach left, for requests that name one.
+	newest int64
 }
 
 func password(name string) string { return name + "'s" }

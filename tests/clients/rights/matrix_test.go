@@ -14,12 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
 	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 	"github.com/quoratedb/quorate/tests/harness"
 )
@@ -32,19 +36,48 @@ var refusals = []error{
 
 // outcome is the refusal that an answer holds, as text; "allowed" where it holds none.
 func outcome(answer proto.Message, err error) string {
-	if watch, ok := answer.(*pb.WatchResponse); ok && err == nil && watch.GetCanceled() {
-		err = errors.New(watch.GetCancelReason())
+	if err == nil {
+		err = refusalIn(answer)
 	}
 	if err == nil {
 		return "allowed"
 	}
-	if slices.ContainsFunc(refusals, func(refusal error) bool { return refusal.Error() == err.Error() }) {
-		return err.Error()
+	// etcd's locks and elections refuse in the same words, and with the code Unknown.
+	unknown := harness.IsPeer() && status.Code(err) == codes.Unknown
+	for _, refusal := range refusals {
+		if refusal.Error() == err.Error() || unknown && status.Convert(refusal).Message() == status.Convert(err).Message() {
+			return refusal.Error()
+		}
 	}
-	if _, ok := status.FromError(err); ok {
+	if s, ok := status.FromError(err); ok && s.Code() != codes.Unimplemented {
 		return "allowed"
 	}
 	return err.Error()
+}
+
+// errWithoutAWord is what etcd has for a stream that it refuses to begin.
+var errWithoutAWord = errors.New("ended without an answer")
+
+// refusalIn is the refusal that an answer holds.
+func refusalIn(answer proto.Message) error {
+	switch answer := answer.(type) {
+	case *pb.WatchResponse:
+		if answer.GetCanceled() {
+			return errors.New(answer.GetCancelReason())
+		}
+	case *consolev1.LiveResponse:
+		over := answer.GetEnded() // in etcd's words, without gRPC's around them
+		for _, refusal := range refusals {
+			if over != nil && status.Convert(refusal).Message() == over.GetReason() {
+				return refusal
+			}
+		}
+	case *v3electionpb.LeaderResponse:
+		if answer.GetHeader() == nil {
+			return errWithoutAWord
+		}
+	}
+	return nil
 }
 
 func wanted(who *identity, t try) string {
@@ -52,24 +85,34 @@ func wanted(who *identity, t try) string {
 	if t.believed && who.refusal == rpctypes.ErrGRPCInvalidAuthToken {
 		err = who.refusal
 	}
-	if err != nil {
-		return err.Error()
+	switch {
+	case err == nil:
+		return "allowed"
+	case t.silent && harness.IsPeer():
+		return errWithoutAWord.Error()
 	}
-	return "allowed"
+	return err.Error()
 }
 
-// attach has the leases and their keys be what the model takes them for.
+// attach has the leases and their keys be what the model takes them for, and nobody have a lock.
 func (l *locked) attach(ctx context.Context) error {
 	ctx = metadata.AppendToOutgoingContext(ctx, "token", l.as("root").token)
-	for _, id := range []int64{leaseOfM, leaseOfN} {
-		if _, err := pb.NewLeaseClient(l.conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: id, TTL: 600}); err != nil && err.Error() != rpctypes.ErrGRPCLeaseExist.Error() {
-			return err
-		}
-	}
 	put := func(key string, lease int64) *pb.RequestOp {
 		return &pb.RequestOp{Request: &pb.RequestOp_RequestPut{RequestPut: &pb.PutRequest{Key: []byte(key), Lease: lease}}}
 	}
-	_, err := pb.NewKVClient(l.conn).Txn(ctx, &pb.TxnRequest{Success: []*pb.RequestOp{put(keyOfM, leaseOfM), put(keyOfN, leaseOfN), put("m/a", 0)}})
+	keys := &pb.TxnRequest{Success: append(noTurns(), put(keyOfM, leaseOfM), put(keyOfN, leaseOfN), put("m/a", 0))}
+	left, err := pb.NewKVClient(l.conn).Txn(ctx, keys)
+	if text(err) == rpctypes.ErrGRPCLeaseNotFound.Error() {
+		for _, id := range []int64{leaseOfM, leaseOfN} {
+			if _, err := pb.NewLeaseClient(l.conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: id, TTL: 600}); err != nil && text(err) != rpctypes.ErrGRPCLeaseExist.Error() {
+				return err
+			}
+		}
+		left, err = pb.NewKVClient(l.conn).Txn(ctx, keys)
+	}
+	for _, who := range l.all {
+		who.newest = left.GetHeader().GetRevision()
+	}
 	return err
 }
 
@@ -158,9 +201,9 @@ func TestMatrixHasEveryMethod(t *testing.T) {
 	for _, t := range tries() {
 		tried[t.method] = true
 	}
-	files := []protoreflect.FileDescriptor{pb.File_rpc_proto}
+	files := []protoreflect.FileDescriptor{pb.File_rpc_proto, v3lockpb.File_v3lock_proto, v3electionpb.File_v3election_proto}
 	if !harness.IsPeer() {
-		files = append(files, quoratev1.File_quorate_v1_quota_proto, quoratev1.File_quorate_v1_inspect_proto)
+		files = append(files, quoratev1.File_quorate_v1_quota_proto, quoratev1.File_quorate_v1_inspect_proto, consolev1.File_quorate_console_v1_console_proto)
 	}
 	for _, file := range files {
 		services := file.Services()

@@ -33,7 +33,7 @@ func ranges() []keys {
 	}
 }
 
-// probes are all words of one to three letters.
+// probes are all words of one to three letters, and the keys of locks and elections.
 var probes = func() (words []string) {
 	letters := []string{"\x00", "/", "0", "a", "k", "l", "m", "n", "x", "\xff"}
 	last := []string{""}
@@ -46,7 +46,7 @@ var probes = func() (words []string) {
 		}
 		words, last = append(words, longer...), longer
 	}
-	return words
+	return append(words, turnKeys()...)
 }()
 
 // need is that all keys of a range may be read, or written.

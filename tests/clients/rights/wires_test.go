@@ -31,16 +31,18 @@ type method struct {
 	protoreflect.MethodDescriptor
 }
 
+// methodOf finds "Service.Method" in whichever package has it.
 func methodOf(name string) method {
-	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("etcdserverpb." + name))
-	if err != nil {
-		found, err = protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName("quorate.v1." + name))
+	for _, in := range []string{"etcdserverpb", "v3lockpb", "v3electionpb", "quorate.v1", "quorate.console.v1"} {
+		if found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(in + "." + name)); err == nil {
+			return method{found.(protoreflect.MethodDescriptor)}
+		}
 	}
-	if err != nil {
-		panic(err)
-	}
-	return method{found.(protoreflect.MethodDescriptor)}
+	panic("there is no " + name)
 }
+
+// ofBrowsers tells the methods that only browsers call: gRPC has them not.
+func (m method) ofBrowsers() bool { return m.Parent().ParentFile().Package() == "quorate.console.v1" }
 
 func (m method) path() string { return fmt.Sprintf("/%s/%s", m.Parent().FullName(), m.Name()) }
 
@@ -70,7 +72,7 @@ type wire struct {
 func wires() []wire {
 	all := func(method) bool { return true }
 	named := []wire{
-		{"gRPC", all, callGRPC},
+		{"gRPC", func(m method) bool { return !m.ofBrowsers() }, callGRPC},
 		{"JSON", func(m method) bool { return m.jsonPath() != "" }, callJSON},
 	}
 	if harness.IsPeer() {
@@ -154,7 +156,10 @@ func callJSON(ctx context.Context, l *locked, m method, token string, request pr
 	}
 	defer end()
 	var raw json.RawMessage
-	if err := json.NewDecoder(resp.Body).Decode(&raw); err != nil {
+	switch err := json.NewDecoder(resp.Body).Decode(&raw); {
+	case err == io.EOF && m.streams():
+		return m.answer(), nil
+	case err != nil:
 		return nil, fmt.Errorf("an answer with status %d: %w", resp.StatusCode, err)
 	}
 	if m.streams() {

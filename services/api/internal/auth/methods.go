@@ -114,13 +114,13 @@ var methods = map[string]Need{
 	"/quorate.v1.InspectService/History":  data,
 	"/quorate.v1.InspectService/Deleted":  data,
 
-	// What the console reads and writes it asks of the methods above, for its caller. The rest is told of the process.
+	// What the console reads and writes it asks of the methods above, for its caller, who must be somebody. The rest is told of the process.
 	"/quorate.console.v1.ConsoleService/About":        nothing,
-	"/quorate.console.v1.ConsoleService/Search":       data,
-	"/quorate.console.v1.ConsoleService/Preview":      data,
-	"/quorate.console.v1.ConsoleService/Apply":        data,
-	"/quorate.console.v1.ConsoleService/Leases":       data,
-	"/quorate.console.v1.ConsoleService/Locks":        data,
+	"/quorate.console.v1.ConsoleService/Search":       name,
+	"/quorate.console.v1.ConsoleService/Preview":      name,
+	"/quorate.console.v1.ConsoleService/Apply":        name,
+	"/quorate.console.v1.ConsoleService/Leases":       name,
+	"/quorate.console.v1.ConsoleService/Locks":        name,
 	"/quorate.console.v1.ConsoleService/Cluster":      name,
 	"/quorate.console.v1.ConsoleService/MoveLeader":   root,
 	"/quorate.console.v1.ConsoleService/Series":       name,
