@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
 // Sections says which flags the nested parts of a file stand for: section, key within it, flag name. A key with dots is that
@@ -26,15 +28,12 @@ type Sections map[string]map[string]string
 // A whole number for a duration is nanoseconds, a text is what the command line takes. The error joins one error for
 // each unknown key, repeated key and refused value, each with its line; everything else has taken effect all the same.
 func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
-	var root yaml.Node
-	if err := yaml.Unmarshal(document, &root); err != nil {
-		return err
-	}
-	if len(root.Content) == 0 {
-		return nil // an empty file, or nothing but comments
+	root, err := yamldoc.Parse(document)
+	if root == nil {
+		return err // nil for an empty file, or nothing but comments
 	}
 	file := file{flags: fs, seen: map[string]bool{}}
-	err := eachKey(root.Content[0], "the file", func(key string, at, value *yaml.Node) error {
+	return eachKey(root, "the file", func(key string, at, value *yaml.Node) error {
 		section, nested := sections[key]
 		if !nested {
 			return file.set(key, key, at, value)
@@ -44,7 +43,6 @@ func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
 		}
 		return file.section(key, "", section, value)
 	})
-	return err
 }
 
 // section sets the flags that names gives for the keys of a mapping, which are below prefix.

@@ -1,15 +1,15 @@
 package auditlog
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
 // Policy says which level a request has: that of the first rule that matches it.
@@ -33,12 +33,8 @@ type texts []string
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (t *texts) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.ScalarNode {
-		*t = texts{node.Value}
-		return nil
-	}
-	var list []string
-	if err := node.Decode(&list); err != nil {
+	list, err := yamldoc.Texts(node)
+	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
@@ -102,22 +98,33 @@ func (r *rule) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
+var errNoRules = errors.New("line 1: it has no rules")
+
 // ParsePolicy reads a policy: a YAML mapping whose "rules" are a list of mappings with user, role, method, prefix, each a text or a list
 // of them, and level. An error names the line.
 func ParsePolicy(text []byte) (*Policy, error) {
+	top, err := yamldoc.Parse(text)
+	switch {
+	case err != nil:
+		return nil, err
+	case top == nil:
+		return nil, errNoRules
+	case top.Kind != yaml.MappingNode:
+		return nil, fmt.Errorf("line %d: \"rules:\" is wanted, and a list of them", top.Line)
+	}
+	for i := 0; i < len(top.Content); i += 2 {
+		if key := top.Content[i]; key.Value != "rules" {
+			return nil, fmt.Errorf("line %d: there is no %q, only rules", key.Line, key.Value)
+		}
+	}
 	var file struct {
 		Rules []rule `yaml:"rules"`
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil, errors.New("line 1: it has no rules")
-		}
+	if err := top.Decode(&file); err != nil {
 		return nil, err
 	}
 	if len(file.Rules) == 0 {
-		return nil, errors.New("line 1: it has no rules")
+		return nil, errNoRules
 	}
 	policy := &Policy{rules: file.Rules}
 	for _, r := range file.Rules {

@@ -19,9 +19,13 @@ func TestPolicyMistakesNameTheLine(t *testing.T) {
 		{"rules:\n- level: none\n  users: root\n", `line 3: a rule has no "users"`},
 		{"rules:\n- level: none\n  method:\n  - Put\n  - Puts\n", `line 5: no method is called "Puts"`},
 		{"rules:\n- level: none\n  prefix: []\n", "line 3: an empty list"},
-		{"rules:\n- level: none\nrule: 1\n", "line 3: field rule not found"},
-		{"rules:\n - level: none\n- x", "line 2"},
+		{"rules:\n- level: none\nrule: 1\n", `line 3: there is no "rule", only rules`},
+		{"rules:\n - level: none\n- x", "line 3"},
+		{"rules:\n- level: none\n  user: [a\n  role: b\n", "line 3"},
+		{"rules:\n- level: none\n  user: {a: b}\n", "line 3: a text is wanted, or a list of texts"},
+		{"rules:\n- level: none\n  user: [a, [b]]\n", "line 3: a text is wanted, or a list of texts"},
 		{"rules: 7\n", "line 1"},
+		{"[]", "line 1"},
 	} {
 		_, err := ParsePolicy([]byte(mistake.text))
 		require.ErrorContains(t, err, mistake.want, mistake.text)

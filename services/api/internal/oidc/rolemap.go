@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
 // root is the role, and the user, that no token brings.
@@ -32,14 +34,13 @@ func (c Config) roleMap() (roleMap, error) {
 
 // parseRoleMap reads a YAML mapping from groups to a role, or a list of roles. An error names the line.
 func parseRoleMap(text []byte) (roleMap, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	top, err := yamldoc.Parse(text)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(document.Content) == 0 {
+	case top == nil:
 		return nil, errors.New("line 1: it has no groups")
 	}
-	top := document.Content[0]
 	if top.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("line %d: a mapping from groups to roles is wanted", top.Line)
 	}

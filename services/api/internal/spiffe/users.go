@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
 const scheme = "spiffe"
@@ -35,15 +37,13 @@ func Load(file string) (*Users, error) {
 
 // New reads a YAML mapping from ids to users: spiffe://domain/path, or spiffe://domain/path/* for all ids below. An error names the line.
 func New(text []byte) (*Users, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	top, err := yamldoc.Parse(text)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(document.Content) == 0 {
+	case top == nil:
 		return nil, errors.New("line 1: it has no ids")
-	}
-	top := document.Content[0]
-	if top.Kind != yaml.MappingNode {
+	case top.Kind != yaml.MappingNode:
 		return nil, fmt.Errorf("line %d: a mapping from ids to users is wanted", top.Line)
 	}
 	u := &Users{exact: make(map[string]string), below: make(map[string]string)}
