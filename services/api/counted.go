@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,21 +33,42 @@ func counted(registerer prometheus.Registerer, next http.Handler) http.Handler {
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 13), // from 0.5 ms to 2 s
 	}, []string{"method"})
 	registerer.MustRegister(received, failed, took)
+	// Those of a method are looked up with its first request only.
+	type ofMethod struct {
+		method   string
+		received func() prometheus.Counter
+		took     func() prometheus.Observer
+	}
+	methods := make([]ofMethod, 0, len(countedMethods)+1)
+	for _, method := range append(slices.Clone(countedMethods), "other") {
+		methods = append(methods, ofMethod{
+			method:   method,
+			received: sync.OnceValue(func() prometheus.Counter { return received.WithLabelValues(method) }),
+			took:     sync.OnceValue(func() prometheus.Observer { return took.WithLabelValues(method) }),
+		})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method, begun := r.Method, time.Now()
-		if !slices.Contains(countedMethods, method) {
-			method = "other"
+		begun := time.Now()
+		of := &methods[len(countedMethods)]
+		if at := slices.Index(countedMethods, r.Method); at >= 0 {
+			of = &methods[at]
 		}
-		received.WithLabelValues(method).Inc()
+		of.received().Inc()
 		answer := &codeWriter{ResponseWriter: w, code: http.StatusOK}
 		next.ServeHTTP(answer, r)
 		switch {
 		case answer.code >= http.StatusBadRequest:
-			failed.WithLabelValues(method, strconv.Itoa(answer.code)).Inc()
-		case r.URL.Query().Get("wait") != "true":
-			took.WithLabelValues(method).Observe(time.Since(begun).Seconds())
+			failed.WithLabelValues(of.method, strconv.Itoa(answer.code)).Inc()
+		case !waits(r):
+			of.took().Observe(time.Since(begun).Seconds())
 		}
 	})
+}
+
+// waits tells a request that waits for an event.
+func waits(r *http.Request) bool {
+	query := r.URL.RawQuery
+	return (strings.Contains(query, "wait") || strings.Contains(query, "%")) && r.URL.Query().Get("wait") == "true"
 }
 
 // codeWriter remembers the code of an answer.

@@ -13,7 +13,7 @@ import (
 // traced makes spans of v2's requests, but for those that wait, by the names of OpenTelemetry's conventions.
 func traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !tracing.On() || !slices.Contains(countedMethods, r.Method) || r.URL.Query().Get("wait") == "true" {
+		if !tracing.On() || !slices.Contains(countedMethods, r.Method) || waits(r) {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -76,6 +76,9 @@ func (f *keysError) write(w http.ResponseWriter) {
 	writeJSON(w, meanings[f.Code].status, f)
 }
 
+// writeEvent sends an event, as a whole answer.
+func writeEvent(w http.ResponseWriter, status int, e *event) { writeBody(w, status, e.appendTo(nil)) }
+
 // writeJSON sends a whole answer.
 func writeJSON(w http.ResponseWriter, status int, message any) {
 	body, err := json.Marshal(message)
@@ -83,6 +86,10 @@ func writeJSON(w http.ResponseWriter, status int, message any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	writeBody(w, status, body)
+}
+
+func writeBody(w http.ResponseWriter, status int, body []byte) {
 	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

@@ -57,7 +57,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 		storeError(found.GetFailure(), found.GetRevision()).write(w)
 	default:
 		setIndex(w, found.GetRevision(), found.GetRaftIndex(), found.GetRaftTerm())
-		writeJSON(w, http.StatusOK, &event{Action: actionGet, Node: fromNode(found.GetNode(), s.Now())})
+		writeEvent(w, http.StatusOK, &event{Action: actionGet, Node: fromNode(found.GetNode(), s.Now())})
 	}
 }
 
@@ -97,7 +97,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, q *query) {
 	if q.valueless && r.Method != http.MethodDelete {
 		made = &event{Action: made.Action}
 	}
-	writeJSON(w, status, made)
+	writeEvent(w, status, made)
 }
 
 // operation returns what a PUT, POST or DELETE asks for.

@@ -2,8 +2,8 @@ package v2
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -69,7 +69,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	if out.Flush() != nil {
 		return
 	}
-	t := teller{at: at, rights: rights, stream: q.stream, encoder: json.NewEncoder(w), now: s.Now}
+	t := teller{at: at, rights: rights, stream: q.stream, out: w, now: s.Now}
 	for {
 		next, err := rights.next(ctx, session)
 		if denied(err) {
@@ -99,11 +99,11 @@ func clampIndex(index uint64) int64 {
 
 // teller writes events to a waiting client.
 type teller struct {
-	at      place
-	rights  *watchRights
-	stream  bool
-	encoder *json.Encoder
-	now     func() time.Time
+	at     place
+	rights *watchRights
+	stream bool
+	out    io.Writer
+	now    func() time.Time
 }
 
 // tell writes what a delivery holds, and tells whether the answer is complete or its client gone.
@@ -122,14 +122,20 @@ func (t *teller) tell(d *delivery.Delivery) (done bool) {
 			continue
 		}
 		if !t.stream {
-			_ = t.encoder.Encode(t.at.join(made)) // a client that left does not miss it
+			_ = t.write(t.at.join(made)) // a client that left does not miss it
 			return true
 		}
 		for _, e := range made {
-			if t.encoder.Encode(e) != nil {
+			if t.write(e) != nil {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// write writes one event on a line.
+func (t *teller) write(e *event) error {
+	_, err := t.out.Write(append(e.appendTo(nil), '\n'))
+	return err
 }

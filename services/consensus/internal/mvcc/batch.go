@@ -165,12 +165,14 @@ func (b *Batch) Commit() error {
 	b.w.valueBuf = appendPosition(b.w.valueBuf[:0], &b.now.position)
 	b.w.set(appendMetaKey(b.w.keyBuf[:0], metaPosition), b.w.valueBuf)
 	size := int64(b.w.pb.Len())
+	b.s.commits.Add(1)
 	if err := b.w.pb.Commit(pebble.NoSync); err != nil {
 		return errors.Join(fmt.Errorf("commit: %w", err), b.Close())
 	}
 	b.s.unflushed.Add(size)
 	st := b.now
 	b.s.state.Store(&st)
+	b.s.commits.Add(1)
 	if len(b.digests) > 0 {
 		b.s.digests.add(b.digests)
 	}

@@ -125,14 +125,45 @@ func (v *View) Count(ctx context.Context, s Span, revision int64) (int64, error)
 		n -= since
 	}
 	for _, e := range edges {
-		part := Span{low: []byte(e.Low), high: []byte(e.High), unbounded: e.Unbounded}
-		in, err := countByScan(ctx, v, part, v.revision)
+		in, err := v.countEdge(ctx, &e)
 		if err != nil {
 			return 0, err
 		}
 		n += in
 	}
 	return n, nil
+}
+
+// countEdge counts the newest keys of a part of a bucket: those beside it, if they are few, as where a list ends behind the last key.
+func (v *View) countEdge(ctx context.Context, e *count.Edge) (int64, error) {
+	if e.Rest != nil {
+		rest := Span{low: []byte(e.Rest.Low), high: []byte(e.Rest.High), unbounded: e.Rest.Unbounded}
+		beside, few := int64(0), true
+		err := v.Scan(ctx, rest, v.revision, func(*Row) (bool, error) {
+			beside++
+			few = beside <= e.Keys/2
+			return few, nil
+		})
+		if err != nil || few {
+			return e.Keys - beside, err
+		}
+	}
+	return countByScan(ctx, v, Span{low: []byte(e.Low), high: []byte(e.High), unbounded: e.Unbounded}, v.revision)
+}
+
+// CountedFrom implements Reader.
+func (v *View) CountedFrom(after, upTo []byte) []byte { return countedFrom(v.counts, after, upTo) }
+
+// CountedFrom implements Reader. The batch's own changes are counted from anywhere.
+func (b *Batch) CountedFrom(after, upTo []byte) []byte {
+	return countedFrom(b.begun.counts, after, upTo)
+}
+
+func countedFrom(counts *count.Index, after, upTo []byte) []byte {
+	if low, some := counts.Within(string(after), string(upTo)); some {
+		return []byte(low)
+	}
+	return nil
 }
 
 // addedSince returns how many more of the span's keys exist now than at the revision. It gives up, and says so, after

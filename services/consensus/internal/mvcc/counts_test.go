@@ -63,6 +63,13 @@ func requireCount(t *testing.T, r *rand.Rand, rd Reader, oldest, newest int64) {
 		got, err := rd.Count(context.Background(), sp, revision)
 		require.NoError(t, err)
 		require.Equal(t, want, got, "span %q to %q at %d", sp.low, sp.high, revision)
+		page := &consensusv1.RangeOp{Key: sp.low, RangeEnd: sp.high, Revision: revision, Limit: 1 + r.Int64N(700)}
+		if sp.unbounded {
+			page.RangeEnd = []byte{0}
+		}
+		res, err := EvalRange(context.Background(), rd, page)
+		require.NoError(t, err)
+		require.Equal(t, want, res.GetCount(), "page of %d of span %q to %q at %d", page.GetLimit(), sp.low, sp.high, revision)
 	}
 }
 

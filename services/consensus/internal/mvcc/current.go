@@ -17,12 +17,21 @@ type Current struct {
 }
 
 // Current begins to read what is current. That may be newer than what Revision has told just before. Reading ends with ctx.
+//
+// The position must be that of the rows. If no commit was under way from before the iterator was made until after, it is the
+// one that readers see then; else it is read from its own row, which is in the batch with the others.
 func (s *Store) Current(ctx context.Context) (*Current, error) {
+	before := s.commits.Load()
+	known := s.state.Load().position
 	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{})
 	if err != nil {
 		return nil, err
 	}
-	c := &Current{ctx: ctx, it: it, position: freshPosition()}
+	c := &Current{ctx: ctx, it: it, position: known}
+	if before%2 == 0 && s.commits.Load() == before {
+		return c, nil
+	}
+	c.position = freshPosition()
 	if err := c.readPosition(); err != nil {
 		return nil, errors.Join(err, it.Close())
 	}

@@ -50,7 +50,7 @@ func EvalRange(ctx context.Context, rd Reader, op *consensusv1.RangeOp) (*consen
 	}
 	res := &consensusv1.RangeResult{Kvs: q.kvs, Count: q.seen}
 	if q.cut {
-		n, err := rd.Count(ctx, q.span, q.revision)
+		n, err := q.count(ctx, rd)
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +139,19 @@ func (q *query) take(r *Row) (more bool, err error) {
 		return true, q.account(r)
 	}
 	return true, nil
+}
+
+// count counts the keys of a range whose scan was stopped. Those that were read are not looked at again.
+func (q *query) count(ctx context.Context, rd Reader) (int64, error) {
+	rest, read := q.span, 0
+	if n := len(q.kvs); n > 0 {
+		if low := rd.CountedFrom(rest.low, q.kvs[n-1].GetKey()); low != nil {
+			rest.low = low
+			read, _ = slices.BinarySearchFunc(q.kvs, low, func(kv *mvccpb.KeyValue, low []byte) int { return bytes.Compare(kv.GetKey(), low) })
+		}
+	}
+	n, err := rd.Count(ctx, rest, q.revision)
+	return int64(read) + n, err
 }
 
 // keyValueBytes is about what a key-value of an answer takes beside its key and value.

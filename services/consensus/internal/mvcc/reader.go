@@ -24,6 +24,9 @@ type Reader interface {
 	Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (more bool, err error)) error
 	// Count returns how many keys of the span exist at the revision.
 	Count(ctx context.Context, s Span, revision int64) (int64, error)
+	// CountedFrom returns the highest place above after, and not above upTo, from which on Count need not look at keys; nil if there
+	// is none.
+	CountedFrom(after, upTo []byte) []byte
 }
 
 // NewestRevision asks a reader for the newest version, whatever its revision.

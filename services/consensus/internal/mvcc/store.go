@@ -29,6 +29,9 @@ type Store struct {
 
 	// state is what readers start from: it is replaced after a batch is committed, never before.
 	state atomic.Pointer[state]
+	// commits is raised before a batch is committed, and again after its state is published: while it is odd, what Pebble shows may
+	// be newer than state.
+	commits atomic.Uint64
 
 	// batch is the one that Begin hands out, kept for its buffers.
 	batch *Batch

@@ -23,20 +23,17 @@ func lookup(r Reader, path []byte) (found, error) {
 	if err := checkWay(r, path); err != nil {
 		return found{}, err
 	}
-	dir, err := r.Dir(path)
-	if err != nil {
-		return found{}, err
-	}
-	recorded := dir != nil
-	// The file comes last, so that its value is still valid when it is found.
+	// Where a file is there is no directory. It comes first, as most of what is looked up is a file.
 	file, err := r.File(path)
 	if err != nil || file != nil {
 		return found{file: file}, err
 	}
-	if !recorded {
-		dir, err = implied(r, path)
+	dir, err := r.Dir(path)
+	if err != nil || dir != nil {
+		return found{dir: dir, recorded: dir != nil}, err
 	}
-	return found{dir: dir, recorded: recorded}, err
+	dir, err = implied(r, path)
+	return found{dir: dir}, err
 }
 
 // checkWay declines if one of the directories above a path is a file.

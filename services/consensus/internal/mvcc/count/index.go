@@ -95,12 +95,28 @@ func (x *Index) Populated(from string) (low string, some bool) {
 	return "", false
 }
 
+// Within returns where the last bucket begins that begins behind after and not behind upTo: a stretch from there on has no edge at
+// its beginning. It is false if there is none.
+func (x *Index) Within(after, upTo string) (low string, some bool) {
+	low = x.bucket(x.find(upTo)).Low
+	return low, low > after
+}
+
 // Edge is a part of a bucket, [Low, High), that holds at most Keys keys.
 type Edge struct {
 	Low, High string
 	// Unbounded: there is no High.
 	Unbounded bool
-	Keys      int64
+	// Keys is how many the whole bucket holds.
+	Keys int64
+	// Rest is the other part of the bucket, nil unless the edge is where the stretch ends. Where that is beyond all keys, nothing is in it.
+	Rest *Rest
+}
+
+// Rest is [Low, High), or all from Low on.
+type Rest struct {
+	Low, High string
+	Unbounded bool
 }
 
 // Between returns how many keys the buckets hold that lie within [low, high), or from low on if unbounded, and the parts
@@ -126,7 +142,8 @@ func (x *Index) Between(low, high string, unbounded bool) (whole int64, edges []
 	last := x.find(high)
 	whole = x.sum(at, last)
 	if b := x.bucket(last); b.Low != high {
-		edges = append(edges, Edge{Low: b.Low, High: high, Keys: b.Keys})
+		end, unbounded := x.end(last)
+		edges = append(edges, Edge{Low: b.Low, High: high, Keys: b.Keys, Rest: &Rest{Low: high, High: end, Unbounded: unbounded}})
 	}
 	return whole, edges
 }

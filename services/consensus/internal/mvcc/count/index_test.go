@@ -51,6 +51,9 @@ func (s keySet) count(t *testing.T, x *Index, low, high string, unbounded bool) 
 		in := int64(len(s.within(e.Low, e.High, e.Unbounded)))
 		require.LessOrEqual(t, in, e.Keys)
 		require.LessOrEqual(t, in, int64(BucketKeysMax), "an edge is too large to be counted in passing")
+		if e.Rest != nil {
+			require.Equal(t, e.Keys, in+int64(len(s.within(e.Rest.Low, e.Rest.High, e.Rest.Unbounded))), "the rest of a bucket")
+		}
 		n += in
 	}
 	return n
@@ -102,6 +105,11 @@ func TestIndexAgreesWithKeys(t *testing.T) {
 				for range 20 {
 					low, high, unbounded := key(), key(), r.IntN(5) == 0
 					require.Equal(t, int64(len(keys.within(low, high, unbounded))), keys.count(t, x, low, high, unbounded))
+					if within, some := x.Within(low, high); some {
+						require.True(t, low < within && within <= high)
+						_, edges := x.Between(within, "", true)
+						require.Empty(t, edges, "a bucket begins there")
+					}
 					populated, some := x.Populated(low)
 					require.Equal(t, len(keys.within(low, "", true)) > 0 || some, some, "keys are passed over")
 					require.Empty(t, keys.within(low, populated, !some), "keys are passed over")
