@@ -25,3 +25,21 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRecords: whatever records of users and roles a snapshot brings, reading them ends, and nobody is let in by what cannot be read.
+func FuzzRecords(f *testing.F) {
+	f.Add(recordSettings, []byte{8, 1})
+	f.Add(prefixUser+"ann", []byte{10, 3, 'a', 'n', 'n'})
+	f.Add(prefixRole+"reader", []byte{})
+	f.Add(prefixUse+"x", []byte{0xff})
+	f.Add("other", []byte("x"))
+	f.Fuzz(func(t *testing.T, name string, value []byte) {
+		state, err := Load(func(fn func(name string, value []byte) error) error { return fn(name, value) })
+		if err != nil {
+			require.Nil(t, state)
+			return
+		}
+		_, err = NewTokens(time.Minute, time.Now).Verify(state, name)
+		require.Error(t, err)
+	})
+}

@@ -53,3 +53,21 @@ func FuzzManifest(f *testing.F) {
 		require.GreaterOrEqual(t, m.size(), int64(0))
 	})
 }
+
+// FuzzRange: whatever range of a file a member asks for, what it gets lies within the file, and is no longer than a piece.
+func FuzzRange(f *testing.F) {
+	f.Add("bytes=0-99", int64(100))
+	f.Add("bytes=-1", int64(100))
+	f.Add("bytes=5-9223372036854775807", int64(1)<<62)
+	f.Add("bytes=+1-+2,5-6", int64(7))
+	f.Fuzz(func(t *testing.T, header string, size int64) {
+		first, last, err := parseRange(header, size)
+		if err != nil {
+			return
+		}
+		require.GreaterOrEqual(t, first, int64(0))
+		require.LessOrEqual(t, first, last)
+		require.Less(t, last, size)
+		require.LessOrEqual(t, last-first+1, int64(pieceBytes))
+	})
+}
