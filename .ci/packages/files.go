@@ -47,9 +47,9 @@ func (b *build) pages() ([]file, error) {
 	if err != nil || len(names) == 0 {
 		return nil, fmt.Errorf("no manual pages in %s: %w", b.manual, err)
 	}
-	help, err := exec.Command(b.hostProgram("quorate"), "--help").Output()
+	help, err := exec.Command(b.hostProgram("quorate"), "--help-all").Output()
 	if err != nil {
-		return nil, fmt.Errorf("quorate --help: %w", err)
+		return nil, fmt.Errorf("quorate --help-all: %w", err)
 	}
 	texts := map[string][]byte{"quorate.1": serverPage(string(help))}
 	for _, name := range names {

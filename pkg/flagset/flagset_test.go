@@ -155,22 +155,28 @@ func TestWriteUsage(t *testing.T) {
 	fs := flag.NewFlagSet("usage", flag.ContinueOnError)
 	first := flagset.NewGroup("Member", fs, func(fs *flag.FlagSet) {
 		fs.String("name", "default", "A name.")
-		fs.Bool("auto", false, "Two\nlines.")
+		fs.Bool("auto", false, strings.Repeat("Word ", 20)+"end. And more.")
 	})
-	second := flagset.NewGroup("Logging", fs, func(fs *flag.FlagSet) { fs.String("log-level", "info", "A level.") })
+	second := flagset.NewGroup("Logging", fs, func(fs *flag.FlagSet) { fs.String("a-name-that-is-longer-than-its-column", "info", "A level.") })
 	var out strings.Builder
 	require.NoError(t, flagset.WriteUsage(&out, fs, first, second))
 	require.Equal(t, `
 Member:
-  --auto 'false'
-    Two
-    lines.
-  --name 'default'
-    A name.
+  --auto                          Word Word Word Word Word Word Word Word Word Word Word Word Word
+                                  Word Word Word Word Word Word Word end. And more.
+  --name                          A name [default]
 
 Logging:
-  --log-level 'info'
-    A level.
+  --a-name-that-is-longer-than-its-column
+                                  A level [info]
+`, out.String())
+	out.Reset()
+	require.NoError(t, flagset.WriteShort(&out, fs, first))
+	require.Equal(t, `
+Member:
+  --auto                          Word Word Word Word Word Word Word Word Word Word Word Word Word
+                                  Word Word Word Word Word Word Word end.
+  --name                          A name [default]
 `, out.String())
 }
 

@@ -34,16 +34,64 @@ func Names(fs *flag.FlagSet) []string {
 	return names
 }
 
-// WriteUsage writes the flags of the groups, each with its default and its usage text.
+// Width is how many columns a usage text takes, unless a word of it is longer.
+const Width = 100
+
+// textColumn is where the texts of flags begin, behind their names.
+const textColumn = 34
+
+// WriteUsage writes the flags of the groups, each with its usage text and its default in brackets, in two columns.
 func WriteUsage(w io.Writer, fs *flag.FlagSet, groups ...Group) error {
+	return writeGroups(w, fs, groups, func(f *flag.Flag) string { return f.Usage })
+}
+
+// WriteShort is WriteUsage with the first sentence of each usage text.
+func WriteShort(w io.Writer, fs *flag.FlagSet, groups ...Group) error {
+	return writeGroups(w, fs, groups, func(f *flag.Flag) string {
+		first, _, more := strings.Cut(f.Usage, ". ")
+		if more {
+			return first + "."
+		}
+		return first
+	})
+}
+
+func writeGroups(w io.Writer, fs *flag.FlagSet, groups []Group, usage func(*flag.Flag) string) error {
 	var text strings.Builder
 	for _, group := range groups {
 		fmt.Fprintf(&text, "\n%s:\n", group.Title)
 		for _, name := range group.Flags {
 			f := fs.Lookup(name)
-			fmt.Fprintf(&text, "  --%s '%s'\n    %s\n", f.Name, f.DefValue, strings.ReplaceAll(f.Usage, "\n", "\n    "))
+			words := usage(f)
+			if f.DefValue != "" && f.DefValue != "false" {
+				words = strings.TrimSuffix(words, ".") + " [" + f.DefValue + "]"
+			}
+			writeFlag(&text, name, words)
 		}
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// writeFlag writes a name and, from textColumn on, the text, which it breaks before Width.
+func writeFlag(to *strings.Builder, name, text string) {
+	line := "  --" + name + " "
+	if len(line) > textColumn {
+		to.WriteString(strings.TrimSuffix(line, " ") + "\n")
+		line = ""
+	}
+	line += strings.Repeat(" ", textColumn-len(line))
+	begin := true
+	for word := range strings.FieldsSeq(text) {
+		if !begin && len(line)+len(word) >= Width {
+			to.WriteString(line + "\n")
+			line, begin = strings.Repeat(" ", textColumn), true
+		}
+		if !begin {
+			line += " "
+		}
+		line += word
+		begin = false
+	}
+	to.WriteString(line + "\n")
 }

@@ -74,11 +74,11 @@ func (s *settings) memberFlags(fs *flag.FlagSet) {
 	fs.Uint64Var(&c.SnapshotCount, "snapshot-count", c.SnapshotCount, "How many applied entries the log keeps for members that are behind. 0 means the default.")
 	fs.Var(flagset.MillisecondsOf(&c.HeartbeatInterval), "heartbeat-interval", "Time between heartbeats, in milliseconds.")
 	fs.Var(flagset.MillisecondsOf(&c.ElectionTimeout), "election-timeout", "How long followers wait for a leader, in milliseconds.")
-	fs.Int64Var(&c.QuotaBackendBytes, "quota-backend-bytes", c.QuotaBackendBytes, "What the store may have in use, before compression, until writes are refused. 0 means no bound.")
+	fs.Int64Var(&c.QuotaBackendBytes, "quota-backend-bytes", c.QuotaBackendBytes, "Bytes in use, before compression, that end writes. 0 means no bound.")
 	fs.Int64Var(&c.DiskSoftMarkBytes, "disk-soft-mark-bytes", c.DiskSoftMarkBytes, "Warn when less than this is free on a disk of the data directory. 0 means twice the hard mark, negative never.")
 	fs.Int64Var(&c.DiskHardMarkBytes, "disk-hard-mark-bytes", c.DiskHardMarkBytes, "Refuse writes that need space, and raise NOSPACE, while less than this is free on a disk of the data directory. 0 means a twentieth of the disk, at least 64 MiB and at most 1 GiB, negative never.")
-	fs.StringVar(&c.AutoCompactionMode, "auto-compaction-mode", c.AutoCompactionMode, "What --auto-compaction-retention counts: 'periodic' or 'revision'.")
-	fs.StringVar(&c.AutoCompactionRetention, "auto-compaction-retention", c.AutoCompactionRetention, "History to keep: a duration or a number of hours, or a number of revisions. 0 keeps everything.")
+	fs.StringVar(&c.AutoCompactionMode, "auto-compaction-mode", c.AutoCompactionMode, "What the retention counts: time (periodic) or revisions (revision).")
+	fs.StringVar(&c.AutoCompactionRetention, "auto-compaction-retention", c.AutoCompactionRetention, "History to keep: a duration, hours or revisions. --auto-compaction-mode says which. 0 keeps everything.")
 	fs.DurationVar(&c.CorruptCheckTime, "corrupt-check-time", c.CorruptCheckTime, "How often this member reads all its keys and compares them with what was written. 0 means never.")
 	s.gates = &gates{initialCheck: &c.InitialCorruptCheck, localAddress: &c.SetMemberLocalAddr}
 	fs.Var(s.gates, "feature-gates", "InitialCorruptCheck=false serves at the start before the keys were read and compared with the other members'. Other gates of etcd's have no effect.")
@@ -96,11 +96,11 @@ func (s *settings) clusterFlags(fs *flag.FlagSet) {
 	c := s.config
 	fs.Var(flagset.ListOf(&c.InitialAdvertisePeerURLs), "initial-advertise-peer-urls", "Where other members reach this one. The member's id depends on it.")
 	fs.StringVar(&c.InitialCluster, "initial-cluster", c.InitialCluster, "Founding members as name=url,... Empty means this member alone.")
-	fs.Var(&choice{&c.InitialClusterState, []string{config.ClusterNew, config.ClusterExisting}}, "initial-cluster-state", "'new' to found the cluster, 'existing' to join one. Of no effect once there is data.")
+	fs.Var(&choice{&c.InitialClusterState, []string{config.ClusterNew, config.ClusterExisting}}, "initial-cluster-state", "new to found the cluster, existing to join one. Of no effect once there is data.")
 	fs.BoolVar(&c.StrictReconfigCheck, "strict-reconfig-check", c.StrictReconfigCheck, "Refuse changes of members that could cost the quorum.")
 	fs.BoolVar(&c.AuthCompactRoot, "auth-compact-root", c.AuthCompactRoot, "Leave compactions to root while authentication is enabled. If false any user may compact, as Kubernetes' API servers do with a user of their own. etcd has no such flag.")
 	fs.StringVar(&c.InitialClusterToken, "initial-cluster-token", c.InitialClusterToken, "Tells clusters with the same addresses apart. The ids of members and cluster depend on it.")
-	fs.BoolVar(&c.PromoteWhenCaughtUp, "promote-when-caught-up", false, "Let a member that was added as a learner become a voter by itself once it has caught up. etcd has no such flag.")
+	fs.BoolVar(&c.PromoteWhenCaughtUp, "promote-when-caught-up", false, "Have a learner become a voter by itself once it has caught up. etcd has no such flag.")
 	fs.BoolVar(&c.ForceNewCluster, "force-new-cluster", false, "Make this member's data a cluster of one, once, after most members were lost for good. The others must be added anew.")
 	fs.Var(flagset.ListOf(&c.AdvertiseClientURLs), "advertise-client-urls", "Where clients on other hosts reach this member. Empty means --listen-client-urls.")
 }
@@ -109,8 +109,8 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 	c := s.config
 	fs.StringVar(&c.ClientTLS.CertFile, "cert-file", "", "Certificate shown to clients, PEM.")
 	fs.StringVar(&c.ClientTLS.KeyFile, "key-file", "", "Key of --cert-file, PEM.")
-	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate, whose common name is its user where it sends no token.")
-	fs.StringVar(&c.AuthToken, "auth-token", c.AuthToken, "What clients get for a name and a password: 'simple' for tokens that the store makes, or jwt,sign-method=...,priv-key=FILE,pub-key=FILE,ttl=5m for signed ones. Empty or 'none' lets nobody log in.")
+	fs.BoolVar(&c.ClientTLS.ClientCertAuth, "client-cert-auth", false, "Ask every client for a certificate. Its common name is the user where no token is sent.")
+	fs.StringVar(&c.AuthToken, "auth-token", c.AuthToken, "What name and password give: simple, or jwt with its options. simple is a token that the store makes, jwt,sign-method=...,priv-key=FILE,pub-key=FILE,ttl=5m a signed one. Empty or none lets nobody log in.")
 	fs.UintVar(&c.AuthTokenTTL, "auth-token-ttl", c.AuthTokenTTL, "Seconds that a simple token lives after its last use.")
 	fs.UintVar(&c.BcryptCost, "bcrypt-cost", c.BcryptCost, "What it costs to hash a password: each one more doubles it, from 4 to 31.")
 	fs.StringVar(&c.ClientTLS.TrustedCAFile, "trusted-ca-file", "", "Authorities that vouch for clients, PEM. Asks every client for a certificate.")
@@ -137,21 +137,21 @@ func (s *settings) securityFlags(fs *flag.FlagSet) {
 }
 
 func (s *settings) monitoringFlags(fs *flag.FlagSet) {
-	fs.StringVar(&s.config.MetricsLevel, "metrics", s.config.MetricsLevel, "'extensive' times the calls of each method too, in grpc_server_handling_seconds.")
+	fs.StringVar(&s.config.MetricsLevel, "metrics", s.config.MetricsLevel, "basic, or extensive with the time of each method's calls. It is in grpc_server_handling_seconds.")
 	fs.Var(flagset.ListOf(&s.config.ListenMetricsURLs), "listen-metrics-urls", "URLs that serve health and metrics only.")
-	fs.BoolVar(&s.config.EnablePprof, "enable-pprof", false, "Serve profiles at /debug/pprof/, and what the runtime counts at /debug/vars, to whoever reaches the client URLs.")
+	fs.BoolVar(&s.config.EnablePprof, "enable-pprof", false, "Serve /debug/pprof/ and /debug/vars. They are profiles and what the runtime counts, for whoever reaches the client URLs.")
 	fs.DurationVar(&s.config.WarningUnaryRequestDuration, "warning-unary-request-duration", s.config.WarningUnaryRequestDuration, "Log calls that take longer than this. 0 means none.")
 	fs.DurationVar(&s.config.WarningApplyDuration, "warning-apply-duration", s.config.WarningApplyDuration, "Log when it takes longer than this to apply a batch of the log. 0 means never.")
 }
 
 func (s *settings) loggingFlags(fs *flag.FlagSet) {
 	c := s.config
-	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Log this level and above: debug, info, warn, error, panic or fatal.")
+	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "Lowest level that is logged: debug, info, warn or error. There are panic and fatal too.")
 	fs.StringVar(&c.Logger, "logger", c.Logger, "Only 'zap': structured lines with zap's field names.")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "json or console. Empty means console at a terminal, and json everywhere else.")
 	fs.BoolVar(&c.EnableLogRotation, "enable-log-rotation", false, "Rotate the log's file; --log-outputs must name one.")
 	fs.StringVar(&c.LogRotation, "log-rotation-config-json", c.LogRotation, "How: sizes in MiB, ages in days, 0 for no bound.")
-	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, default (stderr) or files. /dev/null discards it.")
+	fs.Var(flagset.ListOf(&c.LogOutputs), "log-outputs", "Where the log goes: stdout, stderr, or files. default is stderr, and /dev/null discards it.")
 }
 
 // choice is a flag.Value that takes one of a few texts.

@@ -3,7 +3,6 @@ package commandline
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -51,25 +50,27 @@ func (s *settings) Finish() (warnings []string, err error) {
 
 // WriteHelp writes the flags that most need, on two screens.
 func WriteHelp(w io.Writer) error {
-	known := defaultSettings()
-	text := usageHead + "\nWhat most need; --help-all has the rest:\n"
-	for _, name := range common {
-		f := known.flags.Lookup(name)
-		usage, _, _ := strings.Cut(f.Usage, ". ")
-		text += fmt.Sprintf("  --%s '%s'\n    %s.\n", f.Name, f.DefValue, strings.TrimSuffix(usage, "."))
+	if _, err := io.WriteString(w, usageHead+"\nWhat most need, with defaults in brackets; --help-all has the rest, and more about these.\n"); err != nil {
+		return err
 	}
-	_, err := io.WriteString(w, text)
-	return err
+	return flagset.WriteShort(w, defaultSettings().flags, common...)
 }
 
 // common are the flags of WriteHelp.
-var common = []string{
-	"name", "data-dir", "listen-client-urls", "advertise-client-urls", "listen-peer-urls", "initial-advertise-peer-urls",
-	"initial-cluster", "initial-cluster-state", "initial-cluster-token", "promote-when-caught-up",
-	"heartbeat-interval", "election-timeout", "quota-backend-bytes", "auto-compaction-mode", "auto-compaction-retention",
-	"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls",
-	"peer-cert-file", "peer-key-file", "peer-trusted-ca-file", "peer-client-cert-auth",
-	"auth-token", "enable-v2", "audit-log", "listen-metrics-urls", "metrics", "enable-pprof", "log-level", "log-outputs",
+var common = []flagset.Group{
+	{Title: "Member", Flags: []string{
+		"name", "data-dir", "listen-client-urls", "advertise-client-urls", "listen-peer-urls", "enable-v2", "quota-backend-bytes",
+		"auto-compaction-mode", "auto-compaction-retention",
+	}},
+	{Title: "Clustering", Flags: []string{
+		"initial-advertise-peer-urls", "initial-cluster", "initial-cluster-state", "initial-cluster-token", "promote-when-caught-up",
+		"heartbeat-interval", "election-timeout",
+	}},
+	{Title: "Security", Flags: []string{
+		"cert-file", "key-file", "trusted-ca-file", "client-cert-auth", "auto-tls",
+		"peer-cert-file", "peer-key-file", "peer-trusted-ca-file", "peer-client-cert-auth", "auth-token", "audit-log",
+	}},
+	{Title: "Monitoring", Flags: []string{"listen-metrics-urls", "metrics", "enable-pprof", "log-level", "log-outputs"}},
 }
 
 // notShown tells the flags of Go's test framework, which etcd's program happens to know.
@@ -89,21 +90,13 @@ func WriteUsage(w io.Writer) error {
 }
 
 const usageHead = `Usage:
+  quorate [flags]                 Start a store.
+  quorate --config-file FILE      Start one with the settings of a YAML file, and no others.
+  quorate health [--url URL]      Ask one that runs how it is: exit code 0 if it is well.
+  quorate gateway start           Forward connections to a cluster; --help has its flags.
+  quorate grpc-proxy start        Serve clients in front of a cluster; --help has its flags.
+  quorate --version               Show the version.
+  quorate --help-all              Show every flag.
 
-  quorate [flags]
-    Start a store.
-
-  quorate health [--url http://127.0.0.1:2379/readyz]
-    Ask one that runs how it is: exit code 0 if it is well. For health checks where there is no curl.
-
-  quorate --help-all
-    Show every flag.
-
-  quorate --version
-    Show the version.
-
-  quorate --config-file FILE
-    Start a store with the settings of a YAML file. Other flags and environment variables are then ignored.
-
-Each flag can be set by an environment variable too: --data-dir by QUORATE_DATA_DIR or ETCD_DATA_DIR.
+Environment variables set flags too: --data-dir is QUORATE_DATA_DIR or ETCD_DATA_DIR.
 `

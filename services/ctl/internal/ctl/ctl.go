@@ -18,6 +18,7 @@ import (
 	"github.com/quoratedb/quorate/services/ctl/internal/doctor"
 	"github.com/quoratedb/quorate/services/ctl/internal/edit"
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/helptext"
 	"github.com/quoratedb/quorate/services/ctl/internal/inspect"
 	"github.com/quoratedb/quorate/services/ctl/internal/kv"
 	"github.com/quoratedb/quorate/services/ctl/internal/lease"
@@ -137,6 +138,7 @@ func Root(s *shell.Shell) (*cobra.Command, error) {
 		}
 	}
 	root.SetHelpCommandGroupID("utility")
+	helptext.LayOut(root)
 	root.Flags().BoolP("help", "h", false, "print this")
 	if err := root.Flags().MarkHidden("help"); err != nil {
 		return nil, err

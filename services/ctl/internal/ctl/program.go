@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.etcd.io/etcd/api/v3/version"
 
+	"github.com/quoratedb/quorate/services/ctl/internal/helptext"
 	"github.com/quoratedb/quorate/services/ctl/internal/shell"
 )
 
@@ -43,7 +44,7 @@ func newOptions(root *cobra.Command) *cobra.Command {
 				visible.Hidden = false
 				shown.AddFlag(&visible)
 			})
-			fmt.Fprintf(cmd.OutOrStdout(), "These options go with every command:\n\n%s", shown.FlagUsages())
+			fmt.Fprintf(cmd.OutOrStdout(), "These options go with every command:\n\n%s", shown.FlagUsagesWrapped(helptext.Width))
 		},
 	}
 }

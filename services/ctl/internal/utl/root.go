@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quoratedb/quorate/services/ctl/internal/exit"
+	"github.com/quoratedb/quorate/services/ctl/internal/helptext"
 	"github.com/quoratedb/quorate/services/ctl/internal/output"
 )
 
@@ -43,6 +44,7 @@ func Root(t *Tool) (*cobra.Command, error) {
 	flags := root.PersistentFlags()
 	flags.DurationVar(&t.lockTimeout, "timeout", 10*time.Second, "longest wait for a program that has the file open, 0 for ever")
 	flags.StringVarP(&t.format, "write-out", "w", output.Simple, "`format` of answers: fields, json, protobuf, simple or table")
+	helptext.LayOut(root)
 	root.AddCommand(newSnapshot(t), newMigrate(t), newExport(t), newVerify(t), newDumpLog(t), newHashKV(t), newVersion(t), newCompletion(t))
 	return root, root.RegisterFlagCompletionFunc("write-out", cobra.FixedCompletions(output.Formats(), cobra.ShellCompDirectiveNoFileComp))
 }

@@ -12,8 +12,10 @@ import (
 // Rule says which form a command line is in, for help texts.
 const Rule = `A command line is in the v2 form, and speaks the v2 API, if
 
-  - its word is one that v2 alone has: set, mk, update, rm, ls, mkdir, setdir, updatedir, rmdir, exec-watch, cluster-health or backup,
-  - or it is get with --sort, --quorum (-q) or --output (-o), or watch with --recursive (-r), --forever (-f), --after-index or --output (-o),
+  - its word is one that v2 alone has: set, mk, update, rm, ls, mkdir, setdir, updatedir, rmdir,
+    exec-watch, cluster-health or backup,
+  - or it is get with --sort, --quorum (-q) or --output (-o), or watch with --recursive (-r),
+    --forever (-f), --after-index or --output (-o),
   - or ETCDCTL_API=2 is set, which makes all words v2's: member, user, role and auth too.
 
 Everything else is in the v3 form. "ETCDCTL_API=2 <command> --help" shows the v2 form of a command.

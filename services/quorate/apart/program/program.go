@@ -111,24 +111,24 @@ func (c *command) Finish() (warnings []string, err error) {
 }
 
 func (p Program) usageHead() string {
-	return fmt.Sprintf(usageHead, p.About, p.Name, p.Name, p.Name, p.Name)
+	return fmt.Sprintf(usageHead, p.About, p.Name)
 }
 
-const usageHead = `%s
+const usageHead = `%[1]s
 
 Usage:
 
-  %s [flags]
+  %[2]s [flags]
     Start it.
 
-  %s health --url http://127.0.0.1:PORT/readyz
-    Ask a node (its --listen-metrics-urls) how it is: exit code 0 if it is well. For health checks where there is no curl.
+  %[2]s --config-file FILE
+    Start with the settings of a YAML file, which alone count then.
 
-  %s --version
+  %[2]s health --url http://127.0.0.1:PORT/readyz
+    Ask a node (its --listen-metrics-urls) how it is: exit code 0 if it is well.
+
+  %[2]s --version
     Show the version.
-
-  %s --config-file FILE
-    Start with the settings of a YAML file. Other flags and environment variables are then ignored.
 
 Each flag can be set by an environment variable too: --name by QUORATE_NAME or ETCD_NAME.
 `

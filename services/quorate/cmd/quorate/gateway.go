@@ -32,25 +32,23 @@ type gatewayFlags struct {
 const discoverWithin = 30 * time.Second
 
 // runGateway is the gateway subcommand: it forwards connections to the members of a cluster.
-func runGateway(args []string, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "start" {
+func runGateway(args []string, stdout, stderr io.Writer) int {
+	args, ok := startOf(args)
+	if !ok {
 		fmt.Fprintln(stderr, "quorate gateway: start is its only command; quorate gateway start --help lists its flags")
 		return exitUsage
 	}
 	f := gatewayFlags{endpoints: []string{"127.0.0.1:2379"}}
 	flags := flag.NewFlagSet("quorate gateway start", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.StringVar(&f.listen, "listen-addr", "127.0.0.1:23790", "Where to listen.")
-	flags.Var(flagset.ListOf(&f.endpoints), "endpoints", "Where the members of the cluster are, as host:port or URL.")
-	flags.StringVar(&f.domain, "discovery-srv", "", "Domain whose SRV records say where the members are.")
-	flags.StringVar(&f.service, "discovery-srv-name", "", "Suffix of the services' names in that domain.")
-	flags.BoolVar(&f.insecure, "insecure-discovery", false, "Take SRV records of members without TLS, and those that show no certificate of the domain's.")
-	flags.StringVar(&f.caFile, "trusted-ca-file", "", "Authorities that certificates of members found by SRV records are checked with.")
-	flags.DurationVar(&f.retryDelay, "retry-delay", time.Minute, "After how long an endpoint that could not be reached is tried again.")
-	switch err := flags.Parse(args[1:]); {
+	flags.SetOutput(io.Discard)
+	group := flagset.NewGroup("Flags", flags, f.register)
+	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
-		return exitOK
+		fmt.Fprint(stdout, gatewayUsageHead)
+		return exitCode(flagset.WriteUsage(stdout, flags, group))
 	case err != nil:
+		complain(stderr, fmt.Errorf("gateway: %w", err))
+		fmt.Fprintln(stderr, "quorate gateway start --help lists all flags.")
 		return exitUsage
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "quorate gateway start: %q is no flag\n", flags.Arg(0))
@@ -64,6 +62,33 @@ func runGateway(args []string, stderr io.Writer) int {
 		return exitError
 	}
 	return exitOK
+}
+
+// startOf are the arguments of start, the only command of a subcommand, whose help is that of start.
+func startOf(args []string) (rest []string, ok bool) {
+	switch {
+	case len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]):
+		return args, true
+	case len(args) == 0 || args[0] != "start":
+		return nil, false
+	}
+	return args[1:], true
+}
+
+const gatewayUsageHead = `Usage:
+
+  quorate gateway start [flags]
+    Forward connections to the members of a cluster, TLS and all.
+`
+
+func (f *gatewayFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&f.listen, "listen-addr", "127.0.0.1:23790", "Where to listen.")
+	flags.Var(flagset.ListOf(&f.endpoints), "endpoints", "Where the members of the cluster are, as host:port or URL.")
+	flags.StringVar(&f.domain, "discovery-srv", "", "Domain whose SRV records say where the members are.")
+	flags.StringVar(&f.service, "discovery-srv-name", "", "Suffix of the services' names in that domain.")
+	flags.BoolVar(&f.insecure, "insecure-discovery", false, "Take SRV records of members without TLS, and those that show no certificate of the domain's.")
+	flags.StringVar(&f.caFile, "trusted-ca-file", "", "Authorities that certificates of members found by SRV records are checked with.")
+	flags.DurationVar(&f.retryDelay, "retry-delay", time.Minute, "After how long an endpoint that could not be reached is tried again.")
 }
 
 func (f gatewayFlags) run() error {

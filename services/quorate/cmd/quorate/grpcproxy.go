@@ -15,17 +15,19 @@ import (
 )
 
 // runGRPCProxy is the grpc-proxy subcommand: it serves clients in front of a cluster.
-func runGRPCProxy(args []string, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "start" {
+func runGRPCProxy(args []string, stdout, stderr io.Writer) int {
+	args, ok := startOf(args)
+	if !ok {
 		fmt.Fprintln(stderr, "quorate grpc-proxy: start is its only command; quorate grpc-proxy start --help lists its flags")
 		return exitUsage
 	}
-	options, warnings, err := grpcproxy.Parse(args[1:], stderr)
+	options, warnings, err := grpcproxy.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return exitOK
+		return exitCode(grpcproxy.WriteUsage(stdout))
 	case err != nil:
 		complain(stderr, fmt.Errorf("grpc-proxy: %w", err))
+		fmt.Fprintln(stderr, "quorate grpc-proxy start --help lists all flags.")
 		return exitUsage
 	}
 	if options.Serving.EnablePprof {

@@ -41,16 +41,16 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		return askHealth(args[1:], stdout, stderr)
 	}
 	if len(args) > 0 && args[0] == "gateway" {
-		return runGateway(args[1:], stderr)
+		return runGateway(args[1:], stdout, stderr)
 	}
 	if len(args) > 0 && args[0] == "grpc-proxy" {
-		return runGRPCProxy(args[1:], stderr)
+		return runGRPCProxy(args[1:], stdout, stderr)
 	}
 	invocation, err := commandline.Parse(args, environ)
 	switch {
 	case errors.Is(err, commandline.ErrUsage):
 		complain(stderr, err)
-		fmt.Fprintln(stderr, "quorate --help lists all flags.")
+		fmt.Fprintln(stderr, "quorate --help-all lists all flags.")
 		return exitUsage
 	case err != nil:
 		complain(stderr, err)

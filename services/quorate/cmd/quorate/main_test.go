@@ -25,7 +25,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		"help":            {args: []string{"--help"}, code: 0, stdout: "--data-dir"},
 		"version":         {args: []string{"-version"}, code: 0, stdout: "etcd Version: 3."},
-		"unknown flag":    {args: []string{"--nosuch"}, code: 2, stderr: []string{"-nosuch", "--help lists all flags"}},
+		"unknown flag":    {args: []string{"--nosuch"}, code: 2, stderr: []string{"-nosuch", "--help-all lists all flags"}},
 		"unknown command": {args: []string{"nosuch"}, code: 1, stderr: []string{`"nosuch"`}},
 		"every problem":   {args: []string{"--name=", "--max-txn-ops=0"}, code: 1, stderr: []string{"quorate: --name=:", "quorate: --max-txn-ops=0:"}},
 		"cannot start":    {args: []string{"--data-dir=/dev/null", "--log-outputs=" + filepath.Join(t.TempDir(), "log")}, code: 1},

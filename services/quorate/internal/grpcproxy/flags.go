@@ -65,19 +65,12 @@ func Default() Options {
 	return o
 }
 
-// Parse reads a command line. It returns flag.ErrHelp where that asked for help, which output has then. What has no effect is in warnings.
-func Parse(args []string, output io.Writer) (o Options, warnings []string, err error) {
+// Parse reads a command line. It returns flag.ErrHelp where that asked for help. What has no effect is in warnings.
+func Parse(args []string) (o Options, warnings []string, err error) {
 	o = Default()
-	flags := flag.NewFlagSet("quorate grpc-proxy start", flag.ContinueOnError)
-	flags.SetOutput(output)
-	o.cluster(flags)
-	o.serving(flags)
-	for name, reason := range Without {
-		flags.Func(name, "Has no effect: "+reason+".", func(string) error {
-			warnings = append(warnings, fmt.Sprintf("--%s has no effect: %s", name, reason))
-			return nil
-		})
-	}
+	flags, _ := o.flags(func(name string) {
+		warnings = append(warnings, fmt.Sprintf("--%s has no effect: %s", name, Without[name]))
+	})
 	if err := flags.Parse(args); err != nil {
 		return o, nil, err
 	}
@@ -86,6 +79,40 @@ func Parse(args []string, output io.Writer) (o Options, warnings []string, err e
 	}
 	flags.Visit(func(f *flag.Flag) { o.advertised = o.advertised || f.Name == "advertise-client-url" })
 	return o, warnings, o.complete()
+}
+
+// WriteUsage writes every flag with its default, in groups.
+func WriteUsage(w io.Writer) error {
+	o := Default()
+	flags, groups := o.flags(func(string) {})
+	if _, err := io.WriteString(w, usageHead); err != nil {
+		return err
+	}
+	return flagset.WriteUsage(w, flags, groups...)
+}
+
+const usageHead = `Usage:
+
+  quorate grpc-proxy start [flags]
+    Serve clients in front of a cluster, of Quorate or of etcd.
+`
+
+// flags are those that write to the options. idle is told of each that is given and has no effect.
+func (o *Options) flags(idle func(name string)) (*flag.FlagSet, []flagset.Group) {
+	flags := flag.NewFlagSet("quorate grpc-proxy start", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags, []flagset.Group{
+		flagset.NewGroup("Cluster", flags, o.cluster),
+		flagset.NewGroup("Clients", flags, o.serving),
+		flagset.NewGroup("Accepted for etcd's sake", flags, func(flags *flag.FlagSet) {
+			for name, reason := range Without {
+				flags.Func(name, "Has no effect: "+reason+".", func(string) error {
+					idle(name)
+					return nil
+				})
+			}
+		}),
+	}
 }
 
 // cluster are the flags about the cluster.

@@ -1,7 +1,6 @@
 package grpcproxy
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -36,21 +35,21 @@ func TestParse(t *testing.T) {
 		{[]string{"more"}, `"more"`},
 		{[]string{"--nosuch"}, "nosuch"},
 	} {
-		_, _, err := Parse(c.args, new(bytes.Buffer))
+		_, _, err := Parse(c.args)
 		if c.fails == "" {
 			require.NoError(t, err)
 			continue
 		}
 		require.ErrorContains(t, err, c.fails, c.args)
 	}
-	_, _, err := Parse([]string{"--help"}, new(bytes.Buffer))
+	_, _, err := Parse([]string{"--help"})
 	require.ErrorIs(t, err, flag.ErrHelp)
-	o, warnings, err := Parse([]string{"--experimental-leasing-prefix=p", "--advertise-client-url=proxy:1", "--auto-tls", "--listen-addr=localhost:7"}, new(bytes.Buffer))
+	o, warnings, err := Parse([]string{"--experimental-leasing-prefix=p", "--advertise-client-url=proxy:1", "--auto-tls", "--listen-addr=localhost:7"})
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 	require.Equal(t, []string{"https://localhost:7"}, o.Serving.ListenClientURLs)
 	require.Equal(t, []string{"proxy:1"}, o.known(slog.Default()).urls())
-	o, _, err = Parse(nil, new(bytes.Buffer))
+	o, _, err = Parse(nil)
 	require.NoError(t, err)
 	require.Empty(t, o.known(slog.Default()).urls(), "the members' own, unless it is said otherwise")
 }

@@ -157,7 +157,7 @@ func shifted(u *url.URL, scheme string, above int) string {
 }
 
 // usageLine begins what a program's usage says of a flag.
-var usageLine = regexp.MustCompile(`(?m)^  --([a-z0-9-]+) `)
+var usageLine = regexp.MustCompile(`(?m)^  --([a-z0-9-]+)( |$)`)
 
 // passedOn are those of a member's flags that a program takes.
 func passedOn(path string, args []string) ([]string, error) {
