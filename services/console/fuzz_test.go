@@ -1,11 +1,9 @@
 package console
 
 import (
+	"bytes"
 	"strconv"
-	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // FuzzTurn: whatever somebody calls a key, it is taken for the turn of a lock only if it is one of the lease that it names.
@@ -19,10 +17,12 @@ func FuzzTurn(f *testing.F) {
 		if !ok {
 			return
 		}
-		lease, err := strconv.ParseUint(strings.TrimPrefix(string(key[len(name):]), "/"), 16, 64)
-		require.NoError(t, err)
-		of, ok := turnName(key, int64(lease))
-		require.True(t, ok)
-		require.Equal(t, name, of)
+		lease, err := strconv.ParseUint(string(bytes.TrimPrefix(key[len(name):], []byte("/"))), 16, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of, ok := turnName(key, int64(lease)); !ok || !bytes.Equal(of, name) {
+			t.Fatalf("%q is a turn of %q, or of none, and not of %q", key, of, name)
+		}
 	})
 }
