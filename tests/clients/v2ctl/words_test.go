@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +99,46 @@ func TestWords(t *testing.T) {
 			return text
 		})
 	})
+}
+
+// Goal: no word of the v2 form, and none below it, is without a script. Method: the words that the program's help lists, looked for at the place of the word in
+// the command lines of testdata.
+func TestEveryWordHasAScript(t *testing.T) {
+	t.Parallel()
+	path := tool(t)
+	var scripts strings.Builder
+	require.NoError(t, filepath.WalkDir("testdata", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		scripts.Write(text)
+		return err
+	}))
+	listed := regexp.MustCompile(`(?m)^  ([a-z-]+) +\S`)
+	var words func(before ...string) []string
+	words = func(before ...string) (all []string) {
+		cmd := exec.CommandContext(harness.Context(t), path, append(before, "--help")...)
+		cmd.Env = append(os.Environ(), "ETCDCTL_API=2")
+		help, err := cmd.Output()
+		require.NoError(t, err, before)
+		_, commands, found := strings.Cut(string(help), "Available Commands:\n")
+		if !found {
+			return []string{strings.Join(before, " ")}
+		}
+		commands, _, _ = strings.Cut(commands, "\n\n")
+		for _, word := range listed.FindAllStringSubmatch(commands, -1) {
+			if word[1] != "help" {
+				all = append(all, words(append(slices.Clone(before), word[1])...)...)
+			}
+		}
+		return all
+	}
+	all := words()
+	require.Greater(t, len(all), 25)
+	for _, word := range all {
+		require.Regexp(t, `(?m)\bctl( -\S+( [^- ]\S*)?)* `+word+`\b`, scripts.String(), "%q has no script", word)
+	}
 }
 
 // Goal: words that go on until they are interrupted print each change, and end with 0 then. Method: write, read a line for each change,
