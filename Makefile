@@ -101,14 +101,15 @@ release-test: ## Make a release in a clone, install every command from it into a
 	@.ci/release/test.sh v0.1.0
 
 .PHONY: compose-up
-compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 4001
+compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until it serves on ports 2379 and 22379, for v2 also 4001 and 24001
 	@docker image inspect $(IMAGES:%=%:$${QUORATE_VERSION:-latest}) >/dev/null || { echo "Images are missing: make images builds them."; exit 1; }
-	@echo "Waiting until ten containers are healthy, usually half a minute: certificates are made, then come three members, then"
-	@echo "lease, watch and API nodes, then the one address in front of them."
+	@echo "Waiting until eleven containers are healthy, usually half a minute: certificates are made, then come three members, then"
+	@echo "lease, watch and API nodes, then the two fronts that clients reach them by."
 	$(COMPOSE) up --detach --wait
 	@echo
-	@echo "Quorate serves on http://localhost:2379 (all APIs; open it in a browser) and http://localhost:4001. Try:"
-	@echo "    etcdctl put greeting hello"
+	@echo "Quorate serves on http://localhost:2379 and http://localhost:22379 (all APIs; open it in a browser), for old clients of v2 also"
+	@echo "on ports 4001 and 24001. Who knows both goes on when one front is gone. Try:"
+	@echo "    etcdctl --endpoints localhost:2379,localhost:22379 put greeting hello"
 	@echo "    curl http://localhost:2379/v2/keys/greeting"
 	@echo "make compose-down stops it and deletes all it has stored."
 

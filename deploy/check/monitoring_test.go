@@ -55,7 +55,7 @@ func selectors(t *testing.T, expression string) []*parser.VectorSelector {
 func TestPrometheusConfiguration(t *testing.T) {
 	c, err := config.Load(string(read(t, "deploy/prometheus/prometheus.yml")), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	require.Len(t, c.ScrapeConfigs, 4)
+	require.Len(t, c.ScrapeConfigs, 5)
 	require.Equal(t, []string{"rules.yml", "rules-apart.yml"}, c.RuleFiles)
 	for _, file := range c.RuleFiles {
 		for _, rule := range rules(t, file) {
@@ -88,15 +88,22 @@ func matcher(selector *parser.VectorSelector, label string) *labels.Matcher {
 	return nil
 }
 
-// Goal: rules look at our own jobs alone, do not mix clusters, and every kind of node has one that says that all of its nodes are gone. Method: the
-// selectors and aggregations of each.
-func TestAlertsAreScoped(t *testing.T) {
+// kinds are the jobs under which nodes of ours are scraped, one for each kind.
+func kinds(t *testing.T) []string {
+	t.Helper()
 	c, err := config.Load(string(read(t, "deploy/prometheus/prometheus.yml")), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	jobs := []string{"quorate"}
+	jobs := []string{"quorate", "quorate-proxy"} // which no stack of ours has
 	for _, scraped := range c.ScrapeConfigs {
 		jobs = append(jobs, scraped.JobName)
 	}
+	return jobs
+}
+
+// Goal: rules look at our own jobs alone, do not mix clusters, and every kind of node has one that says that all of its nodes are gone. Method: the
+// selectors and aggregations of each.
+func TestAlertsAreScoped(t *testing.T) {
+	jobs := kinds(t)
 	gone := map[string]bool{} // jobs whose nodes are looked after, all together
 	for _, rule := range append(rules(t, "rules.yml"), rules(t, "rules-apart.yml")...) {
 		for _, selector := range selectors(t, rule.Expr) {
@@ -148,8 +155,57 @@ func TestDashboardIsScoped(t *testing.T) {
 			rows += panel.Title + "\n"
 		}
 	}
-	for _, row := range []string{"Latency", "Saturation", "Members", "API nodes", "lease nodes", "watch nodes"} {
+	for _, row := range []string{"Latency", "Saturation"} {
 		require.Contains(t, rows, row)
+	}
+}
+
+// rowOf is what the title of a kind's row of the dashboard says.
+var rowOf = map[string]string{
+	"quorate": "Members", "quorate-consensus": "Members", "quorate-lease": "lease nodes", "quorate-watch": "watch nodes", "quorate-api": "API nodes",
+	"quorate-front": "fronts", "quorate-proxy": "proxies",
+}
+
+// Goal: the dashboard has a row for each kind of node, with what only such nodes measure, and the first panel counts all of them. Method: each job that is
+// scraped has a row, and each query of that row asks nodes of that job.
+func TestEveryKindOfNodeHasARow(t *testing.T) {
+	var dashboard struct {
+		Panels []struct {
+			Title, Type string
+			Targets     []struct{ Expr string }
+		}
+	}
+	require.NoError(t, json.Unmarshal(read(t, "deploy/grafana/dashboards/quorate.json"), &dashboard))
+	below := map[string][]string{} // the queries of each row
+	row, counted := "", ""
+	for _, panel := range dashboard.Panels {
+		if panel.Type == "row" {
+			row = panel.Title
+		}
+		for _, target := range panel.Targets {
+			below[row] = append(below[row], target.Expr)
+			if panel.Title == "Nodes that are up, by kind" {
+				counted = target.Expr
+			}
+		}
+	}
+	for _, kind := range kinds(t) {
+		require.Contains(t, rowOf, kind, "no row is known for it")
+		require.True(t, matcher(selectors(t, counted)[0], "job").Matches(kind), kind)
+		found := 0
+		for title, expressions := range below {
+			if !strings.Contains(title, rowOf[kind]) {
+				continue
+			}
+			for _, expression := range expressions {
+				for _, selector := range selectors(t, expression) {
+					job := matcher(selector, "job")
+					require.True(t, job == nil || job.Matches(kind), "%s: %s", title, expression)
+					found++
+				}
+			}
+		}
+		require.GreaterOrEqual(t, found, 3, "the row of %s", kind)
 	}
 }
 
@@ -177,8 +233,8 @@ func dashboardExpressions(t *testing.T) []string {
 	return all
 }
 
-// Goal: rules and dashboard ask for metrics that there are, also of a member in one process. Method: run one, have it serve a call of each kind, and
-// look every name up in its metrics. What only services apart have is looked up by make compose-test.
+// Goal: rules and dashboard ask for metrics that there are, also of a member in one process. Method: run one, have it serve a call of each kind, run a
+// proxy and a front before it, and look every name up in their metrics. What only services apart have is looked up by make compose-test.
 func TestMetricsThatAreAskedForExist(t *testing.T) {
 	exported := scrape(t)
 	expressions := dashboardExpressions(t)
@@ -193,12 +249,41 @@ func TestMetricsThatAreAskedForExist(t *testing.T) {
 	}
 }
 
-// scrape runs a member and returns the names of all that it measures.
+// scrape runs a member, and a proxy and a front before it, and returns the names of all that they measure.
 func scrape(t *testing.T) map[string]bool {
 	t.Helper()
-	client, peer := freeURL(t), freeURL(t)
-	cmd := exec.Command(program(t, "quorate"), "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
+	client, peer, proxy, front := freeURL(t), freeURL(t), freeURL(t), freeURL(t)
+	start(t, "ready to serve client requests", "quorate", "--data-dir="+t.TempDir(), "--listen-client-urls="+client, "--advertise-client-urls="+client,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer, "--metrics=extensive")
+	start(t, "ready to serve client requests", "quorate", "grpc-proxy", "start", "--endpoints="+client, "--listen-addr="+strings.TrimPrefix(proxy, "http://"))
+	_, port, _ := strings.Cut(strings.TrimPrefix(freeURL(t), "http://"), ":")
+	start(t, "passing connections on", "quorate-stack", "front", "--nodes=localhost", "--listen-host=127.0.0.1", "--ports="+port, "--listen-health="+strings.TrimPrefix(front, "http://"))
+	for method, body := range map[string]string{"KV/Put": `{"key":"YQ=="}`, "Lease/LeaseGrant": `{"TTL":60}`, "KV/Range": `{"key":"YQ=="}`} {
+		response, err := http.Post(client+"/etcdserverpb."+method, "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, http.StatusOK, response.StatusCode, method)
+	}
+	exported := map[string]bool{}
+	for _, node := range []string{client, proxy, front} {
+		response, err := http.Get(node + "/metrics")
+		require.NoError(t, err)
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		require.NoError(t, err)
+		found := regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, found, node)
+		for _, match := range found {
+			exported[match[1]] = true
+		}
+	}
+	return exported
+}
+
+// start runs a program of ours for the length of a test, and returns when it has printed that it is ready.
+func start(t *testing.T, readyLine, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(program(t, name), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -206,31 +291,19 @@ func scrape(t *testing.T) map[string]bool {
 	lines := bufio.NewScanner(log)
 	ready := false
 	for !ready && lines.Scan() {
-		ready = strings.Contains(lines.Text(), "ready to serve client requests")
+		ready = strings.Contains(lines.Text(), readyLine)
 	}
-	require.True(t, ready, "the member does not serve")
-	go func() { _, _ = io.Copy(io.Discard, log) }()
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+	require.True(t, ready, "%s does not serve", name)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(io.Discard, log)
 	}()
-	for method, body := range map[string]string{"KV/Put": `{"key":"YQ=="}`, "Lease/LeaseGrant": `{"TTL":60}`, "KV/Range": `{"key":"YQ=="}`} {
-		response, err := http.Post(client+"/etcdserverpb."+method, "application/json", strings.NewReader(body))
-		require.NoError(t, err)
-		response.Body.Close()
-		require.Equal(t, http.StatusOK, response.StatusCode, method)
-	}
-	response, err := http.Get(client + "/metrics")
-	require.NoError(t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	exported := map[string]bool{}
-	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+) `).FindAllStringSubmatch(string(text), -1) {
-		exported[match[1]] = true
-	}
-	require.NotEmpty(t, exported)
-	return exported
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-read
+		_ = cmd.Wait()
+	})
 }
 
 // freeURL is a URL of a loopback port that nobody listens on.

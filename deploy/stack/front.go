@@ -13,12 +13,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/quoratedb/quorate/deploy/stack/front"
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/processmetrics"
 	"github.com/quoratedb/quorate/pkg/signals"
 )
 
@@ -71,11 +74,13 @@ func runFront(args []string, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--listen-health=%s: %w", *healthAddress, err)
 	}
+	registry := processmetrics.NewRegistry()
+	registry.MustRegister(f.Collectors()...)
 	log.Info("passing connections on", "nodes", *nodes, "ports", *ports)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error {
-		return serveHealth(ctx, healthListener, f, ingress.NewConnections(files.Monitors, "health", log), log)
+		return serveHealth(ctx, healthListener, f, registry, ingress.NewConnections(files.Monitors, "health", log), log)
 	})
 	return errors.Join(group.Wait(), outputs.Close())
 }
@@ -99,9 +104,10 @@ func listen(host string, ports []string) (map[int]front.Listener, error) {
 	return listeners, nil
 }
 
-// serveHealth answers whether connections lead somewhere, until ctx ends.
-func serveHealth(ctx context.Context, listener net.Listener, f *front.Front, connections *ingress.Connections, log *slog.Logger) error {
+// serveHealth answers whether connections lead somewhere, and with metrics, until ctx ends.
+func serveHealth(ctx context.Context, listener net.Listener, f *front.Front, metrics prometheus.Gatherer, connections *ingress.Connections, log *slog.Logger) error {
 	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !f.Usable() {
 			http.Error(w, "no node answers", http.StatusServiceUnavailable)

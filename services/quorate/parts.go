@@ -11,6 +11,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/logging"
+	"github.com/quoratedb/quorate/pkg/processmetrics"
 	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/api/port"
@@ -24,7 +25,6 @@ import (
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
 	"github.com/quoratedb/quorate/services/quorate/internal/member"
 	"github.com/quoratedb/quorate/services/quorate/internal/natsusers"
-	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
 	"github.com/quoratedb/quorate/services/watch"
 )
 

@@ -23,6 +23,8 @@ type Front struct {
 	client *http.Client
 	slots  chan struct{} // one for each connection under way
 	times  times
+
+	metrics metrics
 }
 
 // New takes a valid configuration. It starts nothing.
@@ -30,14 +32,16 @@ func New(config Config) (*Front, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("front: %w", err)
 	}
+	pool := newPool()
 	return &Front{
 		config: config,
 		log:    config.Logger,
-		pool:   newPool(),
+		pool:   pool,
 		// A new connection for each look: one that is open already says nothing of new ones.
-		client: &http.Client{Timeout: probeWithin, Transport: &http.Transport{DisableKeepAlives: true}},
-		slots:  make(chan struct{}, config.ConnectionsMax),
-		times:  times{halfClosedIdle, unreadMax},
+		client:  &http.Client{Timeout: probeWithin, Transport: &http.Transport{DisableKeepAlives: true}},
+		slots:   make(chan struct{}, config.ConnectionsMax),
+		times:   times{halfClosedIdle, unreadMax},
+		metrics: newMetrics(pool),
 	}, nil
 }
 
@@ -204,8 +208,10 @@ func (f *Front) pass(ctx context.Context, client *net.TCPConn, port int) {
 		}
 		defer done()
 		defer context.AfterFunc(ctx, stop)()
+		f.metrics.passed.Inc()
 		join(client, target.(*net.TCPConn), f.times)
 		return
 	}
+	f.metrics.turnedAway.Inc()
 	f.log.Warn("a client was turned away: no node takes connections", "host", f.config.Host, "port", port)
 }

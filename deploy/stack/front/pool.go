@@ -131,6 +131,28 @@ func (p *pool) usable() bool {
 	return false
 }
 
+// count is how many nodes are in a condition.
+func (p *pool) count(is condition) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.mu.nodes {
+		if known.is == is {
+			n++
+		}
+	}
+	return n
+}
+
+// carried is how many connections are passed on.
+func (p *pool) carried() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, known := range p.mu.nodes {
+		n += len(known.conns)
+	}
+	return n
+}
+
 // carry notes a connection to a node and what ends it, until done is called. It reports false for a node that has been forgotten.
 func (p *pool) carry(address netip.Addr, stop func()) (done func(), known bool) {
 	p.mu.Lock()

@@ -16,10 +16,12 @@ const (
 	imageWithin = 2 * time.Minute
 	// imageClientPort is where the image says that it serves clients.
 	imageClientPort = 2379
+	// lateHeartbeat is the warning of a member that got no processor for a moment.
+	lateHeartbeat = "leader failed to send out heartbeat on time"
 )
 
 // imageAlone runs the image as docker run does without a flag, and wants a member that others reach and that keeps its data: it becomes healthy, clients
-// outside use it, it stops cleanly, and what was written is there after a restart. It has nothing to warn of.
+// outside use it, it stops cleanly, and what was written is there after a restart. It has nothing to warn of but the machine, where that is busy.
 func imageAlone(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, imageWithin)
 	defer cancel()
@@ -61,6 +63,9 @@ func imageAlone(ctx context.Context) (err error) {
 		return err
 	}
 	for line := range strings.Lines(printed) {
+		if strings.Contains(line, lateHeartbeat) {
+			continue
+		}
 		if strings.Contains(line, `"level":"warn"`) || strings.Contains(line, `"level":"error"`) {
 			return fmt.Errorf("it warns: %s", line)
 		}

@@ -4,7 +4,7 @@
 //	make compose-test
 //	make compose-test SEED=7 ONLY='pause lease|kill consensus' SUITES=false
 //
-// It needs a Docker engine with Compose and the images of make images, and ports 2379 and 4001. The stack is a project of its own, quorate-test, which is
+// It needs a Docker engine with Compose and the images of make images, and ports 2379, 4001, 22379 and 24001. The stack is a project of its own, quorate-test, which is
 // deleted in the end; what its containers printed is kept if anything failed.
 package main
 
@@ -28,8 +28,8 @@ import (
 const (
 	// project keeps the stack apart from the one that make compose-up starts.
 	project = "quorate-test"
-	// endpoint is the one address for clients.
-	endpoint = "localhost:2379"
+	// endpoint and secondEndpoint are where clients come in.
+	endpoint, secondEndpoint = "localhost:2379", "localhost:22379"
 	// deleteWithin bounds the end, which a signal does not cut short.
 	deleteWithin = 2 * time.Minute
 )

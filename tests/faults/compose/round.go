@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,17 +26,23 @@ const (
 	searchWithin = time.Minute
 	// probeService begins the names of services that serve one member each, on the usual port of the network clients.
 	probeService = "probe-"
-	// frontService is the one that clients connect to.
-	frontService = "front"
 )
 
-// entrances are the ways in, each with clients of its own. All lead to the one front: what differs is the connections.
-var entrances = []string{"localhost:2379", "127.0.0.1:2379", "localhost:4001"}
+// entrances are the ways in, by the service that clients connect to there. Each has clients of its own, and others use all.
+var entrances = map[string][]string{"front-1": {endpoint, "localhost:4001"}, "front-2": {secondEndpoint}}
+
+// endpoints are all entrances.
+func endpoints() (all []string) {
+	for _, service := range slices.Sorted(maps.Keys(entrances)) {
+		all = append(all, entrances[service]...)
+	}
+	return all
+}
 
 // errWrong is returned when a run went through and its history is not right.
 var errWrong = errors.New("the history is not what one correct store may give")
 
-// chaos breaks each container in turn under load and judges the history.
+// chaos breaks each container in turn under load and judges the history, then what clients of both fronts notice when one is gone.
 func chaos(ctx context.Context, s *stack.Stack, o options) error {
 	only, err := regexp.Compile(o.only)
 	if err != nil {
@@ -48,11 +56,11 @@ func chaos(ctx context.Context, s *stack.Stack, o options) error {
 		return err
 	}
 	begin := time.Now()
-	work, err := workload.New(workload.Config{Dial: harness.Dial, Endpoints: entrances, Seed: o.seed, Begin: begin})
+	work, err := workload.New(workload.Config{Dial: harness.Dial, Endpoints: endpoints(), Seed: o.seed, Begin: begin})
 	if err != nil {
 		return err
 	}
-	asking, err := harness.Dial(endpoint)
+	asking, err := harness.Dial(endpoint, secondEndpoint)
 	if err != nil {
 		return err
 	}
@@ -89,7 +97,11 @@ func chaos(ctx context.Context, s *stack.Stack, o options) error {
 	if err != nil {
 		return err
 	}
-	return report(ctx, b, record, states, calm)
+	err = report(ctx, b, record, states, calm)
+	if failed := frontsTakeOver(ctx, containers); failed != nil {
+		err = errors.Join(err, fmt.Errorf("clients that know both fronts: %w", failed))
+	}
+	return err
 }
 
 // readStates reads what each member holds in the end, by a service that asks it alone, or what the stack holds if there is no such service.
@@ -166,14 +178,13 @@ func report(ctx context.Context, b *breaker, record *workload.Record, states []h
 	return errors.Join(died...)
 }
 
-// outages are when the front was broken, which nobody else can do for: of other containers' faults a client must not notice more than a delay.
+// outages are when a front was broken, for clients that know it alone: those that know both, and all of other containers' faults, must not notice more than
+// a delay.
 func outages(faults []injected) []history.Outage {
 	var all []history.Outage
 	for _, f := range faults {
-		for _, entrance := range entrances {
-			if f.service == frontService {
-				all = append(all, history.Outage{Endpoint: entrance, Begin: f.begin, End: f.recovered})
-			}
+		for _, entrance := range entrances[f.service] {
+			all = append(all, history.Outage{Endpoint: entrance, Begin: f.begin, End: f.recovered})
 		}
 	}
 	return all

@@ -14,11 +14,11 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/pkg/processmetrics"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/pkg/tracing/otlp"
 	"github.com/quoratedb/quorate/services/quorate/apart/settings"
 	"github.com/quoratedb/quorate/services/quorate/config"
-	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
 	"github.com/quoratedb/quorate/services/quorate/internal/supervisor"
 )
 

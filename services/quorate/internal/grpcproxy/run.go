@@ -8,10 +8,10 @@ import (
 	"sync"
 
 	"github.com/quoratedb/quorate/pkg/descriptors"
+	"github.com/quoratedb/quorate/pkg/processmetrics"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/quorate/config"
 	"github.com/quoratedb/quorate/services/quorate/internal/clients"
-	"github.com/quoratedb/quorate/services/quorate/internal/processmetrics"
 )
 
 // Run serves until ctx ends or something fails. It calls ready, with the URLs, once clients are served.
