@@ -41,6 +41,8 @@ func (r *reconciler) run(ctx context.Context) error {
 		}
 		added, forgotten, err := r.compare(ctx, false)
 		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx) // a question that the end has cut short is no trouble of the store's
 		case err != nil:
 			r.log.Warn("cannot compare leases with the store; trying again", slog.Any("error", err))
 			if err := again.pause(ctx); err != nil {
