@@ -23,29 +23,17 @@ type circumstances struct {
 	committed, applied uint64
 }
 
-// room is how much larger the state may become.
-type room struct {
-	// inUse counts against quota, 0 for none.
-	inUse, quota int64
-	// diskFull says that there is too little left of the disk of the log or of the state.
-	diskFull bool
-}
-
-// exceeded says that the quota is used up.
-func (r room) exceeded() bool { return r.quota > 0 && r.inUse > r.quota }
-
 // mayPropose says why a command may not be proposed: errdefs.ErrCorrupt where what it answers cannot be believed, ErrNoSpace where it makes
 // the state larger and there is no room for that, and ErrTooManyRequests while the state does not keep up with the log. The last bound,
 // that of what waits in line, is behind the line's lock (replication.Replica.Submit).
 func mayPropose(command *consensusv1.Command, now circumstances) error {
-	switch {
-	case now.trust != nil && !wayOut(command):
+	if now.trust != nil && !wayOut(command) {
 		return now.trust
-	case now.room.exceeded() && growing(command):
-		return fmt.Errorf("the state has %d bytes in use of %d: %w", now.room.inUse, now.room.quota, errdefs.ErrNoSpace)
-	case now.room.diskFull && growing(command):
-		return fmt.Errorf("a disk is nearly full: %w", errdefs.ErrNoSpace)
-	case now.committed > now.applied+applyLagMax:
+	}
+	if err := now.room.refusal(command); err != nil {
+		return err
+	}
+	if now.committed > now.applied+applyLagMax {
 		return fmt.Errorf("%d entries are committed and not applied: %w", now.committed-now.applied, errdefs.ErrTooManyRequests)
 	}
 	return nil
@@ -74,38 +62,6 @@ func wayOut(command *consensusv1.Command) bool {
 	switch command.GetCommand().(type) {
 	case *consensusv1.Command_Alarm, *consensusv1.Command_Publish:
 		return true
-	}
-	return false
-}
-
-// growing tells whether a command may make the state larger.
-func growing(command *consensusv1.Command) bool {
-	switch c := command.GetCommand().(type) {
-	case *consensusv1.Command_Put, *consensusv1.Command_LeaseGrant:
-		return true
-	case *consensusv1.Command_Tree:
-		switch c.Tree.GetAction() {
-		case consensusv1.TreeAction_TREE_ACTION_DELETE, consensusv1.TreeAction_TREE_ACTION_COMPARE_AND_DELETE,
-			consensusv1.TreeAction_TREE_ACTION_EXPIRE:
-			return false
-		}
-		return true
-	case *consensusv1.Command_Txn:
-		return growingOps(c.Txn.GetSuccess()) || growingOps(c.Txn.GetFailure())
-	}
-	return false
-}
-
-func growingOps(ops []*consensusv1.Op) bool {
-	for _, op := range ops {
-		switch o := op.GetOp().(type) {
-		case *consensusv1.Op_Put:
-			return true
-		case *consensusv1.Op_Txn:
-			if growingOps(o.Txn.GetSuccess()) || growingOps(o.Txn.GetFailure()) {
-				return true
-			}
-		}
 	}
 	return false
 }

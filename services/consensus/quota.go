@@ -2,12 +2,14 @@ package consensus
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/membership"
@@ -26,6 +28,60 @@ const quotaRoomPercent = 90
 // roomyLooksMin is after how many looks in a row that found room NOSPACE is lowered: some seconds where nobody writes, so
 // that a script that compacts, defragments and then disarms finds the alarm, as with etcd.
 const roomyLooksMin = 6
+
+// room is how much larger the state may become.
+type room struct {
+	// inUse counts against quota, 0 for none.
+	inUse, quota int64
+	// diskFull says that there is too little left of the disk of the log or of the state.
+	diskFull bool
+}
+
+// exceeded says that the quota is used up.
+func (r room) exceeded() bool { return r.quota > 0 && r.inUse > r.quota }
+
+// refusal says why there is no room for a command (errdefs.ErrNoSpace), nil if there is or the command needs none.
+func (r room) refusal(command *consensusv1.Command) error {
+	switch {
+	case !r.diskFull && !r.exceeded(), !growing(command):
+		return nil
+	case r.exceeded():
+		return fmt.Errorf("the state has %d bytes in use of %d: %w", r.inUse, r.quota, errdefs.ErrNoSpace)
+	}
+	return fmt.Errorf("a disk is nearly full: %w", errdefs.ErrNoSpace)
+}
+
+// growing tells whether a command may make the state larger.
+func growing(command *consensusv1.Command) bool {
+	switch c := command.GetCommand().(type) {
+	case *consensusv1.Command_Put, *consensusv1.Command_LeaseGrant:
+		return true
+	case *consensusv1.Command_Tree:
+		switch c.Tree.GetAction() {
+		case consensusv1.TreeAction_TREE_ACTION_DELETE, consensusv1.TreeAction_TREE_ACTION_COMPARE_AND_DELETE,
+			consensusv1.TreeAction_TREE_ACTION_EXPIRE:
+			return false
+		}
+		return true
+	case *consensusv1.Command_Txn:
+		return growingOps(c.Txn.GetSuccess()) || growingOps(c.Txn.GetFailure())
+	}
+	return false
+}
+
+func growingOps(ops []*consensusv1.Op) bool {
+	for _, op := range ops {
+		switch o := op.GetOp().(type) {
+		case *consensusv1.Op_Put:
+			return true
+		case *consensusv1.Op_Txn:
+			if growingOps(o.Txn.GetSuccess()) || growingOps(o.Txn.GetFailure()) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // quota is what a member knows about the room that it has, and raises NOSPACE by.
 type quota struct {

@@ -4,7 +4,7 @@
 // # What decides, and what carries it out
 //
 // What decides is plain state with a function for each thing that happens: the stepper (raft.RawNode, and what is ours around
-// it: election.go, stall.go, propose.go), the logWriter, the applier, proposals and readIndexes. They are told of ticks, messages
+// it: election.go, stepdown.go, propose.go), the logWriter, the applier, proposals and readIndexes. They are told of ticks, messages
 // and what others have done, and return what is to be done: messages, writes, answers, lines for operators. There is no
 // goroutine, channel, lock, clock or randomness in them; log, state and members are reached through interfaces as narrow as their
 // use. So a whole cluster runs in one goroutine, and a seed makes the
