@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -199,7 +200,7 @@ func (l *Log) run(ctx context.Context) {
 		case <-hangup:
 			l.rotate()
 		case <-ctx.Done():
-			l.writeQueued()
+			l.writeLast()
 			if err := l.close(); err != nil {
 				l.logger.Warn("the audit log could not be closed", slog.Any("error", err))
 			}
@@ -273,11 +274,27 @@ func (l *Log) writeQueued() bool {
 	return err == nil
 }
 
+// writeLast writes what is queued at the end, and says so where that fails: nobody tries again.
+func (l *Log) writeLast() {
+	if l.writeQueued() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost := bytes.Count(l.mu.queued, []byte{'\n'})
+	l.metrics.lost.Add(float64(lost))
+	l.logger.Error("lines of the audit log are lost: they could not be written before the end", slog.Int("lines", lost), slog.Any("error", l.mu.failed))
+}
+
 // stands notes how the output is, and tells those who wait. It wants the lock.
 func (l *Log) stands(err error) {
 	switch {
 	case err != nil && l.mu.failed == nil:
-		l.logger.Error("the audit log cannot be written; requests are refused until it can", slog.Any("error", err), slog.Bool("dropping", l.drop))
+		then := "requests are refused until it can"
+		if l.drop {
+			then = "lines wait in memory until it can, and those beyond 16 MiB are lost"
+		}
+		l.logger.Error("the audit log cannot be written; "+then, slog.Any("error", err))
 	case err == nil && l.mu.failed != nil:
 		l.logger.Info("the audit log is written again")
 	}

@@ -23,6 +23,7 @@ type disk struct {
 	free     int64
 	reserved int64
 	stalled  chan struct{} // nil: it does not stall
+	broken   error         // of each Write
 }
 
 func (d *disk) Write(b []byte) (int, error) {
@@ -34,6 +35,9 @@ func (d *disk) Write(b []byte) (int, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.broken != nil {
+		return 0, d.broken
+	}
 	d.reserved -= int64(len(b))
 	d.free -= int64(len(b))
 	return d.text.Write(b)
@@ -150,6 +154,21 @@ func TestDropLosesAndCounts(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, testutil.ToFloat64(l.metrics.lost), float64(1))
 	close(d.stalled)
+}
+
+// Goal: what could not be written before the end is counted as lost, and told. Method: a full disk, a log that drops, and a stop.
+func TestLinesLostAtTheEndAreCounted(t *testing.T) {
+	var told strings.Builder
+	l := newLog(Config{Mode: ModeDrop, Logger: slog.New(slog.NewTextHandler(&told, nil))}, &disk{broken: syscall.ENOSPC}, newMetrics(nil))
+	for range 3 {
+		require.NoError(t, l.write([]byte("line\n"), 0))
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	l.Run(ended)
+	require.Equal(t, float64(3), testutil.ToFloat64(l.metrics.lost))
+	require.Contains(t, told.String(), "lines wait in memory until it can")
+	require.Contains(t, told.String(), `level=ERROR msg="lines of the audit log are lost: they could not be written before the end" lines=3`)
 }
 
 // Goal: a file that has become large is put aside, no line is lost or torn between two files, and a line that a crash has cut does not

@@ -88,7 +88,10 @@ func tokenOf(ctx context.Context) (token string, ok bool) {
 	if len(values) == 0 {
 		return "", false
 	}
-	return strings.TrimPrefix(values[0], "Bearer "), true
+	if scheme, rest, ok := strings.Cut(values[0], " "); ok && strings.EqualFold(scheme, "bearer") {
+		return rest, true
+	}
+	return values[0], true
 }
 
 // IdentifyToken returns whose a token is, or an identity that shows nobody.

@@ -43,6 +43,7 @@ func TestIdentify(t *testing.T) {
 		"token":                       {plain, request("", "token", "t.1"), &consensusv1.Caller{Token: "t.1"}},
 		"authorization":               {plain, request("", "authorization", "t.1"), &consensusv1.Caller{Token: "t.1"}},
 		"bearer":                      {plain, request("", "authorization", "Bearer t.1"), &consensusv1.Caller{Token: "t.1"}},
+		"bearer, in small letters":    {plain, request("", "authorization", "bearer t.1"), &consensusv1.Caller{Token: "t.1"}},
 		"token before authorization":  {plain, request("", "authorization", "a", "token", "t"), &consensusv1.Caller{Token: "t"}},
 		"first of several":            {plain, request("", "token", "a", "token", "b"), &consensusv1.Caller{Token: "a"}},
 		"empty token":                 {plain, request("", "token", ""), &consensusv1.Caller{Invalid: true}},
