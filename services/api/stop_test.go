@@ -35,15 +35,11 @@ func (s slowPut) Put(ctx context.Context, _ *etcdserverpb.PutRequest) (*etcdserv
 	}
 }
 
-// Goal: a stop lets calls under way finish, over gRPC and over Connect. Method: stop with one of each in its handler,
-// see that the port is closed, then let them finish.
-func TestStopLetsCallsFinish(t *testing.T) {
-	services, slow := fakeServices(), newSlowPut()
-	services.KV = fakeKV{put: slow.Put}
-	s := serve(t, services, nil)
-	results := make(chan error, 2)
-	byGRPC := etcdserverpb.NewKVClient(dial(t, s.address))
-	byConnect := etcdserverpbconnect.NewKVClient(h2(t), "http://"+s.address)
+// putTwice has one put begin over gRPC and one over Connect, and returns what becomes of them.
+func (s slowPut) putTwice(t *testing.T, address string, client *http.Client) (results chan error) {
+	t.Helper()
+	results = make(chan error, 2)
+	byGRPC, byConnect := etcdserverpb.NewKVClient(dial(t, address)), etcdserverpbconnect.NewKVClient(client, "http://"+address)
 	go func() {
 		_, err := byGRPC.Put(within(t), &etcdserverpb.PutRequest{})
 		results <- err
@@ -52,8 +48,18 @@ func TestStopLetsCallsFinish(t *testing.T) {
 		_, err := byConnect.Put(within(t), &etcdserverpb.PutRequest{})
 		results <- err
 	}()
-	<-slow.began
-	<-slow.began
+	<-s.began
+	<-s.began
+	return results
+}
+
+// Goal: a stop lets calls under way finish, over gRPC and over Connect. Method: stop with one of each in its handler,
+// see that the port is closed, then let them finish.
+func TestStopLetsCallsFinish(t *testing.T) {
+	services, slow := fakeServices(), newSlowPut()
+	services.KV = fakeKV{put: slow.Put}
+	s := serve(t, services, nil)
+	results := slow.putTwice(t, s.address, h2(t))
 	s.stop()
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", s.address)
@@ -73,19 +79,7 @@ func TestStopIsBounded(t *testing.T) {
 	services, slow := fakeServices(), newSlowPut()
 	services.KV = fakeKV{put: slow.Put}
 	s := serve(t, services, func(cfg *Config) { cfg.DrainTimeout = 50 * time.Millisecond })
-	results := make(chan error, 2)
-	byGRPC := etcdserverpb.NewKVClient(dial(t, s.address))
-	byConnect := etcdserverpbconnect.NewKVClient(h1(t), "http://"+s.address)
-	go func() {
-		_, err := byGRPC.Put(within(t), &etcdserverpb.PutRequest{})
-		results <- err
-	}()
-	go func() {
-		_, err := byConnect.Put(within(t), &etcdserverpb.PutRequest{})
-		results <- err
-	}()
-	<-slow.began
-	<-slow.began
+	results := slow.putTwice(t, s.address, h1(t))
 	s.stop()
 	require.Error(t, <-results)
 	require.Error(t, <-results)

@@ -189,16 +189,21 @@ func (c *Calls) EndUnary(m *Method, begun time.Time, err error) {
 
 // Unary is the interceptor of unary gRPC calls.
 func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-	m := c.Method(info.FullMethod)
-	begun := c.BeginUnary(m)
 	c.versions.unary(ctx)
+	m := c.Method(info.FullMethod)
+	return c.unaryCall(ctx, m, request, func(ctx context.Context) (any, error) { return c.answer(ctx, m, request, handle) })
+}
+
+// unaryCall has a call counted, followed, admitted and told of, and answered in between.
+func (c *Calls) unaryCall(ctx context.Context, m *Method, request any, answer func(context.Context) (any, error)) (any, error) {
+	begun := c.BeginUnary(m)
 	ctx, span := c.Follow(ctx, m)
 	ctx, done := c.Wait(ctx, m)
 	defer done()
 	var response any
 	ctx, entry, err := c.Admit(ctx, m, request)
 	if err == nil {
-		response, err = c.answer(ctx, m, request, handle)
+		response, err = answer(ctx)
 	}
 	if entry != nil {
 		err = finish(entry, response, err)

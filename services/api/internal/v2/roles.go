@@ -143,16 +143,25 @@ func (e *edit) createRole(ctx context.Context, in *role) error {
 }
 
 // permit adds to rights what patterns stand for.
-func permit(to map[span]rights, given *permissions) {
+func permit(to map[span]rights, given *permissions) { mark(to, given, true) }
+
+// revoke takes what patterns stand for. What was not granted does not matter.
+func revoke(to map[span]rights, given *permissions) {
+	if given != nil {
+		mark(to, given, false)
+	}
+}
+
+func mark(of map[span]rights, given *permissions, may bool) {
 	for _, pattern := range given.KV.Read {
-		may := to[spanOf(pattern)]
-		may.read = true
-		to[spanOf(pattern)] = may
+		has := of[spanOf(pattern)]
+		has.read = may
+		of[spanOf(pattern)] = has
 	}
 	for _, pattern := range given.KV.Write {
-		may := to[spanOf(pattern)]
-		may.write = true
-		to[spanOf(pattern)] = may
+		has := of[spanOf(pattern)]
+		has.write = may
+		of[spanOf(pattern)] = has
 	}
 }
 
@@ -204,23 +213,6 @@ func grant(to map[span]rights, given *permissions) error {
 		permit(to, &permissions{rwPatterns{Write: []string{pattern}}})
 	}
 	return nil
-}
-
-// revoke takes what patterns stand for. What was not granted does not matter.
-func revoke(to map[span]rights, given *permissions) {
-	if given == nil {
-		return
-	}
-	for _, pattern := range given.KV.Read {
-		may := to[spanOf(pattern)]
-		may.read = false
-		to[spanOf(pattern)] = may
-	}
-	for _, pattern := range given.KV.Write {
-		may := to[spanOf(pattern)]
-		may.write = false
-		to[spanOf(pattern)] = may
-	}
 }
 
 func (e *edit) deleteRole(ctx context.Context, name string) error {

@@ -67,9 +67,9 @@ func New(config Config) *Server {
 		"/v2/machines":     s.machines,
 		"/v2/members":      s.members,
 		"/v2/members/":     s.members,
-		"/v2/stats/self":   s.statsSelf,
-		"/v2/stats/leader": s.statsLeader,
-		"/v2/stats/store":  s.statsStore,
+		"/v2/stats/self":   s.stats(s.statsSelf),
+		"/v2/stats/leader": s.stats(s.statsLeader),
+		"/v2/stats/store":  s.stats(s.statsStore),
 		Prefix:             http.NotFound,
 	} {
 		s.mux.HandleFunc(path, handle)

@@ -1,6 +1,7 @@
 package v2
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -26,41 +27,33 @@ type leaderInfo struct {
 	StartTime time.Time `json:"startTime"`
 }
 
-func (s *Server) statsSelf(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet) {
-		return
-	}
-	ctx, cancel := s.bound(r)
-	defer cancel()
-	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
+func (s *Server) statsSelf(ctx context.Context) (status int, stats any, err error) {
+	standing, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
 	if err != nil {
-		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
-		return
+		return 0, nil, err
 	}
 	counts, err := s.Tree.TreeStatistics(ctx, &consensusv1.TreeStatisticsRequest{})
 	if err != nil {
-		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
-		return
+		return 0, nil, err
 	}
 	listed, err := s.Consensus.Members(ctx, &consensusv1.MembersRequest{Serializable: true})
 	if err != nil {
-		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
-		return
+		return 0, nil, err
 	}
 	since := time.Unix(0, counts.GetLeaderSince()).UTC()
-	stats := &selfStats{
-		ID: formatID(status.GetMemberId()), State: "StateFollower", StartTime: time.Unix(0, counts.GetStarted()).UTC(),
-		Leader: leaderInfo{Leader: formatID(status.GetLeaderId()), Uptime: s.Now().Sub(since).String(), StartTime: since},
+	shown := &selfStats{
+		ID: formatID(standing.GetMemberId()), State: "StateFollower", StartTime: time.Unix(0, counts.GetStarted()).UTC(),
+		Leader: leaderInfo{Leader: formatID(standing.GetLeaderId()), Uptime: s.Now().Sub(since).String(), StartTime: since},
 	}
-	if status.GetLeaderId() == status.GetMemberId() {
-		stats.State = "StateLeader"
+	if standing.GetLeaderId() == standing.GetMemberId() {
+		shown.State = "StateLeader"
 	}
 	for _, m := range listed.GetMembers() {
-		if m.GetId() == status.GetMemberId() {
-			stats.Name = m.GetName()
+		if m.GetId() == standing.GetMemberId() {
+			shown.Name = m.GetName()
 		}
 	}
-	writeStats(w, http.StatusOK, stats)
+	return http.StatusOK, shown, nil
 }
 
 // leaderStats are of interest where there are followers. Their latencies are among the metrics.
@@ -69,22 +62,15 @@ type leaderStats struct {
 	Followers map[string]struct{} `json:"followers"`
 }
 
-func (s *Server) statsLeader(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet) {
-		return
-	}
-	ctx, cancel := s.bound(r)
-	defer cancel()
-	status, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
+func (s *Server) statsLeader(ctx context.Context) (status int, stats any, err error) {
+	standing, err := s.Consensus.Status(ctx, &consensusv1.StatusRequest{Nearest: true})
 	if err != nil {
-		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
-		return
+		return 0, nil, err
 	}
-	if status.GetLeaderId() != status.GetMemberId() {
-		writeStats(w, http.StatusForbidden, &messageError{Message: "not current leader"})
-		return
+	if standing.GetLeaderId() != standing.GetMemberId() {
+		return http.StatusForbidden, &messageError{Message: "not current leader"}, nil
 	}
-	writeStats(w, http.StatusOK, &leaderStats{Leader: formatID(status.GetLeaderId()), Followers: map[string]struct{}{}})
+	return http.StatusOK, &leaderStats{Leader: formatID(standing.GetLeaderId()), Followers: map[string]struct{}{}}, nil
 }
 
 // storeStats count what was done.
@@ -107,18 +93,12 @@ type storeStats struct {
 	Watchers                int64  `json:"watchers"`
 }
 
-func (s *Server) statsStore(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet) {
-		return
-	}
-	ctx, cancel := s.bound(r)
-	defer cancel()
+func (s *Server) statsStore(ctx context.Context) (status int, stats any, err error) {
 	c, err := s.Tree.TreeStatistics(ctx, &consensusv1.TreeStatisticsRequest{})
 	if err != nil {
-		http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
-		return
+		return 0, nil, err
 	}
-	writeStats(w, http.StatusOK, &storeStats{
+	return http.StatusOK, &storeStats{
 		GetsSuccess: c.GetGets().GetDone(), GetsFail: c.GetGets().GetDeclined(),
 		SetsSuccess: c.GetSets().GetDone(), SetsFail: c.GetSets().GetDeclined(),
 		DeleteSuccess: c.GetDeletes().GetDone(), DeleteFail: c.GetDeletes().GetDeclined(),
@@ -128,17 +108,29 @@ func (s *Server) statsStore(w http.ResponseWriter, r *http.Request) {
 		CompareAndDeleteSuccess: c.GetComparedDeletes().GetDone(), CompareAndDeleteFail: c.GetComparedDeletes().GetDeclined(),
 		ExpireCount: c.GetExpired(),
 		Watchers:    s.watchers.Load(),
-	})
+	}, nil
 }
 
-// writeStats sends an answer that has, unlike the others, no newline at its end.
-func writeStats(w http.ResponseWriter, status int, stats any) {
-	body, err := json.Marshal(stats)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+// stats serves what tell tells. The answer has, unlike others, no newline at its end.
+func (s *Server) stats(tell func(context.Context) (status int, stats any, err error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !allow(w, r, http.MethodGet) {
+			return
+		}
+		ctx, cancel := s.bound(r)
+		defer cancel()
+		status, stats, err := tell(ctx)
+		if err != nil {
+			http.Error(w, s.inClientsWords(ctx, err), http.StatusInternalServerError)
+			return
+		}
+		body, err := json.Marshal(stats)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write(body) // a client that left does not miss it
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that left does not miss it
 }
