@@ -10,6 +10,7 @@ import (
 
 	"github.com/quoratedb/quorate/tests/faults/chaos/history"
 	"github.com/quoratedb/quorate/tests/faults/compose/stack"
+	"github.com/quoratedb/quorate/tests/harness"
 )
 
 const (
@@ -133,28 +134,11 @@ func (b *breaker) recovered(ctx context.Context) error {
 		checks = append(checks, c.Healthy)
 	}
 	for _, check := range checks {
-		if err := again(ctx, check); err != nil {
+		if err := harness.Again(ctx, askWithin, askAgain, check); err != nil {
 			return fmt.Errorf("not well again within %v: %w", recoveredWithin, err)
 		}
 	}
 	return nil
-}
-
-// again asks until the answer is not an error. It returns the last error when the time is over.
-func again(ctx context.Context, ask func(context.Context) error) error {
-	for {
-		one, cancel := context.WithTimeout(ctx, askWithin)
-		err := ask(one)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(askAgain):
-		}
-	}
 }
 
 func (b *breaker) pause(ctx context.Context, least, spread time.Duration) error {

@@ -279,19 +279,7 @@ func (c *Cluster) died(m *Member, state string) {
 
 func (c *Cluster) logFile(m *Member) string { return filepath.Join(c.config.Logs, m.Name()+".log") }
 
-// again asks until the answer is not an error, each time within askWithin. It returns the last error when the time is over.
+// again asks until the answer is not an error, or the time is over.
 func again(ctx context.Context, ask func(context.Context) error) error {
-	for {
-		one, cancel := context.WithTimeout(ctx, askWithin)
-		err := ask(one)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(askAgain):
-		}
-	}
+	return harness.Again(ctx, askWithin, askAgain, ask)
 }

@@ -3,6 +3,7 @@ package nemesis
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -93,18 +94,25 @@ func (s *Scene) spare() (*cluster.Member, error) {
 	return nil, errors.New("there is no spare host")
 }
 
+// addSpare adds a member, and returns it and who leads then.
+func (s *Scene) addSpare(ctx context.Context) (spare, leader *cluster.Member, err error) {
+	if spare, err = s.spare(); err != nil {
+		return nil, nil, err
+	}
+	if err = s.Cluster.Add(ctx, spare); err == nil {
+		leader, err = s.Cluster.Leader(ctx)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("with %s added: %w", spare.Name(), err)
+	}
+	return spare, leader, nil
+}
+
 // grow adds a member and has the leader die with that on its mind.
 func grow(ctx context.Context, s *Scene) (string, heal, error) {
-	spare, err := s.spare()
+	spare, leader, err := s.addSpare(ctx)
 	if err != nil {
 		return "", nil, err
-	}
-	if err := s.Cluster.Add(ctx, spare); err != nil {
-		return spare.Name(), nil, err
-	}
-	leader, err := s.Cluster.Leader(ctx)
-	if err != nil {
-		return spare.Name(), nil, err
 	}
 	if err := leader.Kill(); err != nil {
 		return spare.Name(), nil, err
@@ -160,16 +168,9 @@ func onSpare(do strikeOne) func(context.Context, *Scene) (string, heal, error) {
 }
 
 func swapLeader(ctx context.Context, s *Scene) (string, heal, error) {
-	spare, err := s.spare()
+	spare, leader, err := s.addSpare(ctx)
 	if err != nil {
 		return "", nil, err
-	}
-	if err := s.Cluster.Add(ctx, spare); err != nil {
-		return spare.Name(), nil, err
-	}
-	leader, err := s.Cluster.Leader(ctx)
-	if err != nil {
-		return spare.Name(), nil, err
 	}
 	if leader == spare {
 		return spare.Name() + ", which leads now", func(ctx context.Context) error { return s.Cluster.Remove(ctx, spare) }, nil
