@@ -193,15 +193,21 @@ func TestOddLeaderIsReplaced(t *testing.T) {
 	awaitRefusal(t, odd)
 }
 
+// leaderAndOdd returns the leader of members that all have a key, and one that does not lead, to be led astray.
+func leaderAndOdd(t *testing.T, members []*running) (leader, odd *running) {
+	t.Helper()
+	members[0].mustPut(t, "key", "right")
+	leader = leaderOf(t, members)
+	if leader == members[0] {
+		return leader, members[1]
+	}
+	return leader, members[0]
+}
+
 // Of two members neither is a majority: the leader's word counts.
 func TestTheLeadersWordCountsBetweenTwo(t *testing.T) {
 	_, members := cluster(t, 2)
-	members[0].mustPut(t, "key", "right")
-	leader := leaderOf(t, members)
-	odd := members[0]
-	if odd == leader {
-		odd = members[1]
-	}
+	leader, odd := leaderAndOdd(t, members)
 	odd.diverge(t, "key", "wrong")
 	awaitCorrupt(t, leader, odd.MemberID())
 	awaitRefusal(t, odd)
@@ -211,12 +217,7 @@ func TestTheLeadersWordCountsBetweenTwo(t *testing.T) {
 // What changes in a member's files while it is down is found when it starts, by itself.
 func TestDamageWhileDownIsFound(t *testing.T) {
 	net, members := cluster(t, 3)
-	members[0].mustPut(t, "key", "right")
-	leader := leaderOf(t, members)
-	odd := members[0]
-	if odd == leader {
-		odd = members[1]
-	}
+	leader, odd := leaderAndOdd(t, members)
 	require.Equal(t, "right", odd.get(t, "key"))
 	require.NoError(t, odd.halt())
 	damage(t, odd.cfg.FS, "key")
@@ -230,12 +231,7 @@ func TestDamageWhileDownIsFound(t *testing.T) {
 // What a member applied aside while nobody saw it is found when it starts, by comparison: its own digest holds it.
 func TestDivergenceWhileDownIsFound(t *testing.T) {
 	net, members := cluster(t, 3)
-	members[0].mustPut(t, "key", "right")
-	leader := leaderOf(t, members)
-	odd := members[0]
-	if odd == leader {
-		odd = members[1]
-	}
+	leader, odd := leaderAndOdd(t, members)
 	require.Equal(t, "right", odd.get(t, "key"))
 	require.NoError(t, odd.halt())
 	store, err := mvcc.Open(mvcc.Config{FS: odd.cfg.FS, Dir: odd.cfg.dir().Path(datadir.StateName)})
@@ -263,12 +259,7 @@ func TestSoleMemberFindsDamage(t *testing.T) {
 // A member that got another's state in place of its own is believed again once its alarm is lowered, and not accused anew.
 func TestANewStateIsBelieved(t *testing.T) {
 	net, members := cluster(t, 3)
-	members[0].mustPut(t, "key", "right")
-	leader := leaderOf(t, members)
-	odd := members[0]
-	if odd == leader {
-		odd = members[1]
-	}
+	leader, odd := leaderAndOdd(t, members)
 	odd.diverge(t, "key", "wrong")
 	awaitCorrupt(t, leader, odd.MemberID())
 	awaitRefusal(t, odd)
