@@ -134,11 +134,16 @@ func (b *breaker) recovered(ctx context.Context) error {
 		checks = append(checks, c.Healthy)
 	}
 	for _, check := range checks {
-		if err := harness.Again(ctx, askWithin, askAgain, check); err != nil {
+		if err := again(ctx, check); err != nil {
 			return fmt.Errorf("not well again within %v: %w", recoveredWithin, err)
 		}
 	}
 	return nil
+}
+
+// again asks until the answer is not an error, or the time is over.
+func again(ctx context.Context, ask func(context.Context) error) error {
+	return harness.Again(ctx, askWithin, askAgain, ask)
 }
 
 func (b *breaker) pause(ctx context.Context, least, spread time.Duration) error {
