@@ -33,10 +33,10 @@ type Batch struct {
 	now   state
 
 	overlay overlay
-	// recent and fresh outlive the batch.
+	// recent and fresh outlive the batch, and so does what leases knows.
 	recent recent
 	fresh  fresh
-	leases map[int64]*consensusv1.Lease
+	leases leaseTable
 	// compacts is set when a command moved the compacted revision.
 	compacts bool
 	// usageSteps has a mark for each revision that the batch has made.
@@ -68,7 +68,7 @@ type Batch struct {
 }
 
 func newBatch(s *Store) *Batch {
-	return &Batch{s: s, overlay: newOverlay(), recent: newRecent(), leases: make(map[int64]*consensusv1.Lease)}
+	return &Batch{s: s, overlay: newOverlay(), recent: newRecent(), leases: newLeaseTable()}
 }
 
 // Begin starts a batch. There is one at a time: it must be committed or closed before the next one begins.
@@ -186,6 +186,7 @@ func (b *Batch) Commit() error {
 		b.fresh.add(r.Key, b.now.revision)
 	})
 	rememberGone(b)
+	b.leases.commit()
 	if b.compacts {
 		b.s.compaction.wake()
 	}
@@ -210,7 +211,7 @@ func (b *Batch) Close() error {
 	b.digests, b.usageSteps = b.digests[:0], b.usageSteps[:0]
 	b.overlay.reset()
 	b.dirs.reset()
-	clear(b.leases)
+	b.leases.reset()
 	return err
 }
 

@@ -159,12 +159,8 @@ func hashExpiry(at int64, kind byte, path uint64) uint64 {
 	return finish(fold(fold(fold(seedExpiry, uint64(at)), uint64(kind)), path))
 }
 
-// hashLease is 0 for nil.
-func hashLease(l *consensusv1.Lease) uint64 {
-	if l == nil {
-		return 0
-	}
-	return finish(fold(fold(fold(seedLease, uint64(l.GetId())), uint64(l.GetGrantedTtl())), uint64(l.GetRemainingTtl())))
+func hashLease(id int64, t LeaseTimes) uint64 {
+	return finish(fold(fold(fold(seedLease, uint64(id)), uint64(t.Granted)), uint64(t.Remaining)))
 }
 
 // hashDir is 0 for nil.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // What Load writes beside versions and their history, a space each, in the order of its rows.
@@ -67,21 +65,21 @@ func (l *loading) writeCounts() error {
 
 // writeLeases gathers the leases first: they are few and small beside the data.
 func (l *loading) writeLeases() error {
-	leases := map[uint64]*consensusv1.Lease{}
+	leases := map[uint64]LeaseTimes{}
 	if l.content.Leases != nil {
 		for lease, err := range l.content.Leases {
 			if err != nil {
 				return err
 			}
-			leases[uint64(lease.GetId())] = lease
+			leases[uint64(lease.GetId())] = LeaseTimes{Granted: lease.GetGrantedTtl(), Remaining: lease.GetRemainingTtl()}
 		}
 	}
 	l.loaded.Leases = int64(len(leases))
 	for _, id := range slices.Sorted(maps.Keys(leases)) {
-		lease := leases[id]
-		l.now.sum += hashLease(lease)
-		l.now.usage.live += leaseUsage(lease)
-		l.keyBuf, l.valueBuf = appendLeaseKey(l.keyBuf[:0], int64(id)), appendLease(l.valueBuf[:0], lease)
+		times := leases[id]
+		l.now.sum += hashLease(int64(id), times)
+		l.now.usage.live += leaseRowBytes
+		l.keyBuf, l.valueBuf = appendLeaseKey(l.keyBuf[:0], int64(id)), appendLease(l.valueBuf[:0], times)
 		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 var errBadRecord = errors.New("malformed record")
@@ -161,18 +159,22 @@ func decodeChange(b []byte, c *change) error {
 	return nil
 }
 
-func appendLease(dst []byte, l *consensusv1.Lease) []byte {
-	dst = binary.AppendUvarint(dst, uint64(l.GetGrantedTtl()))
-	return binary.AppendUvarint(dst, uint64(l.GetRemainingTtl()))
+// LeaseTimes is what is stored of a lease, in seconds: what it was granted, and what was left of that when it was recorded last, 0 if it
+// was not.
+type LeaseTimes struct{ Granted, Remaining int64 }
+
+func appendLease(dst []byte, t LeaseTimes) []byte {
+	dst = binary.AppendUvarint(dst, uint64(t.Granted))
+	return binary.AppendUvarint(dst, uint64(t.Remaining))
 }
 
-func decodeLease(b []byte, id int64) (*consensusv1.Lease, error) {
+func decodeLease(b []byte) (LeaseTimes, error) {
 	d := decoder{b: b}
-	l := &consensusv1.Lease{Id: id, GrantedTtl: d.int64(), RemainingTtl: d.int64()}
+	t := LeaseTimes{Granted: d.int64(), Remaining: d.int64()}
 	if d.failed || len(d.b) != 0 {
-		return nil, fmt.Errorf("lease record %.16x: %w", b, errBadRecord)
+		return LeaseTimes{}, fmt.Errorf("lease record %.16x: %w", b, errBadRecord)
 	}
-	return l, nil
+	return t, nil
 }
 
 // firstRevision is where a store starts: the first change makes revision 2, as in etcd.

@@ -323,9 +323,9 @@ func rowText(t *testing.T, k, v []byte) string {
 	case spaceLease:
 		id, err := splitLeaseKey(k)
 		require.NoError(t, err)
-		l, err := decodeLease(v, id)
+		times, err := decodeLease(v)
 		require.NoError(t, err)
-		return fmt.Sprintf("lease %d granted %d remaining %d", id, l.GetGrantedTtl(), l.GetRemainingTtl())
+		return fmt.Sprintf("lease %d granted %d remaining %d", id, times.Granted, times.Remaining)
 	case spaceAttachment:
 		id, key, err := splitAttachmentKey(k)
 		require.NoError(t, err)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
 // What the store has in use is what would be left if everything compacted were removed and Pebble had tidied up: each row
@@ -345,12 +343,4 @@ func dirUsage(path []byte, d *Dir) int64 {
 		return 0
 	}
 	return dirRowBytes + int64(len(path))
-}
-
-// leaseUsage is what the record of a lease takes, 0 for nil.
-func leaseUsage(l *consensusv1.Lease) int64 {
-	if l == nil {
-		return 0
-	}
-	return leaseRowBytes
 }

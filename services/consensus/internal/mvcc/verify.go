@@ -162,11 +162,11 @@ func (v *verification) takeLease(k, b []byte) error {
 	if err != nil {
 		return err
 	}
-	l, err := decodeLease(b, id)
+	times, err := decodeLease(b)
 	if err != nil {
 		return err
 	}
-	v.sum += hashLease(l)
+	v.sum += hashLease(id, times)
 	return nil
 }
 

@@ -24,6 +24,10 @@ const (
 	// that level whole, so that it must not be many times what comes in.
 	stateBaseCompactions = 2
 	stateCompactionsMax  = 2
+	// stateDeletedBlocks is which part of a table's blocks must hold deletions and hardly anything else for it to be compacted on that account.
+	// Where leases end, with a key each, that is so of a third of what is flushed, and Pebble's tenth has every flush rewritten at
+	// once with all that it overlaps. What removes old versions flushes little beside deletions, and is still tidied up soon.
+	stateDeletedBlocks = 0.5
 )
 
 // State tunes Pebble for the state: keys with many versions, read in ranges. The WAL is off: the raft log is one already, and
@@ -46,6 +50,7 @@ func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, stateCompactionsMax },
 	}
 	o.Experimental.EnableValueBlocks = func() bool { return true }
+	o.Experimental.TombstoneDenseCompactionThreshold = stateDeletedBlocks
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = stateBlockBytes
 		o.Levels[i].IndexBlockSize = stateIndexBlockBytes

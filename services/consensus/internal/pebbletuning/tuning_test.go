@@ -58,3 +58,48 @@ func writeMemTable(t *testing.T, db *pebble.DB, random *rand.ChaCha8, valueBytes
 		require.NoError(t, db.Set(key, value, pebble.NoSync))
 	}
 }
+
+// Goal: the end of leases does not have each flush rewritten at once, and what is nearly all deletions is tidied up. Method: three memtables of rows, then
+// one with deletions of a third of them beside as many other rows; no compaction is made on account of deletions. Then one of deletions alone: one is.
+func TestDeletionsAmongRowsWaitForTheirTurn(t *testing.T) {
+	const rows = 6000
+	o := State(budget.StateWrites, 1000)
+	o.FS = vfs.NewMem()
+	db, err := pebble.Open("state", o)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	key := func(space byte, n int) []byte {
+		return append(binary.BigEndian.AppendUint64([]byte{space}, uint64(n)), 0)
+	}
+	random, value := rand.NewChaCha8([32]byte{1}), make([]byte, 8)
+	set := func(space byte, from, to int) {
+		for n := from; n < to; n++ {
+			_, err := random.Read(value)
+			require.NoError(t, err)
+			require.NoError(t, db.Set(key(space, n), value, pebble.NoSync))
+		}
+	}
+	remove := func(from, to int) {
+		for n := from; n < to; n++ {
+			require.NoError(t, db.Delete(key('k', n), pebble.NoSync))
+		}
+	}
+	settle := func() {
+		require.NoError(t, db.Flush())
+		require.Eventually(t, func() bool {
+			m := db.Metrics()
+			return m.Table.PendingStatsCollectionCount == 0 && m.Compact.NumInProgress == 0
+		}, time.Minute, time.Millisecond)
+	}
+	set('k', 0, 4*rows)
+	require.NoError(t, db.Compact(t.Context(), []byte{'k', 0}, []byte{'l', 0}, false))
+	remove(0, rows)
+	set('v', 0, rows)
+	settle()
+	set('w', 0, 1) // whatever is flushed has Pebble look for something to compact
+	settle()
+	require.Zero(t, db.Metrics().Compact.TombstoneDensityCount)
+	remove(rows, 4*rows)
+	settle()
+	require.Eventually(t, func() bool { return db.Metrics().Compact.TombstoneDensityCount > 0 }, time.Minute, time.Millisecond)
+}

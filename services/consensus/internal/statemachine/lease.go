@@ -8,6 +8,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
 )
 
 // checkLease tells whether a put may name the lease; 0 is none.
@@ -15,8 +16,8 @@ func checkLease(b *Batch, id int64) error {
 	if id == 0 {
 		return nil
 	}
-	l, err := b.rows.Lease(id)
-	if err == nil && l == nil {
+	_, exists, err := b.rows.Lease(id)
+	if err == nil && !exists {
 		err = fmt.Errorf("lease %d: %w", id, errdefs.ErrLeaseNotFound)
 	}
 	return err
@@ -30,14 +31,14 @@ func grantLease(b *Batch, op *consensusv1.LeaseGrantOp) (*consensusv1.Result, er
 	if err := checkEpoch(b, op.GetEpoch()); err != nil {
 		return nil, err
 	}
-	l, err := b.rows.Lease(op.GetId())
+	_, exists, err := b.rows.Lease(op.GetId())
 	if err != nil {
 		return nil, err
 	}
-	if l != nil {
+	if exists {
 		return nil, fmt.Errorf("lease %d: %w", op.GetId(), errdefs.ErrLeaseExists)
 	}
-	b.rows.SetLease(nil, &consensusv1.Lease{Id: op.GetId(), GrantedTtl: op.GetTtl()})
+	b.rows.SetLease(op.GetId(), mvcc.LeaseTimes{Granted: op.GetTtl()})
 	b.rows.Counters().Granted(op.GetTtl())
 	return &consensusv1.Result{Result: &consensusv1.Result_LeaseGrant{LeaseGrant: &consensusv1.LeaseGrantResult{}}}, nil
 }
@@ -55,19 +56,14 @@ func revokeLeases(b *Batch, op *consensusv1.LeaseRevokeOp) (*consensusv1.Result,
 	if err := cmp.Or(checkEpoch(b, op.GetEpoch()), checkEpoch(b, op.GetFence())); err != nil {
 		return nil, err
 	}
-	leases, err := revocable(b, op)
+	ids, err := revocable(b, op)
 	if err != nil {
 		return nil, err
 	}
-	var keys [][]byte
-	ids := make([]int64, 0, len(leases))
-	for _, l := range leases {
-		ids = append(ids, l.GetId())
-		if keys, err = b.rows.Attached(l.GetId(), keys); err != nil {
-			return nil, err
-		}
+	keys, err := b.rows.Attached(ids)
+	if err != nil {
+		return nil, err
 	}
-	// A key is attached to one lease at a time, so none comes twice.
 	slices.SortFunc(keys, bytes.Compare)
 	if err := b.rows.DeleteKeys(keys); err != nil {
 		return nil, err
@@ -77,8 +73,8 @@ func revokeLeases(b *Batch, op *consensusv1.LeaseRevokeOp) (*consensusv1.Result,
 			return nil, err
 		}
 	}
-	for _, l := range leases {
-		b.rows.DropLease(l)
+	for _, id := range ids {
+		b.rows.DropLease(id)
 	}
 	b.rows.Counters().Revoked.Add(uint64(len(ids)))
 	res := &consensusv1.LeaseRevokeResult{Revoked: ids}
@@ -87,26 +83,26 @@ func revokeLeases(b *Batch, op *consensusv1.LeaseRevokeOp) (*consensusv1.Result,
 
 // revocable returns the leases that exist, each once. Only a client is told of one that does not: what the lease service
 // finds expired may have been revoked meanwhile.
-func revocable(b *Batch, op *consensusv1.LeaseRevokeOp) ([]*consensusv1.Lease, error) {
-	leases := make([]*consensusv1.Lease, 0, len(op.GetIds()))
+func revocable(b *Batch, op *consensusv1.LeaseRevokeOp) ([]int64, error) {
+	ids := make([]int64, 0, len(op.GetIds()))
 	named := make(map[int64]bool, len(op.GetIds()))
 	for _, id := range op.GetIds() {
 		if named[id] {
 			continue
 		}
 		named[id] = true
-		l, err := b.rows.Lease(id)
+		_, exists, err := b.rows.Lease(id)
 		if err != nil {
 			return nil, err
 		}
-		if l == nil && op.GetEpoch() == 0 {
+		if !exists && op.GetEpoch() == 0 {
 			return nil, fmt.Errorf("lease %d: %w", id, errdefs.ErrLeaseNotFound)
 		}
-		if l != nil {
-			leases = append(leases, l)
+		if exists {
+			ids = append(ids, id)
 		}
 	}
-	return leases, nil
+	return ids, nil
 }
 
 // acquireLeases begins an epoch: whoever expired leases before must not go on.
@@ -123,12 +119,13 @@ func checkpointLeases(b *Batch, op *consensusv1.LeaseCheckpointOp) (*consensusv1
 		return nil, err
 	}
 	for _, remaining := range op.GetLeases() {
-		l, err := b.rows.Lease(remaining.GetId())
+		times, exists, err := b.rows.Lease(remaining.GetId())
 		if err != nil {
 			return nil, err
 		}
-		if l != nil {
-			b.rows.SetLease(l, &consensusv1.Lease{Id: l.GetId(), GrantedTtl: l.GetGrantedTtl(), RemainingTtl: remaining.GetTtl()})
+		if exists {
+			times.Remaining = remaining.GetTtl()
+			b.rows.SetLease(remaining.GetId(), times)
 		}
 	}
 	res := &consensusv1.LeaseCheckpointResult{}
