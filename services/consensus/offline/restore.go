@@ -194,12 +194,10 @@ func contentOf(c *snapshotfile.Content) *mvcc.Content {
 	content := &mvcc.Content{
 		File: c.File, Revision: c.Revision, Compacted: c.CompactedRevision, Leases: c.Leases, Records: auth.Imported(c.Auth, c.Users, c.Roles),
 	}
-	content.Versions = mapped(c.Versions, func(v snapshotfile.Version) mvcc.LoadVersion {
-		return mvcc.LoadVersion{Sub: v.Sub, Place: v.Place, Row: mvcc.Row{Key: v.KV.GetKey(), Revision: v.KV.GetModRevision(), Record: mvcc.Record{
-			Create: v.KV.GetCreateRevision(), Version: v.KV.GetVersion(), Lease: v.KV.GetLease(), Value: v.KV.GetValue(),
-			Tombstone: v.Tombstone, Expiration: v.Expiration,
-		}}}
-	})
+	content.VersionsFrom = func(revision int64) iter.Seq2[*mvcc.LoadVersion, error] {
+		return loadVersions(c.VersionsFrom(revision))
+	}
+	content.Versions = content.VersionsFrom(0)
 	if c.Ours == nil {
 		return content
 	}
@@ -217,6 +215,25 @@ func contentOf(c *snapshotfile.Content) *mvcc.Content {
 		return mvcc.LoadTime{Revision: t.Revision, Nanoseconds: t.Nanoseconds}
 	})
 	return content
+}
+
+// loadVersions passes versions on, all in the same memory: there are millions.
+func loadVersions(of iter.Seq2[snapshotfile.Version, error]) iter.Seq2[*mvcc.LoadVersion, error] {
+	return func(yield func(*mvcc.LoadVersion, error) bool) {
+		var to mvcc.LoadVersion
+		for v, err := range of {
+			if err == nil {
+				to.Sub, to.Place, to.Key, to.Revision = v.Sub, v.Place, v.KV.GetKey(), v.KV.GetModRevision()
+				to.Record = mvcc.Record{
+					Create: v.KV.GetCreateRevision(), Version: v.KV.GetVersion(), Lease: v.KV.GetLease(), Value: v.KV.GetValue(),
+					Tombstone: v.Tombstone, Expiration: v.Expiration,
+				}
+			}
+			if !yield(&to, err) {
+				return
+			}
+		}
+	}
 }
 
 func mapped[A, B any](of iter.Seq2[A, error], to func(A) B) iter.Seq2[B, error] {

@@ -64,7 +64,14 @@ func NewTree(ctx context.Context, cfg mvcc.Config, sortDir string, snap etcddir.
 		}
 	}
 	slices.SortFunc(dirs, func(a, b mvcc.LoadDir) int { return bytes.Compare(a.Path, b.Path) })
-	content.Versions, content.Dirs = each(versions), each(dirs)
+	content.Dirs = each(dirs)
+	content.Versions = func(yield func(*mvcc.LoadVersion, error) bool) {
+		for i := range versions {
+			if !yield(&versions[i], nil) {
+				return
+			}
+		}
+	}
 	if _, err := mvcc.Load(ctx, cfg, sortDir, content); err != nil {
 		return nil, fmt.Errorf("the v2 store: %w", err)
 	}

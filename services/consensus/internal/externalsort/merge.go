@@ -10,19 +10,27 @@ import (
 	"slices"
 )
 
-// merge walks all runs at once.
-func (s *Sorter) merge(fn func(key, value []byte) error) error {
+// merge walks a part of all runs at once.
+func (s *Sorter) merge(p Part, fn func(key, value []byte) error) error {
 	var heads heads
-	bufferBytes := min(max(readBytes/(len(s.runs)+1), runReadBytesMin), runReadBytesMax)
+	bufferBytes := min(max(readBytes/(len(s.runs)+1)/p.of, runReadBytesMin), runReadBytesMax)
 	for i, r := range s.runs {
-		h := &runHead{run: i, memory: r.gathered}
-		if r.size > 0 {
-			h.file = bufio.NewReaderSize(io.NewSectionReader(s.file, r.offset, r.size), bufferBytes)
+		begin, end := r.stretch(p.from, p.to)
+		if begin == end {
+			continue
 		}
-		if err := h.next(); err != nil {
+		h := &runHead{run: i, to: p.to}
+		if r.kept == nil {
+			h.file = bufio.NewReaderSize(io.NewSectionReader(s.file, r.offset+begin, end-begin), bufferBytes)
+		} else {
+			h.memory = r.kept[begin:end]
+		}
+		switch err := h.nextFrom(p.from); {
+		case err == nil:
+			heads = append(heads, h)
+		case !errors.Is(err, io.EOF):
 			return fmt.Errorf("sort: %w", err)
 		}
-		heads = append(heads, h)
 	}
 	slices.SortFunc(heads, func(a, b *runHead) int {
 		if a.before(b) {
@@ -72,9 +80,10 @@ func (h heads) sink() {
 // runHead is the record at which the merge of a run stands.
 type runHead struct {
 	run int
-	// memory has the run, unless file does; behind is the record behind the head.
-	memory gathered
-	behind int
+	// to is the key behind the last one, nil for the end.
+	to []byte
+	// memory has what is behind the head, unless file does.
+	memory []byte
 	file   *bufio.Reader
 	// held is how much of file's buffer the head is in. A record that is longer is in record.
 	held       int
@@ -88,16 +97,36 @@ func (h *runHead) before(other *runHead) bool {
 	return order < 0 || order == 0 && h.run < other.run
 }
 
+// nextFrom passes over what is below a key.
+func (h *runHead) nextFrom(from []byte) error {
+	for {
+		if err := h.next(); err != nil || bytes.Compare(h.key, from) >= 0 {
+			return err
+		}
+	}
+}
+
 // next returns io.EOF behind the last record.
 func (h *runHead) next() error {
-	if h.file == nil {
-		if h.behind == len(h.memory.at) {
+	if h.file != nil {
+		if err := h.read(); err != nil {
+			return err
+		}
+	} else {
+		if len(h.memory) == 0 {
 			return io.EOF
 		}
-		h.key, h.value, _ = h.memory.record(h.memory.at[h.behind].start)
-		h.behind++
-		return nil
+		keyBytes, valueBytes := binary.LittleEndian.Uint32(h.memory), binary.LittleEndian.Uint32(h.memory[4:])
+		whole := h.memory[:headerBytes+keyBytes+valueBytes]
+		h.key, h.value, h.memory = whole[headerBytes:][:keyBytes], whole[headerBytes+keyBytes:], h.memory[len(whole):]
 	}
+	if h.to != nil && bytes.Compare(h.key, h.to) >= 0 {
+		return io.EOF
+	}
+	return nil
+}
+
+func (h *runHead) read() error {
 	_, _ = h.file.Discard(h.held) // it is in the buffer
 	h.held = 0
 	header, err := h.file.Peek(headerBytes)

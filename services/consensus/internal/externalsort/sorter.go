@@ -1,13 +1,11 @@
 package externalsort
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 )
@@ -22,29 +20,29 @@ type Config struct {
 	Dir, Pattern string
 	// RunBytes is how much is gathered in memory before it is sorted, as a run. One that is being sorted is in memory too.
 	RunBytes int
-	// KeptBytes is how much of sorted runs stays in memory besides. The others go to the file.
-	KeptBytes int
+	// Keep says whether a sorted run of so many bytes may stay in memory besides. Those that may not go to the file: all of them, if it is nil.
+	Keep func(bytes int) bool
 }
 
-// Sorter orders records by key, byte by byte: add them all, then walk them once with Each. Records of equal keys stay in the order in which they
-// were added. It is for one goroutine, and Close must end it.
+// Sorter orders records by key, byte by byte: add them all, then walk them once with Each, or in parts with Parts. Records of equal keys stay in the
+// order in which they were added. It is for one goroutine, and Close must end it.
 //
-// A run is sorted, and written if need be, by a goroutine of its own while the next one is gathered. A record in memory, and in the file, is
+// A run is sorted, and moved or written into this order, by a goroutine of its own while the next one is gathered: runs are merged by reading each
+// from front to back. A record in memory, and in the file, is
 //
 //	key length 4 bytes | value length 4 bytes | key | value
 type Sorter struct {
 	cfg Config
 	now gathered
-	// spare is the memory of a run that is in the file.
+	// spare is the memory of a run that is sorted.
 	spare gathered
 	// sorting is what the run that is being sorted ends with, nil if there is none.
 	sorting chan sorted
 
 	file *os.File
 	runs []run
-	// end is where the file ends, and kept how much of runs is in memory.
-	end  int64
-	kept int
+	// end is where the file ends.
+	end int64
 }
 
 // gathered are records in memory: the arena holds them, at has where each begins.
@@ -69,12 +67,6 @@ type sorted struct {
 	run
 	spare gathered
 	err   error
-}
-
-// run is a sorted stretch of the file, or, with a file size of 0, of memory.
-type run struct {
-	offset, size int64
-	gathered
 }
 
 const headerBytes = 4 + 4
@@ -171,10 +163,8 @@ func (s *Sorter) endRun() error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	keeps := s.kept+s.now.bytes() <= s.cfg.KeptBytes
-	if keeps {
-		s.kept += s.now.bytes()
-	} else if s.file == nil {
+	keeps := s.cfg.Keep != nil && s.cfg.Keep(len(s.now.arena))
+	if !keeps && s.file == nil {
 		f, err := os.CreateTemp(s.cfg.Dir, s.cfg.Pattern)
 		if err != nil {
 			return fmt.Errorf("sort: %w", err)
@@ -185,31 +175,15 @@ func (s *Sorter) endRun() error {
 	go func(g gathered, offset int64) {
 		g.sort()
 		if keeps {
-			done <- sorted{run: run{gathered: g}}
+			done <- sorted{run: s.keep(&g), spare: g}
 			return
 		}
-		size, err := g.write(io.NewOffsetWriter(s.file, offset))
-		done <- sorted{run{offset: offset, size: size}, g, err}
+		r, err := s.write(&g, offset)
+		done <- sorted{run: r, spare: g, err: err}
 	}(s.now, s.end)
 	s.sorting = done
-	next := gathered{s.spare.arena[:0], s.spare.at[:0]}
-	if keeps { // the next one will be about as large
-		next = gathered{make([]byte, 0, cap(s.now.arena)), make([]place, 0, len(s.now.at)+len(s.now.at)/8)}
-	}
-	s.now, s.spare = next, gathered{}
+	s.now, s.spare = gathered{s.spare.arena[:0], s.spare.at[:0]}, gathered{}
 	return nil
-}
-
-func (g *gathered) write(to io.Writer) (size int64, err error) {
-	w := bufio.NewWriterSize(to, 1<<20)
-	for _, p := range g.at {
-		_, _, whole := g.record(p.start)
-		size += int64(len(whole))
-		if _, err := w.Write(whole); err != nil {
-			return size, err
-		}
-	}
-	return size, w.Flush()
 }
 
 // settle waits for the run that is being sorted.
@@ -223,12 +197,22 @@ func (s *Sorter) settle() error {
 		return fmt.Errorf("sort: %w", done.err)
 	}
 	s.runs = append(s.runs, done.run)
-	s.end += done.size
+	if done.kept == nil {
+		s.end += done.size
+	}
 	return nil
 }
 
 // Each calls fn with all records in the order of keys. fn may not keep the slices.
 func (s *Sorter) Each(fn func(key, value []byte) error) error {
+	if err := s.endLast(); err != nil {
+		return err
+	}
+	return s.merge(Part{s: s, of: 1}, fn)
+}
+
+// endLast ends the last run. It stays in memory if nothing is in the file.
+func (s *Sorter) endLast() error {
 	if s.file != nil && len(s.now.at) > 0 {
 		if err := s.endRun(); err != nil {
 			return err
@@ -237,12 +221,12 @@ func (s *Sorter) Each(fn func(key, value []byte) error) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	if last := s.now; len(last.at) > 0 { // all of it fits into memory
+	if last := s.now; len(last.at) > 0 {
 		last.sort()
-		s.runs = append(s.runs, run{gathered: last})
+		s.runs = append(s.runs, s.keep(&last))
 	}
 	s.now, s.spare = gathered{}, gathered{}
-	return s.merge(fn)
+	return nil
 }
 
 // Close removes the temporary file, and lets go of memory. A second Close does nothing.

@@ -39,6 +39,8 @@ type Config struct {
 	bulkKeysMin, commitEventsMax int
 	// loadRunBytes and loadTableBytes are 0 for loadRunBytesDefault and loadTableBytesDefault.
 	loadRunBytes, loadTableBytes int
+	// loadParts is how many parts of the versions Load writes at a time, 0 for as many as there are processors.
+	loadParts int
 	// farBytes is how much of a file stays where it is while its rows are sorted, 0 for what there is room for.
 	farBytes int64
 	// Registerer takes the store's metrics, nil for none.
@@ -65,7 +67,7 @@ const (
 const (
 	// loadRunBytesDefault is how much Load gathers before it is sorted, each of versions, replacements, attachments and expiries, while as much
 	// is sorted.
-	loadRunBytesDefault = 8 << 20
+	loadRunBytesDefault = 4 << 20
 	// loadTableBytesDefault is the size of a table of Load's, about that of those which the storage engine makes at the bottom of a large store.
 	loadTableBytesDefault = 64 << 20
 )

@@ -1,24 +1,30 @@
 package mvcc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
+	"sync"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
+	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
 // Content is all that a store holds, as Load takes it. What iterators yield is read at once and not kept.
 type Content struct {
-	// Progress, unless nil, is told again and again which part is done, from 0 to 1.
+	// Progress, unless nil, is told again and again which part is done, from 0 to 1: by several goroutines, but one at a time.
 	Progress func(part float64)
 	// Revision is the newest, Compacted the oldest that can be read, 0 for all.
 	Revision, Compacted int64
 	// Versions come in the order of revisions and sub-revisions, each time anew that they are walked. Of those of one key and revision the last one
-	// is the version, and the others are history alone. What Compacted hides may be among them.
-	Versions iter.Seq2[LoadVersion, error]
+	// is the version, and the others are history alone. What Compacted hides may be among them. Each is its own until the next one is asked for.
+	Versions iter.Seq2[*LoadVersion, error]
+	// VersionsFrom, unless nil, yields those of a revision and of later ones, without walking the others.
+	VersionsFrom func(revision int64) iter.Seq2[*LoadVersion, error]
 	// File is where the versions come from, mapped into memory, nil for none. Values that say at which place they are in it may be read there again.
 	File   []byte
 	Leases iter.Seq2[*consensusv1.Lease, error]
@@ -51,8 +57,8 @@ type Loaded struct {
 	Keys, Versions, Leases int64
 }
 
-// loadKeptBytes is how much of the sorted versions stays in memory.
-const loadKeptBytes = 48 << 20
+// loadPartsMax is how many parts of the versions are written at a time at most, each by a goroutine of its own.
+const loadPartsMax = 4
 
 // Load makes a store, at log index 0, in the directory of the configuration, which must not hold one. Rows are sorted in sortDir, which is
 // on the machine's disk, and written from front to back as the tables of the store: neither memory nor time go by a write at a time. A
@@ -73,22 +79,22 @@ func Load(ctx context.Context, cfg Config, sortDir string, c *Content) (Loaded, 
 type loading struct {
 	ctx     context.Context
 	content *Content
+	cfg     Config
 	tables  *tables
+	queue   *tableQueue
 	loaded  Loaded
 
 	versions *externalsort.Sorter
 	// replacements are sorted as the lines of history to which they belong, attachments and expiries by the keys that they will have.
-	replacements, attachments, expiries *externalsort.Sorter
-	walk                                versionWalk
-	// farEnd is where the part of Content.File ends whose values stay where they are.
-	farEnd int64
-	// sorted is how many versions there are, walked how many were passed on the long ways, and read how many bytes.
-	sorted, walked int
-	read           int64
+	replacements, attachments, expiries found
+	memory                              sortMemory
+	progress                            loadProgress
 
 	// now is the state in the making.
-	now              state
-	marks            []loadedMark
+	now    state
+	counts []count.Bucket
+	marks  []loadedMark
+
 	keyBuf, valueBuf []byte
 }
 
@@ -98,22 +104,38 @@ type loadedMark struct {
 	usageMark
 }
 
+// found are rows, without or with a value, that are found by several goroutines.
+type found struct {
+	mu sync.Mutex
+	*externalsort.Sorter
+}
+
+func (f *found) add(key []byte, appendValue func([]byte) ([]byte, error)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Add(key, appendValue)
+}
+
 func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *loading {
-	sorter := func(keptBytes int) *externalsort.Sorter {
-		return externalsort.New(externalsort.Config{Dir: sortDir, Pattern: "sort-*", RunBytes: cfg.loadRunBytes, KeptBytes: keptBytes})
-	}
 	l := &loading{
-		ctx: ctx, content: c, tables: newTables(cfg), farEnd: farEnd(cfg, len(c.File)),
-		versions: sorter(loadKeptBytes), replacements: sorter(0), attachments: sorter(0), expiries: sorter(0),
+		ctx: ctx, content: c, cfg: cfg, tables: newTables(cfg), memory: newSortMemory(cfg, len(c.File)),
 		now: state{position: freshPosition(), usage: usage{liveKnown: true, freedKnown: true}},
 	}
+	sorter := func(keep func(int) bool) *externalsort.Sorter {
+		return externalsort.New(externalsort.Config{Dir: sortDir, Pattern: "sort-*", RunBytes: cfg.loadRunBytes, Keep: keep})
+	}
+	l.versions = sorter(l.memory.keep)
+	for _, f := range []*found{&l.replacements, &l.attachments, &l.expiries} {
+		f.Sorter = sorter(nil)
+	}
+	l.queue = newTableQueue(l.tables)
+	l.progress.l = l
 	l.now.revision, l.now.compacted = c.Revision, c.Compacted
-	l.walk = newVersionWalk(l)
 	return l
 }
 
 func (l *loading) close() error {
-	l.tables.close()
+	_ = l.queue.close() // an error of it is one of tables
 	return errors.Join(l.versions.Close(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
 }
 
@@ -126,15 +148,16 @@ func (l *loading) load() error {
 		l.writeVersions,
 		l.versions.Close, // its file makes room
 		l.writeHistory,
-		func() error { return l.writeSorted(l.attachments) },
+		func() error { return l.writeSorted(&l.attachments) },
 		l.writeDirs,
-		func() error { return l.writeSorted(l.expiries) },
+		func() error { return l.writeSorted(&l.expiries) },
 		l.writeCounts,
 		l.writeLeases,
 		l.writeRecords,
 		l.writeTimes,
 		l.writeMarks,
 		l.writeMeta,
+		l.queue.close,
 		l.tables.adopt,
 	} {
 		if err := step(); err != nil {
@@ -144,18 +167,16 @@ func (l *loading) load() error {
 	return nil
 }
 
-// eachVersion calls fn with the versions, one by one.
-func (l *loading) eachVersion(fn func(*LoadVersion) error) error {
-	if l.content.Versions == nil {
+// eachVersion calls fn with the given versions, one by one.
+func (l *loading) eachVersion(versions iter.Seq2[*LoadVersion, error], fn func(*LoadVersion) error) error {
+	if versions == nil {
 		return nil
 	}
 	var before struct{ revision, sub int64 }
-	var v LoadVersion // one for all, since fn gets its address
-	for next, err := range l.content.Versions {
+	for v, err := range versions {
 		if err != nil {
 			return err
 		}
-		v = next
 		if len(v.Key) == 0 || v.Revision <= 0 || v.Revision > l.now.revision || v.Sub < 0 || v.Sub >= treeSub {
 			return fmt.Errorf("version of key %q at revision %d.%d does not belong below revision %d", v.Key, v.Revision, v.Sub, l.now.revision)
 		}
@@ -164,7 +185,7 @@ func (l *loading) eachVersion(fn func(*LoadVersion) error) error {
 		}
 		before.revision, before.sub = v.Revision, v.Sub
 		v.Record.sub = v.Sub
-		if err := fn(&v); err != nil {
+		if err := fn(v); err != nil {
 			return err
 		}
 	}
@@ -173,10 +194,11 @@ func (l *loading) eachVersion(fn func(*LoadVersion) error) error {
 
 // sortVersions orders the versions as they will lie on disk.
 func (l *loading) sortVersions() error {
-	return l.eachVersion(func(v *LoadVersion) error {
-		l.sorted++
-		l.read += int64(len(v.Key) + len(v.Value))
-		if err := l.step(); err != nil {
+	way := l.progress.walk(l.ctx)
+	return l.eachVersion(l.content.Versions, func(v *LoadVersion) error {
+		l.progress.sorted++
+		l.progress.read += int64(len(v.Key) + len(v.Value))
+		if err := way.step(); err != nil {
 			return err
 		}
 		l.keyBuf = appendSortKey(l.keyBuf[:0], v.Key, v.Revision)
@@ -184,39 +206,36 @@ func (l *loading) sortVersions() error {
 	})
 }
 
-// writeVersions writes the versions as they lie on disk.
+// writeVersions writes the versions as they lie on disk: parts of them at the same time, each as tables of its own.
 func (l *loading) writeVersions() error {
-	if err := l.versions.Each(l.walk.take); err != nil {
+	parts, err := l.versions.Parts(cmp.Or(l.cfg.loadParts, min(runtime.GOMAXPROCS(0), loadPartsMax)), keyOfSorted)
+	if err != nil {
 		return err
 	}
-	return l.walk.end()
+	walks := make([]*versionWalk, len(parts))
+	err = eachAtOnce(l.ctx, len(parts), func(ctx context.Context, i int) error {
+		walks[i] = newVersionWalk(ctx, l, parts[i].From())
+		return walks[i].walk(parts[i])
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range walks {
+		l.now.sum += w.sum
+		l.now.usage.live += w.live
+		l.loaded.Keys += w.keys
+		l.loaded.Versions += w.versions
+		l.counts = append(l.counts, w.counts.Buckets()...)
+	}
+	return nil
 }
 
-// step is called for each row on the long ways, of which there are three: the versions as they come, as they lie on disk, and for their history. It
-// says how far that is, and ends them with the context.
-func (l *loading) step() error {
-	if l.walked++; l.walked%scanRowsPerCheck != 0 {
-		return nil
-	}
-	if l.content.Progress != nil {
-		part := float64(l.walked) / float64(3*l.sorted)
-		if l.walked == l.sorted { // of the first way the end is not known
-			part = min(1, float64(l.read)/float64(max(len(l.content.File), 1))) / 3
-		}
-		l.content.Progress(part)
-	}
-	return context.Cause(l.ctx)
-}
-
-func (l *loading) set(key, value []byte) error {
-	_, err := l.tables.set(key, value, nil)
-	return err
-}
+func (l *loading) set(key, value []byte) error { return l.queue.set(key, value) }
 
 // writeSorted writes rows without values.
-func (l *loading) writeSorted(s *externalsort.Sorter) error {
-	if err := s.Each(func(key, _ []byte) error { return l.set(key, nil) }); err != nil {
+func (l *loading) writeSorted(rows *found) error {
+	if err := rows.Each(func(key, _ []byte) error { return l.set(key, nil) }); err != nil {
 		return err
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }

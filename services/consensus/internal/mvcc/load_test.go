@@ -47,7 +47,7 @@ func contentOf(t *testing.T, s *Store) *Content {
 	})
 	leases, err := sn.Leases()
 	require.NoError(t, err)
-	c := &Content{Revision: sn.Revision(), Compacted: sn.CompactedRevision(), Versions: each(versions), Leases: each(leases), Records: map[string][]byte{}}
+	c := &Content{Revision: sn.Revision(), Compacted: sn.CompactedRevision(), Versions: eachOf(versions), Leases: each(leases), Records: map[string][]byte{}}
 	require.NoError(t, sn.Records(func(name string, value []byte) error {
 		c.Records[name] = slices.Clone(value)
 		return nil
@@ -76,12 +76,23 @@ func each[T any](all []T) iter.Seq2[T, error] {
 	}
 }
 
+// eachOf yields pointers, each to a copy.
+func eachOf(all []LoadVersion) iter.Seq2[*LoadVersion, error] {
+	return func(yield func(*LoadVersion, error) bool) {
+		for _, one := range all {
+			if !yield(&one, nil) {
+				return
+			}
+		}
+	}
+}
+
 // loadSmall loads a content into a store of tests.
 func loadSmall(t *testing.T, c *Content) (*Store, Loaded) {
 	t.Helper()
 	fs, sortDir := vfs.NewMem(), t.TempDir()
 	// Most of what is sorted goes to files, and rows to many tables.
-	loaded, err := Load(t.Context(), Config{Dir: "state", FS: fs, usageMarkBytes: 500, loadRunBytes: 300, loadTableBytes: 2000}, sortDir, c)
+	loaded, err := Load(t.Context(), Config{Dir: "state", FS: fs, usageMarkBytes: 500, loadRunBytes: 300, loadTableBytes: 2000, loadParts: 3}, sortDir, c)
 	require.NoError(t, err)
 	left, err := os.ReadDir(sortDir)
 	require.NoError(t, err)
@@ -169,10 +180,30 @@ func placed(t *testing.T, c *Content) *Content {
 			v.Place = int64(len(in.File))
 			in.File = append(in.File, v.Value...)
 		}
-		versions = append(versions, v)
+		versions = append(versions, *v)
 	}
-	in.Versions = each(versions)
+	in.Versions = eachOf(versions)
+	in.VersionsFrom = func(revision int64) iter.Seq2[*LoadVersion, error] {
+		return eachOf(slices.DeleteFunc(slices.Clone(versions), func(v LoadVersion) bool { return v.Revision < revision }))
+	}
 	return &in
+}
+
+// Goal: what goroutines of a load meet is told by the load: the first error, which ends the others, and a panic, which is for whoever has mapped the
+// file that it came of. Method: two that wait, and one that fails.
+func TestPartsFailTogether(t *testing.T) {
+	broken := errors.New("broken")
+	run := func(fail func() error) error {
+		return eachAtOnce(t.Context(), 3, func(ctx context.Context, i int) error {
+			if i == 1 {
+				return fail()
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+	}
+	require.ErrorIs(t, run(func() error { return broken }), broken)
+	require.PanicsWithValue(t, "damaged", func() { _ = run(func() error { panic("damaged") }) })
 }
 
 // alarmsSum is what alarms are of a store's digest.
@@ -197,7 +228,7 @@ func TestLoadedRowsAreTheSame(t *testing.T) {
 			case c.GetCompact() != nil:
 				continue
 			case index%4 == 0: // some values are too long to be moved while they are sorted
-				c = putCommand(fmt.Sprint("long", index%7), strings.Repeat(fmt.Sprint(index), 100))
+				c = putCommand(fmt.Sprint("long", index%7), strings.Repeat(fmt.Sprint(index), farValueMin))
 			}
 			b := begin(s)
 			applyBoth(t, m, s, b, c)
@@ -222,7 +253,7 @@ func TestLoadedRowsAreTheSame(t *testing.T) {
 		require.NoError(t, err)
 		inMemory := openSmall(t, fs)
 		far := vfs.NewMem()
-		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 2000}, t.TempDir(), placed(t, content))
+		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 20_000, loadParts: 3}, t.TempDir(), placed(t, content))
 		require.NoError(t, err)
 		inPlace := openSmall(t, far)
 		for _, loaded := range []*Store{inFiles, inMemory, inPlace} {
@@ -302,14 +333,14 @@ func TestLoadTellsProgress(t *testing.T) {
 	const versions = 3 * scanRowsPerCheck
 	var told []float64
 	content := &Content{Revision: versions, File: make([]byte, 8*versions), Progress: func(part float64) { told = append(told, part) }}
-	content.Versions = func(yield func(LoadVersion, error) bool) {
+	content.Versions = func(yield func(*LoadVersion, error) bool) {
 		for i := int64(1); i <= versions; i++ {
-			if !yield(LoadVersion{Row: Row{Key: fmt.Appendf(nil, "%08d", i), Revision: i, Record: Record{Create: i, Version: 1}}}, nil) {
+			if !yield(&LoadVersion{Row: Row{Key: fmt.Appendf(nil, "%08d", i), Revision: i, Record: Record{Create: i, Version: 1}}}, nil) {
 				return
 			}
 		}
 	}
-	_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), content)
+	_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem(), loadParts: 1}, t.TempDir(), content)
 	require.NoError(t, err)
 	require.Len(t, told, 9)
 	require.True(t, slices.IsSorted(told), "%v", told)
@@ -326,13 +357,13 @@ func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]*Content{
 		"no revision":         {},
 		"compacted above":     {Revision: 5, Compacted: 6},
-		"version above":       {Revision: 5, Versions: each([]LoadVersion{version(6, 0, "k")})},
-		"no key":              {Revision: 5, Versions: each([]LoadVersion{version(5, 0, "")})},
-		"revisions fall":      {Revision: 5, Versions: each([]LoadVersion{version(5, 0, "a"), version(4, 0, "b")})},
-		"a place twice":       {Revision: 5, Versions: each([]LoadVersion{version(5, 0, "a"), version(5, 0, "b")})},
-		"a sub-revision":      {Revision: 5, Versions: each([]LoadVersion{version(5, treeSub, "k")})},
+		"version above":       {Revision: 5, Versions: eachOf([]LoadVersion{version(6, 0, "k")})},
+		"no key":              {Revision: 5, Versions: eachOf([]LoadVersion{version(5, 0, "")})},
+		"revisions fall":      {Revision: 5, Versions: eachOf([]LoadVersion{version(5, 0, "a"), version(4, 0, "b")})},
+		"a place twice":       {Revision: 5, Versions: eachOf([]LoadVersion{version(5, 0, "a"), version(5, 0, "b")})},
+		"a sub-revision":      {Revision: 5, Versions: eachOf([]LoadVersion{version(5, treeSub, "k")})},
 		"time above":          {Revision: 5, Times: each([]LoadTime{{6, 1}})},
-		"versions that fail":  {Revision: 5, Versions: func(yield func(LoadVersion, error) bool) { yield(LoadVersion{}, broken) }},
+		"versions that fail":  {Revision: 5, Versions: func(yield func(*LoadVersion, error) bool) { yield(nil, broken) }},
 		"dirs that fail":      {Revision: 5, Dirs: func(yield func(LoadDir, error) bool) { yield(LoadDir{}, broken) }},
 		"leases that fail":    {Revision: 5, Leases: func(yield func(*consensusv1.Lease, error) bool) { yield(nil, broken) }},
 		"paths out of order":  {Revision: 5, Dirs: each([]LoadDir{{[]byte("/b"), Dir{}}, {[]byte("/a"), Dir{}}})},
@@ -342,16 +373,16 @@ func TestLoadRefuses(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	walked := 0
-	_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), &Content{Revision: 5, Versions: func(yield func(LoadVersion, error) bool) {
+	_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), &Content{Revision: 5, Versions: func(yield func(*LoadVersion, error) bool) {
 		if walked++; walked == 1 {
-			_ = yield(version(3, 0, "k"), nil) && yield(version(5, 0, "k"), nil)
+			_ = yield(new(version(3, 0, "k")), nil) && yield(new(version(5, 0, "k")), nil)
 		}
 	}})
 	require.ErrorIs(t, err, errReadOtherwise)
 	ended, end := context.WithCancel(t.Context())
 	end()
-	many := func(yield func(LoadVersion, error) bool) {
-		for i := int64(1); i < 1e6 && yield(version(i, 0, "k"), nil); i++ {
+	many := func(yield func(*LoadVersion, error) bool) {
+		for i := int64(1); i < 1e6 && yield(new(version(i, 0, "k")), nil); i++ {
 		}
 	}
 	_, err = Load(ended, Config{Dir: "state", FS: vfs.NewMem()}, t.TempDir(), &Content{Revision: 1e6, Versions: many})
@@ -361,7 +392,7 @@ func TestLoadRefuses(t *testing.T) {
 	s := openSmall(t, fs)
 	applyEach(t, s, putCommand("k", "v"))
 	require.NoError(t, s.Close())
-	_, err = Load(t.Context(), Config{Dir: "state", FS: fs}, t.TempDir(), &Content{Revision: 5, Versions: each([]LoadVersion{version(5, 0, "k")})})
+	_, err = Load(t.Context(), Config{Dir: "state", FS: fs}, t.TempDir(), &Content{Revision: 5, Versions: eachOf([]LoadVersion{version(5, 0, "k")})})
 	require.ErrorContains(t, err, "there is a store already")
 	s = openSmall(t, fs)
 	require.EqualValues(t, 2, s.Revision())

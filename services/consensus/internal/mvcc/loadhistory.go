@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"iter"
@@ -67,9 +68,14 @@ func (l *loading) writeHistory() (err error) {
 	next, stop := iter.Pull2(l.sortedReplacements())
 	defer stop()
 	replaced, failed, more := next()
+	way := l.progress.walk(l.ctx)
 	w := historyWriter{l: l, mark: loadedMark{revision: max(l.now.compacted, firstRevision)}}
-	err = l.eachVersion(func(v *LoadVersion) error {
-		if err := errors.Join(failed, l.step()); err != nil {
+	versions := l.content.Versions
+	if from := l.content.VersionsFrom; from != nil {
+		versions = from(l.now.compacted)
+	}
+	err = l.eachVersion(versions, func(v *LoadVersion) error {
+		if err := cmp.Or(failed, way.step()); err != nil {
 			return err
 		}
 		if v.Revision < l.now.compacted {
@@ -87,7 +93,7 @@ func (l *loading) writeHistory() (err error) {
 		err = errors.Join(failed, errReadOtherwise)
 	}
 	w.note()
-	return errors.Join(err, l.tables.cut())
+	return errors.Join(err, l.queue.cut())
 }
 
 // line writes the line of a version, whose key is in keyBuf.
@@ -120,7 +126,7 @@ func (w *historyWriter) line(v *LoadVersion, r replacement) error {
 // note marks the revision at hand, which is complete, if much was replaced and spent since the mark before.
 func (w *historyWriter) note() {
 	l, u := w.l, &w.l.now.usage
-	if len(l.marks) == 0 || u.replaced+u.spent-u.marked >= l.tables.cfg.usageMarkBytes {
+	if len(l.marks) == 0 || u.replaced+u.spent-u.marked >= l.cfg.usageMarkBytes {
 		w.mark.replaced, w.mark.spent = u.replaced, u.spent
 		l.marks = append(l.marks, w.mark)
 		u.marked = u.replaced + u.spent

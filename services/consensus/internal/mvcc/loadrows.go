@@ -13,13 +13,14 @@ func (l *loading) writeDirs() error {
 	if l.content.Dirs == nil {
 		return nil
 	}
+	w := follower{l: l}
 	for dir, err := range l.content.Dirs {
 		if err != nil {
 			return err
 		}
 		l.now.sum += hashDir(dir.Path, &dir.Dir)
 		l.now.usage.live += dirUsage(dir.Path, &dir.Dir)
-		if err := l.addExpiry(expiryDir, dir.Path, dir.Expiration); err != nil {
+		if err := w.addExpiry(expiryDir, dir.Path, dir.Expiration); err != nil {
 			return err
 		}
 		l.keyBuf, l.valueBuf = appendDirKey(l.keyBuf[:0], dir.Path), appendDir(l.valueBuf[:0], &dir.Dir)
@@ -27,40 +28,49 @@ func (l *loading) writeDirs() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	l.now.usage.live += w.live
+	return l.queue.cut()
+}
+
+// follower lists what follows from a key or directory. It is for one goroutine.
+type follower struct {
+	l *loading
+	// live is what the rows take.
+	live   int64
+	keyBuf []byte
 }
 
 // addExpiry lists the end of a file or directory, unless it has none.
-func (l *loading) addExpiry(kind byte, path []byte, at int64) error {
+func (f *follower) addExpiry(kind byte, path []byte, at int64) error {
 	if at == 0 {
 		return nil
 	}
-	l.now.usage.live += expiryRowBytes + int64(len(path))
-	l.keyBuf = appendExpiryKey(l.keyBuf[:0], at, kind, path)
-	return l.expiries.Add(l.keyBuf, noValue)
+	f.live += expiryRowBytes + int64(len(path))
+	f.keyBuf = appendExpiryKey(f.keyBuf[:0], at, kind, path)
+	return f.l.expiries.add(f.keyBuf, noValue)
 }
 
 // addAttachment lists a key with its lease, unless it has none.
-func (l *loading) addAttachment(lease int64, key []byte) error {
+func (f *follower) addAttachment(lease int64, key []byte) error {
 	if lease == 0 {
 		return nil
 	}
-	l.now.usage.live += attachmentRowBytes + int64(len(key))
-	l.keyBuf = appendAttachmentKey(l.keyBuf[:0], lease, key)
-	return l.attachments.Add(l.keyBuf, noValue)
+	f.live += attachmentRowBytes + int64(len(key))
+	f.keyBuf = appendAttachmentKey(f.keyBuf[:0], lease, key)
+	return f.l.attachments.add(f.keyBuf, noValue)
 }
 
 func noValue(dst []byte) ([]byte, error) { return dst, nil }
 
 func (l *loading) writeCounts() error {
-	for _, bucket := range l.walk.counts.Buckets() {
+	for _, bucket := range l.counts {
 		l.keyBuf = appendCountKey(l.keyBuf[:0], bucket.Low)
 		l.valueBuf = binary.AppendUvarint(l.valueBuf[:0], uint64(bucket.Keys))
 		if err := l.set(l.keyBuf, l.valueBuf); err != nil {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }
 
 // writeLeases gathers the leases first: they are few and small beside the data.
@@ -84,7 +94,7 @@ func (l *loading) writeLeases() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }
 
 func (l *loading) writeRecords() error {
@@ -95,7 +105,7 @@ func (l *loading) writeRecords() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }
 
 func (l *loading) writeTimes() error {
@@ -115,7 +125,7 @@ func (l *loading) writeTimes() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }
 
 func (l *loading) writeMarks() error {
@@ -125,7 +135,7 @@ func (l *loading) writeMarks() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }
 
 // writeMeta writes what there is one of, in the order of names.
@@ -143,5 +153,5 @@ func (l *loading) writeMeta() error {
 			return err
 		}
 	}
-	return l.tables.cut()
+	return l.queue.cut()
 }

@@ -21,24 +21,57 @@ const (
 )
 
 const (
-	// farValueMin is how long a value is that stays where it is.
-	farValueMin = 64
+	// farValueMin is how long a value is that stays where it is: it costs less to move shorter ones.
+	farValueMin = 512
 	// The part of the file whose values stay there is in memory, so it is bounded, by a part of all there is too. All that is sorted beside must be
 	// in memory with it and still be less than the whole file, which etcd's restore takes.
-	farBytesMax, farMemoryPart, farBeside = 1 << 30, 4, 192 << 20
+	farBytesMax, loadMemoryPart, farBeside = 1 << 30, 4, 192 << 20
+	// keptBytesMin may always be kept in memory of what is sorted. A larger file may have as much as it takes itself, without keptBeside, which is
+	// what a load takes besides.
+	keptBytesMin, keptBeside = 48 << 20, 72 << 20
 )
 
-// farEnd returns where the part of a file ends whose values stay where they are.
-func farEnd(cfg Config, fileBytes int) int64 {
-	if cfg.farBytes > 0 {
-		return cfg.farBytes
+// sortMemory says what is in memory of the versions that are sorted: the values that stay where they are in the file, and sorted runs.
+type sortMemory struct {
+	// farEnd is where the part of the file ends whose values stay where they are, and far how much of it is in memory.
+	farEnd, far int64
+	// kept is how much of sorted runs is in memory, and room is for both.
+	kept, room int64
+}
+
+func newSortMemory(cfg Config, fileBytes int) sortMemory {
+	size, limit := int64(fileBytes), budget.Limit()/loadMemoryPart
+	m := sortMemory{
+		farEnd: min(max(size-farBeside, 0), size/4*3, farBytesMax, limit),
+		room:   max(min(size-keptBeside, farBytesMax+keptBytesMin, limit), keptBytesMin),
 	}
-	return min(max(int64(fileBytes)-farBeside, 0), int64(fileBytes)/4*3, farBytesMax, budget.Limit()/farMemoryPart)
+	if cfg.farBytes > 0 {
+		m.farEnd, m.room = cfg.farBytes, cfg.farBytes
+	}
+	return m
+}
+
+// leaves says whether a value that is in the file up to end stays there.
+func (m *sortMemory) leaves(end int64) bool {
+	if end > m.farEnd || max(end, m.far)+m.kept > m.room {
+		return false
+	}
+	m.far = max(end, m.far)
+	return true
+}
+
+// keep says whether a sorted run of so many bytes stays in memory.
+func (m *sortMemory) keep(bytes int) bool {
+	if m.far+m.kept+int64(bytes) > m.room {
+		return false
+	}
+	m.kept += int64(bytes)
+	return true
 }
 
 // appendSorted appends what is sorted of a version.
 func (l *loading) appendSorted(dst []byte, v *LoadVersion) []byte {
-	if v.Place == 0 || v.Tombstone || len(v.Value) < farValueMin || v.Place+int64(len(v.Value)) > l.farEnd {
+	if v.Place == 0 || v.Tombstone || len(v.Value) < farValueMin || !l.memory.leaves(v.Place+int64(len(v.Value))) {
 		return appendRecord(append(dst, sortedHere), &v.Record)
 	}
 	header := v.Record
@@ -70,6 +103,9 @@ func appendSortKey(dst, key []byte, revision int64) []byte {
 	dst = append(append(dst, key...), 0, sortEnd)
 	return binary.BigEndian.AppendUint64(dst, ^uint64(revision))
 }
+
+// keyOfSorted is what the sort keys of all versions of a key begin with, of one of them.
+func keyOfSorted(k []byte) []byte { return k[:len(k)-8] }
 
 // splitSortKey is the inverse of appendSortKey. The key is in k or in buf, which is returned for the next call.
 func splitSortKey(k, buf []byte) (key, nextBuf []byte, revision int64) {

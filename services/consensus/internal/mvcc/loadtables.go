@@ -3,7 +3,6 @@ package mvcc
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -19,95 +18,29 @@ import (
 )
 
 const (
-	// loadBatchBytes is how much goes to the writer of tables at a time, and loadBatchesMax how many such wait for it.
-	loadBatchBytes, loadBatchesMax = 256 << 10, 4
 	// loadSizedRows is how many rows pass between two looks at the size of a table.
 	loadSizedRows = 16
 	// loadWriteBytes is how much a table writes at a time.
 	loadWriteBytes = 256 << 10
 )
 
-// tables writes rows as tables of the storage engine, which adopt hands to a new store. The rows of a table come in ascending order, and
-// no two tables overlap.
-//
-// A goroutine of its own encodes and compresses them, so that who finds the rows does not wait for that, and each table's file is synced by another
-// while the next one is written. An error of theirs is returned by a later call, by adopt at the latest.
+// tables are those that are written for a new store, to which adopt hands them. No two overlap. Each file is synced by a goroutine of its own while
+// the next one is written: its error is returned by a later call, by adopt at the latest.
 type tables struct {
 	cfg     Config
 	options sstable.WriterOptions
-	// batch is gathered, before is where its last row begins, and free are those that are used again.
-	batch   *tableRows
-	before  int
-	batches chan *tableRows
-	free    chan *tableRows
-	written sync.WaitGroup
+	syncs   sync.WaitGroup
 	failed  atomic.Pointer[error]
-	// close waits for what is being written. It may be called twice.
-	close func()
-	// The rest is the writer's. open is the table that is written, nil if none is.
-	paths []string
-	open  *sstable.Writer
-	syncs sync.WaitGroup
-}
-
-// tableRows are rows for the writer, each as two lengths of 4 bytes, key and value. Where cut is set a table ends behind them.
-type tableRows struct {
-	rows []byte
-	cut  bool
+	mu      struct {
+		sync.Mutex
+		paths []string
+	}
 }
 
 func newTables(cfg Config) *tables {
 	o := pebbletuning.State(cfg.MemTableBytes, cfg.OpenFilesMax)
 	o.EnsureDefaults()
-	t := &tables{
-		cfg: cfg, options: o.MakeWriterOptions(len(o.Levels)-1, o.FormatMajorVersion.MaxTableFormat()),
-		batches: make(chan *tableRows, loadBatchesMax), free: make(chan *tableRows, loadBatchesMax+1),
-	}
-	t.written.Go(t.write)
-	t.close = sync.OnceFunc(func() {
-		close(t.batches)
-		t.written.Wait()
-	})
-	return t
-}
-
-// set adds a row, whose value comes in two parts. It returns it as it is kept, until the next set or cut.
-func (t *tables) set(key, value, rest []byte) (kept []byte, err error) {
-	if t.batch != nil && len(t.batch.rows) >= loadBatchBytes {
-		if err := t.send(false); err != nil {
-			return nil, err
-		}
-	}
-	if t.batch == nil {
-		select {
-		case t.batch = <-t.free:
-		default:
-			t.batch = &tableRows{rows: make([]byte, 0, loadBatchBytes+loadBatchBytes/4)}
-		}
-	}
-	t.before = len(t.batch.rows)
-	rows := binary.LittleEndian.AppendUint32(t.batch.rows, uint32(len(key)))
-	rows = binary.LittleEndian.AppendUint32(rows, uint32(len(value)+len(rest)))
-	t.batch.rows = append(append(append(rows, key...), value...), rest...)
-	return t.batch.rows[len(t.batch.rows)-len(value)-len(rest):], nil
-}
-
-// unset takes back what the last set has added.
-func (t *tables) unset() { t.batch.rows = t.batch.rows[:t.before] }
-
-// cut ends the table. The next row may be below the last one.
-func (t *tables) cut() error {
-	if t.batch == nil {
-		t.batch = &tableRows{}
-	}
-	return t.send(true)
-}
-
-func (t *tables) send(cut bool) error {
-	t.batch.cut = cut
-	t.batches <- t.batch
-	t.batch = nil
-	return t.err()
+	return &tables{cfg: cfg, options: o.MakeWriterOptions(len(o.Levels)-1, o.FormatMajorVersion.MaxTableFormat())}
 }
 
 func (t *tables) err() error {
@@ -123,73 +56,91 @@ func (t *tables) fail(err error) {
 	}
 }
 
-// write is the writer: it ends behind the last batch.
-func (t *tables) write() {
-	for b := range t.batches {
-		if t.err() == nil {
-			t.fail(t.writeRows(b))
-		}
-		if cap(b.rows) > 2*loadBatchBytes { // of a large value
-			b.rows = nil
-		}
-		b.rows = b.rows[:0]
-		select {
-		case t.free <- b:
-		default:
-		}
-	}
-	t.fail(t.end())
-	t.syncs.Wait()
-}
-
-func (t *tables) writeRows(b *tableRows) error {
-	n := 0
-	for rows := b.rows; len(rows) > 0; n++ {
-		keyBytes, valueBytes := binary.LittleEndian.Uint32(rows), binary.LittleEndian.Uint32(rows[4:])
-		key, value := rows[8:][:keyBytes], rows[8+keyBytes:][:valueBytes]
-		rows = rows[8+keyBytes+valueBytes:]
-		if t.open == nil {
-			if err := t.begin(); err != nil {
-				return err
-			}
-		}
-		if err := t.open.Set(key, value); err != nil {
-			return err
-		}
-		if n%loadSizedRows == 0 && t.open.Raw().EstimatedSize() >= uint64(t.cfg.loadTableBytes) {
-			if err := t.end(); err != nil {
-				return err
-			}
-		}
-	}
-	if b.cut {
-		return t.end()
-	}
-	return nil
-}
-
-func (t *tables) begin() error {
+func (t *tables) create() (*sstable.Writer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if err := durabledir.Make(t.cfg.FS, t.cfg.Dir); err != nil {
-		return err
+		return nil, err
 	}
-	path := t.cfg.FS.PathJoin(t.cfg.Dir, fmt.Sprintf("load-%d", len(t.paths)))
+	path := t.cfg.FS.PathJoin(t.cfg.Dir, fmt.Sprintf("load-%d", len(t.mu.paths)))
 	f, err := t.cfg.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
+		return nil, err
+	}
+	t.mu.paths = append(t.mu.paths, path)
+	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, t.options), nil
+}
+
+// tableWriter writes rows as tables, one after another. The rows of a table come in ascending order. It is for one goroutine.
+type tableWriter struct {
+	t *tables
+	// open is the table that is written, nil if none is, and rows counts those in it.
+	open *sstable.Writer
+	rows int
+	// held is a row that is not written yet, unless its key is empty.
+	held struct{ key, value []byte }
+}
+
+func (w *tableWriter) set(key, value []byte) (err error) {
+	if w.open == nil {
+		if err := w.t.err(); err != nil {
+			return err
+		}
+		if w.open, err = w.t.create(); err != nil {
+			return err
+		}
+	}
+	if err := w.open.Set(key, value); err != nil {
 		return err
 	}
-	t.paths = append(t.paths, path)
-	t.open = sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, t.options)
+	if w.rows++; w.rows%loadSizedRows == 0 && w.open.Raw().EstimatedSize() >= uint64(w.t.cfg.loadTableBytes) {
+		return w.end()
+	}
 	return nil
 }
 
-func (t *tables) end() error {
-	if t.open == nil {
+// hold is set for a row that drop may take back until the next call. Its value comes in two parts, and is returned in one, which is valid until then.
+func (w *tableWriter) hold(key, value, rest []byte) ([]byte, error) {
+	if err := w.settle(); err != nil {
+		return nil, err
+	}
+	held := &w.held
+	held.key = append(held.key, key...)
+	held.value = append(append(held.value[:0], value...), rest...)
+	return held.value, nil
+}
+
+func (w *tableWriter) drop() { w.held.key = w.held.key[:0] }
+
+// settle writes what is held.
+func (w *tableWriter) settle() error {
+	if len(w.held.key) == 0 {
 		return nil
 	}
-	open := t.open
-	t.open = nil
+	err := w.set(w.held.key, w.held.value)
+	w.drop()
+	return err
+}
+
+// cut ends the table. The next row may be below the last one.
+func (w *tableWriter) cut() error {
+	if err := w.settle(); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+func (w *tableWriter) end() error {
+	if w.open == nil {
+		return nil
+	}
+	open := w.open
+	w.open, w.rows = nil, 0
 	return open.Close()
 }
+
+// giveUp ends a table that is written after an error.
+func (w *tableWriter) giveUp() { _ = w.end() }
 
 // tableFile is where a table is written to.
 type tableFile struct {
@@ -216,9 +167,9 @@ func (f *tableFile) Finish() error {
 
 func (f *tableFile) Abort() { _ = f.file.Close() }
 
-// adopt makes a store of the tables.
+// adopt makes a store of the tables, which are all ended.
 func (t *tables) adopt() error {
-	t.close()
+	t.syncs.Wait()
 	if err := t.err(); err != nil {
 		return err
 	}
@@ -229,12 +180,12 @@ func (t *tables) adopt() error {
 	defer s.cache.Unref()
 	var err error
 	if isEmpty(s.db) {
-		err = s.db.Ingest(context.Background(), t.paths)
+		err = s.db.Ingest(context.Background(), t.mu.paths)
 	} else {
 		err = errors.New("there is a store already")
 	}
 	err = errors.Join(err, s.db.Close(), s.lock.Close())
-	for _, path := range t.paths {
+	for _, path := range t.mu.paths {
 		if _, gone := t.cfg.FS.Stat(path); gone == nil { // what the engine has taken has a name of its own
 			err = errors.Join(err, t.cfg.FS.Remove(path))
 		}

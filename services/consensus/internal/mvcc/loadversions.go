@@ -2,22 +2,33 @@ package mvcc
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
 )
 
-// versionWalk goes through all versions as they lie on disk, by key and the newest first, and finds what follows from their neighbours:
-// which are current, which are hidden, what each has replaced. It holds what two revisions did to a key at a time.
+// versionWalk goes through a part of the versions as they lie on disk, by key and the newest first, and finds what follows from their neighbours:
+// which are current, which are hidden, what each has replaced. It holds what two revisions did to a key at a time. It is for one goroutine.
 type versionWalk struct {
-	l      *loading
+	way wayPart
+	// tables are the part's.
+	tables tableWriter
+	// The part has so many keys and versions, the sum of what is current, and what that takes, with what follows from it.
+	keys, versions int64
+	sum            uint64
+	follower
 	counts *count.Cutter
 	// at is what one revision has done to a key, as far as it is known, newer what the revision after it has: not known is what that replaced.
 	at, newer revisionOfKey
 	// settled says that the key's version at the compacted revision was seen.
 	settled bool
-	keyBuf  []byte
+	// keyBuf has a key, and rowBuf that of a row.
+	keyBuf, rowBuf []byte
 }
 
 // revisionOfKey is what one revision did to a key. Its memory is used again.
@@ -35,8 +46,22 @@ type revisionOfKey struct {
 	retained bool
 }
 
-func newVersionWalk(l *loading) versionWalk {
-	return versionWalk{l: l, counts: count.NewCutter("")}
+// newVersionWalk walks from what the versions of a key begin with when they are sorted, nil for the beginning.
+func newVersionWalk(ctx context.Context, l *loading, from []byte) *versionWalk {
+	low := ""
+	if from != nil {
+		key, _, _ := splitSortKey(binary.BigEndian.AppendUint64(slices.Clip(from), 0), nil)
+		low = string(key)
+	}
+	return &versionWalk{way: l.progress.walk(ctx), tables: tableWriter{t: l.tables}, follower: follower{l: l}, counts: count.NewCutter(low)}
+}
+
+func (w *versionWalk) walk(part externalsort.Part) error {
+	defer w.tables.giveUp()
+	if err := part.Each(w.take); err != nil {
+		return err
+	}
+	return w.end()
 }
 
 func (r *revisionOfKey) none() bool { return len(r.subs) == 0 }
@@ -49,14 +74,14 @@ func (r *revisionOfKey) reset(key []byte, revision int64, first bool) {
 
 // take takes the next row. It is the caller's again when take returns.
 func (w *versionWalk) take(k, b []byte) error {
-	if err := w.l.step(); err != nil {
+	if err := w.way.step(); err != nil {
 		return err
 	}
 	key, keyBuf, revision := splitSortKey(k, w.keyBuf)
 	w.keyBuf = keyBuf
 	known := !w.at.none() && bytes.Equal(w.at.key, key)
 	if known && w.at.revision == revision {
-		w.l.tables.unset()
+		w.tables.drop()
 		return w.write(b)
 	}
 	if err := w.complete(); err != nil {
@@ -75,9 +100,9 @@ func (w *versionWalk) take(k, b []byte) error {
 // write writes a row, which is taken back if a later one says that the store has none of it.
 func (w *versionWalk) write(b []byte) error {
 	at, l := &w.at, w.l
-	l.keyBuf = appendVersionKey(l.keyBuf[:0], at.key, at.revision)
+	w.rowBuf = appendVersionKey(w.rowBuf[:0], at.key, at.revision)
 	head, value := l.splitSorted(b)
-	written, err := l.tables.set(l.keyBuf, head, value)
+	written, err := w.tables.hold(w.rowBuf, head, value)
 	if err != nil {
 		return err
 	}
@@ -97,7 +122,7 @@ func (w *versionWalk) end() error {
 	if err := w.replaced(nil); err != nil {
 		return err
 	}
-	return w.l.tables.cut()
+	return w.tables.cut()
 }
 
 // complete is called when all of a revision of a key is known.
@@ -122,9 +147,9 @@ func (w *versionWalk) complete() error {
 		}
 	}
 	if at.retained {
-		w.l.loaded.Versions++
+		w.versions++
 	} else {
-		w.l.tables.unset()
+		w.tables.drop()
 	}
 	at.last.Value = nil
 	w.at, w.newer = w.newer, w.at
@@ -134,16 +159,15 @@ func (w *versionWalk) complete() error {
 
 // current takes a version that is a key's newest.
 func (w *versionWalk) current(at *revisionOfKey) error {
-	l := w.l
-	l.loaded.Keys++
+	w.keys++
 	r := Row{Key: at.key, Revision: at.revision, Record: at.last}
-	l.now.sum += r.hash(xxhash.Sum64(r.Key))
-	l.now.usage.live += r.bytes()
+	w.sum += r.hash(xxhash.Sum64(r.Key))
+	w.live += r.bytes()
 	w.counts.Add(r.Key)
-	if err := l.addAttachment(r.Lease, r.Key); err != nil {
+	if err := w.addAttachment(r.Lease, r.Key); err != nil {
 		return err
 	}
-	return l.addExpiry(expiryFile, r.Key, r.Expiration)
+	return w.addExpiry(expiryFile, r.Key, r.Expiration)
 }
 
 // replaced notes what the newer revision has replaced, now that it is known: nil for nothing.
@@ -166,8 +190,8 @@ func (w *versionWalk) replaced(older *revisionOfKey) error {
 		if r == (replacement{}) {
 			continue
 		}
-		l.keyBuf = appendHistoryKey(l.keyBuf[:0], newer.revision, sub)
-		if err := l.replacements.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return r.append(dst), nil }); err != nil {
+		w.rowBuf = appendHistoryKey(w.rowBuf[:0], newer.revision, sub)
+		if err := l.replacements.add(w.rowBuf, func(dst []byte) ([]byte, error) { return r.append(dst), nil }); err != nil {
 			return err
 		}
 	}

@@ -247,3 +247,24 @@ func TestMemberJSONIsComplete(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(content["members"][0][1]), &got))
 	require.Equal(t, true, got["isLearner"])
 }
+
+// Goal: versions can be read from a revision on, also where that has none, and all of them from 0 on. Method: a file with a gap and a tombstone.
+func TestVersionsAreReadFromARevisionOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	data := export(t, State{Versions: each(put(2, 0, "a", "1"), put(4, 0, "b", "2"), put(4, 1, "c", "3"), tombstone(7, 0, "a"))})
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	r, err := Open(t.Context(), OpenConfig{Path: path, SkipChecksum: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	require.NoError(t, r.Read(func(c *Content) error {
+		for from, want := range map[int64]string{0: "a2b4c4a7", 2: "a2b4c4a7", 3: "b4c4a7", 4: "b4c4a7", 5: "a7", 8: ""} {
+			got := ""
+			for v, err := range c.VersionsFrom(from) {
+				require.NoError(t, err)
+				got += fmt.Sprint(string(v.KV.GetKey()), v.KV.GetModRevision())
+			}
+			require.Equal(t, want, got, "from %d", from)
+		}
+		return nil
+	}))
+}
