@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
@@ -109,4 +112,59 @@ func TestFloodsOfStreamsAndResets(t *testing.T) {
 		require.Eventually(t, func() bool { return gauge(t, server, "go_goroutines") < goroutines+floodGoroutines }, floodWithin, 100*time.Millisecond, one.name)
 		require.Less(t, gauge(t, server, "process_resident_memory_bytes")-memory, float64(floodBytesMax), one.name)
 	}
+}
+
+// Goal: a client that creates watches without end, on one stream, takes a bounded part of the memory: those beyond it are refused, the others go on, and
+// others of its kind find room once it has gone. Method: more than there may be, with the memory of the floods above; then one event, another client's
+// put, and a watch after the end.
+func TestFloodOfWatches(t *testing.T) {
+	const watches, most = 40_000, 1 << 15
+	t.Setenv("GOMEMLIMIT", floodMemory)
+	server := newServer(t)
+	require.NoError(t, server.Start(t.Context()))
+	memory := gauge(t, server, "process_resident_memory_bytes")
+	client := harness.Client(t, server)
+	flooding, stop := context.WithCancel(t.Context())
+	defer stop()
+	stream, err := pb.NewWatchClient(harness.Client(t, server).ActiveConnection()).Watch(flooding)
+	require.NoError(t, err)
+	sent := make(chan error, 1)
+	go func() {
+		for i := range watches {
+			create := &pb.WatchCreateRequest{Key: []byte(strconv.Itoa(i))}
+			if err := stream.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: create}}); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	refused := 0
+	for range watches {
+		answer, err := stream.Recv()
+		require.NoError(t, err)
+		require.True(t, answer.Created)
+		if answer.Canceled {
+			require.Equal(t, rpctypes.ErrTooManyRequests.Error(), answer.CancelReason)
+			refused++
+		}
+	}
+	require.NoError(t, <-sent)
+	require.Equal(t, watches-most, refused)
+	t.Logf("%d MB more", int64(gauge(t, server, "process_resident_memory_bytes")-memory)>>20)
+	require.Less(t, gauge(t, server, "process_resident_memory_bytes")-memory, float64(floodBytesMax))
+	bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
+	defer cancel()
+	_, err = client.Put(bounded, "0", "v")
+	require.NoError(t, err)
+	answer, err := stream.Recv()
+	require.NoError(t, err)
+	require.Len(t, answer.Events, 1)
+	stop()
+	require.Eventually(t, func() bool {
+		watching, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		answer := <-client.Watch(watching, "1", clientv3.WithCreatedNotify())
+		return answer.Created && answer.Err() == nil
+	}, floodWithin, 100*time.Millisecond)
 }

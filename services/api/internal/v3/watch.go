@@ -47,6 +47,7 @@ type WatchServer struct {
 	open          func(context.Context) delivery.Session
 	follower      *auth.Follower
 	rates         *ratelimit.Limiter // nil where nothing is limited
+	watches       *openWatches
 	fragmentBytes int
 	encoded       bool
 }
@@ -57,6 +58,7 @@ func newWatchServer(back *backend, config Config) *WatchServer {
 		open:          func(context.Context) delivery.Session { return config.Watch.Open() },
 		follower:      config.Follower,
 		rates:         config.Rates,
+		watches:       newOpenWatches(),
 		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
 		encoded:       config.EncodedWatch,
 	}
@@ -82,6 +84,7 @@ func NewWatch(config WatchConfig) *WatchServer {
 		},
 		open:          config.Open,
 		follower:      config.Follower,
+		watches:       newOpenWatches(),
 		fragmentBytes: int(config.MaxRequestBytes) + messageOverheadBytes,
 		encoded:       true,
 	}
@@ -103,7 +106,8 @@ func (s *WatchServer) Watch(stream grpc.BidiStreamingServer[etcdserverpb.WatchRe
 	defer session.Close()
 
 	queue := newControlQueue(ctx)
-	ids := newWatchIDs()
+	ids := newWatchIDs(s.watches)
+	defer ids.close()
 	reader := &watchReader{server: s, stream: stream, session: session, ids: ids, queue: queue}
 	// Nobody can wait for the reader: what it waits in, Recv, returns when this handler has. It holds nothing that
 	// outlives the stream.

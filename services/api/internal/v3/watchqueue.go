@@ -91,11 +91,14 @@ type watchIDs struct {
 		next int64
 		// lastSession is the newest session id.
 		lastSession int64
+		// over is set once the stream is: what begins then is counted no more.
+		over bool
 	}
+	open *openWatches
 }
 
-func newWatchIDs() *watchIDs {
-	ids := new(watchIDs)
+func newWatchIDs(open *openWatches) *watchIDs {
+	ids := &watchIDs{open: open}
 	ids.mu.watches = make(map[int64]*watch)
 	return ids
 }
@@ -117,7 +120,19 @@ func (ids *watchIDs) begin(w *watch) bool {
 	ids.mu.lastSession++
 	w.session = ids.mu.lastSession
 	ids.mu.watches[w.id] = w
+	if !ids.mu.over {
+		ids.open.add(1)
+	}
 	return true
+}
+
+// close ends all watches, with the stream.
+func (ids *watchIDs) close() {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	ids.mu.over = true
+	ids.open.add(-len(ids.mu.watches))
+	clear(ids.mu.watches)
 }
 
 // end frees a client's id and returns the watch that had it, nil if none had.
@@ -125,7 +140,9 @@ func (ids *watchIDs) end(id int64) *watch {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	w := ids.mu.watches[id]
-	delete(ids.mu.watches, id)
+	if w != nil {
+		ids.freeLocked(id)
+	}
 	return w
 }
 
@@ -134,7 +151,14 @@ func (ids *watchIDs) ended(w *watch) {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	if ids.mu.watches[w.id] == w {
-		delete(ids.mu.watches, w.id)
+		ids.freeLocked(w.id)
+	}
+}
+
+func (ids *watchIDs) freeLocked(id int64) {
+	delete(ids.mu.watches, id)
+	if !ids.mu.over {
+		ids.open.add(-1)
 	}
 }
 
