@@ -24,7 +24,7 @@ type benchCase struct {
 // unlimited lifts the limit on size that etcd has by default.
 var unlimited = []string{"--quota-backend-bytes=17179869184"}
 
-var cases = slices.Concat(alone, three(alone), apartCases, memoryCases, authCases)
+var cases = slices.Concat(alone, three(alone), apartCases, memoryCases, authCases, overloadCases, three(overloadCases))
 
 var alone = []benchCase{
 	{name: "put-1", clustered: true, title: "put, 1 client", unit: "put/s", run: putWith(1, 1, 3_000)},
