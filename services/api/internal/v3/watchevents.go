@@ -12,7 +12,7 @@ import (
 // sendEvents tells a watch a batch of events, in fragments if it wants them and the batch is large.
 func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 	if s.encoded {
-		return s.sendEncoded(w, s.header(d.Revision), d.Batch)
+		return s.sendEncoded(w, s.answering(d.Revision).head(d.Revision, w.id), d.Batch)
 	}
 	response := &etcdserverpb.WatchResponse{Header: s.header(d.Revision), WatchId: w.id}
 	events := fromEvents(d.Batch.Events())
@@ -42,26 +42,22 @@ func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 }
 
 // sendEncoded sends the events in the encoding that all watches with this batch share.
-func (s *watchSender) sendEncoded(w *watch, header *etcdserverpb.ResponseHeader, batch *delivery.Batch) error {
+func (s *watchSender) sendEncoded(w *watch, head watchHead, batch *delivery.Batch) error {
 	events := batch.Encoded()
-	head := encodeHead(header, w.id, false)
-	if !w.fragment || len(head)+len(events) < s.server.fragmentBytes {
-		return s.stream.SendMsg(&wire.Encoded{Head: head, Shared: events})
+	whole := head.response(events)
+	if !w.fragment || len(whole.Head)+len(events) < s.server.fragmentBytes {
+		return s.stream.SendMsg(whole)
 	}
-	headOfFragment := encodeHead(header, w.id, true)
 	sizes := encodedSizes(events)
-	ends := fragmentEnds(sizes, len(head), s.server.fragmentBytes)
+	ends := fragmentEnds(sizes, len(whole.Head), s.server.fragmentBytes)
 	begin := 0
 	for i, end := range ends {
 		size := 0
 		for _, event := range sizes[begin:end] {
 			size += event
 		}
-		fragment := &wire.Encoded{Head: headOfFragment, Shared: events[:size]}
-		if i == len(ends)-1 {
-			fragment.Head = head
-		}
-		if err := s.stream.SendMsg(fragment); err != nil {
+		head.fragment = i < len(ends)-1
+		if err := s.stream.SendMsg(head.response(events[:size])); err != nil {
 			return err
 		}
 		begin, events = end, events[size:]
@@ -85,19 +81,41 @@ const (
 // the fragment's two.
 const headBytesMax = 2 + 4*11 + 11 + 2
 
-// encodeHead encodes a WatchResponse without its events, as proto.Marshal does. It is done by hand as each delivery to each watch
-// has one of its own: half of what the sender takes for it is saved.
-func encodeHead(header *etcdserverpb.ResponseHeader, watchID int64, fragment bool) []byte {
-	head := protowire.AppendTag(make([]byte, 0, headBytesMax), fieldHeader, protowire.BytesType)
+// watchHead is a WatchResponse without its events. Each delivery to each watch has one of its own, so it is a value, and encoded by hand.
+type watchHead struct {
+	clusterID, memberID, term uint64
+	revision, watchID         int64
+	fragment                  bool
+}
+
+// head returns the head of what a watch is told up to a revision.
+func (id *identity) head(revision, watchID int64) watchHead {
+	return watchHead{clusterID: id.clusterID, memberID: id.memberID, term: id.term.Load(), revision: revision, watchID: watchID}
+}
+
+// response returns the encoded response with these events. It is one allocation.
+func (h watchHead) response(events []byte) *wire.Encoded {
+	made := new(struct {
+		wire.Encoded
+		room [headBytesMax]byte
+	})
+	made.Head = h.appendTo(made.room[:0])
+	made.Shared = events
+	return &made.Encoded
+}
+
+// appendTo encodes the head as proto.Marshal does.
+func (h watchHead) appendTo(head []byte) []byte {
+	head = protowire.AppendTag(head, fieldHeader, protowire.BytesType)
 	length := len(head)
 	head = append(head, 0) // the length, below 128
-	head = appendNumber(head, fieldClusterID, header.GetClusterId())
-	head = appendNumber(head, fieldMemberID, header.GetMemberId())
-	head = appendNumber(head, fieldRevision, uint64(header.GetRevision()))
-	head = appendNumber(head, fieldRaftTerm, header.GetRaftTerm())
+	head = appendNumber(head, fieldClusterID, h.clusterID)
+	head = appendNumber(head, fieldMemberID, h.memberID)
+	head = appendNumber(head, fieldRevision, uint64(h.revision))
+	head = appendNumber(head, fieldRaftTerm, h.term)
 	head[length] = byte(len(head) - length - 1)
-	head = appendNumber(head, fieldWatchID, uint64(watchID))
-	return appendNumber(head, fieldFragment, protowire.EncodeBool(fragment))
+	head = appendNumber(head, fieldWatchID, uint64(h.watchID))
+	return appendNumber(head, fieldFragment, protowire.EncodeBool(h.fragment))
 }
 
 // appendNumber appends a field, which is left out if it is zero.

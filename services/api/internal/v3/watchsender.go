@@ -177,9 +177,15 @@ func (s *watchSender) end(w *watch) {
 }
 
 func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {
+	id := s.answering(revision)
+	return id.header(revision, id.term.Load())
+}
+
+// answering returns who answers, up to a revision.
+func (s *watchSender) answering(revision int64) *identity {
 	if known := s.server.identity.Load(); known != nil {
 		s.id = known
 	}
 	s.id.saw(revision, 0)
-	return s.id.header(revision, s.id.term.Load())
+	return s.id
 }

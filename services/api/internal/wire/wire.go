@@ -10,12 +10,14 @@ import (
 
 // Encoded is one protobuf message in its wire form, in two pieces that are sent one after the other. A server whose
 // codec is Codec takes an *Encoded wherever it takes a message. Neither piece may change any more: gRPC still reads
-// them after SendMsg has returned.
+// them after SendMsg has returned. An Encoded is sent once.
 type Encoded struct {
 	// Head belongs to this message alone.
 	Head []byte
 	// Shared may be sent in any number of messages at the same time; it may be empty.
 	Shared []byte
+	// pieces are both as gRPC takes them, in here so that they are no allocation of their own.
+	pieces [2]mem.Buffer
 }
 
 // Codec is grpc-go's protobuf codec, except that it passes an *Encoded on as it is, and tells when a *Held was written. Hand it to a server with
@@ -37,10 +39,11 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 		return standard.Marshal(v)
 	}
 	// A SliceBuffer counts no references: the pieces go back to the garbage collector, not to a pool.
-	if len(encoded.Shared) == 0 {
-		return mem.BufferSlice{mem.SliceBuffer(encoded.Head)}, nil
+	pieces := append(encoded.pieces[:0], mem.SliceBuffer(encoded.Head))
+	if len(encoded.Shared) > 0 {
+		pieces = append(pieces, mem.SliceBuffer(encoded.Shared))
 	}
-	return mem.BufferSlice{mem.SliceBuffer(encoded.Head), mem.SliceBuffer(encoded.Shared)}, nil
+	return pieces, nil
 }
 
 // Unmarshal implements encoding.CodecV2.
