@@ -213,6 +213,12 @@ ROUNDS ?= 3
 CASES ?= default
 SCALE ?= 1
 
+.PHONY: watch-floor
+watch-floor: build ## Measure watch events beside a bare gRPC server that does nothing but send them; FLOOR_EVENTS=10: it sends up to ten in a message
+	@mkdir -p bin/floor
+	$(PLAIN) go -C tests build -o $(CURDIR)/bin/floor/quorate ./etcd/bench/floor
+	go -C tests run ./etcd/bench -rounds '$(ROUNDS)' -cases watch -scale '$(SCALE)' -base '$(CURDIR)/bin/floor' -base-name 'a bare server'
+
 # The snapshot is made once, in half a minute or so, and kept in bin/restore.
 .PHONY: restore-bench
 restore-bench: build bin/peers/etcdutl ## Restore one snapshot by quorateutl and etcdutl in turn, time and peak memory; KEYS=1000000 VALUE=1000 ORDER=random,sorted ROUNDS=3
