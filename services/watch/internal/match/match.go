@@ -129,6 +129,7 @@ func (t *Table) deliver(g *group, after, through int64) {
 			Bytes:    shown.bytes,
 		}
 		if w.Out.Push(e) {
+			t.deliveries++
 			i++
 			continue
 		}

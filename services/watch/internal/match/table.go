@@ -19,8 +19,8 @@ type Table struct {
 	ring   ring
 	// watches counts all, live those in groups.
 	watches, live int
-	// slowed counts watches that fell behind because there was no room, gaps what the broadcast did not bring.
-	slowed, gaps int64
+	// slowed counts watches that fell behind because there was no room, gaps what the broadcast did not bring, deliveries what was pushed.
+	slowed, gaps, deliveries int64
 	// notified are the watches that want progress.
 	notified map[*Watch]struct{}
 	// touched are the groups with pending events, and full says that one of them has enough for a delivery.
@@ -72,6 +72,9 @@ func (t *Table) Slowed() int64 { return t.slowed }
 
 // Gaps is how many gaps there were that concerned somebody.
 func (t *Table) Gaps() int64 { return t.gaps }
+
+// Deliveries is how many deliveries of events found room.
+func (t *Table) Deliveries() int64 { return t.deliveries }
 
 // RingBytes is the weight of the recent commits in memory.
 func (t *Table) RingBytes() int { return t.ring.bytes }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
@@ -22,14 +23,16 @@ func New(cfg Config) *Node { return &Node{newShared(cfg)} }
 func (n *Node) Run(ctx context.Context, source Source, after int64) error {
 	n.start(after)
 	defer n.Stop()
+	from := gathering{node: n, source: source}
 	for {
-		m, err := source.Receive(ctx)
+		m, err := from.receive(ctx)
 		if err != nil {
 			return fmt.Errorf("watch node: %w", err)
 		}
 		if err := n.handle(ctx, m); err != nil {
 			return err
 		}
+		from.handled(time.Now())
 	}
 }
 

@@ -256,7 +256,7 @@ func (s *Session) progressLocked(position int64) *delivery.Delivery {
 	return &delivery.Delivery{All: true, Revision: told}
 }
 
-// Push implements match.Outlet.
+// Push implements match.Outlet. It is called under the node's lock.
 func (s *Session) Push(e *match.Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,7 +267,9 @@ func (s *Session) Push(e *match.Entry) bool {
 		return false
 	}
 	s.shared.counts.pending.Add(int64(e.Events()))
-	s.mu.wake.Nudge()
+	if s.mu.wake.Nudge() {
+		s.shared.mu.woken++
+	}
 	return true
 }
 

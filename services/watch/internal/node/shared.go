@@ -36,6 +36,8 @@ type shared struct {
 		attached int
 		// awaiting are the sessions with open progress requests.
 		awaiting map[session]struct{}
+		// woken counts the clients that were woken for a delivery.
+		woken int64
 	}
 }
 
@@ -85,6 +87,13 @@ func (n *shared) change(change func(*match.Table)) {
 			delete(n.mu.awaiting, s)
 		}
 	}
+}
+
+// told returns how many deliveries there were, how many clients were woken for them, and the era of the table.
+func (n *shared) told() (deliveries, woken, era int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.table.Deliveries(), n.mu.woken, n.mu.table.Era()
 }
 
 // readFor reads a stretch of history on behalf of a watch, when there is a place for it.

@@ -15,14 +15,15 @@ func (w *Wake) Wait() { w.waiting = true }
 // Tokens is where the goroutine waits.
 func (w *Wake) Tokens() <-chan struct{} { return w.tokens }
 
-// Nudge wakes the goroutine if it waits.
-func (w *Wake) Nudge() {
+// Nudge wakes the goroutine if it waits, and tells whether it did.
+func (w *Wake) Nudge() bool {
 	if !w.waiting {
-		return
+		return false
 	}
 	w.waiting = false
 	select {
 	case w.tokens <- struct{}{}:
 	default:
 	}
+	return true
 }
