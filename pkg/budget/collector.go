@@ -12,6 +12,8 @@ const (
 	// garbageMin and garbageMax bound what may lie on the heap as garbage before it is collected.
 	garbageMin = 8 << 20
 	garbageMax = 128 << 20
+	// garbageOfStacks is how much more there may be for stacks, as a multiple of them.
+	garbageOfStacks = 3
 	// collectionsFew and collectionsMany are how many collections an interval may bring without a change: above, there may
 	// be more garbage; below, less.
 	collectionsFew, collectionsMany = 2, 6
@@ -25,7 +27,8 @@ const (
 
 // Govern decides how much garbage may lie on the heap, until ctx ends. The runtime's default is as much again as what
 // lives there, whatever that is: a store whose buffers and caches are large, and hold nothing that a collection would
-// have to follow, takes twice their size for that. Here it is an amount, and it follows how often the heap is collected.
+// have to follow, takes twice their size for that. Here it is an amount, and it follows how often the heap is collected. The more waits, the
+// more it is: a thousand requests that wait for an event have stacks, all of whose calls a collection looks at.
 //
 // It does nothing where GOGC is set: then somebody has decided. GOMEMLIMIT goes on to hold.
 func Govern(ctx context.Context) {
@@ -52,13 +55,16 @@ func Govern(ctx context.Context) {
 // heap is what the runtime tells of it.
 type heap struct {
 	live        uint64 // bytes that the last collection found in use
+	stacks      uint64 // bytes of stacks that it looked through
 	collections uint64 // since the process began
 }
 
 func readHeap() heap {
-	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/automatic:gc-cycles"}}
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/automatic:gc-cycles"}, {Name: "/gc/scan/stack:bytes"},
+	}
 	metrics.Read(samples)
-	return heap{live: samples[0].Value.Uint64(), collections: samples[1].Value.Uint64()}
+	return heap{live: samples[0].Value.Uint64(), collections: samples[1].Value.Uint64(), stacks: samples[2].Value.Uint64()}
 }
 
 // governor holds what Govern goes by.
@@ -77,7 +83,8 @@ func (g *governor) step(h heap) int {
 	case since < collectionsFew:
 		g.garbage = max(g.garbage/2, garbageMin)
 	}
-	return int(min(max(g.garbage*100/max(h.live, 1), percentMin), percentMax))
+	garbage := min(g.garbage+garbageOfStacks*h.stacks, garbageMax)
+	return int(min(max(garbage*100/max(h.live, 1), percentMin), percentMax))
 }
 
 // near tells whether the difference between two percentages is not worth stopping the world for.

@@ -29,6 +29,16 @@ func TestGarbageIsAnAmountThatFollowsTheWork(t *testing.T) {
 	require.EqualValues(t, garbageMin, g.garbage, "a lull gives it back")
 }
 
+// Goal: where very many wait, their stacks are not looked through more often than by default. Method: heaps of one size, with stacks of different ones.
+func TestGarbageGrowsWithStacks(t *testing.T) {
+	percent := func(stacks uint64) int {
+		return (&governor{garbage: garbageMin}).step(heap{live: 32 << 20, stacks: stacks})
+	}
+	require.Equal(t, 25, percent(0))
+	require.Equal(t, 62, percent(4<<20))
+	require.Equal(t, percentMax, percent(20<<20))
+}
+
 // Goal: the world is not stopped for nothing. Method: compare percentages that differ by more and less than a tenth.
 func TestSmallDifferencesAreNear(t *testing.T) {
 	require.True(t, near(50, 52))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,11 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 	allowedMethods, allowedHeaders := strings.Join(methods, ", "), strings.Join(headers, ", ")
 	exposed := strings.Join(connectcors.ExposedHeaders(), ", ")
 	anyOrigin := slices.Contains(origins, "*")
+	// What all answers have alike is made once: nobody changes a header's values, only which it has.
+	alike := http.Header{
+		"Access-Control-Allow-Methods": {allowedMethods}, "Access-Control-Allow-Headers": {allowedHeaders},
+		"Access-Control-Expose-Headers": {exposed}, "Access-Control-Max-Age": {maxAge},
+	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if console.Owns(r.URL.Path) {
@@ -41,10 +47,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 		}
 		if anyOrigin || slices.Contains(origins, origin) {
 			answer.Set("Access-Control-Allow-Origin", origin)
-			answer.Set("Access-Control-Allow-Methods", allowedMethods)
-			answer.Set("Access-Control-Allow-Headers", allowedHeaders)
-			answer.Set("Access-Control-Expose-Headers", exposed)
-			answer.Set("Access-Control-Max-Age", maxAge)
+			maps.Copy(answer, alike)
 		}
 		if r.Method == http.MethodOptions {
 			w.WriteHeader(http.StatusOK)

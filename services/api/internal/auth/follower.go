@@ -108,6 +108,16 @@ func (f *Follower) Position() Position {
 	return Position(f.told.Load())
 }
 
+// Disabled tells whether authentication is not enabled, by what the store says now, and the position then. It is false too where only
+// messages tell.
+func (f *Follower) Disabled() (Position, bool) {
+	if f.prompt == nil {
+		return 0, false
+	}
+	enabled, revision := f.prompt.AuthStands()
+	return positionAt(enabled, revision), !enabled
+}
+
 // Off says that authentication is not enabled, as far as this node is told, which may be as late as a message takes. It is false where
 // nobody tells.
 func (f *Follower) Off() bool { return f.off.Load() }

@@ -2,12 +2,36 @@ package v2
 
 import (
 	"encoding/json"
+	"io"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 )
 
 // Events are what nearly all answers are, and are encoded without reflection, which took as long as reading them. The bytes are
 // those of encoding/json, by the tags of event and node.
+
+// encodings holds memory for answers, as long as they are small.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
+// encodingKeptMax is how large memory may be that is kept.
+const encodingKeptMax = 16 << 10
+
+// encoded calls fn with the event in JSON, on a line. The bytes are fn's until it returns.
+func (e *event) encoded(fn func([]byte)) {
+	line := encodings.Get().(*[]byte)
+	*line = append(e.appendTo((*line)[:0]), '\n')
+	fn(*line)
+	if cap(*line) <= encodingKeptMax {
+		encodings.Put(line)
+	}
+}
+
+// write writes the event on a line.
+func (e *event) write(w io.Writer) (err error) {
+	e.encoded(func(line []byte) { _, err = w.Write(line) })
+	return err
+}
 
 // appendTo appends the event in JSON.
 func (e *event) appendTo(b []byte) []byte {

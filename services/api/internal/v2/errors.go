@@ -77,7 +77,9 @@ func (f *keysError) write(w http.ResponseWriter) {
 }
 
 // writeEvent sends an event, as a whole answer.
-func writeEvent(w http.ResponseWriter, status int, e *event) { writeBody(w, status, e.appendTo(nil)) }
+func writeEvent(w http.ResponseWriter, status int, e *event) {
+	e.encoded(func(line []byte) { writeBody(w, status, line) })
+}
 
 // writeJSON sends a whole answer.
 func writeJSON(w http.ResponseWriter, status int, message any) {
@@ -86,11 +88,10 @@ func writeJSON(w http.ResponseWriter, status int, message any) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	writeBody(w, status, body)
+	writeBody(w, status, append(body, '\n'))
 }
 
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

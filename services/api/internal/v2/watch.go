@@ -122,20 +122,14 @@ func (t *teller) tell(d *delivery.Delivery) (done bool) {
 			continue
 		}
 		if !t.stream {
-			_ = t.write(t.at.join(made)) // a client that left does not miss it
+			_ = t.at.join(made).write(t.out) // a client that left does not miss it
 			return true
 		}
 		for _, e := range made {
-			if t.write(e) != nil {
+			if e.write(t.out) != nil {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// write writes one event on a line.
-func (t *teller) write(e *event) error {
-	_, err := t.out.Write(append(e.appendTo(nil), '\n'))
-	return err
 }

@@ -40,6 +40,10 @@ const (
 
 // check asks whether the wait may be, with the rights of now. It returns errors of denied, and others where nobody can tell.
 func (w *watchRights) check(ctx context.Context) error {
+	if newest, off := w.server.Follower.Disabled(); off {
+		w.file, w.checked = true, newest
+		return w.server.countRate(ctx, w.r, nil)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.server.RequestTimeout, errdefs.ErrTimeout)
 	defer cancel()
 	newest := w.server.Follower.Position()

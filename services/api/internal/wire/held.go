@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"math/bits"
 	"runtime"
+	"sync"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 )
@@ -16,36 +19,63 @@ type Held struct {
 	Release func()
 }
 
-// marshal encodes into memory of gRPC's own pool, by way of one that tells when it comes back.
+// marshal encodes into memory of a pool, by way of one that tells when it comes back.
 func (h *Held) marshal() (mem.BufferSlice, error) {
-	size := proto.Size(h.Message)
+	ranged, encodable := h.Message.(*etcdserverpb.RangeResponse)
+	encodable = encodable && known(ranged)
+	size := 0
+	if encodable {
+		size = sizeOfRange(ranged)
+	} else {
+		size = proto.Size(h.Message)
+	}
 	if mem.IsBelowBufferPoolingThreshold(size) {
 		// gRPC never says that it has let such a buffer go, and what was read for so little has been let go already: the
 		// first of many keys by another order than theirs, say.
 		h.Release()
 		return standard.Marshal(h.Message)
 	}
-	pool := &releasing{BufferPool: mem.DefaultBufferPool(), release: h.Release}
+	pool := &releasing{release: h.Release}
 	buffer := pool.Get(size)
-	encoded, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], h.Message)
+	var err error
+	if encodable {
+		*buffer = appendRange((*buffer)[:0], ranged)
+	} else {
+		*buffer, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*buffer)[:0], h.Message)
+	}
 	if err != nil {
 		pool.Put(buffer)
 		return nil, err
 	}
-	*buffer = encoded
 	// A transport that ends leaves some of what it was to write to the collector.
 	runtime.AddCleanup(pool, func(release func()) { release() }, h.Release)
 	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
 }
 
+// buffers holds buffers whose sizes are powers of two, by their exponents. gRPC's own pool clears a buffer before it gives it out again, which
+// takes as long as filling it.
+var buffers [bits.UintSize]sync.Pool
+
 // releasing is the pool that one buffer comes from and goes back to.
 type releasing struct {
-	mem.BufferPool
 	release func()
+}
+
+// Get implements mem.BufferPool. What is in the buffer is to be overwritten.
+func (r *releasing) Get(size int) *[]byte {
+	exponent := bits.Len(uint(size - 1))
+	if buffer, ok := buffers[exponent].Get().(*[]byte); ok {
+		*buffer = (*buffer)[:size]
+		return buffer
+	}
+	buffer := make([]byte, size, 1<<exponent)
+	return &buffer
 }
 
 // Put implements mem.BufferPool: gRPC has let the buffer go.
 func (r *releasing) Put(buffer *[]byte) {
-	r.BufferPool.Put(buffer)
+	if n := cap(*buffer); n&(n-1) == 0 {
+		buffers[bits.Len(uint(n-1))].Put(buffer)
+	}
 	r.release()
 }

@@ -1,11 +1,19 @@
 package mvcc
 
-import "go.etcd.io/etcd/api/v3/mvccpb"
+import (
+	"slices"
+	"strings"
+	"unsafe"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+)
 
 // slab cuts many small things from few allocations: the key-values of one answer, and the bytes in them. What it gave
 // out is kept alive together, so a slab serves one batch or one answer.
 type slab struct {
-	bytes []byte
+	// bytes is the newest chunk. A builder, because its memory is not cleared before it is written: for large answers that took as
+	// long as copying.
+	bytes strings.Builder
 	kvs   []mvccpb.KeyValue
 	// bytesChunk and kvsChunk are the sizes of the newest chunks, which grow: most answers are small.
 	bytesChunk, kvsChunk int
@@ -24,20 +32,19 @@ func (s *slab) copy(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	if cap(s.bytes)-len(s.bytes) < len(b) {
+	if s.bytes.Cap()-s.bytes.Len() < len(b) {
 		s.bytesChunk = min(max(2*s.bytesChunk, slabBytesMin), slabBytesMax)
 		if 4*len(b) > s.bytesChunk {
 			// What is large goes alone, so that it neither wastes a chunk nor is kept by its neighbours.
-			c := make([]byte, len(b))
-			copy(c, b)
-			return c
+			return slices.Clip(append([]byte(nil), b...))
 		}
-		s.bytes = make([]byte, 0, s.bytesChunk)
+		s.bytes = strings.Builder{}
+		s.bytes.Grow(s.bytesChunk)
 	}
-	n := len(s.bytes)
-	s.bytes = append(s.bytes, b...)
+	n := s.bytes.Len()
+	s.bytes.Write(b)
 	// The capacity ends with the copy, so that an append by its owner cannot reach the next one.
-	return s.bytes[n:len(s.bytes):len(s.bytes)]
+	return unsafe.Slice(unsafe.StringData(s.bytes.String()[n:]), len(b))
 }
 
 func (s *slab) keyValue() *mvccpb.KeyValue {
