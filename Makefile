@@ -109,7 +109,7 @@ compose-up: compose-tool ## Start the stack of docker-compose.yml and wait until
 	@echo
 	@echo "Quorate serves on http://localhost:2379 and http://localhost:22379 (all APIs; open it in a browser), for old clients of v2 also"
 	@echo "on ports 4001 and 24001. Who knows both goes on when one front is gone. Try:"
-	@echo "    etcdctl --endpoints localhost:2379,localhost:22379 put greeting hello"
+	@echo "    etcdctl --endpoints localhost:2379,localhost:22379 put /greeting hello"
 	@echo "    curl http://localhost:2379/v2/keys/greeting"
 	@echo "make compose-down stops it and deletes all it has stored."
 

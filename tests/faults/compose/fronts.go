@@ -18,6 +18,8 @@ import (
 const (
 	// frontKeys begins the keys of writes while a front is gone.
 	frontKeys = "fronts/"
+	// typedKey is written by etcdctl. It begins as v2's files do.
+	typedKey = "/fronts/typed"
 	// goneWrites is how many writes are answered while one front is gone, and again while it is back.
 	goneWrites = 200
 	// writeWithin is how long a client tries a write again, lookWithin how long a watcher may take to see all, stallMax the longest time that a client which
@@ -72,6 +74,11 @@ func frontsTakeOver(ctx context.Context, containers []*stack.Container) error {
 	}
 	if err := w.kept(ctx); err != nil {
 		return err
+	}
+	for _, at := range []string{endpoint, "localhost:4001", secondEndpoint, "localhost:24001"} {
+		if said, err := fetch(ctx, "http://"+at+"/v2/keys"+typedKey); err != nil || !strings.Contains(said, `"value":"by hand"`) {
+			return fmt.Errorf("v2 at %s: %w: %s", at, err, said)
+		}
 	}
 	select {
 	case <-renewed:
@@ -140,8 +147,8 @@ func (w *bothFronts) etcdctl(ctx context.Context) error {
 		args []string
 		want string
 	}{
-		{[]string{"put", frontKeys + "typed", "by hand"}, "OK\n"},
-		{[]string{"get", frontKeys + "typed", "--print-value-only"}, "by hand\n"},
+		{[]string{"put", typedKey, "by hand"}, "OK\n"},
+		{[]string{"get", typedKey, "--print-value-only"}, "by hand\n"},
 	} {
 		for _, order := range []string{endpoint + "," + secondEndpoint, secondEndpoint + "," + endpoint} {
 			out, err := exec.CommandContext(ctx, path, append([]string{"--endpoints", order}, c.args...)...).CombinedOutput()
@@ -188,7 +195,7 @@ func (w *bothFronts) kept(ctx context.Context) error {
 	for _, kv := range there.Kvs {
 		keys = append(keys, string(kv.Key))
 	}
-	for _, key := range append([]string{frontKeys + "held", frontKeys + "typed"}, w.acknowledged...) {
+	for _, key := range append([]string{frontKeys + "held"}, w.acknowledged...) {
 		if _, found := slices.BinarySearch(keys, key); !found {
 			return fmt.Errorf("%s was acknowledged, and is not there", key)
 		}
