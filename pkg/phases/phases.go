@@ -32,6 +32,9 @@ func (p *Phases) Attributes() []slog.Attr {
 	return []slog.Attr{slog.Duration("queue", p.Queue), slog.Duration("sync", p.Sync), slog.Duration("replicate", p.Replicate), slog.Duration("apply", p.Apply)}
 }
 
+// From is how long a write takes at least whose phases are told: a faster one is in no list of slow requests.
+const From = time.Millisecond
+
 // holder is a context that has room for phases. It is one allocation.
 type holder struct {
 	context.Context

@@ -69,6 +69,8 @@ type Config struct {
 	TimeCalls bool
 	// SlowCalls is how long a unary call may take until it is logged; 0 logs none.
 	SlowCalls time.Duration
+	// Version is the program's, as the console tells it; empty where nobody says.
+	Version string
 	// Profiling serves profiles and the runtime's counters, below /debug/.
 	Profiling bool
 

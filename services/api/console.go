@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/quoratedb/quorate/pkg/buildinfo"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -31,7 +30,7 @@ func (s *Server) addConsole(who users, gate *auth.Gate) (err error) {
 	s.register(conn)
 	made := console.Config{
 		Conn: conn, Users: consoleUsers{who.names, gate, cfg.Logger}, Alarms: alarmsOf(cfg.Consensus), Gatherer: cfg.Gatherer,
-		Hosts: hostNames(cfg.Hosts), Version: buildinfo.Revision(), EtcdVersion: cfg.Versions.Server, TxnOpsMax: cfg.MaxTxnOps,
+		Hosts: hostNames(cfg.Hosts), Version: cfg.Version, EtcdVersion: cfg.Versions.Server, TxnOpsMax: cfg.MaxTxnOps,
 	}
 	if cfg.Members != nil {
 		made.Members = consoleMembers{cfg.Members, cfg.RequestTimeout, cfg.Logger}

@@ -17,7 +17,7 @@ import (
 )
 
 // slowSync is how long each sync of slowDisk takes.
-const slowSync = 3 * phasesFrom
+const slowSync = 3 * phases.From
 
 // slowDisk is a disk whose syncs take long.
 func slowDisk() vfs.FS {
@@ -78,11 +78,11 @@ func TestWriteThatRunsOutOfTimeSaysHowFarItCame(t *testing.T) {
 	for id, changed := leader.Leader(); id != 0; id, changed = leader.Leader() {
 		<-changed
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*phasesFrom)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*phases.From)
 	defer cancel()
 	ctx = phases.With(ctx)
 	_, err := leader.Propose(ctx, &consensusv1.ProposeRequest{Command: put("k", "v")})
 	require.Error(t, err)
-	require.GreaterOrEqual(t, phases.Of(ctx).Queue, phasesFrom)
+	require.GreaterOrEqual(t, phases.Of(ctx).Queue, phases.From)
 	require.Zero(t, phases.Of(ctx).Replicate)
 }

@@ -16,9 +16,6 @@ import (
 	"github.com/quoratedb/quorate/services/consensus/internal/replication"
 )
 
-// phasesFrom is how long a write must take for its phases to be told: nobody looks at those of a faster one.
-const phasesFrom = 10 * time.Millisecond
-
 // proposer has commands replicated, and says of one that ran out of time what it probably waited for.
 type proposer struct {
 	self            uint64
@@ -46,7 +43,7 @@ func (p *proposer) propose(ctx context.Context, command *consensusv1.Command) (*
 func (p *proposer) account(ctx context.Context, write *replication.Proposal, began time.Time) {
 	now := time.Now()
 	traced, noted := tracing.Recorded(ctx), (*phases.Phases)(nil)
-	if now.Sub(began) >= phasesFrom {
+	if now.Sub(began) >= phases.From {
 		noted = phases.Of(ctx)
 	}
 	if !traced && noted == nil {

@@ -151,6 +151,8 @@ type Config struct {
 
 	// Log takes the log of an embedded store.
 	Log *slog.Logger
+	// Version is the program's, as its console tells it; empty where nobody says.
+	Version string
 	// MetricsLevel is MetricsBasic, or MetricsExtensive: then the calls of each method are timed too.
 	MetricsLevel string
 	// Metrics takes the metrics, and is what the metrics Endpoint serves. Nil means a registry of the store's own. Two

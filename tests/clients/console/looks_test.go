@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func TestLocksAndLeases(t *testing.T) {
 	require.EqualValues(t, 1, rest.Leases[0].KeysTotal)
 }
 
-// Goal: a process has points of itself, slow requests without values, and the last lines of its audit log. Method: a server with an audit log; one
+// Goal: a process has its version, points of itself, slow requests without values, and the last lines of its audit log. Method: a server with an audit log; one
 // transaction that takes long enough to be among the slowest.
 func TestWhatTheProcessKnows(t *testing.T) {
 	t.Parallel()
@@ -109,6 +110,11 @@ func TestWhatTheProcessKnows(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, about.AuditLog && about.Root && !about.AuthEnabled)
 	require.NotZero(t, about.ClusterId)
+	binary, err := harness.Binary()
+	require.NoError(t, err)
+	said, err := exec.CommandContext(ctx, binary, "--version").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(said), "Quorate Version: "+about.Version+"\n")
 
 	put(t, client, "/slow/secret-key", "secret-value")
 	series := new(consolev1.SeriesResponse)
@@ -120,7 +126,7 @@ func TestWhatTheProcessKnows(t *testing.T) {
 	for _, one := range series.Series {
 		require.Len(t, one.Values, len(series.TimesUnixMilli), one.Name)
 	}
-	// Where the time of a write went is told of those that take ten milliseconds: many at once do, sooner or later.
+	// Where the time of a write went is told of those that take a millisecond: many at once do, sooner or later.
 	var slow *consolev1.SlowRequestsResponse
 	for told := false; !told; {
 		var writing errgroup.Group

@@ -76,11 +76,20 @@ func (s *stream) SendMsg(message any) error {
 	}
 }
 
+// TakesEncoded is a message that reads for itself what was sent encoded, and no more of it than it needs. shared follows head; both are others' too, and
+// must not be changed or kept.
+type TakesEncoded interface {
+	TakeEncoded(head, shared []byte) error
+}
+
 // RecvMsg implements grpc.ClientStream. It fails once the method has returned, also if the context has ended before.
 func (s *stream) RecvMsg(message any) error {
 	select {
 	case answer := <-s.answers:
 		if encoded, ok := answer.(*wire.Encoded); ok {
+			if reader, ok := message.(TakesEncoded); ok {
+				return reader.TakeEncoded(encoded.Head, encoded.Shared)
+			}
 			return proto.Unmarshal(slices.Concat(encoded.Head, encoded.Shared), message.(proto.Message))
 		}
 		return copyTo(message, answer)

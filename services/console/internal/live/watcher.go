@@ -14,12 +14,12 @@ import (
 const (
 	// perSecond bounds the events of one watch: what a page gets where it does not say, and at most.
 	perSecondDefault, perSecondMax = 50, 1000
-	// sampleMax is how many events a second are shown of a watch whose events come faster than that: their JSON is most of what a page costs.
+	// sampleMax is how many events are shown at once of a watch whose events come faster than they may be shown.
 	sampleMax = 5
 	// valueBytesMax is how much of a value is shown, and messageBytesMax from how much on a message is sent.
 	valueBytesMax, messageBytesMax = 64 << 10, 512 << 10
-	// window is the time in which events are counted, and waitMax how long a watch with too many of them is left alone at most.
-	window, waitMax = time.Second, 4 * time.Second
+	// window is the time in which events are counted, and sampleEvery how often there is a look at a watch with too many of them.
+	window, sampleEvery = time.Second, 2 * time.Second
 )
 
 // watcher is one watch of a stream.
@@ -30,26 +30,25 @@ type watcher struct {
 	next int64
 	// passedFrom is the first revision that was passed over, 0 where nothing is.
 	passedFrom int64
-	// left are how many events may be shown until the window ends.
-	left      int
-	windowEnd time.Time
-	started   bool
+	// left are how many events may be shown in the window that began at opened.
+	left   int
+	opened time.Time
+	// sampling is set while it is not known whether all events may be shown again.
+	sampling bool
+	started  bool
 }
 
 func (s *stream) runWatch(ctx context.Context, asked *consolev1.LiveWatch) error {
 	w := &watcher{stream: s, asked: asked, next: asked.GetStartRevision()}
 	w.open(w.perSecond())
-	for wait := window; ; {
-		began := time.Now()
+	for {
 		over, err := w.follow(ctx)
 		if over || err != nil {
 			return err
 		}
-		// Too much came: wait until the second is over, and longer while that goes on, then look at what comes then.
-		if wait = min(2*wait, waitMax); time.Since(began) > waitMax {
-			wait = window
-		}
-		pause := time.NewTimer(time.Until(w.windowEnd) + wait - window)
+		// Too much came: look again, at the same time as other pages. Those that watch the same are told of the same batch then, which is read and encoded
+		// once for all of them.
+		pause := time.NewTimer(time.Until(time.Now().Truncate(sampleEvery).Add(sampleEvery)))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -57,6 +56,7 @@ func (s *stream) runWatch(ctx context.Context, asked *consolev1.LiveWatch) error
 			return context.Cause(ctx)
 		}
 		w.open(min(sampleMax, w.perSecond()))
+		w.sampling = w.perSecond() > sampleMax
 	}
 }
 
@@ -68,7 +68,19 @@ func (w *watcher) perSecond() int {
 }
 
 // open begins a window in which so many events may be shown.
-func (w *watcher) open(events int) { w.left, w.windowEnd = events, time.Now().Add(window) }
+func (w *watcher) open(events int) { w.opened, w.left, w.sampling = time.Now(), events, false }
+
+// allowed tells how many events may be shown now: all of a window again where a sample took as long as it takes when all are shown.
+func (w *watcher) allowed() int {
+	since := time.Since(w.opened)
+	switch {
+	case since > window:
+		w.open(w.perSecond())
+	case w.left == 0 && w.sampling && since >= window*sampleMax/time.Duration(w.perSecond()):
+		w.left, w.sampling = w.perSecond()-sampleMax, false
+	}
+	return w.left
+}
 
 // follow watches until the watch is over, or so many events come that it is better not to (over is false then).
 func (w *watcher) follow(ctx context.Context) (over bool, err error) {
@@ -78,12 +90,11 @@ func (w *watcher) follow(ctx context.Context) (over bool, err error) {
 		cancel()
 		return false, err
 	}
+	told := &answer{WatchResponse: new(etcdserverpb.WatchResponse), allowed: w.allowed}
 	defer func() {
 		cancel()
-		for { // until it has ended, so that nothing of it is left
-			if _, err := watch.Recv(); err != nil {
-				return
-			}
+		told.allowed = func() int { return 0 }
+		for watch.RecvMsg(told) == nil { // until it has ended, so that nothing of it is left
 		}
 	}()
 	start := w.next
@@ -97,21 +108,23 @@ func (w *watcher) follow(ctx context.Context) (over bool, err error) {
 		return false, err
 	}
 	for {
-		answer, err := watch.Recv()
-		if err != nil {
+		told.Reset()
+		if err := watch.RecvMsg(told); err != nil {
 			return false, err
 		}
+		told.cut()
 		switch {
-		case answer.GetCanceled():
-			return true, w.ended(ctx, answer)
-		case answer.GetCreated():
-			err = w.begun(ctx, answer.GetHeader().GetRevision())
-		case len(answer.GetEvents()) == 0:
-			w.next = max(w.next, answer.GetHeader().GetRevision()+1)
+		case told.GetCanceled():
+			return true, w.ended(ctx, told.WatchResponse)
+		case told.GetCreated():
+			err = w.begun(ctx, told.GetHeader().GetRevision())
+		case len(told.GetEvents()) == 0 && told.passed == 0:
+			w.next = max(w.next, told.GetHeader().GetRevision()+1)
 			err = w.tell(ctx, nil)
 		default:
-			if shown, failed := w.show(ctx, answer); failed != nil || !shown {
-				return false, failed
+			err = w.show(ctx, told)
+			if told.passed != 0 {
+				return false, err
 			}
 		}
 		if err != nil {
@@ -153,51 +166,37 @@ func (w *watcher) begun(ctx context.Context, revision int64) error {
 	}}})
 }
 
-// show tells of events, as many as may be shown. It returns false if that were not all.
-func (w *watcher) show(ctx context.Context, answer *etcdserverpb.WatchResponse) (all bool, err error) {
-	if now := time.Now(); now.After(w.windowEnd) {
-		w.open(w.perSecond())
-	}
+// show tells of events, and takes in what was passed over behind them.
+func (w *watcher) show(ctx context.Context, told *answer) error {
+	w.left -= len(told.GetEvents())
 	events, bytes := []*consolev1.LiveEvent(nil), 0
-	for _, event := range answer.GetEvents() {
+	for _, event := range told.GetEvents() {
 		revision := event.GetKv().GetModRevision()
-		if w.left == 0 {
-			w.passedFrom = revision
-			w.next = revision
-			if len(events) > 0 {
-				err = w.tellOf(ctx, events)
-			}
-			return false, err
-		}
-		w.left--
 		shown := w.event(event)
 		events = append(events, shown)
 		w.next = revision + 1
-		if answer.GetFragment() {
+		if told.GetFragment() {
 			w.next = revision // there may be more of it
 		}
 		if bytes += len(shown.GetKv().GetValue()) + len(shown.GetPrevKv().GetValue()); bytes >= messageBytesMax {
 			// The last revision of it may not be over: whoever goes on there sees some of it again.
 			w.next = revision
 			if err := w.tell(ctx, events); err != nil {
-				return false, err
+				return err
 			}
 			events, bytes, w.next = nil, 0, revision+1
 		}
 	}
-	if len(events) == 0 {
-		return true, nil
+	if told.passed != 0 {
+		w.next = told.passed
 	}
-	return true, w.tell(ctx, events)
-}
-
-// tellOf is tell for events before some that are passed over, which the next message tells.
-func (w *watcher) tellOf(ctx context.Context, events []*consolev1.LiveEvent) error {
-	passedFrom := w.passedFrom
-	w.passedFrom = 0
-	err := w.tell(ctx, events)
-	w.passedFrom = passedFrom
-	return err
+	if len(events) > 0 {
+		if err := w.tell(ctx, events); err != nil {
+			return err
+		}
+	}
+	w.passedFrom = told.passed
+	return nil
 }
 
 // tell tells of events, how far the watch has got, and what was passed over before them.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/phases"
 )
 
 const (
@@ -14,7 +16,7 @@ const (
 	// Kept is for how long.
 	Kept = 2 * time.Hour
 	// floor is how long a request takes at least that is worth to be remembered.
-	floor = time.Millisecond
+	floor = phases.From
 )
 
 // Request is one that took some time.

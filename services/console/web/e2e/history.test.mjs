@@ -101,3 +101,48 @@ test('a folder is exported, deleted after a preview that conflicts stop, and imp
   await page.close();
   browser.check();
 });
+
+test('a folder goes back to a revision as it was previewed, and what is compacted is told', async () => {
+  await server.put('/back/changed', 'was');
+  const { header: { revision } } = await server.put('/back/deleted', 'was');
+  await server.put('/back/changed', 'is');
+  await server.put('/back/newer', 'is');
+  await server.delete('/back/deleted');
+  const page = await browser.open(server, '#/keys?folder=/back/');
+  const preview = async (to) => {
+    await page.getByRole('button', { name: 'Put back' }).click();
+    await page.getByLabel('As it was at revision').fill(to);
+    await page.getByRole('button', { name: 'Preview' }).click();
+  };
+  await page.getByRole('button', { name: 'Put back' }).click();
+  await page.getByLabel('As it was at revision').fill('yesterday');
+  await page.getByText('A revision is a number').waitFor();
+  await shot(page, 'undo-asked');
+  await page.keyboard.press('Escape');
+  await preview(revision);
+  const all = page.getByRole('dialog');
+  await all.getByText('1 to make, 1 to change, 1 to delete').waitFor();
+  await all.getByRole('button', { name: /\/back\/changed/ }).click();
+  assert.match(await all.getByLabel('Difference').innerText(), /removed:\s*is[^]*added:\s*was/);
+  await shot(page, 'undo-preview');
+  await accessible(page, 'the preview of an undo');
+  await page.getByRole('button', { name: 'Put back (3)' }).click();
+  await page.getByRole('button', { name: 'Done' }).click();
+  assert.deepEqual([await server.get('/back/changed'), await server.get('/back/deleted'), await server.get('/back/newer')], ['was', 'was', undefined]);
+  await preview(revision);
+  await page.getByText('Nothing would change').waitFor();
+  await page.keyboard.press('Escape');
+  const { header } = await server.put('/back/newest', 'x');
+  await server.call('etcdserverpb.KV/Compact', { revision: header.revision, physical: true });
+  await preview(revision);
+  await page.getByText('This cannot be previewed').waitFor();
+  await page.getByText(/compacted/).first().waitFor();
+  await shot(page, 'undo-compacted');
+  await page.goto(`${server.url}/console/#/history?key=/back/changed`);
+  await page.getByText(`What was before revision ${header.revision} is compacted`).waitFor();
+  await page.goto(`${server.url}/console/#/history?tab=deleted&prefix=/back/`);
+  await page.getByText('is compacted and not known any more').waitFor();
+  await shot(page, 'deleted-compacted');
+  await page.close();
+  browser.check();
+});

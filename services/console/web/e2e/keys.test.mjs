@@ -140,3 +140,68 @@ test('names are searched from the keyboard, and bytes are shown in views that gi
   await page.close();
   browser.check();
 });
+
+test('names are folded where it is wanted, and searched by what they begin with', async () => {
+  for (const name of ['team.billing.db', 'team.billing.cache', 'team.search']) await server.put(name, 'x');
+  const page = await browser.open(server);
+  await page.getByRole('treeitem', { name: 'team.search' }).waitFor();
+  await page.getByLabel('Fold at').fill('.');
+  await page.getByRole('treeitem', { name: /^team\.\s*3$/ }).click();
+  await page.getByRole('treeitem', { name: /^billing\.\s*2$/ }).click();
+  await page.getByRole('treeitem', { name: 'cache' }).click();
+  await page.getByRole('heading', { name: 'team.billing.cache' }).waitFor();
+  await shot(page, 'keys-separator');
+  await page.getByLabel('How to search').selectOption('begins');
+  await page.getByLabel('Search keys').fill('team.b');
+  await page.getByRole('treeitem', { name: 'team.billing.db' }).waitFor();
+  assert.equal(await page.getByRole('treeitem').count(), 2);
+  await page.close();
+  browser.check();
+});
+
+test('a key is attached to a lease that there is, and detached; one that there is not is refused in words', async () => {
+  const lease = BigInt(await server.lease(600)).toString(16);
+  await server.put('/leased/by-hand', 'x');
+  const page = await browser.open(server, '#/keys?key=/leased/by-hand');
+  const save = async (kind, text) => {
+    await page.getByRole('button', { name: 'Edit' }).click();
+    await page.getByRole('button', { name: 'Review and save' }).click();
+    await page.getByLabel('Lives').selectOption(kind);
+    if (text) await page.getByLabel('Lease', { exact: true }).fill(text);
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+  };
+  await save('lease', '123');
+  await page.getByText('requested lease not found').waitFor();
+  await shot(page, 'keys-no-lease');
+  await page.getByLabel('Lease', { exact: true }).fill(lease);
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('link', { name: lease }).click();
+  await page.getByRole('row', { name: new RegExp(lease) }).getByText('/leased/by-hand').click();
+  await page.getByRole('heading', { name: '/leased/by-hand' }).waitFor();
+  await save('none');
+  await page.getByText('Saved at revision').waitFor();
+  assert.equal((await server.call('etcdserverpb.KV/Range', { key: b64('/leased/by-hand') })).kvs[0].lease, undefined);
+  await page.close();
+  browser.check();
+});
+
+test('a value of Kubernetes is changed as what it says, and light and dark are chosen from the keyboard', async () => {
+  const before = Buffer.from('k8s\0\n\t\n\x02v1\x12\x03Pod\x12\x11\n\x07\n\x05nginx\x88\x01\x05\x15\x01\0\0\0\x1a\0"\0', 'latin1');
+  await server.put('/registry/pods/default/edited', before);
+  const page = await browser.open(server, '#/keys?key=/registry/pods/default/edited');
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await background();
+  await page.keyboard.press('d');
+  await page.waitForFunction((was) => getComputedStyle(document.body).backgroundColor !== was, light);
+  await page.getByText('2: "Pod" # kind').waitFor();
+  await page.keyboard.press('e');
+  const field = page.getByLabel('Value', { exact: true });
+  await field.fill((await field.inputValue()).replace('"nginx"', '"caddy"'));
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByText('Saved at revision').waitFor();
+  const { kvs } = await server.call('etcdserverpb.KV/Range', { key: b64('/registry/pods/default/edited') });
+  assert.equal(Buffer.from(kvs[0].value, 'base64').toString('latin1'), before.toString('latin1').replace('nginx', 'caddy'));
+  await page.close();
+  browser.check();
+});

@@ -59,3 +59,29 @@ test('after kill -9 and a start the watch goes on without a gap, and without tel
   await page.close();
   browser.check();
 });
+
+test('one key is watched from its page, and what comes too fast to be read is passed over, and told', async () => {
+  await server.put('/fast/one', '0');
+  await server.put('/fast/other', '0');
+  const page = await browser.open(server, '#/keys?key=/fast/one');
+  await page.getByRole('link', { name: 'Watch' }).click();
+  await page.getByText('watching from revision').waitFor();
+  await server.put('/fast/other', '1');
+  await server.put('/fast/one', '1');
+  await events(page).first().waitFor();
+  assert.deepEqual(await page.locator('button.event .clip').allInnerTexts(), ['/fast/one']);
+  let writing = true;
+  const writers = Array.from({ length: 16 }, async (_, i) => { for (let n = 0; writing; n++) await server.put('/fast/one', `${i} ${n}`); });
+  await page.getByText(/passed over: revisions \d+ to \d+/).nth(1).waitFor();
+  await page.getByText(/a sample of [\d,]+ revisions a second/).waitFor();
+  await shot(page, 'live-fast');
+  assert.ok(await events(page).count() < 200, 'a sample is shown');
+  writing = false;
+  await Promise.all(writers);
+  await page.getByText('0 changes a second', { exact: true }).waitFor();
+  await server.put('/fast/one', 'the last');
+  await events(page).first().click();
+  await page.getByLabel('Difference').getByText('the last').waitFor();
+  await page.close();
+  browser.check();
+});

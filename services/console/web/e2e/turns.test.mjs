@@ -55,3 +55,18 @@ test('an election shows who leads and who waits, and is taken from its holder', 
   await page.close();
   browser.check();
 });
+
+test('a lock shows who holds it, since when, and who waits', async () => {
+  const leases = [await server.lease(600), await server.lease(600)];
+  for (const lease of leases) await server.put(`/locks/migrate/${hex(lease)}`, '', { lease });
+  const page = await browser.open(server, '#/leases?tab=locks&prefix=/locks/');
+  const card = page.getByRole('region', { name: '/locks/migrate' });
+  await card.getByText('lock', { exact: true }).waitFor();
+  const day = new Intl.DateTimeFormat('en-CA').format(new Date()).slice(0, 4);
+  const rows = await card.getByRole('row').allInnerTexts();
+  assert.match(rows[1], new RegExp(`^holds\\s+lease ${hex(leases[0])}\\s.*(${day}|\\d\\d:\\d\\d).*\\s(10 min 0 s|9 min \\d+ s)`, 's'));
+  assert.match(rows[2], new RegExp(`^waits, no. 1\\s+lease ${hex(leases[1])}`));
+  await shot(page, 'lock');
+  await page.close();
+  browser.check();
+});

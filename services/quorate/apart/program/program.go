@@ -75,7 +75,7 @@ func run(p Program, args, environ []string, stdout, stderr io.Writer) int {
 		p.complain(stderr, err)
 		return exitError
 	}
-	given.Config.Log = log
+	given.Config.Log, given.Config.Version = log, p.Version
 	logging.TakeStandard(log)
 	for _, warning := range outcome.Warnings {
 		log.Warn(warning)

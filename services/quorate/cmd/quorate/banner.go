@@ -11,7 +11,6 @@ import (
 	etcd "go.etcd.io/etcd/api/v3/version"
 	"golang.org/x/term"
 
-	"github.com/quoratedb/quorate/pkg/buildversion"
 	"github.com/quoratedb/quorate/services/quorate"
 )
 
@@ -29,7 +28,7 @@ func greet(w io.Writer, config quorate.Config, urls []string) {
 		{"data", absolute(config.Directory())},
 		{"try", nextCommand(exec.LookPath, urls[0], config.EnableV2)},
 	}
-	fmt.Fprintf(w, "\n  Quorate %s, which speaks etcd %s's API\n\n", buildversion.Of(version), etcd.Version)
+	fmt.Fprintf(w, "\n  Quorate %s, which speaks etcd %s's API\n\n", config.Version, etcd.Version)
 	for _, line := range lines {
 		fmt.Fprintf(w, "  %-8s %s\n", line[0], line[1])
 	}

@@ -71,10 +71,10 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		complain(stderr, err)
 		return exitError
 	}
-	config.Log = log
+	config.Log, config.Version = log, buildversion.Of(version)
 	logging.TakeStandard(log)
 	grpclogs.Take(log)
-	log.Info("quorate", "version", buildversion.Of(version), "go-version", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH, "max-cpus", runtime.GOMAXPROCS(0))
+	log.Info("quorate", "version", config.Version, "go-version", runtime.Version(), "platform", runtime.GOOS+"/"+runtime.GOARCH, "max-cpus", runtime.GOMAXPROCS(0))
 	for _, warning := range invocation.Warnings {
 		log.Warn(warning)
 	}

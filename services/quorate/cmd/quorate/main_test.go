@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/pkg/buildversion"
 	"github.com/quoratedb/quorate/services/quorate"
 )
 
@@ -77,12 +76,12 @@ func TestNotify(t *testing.T) {
 // that is not started, and the command with and without the tools.
 func TestBanner(t *testing.T) {
 	config := quorate.DefaultConfig()
-	config.DataDir = "data"
+	config.DataDir, config.Version = "data", "v1.2.3"
 	var shown bytes.Buffer
 	greet(&shown, config, []string{"http://localhost:2379", "http://localhost:4001"})
 	here, err := filepath.Abs("data")
 	require.NoError(t, err)
-	for _, want := range []string{"Quorate " + buildversion.Of(version), "http://localhost:2379, http://localhost:4001", "http://localhost:2380", here, "try "} {
+	for _, want := range []string{"Quorate v1.2.3,", "http://localhost:2379, http://localhost:4001", "http://localhost:2380", here, "try "} {
 		require.Contains(t, shown.String(), want)
 	}
 	require.False(t, onTerminal(&shown))

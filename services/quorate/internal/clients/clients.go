@@ -116,6 +116,7 @@ func (s *Side) Config(c config.Config, log *slog.Logger, metrics *prometheus.Reg
 		NoConsole:            !c.EnableConsole,
 		Hosts:                s.hosts(c),
 		NoGateway:            !c.EnableGRPCGateway,
+		Version:              c.Version,
 		Versions:             api.Versions{Server: version.Version},
 	}
 	for _, client := range s.Clients {

@@ -99,7 +99,7 @@ func (*AboutRequest) Descriptor() ([]byte, []int) {
 
 type AboutResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The commit that the program was built of, and the version of etcd's API.
+	// The version of the program, as its --version tells it; empty where the store is part of another program. And that of etcd's API.
 	Version     string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	EtcdVersion string `protobuf:"bytes,2,opt,name=etcd_version,json=etcdVersion,proto3" json:"etcd_version,omitempty"`
 	AuthEnabled bool   `protobuf:"varint,3,opt,name=auth_enabled,json=authEnabled,proto3" json:"auth_enabled,omitempty"`

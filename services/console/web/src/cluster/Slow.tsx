@@ -24,7 +24,7 @@ export function Slow() {
         <section key={method} class="stack" aria-label={method}>
           <h2 class="mono">{method}</h2>
           <div class="table" tabIndex={0}>
-            <table>
+            <table class="slowest">
               <thead><tr><th class="num">Took</th><th>Where</th><th>When</th><th>Who</th><th>Keys</th><th>Like</th></tr></thead>
               <tbody>{all.filter((r) => r.method === method).map((r, i) => <Row key={i} r={r} />)}</tbody>
             </table>
@@ -46,9 +46,9 @@ function Row({ r }: { r: SlowRequest }) {
           {parts.map(({ p, us }, i) => <rect key={p} class={`phase-${p}`} x={parts.slice(0, i).reduce((sum, o) => sum + o.us, 0) / took * 100} width={us / took * 100} height="8" />)}</svg>
         : <span class="muted">–</span>}</td>
       <td class="nowrap">{time(Number(r.timeUnixMilli ?? 0))}</td>
-      <td class="nowrap">{r.user || <span class="muted">nobody</span>} <span class="muted">{r.peer}</span></td>
+      <td class="nowrap" title={`${r.user ?? ''} ${r.peer ?? ''}`}>{r.user || <span class="muted">nobody</span>} <span class="muted">{r.peer}</span></td>
       <td class="wide">{r.prefix ? <Clip>{escape(fromBase64(r.prefix))}</Clip> : ''}</td>
-      <td class="nowrap">{r.shape} {r.code && r.code !== 'OK' && <Badge kind="bad">{r.code}</Badge>}</td>
+      <td class="nowrap" title={r.shape}>{r.shape} {r.code && r.code !== 'OK' && <Badge kind="bad">{r.code}</Badge>}</td>
     </tr>
   );
 }

@@ -36,7 +36,7 @@ function Toolbar() {
             if (e.key === 'Enter' || e.key === 'ArrowDown') { e.preventDefault(); document.querySelector<HTMLElement>('.tree')?.focus(); }
           }} />
       </div>
-      <label class="inline">Fold at <input class="mono tiny" value={separator.value} maxLength={16} disabled={!!query.value} onChange={(e) => { separator.value = e.currentTarget.value; }} /></label>
+      <label class="inline">Fold at <input class="mono tiny" value={separator.value} maxLength={16} disabled={!!query.value} onInput={(e) => { separator.value = e.currentTarget.value; }} /></label>
       <span class="grow" />
       <button type="button" onClick={refresh} title="Read the keys again (r)">Refresh</button>
       <button type="button" class="primary" title="Make a key (n)" onClick={() => choose({ make: paramKey('folder') ?? '' })}>New key</button>

@@ -19,6 +19,12 @@ function matches(e: Entry, text: string): boolean {
   return !text || !!e.note || e.kind === text || escape(e.key).toLowerCase().includes(text);
 }
 
+function pace(): string {
+  const { sample, value } = rate.value;
+  const number = value && value < 10 ? value.toFixed(1) : count(Math.round(value));
+  return sample ? `a sample of ${number} revisions a second` : `${number} changes a second`;
+}
+
 export function LivePage() {
   const [by, setBy] = useState<'prefix' | 'key'>('prefix');
   const [chosen, setChosen] = useState<Entry | undefined>();
@@ -58,7 +64,7 @@ export function LivePage() {
               <button type="button" aria-pressed={paused.value} onClick={() => pause(!paused.value)}>{paused.value ? `Go on (${count(waiting.value.length)} new)` : 'Pause'}</button>
               <button type="button" onClick={clear}>Clear</button>
               <input type="search" class="filter mono" aria-label="Filter" placeholder="Filter: part of a key, made, changed or deleted" value={filter.value} onInput={(e) => { filter.value = e.currentTarget.value; }} />
-              <span class="muted" role="status">{state.value === 'open' ? `${rate.value && rate.value < 10 ? rate.value.toFixed(1) : Math.round(rate.value)} changes a second` : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
+              <span class="muted" role="status">{state.value === 'open' ? pace() : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
             </div>
             <div class="columns even">
               {shown.length ? (

@@ -17,6 +17,8 @@ export interface Entry {
   before?: Bytes;
   after?: Bytes;
   cut?: boolean;
+  /** How many revisions of the store were passed over that it tells of. */
+  passed?: number;
 }
 export interface Watched { key: Bytes; prefix: boolean; stop: () => void; failed?: string }
 
@@ -32,12 +34,15 @@ export const log = signal<Entry[]>([]);
 export const paused = signal(false);
 /** What came while it was paused. */
 export const waiting = signal<Entry[]>([]);
-export const rate = signal(0);
+/** Changes a second; where some were passed over, revisions of the store. */
+export const rate = signal({ sample: false, value: 0 });
 
 let numbered = 0;
 let pending: Entry[] = [];
 let planned = false;
-let recent: number[] = [];
+let recent: { at: number; changes: number; passed: boolean }[] = [];
+const recently = 5000;
+let measuring: ReturnType<typeof setTimeout> | undefined;
 
 const weight = (e: Entry) => (e.before?.length ?? 0) + (e.after?.length ?? 0) + e.key.length + 100;
 
@@ -54,9 +59,18 @@ function flush() {
   pending = [];
   const to = paused.value ? waiting : log;
   to.value = keep([...fresh, ...to.value]);
+  const came = fresh.filter((e) => !e.note || e.passed).map((e) => ({ at: e.at, changes: e.passed ?? 1, passed: !!e.passed }));
+  recent = [...recent, ...came].slice(-20_000);
+  measure();
+}
+
+/** Counts what came lately, now and each second until there is nothing. */
+function measure() {
+  clearTimeout(measuring);
   const now = Date.now();
-  recent = [...recent.filter((t) => now - t < 5000), ...fresh.filter((e) => !e.note).map((e) => e.at)].slice(-20_000);
-  rate.value = recent.length / 5;
+  recent = recent.filter((r) => now - r.at < recently);
+  rate.value = { sample: recent.some((r) => r.passed), value: recent.reduce((sum, r) => sum + r.changes, 0) / recently * 1000 };
+  if (recent.length) measuring = setTimeout(measure, 1000);
 }
 function add(entry: Omit<Entry, 'n' | 'at'>) {
   pending.push({ ...entry, n: ++numbered, at: Date.now() });
@@ -75,8 +89,8 @@ function of(event: LiveEvent, watched: Bytes): Omit<Entry, 'n' | 'at'> {
   return { of: watched, kind, key: fromBase64(kv.key), revision: kv.modRevision ?? '0', bytes, before, after, cut };
 }
 
-function note(key: Bytes, text: string, warn = false, revision = '') {
-  add({ of: key, note: text, warn, key, revision, bytes: 0 });
+function note(key: Bytes, text: string, warn = false, passed = 0) {
+  add({ of: key, note: text, warn, key, revision: '', bytes: 0, passed });
 }
 
 export function begin(key: Bytes, prefix: boolean) {
@@ -85,7 +99,7 @@ export function begin(key: Bytes, prefix: boolean) {
   const on = (news: WatchNews) => {
     switch (news.kind) {
       case 'events':
-        if (news.passedOver) note(key, `too many changes to show: those of revisions ${news.passedOver.from} to before ${news.passedOver.to} were passed over`, true);
+        if (news.passedOver) note(key, `passed over: revisions ${news.passedOver.from} to ${BigInt(news.passedOver.to) - 1n}, too fast to show`, true, Number(news.passedOver.to) - Number(news.passedOver.from));
         news.events.forEach((event) => add(of(event, key)));
         break;
       case 'started': note(key, news.again ? `connected again; goes on at revision ${news.revision}, nothing is missing` : `watching from revision ${news.revision} on`); break;

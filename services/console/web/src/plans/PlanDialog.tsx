@@ -43,7 +43,7 @@ export function PlanDialog({ title, act, plans, danger, onClose }: Props) {
   };
   const nothing = ready && shown && !total(shown);
   return (
-    <Dialog wide danger={danger} title={title} onClose={close} onAct={run} disabled={!ready || !!nothing}
+    <Dialog wide danger={danger} over={outcome?.done} title={title} onClose={close} onAct={run} disabled={!ready || !!nothing}
       act={nothing ? undefined : outcome?.done ? 'Done' : outcome ? 'Go on' : ready ? `${act} (${count(total(shown!))})` : act}
       more={outcome?.conflicts.length || failed ? <button type="button" onClick={() => setRound(round + 1)}>Preview again</button> : undefined}>
       {failed && <Notice kind="error" title="This cannot be previewed">{failed}</Notice>}

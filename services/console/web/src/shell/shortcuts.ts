@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 export interface Shortcut { keys: string; what: string; do: () => void }
 const known = new Set<Shortcut[]>();
@@ -31,7 +31,7 @@ export function listen() {
 
 /** Has keys do something while a component is there. */
 export function useShortcuts(own: Shortcut[]) {
-  useEffect(() => {
+  useLayoutEffect(() => { // with what is shown: who sees it may press a key
     known.add(own);
     return () => { known.delete(own); };
   });

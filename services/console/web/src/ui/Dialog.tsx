@@ -14,12 +14,14 @@ interface Props {
   /** Does it. While it runs, the button waits; what it throws is shown. */
   onAct?: () => Promise<void> | void;
   wide?: boolean;
+  /** All is done: there is nothing to cancel any more. */
+  over?: boolean;
   /** Further buttons. */
   more?: ComponentChildren;
 }
 
 /** A question above the page. The browser holds the focus in it, and Escape closes it. */
-export function Dialog({ title, onClose, children, act, danger, disabled, onAct, wide, more }: Props) {
+export function Dialog({ title, onClose, children, act, danger, disabled, onAct, wide, over, more }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [busy, setBusy] = useState(false);
@@ -50,8 +52,8 @@ export function Dialog({ title, onClose, children, act, danger, disabled, onAct,
         <div class="dialog-body">{children}{failed && <Notice kind="error">{failed}</Notice>}</div>
         <footer>
           {more}<span class="grow" />
-          <button type="button" onClick={onClose}>{act ? 'Cancel' : 'Close'}</button>
-          {act && <button type="submit" class={danger ? 'danger' : 'primary'} disabled={busy || disabled} aria-busy={busy}>{busy ? 'Working…' : act}</button>}
+          {!over && <button type="button" onClick={onClose}>{act ? 'Cancel' : 'Close'}</button>}
+          {act && <button type="submit" class={danger && !over ? 'danger' : 'primary'} disabled={busy || disabled} aria-busy={busy}>{busy ? 'Working…' : act}</button>}
         </footer>
       </form>
     </dialog>
