@@ -143,15 +143,15 @@ test('root is told what another may do, takes a permission back, and removes use
   await reader.getByRole('button', { name: 'Revoke' }).click();
   await page.getByText('no longer: users who have that by no other role').waitFor();
   await shot(page, 'access-revoke');
-  await page.getByRole('button', { name: 'Revoke', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   await reader.getByText('permits nothing yet').waitFor();
   await reader.getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('button', { name: 'Delete', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
   await reader.waitFor({ state: 'detached' });
   await page.getByRole('radio', { name: 'Users' }).click();
   await alice.getByRole('button', { name: 'Delete' }).click();
   await page.getByText('Whoever uses it is refused from the next request on').waitFor();
-  await page.getByRole('button', { name: 'Delete', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
   await alice.waitFor({ state: 'detached' });
   assert.deepEqual((await server.call('etcdserverpb.Auth/UserList', {}, token)).users, ['root']);
   await page.close();

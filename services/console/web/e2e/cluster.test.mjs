@@ -31,7 +31,7 @@ test('a member is added as a learner, promoted, made leader, and the other one r
   await card.getByText('learner').waitFor();
   await card.getByRole('button', { name: 'Promote' }).click();
   await page.getByText('There are 2 voters then').waitFor();
-  await page.getByRole('button', { name: 'Promote', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Promote', exact: true }).click();
   await page.getByText('two is a voter now.').waitFor();
   await card.getByRole('button', { name: 'Have it lead' }).click();
   await page.getByText('Writes wait for about a second').waitFor();
@@ -45,7 +45,7 @@ test('a member is added as a learner, promoted, made leader, and the other one r
   await other.getByRole('region', { name: 'one' }).getByRole('button', { name: 'Remove' }).click();
   await other.getByText('There are 1 voter then').waitFor();
   await shot(other, 'cluster-remove');
-  await other.getByRole('button', { name: 'Remove', exact: true }).last().click();
+  await other.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
   await other.getByText('one is removed.').waitFor();
   await other.getByRole('region', { name: 'one' }).waitFor({ state: 'detached' });
   await other.close();

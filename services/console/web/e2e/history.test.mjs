@@ -64,7 +64,7 @@ test('a folder is exported, deleted after a preview that conflicts stop, and imp
   const page = await browser.open(server, '#/keys?folder=/bulk/');
   await page.getByText('31', { exact: true }).first().waitFor();
   await page.getByRole('button', { name: 'Export' }).click();
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export', exact: true }).last().click()]);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('dialog').getByRole('button', { name: 'Export', exact: true }).click()]);
   const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
   assert.equal(lines.length, 33);
   assert.equal(lines[0].quorate_export, 1);

@@ -91,14 +91,14 @@ test('a key is renamed at one revision, not over another, and deleted after a lo
   const page = await browser.open(server, '#/keys?key=/names/old');
   await page.getByRole('button', { name: 'Rename' }).click();
   await page.getByLabel('New name').fill('/names/taken');
-  await page.getByRole('button', { name: 'Rename', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Rename', exact: true }).click();
   await page.getByText('There is a key of that name').waitFor();
   await page.getByLabel('New name').fill('/names/new');
-  await page.getByRole('button', { name: 'Rename', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Rename', exact: true }).click();
   await page.getByText('Renamed.').waitFor();
   assert.deepEqual([await server.get('/names/old'), await server.get('/names/new'), await server.get('/names/taken')], [undefined, 'value', 'other']);
   await page.getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('button', { name: 'Delete', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
   await page.getByText('There is no such key').waitFor();
   await shot(page, 'keys-gone');
   assert.equal(await server.get('/names/new'), undefined);

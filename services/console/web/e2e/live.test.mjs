@@ -79,8 +79,8 @@ test('one key is watched from its page, and what comes too fast to be read is pa
   writing = false;
   await Promise.all(writers);
   await page.getByText('0 changes a second', { exact: true }).waitFor();
-  await server.put('/fast/one', 'the last');
-  await events(page).first().click();
+  const { header } = await server.put('/fast/one', 'the last');
+  await events(page).filter({ hasText: header.revision }).click();
   await page.getByLabel('Difference').getByText('the last').waitFor();
   await page.close();
   browser.check();

@@ -26,7 +26,7 @@ test('leases are listed with their keys and the time they have left, and one is 
   await row.getByRole('button', { name: 'Revoke' }).click();
   await page.getByText('1 key that is attached to it').waitFor();
   await shot(page, 'leases-revoke');
-  await page.getByRole('button', { name: 'Revoke', exact: true }).last().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   await page.getByText('The lease has ended.').waitFor();
   assert.equal(await server.get('/leased/key'), undefined);
   await page.close();
