@@ -3,6 +3,7 @@ package v3_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -95,6 +96,38 @@ func TestLeaseKeepAlive(t *testing.T) {
 	_, err = stream.Recv()
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Equal(t, "etcdserver: no leader", status.Convert(err).Message())
+}
+
+// Goal: keep-alives that come while one is answered, and are made together, are all answered, in their order. Method: one that is held up, ninety-nine
+// behind it, and their end.
+func TestKeepAlivesOfAStreamAreAnsweredInTheirOrder(t *testing.T) {
+	calls, release := make(chan []int64, 200), make(chan struct{})
+	conn := dial(t, newServices(t, &fakeConsensus{}, func(c *v3.Config) {
+		c.Lease = &fakeLease{keepAlive: func(r *leasev1.KeepAliveRequest) (*leasev1.KeepAliveResponse, error) {
+			calls <- r.GetIds()
+			<-release
+			return &leasev1.KeepAliveResponse{Ttls: r.GetIds()}, nil
+		}}
+	}))
+	stream, err := etcdserverpb.NewLeaseClient(conn).LeaseKeepAlive(t.Context())
+	require.NoError(t, err)
+	send := func(id int64) {
+		require.NoError(t, stream.Send(&etcdserverpb.LeaseKeepAliveRequest{ID: id}))
+	}
+	send(1)
+	require.Equal(t, []int64{1}, <-calls)
+	for id := int64(2); id <= 100; id++ {
+		send(id)
+	}
+	require.NoError(t, stream.CloseSend())
+	close(release)
+	for id := int64(1); id <= 100; id++ {
+		got, err := stream.Recv()
+		require.NoError(t, err)
+		equal(t, &etcdserverpb.LeaseKeepAliveResponse{Header: header(revision), ID: id, TTL: id}, got)
+	}
+	_, err = stream.Recv()
+	require.ErrorIs(t, err, io.EOF)
 }
 
 // TestLeaseHeaders checks that headers have the newest revision and term of what the lease service answers and what this node
