@@ -135,6 +135,9 @@ func (q *query) take(r *Row) (more bool, err error) {
 	}
 	q.seen++
 	if q.wanted(r) {
+		if q.span.single {
+			q.slab.grow(q.bytes(r)) // there is no other
+		}
 		q.kvs = append(q.kvs, q.slab.toKeyValue(r, q.values))
 		return true, q.account(r)
 	}
@@ -157,12 +160,17 @@ func (q *query) count(ctx context.Context, rd Reader) (int64, error) {
 // keyValueBytes is about what a key-value of an answer takes beside its key and value.
 const keyValueBytes = 128
 
+// bytes is what the answer holds of a row.
+func (q *query) bytes(r *Row) int {
+	if !q.values {
+		return len(r.Key)
+	}
+	return len(r.Key) + len(r.Value)
+}
+
 // account asks for the memory of what was taken, in steps.
 func (q *query) account(r *Row) error {
-	q.grown += keyValueBytes + len(r.Key)
-	if q.values {
-		q.grown += len(r.Value)
-	}
+	q.grown += keyValueBytes + q.bytes(r)
 	if q.grow == nil || q.grown < budget.AnswerStep {
 		return nil
 	}

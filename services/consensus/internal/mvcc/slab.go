@@ -38,13 +38,18 @@ func (s *slab) copy(b []byte) []byte {
 			// What is large goes alone, so that it neither wastes a chunk nor is kept by its neighbours.
 			return slices.Clip(append([]byte(nil), b...))
 		}
-		s.bytes = strings.Builder{}
-		s.bytes.Grow(s.bytesChunk)
+		s.grow(s.bytesChunk)
 	}
 	n := s.bytes.Len()
 	s.bytes.Write(b)
 	// The capacity ends with the copy, so that an append by its owner cannot reach the next one.
 	return unsafe.Slice(unsafe.StringData(s.bytes.String()[n:]), len(b))
+}
+
+// grow begins a chunk of n bytes.
+func (s *slab) grow(n int) {
+	s.bytes = strings.Builder{}
+	s.bytes.Grow(n)
 }
 
 func (s *slab) keyValue() *mvccpb.KeyValue {
