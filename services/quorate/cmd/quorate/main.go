@@ -105,6 +105,9 @@ func serve(config quorate.Config, log *slog.Logger, outputs *logging.Outputs, re
 		log.Error("cannot start", "error", err)
 		return err
 	}
+	if err := budget.ReleaseProgram(); err != nil {
+		log.Debug("what only the start has needed stays in memory", "error", err)
+	}
 	tellManager(log, "READY=1")
 	ready(server)
 	select {

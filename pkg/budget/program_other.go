@@ -1,0 +1,6 @@
+//go:build !linux
+
+package budget
+
+// ReleaseProgram does nothing here.
+func ReleaseProgram() error { return nil }
