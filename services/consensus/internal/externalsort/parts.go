@@ -41,6 +41,11 @@ func (s *Sorter) Parts(n int, boundary func(key []byte) []byte) ([]Part, error) 
 	return parts, nil
 }
 
+// Stretch is the part of keys from one up to another, nil for the ends, beside so many others. The Sorter takes no more records.
+func (s *Sorter) Stretch(from, to []byte, of int) (Part, error) {
+	return Part{s: s, from: from, to: to, of: of}, s.endLast()
+}
+
 // From is what the part begins with, nil for the first one.
 func (p Part) From() []byte { return p.from }
 

@@ -41,6 +41,8 @@ type Config struct {
 	loadRunBytes, loadTableBytes int
 	// loadParts is how many parts of the versions Load writes at a time, 0 for as many as there are processors.
 	loadParts int
+	// loadSampleRows is one of how many versions says where parts of history begin, 0 for scanRowsPerCheck.
+	loadSampleRows int
 	// farBytes is how much of a file stays where it is while its rows are sorted, 0 for what there is room for.
 	farBytes int64
 	// Registerer takes the store's metrics, nil for none.
@@ -90,6 +92,7 @@ func (o *Config) setDefaults() {
 	}
 	o.bulkKeysMin = cmp.Or(o.bulkKeysMin, bulkKeysMinDefault)
 	o.loadRunBytes = cmp.Or(o.loadRunBytes, loadRunBytesDefault)
+	o.loadSampleRows = cmp.Or(o.loadSampleRows, scanRowsPerCheck)
 	o.loadTableBytes = cmp.Or(o.loadTableBytes, loadTableBytesDefault)
 	o.commitEventsMax = cmp.Or(o.commitEventsMax, commitEventsMaxDefault)
 	if o.OpenFilesMax == 0 {

@@ -81,8 +81,9 @@ type loading struct {
 	content *Content
 	cfg     Config
 	tables  *tables
-	queue   *tableQueue
-	loaded  Loaded
+	// rows writes what is neither versions nor history.
+	rows   tableWriter
+	loaded Loaded
 
 	versions *externalsort.Sorter
 	// replacements are sorted as the lines of history to which they belong, attachments and expiries by the keys that they will have.
@@ -128,14 +129,15 @@ func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *lo
 	for _, f := range []*found{&l.replacements, &l.attachments, &l.expiries} {
 		f.Sorter = sorter(nil)
 	}
-	l.queue = newTableQueue(l.tables)
+	l.rows.t = l.tables
 	l.progress.l = l
 	l.now.revision, l.now.compacted = c.Revision, c.Compacted
 	return l
 }
 
 func (l *loading) close() error {
-	_ = l.queue.close() // an error of it is one of tables
+	l.rows.giveUp()
+	l.tables.syncs.Wait()
 	return errors.Join(l.versions.Close(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
 }
 
@@ -157,7 +159,6 @@ func (l *loading) load() error {
 		l.writeTimes,
 		l.writeMarks,
 		l.writeMeta,
-		l.queue.close,
 		l.tables.adopt,
 	} {
 		if err := step(); err != nil {
@@ -196,6 +197,9 @@ func (l *loading) eachVersion(versions iter.Seq2[*LoadVersion, error], fn func(*
 func (l *loading) sortVersions() error {
 	way := l.progress.walk(l.ctx)
 	return l.eachVersion(l.content.Versions, func(v *LoadVersion) error {
+		if l.progress.sorted%int64(l.cfg.loadSampleRows) == 0 {
+			l.progress.revisions = append(l.progress.revisions, v.Revision)
+		}
 		l.progress.sorted++
 		l.progress.read += int64(len(v.Key) + len(v.Value))
 		if err := way.step(); err != nil {
@@ -206,9 +210,14 @@ func (l *loading) sortVersions() error {
 	})
 }
 
+// parts is how many parts are written at a time.
+func (l *loading) parts() int {
+	return cmp.Or(l.cfg.loadParts, min(runtime.GOMAXPROCS(0), loadPartsMax))
+}
+
 // writeVersions writes the versions as they lie on disk: parts of them at the same time, each as tables of its own.
 func (l *loading) writeVersions() error {
-	parts, err := l.versions.Parts(cmp.Or(l.cfg.loadParts, min(runtime.GOMAXPROCS(0), loadPartsMax)), keyOfSorted)
+	parts, err := l.versions.Parts(l.parts(), keyOfSorted)
 	if err != nil {
 		return err
 	}
@@ -230,12 +239,12 @@ func (l *loading) writeVersions() error {
 	return nil
 }
 
-func (l *loading) set(key, value []byte) error { return l.queue.set(key, value) }
+func (l *loading) set(key, value []byte) error { return l.rows.set(key, value) }
 
 // writeSorted writes rows without values.
 func (l *loading) writeSorted(rows *found) error {
 	if err := rows.Each(func(key, _ []byte) error { return l.set(key, nil) }); err != nil {
 		return err
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }

@@ -253,7 +253,7 @@ func TestLoadedRowsAreTheSame(t *testing.T) {
 		require.NoError(t, err)
 		inMemory := openSmall(t, fs)
 		far := vfs.NewMem()
-		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 20_000, loadParts: 3}, t.TempDir(), placed(t, content))
+		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 20_000, loadParts: 3, loadSampleRows: 1, usageMarkBytes: 500}, t.TempDir(), placed(t, content))
 		require.NoError(t, err)
 		inPlace := openSmall(t, far)
 		for _, loaded := range []*Store{inFiles, inMemory, inPlace} {

@@ -11,6 +11,8 @@ type loadProgress struct {
 	l *loading
 	// sorted is how many versions there are, and read how many bytes of them, while the first way is not at its end.
 	sorted, read int64
+	// revisions are those of one version of loadSampleRows.
+	revisions []int64
 
 	mu     sync.Mutex
 	walked int64

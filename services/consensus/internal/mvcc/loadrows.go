@@ -29,7 +29,7 @@ func (l *loading) writeDirs() error {
 		}
 	}
 	l.now.usage.live += w.live
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 // follower lists what follows from a key or directory. It is for one goroutine.
@@ -70,7 +70,7 @@ func (l *loading) writeCounts() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 // writeLeases gathers the leases first: they are few and small beside the data.
@@ -94,7 +94,7 @@ func (l *loading) writeLeases() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 func (l *loading) writeRecords() error {
@@ -105,7 +105,7 @@ func (l *loading) writeRecords() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 func (l *loading) writeTimes() error {
@@ -125,7 +125,7 @@ func (l *loading) writeTimes() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 func (l *loading) writeMarks() error {
@@ -135,7 +135,7 @@ func (l *loading) writeMarks() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }
 
 // writeMeta writes what there is one of, in the order of names.
@@ -153,5 +153,5 @@ func (l *loading) writeMeta() error {
 			return err
 		}
 	}
-	return l.queue.cut()
+	return l.rows.cut()
 }

@@ -28,7 +28,7 @@ const (
 	farBytesMax, loadMemoryPart, farBeside = 1 << 30, 4, 192 << 20
 	// keptBytesMin may always be kept in memory of what is sorted. A larger file may have as much as it takes itself, without keptBeside, which is
 	// what a load takes besides.
-	keptBytesMin, keptBeside = 48 << 20, 72 << 20
+	keptBytesMin, keptBeside = 48 << 20, 88 << 20
 )
 
 // sortMemory says what is in memory of the versions that are sorted: the values that stay where they are in the file, and sorted runs.

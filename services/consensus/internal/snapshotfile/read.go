@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// residentBytes is about how much of the versions is in memory at a time.
-	residentBytes = 16 << 20
+	// residentBytes is about how much of the versions is in memory at a time, for each who walks them.
+	residentBytes = 8 << 20
 	placeBytes    = 8 + 1 + 8
 	tombstoneMark = 't'
 )
@@ -41,7 +41,8 @@ type Content struct {
 	File []byte
 }
 
-// Read calls fn with what the file says. Iterators, and what they yield, are valid until fn returns; each may be walked once at a time.
+// Read calls fn with what the file says. Iterators, and what they yield, are valid until fn returns; each may be walked once at a time, but those of
+// VersionsFrom, which several goroutines may walk.
 func (r *Reader) Read(fn func(*Content) error) error {
 	return r.judge(r.view(func(tx *bbolt.Tx) error {
 		c := &Content{File: mapped(tx)}
@@ -57,8 +58,12 @@ func (r *Reader) Read(fn func(*Content) error) error {
 		if err := takeOurs(tx, c); err != nil {
 			return err
 		}
+		versions, expirations := tx.Bucket([]byte(bucketKey)), (*bbolt.Bucket)(nil) // looked up once: that is for one goroutine
+		if c.Ours != nil {
+			expirations = tx.Bucket([]byte(bucketOursExpirations))
+		}
 		c.VersionsFrom = func(revision int64) iter.Seq2[Version, error] {
-			return func(yield func(Version, error) bool) { r.readVersions(tx, revision, c.Ours != nil, yield) }
+			return func(yield func(Version, error) bool) { r.readVersions(versions, expirations, revision, yield) }
 		}
 		c.Versions = c.VersionsFrom(0)
 		c.Leases = func(yield func(*consensusv1.Lease, error) bool) { readLeases(tx, yield) }
@@ -249,16 +254,14 @@ func eachNumbers(tx *bbolt.Tx, bucket string, count int, fn func(k []byte, n [3]
 }
 
 // readVersions yields the versions in the order of revisions, from the given one on. The bucket of expirations has the same order.
-func (r *Reader) readVersions(tx *bbolt.Tx, from int64, withOurs bool, yield func(Version, error) bool) {
+func (r *Reader) readVersions(versions, withExpiration *bbolt.Bucket, from int64, yield func(Version, error) bool) {
 	expirations := expirationCursor{}
-	if withOurs {
-		if b := tx.Bucket([]byte(bucketOursExpirations)); b != nil {
-			expirations.c = b.Cursor()
-			expirations.key, expirations.value = expirations.c.First()
-		}
+	if withExpiration != nil {
+		expirations.c = withExpiration.Cursor()
+		expirations.key, expirations.value = expirations.c.First()
 	}
-	kv, seen, begin := &mvccpb.KeyValue{}, 0, tx.DB().Info().Data
-	file := mapped(tx)
+	kv, seen, begin := &mvccpb.KeyValue{}, 0, r.db.Info().Data
+	file := mapped(versions.Tx())
 	place := func(b []byte) int64 { // bbolt copies small buckets on some processors
 		at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - begin)
 		if at < 0 || at > int64(len(file)-len(b)) {
@@ -266,7 +269,7 @@ func (r *Reader) readVersions(tx *bbolt.Tx, from int64, withOurs bool, yield fun
 		}
 		return at
 	}
-	c := tx.Bucket([]byte(bucketKey)).Cursor()
+	c := versions.Cursor()
 	k, b := c.First()
 	if from > 0 {
 		k, b = c.Seek(appendRevision(nil, from, 0))
