@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -65,7 +66,7 @@ func alarmsOf(store port.Consensus) func(context.Context) ([]string, error) {
 		}
 		var raised []string
 		for _, alarm := range found.GetAlarms() {
-			raised = append(raised, alarm.GetType().String())
+			raised = append(raised, strings.TrimPrefix(alarm.GetType().String(), "TYPE_"))
 		}
 		return raised, nil
 	}

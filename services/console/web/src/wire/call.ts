@@ -55,5 +55,6 @@ export function refusal(text: string, otherwise: string): Refused {
 /** What a person is told of an error. */
 export function words(wrong: unknown): string {
   if (wrong instanceof Refused && wrong.denied) return `You may not do that: ${wrong.message}`;
-  return wrong instanceof Error ? wrong.message : String(wrong);
+  const text = wrong instanceof Error ? wrong.message : String(wrong);
+  return text.endsWith('unhealthy cluster') ? `${text}: a member does not answer, or has been connected for less than five seconds. Try again in a moment.` : text;
 }
