@@ -17,16 +17,37 @@ import (
 // renewalsMax is how many keep-alives of a stream are made together, and how many more of it may wait; a client that sends faster waits.
 const renewalsMax = 256
 
+// keepAliveStream is a client's.
+type keepAliveStream = grpc.BidiStreamingServer[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]
+
 // LeaseKeepAlive gives a lease its full time again for each request of the stream. The answer for one that does not
 // exist has no time.
 //
-// What has come while others were answered is answered together: a client may have a thousand leases on one stream, and an answer may take a trip
-// to other members, who are all busy.
-func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverpb.LeaseKeepAliveRequest, etcdserverpb.LeaseKeepAliveResponse]) error {
-	ctx := stream.Context()
+// A stream of one lease has one request under way, and is answered as it comes.
+func (s *LeaseServer) LeaseKeepAlive(stream keepAliveStream) error {
+	for only := int64(0); ; {
+		request, err := stream.Recv()
+		if err != nil {
+			return s.endOf(stream, err)
+		}
+		if id := request.GetID(); only == 0 || id == only {
+			only = id
+			if err := s.answer(stream, []int64{id}); err != nil {
+				return err
+			}
+			continue
+		}
+		return s.keepManyAlive(stream, request.GetID())
+	}
+}
+
+// keepManyAlive goes on with a stream of several leases, from the request that tells so. What has come while others were answered is answered
+// together: a client may have a thousand leases on one stream, and an answer may take a trip to other members, who are all busy.
+func (s *LeaseServer) keepManyAlive(stream keepAliveStream, first int64) error {
 	stopped := make(chan struct{})
 	defer close(stopped)
 	ids := make(chan int64, renewalsMax)
+	ids <- first
 	var end error // once ids is closed
 	// Nobody can wait for it: what it waits in, Recv, returns when this handler has. It holds nothing that outlives the stream.
 	go func() {
@@ -46,26 +67,35 @@ func (s *LeaseServer) LeaseKeepAlive(stream grpc.BidiStreamingServer[etcdserverp
 	for {
 		together := gather(ids)
 		if len(together) == 0 {
-			if errors.Is(end, io.EOF) {
-				return nil
-			}
-			return s.failure(ctx, end)
+			return s.endOf(stream, end)
 		}
-		// Those before one that is refused are answered.
-		allowed, refusal := s.mayRenew(ctx, together)
-		answers, err := s.keepAlive(ctx, together[:allowed])
-		if err != nil {
+		if err := s.answer(stream, together); err != nil {
 			return err
 		}
-		for _, answer := range answers {
-			if err := stream.Send(answer); err != nil {
-				return s.failure(ctx, err)
-			}
-		}
-		if refusal != nil {
-			return refusal
+	}
+}
+
+// endOf is what a stream ends with that has no more requests because of err.
+func (s *LeaseServer) endOf(stream keepAliveStream, err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return s.failure(stream.Context(), err)
+}
+
+// answer renews leases and tells the client. Those before one that the caller may not renew are.
+func (s *LeaseServer) answer(stream keepAliveStream, ids []int64) error {
+	allowed, refusal := s.mayRenew(stream.Context(), ids)
+	answers, err := s.keepAlive(stream.Context(), ids[:allowed])
+	if err != nil {
+		return err
+	}
+	for _, answer := range answers {
+		if err := stream.Send(answer); err != nil {
+			return s.failure(stream.Context(), err)
 		}
 	}
+	return refusal
 }
 
 // gather waits for a request, and returns it with those that wait behind it: none once there are no more.
