@@ -260,6 +260,19 @@ bin/clients/node_modules: tests/clients/languages/testdata/package.json tests/cl
 	npm ci --prefix $(@D) --no-audit --no-fund
 	@touch $@
 
+# Kubernetes' API server is large: its first build takes minutes. Custom resources come out of the modules of those whose they are.
+.PHONY: kubernetes
+kubernetes: build bin/kubernetes/kube-apiserver bin/kubernetes/kubectl ## Have Kubernetes' own API server, with its objects in bin/quorate, say whether it takes the manifests of deploy, and use it as its clients do
+	@$(ALONE) go -C .ci/crds mod download
+	QUORATE_TEST_KUBERNETES=$(CURDIR)/bin/kubernetes QUORATE_TEST_KUBERNETES_RESOURCES="$$($(ALONE) go -C .ci/crds list -m -f '{{.Dir}}' github.com/cert-manager/cert-manager)/deploy/crds \
+		$$($(ALONE) go -C .ci/crds list -m -f '{{.Dir}}' github.com/prometheus-operator/prometheus-operator)/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml" \
+		go -C tests test -count=1 -v ./clients/kubernetes
+
+bin/kubernetes/kube-apiserver bin/kubernetes/kubectl: .ci/kubernetes/go.mod .ci/kubernetes/go.sum
+	@mkdir -p $(@D)
+	$(ALONE) CGO_ENABLED=0 go -C .ci/kubernetes build -trimpath -ldflags '-s -w' -o $(CURDIR)/$@ k8s.io/kubernetes/cmd/$(@F)
+	@touch $@
+
 .PHONY: differential
 differential: build bin/newest/etcd ## Send random requests to bin/quorate and to etcd and compare all answers; SEED=1 FOR=1m TOPOLOGY=one,three,apart EPISODES=1
 	go -C tests run ./etcd/differential -server '$(abspath $(SERVER))' -seed '$(SEED)' -duration '$(FOR)' -topology '$(TOPOLOGY)' -episodes '$(EPISODES)'
