@@ -11,6 +11,8 @@ import (
 	"github.com/quoratedb/quorate/services/lease/internal/lessor"
 )
 
+// revoke has a client's revoke proposed. What becomes of the lease and its keys is the state machine's, the same where a lease expires
+// (expire.go): statemachine's revokeLeases.
 func (c *changer) revoke(ctx context.Context, req *leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
 	var resp *leasev1.RevokeResponse
 	err := within(ctx, c.timeout, func(ctx context.Context) error {

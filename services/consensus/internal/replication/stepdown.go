@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// A leader gives its place away for what is in this file, and where its state is found to be damaged (package audit), when its member
+// stops or an operator moves it (handover.go). One without a majority is told so by raft, for which Replica asks with CheckQuorum.
+
 // logStall notices that the disk of the log does not answer any more. A leader in that state is worse than none: it keeps
 // its followers quiet with heartbeats, and can neither acknowledge a write nor let another member do so.
 type logStall struct {
