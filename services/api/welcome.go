@@ -7,7 +7,9 @@ import (
 	"html"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +22,8 @@ import (
 //
 //go:embed welcome.html
 var welcomePage string
+
+var plainHost = regexp.MustCompile(`^[\w.\[][\w.:\[\]-]*$`)
 
 // welcome is what a server says of itself at its root: to browsers as a page, to everybody else as JSON. Nobody is asked who they are
 // there, so it says no more than /version and this source do.
@@ -65,7 +69,7 @@ func (s welcome) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		header.Set("Content-Type", "text/html; charset=utf-8")
 		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-		_, _ = io.WriteString(w, s.page())
+		_, _ = io.WriteString(w, s.page(endpoint(r)))
 		return
 	}
 	header.Set("Content-Type", "application/json")
@@ -74,8 +78,25 @@ func (s welcome) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = encoder.Encode(s)
 }
 
+// endpoint is the flag by which etcdctl reaches what the browser has reached, with a space behind it; empty where etcdctl needs none. The
+// line is made to be copied into a shell, so that a name with other letters than names have is left out.
+func endpoint(r *http.Request) string {
+	scheme, port := "http://", "80"
+	if r.TLS != nil {
+		scheme, port = "https://", "443"
+	}
+	host := r.Host
+	if _, _, err := net.SplitHostPort(host); err != nil { // browsers leave out the scheme's own port, which is not etcdctl's
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	if local := host == "127.0.0.1:2379" || host == "localhost:2379"; local && r.TLS == nil || !plainHost.MatchString(host) {
+		return ""
+	}
+	return "--endpoints=" + scheme + host + " "
+}
+
 // page is the answer to browsers.
-func (s welcome) page() string {
+func (s welcome) page(endpoint string) string {
 	var paths strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(s.Paths)) {
 		at := html.EscapeString(path)
@@ -83,5 +104,6 @@ func (s welcome) page() string {
 	}
 	return strings.NewReplacer(
 		"{{name}}", html.EscapeString(s.Name), "{{about}}", html.EscapeString(s.About), "{{etcd}}", html.EscapeString(s.Etcd), "{{paths}}", paths.String(),
+		"{{endpoint}}", html.EscapeString(endpoint),
 	).Replace(welcomePage)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -20,6 +21,8 @@ func TestWelcome(t *testing.T) {
 	require.Equal(t, "text/html; charset=utf-8", answer.Header.Get("Content-Type"))
 	require.Contains(t, page, "etcd 3.7.9")
 
+	require.Contains(t, page, "etcdctl --endpoints="+url+" put greeting hello", "as the reader has reached it")
+
 	answer, body := ask(t, h1(t), http.MethodGet, url+"/", "Accept", "*/*")
 	require.Equal(t, "application/json", answer.Header.Get("Content-Type"))
 	var said welcome
@@ -35,6 +38,23 @@ func TestWelcome(t *testing.T) {
 
 	answer, _ = ask(t, h1(t), http.MethodPost, url+"/")
 	require.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode)
+}
+
+// Goal: the line to copy reaches the server that the page is of, and is safe in a shell. Method: hosts as browsers send them, with and without TLS.
+func TestWelcomeNamesItsEndpoint(t *testing.T) {
+	for host, want := range map[string][2]string{
+		"127.0.0.1:2379": {"", "--endpoints=https://127.0.0.1:2379 "},
+		"localhost:2379": {"", "--endpoints=https://localhost:2379 "},
+		"[::1]:4000":     {"--endpoints=http://[::1]:4000 ", "--endpoints=https://[::1]:4000 "},
+		"store.example":  {"--endpoints=http://store.example:80 ", "--endpoints=https://store.example:443 "},
+		"[fd00::1]":      {"--endpoints=http://[fd00::1]:80 ", "--endpoints=https://[fd00::1]:443 "},
+		"a;reboot:2379":  {"", ""},
+		"<b>:2379":       {"", ""},
+		"$(reboot)":      {"", ""},
+		"":               {"", ""},
+	} {
+		require.Equal(t, want, [2]string{endpoint(&http.Request{Host: host}), endpoint(&http.Request{Host: host, TLS: &tls.ConnectionState{}})}, host)
+	}
 }
 
 // Goal: a request without a content-type, as curl sends it, is told what is missing. Method: what curl sends, to a method with one answer
