@@ -26,6 +26,8 @@ const (
 	turnValueMax = 256
 	// lockLeasesMax bounds the leases through which is looked for locks.
 	lockLeasesMax = 20_000
+	// leaseDigitsMin is how many digits the number of a lease that the store has chosen has at least, but for one of thousands.
+	leaseDigitsMin = 13
 )
 
 // turnName returns the name whose lock or election a key is a turn of: what is before a slash and the key's own lease.
@@ -47,6 +49,31 @@ func likeTurn(key []byte) (name []byte, ok bool) {
 		return nil, false
 	}
 	return key[:at], lease != 0
+}
+
+// likeTurnLeft returns the name of which a key would be a turn if it had no lease any more, as one that was brought back has none: its last
+// part is as long as the numbers are that the store chooses for leases.
+func likeTurnLeft(key []byte) (name []byte, ok bool) {
+	name, ok = likeTurn(key)
+	return name, ok && len(key)-len(name) > leaseDigitsMin
+}
+
+// takes tells whether a key is a turn of a name: the one of its lease, or what is left of one when it has neither lease nor value.
+func takes(kv *mvccpb.KeyValue, name []byte) bool {
+	own, ok := turnName(kv.GetKey(), kv.GetLease())
+	if kv.GetLease() == 0 && len(kv.GetValue()) == 0 {
+		own, ok = likeTurnLeft(kv.GetKey())
+	}
+	return ok && bytes.Equal(own, name)
+}
+
+// line returns those of the keys below a name, the oldest first, that are in its line: up to the last turn. Clients wait for every key below
+// the name that is older than theirs, whatever it is called and whether or not it has a lease.
+func line(kvs []*mvccpb.KeyValue, name []byte) []*mvccpb.KeyValue {
+	for len(kvs) > 0 && !takes(kvs[len(kvs)-1], name) {
+		kvs = kvs[:len(kvs)-1]
+	}
+	return kvs
 }
 
 // Locks lists locks and elections.
@@ -107,6 +134,7 @@ func isTurnOf(key, name []byte) bool {
 	return ok && !bytes.ContainsRune(rest, '/')
 }
 
+// lockNamesOfLeases finds names by the keys of leases, and among the first keys of the store those of turns that have lost theirs.
 func (c *Console) lockNamesOfLeases(ctx context.Context, after []byte, most int) (names [][]byte, more []byte, err error) {
 	ids, err := c.leaseIDs(ctx)
 	if err != nil {
@@ -126,6 +154,19 @@ func (c *Console) lockNamesOfLeases(ctx context.Context, after []byte, most int)
 			}
 		}
 	}
+	looked, until, revision := 0, time.Now().Add(lookMax), int64(0)
+	_, err = c.scan(ctx, nil, nil, &revision, func(found *etcdserverpb.RangeResponse) bool {
+		for _, kv := range found.GetKvs() {
+			if name, ok := likeTurnLeft(kv.GetKey()); ok && bytes.Compare(name, after) > 0 {
+				names = append(names, name)
+			}
+		}
+		looked += len(found.GetKvs())
+		return looked < lookedMax && time.Now().Before(until)
+	})
+	if err != nil && status.Code(err) != codes.PermissionDenied { // who may read the leases need not read all keys
+		return nil, nil, err
+	}
 	slices.SortFunc(names, bytes.Compare)
 	names = slices.CompactFunc(names, bytes.Equal)
 	if len(names) > most {
@@ -144,10 +185,7 @@ func (c *Console) lock(ctx context.Context, name []byte) (*consolev1.Lock, int64
 		return nil, 0, err
 	}
 	lock := &consolev1.Lock{Name: name, TurnsTotal: max(0, found.GetCount()-int64(len(found.GetKvs())))}
-	for _, kv := range found.GetKvs() {
-		if own, ok := turnName(kv.GetKey(), kv.GetLease()); !ok || !bytes.Equal(own, name) {
-			continue
-		}
+	for _, kv := range line(found.GetKvs(), name) {
 		turn := &consolev1.Turn{Key: kv.GetKey(), Lease: kv.GetLease(), CreateRevision: kv.GetCreateRevision(), Value: kv.GetValue()[:min(len(kv.GetValue()), turnValueMax)]}
 		if len(lock.Turns) < turnsTold {
 			if err := c.tellMore(ctx, turn, kv); err != nil {
@@ -166,11 +204,13 @@ func (c *Console) lock(ctx context.Context, name []byte) (*consolev1.Lock, int64
 
 // tellMore tells since when a turn is there, and how long its lease has.
 func (c *Console) tellMore(ctx context.Context, turn *consolev1.Turn, kv *mvccpb.KeyValue) error {
-	lives, err := c.leases.LeaseTimeToLive(ctx, &etcdserverpb.LeaseTimeToLiveRequest{ID: turn.GetLease()})
-	if err != nil {
-		return err
+	if turn.GetLease() != 0 {
+		lives, err := c.leases.LeaseTimeToLive(ctx, &etcdserverpb.LeaseTimeToLiveRequest{ID: turn.GetLease()})
+		if err != nil {
+			return err
+		}
+		turn.Ttl = lives.GetTTL()
 	}
-	turn.Ttl = lives.GetTTL()
 	history := &quoratev1.HistoryResponse{}
 	asked := &quoratev1.HistoryRequest{Key: kv.GetKey(), Before: kv.GetCreateRevision() + 1, Limit: 1}
 	if err := c.cfg.Conn.Invoke(ctx, quoratev1connect.InspectServiceHistoryProcedure, asked, history); err != nil {

@@ -99,6 +99,37 @@ func TestLocksAndLeases(t *testing.T) {
 	require.EqualValues(t, 1, rest.Leases[0].KeysTotal)
 }
 
+// Goal: a key without a lease that is older than those who wait, such as one that was brought back, is shown as the holder that it is, and also when nobody waits;
+// keys that are only called like turns are not. Method: such keys, one of them in front of a client of etcd's library that then gets its turn when the key is deleted.
+func TestKeysWithoutLeaseHoldLocks(t *testing.T) {
+	t.Parallel()
+	s := harness.Run(t)
+	ctx, client, to := harness.Context(t), harness.Client(t, s), page(s, "")
+	const left = "/694d8f3e2a1b4c5d"
+	put(t, client, "/left/a"+left, "", "/left/b/any", "v", "/left/users/10", "", "/left/data"+left, "v", "/left/none", "")
+	session, err := concurrency.NewSession(client, concurrency.WithTTL(60))
+	require.NoError(t, err)
+	mutex, waiter := concurrency.NewMutex(session, "/left/b"), fmt.Sprintf("/left/b/%x", session.Lease())
+	require.ErrorIs(t, mutex.TryLock(ctx), concurrency.ErrLocked)
+	_, err = client.Put(ctx, waiter, "", clientWithLease(session))
+	require.NoError(t, err)
+
+	for _, prefix := range []string{"", "/left/"} {
+		answer, err := to.Locks(ctx, &consolev1.LocksRequest{Prefix: []byte(prefix)})
+		require.NoError(t, err)
+		var lines []string
+		for _, lock := range answer.Locks {
+			for _, turn := range lock.Turns {
+				lines = append(lines, fmt.Sprint(string(lock.Name), " ", string(turn.Key), " ", turn.Lease != 0, turn.Ttl > 0))
+			}
+		}
+		require.Equal(t, []string{"/left/a /left/a" + left + " false false", "/left/b /left/b/any false false", "/left/b " + waiter + " true true"}, lines, "by %q", prefix)
+	}
+	_, err = client.Delete(ctx, "/left/b/any")
+	require.NoError(t, err)
+	require.NoError(t, mutex.TryLock(ctx))
+}
+
 // Goal: a process has its version, points of itself, slow requests without values, and the last lines of its audit log. Method: a server with an audit log; one
 // transaction that takes long enough to be among the slowest.
 func TestWhatTheProcessKnows(t *testing.T) {
