@@ -45,6 +45,12 @@ test('after kill -9 and a start the watch goes on without a gap, and without tel
   await page.getByText('watching from revision').waitFor();
   for (let n = 0; n < 5; n++) await server.put('/kept/key', `before ${n}`);
   await events(page).nth(4).waitFor();
+  await page.goto(`${server.url}/console/#/cluster`); // opens the stream anew
+  await page.getByRole('region', { name: 'default' }).waitFor();
+  await page.goto(`${server.url}/console/#/live`);
+  await events(page).nth(4).waitFor();
+  await page.getByText('0 changes a second', { exact: true }).waitFor();
+  assert.equal(await page.getByText('connected again').count(), 0, 'no connection was lost');
   await server.kill();
   await page.getByText('connection lost, trying again').first().waitFor();
   await shot(page, 'live-lost');

@@ -70,3 +70,29 @@ test('a lock shows who holds it, since when, and who waits', async () => {
   await page.close();
   browser.check();
 });
+
+test('a key without a lease holds a lock until it is deleted, and what is shown is read again with the same text', async () => {
+  const page = await browser.open(server, '#/leases?tab=locks&prefix=/left/');
+  await page.getByText('Nobody holds or waits for anything').waitFor();
+  const key = '/left/migrate/694d8f3e2a1b4c5d';
+  await server.put(key, '');
+  await page.getByRole('button', { name: 'Read again' }).click();
+  const card = page.getByRole('region', { name: '/left/migrate' });
+  await card.getByText('Its holder has no lease: it holds until its key is deleted.').waitFor();
+  const lease = await server.lease(600);
+  await server.put(`/left/migrate/${hex(lease)}`, '', { lease });
+  await page.getByRole('button', { name: 'Look' }).click();
+  await card.getByText('waits, no. 1').waitFor();
+  const rows = await card.getByRole('row').allInnerTexts();
+  assert.match(rows[1], new RegExp(`^holds\\s+${key}\\s`));
+  assert.match(rows[2], new RegExp(`^waits, no. 1\\s+lease ${hex(lease)}`));
+  await shot(page, 'lock-without-lease');
+  await accessible(page, 'a lock without a lease');
+  await card.getByRole('button', { name: 'Delete its key' }).click();
+  await page.getByText('It has no lease').waitFor();
+  await page.getByRole('button', { name: 'Delete it', exact: true }).click();
+  await card.getByRole('row', { name: new RegExp(`holds lease ${hex(lease)}`) }).waitFor();
+  assert.equal(await server.get(key), undefined);
+  await page.close();
+  browser.check();
+});

@@ -1,20 +1,40 @@
 import { useState } from 'preact/hooks';
-import { type Bytes, toBase64 } from '../bytes/bytes';
+import { type Bytes, prefixRange, toBase64 } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
 import { Field } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
+import { useLoad } from '../ui/load';
+import { call, words } from '../wire/call';
+import type { RangeResponse } from '../wire/types';
 import { PlanDialog } from './PlanDialog';
+
+/** Returns the newest revision, after what is there has been read as at a revision: it is refused where that cannot be read. */
+async function newest(of: Bytes, prefix: boolean, revision: string, signal?: AbortSignal): Promise<string> {
+  const { key, rangeEnd } = prefix ? prefixRange(of) : { key: of, rangeEnd: '' };
+  const answer = await call<RangeResponse>('etcdserverpb.KV/Range', { key: toBase64(key), rangeEnd: toBase64(rangeEnd), revision, limit: '1', keysOnly: true }, signal);
+  return answer.header?.revision ?? '0';
+}
 
 /** Asks to which revision a key, or all below a prefix, is to go back, unless that is known already. */
 export function UndoDialog({ of, prefix, to, onClose }: { of: Bytes; prefix: boolean; to?: string; onClose: (changed: boolean) => void }) {
   const [text, setText] = useState(to ?? '');
   const [going, setGoing] = useState(!!to);
   const fine = /^[1-9]\d{0,18}$/.test(text);
+  const { value: last } = useLoad((signal) => newest(of, prefix, '0', signal), [of, prefix]);
+  const preview = async () => {
+    try {
+      await newest(of, prefix, text);
+    } catch (e) {
+      const future = /future revision/.test(words(e)) && await newest(of, prefix, '0');
+      throw future ? new Error(`There is no revision ${text} yet: the newest is ${future}.`) : e;
+    }
+    setGoing(true);
+  };
   if (going) return <PlanDialog title={`Put it back to revision ${text}?`} act="Put back" plans={[{ undo: { key: toBase64(of), prefix, toRevision: text } }]} onClose={onClose} />;
   return (
-    <Dialog title="Put back what was" act="Preview" disabled={!fine} onAct={() => setGoing(true)} onClose={() => onClose(false)}>
+    <Dialog title="Put back what was" act="Preview" disabled={!fine} onAct={preview} onClose={() => onClose(false)}>
       <p>{of ? <>All keys that begin with <code class="break">{escape(of)}</code></> : 'All keys'} become what they were: changed ones are put as they were, newer ones deleted, deleted ones made again.</p>
-      <Field label="As it was at revision" error={text && !fine ? 'A revision is a number, such as 4711.' : ''} hint="The page History tells which revision was when.">
+      <Field label="As it was at revision" error={text && !fine ? 'A revision is a number, such as 4711.' : ''} hint={`${last ? `The newest is ${last}. ` : ''}The page History tells which revision was when.`}>
         {(own, hint) => <input id={own} aria-describedby={hint} inputMode="numeric" data-first value={text} onInput={(e) => setText(e.currentTarget.value.trim())} />}
       </Field>
     </Dialog>

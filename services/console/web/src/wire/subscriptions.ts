@@ -13,10 +13,10 @@ export type WatchNews =
   /** The history to go on with is compacted: what was before this revision is missing. */
   | { kind: 'gap'; revision: string }
   | { kind: 'ended'; reason: string }
-  /** It has begun, or begun again after a connection was lost. */
+  /** It has begun, or begun again after a connection was lost; that the page has opened the stream anew is no news. */
   | { kind: 'started'; revision: string; again: boolean };
 
-interface Watching { watch: LiveWatch; begun: boolean; on: (news: WatchNews) => void }
+interface Watching { watch: LiveWatch; begun: boolean; lost: boolean; on: (news: WatchNews) => void }
 type Take<T> = (news: T) => void;
 
 /** How the stream is: off where nothing is wanted of it. */
@@ -93,6 +93,7 @@ async function run() {
     }
     if (own.signal.aborted) break;
     state.value = 'lost';
+    watches.forEach((w) => { w.lost = true; });
     await new Promise((done) => setTimeout(done, wait));
     if (about.value?.authEnabled) void ask(); // a token may have ended with the server that gave it
   }
@@ -103,8 +104,9 @@ function take(news: LiveResponse) {
     const of = watches.get(news.started.watchId ?? '0');
     if (!of) return;
     of.watch.startRevision = news.started.nextRevision;
-    of.on({ kind: 'started', revision: news.started.nextRevision ?? '0', again: of.begun });
+    if (!of.begun || of.lost) of.on({ kind: 'started', revision: news.started.nextRevision ?? '0', again: of.begun });
     of.begun = true;
+    of.lost = false;
   } else if (news.events) {
     const of = watches.get(news.events.watchId ?? '0');
     if (!of) return;
@@ -134,7 +136,7 @@ function take(news: LiveResponse) {
 /** Watches keys. The answer ends it. */
 export function watch(what: Omit<LiveWatch, 'id'>, on: (news: WatchNews) => void): () => void {
   const id = String(nextId++);
-  watches.set(id, { watch: { ...what, id }, begun: false, on });
+  watches.set(id, { watch: { ...what, id }, begun: false, lost: false, on });
   change();
   return () => { if (watches.delete(id)) change(); };
 }
