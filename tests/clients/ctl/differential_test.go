@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -77,12 +78,15 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// Goal: the global flags are etcdctl's. Method: their names, types and defaults as "options" lists them; the words beside them are ours.
+var goesOn = regexp.MustCompile(`\n {10,}`)
+
+// Goal: the global flags are etcdctl's. Method: their names, types and defaults as "options" lists them; the words beside them are ours, and their
+// lines, which go on further to the right than where a flag begins.
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	theirs, ours := tools(t)
 	names := func(text string) (names []string) {
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(goesOn.ReplaceAllString(text, " ")) {
 			if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], "-") {
 				name := fields[0]
 				if strings.HasSuffix(name, ",") {
