@@ -16,24 +16,40 @@ func ReleaseProgram() error {
 	if err != nil {
 		return fmt.Errorf("release the program's memory: %w", err)
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return fmt.Errorf("release the program's memory: %w", err)
 	}
-	for line := range strings.Lines(string(maps)) {
-		from, to, ok := readOnlyMapping(line, program)
-		if !ok {
-			continue
-		}
-		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, from, to-from, syscall.MADV_DONTNEED); errno != 0 {
+	for _, part := range untouchedMappings(string(maps), program) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, part.from, part.to-part.from, syscall.MADV_DONTNEED); errno != 0 {
 			return fmt.Errorf("release the program's memory: %w", errno)
 		}
 	}
 	return nil
 }
 
-// readOnlyMapping reads a line of /proc/self/maps: where a part of the program is that nobody can have written to. Pages that were written
-// to would be lost.
+type mapping struct{ from, to uintptr }
+
+// untouchedMappings reads /proc/self/smaps: which read-only parts of the program nobody has written to. In a program that was linked with C, what
+// the loader relocates is written at the start and made read-only then; the file has something else there.
+func untouchedMappings(smaps, program string) (untouched []mapping) {
+	candidate := false
+	for line := range strings.Lines(smaps) {
+		field, rest, _ := strings.Cut(line, " ")
+		switch {
+		case !strings.HasSuffix(field, ":"):
+			var is mapping
+			if is.from, is.to, candidate = readOnlyMapping(line, program); candidate {
+				untouched = append(untouched, is)
+			}
+		case candidate && (field == "Anonymous:" || field == "Swap:") && strings.TrimSpace(rest) != "0 kB":
+			untouched, candidate = untouched[:len(untouched)-1], false
+		}
+	}
+	return untouched
+}
+
+// readOnlyMapping reads a line of /proc/self/maps: where a part of the program is that nobody writes to now.
 func readOnlyMapping(line, program string) (from, to uintptr, ok bool) {
 	line = strings.TrimSuffix(line, "\n")
 	fields := strings.Fields(line)

@@ -15,16 +15,15 @@ func TestProgramThatIsNotUsedIsGivenBack(t *testing.T) {
 	program, err := os.Readlink("/proc/self/exe")
 	require.NoError(t, err)
 	touch := func() (sum byte) {
-		maps, err := os.ReadFile("/proc/self/maps")
+		maps, err := os.ReadFile("/proc/self/smaps")
 		require.NoError(t, err)
 		memory, err := os.Open("/proc/self/mem")
 		require.NoError(t, err)
 		defer memory.Close()
 		page := make([]byte, 1)
-		for line := range strings.Lines(string(maps)) {
-			from, to, _ := readOnlyMapping(line, program)
-			for ; from < to; from += 4096 {
-				_, err := memory.ReadAt(page, int64(from))
+		for _, part := range untouchedMappings(string(maps), program) {
+			for at := part.from; at < part.to; at += 4096 {
+				_, err := memory.ReadAt(page, int64(at))
 				require.NoError(t, err)
 				sum += page[0]
 			}
@@ -47,7 +46,20 @@ func residentFiles(t *testing.T) (size int) {
 	return size
 }
 
-// Goal: only what cannot have been written to is given back. Method: lines as the kernel writes them.
+// Goal: what the loader has written to, in a program that was linked with C, is kept, though it is read-only by then. Method: mappings as the kernel
+// writes them, of which pages are not the file's any more.
+func TestWhatTheLoaderHasWrittenToIsKept(t *testing.T) {
+	const program = "/bin/store"
+	entry := func(at, mode string, anonymous, swapped int) string {
+		return fmt.Sprintf("%s %s 00000000 fe:00 9986369                            %s\nSize:                  4 kB\nRss:                   4 kB\n"+
+			"Anonymous:             %d kB\nSwap:                  %d kB\nVmFlags: rd mr mw me \n", at, mode, program, anonymous, swapped)
+	}
+	smaps := entry("00400000-00402000", "r--p", 0, 0) + entry("00402000-019fa000", "r-xp", 0, 0) + entry("03494000-03495000", "r--p", 4, 0) +
+		entry("03495000-03496000", "r--p", 0, 4) + entry("03496000-0354e000", "rw-p", 8, 0) + entry("03550000-03551000", "r--p", 0, 0)
+	require.Equal(t, []mapping{{0x400000, 0x402000}, {0x402000, 0x19fa000}, {0x3550000, 0x3551000}}, untouchedMappings(smaps, program))
+}
+
+// Goal: only what nobody can write to is given back. Method: lines as the kernel writes them.
 func TestWhatMayHaveBeenWrittenToIsKept(t *testing.T) {
 	const program = "/usr/bin/the store"
 	for line, want := range map[string]bool{
