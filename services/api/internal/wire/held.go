@@ -52,6 +52,9 @@ func (h *Held) marshal() (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
 }
 
+// pooledMax is how large buffers may be that are kept, and rounded up: what an answer takes beyond is what it was given room for.
+const pooledMax = 4 << 20
+
 // buffers holds buffers whose sizes are powers of two, by their exponents. gRPC's own pool clears a buffer before it gives it out again, which
 // takes as long as filling it.
 var buffers [bits.UintSize]sync.Pool
@@ -63,6 +66,10 @@ type releasing struct {
 
 // Get implements mem.BufferPool. What is in the buffer is to be overwritten.
 func (r *releasing) Get(size int) *[]byte {
+	if size > pooledMax {
+		buffer := make([]byte, size)
+		return &buffer
+	}
 	exponent := bits.Len(uint(size - 1))
 	if buffer, ok := buffers[exponent].Get().(*[]byte); ok {
 		*buffer = (*buffer)[:size]
@@ -74,7 +81,7 @@ func (r *releasing) Get(size int) *[]byte {
 
 // Put implements mem.BufferPool: gRPC has let the buffer go.
 func (r *releasing) Put(buffer *[]byte) {
-	if n := cap(*buffer); n&(n-1) == 0 {
+	if n := cap(*buffer); n <= pooledMax && n&(n-1) == 0 {
 		buffers[bits.Len(uint(n-1))].Put(buffer)
 	}
 	r.release()

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/quoratedb/quorate/services/api/internal/wire"
@@ -105,4 +106,17 @@ func TestRangesAreEncodedAsByProtobuf(t *testing.T) {
 		data.Free()
 		require.True(t, released)
 	}
+}
+
+// Goal: a large answer takes the memory that it was given room for, and no more for being kept afterwards. Method: one just above a power of two.
+func TestLargeAnswerTakesItsSize(t *testing.T) {
+	const size = 8<<20 + 1
+	message := &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, size)}}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() {}})
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	data.Free()
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size+size/8))
 }
