@@ -172,7 +172,7 @@ func TestKilledEtcdIsMigrated(t *testing.T) {
 			ours := migrated(t, p, killed)
 			root := dial(t, ours, "root", "secret")
 			got := told(t, root, compactedAt)
-			isAuth := func(line string) bool { return strings.HasPrefix(line, toldAuth) }
+			isAuth := func(line string) bool { return strings.HasPrefix(line, harness.ToldAuth) }
 			if !slices.ContainsFunc(want, isAuth) {
 				got = slices.DeleteFunc(got, isAuth)
 			}

@@ -16,8 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/tests/harness"
@@ -168,46 +166,7 @@ func told(t *testing.T, c *clientv3.Client, compacted int64) []string {
 		}
 		require.NoError(t, watching.Err())
 	}
-	return append(all, toldBeside(t, c)...)
-}
-
-// toldAuth begins the line that says how authentication stands.
-const toldAuth = "auth "
-
-// toldBeside is told's part beside keys.
-func toldBeside(t *testing.T, c *clientv3.Client) []string {
-	t.Helper()
-	ctx := t.Context()
-	var all []string
-	leases, err := c.Leases(ctx)
-	require.NoError(t, err)
-	for _, lease := range leases.Leases {
-		of, err := c.TimeToLive(ctx, lease.ID, clientv3.WithAttachedKeys())
-		require.NoError(t, err)
-		slices.SortFunc(of.Keys, slices.Compare)
-		all = append(all, fmt.Sprintf("lease %x %d %q", of.ID, of.GrantedTTL, of.Keys))
-	}
-	slices.Sort(all)
-	auth, err := c.AuthStatus(ctx)
-	if status.Code(err) != codes.Unimplemented { // etcd 3.4 does not tell
-		require.NoError(t, err)
-		all = append(all, fmt.Sprint(toldAuth, auth.Enabled, auth.AuthRevision))
-	}
-	users, err := c.UserList(ctx)
-	require.NoError(t, err)
-	for _, name := range users.Users {
-		user, err := c.UserGet(ctx, name)
-		require.NoError(t, err)
-		all = append(all, fmt.Sprint("user ", name, user.Roles))
-	}
-	roles, err := c.RoleList(ctx)
-	require.NoError(t, err)
-	for _, name := range roles.Roles {
-		role, err := c.RoleGet(ctx, name)
-		require.NoError(t, err)
-		all = append(all, fmt.Sprint("role ", name, role.Perm))
-	}
-	return all
+	return append(all, harness.ToldBesideKeys(t, c)...)
 }
 
 // requireSameFile fails unless both tools say the same of a file. etcd's writes into what it hashes, so it gets a copy.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -63,30 +62,7 @@ func storeOf(t *testing.T, c *clientv3.Client, compacted int64) (all []string) {
 	}
 	_, err = c.Get(ctx, "k", clientv3.WithRev(compacted-1))
 	require.ErrorIs(t, err, rpctypes.ErrCompacted)
-	leases, err := c.Leases(ctx)
-	require.NoError(t, err)
-	for _, lease := range leases.Leases {
-		of, err := c.TimeToLive(ctx, lease.ID, clientv3.WithAttachedKeys())
-		require.NoError(t, err)
-		require.Positive(t, of.TTL)
-		slices.SortFunc(of.Keys, slices.Compare)
-		all = append(all, fmt.Sprintf("lease %x %d %q", of.ID, of.GrantedTTL, of.Keys))
-	}
-	users, err := c.UserList(ctx)
-	require.NoError(t, err)
-	for _, name := range users.Users {
-		user, err := c.UserGet(ctx, name)
-		require.NoError(t, err)
-		all = append(all, fmt.Sprint("user ", name, user.Roles))
-	}
-	roles, err := c.RoleList(ctx)
-	require.NoError(t, err)
-	for _, name := range roles.Roles {
-		role, err := c.RoleGet(ctx, name)
-		require.NoError(t, err)
-		all = append(all, fmt.Sprint("role ", name, role.Perm))
-	}
-	return all
+	return append(all, harness.ToldBesideKeys(t, c)...)
 }
 
 // saveSnapshot writes a snapshot of a store into a file.
