@@ -262,6 +262,13 @@ func TestLoadedRowsAreTheSame(t *testing.T) {
 		}
 		require.Equal(t, inFiles.state.Load().position, inMemory.state.Load().position)
 		require.Equal(t, s.state.Load().sum-alarmsSum(s), inMemory.state.Load().sum)
+		for part := range int64(6) { // marks of each part of history are where compactions find them
+			to := compactCommand(max(inPlace.CompactedRevision()+1, s.Revision()*(part+1)/6))
+			for _, loaded := range []*Store{inFiles, inPlace} {
+				applyEach(t, loaded, to)
+				requireUsage(t, loaded)
+			}
+		}
 		require.NoError(t, errors.Join(inMemory.Close(), inPlace.Close(), s.Close()))
 	}
 }
