@@ -175,6 +175,29 @@ func TestOddFollowerIsFound(t *testing.T) {
 	require.Empty(t, leader.store().Alarms())
 }
 
+// An alarm that a member raises in another's name comes after that other's removal: it was proposed before. It is not raised,
+// as nobody would lower it. A client may name whom it likes, as with etcd.
+func TestAlarmIsTooLateForWhoIsGone(t *testing.T) {
+	net, members := cluster(t, 3)
+	leader, gone := leaderOf(t, members), follower(t, net, members).MemberID()
+	_, err := leader.RemoveMember(t.Context(), &consensusv1.RemoveMemberRequest{Id: gone})
+	require.NoError(t, err)
+	leader.alarms.Raise(t.Context(), gone, consensusv1.Alarm_TYPE_CORRUPT)
+	require.Empty(t, leader.store().Alarms())
+
+	for _, m := range members {
+		if m != leader && m.MemberID() != gone {
+			leader.alarms.Raise(t.Context(), m.MemberID(), consensusv1.Alarm_TYPE_CORRUPT)
+		}
+	}
+	require.Len(t, leader.store().Alarms(), 1)
+	resp, err := leader.Propose(t.Context(), &consensusv1.ProposeRequest{Command: &consensusv1.Command{
+		Command: &consensusv1.Command_Alarm{Alarm: &consensusv1.AlarmOp{Alarm: &consensusv1.Alarm{MemberId: gone, Type: consensusv1.Alarm_TYPE_CORRUPT}}},
+	}})
+	require.NoError(t, err)
+	require.Len(t, resp.GetResult().GetAlarm().GetChanged(), 1)
+}
+
 // A leader whose state is not that of the others gives leadership away, and is named.
 func TestOddLeaderIsReplaced(t *testing.T) {
 	_, members := cluster(t, 3)

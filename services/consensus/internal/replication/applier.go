@@ -46,8 +46,9 @@ type Members interface {
 	// Change makes a change, or declines it. Store, which follows, writes what came of it.
 	Change(change *raftpb.ConfChange) error
 	Store(batch Batch, configuration *raftpb.ConfState) error
-	// Count is how many there are.
+	// Count is how many there are, and Find one of them, nil for who does not belong to them.
 	Count() int
+	Find(id uint64) *consensusv1.Member
 }
 
 // waiting are the commands of this process whose entries are to be applied.
@@ -233,8 +234,22 @@ func (a *applier) applyCommand(batch Batch, r *round, command *consensusv1.Comma
 			Result:   &consensusv1.Result_Publish{Publish: &consensusv1.PublishResult{}},
 		}, nil, nil
 	}
+	if a.late(command) {
+		return &consensusv1.Result{
+			Revision: a.state.Revision(),
+			Result:   &consensusv1.Result_Alarm{Alarm: &consensusv1.AlarmResult{}},
+		}, nil, nil
+	}
 	r.alarms = r.alarms || command.GetAlarm() != nil
 	return batch.Apply(command)
+}
+
+// late tells an alarm that a member raises for its damaged state, or for another's, and that the removal of who is named was
+// faster than: nobody would lower it any more. One that a client raises is its own affair, as etcd's are.
+func (a *applier) late(command *consensusv1.Command) bool {
+	op := command.GetAlarm()
+	return command.GetCaller().GetInternal() && !op.GetDisarm() && op.GetAlarm().GetType() == consensusv1.Alarm_TYPE_CORRUPT &&
+		a.members.Find(op.GetAlarm().GetMemberId()) == nil
 }
 
 // applyConfChange lets raft and the members follow a committed change. A declined one is an empty one to raft.

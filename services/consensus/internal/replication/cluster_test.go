@@ -320,6 +320,7 @@ func (s *boxState) Applied() (uint64, uint64)                 { return s.index, 
 func (s *boxState) Revision() int64                           { return s.revision }
 func (s *boxState) Refuses(err error) bool                    { return false }
 func (noMembers) Count() int                                  { return 3 }
+func (noMembers) Find(uint64) *consensusv1.Member             { return nil }
 func (noMembers) Change(*raftpb.ConfChange) error             { return errNoChanges }
 func (noMembers) Store(Batch, *raftpb.ConfState) error        { return errNoChanges }
 func (noMembers) Publish(Batch, *consensusv1.PublishOp) error { return errNoChanges }
