@@ -89,7 +89,7 @@ func TestStopIsBounded(t *testing.T) {
 // Goal: streams do not hold up a stop, and their clients are told to go elsewhere: any other code than Unavailable would
 // end a clientv3 watch for good. Method: stop with a watch and a keep-alive open over each protocol.
 func TestStopEndsStreams(t *testing.T) {
-	s := serve(t, fakeServices(), nil)
+	s := serve(t, fakeServices(), func(cfg *Config) { cfg.DrainTimeout = time.Hour }) // streams must not use up the time that calls have
 	conn, url := dial(t, s.address), "http://"+s.address
 	watch, err := etcdserverpb.NewWatchClient(conn).Watch(within(t))
 	require.NoError(t, err)
@@ -112,7 +112,6 @@ func TestStopEndsStreams(t *testing.T) {
 	_, err = alive2.Receive()
 	require.NoError(t, err)
 
-	begin := time.Now()
 	s.stop()
 	_, err = watch.Recv()
 	require.Equal(t, codes.Unavailable, status.Code(err))
@@ -123,7 +122,6 @@ func TestStopEndsStreams(t *testing.T) {
 	_, err = alive2.Receive()
 	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err))
 	s.waitStopped(t, testTime)
-	require.Less(t, time.Since(begin), DefaultDrainTimeout, "streams must not use up the time that calls have")
 	for _, stream := range []interface{ CloseResponse() error }{watch2, alive2} {
 		_ = stream.CloseResponse()
 	}

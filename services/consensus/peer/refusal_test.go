@@ -25,16 +25,22 @@ func rawStream(t *testing.T, to *node, header http.Header) (net.Conn, *http.Resp
 	t.Helper()
 	conn, err := net.Dial("tcp", to.address)
 	require.NoError(t, err)
+	return conn, rawStreamOver(t, conn, header)
+}
+
+// rawStreamOver is rawStream over a connection that is there.
+func rawStreamOver(t *testing.T, conn net.Conn, header http.Header) *http.Response {
+	t.Helper()
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(eventWait)))
 	var head strings.Builder
 	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n", wire.PathStream)
 	require.NoError(t, header.Write(&head))
-	_, err = io.WriteString(conn, head.String()+"\r\n")
+	_, err := io.WriteString(conn, head.String()+"\r\n")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
-	return conn, response
+	return response
 }
 
 // byHand is the list of members for a node that a test talks to by hand, as member a.

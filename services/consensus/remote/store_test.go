@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -74,23 +75,25 @@ func TestConfirmedRevisionBelowAnEarlierOneIsNoticed(t *testing.T) {
 // Goal: a store that is replaced again while the services still forget the one before is forgotten too. Method: one that goes back
 // within forget, before which nobody waits for a replacement.
 func TestReplacementWhileAnotherIsForgottenIsToldOf(t *testing.T) {
-	c := New(nil, time.Second, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // ends it where a replacement is lost
-	defer cancel()
-	forgotten := 0
-	goBack := func() {
-		c.store.sees(15)
-		c.store.confirms(3, 15)
-	}
-	goBack()
-	require.NoError(t, c.FollowReplacements(ctx, func() {
-		if forgotten++; forgotten == 1 {
-			goBack()
-		} else {
-			cancel()
+	synctest.Test(t, func(t *testing.T) {
+		c := New(nil, time.Second, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // ends it where a replacement is lost
+		defer cancel()
+		forgotten := 0
+		goBack := func() {
+			c.store.sees(15)
+			c.store.confirms(3, 15)
 		}
-	}))
-	require.Equal(t, 2, forgotten)
+		goBack()
+		require.NoError(t, c.FollowReplacements(ctx, func() {
+			if forgotten++; forgotten == 1 {
+				goBack()
+			} else {
+				cancel()
+			}
+		}))
+		require.Equal(t, 2, forgotten)
+	})
 }
 
 // Goal: no call waits for ever where no member can be reached ("they hang for over 20 s"). Method: calls without a deadline, to

@@ -231,6 +231,6 @@ func TestEveryMemberCountsWhatIsApplied(t *testing.T) {
 			}
 			quota, size := page["etcd_server_quota_backend_bytes"], page["etcd_mvcc_db_total_size_in_bytes"]
 			assert.Greater(c, quota.values["etcd_server_quota_backend_bytes{}"], size.values["etcd_mvcc_db_total_size_in_bytes{}"])
-		}, 5*time.Second, 50*time.Millisecond)
+		}, 30*time.Second, 50*time.Millisecond)
 	}
 }

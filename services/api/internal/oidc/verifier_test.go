@@ -265,7 +265,8 @@ func TestIssuerThatIsAway(t *testing.T) {
 
 // Goal: an issuer that answers nothing holds a request up for as long as its client waits. Method: one that never answers.
 func TestSilentIssuerHoldsNobody(t *testing.T) {
-	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	arrived := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { close(arrived); <-r.Context().Done() }))
 	defer silent.Close()
 	i := newIssuer(t)
 	v, at := verifierOf(t, i, nil)
@@ -273,7 +274,7 @@ func TestSilentIssuerHoldsNobody(t *testing.T) {
 	k := newKeys(silent.URL, at.now, slog.New(slog.DiscardHandler))
 	asked := make(chan struct{})
 	go func() { defer close(asked); k.refresh(context.Background(), true) }()
-	require.Eventually(t, func() bool { k.mu.Lock(); defer k.mu.Unlock(); return k.mu.asking != nil }, time.Second, time.Millisecond)
+	<-arrived
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	k.refresh(gone, true) // returns at once
