@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 )
 
 // settledAfter is how long a file must have been left alone before its time of change, size and identity can be trusted to
@@ -113,7 +115,7 @@ func (k *kept[T]) read(last *reading[T]) *reading[T] {
 	var contents [][]byte
 	sum := sha256.New()
 	for _, each := range k.files {
-		content, err := os.ReadFile(each.file)
+		content, err := boundedfile.Read(each.file)
 		if err != nil {
 			next.settled, next.refused = false, each.wrong(reason(err))
 			return next

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 )
 
 // serialNumberBits is what RFC 5280 leaves of its 20 bytes when the number must be positive, rounded down.
@@ -45,7 +47,7 @@ func SelfSigned(dir string, hosts []string, years uint) (certFile, keyFile strin
 
 // expired is false where that cannot be said: whoever loads the file finds out what is wrong with it.
 func expired(certFile string) bool {
-	content, err := os.ReadFile(certFile)
+	content, err := boundedfile.Read(certFile)
 	if err != nil {
 		return false
 	}

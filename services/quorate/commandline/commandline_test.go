@@ -152,7 +152,7 @@ func TestPrecedence(t *testing.T) {
 		"unknown variables": {environ: []string{"ETCD_NAMES=x", "QUORATE_PORT=tcp://10.0.0.1:2379", "ETCDCTL_API=3"}, name: "default", warnings: []string{"ETCD_NAMES is unknown", "QUORATE_PORT is unknown"}},
 		"version of image":  {environ: []string{"ETCD_VERSION=3.5.1"}, name: "default", warnings: []string{"ETCD_VERSION has no effect"}},
 		"wrong variable":    {environ: []string{"ETCD_HEARTBEAT_INTERVAL=soon"}, err: `invalid value "soon" for ETCD_HEARTBEAT_INTERVAL`},
-		"endless file":      {args: []string{"--config-file=/dev/zero"}, err: "--config-file: /dev/zero has more than 1048576 bytes, which no configuration has"},
+		"endless file":      {args: []string{"--config-file=/dev/zero"}, err: "--config-file: /dev/zero has more than 1048576 bytes, which no such file has"},
 		"no such file":      {args: []string{"--config-file=absent"}, err: "--config-file: open absent"},
 	}
 	for name, test := range tests {

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 	"github.com/quoratedb/quorate/pkg/flagset"
 )
 
@@ -121,7 +120,7 @@ func fromEnvironment(o *Outcome, flags *flag.FlagSet, environ []string) error {
 // fromFile returns settings that hold what the file says and nothing else. flags were given beside it.
 func fromFile[S Settings](o *Outcome, name string, flags *flag.FlagSet, fresh func() S, environ []string) (S, error) {
 	inFile := fresh()
-	document, err := readFile(name)
+	document, err := boundedfile.ReadUpTo(name, configBytesMax)
 	if err != nil {
 		return inFile, fmt.Errorf("--config-file: %w", err)
 	}
@@ -145,21 +144,6 @@ func fromFile[S Settings](o *Outcome, name string, flags *flag.FlagSet, fresh fu
 // configBytesMax bounds a configuration file: all settings with many URLs are some kilobytes. More is another file, or a device
 // that has no end.
 const configBytesMax = 1 << 20
-
-func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	document, err := io.ReadAll(io.LimitReader(file, configBytesMax+1))
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if len(document) > configBytesMax {
-		return nil, fmt.Errorf("%s has more than %d bytes, which no configuration has: is it another file?", name, configBytesMax)
-	}
-	return document, nil
-}
 
 func (o *Outcome) warn(format string, args ...any) {
 	o.Warnings = append(o.Warnings, fmt.Sprintf(format, args...))

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 )
 
 // Modes of a log.
@@ -99,7 +100,7 @@ func (c Config) policy() (*Policy, error) {
 	if c.PolicyFile == "" {
 		return &Policy{rest: level}, nil
 	}
-	text, err := os.ReadFile(c.PolicyFile)
+	text, err := boundedfile.Read(c.PolicyFile)
 	if err != nil {
 		return nil, fmt.Errorf("--audit-policy: %w", err)
 	}
@@ -116,7 +117,7 @@ func (c Config) key() ([]byte, error) {
 	if c.HMACKeyFile == "" {
 		return nil, nil
 	}
-	key, err := os.ReadFile(c.HMACKeyFile)
+	key, err := boundedfile.Read(c.HMACKeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("--audit-hmac-key-file: %w", err)
 	}

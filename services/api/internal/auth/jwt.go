@@ -81,7 +81,7 @@ func (j *JWT) Verify(_ context.Context, token string) (*Identity, error) {
 		return known, nil
 	}
 	claims := jwt.MapClaims{}
-	if _, err := j.parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) { return j.keys.verify, nil }); err != nil {
+	if _, err := j.parser.ParseWithClaims(token, claims, j.key); err != nil {
 		if _, foreign := claims[claimIssuer]; foreign {
 			return nil, fmt.Errorf("%w: %w", ErrNotMine, err)
 		}
@@ -93,6 +93,15 @@ func (j *JWT) Verify(_ context.Context, token string) (*Identity, error) {
 	}
 	j.verified.Add(digest, identity)
 	return identity, nil
+}
+
+// key is what a token is verified with. One that says that it is not to be believed without an extension (RFC 7515, 4.1.11) is
+// refused, as there is none that is known here.
+func (j *JWT) key(token *jwt.Token) (any, error) {
+	if extensions, ok := token.Header["crit"]; ok {
+		return nil, fmt.Errorf("a token with unknown extensions: %v", extensions)
+	}
+	return j.keys.verify, nil
 }
 
 func identityOf(claims jwt.MapClaims) (*Identity, error) {

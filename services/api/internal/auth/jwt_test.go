@@ -130,6 +130,10 @@ func TestForgedTokens(t *testing.T) {
 	}
 	own := func(claims jwt.MapClaims) string { return sign(jwt.SigningMethodRS256, j.keys.sign, claims) }
 	root := jwt.MapClaims{"username": "root", "revision": 7}
+	extended := jwt.NewWithClaims(jwt.SigningMethodRS256, root)
+	extended.Header["crit"] = []string{"b64"}
+	critical, err := extended.SignedString(j.keys.sign)
+	require.NoError(t, err)
 	elsewhere, err := load(t, "jwt,sign-method=HS256,priv-key="+secret).Sign("root", 7)
 	require.NoError(t, err)
 	parts := strings.Split(good, ".")
@@ -151,6 +155,7 @@ func TestForgedTokens(t *testing.T) {
 		"a negative revision":          own(jwt.MapClaims{"username": "root", "revision": -1}),
 		"a revision in words":          own(jwt.MapClaims{"username": "root", "revision": "7"}),
 		"ended":                        own(jwt.MapClaims{"username": "root", "revision": 7, "exp": time.Now().Add(-time.Minute).Unix()}),
+		"an extension that counts":     critical,
 		"not yet":                      own(jwt.MapClaims{"username": "root", "revision": 7, "nbf": time.Now().Add(time.Minute).Unix()}),
 	} {
 		_, err := j.Verify(t.Context(), token)

@@ -9,10 +9,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 )
 
 // keyPair is what tokens are signed and verified with. sign is nil where there is a public key alone.
@@ -57,7 +58,7 @@ func loadKeys(o TokenOptions) (keyPair, error) {
 }
 
 func readKey(option, file string) ([]byte, error) {
-	key, err := os.ReadFile(file)
+	key, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", option, err)
 	}

@@ -3,11 +3,11 @@ package oidc
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
@@ -21,7 +21,7 @@ func (c Config) roleMap() (roleMap, error) {
 	if c.RoleMapFile == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.RoleMapFile)
+	text, err := boundedfile.Read(c.RoleMapFile)
 	if err != nil {
 		return nil, fmt.Errorf("--auth-oidc-role-map: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 	"github.com/quoratedb/quorate/pkg/yamldoc"
 )
 
@@ -24,7 +24,7 @@ type Users struct {
 
 // Load reads a file for New. Errors name the flag.
 func Load(file string) (*Users, error) {
-	text, err := os.ReadFile(file)
+	text, err := boundedfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("--auth-spiffe-users: %w", err)
 	}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 	"github.com/quoratedb/quorate/pkg/tlsconfig"
 	"github.com/quoratedb/quorate/services/api"
 	"github.com/quoratedb/quorate/services/quorate/internal/tcpgateway"
@@ -74,7 +74,7 @@ func (o Options) discover(ctx context.Context, log *slog.Logger) ([]string, erro
 
 // read reads the file of endpoints: one a line, and what stands behind # does not count.
 func (o Options) read() ([]string, error) {
-	text, err := os.ReadFile(o.EndpointsFile)
+	text, err := boundedfile.Read(o.EndpointsFile)
 	if err != nil {
 		return nil, fmt.Errorf("--endpoints-file: %w", err)
 	}

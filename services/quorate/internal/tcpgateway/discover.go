@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/quoratedb/quorate/pkg/boundedfile"
 )
 
 // Resolver looks names up, as net.Resolver does.
@@ -74,7 +75,7 @@ func (d Discovery) authorities() (*x509.CertPool, error) {
 	if d.CAFile == "" {
 		return nil, nil
 	}
-	encoded, err := os.ReadFile(d.CAFile)
+	encoded, err := boundedfile.Read(d.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("--trusted-ca-file: %w", err)
 	}
