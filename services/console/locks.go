@@ -51,7 +51,7 @@ func likeTurn(key []byte) (name []byte, ok bool) {
 	return key[:at], lease != 0
 }
 
-// likeTurnLeft returns the name of which a key would be a turn if it had no lease any more, as one that was brought back has none: its last
+// likeTurnLeft returns the name of which a key would be a turn if it had no lease any more, as one that was put back has none: its last
 // part is as long as the numbers are that the store chooses for leases.
 func likeTurnLeft(key []byte) (name []byte, ok bool) {
 	name, ok = likeTurn(key)

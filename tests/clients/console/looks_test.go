@@ -99,7 +99,7 @@ func TestLocksAndLeases(t *testing.T) {
 	require.EqualValues(t, 1, rest.Leases[0].KeysTotal)
 }
 
-// Goal: a key without a lease that is older than those who wait, such as one that was brought back, is shown as the holder that it is, and also when nobody waits;
+// Goal: a key without a lease that is older than those who wait, such as one that was put back, is shown as the holder that it is, and also when nobody waits;
 // keys that are only called like turns are not. Method: such keys, one of them in front of a client of etcd's library that then gets its turn when the key is deleted.
 func TestKeysWithoutLeaseHoldLocks(t *testing.T) {
 	t.Parallel()

@@ -11,8 +11,8 @@ import (
 	"github.com/quoratedb/quorate/tests/harness"
 )
 
-func undo(key string, prefix bool, to int64) *consolev1.Plan {
-	return &consolev1.Plan{Change: &consolev1.Plan_Undo{Undo: &consolev1.Undo{Key: []byte(key), Prefix: prefix, ToRevision: to}}}
+func putBack(key string, prefix bool, to int64) *consolev1.Plan {
+	return &consolev1.Plan{Change: &consolev1.Plan_PutBack{PutBack: &consolev1.PutBack{Key: []byte(key), Prefix: prefix, ToRevision: to}}}
 }
 
 // Goal: a prefix goes back to a revision as it was previewed, made, changed and deleted keys alike, with the leases that still live; what somebody
@@ -24,38 +24,38 @@ func TestUndoOfAPrefix(t *testing.T) {
 	require.NoError(t, err)
 	ending, err := client.Grant(ctx, 600)
 	require.NoError(t, err)
-	put(t, client, "/undo/changed", "1", "/undo/deleted", "1", "/undo/same", "1", "/undo/theirs", "1", "/undone", "1")
-	for key, lease := range map[string]clientv3.LeaseID{"/undo/leased": living.ID, "/undo/orphan": ending.ID} {
+	put(t, client, "/back/changed", "1", "/back/deleted", "1", "/back/same", "1", "/back/theirs", "1", "/backwards", "1")
+	for key, lease := range map[string]clientv3.LeaseID{"/back/leased": living.ID, "/back/orphan": ending.ID} {
 		_, err := client.Put(ctx, key, "1", clientv3.WithLease(lease))
 		require.NoError(t, err)
 	}
-	then := put(t, client, "/undo/again", "1")
-	put(t, client, "/undo/changed", "2", "/undo/leased", "2", "/undo/made", "2", "/undo/theirs", "2", "/undo/again", "2", "/undo/again", "1", "/undone", "2")
+	then := put(t, client, "/back/again", "1")
+	put(t, client, "/back/changed", "2", "/back/leased", "2", "/back/made", "2", "/back/theirs", "2", "/back/again", "2", "/back/again", "1", "/backwards", "2")
 	_, err = client.Revoke(ctx, ending.ID)
 	require.NoError(t, err)
-	_, err = client.Delete(ctx, "/undo/deleted")
+	_, err = client.Delete(ctx, "/back/deleted")
 	require.NoError(t, err)
 
-	plan := undo("/undo/", true, then)
+	plan := putBack("/back/", true, then)
 	changes, revision := previewed(t, ctx, to, plan)
 	require.Equal(t, []string{
-		"UPDATE /undo/changed 2>1", "CREATE /undo/deleted >1", "UPDATE /undo/leased 2>1", "DELETE /undo/made 2>", "CREATE /undo/orphan >1", "UPDATE /undo/theirs 2>1",
+		"UPDATE /back/changed 2>1", "CREATE /back/deleted >1", "UPDATE /back/leased 2>1", "DELETE /back/made 2>", "CREATE /back/orphan >1", "UPDATE /back/theirs 2>1",
 	}, summary(changes))
 	require.Equal(t, int64(living.ID), changes[2].LeaseAfter)
 	require.True(t, changes[4].LeaseGone)
-	require.Equal(t, "2", valuesBelow(t, client, "/undo/")["changed"], "a preview changes nothing")
+	require.Equal(t, "2", valuesBelow(t, client, "/back/")["changed"], "a preview changes nothing")
 
-	theirs := put(t, client, "/undo/theirs", "3", "/undo/later", "3")
+	theirs := put(t, client, "/back/theirs", "3", "/back/later", "3")
 	done, conflicts := applied(t, ctx, to, plan, revision)
 	require.EqualValues(t, 5, done)
 	require.Len(t, conflicts, 1)
-	require.Equal(t, "/undo/theirs", string(conflicts[0].Wanted.Key))
+	require.Equal(t, "/back/theirs", string(conflicts[0].Wanted.Key))
 	require.Equal(t, theirs-1, conflicts[0].ModRevision)
 	require.Equal(t, map[string]string{
 		"again": "1", "changed": "1", "deleted": "1", "later": "3", "leased": "1", "orphan": "1", "same": "1", "theirs": "3",
-	}, valuesBelow(t, client, "/undo/"))
-	require.Equal(t, "2", valuesBelow(t, client, "/undone")[""])
-	kept, err := client.Get(ctx, "/undo/leased")
+	}, valuesBelow(t, client, "/back/"))
+	require.Equal(t, "2", valuesBelow(t, client, "/backwards")[""])
+	kept, err := client.Get(ctx, "/back/leased")
 	require.NoError(t, err)
 	require.Equal(t, int64(living.ID), kept.Kvs[0].Lease)
 }
@@ -70,20 +70,20 @@ func TestUndoOfAKeyAndCompaction(t *testing.T) {
 	last := put(t, client, "/k", "2", "/k/below", "2")
 	_, err := client.Delete(ctx, "/k")
 	require.NoError(t, err)
-	changes, revision := previewed(t, ctx, to, undo("/k", false, first))
+	changes, revision := previewed(t, ctx, to, putBack("/k", false, first))
 	require.Equal(t, []string{"CREATE /k >1"}, summary(changes))
-	done, conflicts := applied(t, ctx, to, undo("/k", false, first), revision)
+	done, conflicts := applied(t, ctx, to, putBack("/k", false, first), revision)
 	require.EqualValues(t, 1, done)
 	require.Empty(t, conflicts)
 	require.Equal(t, map[string]string{"": "1", "/below": "2"}, valuesBelow(t, client, "/k"))
 
 	_, err = client.Compact(ctx, last)
 	require.NoError(t, err)
-	_, err = to.Preview(ctx, &consolev1.PreviewRequest{Plan: undo("/k", false, first)})
+	_, err = to.Preview(ctx, &consolev1.PreviewRequest{Plan: putBack("/k", false, first)})
 	require.ErrorContains(t, err, "etcdserver: mvcc: required revision has been compacted")
-	_, err = to.Apply(ctx, &consolev1.ApplyRequest{Plan: undo("/k", false, first), Revision: revision})
+	_, err = to.Apply(ctx, &consolev1.ApplyRequest{Plan: putBack("/k", false, first), Revision: revision})
 	require.ErrorContains(t, err, "etcdserver: mvcc: required revision has been compacted")
-	_, err = to.Preview(ctx, &consolev1.PreviewRequest{Plan: undo("/k", false, 1<<40)})
+	_, err = to.Preview(ctx, &consolev1.PreviewRequest{Plan: putBack("/k", false, 1<<40)})
 	require.ErrorContains(t, err, "etcdserver: mvcc: required revision is a future revision")
 }
 
@@ -137,8 +137,8 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 	entry := &consolev1.ImportEntry{Key: []byte("k")}
 	for why, plan := range map[string]*consolev1.Plan{
 		"the plan says nothing":            {},
-		"to_revision is missing":           undo("/k", false, 0),
-		"the key to undo is empty":         undo("", false, 1),
+		"to_revision is missing":           putBack("/k", false, 0),
+		"the key to put back is empty":     putBack("", false, 1),
 		"the prefix to delete is empty":    {Change: &consolev1.Plan_Delete{Delete: &consolev1.BulkDelete{}}},
 		"either keys, or a prefix":         {Change: &consolev1.Plan_Delete{Delete: &consolev1.BulkDelete{All: true, Keys: [][]byte{[]byte("k")}}}},
 		"an empty key is named":            {Change: &consolev1.Plan_Delete{Delete: &consolev1.BulkDelete{Keys: [][]byte{{}}}}},
@@ -150,6 +150,6 @@ func TestPlansThatMakeNoSense(t *testing.T) {
 		_, err := to.Preview(ctx, &consolev1.PreviewRequest{Plan: plan})
 		require.ErrorContains(t, err, why)
 	}
-	_, err := to.Apply(ctx, &consolev1.ApplyRequest{Plan: undo("/k", false, 1)})
+	_, err := to.Apply(ctx, &consolev1.ApplyRequest{Plan: putBack("/k", false, 1)})
 	require.ErrorContains(t, err, "the revision of the preview is missing")
 }

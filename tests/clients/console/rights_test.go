@@ -69,10 +69,10 @@ func (c *callers) reads() []ask {
 			return second(to.Search(c.ctx, &consolev1.SearchRequest{Contains: []byte("k")}))
 		}, none, connect.CodePermissionDenied, 0},
 		{"preview its own", func(to consolev1connect.ConsoleServiceClient) error {
-			return second(to.Preview(c.ctx, &consolev1.PreviewRequest{Plan: undo("/a/", true, c.revision)}))
+			return second(to.Preview(c.ctx, &consolev1.PreviewRequest{Plan: putBack("/a/", true, c.revision)}))
 		}, none, 0, 0},
 		{"preview another's", func(to consolev1connect.ConsoleServiceClient) error {
-			return second(to.Preview(c.ctx, &consolev1.PreviewRequest{Plan: undo("/b/", true, c.revision)}))
+			return second(to.Preview(c.ctx, &consolev1.PreviewRequest{Plan: putBack("/b/", true, c.revision)}))
 		}, none, connect.CodePermissionDenied, 0},
 		{"leases", func(to consolev1connect.ConsoleServiceClient) error {
 			return second(to.Leases(c.ctx, &consolev1.LeasesRequest{}))

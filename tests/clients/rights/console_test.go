@@ -21,7 +21,7 @@ func ofConsole() (all []try) {
 	for _, of := range []struct{ prefix, end string }{{"", "\x00"}, {"m/", "m0"}, {"n/", "n0"}} {
 		below := reads(beginWith(of.prefix))
 		add("below "+of.prefix, "Search", name, &consolev1.SearchRequest{Prefix: []byte(of.prefix), Contains: []byte("k")}, below)
-		add("of what is below "+of.prefix, "Preview", name, &consolev1.PreviewRequest{Plan: undo(of.prefix, true)}, below)
+		add("of what is below "+of.prefix, "Preview", name, &consolev1.PreviewRequest{Plan: putBack(of.prefix, true)}, below)
 		add("of a deletion below "+of.prefix, "Preview", name, &consolev1.PreviewRequest{Plan: deletion(of.prefix), WithValues: true}, below)
 		add("below "+of.prefix, "Live", name, watched(of.prefix, of.end), below)
 		if of.prefix != "" {
@@ -29,7 +29,7 @@ func ofConsole() (all []try) {
 		}
 	}
 	for _, key := range []string{keyOfM, keyOfN} {
-		add("of "+key, "Preview", name, &consolev1.PreviewRequest{Plan: undo(key, false)}, reads(single(key)))
+		add("of "+key, "Preview", name, &consolev1.PreviewRequest{Plan: putBack(key, false)}, reads(single(key)))
 		add("of "+key, "Live", name, watched(key, ""), reads(single(key)))
 	}
 	ofAllLeases := []need{reads(single(keyOfM)), reads(single(keyOfN))}
@@ -67,8 +67,8 @@ func changes() (all []try) {
 	return all
 }
 
-func undo(key string, prefix bool) *consolev1.Plan {
-	return &consolev1.Plan{Change: &consolev1.Plan_Undo{Undo: &consolev1.Undo{Key: []byte(key), Prefix: prefix, ToRevision: 2}}}
+func putBack(key string, prefix bool) *consolev1.Plan {
+	return &consolev1.Plan{Change: &consolev1.Plan_PutBack{PutBack: &consolev1.PutBack{Key: []byte(key), Prefix: prefix, ToRevision: 2}}}
 }
 
 func deletion(prefix string) *consolev1.Plan {

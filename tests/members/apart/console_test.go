@@ -67,7 +67,7 @@ func TestConsoleOfAnAPINode(t *testing.T) {
 	found, err := to.Search(ctx, &consolev1.SearchRequest{Contains: []byte("ke")})
 	require.NoError(t, err)
 	require.Len(t, found.Keys, 1)
-	back := &consolev1.Plan{Change: &consolev1.Plan_Undo{Undo: &consolev1.Undo{Key: []byte("/a/"), Prefix: true, ToRevision: first.Header.Revision}}}
+	back := &consolev1.Plan{Change: &consolev1.Plan_PutBack{PutBack: &consolev1.PutBack{Key: []byte("/a/"), Prefix: true, ToRevision: first.Header.Revision}}}
 	preview, err := to.Preview(ctx, &consolev1.PreviewRequest{Plan: back})
 	require.NoError(t, err)
 	require.Len(t, preview.Changes, 1)

@@ -30,23 +30,23 @@ type source interface {
 // open checks a plan and returns its steps behind a key, and the revision at which they are: the one that is named, or the newest.
 func (p *Planner) open(ctx context.Context, plan *consolev1.Plan, revision int64, after []byte) (source, int64, error) {
 	switch change := plan.GetChange().(type) {
-	case *consolev1.Plan_Undo:
-		return p.openUndo(ctx, change.Undo, revision, after)
+	case *consolev1.Plan_PutBack:
+		return p.openPutBack(ctx, change.PutBack, revision, after)
 	case *consolev1.Plan_Delete:
 		return p.openDelete(ctx, change.Delete, revision, after)
 	case *consolev1.Plan_Import:
 		return p.openImport(ctx, change.Import, revision, after)
 	}
-	return nil, 0, refuse("the plan says nothing: undo, delete and import are known")
+	return nil, 0, refuse("the plan says nothing: put_back, delete and import are known")
 }
 
-// undo compares the keys of two revisions.
-type undo struct {
+// putBack compares the keys of two revisions.
+type putBack struct {
 	planner *Planner
 	was, is keys
 }
 
-func (p *Planner) openUndo(ctx context.Context, r *consolev1.Undo, revision int64, after []byte) (source, int64, error) {
+func (p *Planner) openPutBack(ctx context.Context, r *consolev1.PutBack, revision int64, after []byte) (source, int64, error) {
 	of := span{key: r.GetKey()}
 	switch {
 	case r.GetToRevision() <= 0:
@@ -54,7 +54,7 @@ func (p *Planner) openUndo(ctx context.Context, r *consolev1.Undo, revision int6
 	case r.GetPrefix():
 		of = below(r.GetKey())
 	case len(r.GetKey()) == 0:
-		return nil, 0, refuse("the key to undo is empty; with prefix that stands for all keys")
+		return nil, 0, refuse("the key to put back is empty; with prefix that stands for all keys")
 	}
 	revision, err := p.revision(ctx, revision, of)
 	if err != nil {
@@ -67,19 +67,19 @@ func (p *Planner) openUndo(ctx context.Context, r *consolev1.Undo, revision int6
 		of.end = keyrange.After(of.key)
 	}
 	of = of.after(after)
-	return &undo{
+	return &putBack{
 		planner: p,
 		was:     keys{kv: p.kv, span: of, revision: r.GetToRevision()},
 		is:      keys{kv: p.kv, span: of, revision: revision},
 	}, revision, nil
 }
 
-func (u *undo) next(ctx context.Context) (*step, error) {
-	was, err := u.was.peek(ctx)
+func (b *putBack) next(ctx context.Context) (*step, error) {
+	was, err := b.was.peek(ctx)
 	if err != nil {
 		return nil, err
 	}
-	is, err := u.is.peek(ctx)
+	is, err := b.is.peek(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -97,14 +97,14 @@ func (u *undo) next(ctx context.Context) (*step, error) {
 	}
 	made := &step{}
 	if order <= 0 {
-		u.was.next()
+		b.was.next()
 		made.key = was.GetKey()
 		made.value = func(ctx context.Context) (*mvccpb.KeyValue, error) {
-			return u.planner.get(ctx, was.GetKey(), u.was.revision)
+			return b.planner.get(ctx, was.GetKey(), b.was.revision)
 		}
 	}
 	if order >= 0 {
-		u.is.next()
+		b.is.next()
 		made.key, made.before = is.GetKey(), is
 	}
 	made.stays = order == 0 && was.GetModRevision() == is.GetModRevision()

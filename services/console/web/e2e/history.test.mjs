@@ -25,31 +25,44 @@ test('any two versions of a key are compared, and one is put back', async () => 
   assert.match(await page.getByLabel('Value', { exact: true }).innerText(), /replicas: 1/);
   await shot(page, 'history-versions');
   await accessible(page, 'versions');
-  await page.getByRole('button', { name: /^Put back revision/ }).click();
-  await page.getByRole('button', { name: 'Put back (1)' }).waitFor();
-  await page.getByRole('button', { name: /\/app\/config/ }).click();
-  await page.getByLabel('Difference').last().waitFor();
+  assert.equal(await page.getByRole('row').nth(1).getByRole('button').count(), 0, 'the newest is there already');
+  await page.getByRole('row').nth(2).getByRole('button', { name: 'Put back' }).click();
+  const dialog = page.getByRole('dialog');
+  // Nothing is to be chosen: it is shown, and Enter does it and closes it.
+  await dialog.getByText('/app/config is changed, if it is still what is shown here').waitFor();
+  assert.match(await dialog.getByLabel('Difference').innerText(), /replicas: 3[^]*replicas: 2/);
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Put back' && document.activeElement.type === 'submit');
   await shot(page, 'history-preview');
-  await page.getByRole('button', { name: 'Put back (1)' }).click();
-  await page.getByRole('button', { name: 'Done' }).click();
+  await accessible(page, 'the preview of one key');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Done');
+  assert.deepEqual(await dialog.getByRole('button').allInnerTexts(), ['Done']);
+  await shot(page, 'history-put-back');
+  await page.keyboard.press('Enter');
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal(await server.get('/app/config'), 'replicas: 2\nimage: app\n');
+  await page.getByRole('row').nth(4).click();
+  await page.getByRole('region', { name: 'Chosen version' }).getByRole('button', { name: /^Put back revision/ }).click();
+  await dialog.getByRole('button', { name: 'Put back' }).click();
+  await dialog.getByRole('button', { name: 'Done' }).click();
   assert.equal(await server.get('/app/config'), 'replicas: 1\nimage: app\n');
   await page.close();
   browser.check();
 });
 
-test('what was deleted below a prefix is found, and brought back', async () => {
+test('what was deleted below a prefix is found, and put back', async () => {
   for (const n of [1, 2, 3]) await server.put(`/gone/${n}`, `value ${n}`);
   for (const n of [1, 2, 3]) await server.delete(`/gone/${n}`);
   const page = await browser.open(server, '#/history?tab=deleted&prefix=/gone/');
   await page.getByRole('link', { name: '/gone/2' }).waitFor();
   await shot(page, 'history-deleted');
   await accessible(page, 'what was deleted');
-  await page.getByRole('row', { name: /\/gone\/2/ }).getByRole('button', { name: 'Bring back' }).click();
-  await page.getByRole('button', { name: 'Put back (1)' }).click();
+  await page.getByRole('row', { name: /\/gone\/2/ }).getByRole('button', { name: 'Put back' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Put back' }).click();
   await page.getByRole('button', { name: 'Done' }).click();
-  await page.getByText('Brought back.').waitFor();
+  await page.getByText('Put back.').waitFor();
   assert.deepEqual([await server.get('/gone/1'), await server.get('/gone/2')], [undefined, 'value 2']);
-  await page.getByRole('row', { name: /\/gone\/1/ }).getByRole('button', { name: 'All to before this' }).click();
+  await page.getByRole('row', { name: /\/gone\/1/ }).getByRole('button', { name: /^Put all back to \d+$/ }).click();
   await page.getByRole('button', { name: 'Put back (2)' }).click();
   await page.getByRole('button', { name: 'Done' }).click();
   await page.getByText('Nothing was deleted here').waitFor();
@@ -117,7 +130,7 @@ test('a folder goes back to a revision as it was previewed, and what is compacte
   await page.getByRole('button', { name: 'Put back' }).click();
   await page.getByLabel('As it was at revision').fill('yesterday');
   await page.getByText('A revision is a number').waitFor();
-  await shot(page, 'undo-asked');
+  await shot(page, 'put-back-asked');
   const newest = (await server.call('etcdserverpb.KV/Range', { key: b64('/back/changed') })).header.revision;
   await page.getByLabel('As it was at revision').fill('');
   await page.getByText(`The newest is ${newest}.`).waitFor();
@@ -133,8 +146,8 @@ test('a folder goes back to a revision as it was previewed, and what is compacte
   await all.getByText('1 to make, 1 to change, 1 to delete').waitFor();
   await all.getByRole('button', { name: /\/back\/changed/ }).click();
   assert.match(await all.getByLabel('Difference').innerText(), /removed:\s*is[^]*added:\s*was/);
-  await shot(page, 'undo-preview');
-  await accessible(page, 'the preview of an undo');
+  await shot(page, 'put-back-preview');
+  await accessible(page, 'the preview of what is put back');
   await page.getByRole('button', { name: 'Put back (3)' }).click();
   await page.getByRole('button', { name: 'Done' }).click();
   assert.deepEqual([await server.get('/back/changed'), await server.get('/back/deleted'), await server.get('/back/newer')], ['was', 'was', undefined]);
@@ -146,7 +159,7 @@ test('a folder goes back to a revision as it was previewed, and what is compacte
   await preview(revision);
   await page.getByRole('alert').getByText(/compacted/).waitFor();
   assert.ok(await page.getByLabel('As it was at revision').isEditable());
-  await shot(page, 'undo-compacted');
+  await shot(page, 'put-back-compacted');
   await page.goto(`${server.url}/console/#/history?key=/back/changed`);
   await page.getByText(`What was before revision ${header.revision} is compacted`).waitFor();
   await page.goto(`${server.url}/console/#/history?tab=deleted&prefix=/back/`);

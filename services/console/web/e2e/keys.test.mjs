@@ -1,7 +1,7 @@
 // Keys are made, found, read, changed, renamed and deleted by a person with a keyboard, and never overwritten unseen.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, Browser, shot } from './browser.mjs';
+import { accessible, Browser, fits, shot } from './browser.mjs';
 import { b64, Server } from './server.mjs';
 
 let server, browser;
@@ -13,8 +13,10 @@ test('an empty store says what to type, and a key is made without the mouse', as
   await page.getByText('There are no keys yet').waitFor();
   await shot(page, 'keys-empty');
   await page.keyboard.press('n');
-  await page.getByLabel('Key', { exact: true }).fill('/config/first');
-  await page.getByLabel('Value', { exact: true }).fill('one\ntwo\n');
+  await page.waitForFunction(() => document.activeElement?.labels?.[0]?.textContent === 'Key');
+  await page.keyboard.type('/config/first');
+  await page.getByText('Value', { exact: true }).click(); // its label leads to it
+  await page.keyboard.type('one\ntwo\n');
   await page.getByRole('button', { name: 'Review and make' }).click();
   await page.getByRole('heading', { name: 'Make this key?' }).waitFor();
   await page.keyboard.press('Control+Enter');
@@ -31,6 +33,7 @@ test('a change is shown before it is saved, with a lease when that is wanted', a
   await page.getByText('"cpu": 1.0').waitFor();
   await page.keyboard.press('e');
   const field = page.getByLabel('Value', { exact: true });
+  await page.waitForFunction(() => document.activeElement?.labels?.[0]?.textContent === 'Value');
   await field.fill('{"cpu": 1.0, "memory": ');
   await page.getByText('This is no JSON').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Review and save' }).isDisabled());
@@ -155,6 +158,31 @@ test('names are folded where it is wanted, and searched by what they begin with'
   await page.getByLabel('Search keys').fill('team.b');
   await page.getByRole('treeitem', { name: 'team.billing.db' }).waitFor();
   assert.equal(await page.getByRole('treeitem').count(), 2);
+  await page.close();
+  browser.check();
+});
+
+test('on a phone a triangle unfolds a folder in the tree, and its name leads to what is in it', async () => {
+  for (const name of ['eu/one', 'eu/two', 'us/one', 'top']) await server.put(`/phone/${name}`, 'x');
+  for (let n = 0; n < 12; n++) await server.put(`/phone/many/${n}`, 'x');
+  const page = await browser.open(server, '#/keys', { width: 390, height: 844 });
+  await page.getByRole('treeitem', { name: /^phone\// }).locator('.twist').click();
+  await page.getByRole('treeitem', { name: /^eu\// }).locator('.twist').click();
+  await page.getByRole('treeitem', { name: 'two' }).waitFor();
+  await shot(page, 'keys-phone-tree');
+  await page.getByRole('treeitem', { name: /^phone\// }).locator('.tree-name').click();
+  const list = page.getByRole('list', { name: 'What is in it' });
+  await list.waitFor();
+  assert.deepEqual((await list.getByRole('listitem').allInnerTexts()).map((text) => text.split(/\s+/)), [['eu/', '2'], ['many/', '12'], ['top'], ['us/', '1']]);
+  await shot(page, 'keys-phone-folder');
+  await fits(page, 'a folder on a phone');
+  await accessible(page, 'a folder on a phone');
+  await list.getByRole('link', { name: 'many/' }).click();
+  await page.getByRole('heading', { name: '/phone/many/' }).waitFor();
+  await page.getByRole('button', { name: 'More' }).click();
+  await list.getByRole('link', { name: '9', exact: true }).click();
+  await page.getByRole('heading', { name: '/phone/many/9' }).waitFor();
+  await shot(page, 'keys-phone-key');
   await page.close();
   browser.check();
 });

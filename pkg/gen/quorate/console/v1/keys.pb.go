@@ -317,7 +317,7 @@ type Plan struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Change:
 	//
-	//	*Plan_Undo
+	//	*Plan_PutBack
 	//	*Plan_Delete
 	//	*Plan_Import
 	Change        isPlan_Change `protobuf_oneof:"change"`
@@ -362,10 +362,10 @@ func (x *Plan) GetChange() isPlan_Change {
 	return nil
 }
 
-func (x *Plan) GetUndo() *Undo {
+func (x *Plan) GetPutBack() *PutBack {
 	if x != nil {
-		if x, ok := x.Change.(*Plan_Undo); ok {
-			return x.Undo
+		if x, ok := x.Change.(*Plan_PutBack); ok {
+			return x.PutBack
 		}
 	}
 	return nil
@@ -393,8 +393,8 @@ type isPlan_Change interface {
 	isPlan_Change()
 }
 
-type Plan_Undo struct {
-	Undo *Undo `protobuf:"bytes,1,opt,name=undo,proto3,oneof"`
+type Plan_PutBack struct {
+	PutBack *PutBack `protobuf:"bytes,1,opt,name=put_back,json=putBack,proto3,oneof"`
 }
 
 type Plan_Delete struct {
@@ -405,39 +405,39 @@ type Plan_Import struct {
 	Import *Import `protobuf:"bytes,3,opt,name=import,proto3,oneof"`
 }
 
-func (*Plan_Undo) isPlan_Change() {}
+func (*Plan_PutBack) isPlan_Change() {}
 
 func (*Plan_Delete) isPlan_Change() {}
 
 func (*Plan_Import) isPlan_Change() {}
 
-// Undo has a key, or all keys of a prefix, be what they were at a revision: what was changed is put as it was, what was made since is
+// PutBack has a key, or all keys of a prefix, be what they were at a revision: what was changed is put as it was, what was made since is
 // deleted, what was deleted is made again. A key that was attached to a lease is attached again if the lease still lives.
-type Undo struct {
+type PutBack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One key, or with prefix all that begin with it.
 	Key    []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
 	Prefix bool   `protobuf:"varint,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
-	// Not compacted, and not 0. To bring back what a revision deleted: the one before it.
+	// Not compacted, and not 0. To put back what a revision deleted, this is the one before it.
 	ToRevision    int64 `protobuf:"varint,3,opt,name=to_revision,json=toRevision,proto3" json:"to_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Undo) Reset() {
-	*x = Undo{}
+func (x *PutBack) Reset() {
+	*x = PutBack{}
 	mi := &file_quorate_console_v1_keys_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Undo) String() string {
+func (x *PutBack) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Undo) ProtoMessage() {}
+func (*PutBack) ProtoMessage() {}
 
-func (x *Undo) ProtoReflect() protoreflect.Message {
+func (x *PutBack) ProtoReflect() protoreflect.Message {
 	mi := &file_quorate_console_v1_keys_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -449,26 +449,26 @@ func (x *Undo) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Undo.ProtoReflect.Descriptor instead.
-func (*Undo) Descriptor() ([]byte, []int) {
+// Deprecated: Use PutBack.ProtoReflect.Descriptor instead.
+func (*PutBack) Descriptor() ([]byte, []int) {
 	return file_quorate_console_v1_keys_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Undo) GetKey() []byte {
+func (x *PutBack) GetKey() []byte {
 	if x != nil {
 		return x.Key
 	}
 	return nil
 }
 
-func (x *Undo) GetPrefix() bool {
+func (x *PutBack) GetPrefix() bool {
 	if x != nil {
 		return x.Prefix
 	}
 	return false
 }
 
-func (x *Undo) GetToRevision() int64 {
+func (x *PutBack) GetToRevision() int64 {
 	if x != nil {
 		return x.ToRevision
 	}
@@ -1173,13 +1173,13 @@ const file_quorate_console_v1_keys_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12'\n" +
 	"\x0fcreate_revision\x18\x02 \x01(\x03R\x0ecreateRevision\x12!\n" +
 	"\fmod_revision\x18\x03 \x01(\x03R\vmodRevision\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\x03R\aversion\"\xb0\x01\n" +
-	"\x04Plan\x12.\n" +
-	"\x04undo\x18\x01 \x01(\v2\x18.quorate.console.v1.UndoH\x00R\x04undo\x128\n" +
+	"\aversion\x18\x04 \x01(\x03R\aversion\"\xba\x01\n" +
+	"\x04Plan\x128\n" +
+	"\bput_back\x18\x01 \x01(\v2\x1b.quorate.console.v1.PutBackH\x00R\aputBack\x128\n" +
 	"\x06delete\x18\x02 \x01(\v2\x1e.quorate.console.v1.BulkDeleteH\x00R\x06delete\x124\n" +
 	"\x06import\x18\x03 \x01(\v2\x1a.quorate.console.v1.ImportH\x00R\x06importB\b\n" +
-	"\x06change\"Q\n" +
-	"\x04Undo\x12\x10\n" +
+	"\x06change\"T\n" +
+	"\aPutBack\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\bR\x06prefix\x12\x1f\n" +
 	"\vto_revision\x18\x03 \x01(\x03R\n" +
@@ -1269,7 +1269,7 @@ var file_quorate_console_v1_keys_proto_goTypes = []any{
 	(*SearchResponse)(nil),  // 2: quorate.console.v1.SearchResponse
 	(*FoundKey)(nil),        // 3: quorate.console.v1.FoundKey
 	(*Plan)(nil),            // 4: quorate.console.v1.Plan
-	(*Undo)(nil),            // 5: quorate.console.v1.Undo
+	(*PutBack)(nil),         // 5: quorate.console.v1.PutBack
 	(*BulkDelete)(nil),      // 6: quorate.console.v1.BulkDelete
 	(*Import)(nil),          // 7: quorate.console.v1.Import
 	(*ImportEntry)(nil),     // 8: quorate.console.v1.ImportEntry
@@ -1282,7 +1282,7 @@ var file_quorate_console_v1_keys_proto_goTypes = []any{
 }
 var file_quorate_console_v1_keys_proto_depIdxs = []int32{
 	3,  // 0: quorate.console.v1.SearchResponse.keys:type_name -> quorate.console.v1.FoundKey
-	5,  // 1: quorate.console.v1.Plan.undo:type_name -> quorate.console.v1.Undo
+	5,  // 1: quorate.console.v1.Plan.put_back:type_name -> quorate.console.v1.PutBack
 	6,  // 2: quorate.console.v1.Plan.delete:type_name -> quorate.console.v1.BulkDelete
 	7,  // 3: quorate.console.v1.Plan.import:type_name -> quorate.console.v1.Import
 	8,  // 4: quorate.console.v1.Import.entries:type_name -> quorate.console.v1.ImportEntry
@@ -1305,7 +1305,7 @@ func file_quorate_console_v1_keys_proto_init() {
 		return
 	}
 	file_quorate_console_v1_keys_proto_msgTypes[3].OneofWrappers = []any{
-		(*Plan_Undo)(nil),
+		(*Plan_PutBack)(nil),
 		(*Plan_Delete)(nil),
 		(*Plan_Import)(nil),
 	}

@@ -219,8 +219,9 @@ func (x *Lease) GetKeysTotal() int64 {
 
 type LocksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only names that begin with it. Where it is given, the keys below it are looked through, which needs the right to read them; where it is
-	// empty, the keys of all leases are, which needs the right to read those.
+	// Only names that begin with it. Where it is given, the keys below it are looked through, 50,000 a call at most, which needs the right to read
+	// them; more and next_after tell where to go on. Where it is empty, the keys of all leases are, which needs the right to read those; and of who
+	// may read all keys the store's first 50,000, among which turns are found that have no lease any more.
 	Prefix []byte `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// Where to go on: next_after of the answer before.
 	After []byte `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Bytes, fromBase64, toBase64 } from '../bytes/bytes';
-import { UndoDialog } from '../plans/UndoDialog';
+import { PutBackDialog } from '../plans/PutBackDialog';
 import { keyParam, link } from '../shell/route';
 import { Empty, KeyName, Notice } from '../ui/basic';
 import { nanoTime, size } from '../ui/format';
@@ -50,8 +50,8 @@ export function Deleted({ prefix }: { prefix: Bytes }) {
                   <td class="wide"><KeyName name={key} href={link('history', { key: keyParam(key) })} /></td><td class="num mono">{k.revision}</td><td class="nowrap">{nanoTime(k.timeUnixNano)}</td>
                   <td class="num">{size(k.last?.valueBytes)}</td>
                   <td><div class="actions">
-                    <button type="button" onClick={() => setAsked({ of: key, whole: false, to: before(k.revision) })}>Bring back</button>
-                    <button type="button" title="All keys of the prefix as they were before this deletion" onClick={() => setAsked({ of: prefix, whole: true, to: before(k.revision) })}>All to before this</button>
+                    <button type="button" onClick={() => setAsked({ of: key, whole: false, to: before(k.revision) })}>Put back</button>
+                    <button type="button" title="All keys of the prefix as they were before this deletion" onClick={() => setAsked({ of: prefix, whole: true, to: before(k.revision) })}>Put all back to {before(k.revision)}</button>
                   </div></td>
                 </tr>
               );
@@ -61,7 +61,7 @@ export function Deleted({ prefix }: { prefix: Bytes }) {
       </div>
       {shown.more && <p><button type="button" onClick={() => void more(shown)}>Look further back</button></p>}
       {!shown.more && compacted}
-      {asked && <UndoDialog of={asked.of} prefix={asked.whole} to={asked.to} onClose={(changed) => { setAsked(undefined); if (changed) { toast('Brought back.'); void more(undefined); } }} />}
+      {asked && <PutBackDialog of={asked.of} prefix={asked.whole} to={asked.to} onClose={(changed) => { setAsked(undefined); if (changed) { toast('Put back.'); void more(undefined); } }} />}
     </div>
   );
 }

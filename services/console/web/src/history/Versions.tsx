@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { type Bytes, fromBase64, toBase64 } from '../bytes/bytes';
 import type { View } from '../bytes/views';
-import { UndoDialog } from '../plans/UndoDialog';
+import { PutBackDialog } from '../plans/PutBackDialog';
 import { keyParam, link } from '../shell/route';
 import { Badge, Empty, Notice, Segments } from '../ui/basic';
 import { Diff } from '../ui/Diff';
@@ -30,7 +30,7 @@ export function Versions({ of }: { of: Bytes }) {
   const [to, setTo] = useState(0);
   const [view, setView] = useState<View['id'] | undefined>();
   const [what, setWhat] = useState<'difference' | 'value'>('difference');
-  const [asked, setAsked] = useState(false);
+  const [asked, setAsked] = useState<string | undefined>();
   const more = async (was: State | undefined) => {
     setFailed('');
     try {
@@ -54,7 +54,7 @@ export function Versions({ of }: { of: Bytes }) {
       <section class="stack" aria-label="Versions">
         <div class="table">
           <table class="versions">
-            <thead><tr><th title="Compare from">From</th><th title="Compare to">To</th><th class="num">Revision</th><th>When</th><th>Version</th><th class="num">Size</th></tr></thead>
+            <thead><tr><th title="Compare from">From</th><th title="Compare to">To</th><th class="num">Revision</th><th>When</th><th>Version</th><th class="num">Size</th><th><span class="sr">What to do</span></th></tr></thead>
             <tbody>
               {versions.map((v, i) => (
                 <tr key={v.revision} class={i === to ? 'chosen' : ''} onClick={() => { setTo(i); setFrom(Math.min(i + 1, versions.length - 1)); }}>
@@ -63,6 +63,7 @@ export function Versions({ of }: { of: Bytes }) {
                   <td class="num mono">{v.revision}</td><td class="nowrap">{nanoTime(v.timeUnixNano)}</td>
                   <td>{v.deleted ? <Badge kind="bad">deleted</Badge> : v.version === '1' ? <Badge kind="good">made</Badge> : v.version} {v.lease && <Badge>lease {id(v.lease)}</Badge>}</td>
                   <td class="num">{v.deleted ? '' : size(v.valueBytes)}</td>
+                  <td onClick={(e) => e.stopPropagation()}>{i > 0 && <button type="button" aria-label={`Put back revision ${v.revision}`} onClick={() => setAsked(v.revision)}>Put back</button>}</td>
                 </tr>
               ))}
             </tbody>
@@ -75,7 +76,7 @@ export function Versions({ of }: { of: Bytes }) {
         <div class="toolbar">
           <Segments label="Show" value={what} options={[['difference', 'Difference'], ['value', `Value at ${chosen?.revision}`]]} onChange={setWhat} />
           <span class="grow" />
-          {to > 0 && <button type="button" class="primary" onClick={() => setAsked(true)}>{chosen?.deleted ? `Delete it, as at ${chosen.revision}` : `Put back revision ${chosen?.revision}`}</button>}
+          {to > 0 && <button type="button" class="primary" onClick={() => setAsked(chosen?.revision)}>Put back revision {chosen?.revision}</button>}
           <a class="button" href={link('keys', { key: keyParam(of) })}>The key now</a>
         </div>
         {what === 'value'
@@ -86,7 +87,7 @@ export function Versions({ of }: { of: Bytes }) {
               <Diff before={versions.length > 1 ? valueOf(base) : undefined} after={valueOf(chosen)} view={view} />
             </>}
       </section>
-      {asked && <UndoDialog of={of} prefix={false} to={chosen!.revision} onClose={(changed) => { setAsked(false); if (changed) { toast('Put back.'); again(); } }} />}
+      {asked && <PutBackDialog of={of} prefix={false} to={asked} onClose={(changed) => { setAsked(undefined); if (changed) { toast('Put back.'); again(); } }} />}
     </div>
   );
 }

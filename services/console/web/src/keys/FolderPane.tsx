@@ -4,7 +4,7 @@ import { escape } from '../bytes/escape';
 import { ExportDialog } from '../plans/ExportDialog';
 import { ImportDialog } from '../plans/ImportDialog';
 import { PlanDialog } from '../plans/PlanDialog';
-import { UndoDialog } from '../plans/UndoDialog';
+import { PutBackDialog } from '../plans/PutBackDialog';
 import { keyParam, link } from '../shell/route';
 import { Facts, Field, KeyName, Notice } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
@@ -13,6 +13,7 @@ import { useLoad } from '../ui/load';
 import { toast } from '../ui/toast';
 import { call, words } from '../wire/call';
 import type { RangeResponse } from '../wire/types';
+import { Below } from './Below';
 import { refresh } from './state';
 import { choose } from './TreeView';
 
@@ -24,7 +25,7 @@ async function countOf(prefix: Bytes, signal: AbortSignal): Promise<string> {
 
 /** What can be done with all keys below a prefix; an empty one is of all keys. */
 export function FolderPane({ prefix }: { prefix: Bytes }) {
-  const [asked, setAsked] = useState<'export' | 'import' | 'delete' | 'sure' | 'undo' | undefined>();
+  const [asked, setAsked] = useState<'export' | 'import' | 'delete' | 'sure' | 'putBack' | undefined>();
   const { value: keys, failed, again } = useLoad((signal) => countOf(prefix, signal), [prefix]);
   const closed = (changed: boolean) => {
     setAsked(undefined);
@@ -43,17 +44,18 @@ export function FolderPane({ prefix }: { prefix: Bytes }) {
         <a class="button" href={link('live', { prefix: keyParam(prefix) })}>Watch</a>
         <a class="button" href={link('history', { tab: 'deleted', prefix: keyParam(prefix) })}>What was deleted</a>
       </div>
+      <Below prefix={prefix} keys={keys} />
       <h2>All of them</h2>
       <div class="actions">
         <button type="button" onClick={() => setAsked('export')}>Export</button>
         <button type="button" onClick={() => setAsked('import')}>Import</button>
-        <button type="button" onClick={() => setAsked('undo')}>Put back</button>
+        <button type="button" onClick={() => setAsked('putBack')}>Put back</button>
         <button type="button" class="danger" onClick={() => setAsked(prefix ? 'delete' : 'sure')}>Delete</button>
       </div>
       <p class="muted">Whatever changes keys shows first what it would change, at one revision.</p>
       {asked === 'export' && <ExportDialog prefix={prefix} onClose={() => setAsked(undefined)} />}
       {asked === 'import' && <ImportDialog onClose={closed} />}
-      {asked === 'undo' && <UndoDialog of={prefix} prefix onClose={closed} />}
+      {asked === 'putBack' && <PutBackDialog of={prefix} prefix onClose={closed} />}
       {asked === 'sure' && <Sure onSure={() => setAsked('delete')} onClose={() => setAsked(undefined)} />}
       {asked === 'delete' && <PlanDialog danger title={prefix ? `Delete all keys that begin with ${escape(prefix)}?` : 'Delete all keys?'} act="Delete" plans={[plan]} onClose={closed} />}
     </article>

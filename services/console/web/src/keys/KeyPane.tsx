@@ -35,7 +35,8 @@ export function KeyPane({ name }: { name: Bytes }) {
   const [asked, setAsked] = useState<'save' | 'delete' | 'rename' | undefined>();
   const { value: shown, failed, loading, again } = useLoad((signal) => read(name, signal), [name]);
   const draft = drafts.value.get(name);
-  const edit = (base: Held, value = base.value) => setDraft(name, { base, value, wrong: '' });
+  const [begun, setBegun] = useState(false);
+  const edit = (base: Held, value = base.value) => { setBegun(true); setDraft(name, { base, value, wrong: '' }); };
   useShortcuts([
     { keys: 'e', what: 'Change the value', do: () => { if (shown && !draft) edit(shown); } },
     { keys: 'h', what: 'The history of the key', do: () => { location.hash = link('history', { key: keyParam(name) }); } },
@@ -60,7 +61,7 @@ export function KeyPane({ name }: { name: Bytes }) {
         ['Lease', shown.lease === '0' ? 'none' : <a class="mono" href={link('leases', { lease: id(shown.lease) })}>{id(shown.lease)}</a>],
       ]} />
       {draft
-        ? <ValueEditor key={`${name}:${draft.base.mod}`} label="Value" value={draft.value} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
+        ? <ValueEditor key={`${name}:${draft.base.mod}`} label="Value" first={begun} value={draft.value} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
         : <Value value={shown.value} view={view} onView={setView} />}
       <div class="actions">
         {draft ? (
@@ -104,7 +105,7 @@ function DeleteDialog({ shown, onClose, onDone }: { shown: Held; onClose: () => 
       {changed && <Notice kind="warn" title="It has changed meanwhile">Nothing is deleted yet. It is now what is below, of revision {now.mod}.</Notice>}
       <p class="mono break">{escape(shown.key)}</p>
       <Diff before={now.value} after={undefined} />
-      <p class="muted">It can be brought back from its history until that is compacted.</p>
+      <p class="muted">It can be put back from its history until that is compacted.</p>
     </Dialog>
   );
 }

@@ -72,7 +72,7 @@ function Hint() {
   return (
     <Empty title="Choose a key">
       <p><kbd>/</kbd> searches, <kbd>t</kbd> goes to the tree, <kbd>n</kbd> makes a key, <kbd>?</kbd> lists all keys of the keyboard.</p>
-      <p><button type="button" onClick={() => choose({ folder: '' })}>All keys together: export, import, delete, undo</button></p>
+      <p><button type="button" onClick={() => choose({ folder: '' })}>All keys together: export, import, put back, delete</button></p>
     </Empty>
   );
 }

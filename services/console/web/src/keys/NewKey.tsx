@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import type { Bytes } from '../bytes/bytes';
 import { escape, unescape } from '../bytes/escape';
 import { Field } from '../ui/basic';
+import { useFocus } from '../ui/focus';
 import { toast } from '../ui/toast';
 import { SaveDialog } from './SaveDialog';
 import { refresh } from './state';
@@ -13,6 +14,7 @@ export function NewKey({ below }: { below: Bytes }) {
   const [name, setName] = useState(escape(below));
   const [value, setValue] = useState<{ value: Bytes | undefined; wrong: string }>({ value: '', wrong: '' });
   const [asked, setAsked] = useState(false);
+  const first = useFocus<HTMLInputElement>();
   let key: Bytes | undefined;
   let wrong = '';
   try {
@@ -24,7 +26,7 @@ export function NewKey({ below }: { below: Bytes }) {
     <article class="pane" aria-label="New key">
       <header><h1>New key</h1></header>
       <Field label="Key" error={wrong} hint="UTF-8; \xNN is a byte, \\ a backslash.">
-        {(own, hint) => <input id={own} aria-describedby={hint} class="mono full" autofocus value={name} placeholder="/greeting" onInput={(e) => setName(e.currentTarget.value)} />}
+        {(own, hint) => <input id={own} aria-describedby={hint} class="mono full" ref={first} value={name} placeholder="/greeting" onInput={(e) => setName(e.currentTarget.value)} />}
       </Field>
       <ValueEditor value="" label="Value" onChange={(value, wrong) => setValue({ value, wrong })} />
       <div class="actions">

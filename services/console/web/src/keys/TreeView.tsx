@@ -25,7 +25,7 @@ function name(line: Line, flat: boolean) {
   return at < 0 ? text : <>{text.slice(0, at)}<mark>{text.slice(at, at + wanted.length)}</mark>{text.slice(at + wanted.length)}</>;
 }
 
-function Row({ line, index, flat, chosen, cursor, onPick }: { line: Line; index: number; flat: boolean; chosen: boolean; cursor: boolean; onPick: (line: Line, index: number) => void }) {
+function Row({ line, index, flat, chosen, cursor, onPick, onTurn }: { line: Line; index: number; flat: boolean; chosen: boolean; cursor: boolean; onPick: (line: Line, index: number) => void; onTurn: (line: Line, index: number) => void }) {
   const indent = { paddingInlineStart: `calc(${Math.min(line.depth, 12)} * var(--indent) + 4px)` };
   const kinds = `tree-row${chosen ? ' chosen' : ''}${cursor ? ' cursor' : ''}`;
   if (line.kind !== 'row') {
@@ -36,7 +36,7 @@ function Row({ line, index, flat, chosen, cursor, onPick }: { line: Line; index:
   return (
     <div class={kinds} style={indent} role="treeitem" id={`row-${index}`} aria-level={line.depth + 1} aria-posinset={line.place + 1} aria-setsize={-1} aria-selected={chosen}
       aria-expanded={row.folded ? line.opened : undefined} title={escape(row.name)} onClick={() => onPick(line, index)}>
-      <span class={`twist${row.folded ? (line.opened ? ' open' : ' closed') : ''}`} aria-hidden="true" />
+      <span class={`twist${row.folded ? (line.opened ? ' open' : ' closed') : ''}`} aria-hidden="true" onClick={(e) => { if (row.folded) { e.stopPropagation(); onTurn(line, index); } }} />
       <span class="tree-name mono">{name(line, flat)}</span>
       {row.lease && <span class="badge" title="attached to a lease">lease</span>}
       {row.folded && <span class="tree-count">{count(row.keys)}{row.atLeast ? '+' : ''}</span>}
@@ -74,6 +74,7 @@ export function TreeView() {
       choose({ folder: row.name });
     } else choose({ key: row.name });
   };
+  const turnAt = (line: Line, index: number) => { setCursor(index); void turn(all, line, !line.opened); };
   const move = (to: number) => setCursor(Math.max(0, Math.min(all.size - 1, to)));
   const keys = (e: KeyboardEvent) => {
     const line = cursor >= 0 ? all.lines(cursor, cursor + 1)[0] : undefined;
@@ -95,7 +96,7 @@ export function TreeView() {
     <VirtualList class="tree" role="tree" aria-label="Keys" tabIndex={0} size={all.size} rowHeight={rowHeight} reveal={cursor} onKeyDown={keys}
       aria-activedescendant={cursor >= 0 ? `row-${cursor}` : undefined}
       lines={(from, to) => all.lines(from, to).map((line, i) => (
-        <Row key={from + i} line={line} index={from + i} flat={flat} cursor={cursor === from + i} onPick={pick}
+        <Row key={from + i} line={line} index={from + i} flat={flat} cursor={cursor === from + i} onPick={pick} onTurn={turnAt}
           chosen={!!line.row && (line.row.folded ? line.row.name === chosenFolder : line.row.name === chosenKey)} />
       ))} />
   );

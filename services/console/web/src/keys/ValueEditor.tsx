@@ -1,22 +1,26 @@
 import { useState } from 'preact/hooks';
 import type { Bytes } from '../bytes/bytes';
 import { type View, viewOf, viewsOf } from '../bytes/views';
-import { Segments } from '../ui/basic';
+import { Field, Segments } from '../ui/basic';
+import { useFocus } from '../ui/focus';
 
 interface Props {
   /** What is being edited; what it is later on is told by onChange. */
   value: Bytes;
   view?: View['id'];
   label: string;
+  /** It has the focus when it appears. */
+  first?: boolean;
   /** Told on each change: the value, or what is wrong with what was typed. */
   onChange: (value: Bytes | undefined, wrong: string) => void;
 }
 
 /** A field for a value in one of its views. What is not changed stays byte for byte what it was. */
-export function ValueEditor({ value, view: wanted, label, onChange }: Props) {
+export function ValueEditor({ value, view: wanted, label, first, onChange }: Props) {
   const [based, setBased] = useState({ value, view: viewOf(value, wanted) });
   const [text, setText] = useState(() => based.view.show(value));
   const [wrong, setWrong] = useState('');
+  const ref = useFocus<HTMLTextAreaElement>(!!first);
   const read = (typed: string, view: View): Bytes | undefined => {
     try {
       const read = view.parse(typed);
@@ -41,11 +45,14 @@ export function ValueEditor({ value, view: wanted, label, onChange }: Props) {
   const has = viewsOf(now !== undefined && now.length < 65536 ? now : based.value);
   const options = has.some((v) => v.id === based.view.id) ? has : [...has, based.view];
   return (
-    <div class="value">
-      {now === undefined ? <p class="muted">Other views are there again when this can be read.</p> : <Segments label="View" value={based.view.id} options={options.map((v) => [v.id, v.label])} onChange={change} />}
-      <textarea class="mono" aria-label={label} aria-invalid={!!wrong} spellcheck={false} autocapitalize="off" value={text}
-        onInput={(e) => { setText(e.currentTarget.value); read(e.currentTarget.value, based.view); }} />
-      {wrong ? <p class="hint bad" role="alert">{wrong}</p> : <p class="hint">{based.view.note}</p>}
-    </div>
+    <Field label={label} error={wrong} hint={based.view.note}>
+      {(own, hint) => (
+        <div class="value">
+          {now === undefined ? <p class="muted">Other views are there again when this can be read.</p> : <Segments label="View" value={based.view.id} options={options.map((v) => [v.id, v.label])} onChange={change} />}
+          <textarea id={own} ref={ref} class="mono" aria-describedby={hint} aria-invalid={!!wrong} spellcheck={false} autocapitalize="off" value={text}
+            onInput={(e) => { setText(e.currentTarget.value); read(e.currentTarget.value, based.view); }} />
+        </div>
+      )}
+    </Field>
   );
 }

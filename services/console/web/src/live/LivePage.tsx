@@ -9,7 +9,7 @@ import { count, size, time } from '../ui/format';
 import { KeyForm } from '../ui/KeyForm';
 import { VirtualList } from '../ui/VirtualList';
 import { refused, state } from '../wire/subscriptions';
-import { begin, clear, end, type Entry, log, pause, paused, rate, waiting, watched, watchesMax } from './state';
+import { begin, clear, end, type Entry, log, pause, paused, rate, waiting, type Watched, watched, watchesMax } from './state';
 
 const filter = signal('');
 const kinds = { made: 'good', changed: '', deleted: 'bad' } as const;
@@ -18,6 +18,8 @@ const rowHeight = 28;
 function matches(e: Entry, text: string): boolean {
   return !text || !!e.note || e.kind === text || escape(e.key).toLowerCase().includes(text);
 }
+
+const named = (w: Watched): string => (!w.prefix ? escape(w.key) : w.key ? `${escape(w.key)}…` : 'all keys');
 
 function pace(): string {
   const { sample, value } = rate.value;
@@ -50,7 +52,7 @@ export function LivePage() {
       {watched.value.length > 0 && (
         <ul class="chips" aria-label="Watched">
           {watched.value.map((w) => (
-            <li key={`${w.prefix}${w.key}`} class={w.failed ? 'bad' : ''}><span class="clip mono">{w.prefix ? `${escape(w.key)}…` : escape(w.key)}</span><button type="button" class="quiet" aria-label={`Stop watching ${escape(w.key)}`} title={w.failed ?? 'Stop watching'} onClick={() => end(w)}>×</button></li>
+            <li key={`${w.prefix}${w.key}`} class={w.failed ? 'bad' : ''}><span class="clip mono">{named(w)}</span><button type="button" class="quiet" aria-label={`Stop watching ${named(w)}`} title={w.failed ?? 'Stop watching'} onClick={() => end(w)}>×</button></li>
           ))}
         </ul>
       )}

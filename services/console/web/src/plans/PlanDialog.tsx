@@ -13,6 +13,7 @@ import { apply, begin, type Outcome, preview, type Preview, total, valuesOf } fr
 
 const signs = { KIND_CREATE: '+', KIND_UPDATE: '~', KIND_DELETE: '−' } as const;
 const verbs = { KIND_CREATE: 'make', KIND_UPDATE: 'change', KIND_DELETE: 'delete' } as const;
+const done = { KIND_CREATE: 'made', KIND_UPDATE: 'changed', KIND_DELETE: 'deleted' } as const;
 
 interface Props { title: string; act: string; plans: Plan[]; danger?: boolean; onClose: (changed: boolean) => void }
 
@@ -42,16 +43,21 @@ export function PlanDialog({ title, act, plans, danger, onClose }: Props) {
     await apply(shown!, outcome ?? begin(), ending.current.signal, setOutcome);
   };
   const nothing = ready && shown && !total(shown);
+  const only = ready && shown && total(shown) === 1 ? shown.changes[0]!.change : undefined;
   return (
     <Dialog wide danger={danger} over={outcome?.done} title={title} onClose={close} onAct={run} disabled={!ready || !!nothing}
-      act={nothing ? undefined : outcome?.done ? 'Done' : outcome ? 'Go on' : ready ? `${act} (${count(total(shown!))})` : act}
+      act={nothing ? undefined : outcome?.done ? 'Done' : outcome ? 'Go on' : ready && !only ? `${act} (${count(total(shown!))})` : act}
       more={outcome?.conflicts.length || failed ? <button type="button" onClick={() => setRound(round + 1)}>Preview again</button> : undefined}>
       {failed && <Notice kind="error" title="This cannot be previewed">{failed}</Notice>}
       {!failed && !ready && <p role="status">Looking: {plural(shown?.lookedAt ?? 0, 'key')} so far…</p>}
       {nothing && <Notice kind="good" title="Nothing would change">Everything is already as it would be.</Notice>}
-      {shown && !nothing && !outcome && <Summary of={shown} ready={ready} />}
+      {shown && !nothing && !outcome && (only
+        ? <p><code class="break">{escape(fromBase64(only.key))}</code> is {done[only.kind!]}, if it is still what is shown here, as at revision {shown.revision}.</p>
+        : <Summary of={shown} ready={ready} />)}
+      {shown && shown.leasesGone > 0 && !outcome && <Notice kind="warn">{plural(shown.leasesGone, 'key was', 'keys were')} attached to a lease that has ended, and will be without one.</Notice>}
       {outcome && <Progress of={outcome} wanted={total(shown!)} />}
-      {shown && !nothing && !outcome && (
+      {only && !outcome && <OneChange of={shown!} at={0} />}
+      {shown && !nothing && !only && !outcome && (
         <div class="plan">
           <VirtualList class="changes" role="list" aria-label="What would change" tabIndex={0} size={shown.changes.length} rowHeight={28} lines={(from, to) => shown.changes.slice(from, to).map(({ change }, i) => (
             <div role="listitem" key={from + i}><button type="button" class={`change ${change.kind}${chosen === from + i ? ' chosen' : ''}`} onClick={() => setChosen(from + i)}>
@@ -70,7 +76,6 @@ function Summary({ of, ready }: { of: Preview; ready: boolean }) {
   return (
     <>
       <p><strong>{count(of.creates)}</strong> to make, <strong>{count(of.updates)}</strong> to change, <strong>{count(of.deletes)}</strong> to delete{ready ? '' : ' so far'}, as at revision {of.revision}. Each is changed only if it is still what is shown here.</p>
-      {of.leasesGone > 0 && <Notice kind="warn">{plural(of.leasesGone, 'key was', 'keys were')} attached to a lease that has ended, and will be without one.</Notice>}
       {ready && total(of) > of.changes.length && <p class="muted">The first {count(of.changes.length)} are listed.</p>}
     </>
   );

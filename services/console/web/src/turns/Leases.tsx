@@ -96,7 +96,7 @@ export function RevokeDialog({ lease, keys, total, holder, onClose, onDone }: { 
     }}>
       <p>The lease <span class="mono">{id(lease)}</span> ends at once, and with it {total ? `${plural(total, 'key')} that ${total === 1 ? 'is' : 'are'} attached to it` : 'nothing: no key is attached to it'}.</p>
       {keys.length > 0 && <ul class="bare mono break">{keys.slice(0, 10).map((k) => <li key={k}>{escape(k)}</li>)}{total > Math.min(keys.length, 10) && <li class="muted">and {count(total - Math.min(keys.length, 10))} more</li>}</ul>}
-      <Notice kind="warn">{holder ? 'Whoever holds it is not asked, and may go on for a while as if it still did. The next in the line has it then.' : 'Whoever keeps it alive is told that it is gone. Deleted keys can be brought back from their history, without the lease.'}</Notice>
+      <Notice kind="warn">{holder ? 'Whoever holds it is not asked, and may go on for a while as if it still did. The next in the line has it then.' : 'Whoever keeps it alive is told that it is gone. Deleted keys can be put back from their history, without the lease.'}</Notice>
     </Dialog>
   );
 }

@@ -65,7 +65,7 @@ function DeleteDialog({ lock, turn, onClose, onDone }: { lock: Lock; turn: Turn;
       onDone();
     }}>
       <p class="mono break">{escape(fromBase64(turn.key))}</p>
-      <Notice kind="warn">It has no lease, as a key that was brought back has none: nobody's going ends it, and whoever wants this lock waits until it is deleted. The next in the line has it then.</Notice>
+      <Notice kind="warn">It has no lease, as a key that was put back has none: nobody's going ends it, and whoever wants this lock waits until it is deleted. The next in the line has it then.</Notice>
     </Dialog>
   );
 }

@@ -30,9 +30,15 @@ export function Dialog({ title, onClose, children, act, danger, disabled, onAct,
     const before = document.activeElement as HTMLElement | null;
     const dialog = ref.current!;
     dialog.showModal();
-    (dialog.querySelector<HTMLElement>('[data-first]') ?? dialog.querySelector<HTMLElement>('form button'))?.focus();
-    return () => { dialog.close(); before?.isConnected && before.focus(); };
+    (dialog.querySelector<HTMLElement>('[data-first]') ?? (danger ? dialog.querySelector<HTMLElement>('.close') : dialog))?.focus();
+    return () => { dialog.close(); (before?.isConnected ? before : document.getElementById('main'))?.focus(); };
   }, []);
+  // The button that acts has the focus as soon as it can be pressed, and after it has acted; where that is a danger, only after it.
+  useEffect(() => {
+    const dialog = ref.current!;
+    const active = document.activeElement;
+    if (!busy && !disabled && (active === dialog || !dialog.contains(active))) dialog.querySelector<HTMLElement>('[type=submit]')?.focus();
+  }, [busy, disabled, over]);
   const submit = async (e: Event) => {
     e.preventDefault();
     if (busy || disabled || !onAct) return;
@@ -46,13 +52,13 @@ export function Dialog({ title, onClose, children, act, danger, disabled, onAct,
     setBusy(false);
   };
   return (
-    <dialog ref={ref} class={wide ? 'wide' : ''} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}>
+    <dialog ref={ref} tabIndex={-1} class={wide ? 'wide' : ''} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); onClose(); }}>
       <form onSubmit={submit} onKeyDown={(e) => { if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) void submit(e); }}>
         <h2 id={id}>{title}</h2>
         <div class="dialog-body">{children}{failed && <Notice kind="error">{failed}</Notice>}</div>
         <footer>
           {more}<span class="grow" />
-          {!over && <button type="button" onClick={onClose}>{act ? 'Cancel' : 'Close'}</button>}
+          {!over && <button type="button" class="close" onClick={onClose}>{act ? 'Cancel' : 'Close'}</button>}
           {act && <button type="submit" class={danger && !over ? 'danger' : 'primary'} disabled={busy || disabled} aria-busy={busy}>{busy ? 'Working…' : act}</button>}
         </footer>
       </form>

@@ -24,7 +24,7 @@ export interface DeletedKey { key?: Base64; revision?: Int64; timeUnixNano?: Int
 export interface DeletedResponse { keys?: DeletedKey[]; more?: boolean; nextBeforeRevision?: Int64; nextBeforeSub?: Int64; revision?: Int64; compactedRevision?: Int64 }
 
 export interface Plan {
-  undo?: { key: Base64; prefix?: boolean; toRevision: Int64 };
+  putBack?: { key: Base64; prefix?: boolean; toRevision: Int64 };
   delete?: { prefix?: Base64; all?: boolean; keys?: Base64[] };
   import?: { entries: { key: Base64; value: Base64 }[]; onlyNew?: boolean };
 }

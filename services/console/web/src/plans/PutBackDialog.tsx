@@ -16,7 +16,7 @@ async function newest(of: Bytes, prefix: boolean, revision: string, signal?: Abo
 }
 
 /** Asks to which revision a key, or all below a prefix, is to go back, unless that is known already. */
-export function UndoDialog({ of, prefix, to, onClose }: { of: Bytes; prefix: boolean; to?: string; onClose: (changed: boolean) => void }) {
+export function PutBackDialog({ of, prefix, to, onClose }: { of: Bytes; prefix: boolean; to?: string; onClose: (changed: boolean) => void }) {
   const [text, setText] = useState(to ?? '');
   const [going, setGoing] = useState(!!to);
   const fine = /^[1-9]\d{0,18}$/.test(text);
@@ -30,7 +30,7 @@ export function UndoDialog({ of, prefix, to, onClose }: { of: Bytes; prefix: boo
     }
     setGoing(true);
   };
-  if (going) return <PlanDialog title={`Put it back to revision ${text}?`} act="Put back" plans={[{ undo: { key: toBase64(of), prefix, toRevision: text } }]} onClose={onClose} />;
+  if (going) return <PlanDialog title={`Put ${prefix ? 'all' : 'it'} back to revision ${text}?`} act="Put back" plans={[{ putBack: { key: toBase64(of), prefix, toRevision: text } }]} onClose={onClose} />;
   return (
     <Dialog title="Put back what was" act="Preview" disabled={!fine} onAct={preview} onClose={() => onClose(false)}>
       <p>{of ? <>All keys that begin with <code class="break">{escape(of)}</code></> : 'All keys'} become what they were: changed ones are put as they were, newer ones deleted, deleted ones made again.</p>
