@@ -53,6 +53,9 @@ export async function accessible(page, name) {
   assert.deepEqual(serious.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.html.slice(0, 200)} ${n.any[0]?.message ?? n.all[0]?.message ?? ''}`).join(' | ')}`), [], `what axe finds on ${name}`);
 }
 
+/** Where elements are in the page: left edge and width of each. */
+export const places = (of) => of.evaluateAll((all) => all.map((e) => { const { left, width } = e.getBoundingClientRect(); return [left, width]; }));
+
 /** The page must not be wider than its window. */
 export async function fits(page, name) {
   const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);

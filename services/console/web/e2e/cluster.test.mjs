@@ -1,7 +1,7 @@
 // The members are seen and changed, each change behind a question that names what it means; and what was measured is drawn.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, Browser, shot } from './browser.mjs';
+import { accessible, Browser, places, shot } from './browser.mjs';
 import { Server } from './server.mjs';
 
 let server, second, browser;
@@ -88,9 +88,12 @@ test('charts are drawn of what the process measures, and pointed at with keys', 
   await page.waitForFunction(() => /puts (?!0\.0)[\d.]+\/s/.test(document.querySelector('.plot')?.getAttribute('aria-label') ?? ''), undefined, { timeout: 45_000 });
   assert.ok(await page.getByRole('img', { name: /^(Time|Memory|Size|Disk)/ }).count() >= 4);
   for (const kind of ['LEADER', 'ALARM', 'COMPACTION']) await page.locator(`.plot .mark.KIND_${kind}`).first().waitFor({ state: 'attached', timeout: 45_000 });
+  const legends = page.locator('.legend li');
+  const before = await places(legends);
   await chart.focus();
   await page.keyboard.press('ArrowLeft');
   await page.locator('.plot .cursor').first().waitFor({ state: 'attached' });
+  assert.deepEqual(await places(legends), before, 'other values move nothing');
   await shot(page, 'cluster-charts');
   await accessible(page, 'charts');
   await page.close();

@@ -1,7 +1,7 @@
 // Changes are seen as they come, and a server that was killed and started again leaves no gap.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, Browser, shot } from './browser.mjs';
+import { accessible, Browser, places, shot } from './browser.mjs';
 import { b64, Server } from './server.mjs';
 
 let server, browser;
@@ -30,14 +30,21 @@ test('a prefix is watched, paused and filtered, with what each change changed', 
   await shot(page, 'live');
   await accessible(page, 'live');
   await page.locator('h1').first().evaluate(() => document.activeElement?.blur());
+  const beside = await places(page.locator('.toolbar > *'));
   await page.keyboard.press('p');
   await server.put('/live/b', 'unseen');
   await page.getByRole('button', { name: 'Go on (1 new)' }).waitFor();
+  assert.deepEqual(await places(page.locator('.toolbar > *')), beside, 'what is counted moves nothing');
   assert.equal(await events(page).count(), 3);
   await page.keyboard.press('p');
   await events(page).nth(3).waitFor();
   await page.getByLabel('Filter', { exact: true }).fill('/live/b');
   await page.waitForFunction(() => document.querySelectorAll('button.event').length === 1);
+  await page.getByRole('button', { name: 'Stop watching /live/…' }).click();
+  await page.getByLabel('What to watch').fill('');
+  await page.keyboard.press('Enter');
+  await page.getByRole('list', { name: 'Watched' }).getByText('all keys', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Stop watching all keys' }).waitFor();
   await page.close();
   browser.check();
 });

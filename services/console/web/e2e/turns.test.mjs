@@ -1,7 +1,7 @@
 // Leases, locks and elections: who holds what, who waits, for how long; and taking one from its holder.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { accessible, Browser, shot } from './browser.mjs';
+import { accessible, Browser, places, shot } from './browser.mjs';
 import { Server } from './server.mjs';
 
 let server, browser;
@@ -29,6 +29,28 @@ test('leases are listed with their keys and the time they have left, and one is 
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
   await page.getByText('The lease has ended.').waitFor();
   assert.equal(await server.get('/leased/key'), undefined);
+  await page.close();
+  browser.check();
+});
+
+test('columns stay where they are while the time that is left is counted down', async () => {
+  const lease = await server.lease(600);
+  await server.put(`/still/${hex(lease)}`, '', { lease });
+  const page = await browser.open(server, '#/leases');
+  await page.clock.install();
+  await page.route('**/Live', (route) => route.abort()); // it tells the true time that is left when it is opened anew
+  for (const [hash, row] of [[`#/leases?lease=${hex(lease)}`, hex(lease)], ['#/leases?tab=locks&prefix=/still', 'holds']]) {
+    await page.goto(`${server.url}/console/${hash}`);
+    await page.reload();
+    const left = page.getByRole('row', { name: new RegExp(row) }).locator('.left');
+    await left.getByText(/^(10 min 0 s|9 min \d+ s)$/).waitFor();
+    const before = await places(page.getByRole('columnheader'));
+    for (const [seconds, text] of [[9 * 60 + 1, /^5\d s$/], [70, 'ending']]) {
+      await page.clock.fastForward(seconds * 1000);
+      await left.getByText(text).waitFor();
+      assert.deepEqual(await places(page.getByRole('columnheader')), before, `${hash} at ${text}`);
+    }
+  }
   await page.close();
   browser.check();
 });

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { Empty, Notice } from '../ui/basic';
-import { ago } from '../ui/format';
+import { time } from '../ui/format';
 import { call, consoleService, words } from '../wire/call';
 import { onSeries } from '../wire/subscriptions';
 import type { Mark, Series, SeriesResponse } from '../wire/types';
@@ -50,7 +50,7 @@ export function Charts() {
   const charts = [...new Set(shown.series.map((s) => s.chart ?? ''))].map((title) => ({ title, series: shown.series.filter((s) => s.chart === title) }));
   return (
     <>
-      <p class="muted">What the process that served this page has measured of itself{shown.times[0] ? `, since ${ago(shown.times[0])}` : ''}. Marks: <span class="key KIND_LEADER">leader</span> <span class="key KIND_ALARM">alarm</span> <span class="key KIND_COMPACTION">compaction</span> <span class="key KIND_START">start</span></p>
+      <p class="muted">What the process that served this page has measured of itself{shown.times[0] ? `, since ${time(shown.times[0])}` : ''}. Marks: <span class="key KIND_LEADER">leader</span> <span class="key KIND_ALARM">alarm</span> <span class="key KIND_COMPACTION">compaction</span> <span class="key KIND_START">start</span></p>
       <div class="charts">{charts.map((c) => <Chart key={c.title} title={c.title} times={shown.times} series={c.series} marks={shown.marks} at={at} onAt={setAt} />)}</div>
     </>
   );

@@ -63,7 +63,7 @@ export function KeyPane({ name }: { name: Bytes }) {
       {draft
         ? <ValueEditor key={`${name}:${draft.base.mod}`} label="Value" first={begun} value={draft.value} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
         : <Value value={shown.value} view={view} onView={setView} />}
-      <div class="actions">
+      <div class={draft ? 'actions' : 'actions thirds'}>
         {draft ? (
           <>
             <button type="button" class="primary" disabled={!!draft.wrong} onClick={() => setAsked('save')}>Review and save</button>

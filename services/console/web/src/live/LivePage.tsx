@@ -63,10 +63,10 @@ export function LivePage() {
         : (
           <>
             <div class="toolbar">
-              <button type="button" aria-pressed={paused.value} onClick={() => pause(!paused.value)}>{paused.value ? `Go on (${count(waiting.value.length)} new)` : 'Pause'}</button>
+              <button type="button" class="pausing" aria-pressed={paused.value} onClick={() => pause(!paused.value)}>{paused.value ? `Go on (${count(waiting.value.length)} new)` : 'Pause'}</button>
               <button type="button" onClick={clear}>Clear</button>
               <input type="search" class="filter mono" aria-label="Filter" placeholder="Filter: part of a key, made, changed or deleted" value={filter.value} onInput={(e) => { filter.value = e.currentTarget.value; }} />
-              <span class="muted" role="status">{state.value === 'open' ? pace() : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
+              <span class="pace muted" role="status">{state.value === 'open' ? pace() : state.value === 'lost' ? 'connection lost, trying again…' : state.value === 'opening' ? 'connecting…' : ''}</span>
             </div>
             <div class="columns even">
               {shown.length ? (

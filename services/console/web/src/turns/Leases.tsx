@@ -74,7 +74,7 @@ export function Leases() {
                 <td class="num"><Left ttl={Number(l.ttl ?? 0)} at={l.at} granted={Number(l.grantedTtl ?? 0)} /></td>
                 <td class="wide">{l.keys?.length ? l.keys.map((k) => <KeyName key={k} name={fromBase64(k)} href={link('keys', { key: keyParam(fromBase64(k)) })} />) : <span class="muted">none</span>}
                   {Number(l.keysTotal ?? 0) > (l.keys?.length ?? 0) && <span class="muted">and {count(Number(l.keysTotal) - (l.keys?.length ?? 0))} more</span>}</td>
-                <td>{Number(l.ttl) >= 0 && <button type="button" onClick={() => setAsked(l)}>Revoke</button>}</td>
+                <td><button type="button" disabled={!(Number(l.ttl) >= 0)} onClick={() => setAsked(l)}>Revoke</button></td>
               </tr>
             ))}
           </tbody>

@@ -78,7 +78,7 @@ function One({ lock, at, onTake }: { lock: Lock; at: number; onTake: (turn: Turn
     <section class="card" aria-label={escape(name)}>
       <header class="toolbar"><h2 class="grow"><KeyName name={name} href={link('keys', { folder: keyParam(name + '/') })} /></h2><Badge kind="plain">{lock.election ? 'election' : 'lock'}</Badge>
         {holder && <button type="button" onClick={() => onTake(holder)}>{holder.lease ? 'Take from its holder' : 'Delete its key'}</button>}</header>
-      <div class="table">
+      <div class="table stacks">
         <table>
           <thead><tr><th>Turn</th><th>Who</th><th>Since</th><th class="num">Time left</th></tr></thead>
           <tbody>

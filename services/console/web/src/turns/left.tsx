@@ -13,7 +13,7 @@ export function Left({ ttl, at, granted }: { ttl: number; at: number; granted?: 
     if (users++ === 0) timer = setInterval(() => { now.value = Date.now(); }, 1000);
     return () => { if (--users === 0) clearInterval(timer); };
   }, []);
-  if (ttl < 0) return <span class="bad">ended</span>;
+  if (ttl < 0) return <span class="left bad">ended</span>;
   const left = Math.max(0, Math.round(ttl - Math.max(0, now.value - at) / 1000));
-  return <span class={granted && left < granted / 4 ? 'bad' : ''}>{left ? duration(left) : 'ending'}</span>;
+  return <span class={granted && left < granted / 4 ? 'left bad' : 'left'}>{left ? duration(left) : 'ending'}</span>;
 }

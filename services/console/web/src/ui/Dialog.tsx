@@ -37,8 +37,8 @@ export function Dialog({ title, onClose, children, act, danger, disabled, onAct,
   useEffect(() => {
     const dialog = ref.current!;
     const active = document.activeElement;
-    if (!busy && !disabled && (active === dialog || !dialog.contains(active))) dialog.querySelector<HTMLElement>('[type=submit]')?.focus();
-  }, [busy, disabled, over]);
+    if (!busy && !disabled && (active === dialog || !dialog.contains(active))) dialog.querySelector<HTMLElement>(act ? '[type=submit]' : '.close')?.focus();
+  }, [busy, disabled, over, act]);
   const submit = async (e: Event) => {
     e.preventDefault();
     if (busy || disabled || !onAct) return;
