@@ -219,13 +219,13 @@ watch-floor: build ## Measure watch events beside a bare gRPC server that does n
 	$(PLAIN) go -C tests build -o $(CURDIR)/bin/floor/quorate ./etcd/bench/floor
 	go -C tests run ./etcd/bench -rounds '$(ROUNDS)' -cases watch -scale '$(SCALE)' -base '$(CURDIR)/bin/floor' -base-name 'a bare server'
 
-# The snapshot is made once, in half a minute or so, and kept in bin/restore.
+# A snapshot is made once, in half a minute or so, and kept in bin/restore.
 .PHONY: restore-bench
-restore-bench: build bin/peers/etcdutl ## Restore one snapshot by quorateutl and etcdutl in turn, time and peak memory; KEYS=1000000 VALUE=1000 ORDER=random,sorted ROUNDS=3
+restore-bench: build bin/peers/etcdutl ## Restore snapshots by quorateutl and etcdutl in turn, time and peak memory; KEYS=1000000 VALUE=64,256,1000 ORDER=random,sorted ROUNDS=3
 	go -C tests run ./etcd/bench/restore -bin '$(CURDIR)/bin' -peers '$(CURDIR)/bin/peers' -snapshots '$(CURDIR)/bin/restore' -rounds '$(ROUNDS)' \
 		-keys '$(KEYS)' -value '$(VALUE)' -order '$(ORDER)'
 KEYS ?= 1000000
-VALUE ?= 1000
+VALUE ?= 64,256,1000
 ORDER ?= random
 
 .PHONY: scaling

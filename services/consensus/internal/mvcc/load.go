@@ -90,6 +90,8 @@ type loading struct {
 	replacements, attachments, expiries found
 	memory                              sortMemory
 	progress                            loadProgress
+	// history is written from the first walk over the versions on.
+	history *historyWriter
 
 	// now is the state in the making.
 	now    state
@@ -132,11 +134,13 @@ func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *lo
 	l.rows.t = l.tables
 	l.progress.l = l
 	l.now.revision, l.now.compacted = c.Revision, c.Compacted
+	l.history = newHistoryWriter(l, c.Compacted, false)
 	return l
 }
 
 func (l *loading) close() error {
 	l.rows.giveUp()
+	l.history.tables.giveUp()
 	l.tables.syncs.Wait()
 	return errors.Join(l.versions.Close(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
 }
@@ -193,7 +197,7 @@ func (l *loading) eachVersion(versions iter.Seq2[*LoadVersion, error], fn func(*
 	return nil
 }
 
-// sortVersions orders the versions as they will lie on disk.
+// sortVersions orders the versions as they will lie on disk, and writes history as far as it is known.
 func (l *loading) sortVersions() error {
 	way := l.progress.walk(l.ctx)
 	return l.eachVersion(l.content.Versions, func(v *LoadVersion) error {
@@ -202,8 +206,11 @@ func (l *loading) sortVersions() error {
 		}
 		l.progress.sorted++
 		l.progress.read += int64(len(v.Key) + len(v.Value))
-		if err := way.step(); err != nil {
+		if err := cmp.Or(way.step(), l.history.early(v)); err != nil {
 			return err
+		}
+		if l.history.late {
+			l.progress.late++
 		}
 		l.keyBuf = appendSortKey(l.keyBuf[:0], v.Key, v.Revision)
 		return l.versions.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return l.appendSorted(dst, v), nil })

@@ -335,24 +335,56 @@ func TestLoadKeepsWhatIsBesideKeys(t *testing.T) {
 	}
 }
 
-// Goal: who waits for a load sees how far it is. Method: some ten thousand versions; what is told rises from near the beginning to near the end.
+// Goal: history says what each change has replaced even where the versions' numbers are not true, or one revision changes a key twice. Method: loads of
+// versions that are new by their numbers, and the history of the same versions under their true numbers.
+func TestHistoryDoesNotFollowNumbers(t *testing.T) {
+	version := func(revision, sub int64, key string, number int64) LoadVersion {
+		return LoadVersion{Sub: sub, Row: Row{Key: []byte(key), Revision: revision, Record: Record{Create: 2, Version: number, Value: []byte("v")}}}
+	}
+	history := func(versions ...LoadVersion) []string {
+		s, _ := loadSmall(t, &Content{Revision: 9, Versions: eachOf(versions)})
+		require.NoError(t, s.Verify(t.Context(), atOnce))
+		requireUsage(t, s)
+		return rowsOf(t, s, spaceHistory)
+	}
+	want := history(version(2, 0, "k", 1), version(3, 0, "a", 1), version(4, 0, "k", 2), version(5, 0, "b", 1))
+	require.Equal(t, want, history(version(2, 0, "k", 1), version(3, 0, "a", 1), version(4, 0, "k", 1), version(5, 0, "b", 1)))
+
+	twice, _ := loadSmall(t, &Content{Revision: 9, Versions: eachOf([]LoadVersion{version(2, 0, "a", 1), version(2, 1, "k", 1), version(2, 2, "k", 2), version(3, 0, "b", 1)})})
+	var overwritten []int64
+	sn, err := twice.Snapshot(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, sn.Close()) }()
+	require.NoError(t, sn.v.changes(1, 9, func(_, sub int64, c *change) error {
+		if c.overwritten {
+			overwritten = append(overwritten, sub)
+		}
+		return nil
+	}))
+	require.Equal(t, []int64{1}, overwritten)
+}
+
+// Goal: who waits for a load sees how far it is. Method: some ten thousand versions, whose history is written as they come, or late; what is told rises
+// from near the beginning to near the end.
 func TestLoadTellsProgress(t *testing.T) {
 	const versions = 3 * scanRowsPerCheck
-	var told []float64
-	content := &Content{Revision: versions, File: make([]byte, 8*versions), Progress: func(part float64) { told = append(told, part) }}
-	content.Versions = func(yield func(*LoadVersion, error) bool) {
-		for i := int64(1); i <= versions; i++ {
-			if !yield(&LoadVersion{Row: Row{Key: fmt.Appendf(nil, "%08d", i), Revision: i, Record: Record{Create: i, Version: 1}}}, nil) {
-				return
+	for number, steps := range map[int64]int{1: 6, 2: 9} {
+		var told []float64
+		content := &Content{Revision: versions, File: make([]byte, 8*versions), Progress: func(part float64) { told = append(told, part) }}
+		content.Versions = func(yield func(*LoadVersion, error) bool) {
+			for i := int64(1); i <= versions; i++ {
+				if !yield(&LoadVersion{Row: Row{Key: fmt.Appendf(nil, "%08d", i), Revision: i, Record: Record{Create: i, Version: number}}}, nil) {
+					return
+				}
 			}
 		}
+		_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem(), loadParts: 1}, t.TempDir(), content)
+		require.NoError(t, err)
+		require.Len(t, told, steps)
+		require.True(t, slices.IsSorted(told), "%v", told)
+		require.InDelta(t, 1/float64(steps), told[0], 0.01)
+		require.InDelta(t, 1, told[steps-1], 0.01)
 	}
-	_, err := Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem(), loadParts: 1}, t.TempDir(), content)
-	require.NoError(t, err)
-	require.Len(t, told, 9)
-	require.True(t, slices.IsSorted(told), "%v", told)
-	require.InDelta(t, 1.0/9, told[0], 0.01)
-	require.InDelta(t, 1, told[8], 0.01)
 }
 
 // Goal: what cannot be a state is refused, and so is a directory that has one. Method: contents with one thing wrong.

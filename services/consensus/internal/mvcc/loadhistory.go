@@ -62,41 +62,49 @@ func sortedReplacements(part externalsort.Part) iter.Seq2[lineReplacement, error
 type historyWriter struct {
 	l   *loading
 	way wayPart
-	// from is the first revision, and to the one behind the last, 0 for the end. replaced are those of their lines.
-	from, to int64
-	replaced externalsort.Part
-	tables   tableWriter
+	// from and fromSub are where it goes on, and to is the revision behind the last, 0 for the end. replaced are those of its lines.
+	from, fromSub, to int64
+	replaced          externalsort.Part
+	tables            tableWriter
 	// usage is what its revisions add to it, marks are theirs, without what is before, and mark is of the revision at hand.
 	usage usage
 	marks []loadedMark
 	mark  loadedMark
+	// late says that a version came of which only the sorted versions tell what it has replaced.
+	late bool
 
 	changed          change
 	keyBuf, valueBuf []byte
 }
 
-// writeHistory walks the versions a second time, in the order of their revisions, beside what they have replaced: parts of them at the same time.
-// That order would else cost sorting all keys again.
-func (l *loading) writeHistory() error {
-	begins := l.historyParts()
-	writers := make([]*historyWriter, len(begins))
-	for i, from := range begins {
-		w := &historyWriter{l: l, from: from, tables: tableWriter{t: l.tables}, mark: loadedMark{revision: max(from, firstRevision)}}
-		var low, high []byte
-		if i > 0 {
-			low = appendHistoryKey(nil, from, 0)
-		}
-		if i+1 < len(begins) {
-			w.to = begins[i+1]
-			high = appendHistoryKey(nil, w.to, 0)
-		}
-		var err error
-		if w.replaced, err = l.replacements.Stretch(low, high, len(begins)); err != nil {
-			return err
-		}
-		writers[i] = w
+func newHistoryWriter(l *loading, from int64, late bool) *historyWriter {
+	return &historyWriter{l: l, from: from, tables: tableWriter{t: l.tables}, mark: loadedMark{revision: max(from, firstRevision)}, late: late}
+}
+
+// early writes the line of a version as it comes the first time, up to the first one that has replaced something: by its number a key's first version has not.
+func (w *historyWriter) early(v *LoadVersion) error {
+	switch {
+	case w.late || v.Revision < w.from:
+		return nil
+	case v.Tombstone || v.Version != 1:
+		w.late, w.from, w.fromSub = true, v.Revision, v.Sub
+		return nil
 	}
-	err := eachAtOnce(l.ctx, len(writers), func(ctx context.Context, i int) error {
+	w.keyBuf = appendHistoryKey(w.keyBuf[:0], v.Revision, v.Sub)
+	return w.line(v, replacement{})
+}
+
+// writeHistory completes what was written early. Behind that it walks the versions a second time, in the order of their revisions, beside what they have
+// replaced: parts of them at the same time. That order would else cost sorting all keys again.
+func (l *loading) writeHistory() error {
+	if err := l.checkEarly(); err != nil {
+		return err
+	}
+	writers, err := l.historyWriters()
+	if err != nil {
+		return err
+	}
+	err = eachAtOnce(l.ctx, len(writers), func(ctx context.Context, i int) error {
 		writers[i].way = l.progress.walk(ctx)
 		return writers[i].write()
 	})
@@ -114,24 +122,64 @@ func (l *loading) writeHistory() error {
 	return err
 }
 
-// historyParts returns the first revisions of the parts in which history is written.
-func (l *loading) historyParts() []int64 {
-	begins := []int64{l.now.compacted}
-	seen := l.progress.revisions
-	seen = seen[sort.Search(len(seen), func(i int) bool { return seen[i] > l.now.compacted }):]
-	if l.content.VersionsFrom == nil {
-		return begins
+// checkEarly begins history anew if numbers of versions were not true: then a line was written of a version that has replaced something.
+func (l *loading) checkEarly() error {
+	var behind []byte
+	if l.history.late {
+		behind = appendHistoryKey(nil, l.history.from, l.history.fromSub)
 	}
-	for n, i := l.parts(), 1; i < n && len(seen) > n; i++ {
-		if at := seen[i*len(seen)/n]; at > begins[len(begins)-1] {
-			begins = append(begins, at)
+	replaced, err := l.replacements.Stretch(nil, behind, 1)
+	if err != nil {
+		return err
+	}
+	err = replaced.Each(func(_, _ []byte) error { return errEnough })
+	if !errors.Is(err, errEnough) {
+		return err
+	}
+	if err := l.history.tables.discard(); err != nil {
+		return err
+	}
+	l.history = newHistoryWriter(l, l.now.compacted, true)
+	return nil
+}
+
+// historyWriters returns those of the parts in which the rest of history is written. The first one has written early.
+func (l *loading) historyWriters() ([]*historyWriter, error) {
+	writers := []*historyWriter{l.history}
+	if seen := l.progress.revisions; l.history.late && l.content.VersionsFrom != nil {
+		seen = seen[sort.Search(len(seen), func(i int) bool { return seen[i] > l.history.from }):]
+		for n, i := l.parts(), 1; i < n && len(seen) > n; i++ {
+			if at := seen[i*len(seen)/n]; at > writers[len(writers)-1].from {
+				writers = append(writers, newHistoryWriter(l, at, true))
+			}
 		}
 	}
-	return begins
+	for i, w := range writers {
+		low, high := appendHistoryKey(nil, w.from, w.fromSub), []byte(nil)
+		if i+1 < len(writers) {
+			w.to = writers[i+1].from
+			high = appendHistoryKey(nil, w.to, 0)
+		}
+		var err error
+		if w.replaced, err = l.replacements.Stretch(low, high, len(writers)); err != nil {
+			return nil, err
+		}
+	}
+	return writers, nil
 }
 
 func (w *historyWriter) write() error {
 	defer w.tables.giveUp()
+	if w.late {
+		if err := w.writeLate(); err != nil {
+			return err
+		}
+	}
+	w.note()
+	return w.tables.cut()
+}
+
+func (w *historyWriter) writeLate() error {
 	next, stop := iter.Pull2(sortedReplacements(w.replaced))
 	defer stop()
 	replaced, failed, more := next()
@@ -143,7 +191,7 @@ func (w *historyWriter) write() error {
 		if err := cmp.Or(failed, w.way.step()); err != nil {
 			return err
 		}
-		if v.Revision < w.from {
+		if v.Revision < w.from || v.Revision == w.from && v.Sub < w.fromSub {
 			return nil
 		}
 		if w.to > 0 && v.Revision >= w.to {
@@ -163,8 +211,7 @@ func (w *historyWriter) write() error {
 	case more:
 		return cmp.Or(failed, errReadOtherwise)
 	}
-	w.note()
-	return w.tables.cut()
+	return nil
 }
 
 // line writes the line of a version, whose key is in keyBuf.

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// loadProgress says how far a load is on the long ways, of which there are three: the versions as they come, as they lie on disk, and for their
-// history.
+// loadProgress says how far a load is on the long ways, of which there are three: the versions as they come, as they lie on disk, and those of which
+// history is late.
 type loadProgress struct {
 	l *loading
-	// sorted is how many versions there are, and read how many bytes of them, while the first way is not at its end.
-	sorted, read int64
+	// sorted is how many versions there are, read how many bytes of them, and late of how many history is, while the first way is not at its end.
+	sorted, read, late int64
 	// revisions are those of one version of loadSampleRows.
 	revisions []int64
 
@@ -43,9 +43,9 @@ func (p *loadProgress) passed(rows int64) {
 	if p.l.content.Progress == nil {
 		return
 	}
-	part := float64(p.walked) / float64(3*p.sorted)
+	part := float64(p.walked) / float64(2*p.sorted+p.late)
 	if p.walked == p.sorted { // of the first way the end is not known
-		part = min(1, float64(p.read)/float64(max(len(p.l.content.File), 1))) / 3
+		part *= min(1, float64(p.read)/float64(max(len(p.l.content.File), 1)))
 	}
 	p.l.content.Progress(part)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -33,7 +34,8 @@ type tables struct {
 	failed  atomic.Pointer[error]
 	mu      struct {
 		sync.Mutex
-		paths []string
+		paths   []string
+		created int
 	}
 }
 
@@ -56,19 +58,32 @@ func (t *tables) fail(err error) {
 	}
 }
 
-func (t *tables) create() (*sstable.Writer, error) {
+func (t *tables) create() (*sstable.Writer, string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := durabledir.Make(t.cfg.FS, t.cfg.Dir); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	path := t.cfg.FS.PathJoin(t.cfg.Dir, fmt.Sprintf("load-%d", len(t.mu.paths)))
+	path := t.cfg.FS.PathJoin(t.cfg.Dir, fmt.Sprintf("load-%d", t.mu.created))
 	f, err := t.cfg.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	t.mu.created++
 	t.mu.paths = append(t.mu.paths, path)
-	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, t.options), nil
+	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, t.options), path, nil
+}
+
+// remove removes tables that are ended.
+func (t *tables) remove(paths []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var err error
+	for _, path := range paths {
+		err = errors.Join(err, t.cfg.FS.Remove(path))
+	}
+	t.mu.paths = slices.DeleteFunc(t.mu.paths, func(path string) bool { return slices.Contains(paths, path) })
+	return err
 }
 
 // tableWriter writes rows as tables, one after another. The rows of a table come in ascending order. It is for one goroutine.
@@ -77,6 +92,8 @@ type tableWriter struct {
 	// open is the table that is written, nil if none is, and rows counts those in it.
 	open *sstable.Writer
 	rows int
+	// paths are where its tables are.
+	paths []string
 	// held is a row that is not written yet, unless its key is empty.
 	held struct{ key, value []byte }
 }
@@ -86,9 +103,11 @@ func (w *tableWriter) set(key, value []byte) (err error) {
 		if err := w.t.err(); err != nil {
 			return err
 		}
-		if w.open, err = w.t.create(); err != nil {
+		var path string
+		if w.open, path, err = w.t.create(); err != nil {
 			return err
 		}
+		w.paths = append(w.paths, path)
 	}
 	if err := w.open.Set(key, value); err != nil {
 		return err
@@ -141,6 +160,9 @@ func (w *tableWriter) end() error {
 
 // giveUp ends a table that is written after an error.
 func (w *tableWriter) giveUp() { _ = w.end() }
+
+// discard removes all that was written.
+func (w *tableWriter) discard() error { return errors.Join(w.cut(), w.t.remove(w.paths)) }
 
 // tableFile is where a table is written to.
 type tableFile struct {

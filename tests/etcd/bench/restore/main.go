@@ -1,7 +1,7 @@
-// Command restore measures how long a restore of one snapshot takes, and how much memory: by quorateutl and by etcdutl in turn, each into an
-// empty directory. The snapshot is made once, by a server of ours that is filled, and kept.
+// Command restore measures how long a restore of a snapshot takes, and how much memory: by quorateutl and by etcdutl in turn, each into an
+// empty directory; for values of each given size. A snapshot is made once, by a server of ours that is filled, and kept.
 //
-//	make restore-bench KEYS=1000000 VALUE=1000 ORDER=random
+//	make restore-bench KEYS=1000000 VALUE=64,256,1000 ORDER=random
 //
 // Only the ratios mean anything. The file is in the page cache for both, as far as that has room.
 package main
@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,6 +26,7 @@ import (
 type options struct {
 	bin, peers, snapshots string
 	rounds                int
+	values                string
 	content               content
 }
 
@@ -34,7 +37,7 @@ func main() {
 	flag.StringVar(&o.snapshots, "snapshots", "bin/restore", "Folder in which snapshots are kept, and directories are made.")
 	flag.IntVar(&o.rounds, "rounds", 3, "How often each program restores it.")
 	flag.IntVar(&o.content.keys, "keys", 1_000_000, "How many keys the snapshot has.")
-	flag.IntVar(&o.content.valueBytes, "value", 1000, "Bytes of a value.")
+	flag.StringVar(&o.values, "value", "64,256,1000", "Bytes of a value, for a snapshot each.")
 	flag.StringVar(&o.content.order, "order", orderRandom, "Order in which the keys were put: random or sorted.")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,6 +50,21 @@ func main() {
 }
 
 func run(ctx context.Context, o *options) error {
+	for i, size := range strings.Split(o.values, ",") {
+		bytes, err := strconv.Atoi(size)
+		if err != nil {
+			return fmt.Errorf("-value=%s: numbers are wanted", o.values)
+		}
+		o.content.valueBytes = bytes
+		if err := compare(ctx, o, i == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compare has both restore a snapshot in turn, and prints lines of a table, which begins with the first one.
+func compare(ctx context.Context, o *options, first bool) error {
 	if err := o.content.check(); err != nil {
 		return err
 	}
@@ -69,12 +87,14 @@ func run(ctx context.Context, o *options) error {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "round %d\t%s\t%s\n", round+1, filepath.Base(program), c)
+			fmt.Fprintf(os.Stderr, "%d bytes\tround %d\t%s\t%s\n", o.content.valueBytes, round+1, filepath.Base(program), c)
 			costs[i] = append(costs[i], c)
 		}
 	}
-	fmt.Printf("A snapshot of %d keys of %d bytes, put in %s order, of %d MB; medians of %d.\n\n", o.content.keys, o.content.valueBytes, o.content.order, info.Size()>>20, o.rounds)
-	fmt.Print("| | etcdutl | quorateutl | ratio |\n|---|---|---|---|\n")
+	if first {
+		fmt.Printf("Snapshots of %d keys, put in %s order; medians of %d.\n\n", o.content.keys, o.content.order, o.rounds)
+		fmt.Print("| values, bytes | file, MB | | etcdutl | quorateutl | ratio |\n|---|---|---|---|---|---|\n")
+	}
 	for _, line := range []struct {
 		name string
 		of   func(cost) float64
@@ -85,7 +105,7 @@ func run(ctx context.Context, o *options) error {
 		{"directory, MB", func(c cost) float64 { return float64(c.directory) / (1 << 20) }},
 	} {
 		theirs, ours := median(costs[0], line.of), median(costs[1], line.of)
-		fmt.Printf("| %s | %.2f | %.2f | %.2f |\n", line.name, theirs, ours, ours/theirs)
+		fmt.Printf("| %d | %d | %s | %.2f | %.2f | %.2f |\n", o.content.valueBytes, info.Size()>>20, line.name, theirs, ours, ours/theirs)
 	}
 	return nil
 }
