@@ -53,7 +53,7 @@ func authEnable() *consensusv1.Command {
 
 // as proposes a command for a caller.
 func (r *running) as(ctx context.Context, caller *consensusv1.Caller, command *consensusv1.Command) error {
-	_, err := r.Propose(ctx, &consensusv1.ProposeRequest{Command: command, Caller: caller})
+	_, err := r.propose(ctx, &consensusv1.ProposeRequest{Command: command, Caller: caller})
 	return err
 }
 

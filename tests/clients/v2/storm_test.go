@@ -37,6 +37,7 @@ func TestLongPollsInAStormMissNothing(t *testing.T) {
 				value := fmt.Sprintf("%d-%d", writer, i)
 				a, err := putWith(client, fmt.Sprintf("%s/v2/keys/storm/%d/k%d", server.URL(), writer, i%7), value)
 				if err != nil {
+					t.Errorf("the watcher waits in vain for the rest of writer %d: %v", writer, err)
 					return err
 				}
 				mu.Lock()
@@ -46,6 +47,7 @@ func TestLongPollsInAStormMissNothing(t *testing.T) {
 			return nil
 		})
 	}
+	defer func() { _ = group.Wait() }()
 	seen := map[int64]string{}
 	next := first + 1
 	for len(seen) < stormWriters*stormWrites {
