@@ -17,7 +17,7 @@ type Inspector struct {
 	replica *replication.Replica
 }
 
-// Inspect lists the children of a prefix, the versions of a key or what was deleted. Its caller must be allowed to read the key, or all below
+// Inspect lists the children of a prefix, the versions of a key, what was deleted or what has changed. Its caller must be allowed to read the key, or all below
 // the prefix. Errors are those of Range.
 func (i *Inspector) Inspect(ctx context.Context, req *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error) {
 	resp := &consensusv1.InspectResponse{RaftTerm: i.replica.Term()}
@@ -45,6 +45,10 @@ func inspect(ctx context.Context, t *gate.Tenure, req *consensusv1.InspectReques
 	case *consensusv1.InspectRequest_Deleted:
 		found, err := mvcc.Deleted(ctx, t.Store, r.Deleted)
 		resp.Response = &consensusv1.InspectResponse_Deleted{Deleted: found}
+		return err
+	case *consensusv1.InspectRequest_Changes:
+		found, err := mvcc.Changes(ctx, t.Store, r.Changes)
+		resp.Response = &consensusv1.InspectResponse_Changes{Changes: found}
 		return err
 	}
 	return fmt.Errorf("%T is not known", req.GetRequest())

@@ -241,6 +241,7 @@ func ownServices() (all []try) {
 		below := reads(beginWith(prefix))
 		of("below "+prefix, "InspectService.Children", name, &quoratev1.ChildrenRequest{Prefix: []byte(prefix), Delimiter: []byte("/"), Count: true, Size: true}, below)
 		of("below "+prefix, "InspectService.Deleted", name, &quoratev1.DeletedRequest{Prefix: []byte(prefix)}, below)
+		of("below "+prefix, "InspectService.Changes", name, &quoratev1.ChangesRequest{Prefix: []byte(prefix)}, below)
 	}
 	for _, key := range []string{keyOfM, keyOfN} {
 		of("of "+key, "InspectService.History", name, &quoratev1.HistoryRequest{Key: []byte(key), WithValues: true}, reads(single(key)))

@@ -102,7 +102,7 @@ func TestCVE202633413UnguardedMethods(t *testing.T) {
 	}
 	want := 49 - 2
 	if !harness.IsPeer() {
-		want += 6 + 12 // of our own services
+		want += 7 + 12 // of our own services
 	}
 	require.Len(t, asked, want)
 }

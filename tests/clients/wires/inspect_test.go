@@ -61,6 +61,12 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, inspect("Deleted", &quoratev1.DeletedRequest{Prefix: []byte("/a/")}, deleted))
 	require.Len(t, deleted.GetKeys(), 2)
 	require.Equal(t, int64(6), deleted.GetKeys()[0].GetRevision())
+	changes := &quoratev1.ChangesResponse{}
+	require.NoError(t, inspect("Changes", &quoratev1.ChangesRequest{Prefix: []byte("/a/"), Limit: 1}, changes))
+	require.Len(t, changes.GetChanges(), 1)
+	require.Equal(t, int64(6), changes.GetChanges()[0].GetRevision())
+	require.Equal(t, int64(2), changes.GetChanges()[0].GetDeleted())
+	require.Len(t, changes.GetChanges()[0].GetKeys(), 2)
 
 	_, err = client.Compact(ctx, 6)
 	require.NoError(t, err)

@@ -104,6 +104,8 @@ func spansOf(request any) []span {
 		return []span{{access: "read", key: r.GetKey()}}
 	case *quoratev1.DeletedRequest:
 		return []span{prefixSpan("read", r.GetPrefix())}
+	case *quoratev1.ChangesRequest:
+		return []span{prefixSpan("read", r.GetPrefix())}
 	}
 	return nil
 }

@@ -113,6 +113,7 @@ var methods = map[string]Need{
 	"/quorate.v1.InspectService/Children": data,
 	"/quorate.v1.InspectService/History":  data,
 	"/quorate.v1.InspectService/Deleted":  data,
+	"/quorate.v1.InspectService/Changes":  data,
 
 	// What the console reads and writes it asks of the methods above, for its caller, who must be somebody. The rest is told of the process.
 	"/quorate.console.v1.ConsoleService/About":        nothing,

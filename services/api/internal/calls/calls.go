@@ -94,6 +94,7 @@ func (c *Calls) Time(registerer prometheus.Registerer) {
 var reading = []string{
 	etcdserverpb.KV_Range_FullMethodName, etcdserverpb.KV_Txn_FullMethodName, etcdserverpb.KV_DeleteRange_FullMethodName,
 	quoratev1connect.InspectServiceChildrenProcedure, quoratev1connect.InspectServiceHistoryProcedure, quoratev1connect.InspectServiceDeletedProcedure,
+	quoratev1connect.InspectServiceChangesProcedure,
 }
 
 // Register makes known which methods there are. It must not run concurrently with calls.

@@ -63,3 +63,8 @@ func (s *Inspect) History(ctx context.Context, r *quoratev1.HistoryRequest) (*qu
 func (s *Inspect) Deleted(ctx context.Context, r *quoratev1.DeletedRequest) (*quoratev1.DeletedResponse, error) {
 	return own[quoratev1.DeletedResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceDeletedProcedure, r)
 }
+
+// Changes lists what has changed below a prefix, by revision.
+func (s *Inspect) Changes(ctx context.Context, r *quoratev1.ChangesRequest) (*quoratev1.ChangesResponse, error) {
+	return own[quoratev1.ChangesResponse](ctx, s.Cluster, s.Namespace, quoratev1connect.InspectServiceChangesProcedure, r)
+}

@@ -130,6 +130,7 @@ var kinds = map[string]Kind{
 	"/quorate.v1.InspectService/Children": list,
 	"/quorate.v1.InspectService/History":  list,
 	"/quorate.v1.InspectService/Deleted":  list,
+	"/quorate.v1.InspectService/Changes":  list,
 
 	// What the console reads and writes is limited where it asks for it.
 	"/quorate.console.v1.ConsoleService/About":        never,

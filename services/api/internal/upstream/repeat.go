@@ -33,6 +33,7 @@ var reading = map[string]bool{
 	quoratev1connect.InspectServiceChildrenProcedure: true,
 	quoratev1connect.InspectServiceHistoryProcedure:  true,
 	quoratev1connect.InspectServiceDeletedProcedure:  true,
+	quoratev1connect.InspectServiceChangesProcedure:  true,
 }
 
 // unbounded are the methods that take as long as they take.

@@ -17,9 +17,9 @@ import (
 // delimiterBytesMax bounds the delimiter of a list of children.
 const delimiterBytesMax = 64
 
-var errNoInspector = status.Error(codes.Unimplemented, "quorate: the store behind this server shows no children, history or deletions")
+var errNoInspector = status.Error(codes.Unimplemented, "quorate: the store behind this server shows no children, history, deletions or changes")
 
-// InspectServer shows what is below a prefix, what a key was and what was deleted, which etcd does not. The store checks that its caller may
+// InspectServer shows what is below a prefix, what a key was, what was deleted and what has changed, which etcd does not. The store checks that its caller may
 // read all of it.
 type InspectServer struct {
 	*backend
@@ -62,6 +62,15 @@ func (s *InspectServer) Deleted(ctx context.Context, r *quoratev1.DeletedRequest
 	return found.GetDeleted(), err
 }
 
+// Changes lists what has changed below a prefix, by revision.
+func (s *InspectServer) Changes(ctx context.Context, r *quoratev1.ChangesRequest) (*quoratev1.ChangesResponse, error) {
+	if min(r.GetLimit(), r.GetBeforeRevision(), r.GetBeforeSub()) < 0 {
+		return nil, status.Error(codes.InvalidArgument, "quorate: limit, before_revision and before_sub are not below 0")
+	}
+	found, err := s.inspect(ctx, &consensusv1.InspectRequest{Request: &consensusv1.InspectRequest_Changes{Changes: r}, Serializable: r.GetSerializable()})
+	return found.GetChanges(), err
+}
+
 // inspect asks the store, for the caller of ctx. The error is ready for the client.
 func (s *InspectServer) inspect(ctx context.Context, request *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error) {
 	if s.inspector == nil {
@@ -89,6 +98,7 @@ func RegisterInspect(server grpc.ServiceRegistrar, inspect InspectService) {
 			unaryMethod(inspectService, "Children", InspectService.Children),
 			unaryMethod(inspectService, "History", InspectService.History),
 			unaryMethod(inspectService, "Deleted", InspectService.Deleted),
+			unaryMethod(inspectService, "Changes", InspectService.Changes),
 		},
 		Metadata: quoratev1.File_quorate_v1_inspect_proto.Path(),
 	}, inspect)
@@ -99,4 +109,5 @@ type InspectService interface {
 	Children(context.Context, *quoratev1.ChildrenRequest) (*quoratev1.ChildrenResponse, error)
 	History(context.Context, *quoratev1.HistoryRequest) (*quoratev1.HistoryResponse, error)
 	Deleted(context.Context, *quoratev1.DeletedRequest) (*quoratev1.DeletedResponse, error)
+	Changes(context.Context, *quoratev1.ChangesRequest) (*quoratev1.ChangesResponse, error)
 }

@@ -89,6 +89,8 @@ func OfInspection(req *consensusv1.InspectRequest) Needs {
 		return All(read(r.History.GetKey(), nil))
 	case *consensusv1.InspectRequest_Deleted:
 		return All(readPrefix(r.Deleted.GetPrefix()))
+	case *consensusv1.InspectRequest_Changes:
+		return All(readPrefix(r.Changes.GetPrefix()))
 	}
 	return All(readPrefix(nil))
 }

@@ -257,3 +257,46 @@ func TestVersionsAndDeletions(t *testing.T) {
 	s.apply(t, s0+13*timeStep, compactCommand(10))
 	require.Empty(t, versions(&quoratev1.HistoryRequest{}))
 }
+
+// Goal: what has changed below a prefix comes by revision, the last first, with how many keys were made, changed and deleted and which the first are, in
+// pages that may end inside of a revision, as far back as it can be undone. Of a key that a transaction deletes and puts again one change counts. Method: a
+// few commands at times of the test's choice, read whole, in pages, below a prefix, and after compactions.
+func TestChangesByRevision(t *testing.T) {
+	s := &timed{Store: openMem(t, vfs.NewMem())}
+	const s0 = 1_800_000_000 * timeStep
+	s.apply(t, s0, putCommand("p/a", "a"))            // 2
+	s.apply(t, s0+2*timeStep, putCommand("q", "x"))   // 3
+	s.apply(t, s0+3*timeStep, putCommand("p/a", "b")) // 4
+	for i := range 7 {                                // 5 to 11
+		s.apply(t, s0+4*timeStep, putCommand(fmt.Sprintf("p/many/%d", i), "m"))
+	}
+	s.apply(t, s0+5*timeStep, deleteCommand("p/", "p0")) // 12
+	s.apply(t, s0+6*timeStep, putCommand("p/b", "b"))    // 13
+	changes := func(req *quoratev1.ChangesRequest) (string, *quoratev1.ChangesResponse) {
+		resp, err := Changes(t.Context(), s.Store, req)
+		require.NoError(t, err)
+		var text []string
+		for _, c := range resp.GetChanges() {
+			text = append(text, fmt.Sprintf("%d+%d~%d-%d:%s@%d", c.GetRevision(), c.GetMade(), c.GetChanged(), c.GetDeleted(), bytes.Join(c.GetKeys(), []byte(",")), (c.GetTimeUnixNano()-s0)/timeStep))
+		}
+		return strings.Join(text, " "), resp
+	}
+	first, page := changes(&quoratev1.ChangesRequest{Prefix: []byte("p/"), Limit: 3})
+	require.Equal(t, "13+1~0-0:p/b@6 12+0~0-8:p/a,p/many/0,p/many/1,p/many/2,p/many/3@5 11+1~0-0:p/many/6@4", first)
+	require.True(t, page.GetMore())
+	rest, page := changes(&quoratev1.ChangesRequest{Prefix: []byte("p/a"), BeforeRevision: page.GetNextBeforeRevision(), BeforeSub: page.GetNextBeforeSub()})
+	require.Equal(t, "4+0~1-0:p/a@3 2+1~0-0:p/a@0", rest)
+	require.False(t, page.GetMore())
+	inside, _ := changes(&quoratev1.ChangesRequest{BeforeRevision: 12, BeforeSub: 2, Limit: 1})
+	require.Equal(t, "12+0~0-2:p/a,p/many/0@5", inside)
+	all, _ := changes(&quoratev1.ChangesRequest{BeforeRevision: 5})
+	require.Equal(t, "4+0~1-0:p/a@3 3+1~0-0:q@2 2+1~0-0:p/a@0", all)
+	nothing, page := changes(&quoratev1.ChangesRequest{Prefix: []byte("z")})
+	require.Empty(t, nothing)
+	require.False(t, page.GetMore())
+
+	s.apply(t, s0+7*timeStep, compactCommand(12))
+	left, page := changes(&quoratev1.ChangesRequest{})
+	require.Equal(t, "13+1~0-0:p/b@6", left)
+	require.Equal(t, int64(12), page.GetCompactedRevision())
+}

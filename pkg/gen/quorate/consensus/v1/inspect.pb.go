@@ -32,6 +32,7 @@ type InspectRequest struct {
 	//	*InspectRequest_Children
 	//	*InspectRequest_History
 	//	*InspectRequest_Deleted
+	//	*InspectRequest_Changes
 	Request      isInspectRequest_Request `protobuf_oneof:"request"`
 	Serializable bool                     `protobuf:"varint,4,opt,name=serializable,proto3" json:"serializable,omitempty"`
 	// As in RangeRequest.
@@ -105,6 +106,15 @@ func (x *InspectRequest) GetDeleted() *v1.DeletedRequest {
 	return nil
 }
 
+func (x *InspectRequest) GetChanges() *v1.ChangesRequest {
+	if x != nil {
+		if x, ok := x.Request.(*InspectRequest_Changes); ok {
+			return x.Changes
+		}
+	}
+	return nil
+}
+
 func (x *InspectRequest) GetSerializable() bool {
 	if x != nil {
 		return x.Serializable
@@ -142,11 +152,17 @@ type InspectRequest_Deleted struct {
 	Deleted *v1.DeletedRequest `protobuf:"bytes,3,opt,name=deleted,proto3,oneof"`
 }
 
+type InspectRequest_Changes struct {
+	Changes *v1.ChangesRequest `protobuf:"bytes,7,opt,name=changes,proto3,oneof"`
+}
+
 func (*InspectRequest_Children) isInspectRequest_Request() {}
 
 func (*InspectRequest_History) isInspectRequest_Request() {}
 
 func (*InspectRequest_Deleted) isInspectRequest_Request() {}
+
+func (*InspectRequest_Changes) isInspectRequest_Request() {}
 
 type InspectResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -155,6 +171,7 @@ type InspectResponse struct {
 	//	*InspectResponse_Children
 	//	*InspectResponse_History
 	//	*InspectResponse_Deleted
+	//	*InspectResponse_Changes
 	Response      isInspectResponse_Response `protobuf_oneof:"response"`
 	Revision      int64                      `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
 	RaftTerm      uint64                     `protobuf:"varint,5,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
@@ -226,6 +243,15 @@ func (x *InspectResponse) GetDeleted() *v1.DeletedResponse {
 	return nil
 }
 
+func (x *InspectResponse) GetChanges() *v1.ChangesResponse {
+	if x != nil {
+		if x, ok := x.Response.(*InspectResponse_Changes); ok {
+			return x.Changes
+		}
+	}
+	return nil
+}
+
 func (x *InspectResponse) GetRevision() int64 {
 	if x != nil {
 		return x.Revision
@@ -256,29 +282,37 @@ type InspectResponse_Deleted struct {
 	Deleted *v1.DeletedResponse `protobuf:"bytes,3,opt,name=deleted,proto3,oneof"`
 }
 
+type InspectResponse_Changes struct {
+	Changes *v1.ChangesResponse `protobuf:"bytes,6,opt,name=changes,proto3,oneof"`
+}
+
 func (*InspectResponse_Children) isInspectResponse_Response() {}
 
 func (*InspectResponse_History) isInspectResponse_Response() {}
 
 func (*InspectResponse_Deleted) isInspectResponse_Response() {}
 
+func (*InspectResponse_Changes) isInspectResponse_Response() {}
+
 var File_quorate_consensus_v1_inspect_proto protoreflect.FileDescriptor
 
 const file_quorate_consensus_v1_inspect_proto_rawDesc = "" +
 	"\n" +
-	"\"quorate/consensus/v1/inspect.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\x18quorate/v1/inspect.proto\"\xcc\x02\n" +
+	"\"quorate/consensus/v1/inspect.proto\x12\x14quorate.consensus.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fquorate/consensus/v1/auth.proto\x1a\x18quorate/v1/inspect.proto\"\x84\x03\n" +
 	"\x0eInspectRequest\x129\n" +
 	"\bchildren\x18\x01 \x01(\v2\x1b.quorate.v1.ChildrenRequestH\x00R\bchildren\x126\n" +
 	"\ahistory\x18\x02 \x01(\v2\x1a.quorate.v1.HistoryRequestH\x00R\ahistory\x126\n" +
-	"\adeleted\x18\x03 \x01(\v2\x1a.quorate.v1.DeletedRequestH\x00R\adeleted\x12\"\n" +
+	"\adeleted\x18\x03 \x01(\v2\x1a.quorate.v1.DeletedRequestH\x00R\adeleted\x126\n" +
+	"\achanges\x18\a \x01(\v2\x1a.quorate.v1.ChangesRequestH\x00R\achanges\x12\"\n" +
 	"\fserializable\x18\x04 \x01(\bR\fserializable\x12#\n" +
 	"\rseen_revision\x18\x05 \x01(\x03R\fseenRevision\x124\n" +
 	"\x06caller\x18\x06 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06callerB\x10\n" +
-	"\arequest\x12\x05\xbaH\x02\b\x01\"\x84\x02\n" +
+	"\arequest\x12\x05\xbaH\x02\b\x01\"\xbd\x02\n" +
 	"\x0fInspectResponse\x12:\n" +
 	"\bchildren\x18\x01 \x01(\v2\x1c.quorate.v1.ChildrenResponseH\x00R\bchildren\x127\n" +
 	"\ahistory\x18\x02 \x01(\v2\x1b.quorate.v1.HistoryResponseH\x00R\ahistory\x127\n" +
-	"\adeleted\x18\x03 \x01(\v2\x1b.quorate.v1.DeletedResponseH\x00R\adeleted\x12\x1a\n" +
+	"\adeleted\x18\x03 \x01(\v2\x1b.quorate.v1.DeletedResponseH\x00R\adeleted\x127\n" +
+	"\achanges\x18\x06 \x01(\v2\x1b.quorate.v1.ChangesResponseH\x00R\achanges\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x05 \x01(\x04R\braftTermB\n" +
 	"\n" +
@@ -306,26 +340,30 @@ var file_quorate_consensus_v1_inspect_proto_goTypes = []any{
 	(*v1.ChildrenRequest)(nil),  // 2: quorate.v1.ChildrenRequest
 	(*v1.HistoryRequest)(nil),   // 3: quorate.v1.HistoryRequest
 	(*v1.DeletedRequest)(nil),   // 4: quorate.v1.DeletedRequest
-	(*Caller)(nil),              // 5: quorate.consensus.v1.Caller
-	(*v1.ChildrenResponse)(nil), // 6: quorate.v1.ChildrenResponse
-	(*v1.HistoryResponse)(nil),  // 7: quorate.v1.HistoryResponse
-	(*v1.DeletedResponse)(nil),  // 8: quorate.v1.DeletedResponse
+	(*v1.ChangesRequest)(nil),   // 5: quorate.v1.ChangesRequest
+	(*Caller)(nil),              // 6: quorate.consensus.v1.Caller
+	(*v1.ChildrenResponse)(nil), // 7: quorate.v1.ChildrenResponse
+	(*v1.HistoryResponse)(nil),  // 8: quorate.v1.HistoryResponse
+	(*v1.DeletedResponse)(nil),  // 9: quorate.v1.DeletedResponse
+	(*v1.ChangesResponse)(nil),  // 10: quorate.v1.ChangesResponse
 }
 var file_quorate_consensus_v1_inspect_proto_depIdxs = []int32{
-	2, // 0: quorate.consensus.v1.InspectRequest.children:type_name -> quorate.v1.ChildrenRequest
-	3, // 1: quorate.consensus.v1.InspectRequest.history:type_name -> quorate.v1.HistoryRequest
-	4, // 2: quorate.consensus.v1.InspectRequest.deleted:type_name -> quorate.v1.DeletedRequest
-	5, // 3: quorate.consensus.v1.InspectRequest.caller:type_name -> quorate.consensus.v1.Caller
-	6, // 4: quorate.consensus.v1.InspectResponse.children:type_name -> quorate.v1.ChildrenResponse
-	7, // 5: quorate.consensus.v1.InspectResponse.history:type_name -> quorate.v1.HistoryResponse
-	8, // 6: quorate.consensus.v1.InspectResponse.deleted:type_name -> quorate.v1.DeletedResponse
-	0, // 7: quorate.consensus.v1.InspectService.Inspect:input_type -> quorate.consensus.v1.InspectRequest
-	1, // 8: quorate.consensus.v1.InspectService.Inspect:output_type -> quorate.consensus.v1.InspectResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2,  // 0: quorate.consensus.v1.InspectRequest.children:type_name -> quorate.v1.ChildrenRequest
+	3,  // 1: quorate.consensus.v1.InspectRequest.history:type_name -> quorate.v1.HistoryRequest
+	4,  // 2: quorate.consensus.v1.InspectRequest.deleted:type_name -> quorate.v1.DeletedRequest
+	5,  // 3: quorate.consensus.v1.InspectRequest.changes:type_name -> quorate.v1.ChangesRequest
+	6,  // 4: quorate.consensus.v1.InspectRequest.caller:type_name -> quorate.consensus.v1.Caller
+	7,  // 5: quorate.consensus.v1.InspectResponse.children:type_name -> quorate.v1.ChildrenResponse
+	8,  // 6: quorate.consensus.v1.InspectResponse.history:type_name -> quorate.v1.HistoryResponse
+	9,  // 7: quorate.consensus.v1.InspectResponse.deleted:type_name -> quorate.v1.DeletedResponse
+	10, // 8: quorate.consensus.v1.InspectResponse.changes:type_name -> quorate.v1.ChangesResponse
+	0,  // 9: quorate.consensus.v1.InspectService.Inspect:input_type -> quorate.consensus.v1.InspectRequest
+	1,  // 10: quorate.consensus.v1.InspectService.Inspect:output_type -> quorate.consensus.v1.InspectResponse
+	10, // [10:11] is the sub-list for method output_type
+	9,  // [9:10] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_inspect_proto_init() }
@@ -338,11 +376,13 @@ func file_quorate_consensus_v1_inspect_proto_init() {
 		(*InspectRequest_Children)(nil),
 		(*InspectRequest_History)(nil),
 		(*InspectRequest_Deleted)(nil),
+		(*InspectRequest_Changes)(nil),
 	}
 	file_quorate_consensus_v1_inspect_proto_msgTypes[1].OneofWrappers = []any{
 		(*InspectResponse_Children)(nil),
 		(*InspectResponse_History)(nil),
 		(*InspectResponse_Deleted)(nil),
+		(*InspectResponse_Changes)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
