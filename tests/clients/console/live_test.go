@@ -187,6 +187,10 @@ func TestLiveTellsOfEverything(t *testing.T) {
 	require.NoError(t, err)
 	awaitAll("1 true /a/k= 2 0", "2 false /b/k=  6", "lease lives false")
 
+	connected := listen(t, to, &consolev1.LiveRequest{}) // a page that wants to hear of nothing wants to know that it is connected
+	require.True(t, connected.Receive())
+	require.NotNil(t, connected.Msg().GetAlive())
+
 	_, err = to.Live(ctx, &consolev1.LiveRequest{Watches: make([]*consolev1.LiveWatch, 17)})
 	require.NoError(t, err) // it is the stream that fails
 	refused := listen(t, to, &consolev1.LiveRequest{Leases: make([]int64, 33)})

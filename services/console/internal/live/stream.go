@@ -26,6 +26,9 @@ const (
 	leaseDrift = 2
 )
 
+// nothing says that the stream is there.
+var nothing = &consolev1.LiveResponse{News: &consolev1.LiveResponse_Alive{Alive: &consolev1.LiveAlive{}}}
+
 // Sources are what is told of. Their methods are called with the stream's context, and so for its caller.
 type Sources struct {
 	// Conn is for watches.
@@ -70,6 +73,11 @@ func (s *Streams) Serve(ctx context.Context, r *consolev1.LiveRequest, send func
 	if len(r.GetWatches()) > watchesMax || len(r.GetLeases()) > leasesMax {
 		return status.Errorf(codes.InvalidArgument, "quorate: %d watches and %d leases, a stream may have %d and %d", len(r.GetWatches()), len(r.GetLeases()), watchesMax, leasesMax)
 	}
+	if len(r.GetWatches())+len(r.GetLeases()) == 0 && !r.GetSeries() && !r.GetCluster() {
+		if err := send(nothing); err != nil { // the page wants to know whether it is connected, and nothing else would tell
+			return err
+		}
+	}
 	one := &stream{Streams: s, news: make(chan *consolev1.LiveResponse)}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, w := range r.GetWatches() {
@@ -97,7 +105,7 @@ func (s *stream) send(ctx context.Context, send func(*consolev1.LiveResponse) er
 		select {
 		case news = <-s.news:
 		case <-alive.C:
-			news = &consolev1.LiveResponse{News: &consolev1.LiveResponse_Alive{Alive: &consolev1.LiveAlive{}}}
+			news = nothing
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

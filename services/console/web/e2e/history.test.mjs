@@ -134,6 +134,13 @@ test('a folder goes back to a revision as it was previewed, and what is compacte
   const newest = (await server.call('etcdserverpb.KV/Range', { key: b64('/back/changed') })).header.revision;
   await page.getByLabel('As it was at revision').fill('');
   await page.getByText(`The newest is ${newest}.`).waitFor();
+  const moments = page.getByRole('group', { name: 'The last changes' });
+  assert.deepEqual((await moments.getByRole('radio').count()), 5);
+  assert.match(await moments.innerText(), /1 deleted[^]*\/back\/deleted[^]*1 made[^]*\/back\/newer[^]*1 changed[^]*\/back\/changed/);
+  await moments.getByRole('radio').nth(2).check();
+  assert.equal(await page.getByLabel('As it was at revision').inputValue(), revision);
+  await shot(page, 'undo-chosen');
+  await accessible(page, 'the choice of a moment');
   await page.getByLabel('As it was at revision').fill('99999');
   await page.getByRole('button', { name: 'Preview' }).click();
   await page.getByText(`There is no revision 99999 yet: the newest is ${newest}.`).waitFor();
@@ -165,6 +172,87 @@ test('a folder goes back to a revision as it was previewed, and what is compacte
   await page.goto(`${server.url}/console/#/history?tab=deleted&prefix=/back/`);
   await page.getByText('is compacted and not known any more').waitFor();
   await shot(page, 'deleted-compacted');
+  await page.close();
+  browser.check();
+});
+
+test('the last changes below a prefix are choices page after page, also of a revision that has changed many keys', async () => {
+  const success = Array.from({ length: 12 }, (_, n) => ({ requestPut: { key: b64(`/moments/many/${n}`), value: b64('x') } }));
+  await server.call('etcdserverpb.KV/Txn', { success });
+  for (let n = 0; n < 25; n++) await server.put('/moments/one', `${n}`);
+  const page = await browser.open(server, '#/keys?folder=/moments/');
+  await page.getByRole('button', { name: 'Put back' }).click();
+  const moments = page.getByRole('group', { name: 'The last changes' });
+  await moments.getByRole('radio').nth(19).waitFor();
+  assert.equal(await moments.getByRole('radio').count(), 20);
+  await moments.getByRole('button', { name: 'Look further back' }).click();
+  await moments.getByText('12 made').waitFor();
+  assert.equal(await moments.getByRole('radio').count(), 26);
+  await moments.getByRole('radio').nth(24).check();
+  await page.getByRole('button', { name: 'Preview' }).click();
+  await page.getByRole('heading', { name: /^Put all keys that begin with \/moments\/ back to revision \d+\?$/ }).waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Put back' }).waitFor();
+  await page.close();
+  browser.check();
+});
+
+test('the history of a folder is what happened below it', async () => {
+  await server.put('/folder/a', '1');
+  await server.put('/folder/b', '1');
+  await server.delete('/folder/b');
+  const page = await browser.open(server, '#/history?key=/folder');
+  await page.getByText('There is no key of that name itself').waitFor();
+  assert.match(await page.getByRole('table').innerText(), /\/folder\/b[^]*1 deleted[^]*\/folder\/b[^]*1 made[^]*\/folder\/a[^]*1 made/);
+  await shot(page, 'history-folder');
+  await accessible(page, 'the history of a folder');
+  await page.getByRole('row', { name: /1 deleted/ }).getByRole('button', { name: /^Put all back to \d+$/ }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Put back' }).click();
+  await page.getByRole('button', { name: 'Done' }).click();
+  assert.equal(await server.get('/folder/b'), '1');
+  await page.goto(`${server.url}/console/#/keys?folder=/folder/`);
+  await page.getByRole('article', { name: 'Folder' }).getByRole('link', { name: 'History' }).click();
+  await page.getByRole('radio', { name: 'What has changed', checked: true }).waitFor();
+  await page.getByRole('link', { name: '/folder/a' }).waitFor();
+  await page.goto(`${server.url}/console/#/history?key=/nothing/was/here`);
+  await page.getByText('Nothing is left of this key').waitFor();
+  await page.close();
+  browser.check();
+});
+
+test('what is meant by all is said, and that leases change with it', async () => {
+  const [lease, gone] = [await server.lease(3600), await server.lease(3600)];
+  await server.put('/leases/kept', 'x', { lease });
+  await server.put('/leases/ended', 'x', { lease: gone });
+  await server.put('/leases/free', 'x');
+  const { header } = await server.put('/leases/marker', 'x');
+  await server.put('/leases/kept', 'x');
+  await server.put('/leases/free', 'x', { lease });
+  await server.call('etcdserverpb.Lease/LeaseRevoke', { ID: gone });
+  await server.delete('/leases/marker');
+  const page = await browser.open(server, '#/history?tab=deleted');
+  await page.getByRole('row', { name: /\/leases\/marker/ }).getByRole('button', { name: /^Put the whole store back to \d+$/ }).click();
+  await page.getByRole('heading', { name: /^Put the whole store back to revision \d+\?$/ }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.goto(`${server.url}/console/#/keys?folder=/leases/`);
+  await page.getByRole('button', { name: 'Put back' }).click();
+  await page.getByLabel('As it was at revision').fill(header.revision);
+  await page.getByRole('button', { name: 'Preview' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Leases of keys change, too').waitFor();
+  await dialog.getByText('1 key will be attached to a lease that it is not attached to now').waitFor();
+  await dialog.getByText('2 keys will be without a lease, and stay: of 1 the lease has ended').waitFor();
+  await dialog.getByRole('button', { name: /\/leases\/kept/ }).click();
+  await dialog.getByText(`Lease: none → ${BigInt(lease).toString(16)}`).waitFor();
+  for (const [width, scheme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], [390, 'dark']]) {
+    await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await shot(page, `undo-leases-${width}-${scheme}`);
+    await accessible(page, `a preview with leases, ${width} wide, ${scheme}`);
+  }
+  await dialog.getByRole('button', { name: 'Put back (4)' }).click();
+  await page.getByRole('button', { name: 'Done' }).click();
+  const { kvs } = await server.call('etcdserverpb.KV/Range', { key: b64('/leases/kept') });
+  assert.equal(kvs[0].lease, lease);
   await page.close();
   browser.check();
 });

@@ -53,37 +53,84 @@ test('a change is shown before it is saved, with a lease when that is wanted', a
   browser.check();
 });
 
+const result = (page) => page.getByLabel('Result');
+const inDialog = (page, name) => page.getByRole('dialog').getByRole('button', { name, exact: true });
+const edit = async (page, value) => {
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByLabel('Value', { exact: true }).fill(value);
+};
+const review = async (page) => {
+  await page.getByRole('button', { name: 'Review and save' }).click();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+};
+
 test('a conflict shows base, theirs and mine, and nothing is lost in it', async () => {
   await server.put('/config/shared', 'a\nb\nc\nd\n');
   const page = await browser.open(server, '#/keys?key=/config/shared');
-  await page.getByRole('button', { name: 'Edit' }).click();
-  await page.getByLabel('Value', { exact: true }).fill('a\nb\nc\nmine\n');
+  await edit(page, 'a\nb\nc\nmine\n');
   await server.put('/config/shared', 'theirs\nb\nc\nd\n');
-  await page.getByRole('button', { name: 'Review and save' }).click();
-  await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByText('Somebody has changed this key').waitFor();
-  assert.match(await page.getByRole('group', { name: 'Theirs' }).innerText(), /theirs/);
-  assert.match(await page.getByRole('group', { name: 'Mine', exact: true }).innerText(), /mine/);
+  await review(page);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('Somebody has changed this key').waitFor();
   assert.equal(await server.get('/config/shared'), 'theirs\nb\nc\nd\n');
-  await page.getByText('Base: what you began with').click();
-  await shot(page, 'keys-conflict');
-  await accessible(page, 'a conflict');
-  await page.getByRole('button', { name: 'Combine both and edit' }).click();
-  assert.equal(await page.getByLabel('Value', { exact: true }).inputValue(), 'theirs\nb\nc\nmine\n');
-  await page.getByRole('button', { name: 'Review and save' }).click();
-  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  const place = (n) => dialog.getByRole('region', { name: `Place ${n}` });
+  for (const [n, side, text] of [[1, 'As it was', 'a'], [1, 'Theirs', 'theirs'], [1, 'Mine', 'a'], [2, 'As it was', 'd'], [2, 'Theirs', 'd'], [2, 'Mine', 'mine']]) {
+    assert.equal(await place(n).getByRole('group', { name: side }).locator('pre').innerText(), text, `${side} at place ${n}`);
+  }
+  assert.equal(await result(page).inputValue(), 'theirs\nb\nc\nmine\n', 'what only one has changed is taken');
+  await place(2).getByRole('radio', { name: 'Theirs' }).click();
+  await page.getByText('This is what is there already').waitFor();
+  assert.ok(await inDialog(page, 'Save the result').isDisabled());
+  await place(2).getByRole('radio', { name: 'Mine' }).click();
+  await inDialog(page, 'Save the result').click();
   await page.getByText('Saved at revision').waitFor();
   assert.equal(await server.get('/config/shared'), 'theirs\nb\nc\nmine\n');
 
-  await page.getByRole('button', { name: 'Edit' }).click();
-  await page.getByLabel('Value', { exact: true }).fill('again\n');
+  await edit(page, 'again\n');
   await server.delete('/config/shared');
-  await page.getByRole('button', { name: 'Review and save' }).click();
-  await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByText('Somebody has deleted this key').waitFor();
+  await review(page);
+  await dialog.getByText('Somebody has deleted this key').waitFor();
+  await shot(page, 'keys-conflict-deleted');
   await page.getByRole('button', { name: 'Make it again with mine' }).click();
   await page.getByText('Saved at revision').waitFor();
   assert.equal(await server.get('/config/shared'), 'again\n');
+  await page.close();
+  browser.check();
+});
+
+test('where both have changed the same, lines of each are taken and edited, and a save compares with theirs', async () => {
+  await server.put('/config/both', JSON.stringify({ replicas: 3, image: 'app:1', region: 'zrh', on: true }));
+  const page = await browser.open(server, '#/keys?key=/config/both');
+  await edit(page, JSON.stringify({ replicas: 5, image: 'app:1', region: 'gva', on: true }, undefined, 2));
+  await server.put('/config/both', JSON.stringify({ replicas: 4, image: 'app:1', region: 'zrh', on: false }));
+  await review(page);
+  const place = (n) => page.getByRole('region', { name: `Place ${n}` });
+  await place(1).getByText('both have changed it').waitFor();
+  assert.ok(await inDialog(page, 'Save the result').isDisabled(), 'a place is still to be decided');
+  for (const [width, scheme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], [390, 'dark']]) {
+    await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
+    await page.emulateMedia({ colorScheme: scheme });
+    await shot(page, `keys-conflict-${width}-${scheme}`);
+    await accessible(page, `a conflict, ${width} wide, ${scheme}`);
+    await fits(page, 'a conflict');
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await place(1).getByRole('radio', { name: 'Both' }).click();
+  await page.getByText('This is no JSON').waitFor({ state: 'hidden' }); // the same name twice is JSON
+  await page.getByRole('button', { name: 'Mine', exact: true }).click();
+  assert.deepEqual(JSON.parse(await result(page).inputValue()), { replicas: 5, image: 'app:1', region: 'gva', on: true });
+  await place(3).getByRole('radio', { name: 'Theirs' }).click();
+  await result(page).fill((await result(page).inputValue()).replace('app:1', 'app:2'));
+  await page.getByText('You have edited the result').waitFor();
+  const third = JSON.stringify({ replicas: 4, image: 'app:3', region: 'zrh', on: false });
+  await server.put('/config/both', third);
+  await inDialog(page, 'Save the result').click();
+  await place(1).getByRole('group', { name: 'Theirs' }).getByText('app:3').waitFor();
+  assert.equal(await server.get('/config/both'), third, 'nothing is saved over what they have made meanwhile');
+  await place(1).getByRole('radio', { name: 'Mine' }).click();
+  await inDialog(page, 'Save the result').click();
+  await page.getByText('Saved at revision').waitFor();
+  assert.deepEqual(JSON.parse(await server.get('/config/both')), { replicas: 5, image: 'app:2', region: 'gva', on: false });
   await page.close();
   browser.check();
 });

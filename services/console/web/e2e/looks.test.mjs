@@ -24,7 +24,7 @@ const long = encodeURIComponent('/very/long/' + 'a-name-that-goes-on-and-on/'.re
 const pages = [
   ['keys', '#/keys', 'config/'], ['key', '#/keys?key=/config/production/billing', '"replicas": 5'], ['key-long', `#/keys?key=${long}`, 'word word'], ['folder', '#/keys?folder=/config/', 'New key here'], ['new', '#/keys?make=/config/', 'Review and make'],
   ['search', '#/keys?q=bill', '/config/staging/'], ['search-none', '#/keys?q=nothing-has-this', 'No key has that'],
-  ['history', '#/history?key=/config/production/billing', 'made'], ['deleted', '#/history?tab=deleted', '/tmp/gone'], ['leases', '#/leases', '1 h'], ['locks', '#/leases?tab=locks', 'worker-1'],
+  ['history', '#/history?key=/config/production/billing', 'made'], ['changes', '#/history?tab=changes', '/tmp/gone'], ['deleted', '#/history?tab=deleted', '/tmp/gone'], ['leases', '#/leases', '1 h'], ['locks', '#/leases?tab=locks', 'worker-1'],
   ['live', '#/live?prefix=/config/', 'watching from revision'], ['cluster', '#/cluster', 'leader'], ['charts', '#/cluster?tab=charts', ''], ['slow', '#/cluster?tab=slow', ''], ['access', '#/access', 'Authentication is not enabled'],
   ['users', '#/access?tab=users', 'There are no users yet'], ['roles', '#/access?tab=roles', 'There are no roles yet'], ['audit', '#/access?tab=audit', 'There is no audit trail'],
 ];

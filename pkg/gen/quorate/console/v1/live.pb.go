@@ -357,7 +357,8 @@ type LiveResponse_Cluster struct {
 }
 
 type LiveResponse_Alive struct {
-	// Nothing happened. It comes where nothing else did for ten seconds: whoever hears nothing for much longer opens another stream.
+	// Nothing happened. It comes at once where nothing is subscribed to, so that the page knows that it is connected, and where nothing else
+	// did for ten seconds: whoever hears nothing for much longer opens another stream.
 	Alive *LiveAlive `protobuf:"bytes,7,opt,name=alive,proto3,oneof"`
 }
 

@@ -7,6 +7,7 @@ import { nanoTime, size } from '../ui/format';
 import { toast } from '../ui/toast';
 import { call, inspectService, words } from '../wire/call';
 import type { DeletedKey, DeletedResponse } from '../wire/types';
+import { allBackTo, before } from './below';
 
 interface State { keys: DeletedKey[]; more: boolean; revision: string; sub: string; compacted: string }
 
@@ -16,8 +17,6 @@ async function load(prefix: Bytes, was: State | undefined): Promise<State> {
     keys: [...(was?.keys ?? []), ...(answer.keys ?? [])], more: !!answer.more, revision: answer.nextBeforeRevision ?? '0', sub: answer.nextBeforeSub ?? '0', compacted: answer.compactedRevision ?? '0',
   };
 }
-
-const before = (revision: string | undefined) => (BigInt(revision ?? 1) - 1n).toString();
 
 /** The keys below a prefix that were deleted and are not there again, the last deletion first. */
 export function Deleted({ prefix }: { prefix: Bytes }) {
@@ -51,7 +50,7 @@ export function Deleted({ prefix }: { prefix: Bytes }) {
                   <td class="num">{size(k.last?.valueBytes)}</td>
                   <td><div class="actions">
                     <button type="button" onClick={() => setAsked({ of: key, whole: false, to: before(k.revision) })}>Put back</button>
-                    <button type="button" title="All keys of the prefix as they were before this deletion" onClick={() => setAsked({ of: prefix, whole: true, to: before(k.revision) })}>Put all back to {before(k.revision)}</button>
+                    <button type="button" title={prefix ? 'All keys of the prefix as they were before this deletion' : 'All keys of the store as they were before this deletion'} onClick={() => setAsked({ of: prefix, whole: true, to: before(k.revision) })}>{allBackTo(prefix, before(k.revision))}</button>
                   </div></td>
                 </tr>
               );

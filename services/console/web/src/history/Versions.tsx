@@ -1,5 +1,7 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { type Bytes, fromBase64, toBase64 } from '../bytes/bytes';
+import { escape } from '../bytes/escape';
 import type { View } from '../bytes/views';
 import { PutBackDialog } from '../plans/PutBackDialog';
 import { keyParam, link } from '../shell/route';
@@ -10,6 +12,7 @@ import { toast } from '../ui/toast';
 import { Value } from '../ui/Value';
 import { call, inspectService, words } from '../wire/call';
 import type { HistoryResponse, Version } from '../wire/types';
+import { Changes } from './Changes';
 
 const page = '50';
 
@@ -46,7 +49,7 @@ export function Versions({ of }: { of: Bytes }) {
   if (!shown) return <p class="muted">Loading…</p>;
   const { versions } = shown;
   const compacted = shown.compacted !== '0' && <p class="muted">What was before revision {shown.compacted} is compacted: of that only what was there then is left.</p>;
-  if (!versions.length) return <Empty title="Nothing is left of this key"><p>There is no key of that name, and there was none since the last compaction. Names are exact: <code>/a</code> is another key than <code>/a/</code>.</p>{compacted}</Empty>;
+  if (!versions.length) return <NoVersions of={of}><Empty title="Nothing is left of this key"><p>There is no key of that name, and there was none since the last compaction. Names are exact: <code>/a</code> is another key than <code>/a/</code>.</p>{compacted}</Empty></NoVersions>;
   const chosen = versions[to];
   const base = versions[from];
   return (
@@ -90,4 +93,9 @@ export function Versions({ of }: { of: Bytes }) {
       {asked && <PutBackDialog of={of} prefix={false} to={asked} onClose={(changed) => { setAsked(undefined); if (changed) { toast('Put back.'); again(); } }} />}
     </div>
   );
+}
+
+/** A name that is no key may be what names of keys begin with: then what happened to those is what there is to tell. */
+function NoVersions({ of, children }: { of: Bytes; children: ComponentChildren }) {
+  return <Changes prefix={of} none={children} head={<Notice title="There is no key of that name itself"><span class="mono break">{escape(of)}</span> has no versions, and below it there is this:</Notice>} />;
 }

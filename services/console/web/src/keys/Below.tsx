@@ -11,20 +11,20 @@ import type { Row } from './tree';
 
 interface State { rows: Row[]; more: boolean; revision: string }
 
-/** The keys and folders directly below a prefix: a few at first, since the tree beside it has them all where there is room for a tree. */
-export function Below({ prefix, keys }: { prefix: Bytes; keys: string | undefined }) {
+/** The keys and folders directly below a prefix: a few at first, since the tree beside it has them all where there is room for a tree. They are read anew with at. */
+export function Below({ prefix, at }: { prefix: Bytes; at: string | undefined }) {
   const [shown, setShown] = useState<State | undefined>();
   const [failed, setFailed] = useState('');
-  const more = async (was: State | undefined) => {
+  const more = async (was: State | undefined, limit = 100) => {
     setFailed('');
     try {
-      const { rows, more, revision } = await children(unescape(separator.value))(prefix, was?.rows.at(-1)?.name ?? '', was ? 100 : 10, was?.revision ?? '0');
+      const { rows, more, revision } = await children(unescape(separator.value))(prefix, was?.rows.at(-1)?.name ?? '', limit, was?.revision ?? '0');
       setShown({ rows: [...(was?.rows ?? []), ...rows], more, revision });
     } catch (e) {
       setFailed(words(e));
     }
   };
-  useEffect(() => { void more(undefined); }, [keys]);
+  useEffect(() => { void more(undefined, shown?.rows.length || 10); }, [at]);
   if (failed) return <Notice kind="error">{failed} <button type="button" onClick={() => void more(shown)}>Try again</button></Notice>;
   if (!shown?.rows.length) return null;
   return (

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Bytes, prefixRange, toBase64 } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
 import { ExportDialog } from '../plans/ExportDialog';
@@ -10,23 +10,30 @@ import { Facts, Field, KeyName, Notice } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
 import { count } from '../ui/format';
 import { useLoad } from '../ui/load';
+import { Stale } from '../ui/Stale';
 import { toast } from '../ui/toast';
 import { call, words } from '../wire/call';
+import { isStale, moves, Pace, useFollowed } from '../wire/follow';
 import type { RangeResponse } from '../wire/types';
 import { Below } from './Below';
 import { refresh } from './state';
 import { choose } from './TreeView';
 
-async function countOf(prefix: Bytes, signal: AbortSignal): Promise<string> {
+async function countOf(prefix: Bytes, signal: AbortSignal): Promise<{ keys: string; revision: string }> {
   const { key, rangeEnd } = prefixRange(prefix);
   const answer = await call<RangeResponse>('etcdserverpb.KV/Range', { key: toBase64(key), rangeEnd: toBase64(rangeEnd), countOnly: true }, signal);
-  return answer.count ?? '0';
+  return { keys: answer.count ?? '0', revision: answer.header?.revision ?? '0' };
 }
 
 /** What can be done with all keys below a prefix; an empty one is of all keys. */
 export function FolderPane({ prefix }: { prefix: Bytes }) {
   const [asked, setAsked] = useState<'export' | 'import' | 'delete' | 'sure' | 'putBack' | undefined>();
-  const { value: keys, failed, again } = useLoad((signal) => countOf(prefix, signal), [prefix]);
+  const { value: counted, failed, again } = useLoad((signal) => countOf(prefix, signal), [prefix]);
+  const range = prefixRange(prefix);
+  const followed = useFollowed(range.key, range.rangeEnd, counted?.revision, moves);
+  const stale = isStale(followed, counted?.revision);
+  const pace = useRef(new Pace());
+  useEffect(() => { if (stale) pace.current.soon(5000 + Number(counted!.keys) / 100, again); }, [stale, followed.changed]);
   const closed = (changed: boolean) => {
     setAsked(undefined);
     if (!changed) return;
@@ -38,13 +45,15 @@ export function FolderPane({ prefix }: { prefix: Bytes }) {
   return (
     <article class="pane" aria-label="Folder">
       <header><h1><KeyName name={prefix} /></h1></header>
-      {failed ? <Notice kind="error">{words(failed)}</Notice> : <Facts of={[['Keys', keys === undefined ? '…' : count(keys)]]} />}
+      {failed && !counted ? <Notice kind="error">{words(failed)}</Notice> : <Facts of={[['Keys', counted ? count(counted.keys) : '…']]} />}
+      <Stale of={followed} revision={counted?.revision} failed={counted && failed} onRead={again} />
       <div class="actions">
         <button type="button" class="primary" onClick={() => choose({ make: prefix })}>New key here</button>
         <a class="button" href={link('live', { prefix: keyParam(prefix) })}>Watch</a>
+        <a class="button" href={link('history', { tab: 'changes', prefix: keyParam(prefix) })}>History</a>
         <a class="button" href={link('history', { tab: 'deleted', prefix: keyParam(prefix) })}>What was deleted</a>
       </div>
-      <Below prefix={prefix} keys={keys} />
+      <Below prefix={prefix} at={counted?.revision} />
       <h2>All of them</h2>
       <div class="actions">
         <button type="button" onClick={() => setAsked('export')}>Export</button>

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../bytes/bytes';
 import { escape, unescape } from '../bytes/escape';
 import type { View } from '../bytes/views';
@@ -10,12 +10,14 @@ import { Dialog } from '../ui/Dialog';
 import { Diff } from '../ui/Diff';
 import { id, size } from '../ui/format';
 import { useLoad } from '../ui/load';
+import { Stale } from '../ui/Stale';
 import { toast } from '../ui/toast';
 import { Value } from '../ui/Value';
 import { words } from '../wire/call';
+import { isStale, Pace, useFollowed } from '../wire/follow';
 import { SaveDialog } from './SaveDialog';
 import { refresh } from './state';
-import { type Held, isSaved, read, remove, rename } from './store';
+import { type Held, isSaved, readAt, remove, rename, type Theirs } from './store';
 import { choose } from './TreeView';
 import { ValueEditor } from './ValueEditor';
 
@@ -33,36 +35,52 @@ addEventListener('beforeunload', (e) => { if ([...drafts.value.values()].some((d
 export function KeyPane({ name }: { name: Bytes }) {
   const [view, setView] = useState<View['id'] | undefined>();
   const [asked, setAsked] = useState<'save' | 'delete' | 'rename' | undefined>();
-  const { value: shown, failed, loading, again } = useLoad((signal) => read(name, signal), [name]);
+  const [met, setMet] = useState<Theirs | undefined>();
+  const { value: got, failed, loading, again } = useLoad((signal) => readAt(name, signal), [name]);
+  const shown = got?.held;
   const draft = drafts.value.get(name);
+  const followed = useFollowed(name, '', got?.revision);
+  const stale = isStale(followed, got?.revision);
+  const pace = useRef(new Pace());
+  // What a question is about stays as it was asked.
+  useEffect(() => { if (stale && !asked) pace.current.soon(1000 + (shown?.value.length ?? 0) / 100, again); }, [stale, asked, followed.changed]);
   const [begun, setBegun] = useState(false);
   const edit = (base: Held, value = base.value) => { setBegun(true); setDraft(name, { base, value, wrong: '' }); };
   useShortcuts([
     { keys: 'e', what: 'Change the value', do: () => { if (shown && !draft) edit(shown); } },
     { keys: 'h', what: 'The history of the key', do: () => { location.hash = link('history', { key: keyParam(name) }); } },
   ]);
-  if (failed) return <Notice kind="error" title="The key cannot be read">{words(failed)} <button type="button" onClick={again}>Try again</button></Notice>;
-  if (loading && (!shown || shown.key !== name)) return <p class="muted pad">Loading…</p>;
-  if (!shown) {
+  if (failed && !got) return <Notice kind="error" title="The key cannot be read">{words(failed)} <button type="button" onClick={again}>Try again</button></Notice>;
+  if (loading && !got) return <p class="muted pad">Loading…</p>;
+  const line = <Stale of={followed} revision={got?.revision} failed={failed} onRead={again} />;
+  if (!shown && !draft) {
     return (
       <Empty title="There is no such key">
+        {line}
         <p class="mono break">{escape(name)}</p>
         <p>It may have been deleted: <a href={link('history', { key: keyParam(name) })}>its history</a> tells, as far as it is left.</p>
         <button type="button" class="primary" onClick={() => choose({ make: name })}>Make it</button>
       </Empty>
     );
   }
-  const done = (text: string) => { setAsked(undefined); setDraft(name, undefined); toast(text); refresh(); };
+  const closed = () => { setAsked(undefined); setMet(undefined); };
+  const done = (text: string) => { closed(); setDraft(name, undefined); toast(text); refresh(); };
   return (
     <article class="pane" aria-label="Key">
       <header><h1><KeyName name={name} /></h1></header>
-      <Facts of={[
+      {shown && <Facts of={[
         ['Version', shown.version], ['Changed at', `revision ${shown.mod}`], ['Made at', `revision ${shown.create}`], ['Size', size(shown.value.length)],
         ['Lease', shown.lease === '0' ? 'none' : <a class="mono" href={link('leases', { lease: id(shown.lease) })}>{id(shown.lease)}</a>],
-      ]} />
+      ]} />}
+      {line}
+      {draft && draft.base.mod !== (shown?.mod ?? '0') && (
+        <Notice kind="warn" title={shown ? `Somebody has changed this key while you edit: it is of revision ${shown.mod} now` : 'Somebody has deleted this key while you edit'}>
+          What you have typed is as it was, on top of revision {draft.base.mod}. <button type="button" disabled={!!draft.wrong} onClick={() => { setMet({ theirs: shown }); setAsked('save'); }}>{shown ? 'Merge' : 'What now?'}</button>
+        </Notice>
+      )}
       {draft
         ? <ValueEditor key={`${name}:${draft.base.mod}`} label="Value" first={begun} value={draft.value} view={view} onChange={(value, wrong) => setDraft(name, { ...draft, value: value ?? draft.value, wrong })} />
-        : <Value value={shown.value} view={view} onView={setView} />}
+        : shown && <Value value={shown.value} view={view} onView={setView} />}
       <div class={draft ? 'actions' : 'actions thirds'}>
         {draft ? (
           <>
@@ -72,7 +90,7 @@ export function KeyPane({ name }: { name: Bytes }) {
           </>
         ) : (
           <>
-            <button type="button" class="primary" onClick={() => edit(shown)}>Edit</button>
+            <button type="button" class="primary" onClick={() => edit(shown!)}>Edit</button>
             <button type="button" onClick={() => setAsked('rename')}>Rename</button>
             <button type="button" onClick={() => setAsked('delete')}>Delete</button>
             <a class="button" href={link('history', { key: keyParam(name) })}>History</a>
@@ -82,12 +100,12 @@ export function KeyPane({ name }: { name: Bytes }) {
         )}
       </div>
       {asked === 'save' && draft && (
-        <SaveDialog key_={name} base={draft.base} mine={draft.value} view={view} onClose={() => setAsked(undefined)}
+        <SaveDialog key_={name} base={draft.base} mine={draft.value} met={met} view={view} onClose={closed}
           onSaved={(revision) => { done(`Saved at revision ${revision}.`); again(); }}
-          onTake={(theirs, value) => { setAsked(undefined); if (theirs && value !== undefined) edit(theirs, value); else setDraft(name, undefined); again(); refresh(); }} />
+          onTake={(theirs, value) => { closed(); if (theirs && value !== undefined) edit(theirs, value); else setDraft(name, undefined); again(); refresh(); }} />
       )}
-      {asked === 'delete' && <DeleteDialog shown={shown} onClose={() => { setAsked(undefined); again(); }} onDone={() => { done('Deleted.'); again(); }} />}
-      {asked === 'rename' && <RenameDialog shown={shown} onClose={() => setAsked(undefined)} onDone={(to) => { done('Renamed.'); choose({ key: to }); }} />}
+      {asked === 'delete' && shown && <DeleteDialog shown={shown} onClose={() => { setAsked(undefined); again(); }} onDone={() => { done('Deleted.'); again(); }} />}
+      {asked === 'rename' && shown && <RenameDialog shown={shown} onClose={() => setAsked(undefined)} onDone={(to) => { done('Renamed.'); choose({ key: to }); }} />}
     </article>
   );
 }

@@ -1,11 +1,15 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { prefixRange } from '../bytes/bytes';
 import { go, paramKey, route } from '../shell/route';
 import { useShortcuts } from '../shell/shortcuts';
 import { Empty, Notice } from '../ui/basic';
+import { Stale } from '../ui/Stale';
+import { isStale, moves, Pace, useFollowed } from '../wire/follow';
 import { FolderPane } from './FolderPane';
 import { KeyPane } from './KeyPane';
 import { NewKey } from './NewKey';
 import { mode, query, refresh, type SearchMode, separator, tree, turned, wrong } from './state';
+import type { Tree } from './tree';
 import { choose, TreeView } from './TreeView';
 
 function Toolbar() {
@@ -52,7 +56,7 @@ export function KeysPage() {
   const some = key !== undefined || folder !== undefined || make !== undefined;
   return (
     <div class={`split${some ? ' some' : ''}`}>
-      <section class="side" aria-label="All keys"><Toolbar /><TreeView /><Status /></section>
+      <section class="side" aria-label="All keys"><Toolbar /><TreeView />{tree.value ? <Status key={tree.value.tree.id} of={tree.value.tree} /> : <div />}</section>
       <section class="main" aria-label="Chosen">
         {some && <button type="button" class="back" onClick={() => choose({})}>‹ All keys</button>}
         {key !== undefined ? <KeyPane key={key} name={key} /> : make !== undefined ? <NewKey key={make} below={make} /> : folder !== undefined ? <FolderPane key={folder} prefix={folder} /> : <Hint />}
@@ -61,10 +65,17 @@ export function KeysPage() {
   );
 }
 
-function Status() {
+const pace = new Pace();
+/** Says of when the tree is. It is read again when keys have come or gone; by hand where it is scrolled, so that nothing moves under the reader. */
+function Status({ of }: { of: Tree }) {
   void turned.value;
-  const at = tree.value?.tree.revision ?? '0';
-  return <p class="status">{at === '0' ? ' ' : `as at revision ${at}`}</p>;
+  const { key, rangeEnd } = prefixRange(of.root.prefix);
+  const followed = useFollowed(key, rangeEnd, of.revision, moves);
+  const stale = isStale(followed, of.revision);
+  useEffect(() => {
+    if (stale) pace.soon(5000 + 100 * of.folders, () => { if (tree.value?.tree === of && !document.querySelector('.tree')?.scrollTop) refresh(); });
+  }, [stale, followed.changed]);
+  return <div class="status"><span>{of.revision === '0' ? 'reading…' : `as at revision ${of.revision}`}</span><Stale of={followed} revision={of.revision} onRead={refresh} /></div>;
 }
 
 function Hint() {

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Bytes } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
 import { go, keyParam, link, paramKey } from '../shell/route';
@@ -7,7 +7,7 @@ import { count } from '../ui/format';
 import { VirtualList } from '../ui/VirtualList';
 import { Refused, words } from '../wire/call';
 import { mode, query, refresh, separator, tree, turned } from './state';
-import type { Line, Tree } from './tree';
+import type { Line, Row, Tree } from './tree';
 
 const rowHeight = 28;
 
@@ -25,7 +25,7 @@ function name(line: Line, flat: boolean) {
   return at < 0 ? text : <>{text.slice(0, at)}<mark>{text.slice(at, at + wanted.length)}</mark>{text.slice(at + wanted.length)}</>;
 }
 
-function Row({ line, index, flat, chosen, cursor, onPick, onTurn }: { line: Line; index: number; flat: boolean; chosen: boolean; cursor: boolean; onPick: (line: Line, index: number) => void; onTurn: (line: Line, index: number) => void }) {
+function TreeRow({ line, index, flat, chosen, cursor, onPick, onTurn }: { line: Line; index: number; flat: boolean; chosen: boolean; cursor: boolean; onPick: (line: Line, index: number) => void; onTurn: (line: Line, index: number) => void }) {
   const indent = { paddingInlineStart: `calc(${Math.min(line.depth, 12)} * var(--indent) + 4px)` };
   const kinds = `tree-row${chosen ? ' chosen' : ''}${cursor ? ' cursor' : ''}`;
   if (line.kind !== 'row') {
@@ -52,7 +52,12 @@ export function TreeView() {
   void turned.value;
   const shown = tree.value;
   const [cursor, setCursor] = useState(-1);
+  const under = useRef<Row | undefined>(undefined); // what the cursor is on, wherever that is once the tree was read again
   useEffect(() => setCursor(-1), [shown]);
+  useEffect(() => {
+    const at = cursor >= 0 && under.current && shown ? shown.tree.place(under.current) : -1;
+    if (at >= 0) setCursor(at);
+  }, [turned.value]);
   if (!shown) return null;
   const { tree: all, flat } = shown;
   const root = all.root;
@@ -66,16 +71,20 @@ export function TreeView() {
   }
   if (root.begun && !root.more && all.size === 1 && root.pages.every((page) => !page.count)) return <Nothing />;
 
-  const pick = (line: Line, index: number) => {
+  const point = (index: number) => {
     setCursor(index);
+    under.current = all.lines(index, index + 1)[0]?.row;
+  };
+  const pick = (line: Line, index: number) => {
+    point(index);
     const row = line.row!;
     if (row.folded) {
       void turn(all, line, !line.opened);
       choose({ folder: row.name });
     } else choose({ key: row.name });
   };
-  const turnAt = (line: Line, index: number) => { setCursor(index); void turn(all, line, !line.opened); };
-  const move = (to: number) => setCursor(Math.max(0, Math.min(all.size - 1, to)));
+  const turnAt = (line: Line, index: number) => { point(index); void turn(all, line, !line.opened); };
+  const move = (to: number) => point(Math.max(0, Math.min(all.size - 1, to)));
   const keys = (e: KeyboardEvent) => {
     const line = cursor >= 0 ? all.lines(cursor, cursor + 1)[0] : undefined;
     switch (e.key) {
@@ -96,7 +105,7 @@ export function TreeView() {
     <VirtualList class="tree" role="tree" aria-label="Keys" tabIndex={0} size={all.size} rowHeight={rowHeight} reveal={cursor} onKeyDown={keys}
       aria-activedescendant={cursor >= 0 ? `row-${cursor}` : undefined}
       lines={(from, to) => all.lines(from, to).map((line, i) => (
-        <Row key={from + i} line={line} index={from + i} flat={flat} cursor={cursor === from + i} onPick={pick} onTurn={turnAt}
+        <TreeRow key={from + i} line={line} index={from + i} flat={flat} cursor={cursor === from + i} onPick={pick} onTurn={turnAt}
           chosen={!!line.row && (line.row.folded ? line.row.name === chosenFolder : line.row.name === chosenKey)} />
       ))} />
   );

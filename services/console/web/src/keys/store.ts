@@ -17,10 +17,12 @@ export const held = (kv: KeyValue): Held => ({
   key: fromBase64(kv.key), value: fromBase64(kv.value), create: kv.createRevision ?? '0', mod: kv.modRevision ?? '0', version: kv.version ?? '0', lease: kv.lease ?? '0',
 });
 
-export async function read(key: Bytes, signal?: AbortSignal): Promise<Held | undefined> {
+/** Reads a key, and says at which revision of the store. */
+export async function readAt(key: Bytes, signal?: AbortSignal): Promise<{ held: Held | undefined; revision: string }> {
   const answer = await call<RangeResponse>('etcdserverpb.KV/Range', { key: toBase64(key) }, signal);
-  return answer.kvs?.[0] && held(answer.kvs[0]);
+  return { held: answer.kvs?.[0] && held(answer.kvs[0]), revision: answer.header?.revision ?? '0' };
 }
+export const read = async (key: Bytes): Promise<Held | undefined> => (await readAt(key)).held;
 
 const is = (key: Bytes, mod: string) => ({ key: toBase64(key), target: 'MOD', result: 'EQUAL', modRevision: mod });
 

@@ -30,9 +30,12 @@ export interface Line {
   place: number;
 }
 
+let trees = 0;
+
 /** Tree holds what was read. changed is called whenever what it shows has changed. */
 export class Tree {
   readonly root: Level = newLevel('');
+  readonly id = ++trees;
   revision = '0';
   private tick = 0;
   private epoch = 0;
@@ -51,6 +54,34 @@ export class Tree {
     this.visit(this.root, 0, -1, 0, from, to, out);
     this.drop();
     return out;
+  }
+
+  /** How many folders there are of which was read how many keys they have, which is what reading costs. */
+  get folders(): number {
+    const count = (level: Level): number => level.pages.reduce((sum, page) => sum + (page.rows?.filter((row) => row.folded).length ?? 0) + page.open.reduce((below, o) => below + count(o.level), 0), 0);
+    return count(this.root);
+  }
+
+  /** The line of a row, wherever it was read by now; -1 where it was not. */
+  place(of: Row): number {
+    let line = 0;
+    const find = (level: Level): boolean => {
+      for (const page of level.pages) {
+        const at = page.rows?.findIndex((row) => row.name === of.name && row.folded === of.folded) ?? -1;
+        let from = 0;
+        for (const o of page.open) {
+          if (at >= 0 && at <= o.at) break;
+          line += o.at + 1 - from;
+          from = o.at + 1;
+          if (find(o.level)) return true;
+        }
+        line += (at >= 0 ? at : page.count) - from;
+        if (at >= 0) return true;
+      }
+      if (endOf(level)) line++;
+      return false;
+    };
+    return find(this.root) ? line : -1;
   }
 
   /** Reads the first page, if that has not begun. */

@@ -25,7 +25,8 @@ export interface Watched { key: Bytes; prefix: boolean; stop: () => void; failed
 /** So many lines are kept, and values of so many bytes with them; older ones are dropped. */
 const keptLines = 5000;
 const keptBytes = 16 << 20;
-export const watchesMax = 16;
+/** Two of the sixteen that the server allows are for the page of the keys. */
+export const watchesMax = 14;
 
 // These outlive the page, so that who looks at something else misses nothing.
 export const watched = signal<Watched[]>([]);

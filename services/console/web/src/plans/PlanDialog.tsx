@@ -1,15 +1,15 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { fromBase64 } from '../bytes/bytes';
 import { escape } from '../bytes/escape';
-import { Notice } from '../ui/basic';
+import { Badge, Notice } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
 import { Diff } from '../ui/Diff';
-import { count, plural, size } from '../ui/format';
+import { count, id, plural, size } from '../ui/format';
 import { useLoad } from '../ui/load';
 import { VirtualList } from '../ui/VirtualList';
 import { words } from '../wire/call';
 import type { Plan } from '../wire/types';
-import { apply, begin, type Outcome, preview, type Preview, total, valuesOf } from './run';
+import { apply, begin, leaseOf, type Outcome, preview, type Preview, total, valuesOf } from './run';
 
 const signs = { KIND_CREATE: '+', KIND_UPDATE: '~', KIND_DELETE: '−' } as const;
 const verbs = { KIND_CREATE: 'make', KIND_UPDATE: 'change', KIND_DELETE: 'delete' } as const;
@@ -54,7 +54,7 @@ export function PlanDialog({ title, act, plans, danger, onClose }: Props) {
       {shown && !nothing && !outcome && (only
         ? <p><code class="break">{escape(fromBase64(only.key))}</code> is {done[only.kind!]}, if it is still what is shown here, as at revision {shown.revision}.</p>
         : <Summary of={shown} ready={ready} />)}
-      {shown && shown.leasesGone > 0 && !outcome && <Notice kind="warn">{plural(shown.leasesGone, 'key was', 'keys were')} attached to a lease that has ended, and will be without one.</Notice>}
+      {shown && !outcome && <LeasesToo of={shown} />}
       {outcome && <Progress of={outcome} wanted={total(shown!)} />}
       {only && !outcome && <OneChange of={shown!} at={0} />}
       {shown && !nothing && !only && !outcome && (
@@ -63,6 +63,7 @@ export function PlanDialog({ title, act, plans, danger, onClose }: Props) {
             <div role="listitem" key={from + i}><button type="button" class={`change ${change.kind}${chosen === from + i ? ' chosen' : ''}`} onClick={() => setChosen(from + i)}>
               <span class="sign" title={verbs[change.kind!]}>{signs[change.kind!]}</span><span class="sr">{verbs[change.kind!]} </span>
               <span class="clip mono">{escape(fromBase64(change.key))}</span><span class="muted nowrap">{change.kind === 'KIND_CREATE' ? size(change.bytesAfter) : change.kind === 'KIND_DELETE' ? size(change.bytesBefore) : `${size(change.bytesBefore)} → ${size(change.bytesAfter)}`}</span>
+              {leaseOf(change.leaseBefore) !== leaseOf(change.leaseAfter) && <Badge>lease</Badge>}
             </button></div>
           ))} />
           {chosen >= 0 ? <OneChange key={chosen} of={shown} at={chosen} /> : <p class="muted pad">Choose a key to see what it would be.</p>}
@@ -78,6 +79,17 @@ function Summary({ of, ready }: { of: Preview; ready: boolean }) {
       <p><strong>{count(of.creates)}</strong> to make, <strong>{count(of.updates)}</strong> to change, <strong>{count(of.deletes)}</strong> to delete{ready ? '' : ' so far'}, as at revision {of.revision}. Each is changed only if it is still what is shown here.</p>
       {ready && total(of) > of.changes.length && <p class="muted">The first {count(of.changes.length)} are listed.</p>}
     </>
+  );
+}
+
+function LeasesToo({ of }: { of: Preview }) {
+  if (!of.attached && !of.detached) return null;
+  return (
+    <Notice kind="warn" title="Leases of keys change, too">
+      {of.attached > 0 && <p>{plural(of.attached, 'key')} will be attached to {of.attached === 1 ? 'a lease that it is' : 'leases that they are'} not attached to now, and {of.attached === 1 ? 'goes' : 'go'} when that ends.</p>}
+      {of.detached > 0 && <p>{plural(of.detached, 'key')} will be without a lease, and {of.detached === 1 ? 'stays' : 'stay'}{of.leasesGone > 0 && `: of ${count(of.leasesGone)} the lease has ended`}.</p>}
+      <p>Leases themselves stay: none is made or revoked, and their time goes on.</p>
+    </Notice>
   );
 }
 
@@ -101,5 +113,12 @@ function OneChange({ of, at }: { of: Preview; at: number }) {
   const { value, failed } = useLoad((signal) => valuesOf(of, at, signal), [at]);
   if (failed) return <Notice kind="error">{words(failed)}</Notice>;
   if (!value) return <p class="muted pad">Loading…</p>;
-  return value.leftOut ? <p class="muted pad">The values are too large to be shown here.</p> : <Diff before={value.before} after={value.after} />;
+  const { leaseBefore, leaseAfter, leaseGone } = of.changes[at]!.change;
+  const named = (lease: string | undefined) => (leaseOf(lease) ? id(lease) : 'none');
+  return (
+    <div class="value">
+      {(named(leaseBefore) !== named(leaseAfter) || leaseGone) && <p>Lease: <span class="mono">{named(leaseBefore)}</span> → <span class="mono">{named(leaseAfter)}</span>{leaseGone && ', as the one it had then has ended'}</p>}
+      {value.leftOut ? <p class="muted pad">The values are too large to be shown here.</p> : <Diff before={value.before} after={value.after} />}
+    </div>
+  );
 }

@@ -13,6 +13,9 @@ export interface Preview {
   updates: number;
   deletes: number;
   lookedAt: number;
+  /** Keys that are attached to another lease then, that are not attached any more, and of those the ones whose lease has ended. */
+  attached: number;
+  detached: number;
   leasesGone: number;
   /** The first changes, and which plan each is of. */
   changes: { change: Change; plan: number; before: string }[];
@@ -21,7 +24,7 @@ export const total = (p: Preview): number => p.creates + p.updates + p.deletes;
 
 /** Previews plans to their end; told hears how far it has got. */
 export async function preview(plans: Plan[], signal: AbortSignal, told: (p: Preview) => void): Promise<Preview> {
-  const p: Preview = { plans, revision: '0', creates: 0, updates: 0, deletes: 0, lookedAt: 0, leasesGone: 0, changes: [] };
+  const p: Preview = { plans, revision: '0', creates: 0, updates: 0, deletes: 0, lookedAt: 0, attached: 0, detached: 0, leasesGone: 0, changes: [] };
   for (let i = 0; i < plans.length; i++) {
     let after = '';
     for (;;) {
@@ -34,6 +37,8 @@ export async function preview(plans: Plan[], signal: AbortSignal, told: (p: Prev
         else if (change.kind === 'KIND_DELETE') p.deletes++;
         else p.updates++;
         if (change.leaseGone) p.leasesGone++;
+        if (leaseOf(change.leaseAfter) && leaseOf(change.leaseAfter) !== leaseOf(change.leaseBefore)) p.attached++;
+        if (change.kind !== 'KIND_DELETE' && !leaseOf(change.leaseAfter) && (leaseOf(change.leaseBefore) || change.leaseGone)) p.detached++;
         if (p.changes.length < shownMax) p.changes.push({ change, plan: i, before });
         before = change.key ?? '';
       }
@@ -44,6 +49,9 @@ export async function preview(plans: Plan[], signal: AbortSignal, told: (p: Prev
   }
   return p;
 }
+
+/** The lease of a key, undefined for none. */
+export const leaseOf = (lease: string | undefined): string | undefined => (lease && lease !== '0' ? lease : undefined);
 
 /** The values of one change: before and after. */
 export async function valuesOf(p: Preview, at: number, signal: AbortSignal): Promise<{ before: Bytes | undefined; after: Bytes | undefined; leftOut: boolean }> {

@@ -7,10 +7,11 @@ import { HistoryPage } from '../history/HistoryPage';
 import { KeysPage } from '../keys/KeysPage';
 import { LivePage } from '../live/LivePage';
 import { LeasesPage } from '../turns/LeasesPage';
-import { Badge, Notice } from '../ui/basic';
+import { Notice } from '../ui/basic';
 import { Dialog } from '../ui/Dialog';
+import { time } from '../ui/format';
 import { Toast } from '../ui/toast';
-import { state } from '../wire/subscriptions';
+import { lostSince } from '../wire/subscriptions';
 import { about, aboutFailed, ask, entered, logOut } from './about';
 import { LogIn } from './LogIn';
 import { go, link, type PageName, route } from './route';
@@ -38,6 +39,7 @@ export function App() {
     <>
       <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); document.getElementById('main')?.focus(); }}>To the content</a>
       <Top page={page} />
+      <div role="status">{lostSince.value > 0 && <p class="lost"><strong>Not connected since {time(lostSince.value)}.</strong> What is shown may be old. Trying again…</p>}</div>
       {entered.value ? <main id="main" tabIndex={-1} class={`page ${page}`}><Page /></main> : <LogIn />}
       <Toast />
       {helping.value && <Help />}
@@ -56,7 +58,6 @@ function Top({ page }: { page: PageName }) {
         </nav>
       )}
       <span class="grow" />
-      {state.value === 'lost' && <Badge kind="bad">connection lost, trying again</Badge>}
       <span class="tools">
         {authEnabled && user && <><span class="user clip" tabIndex={0} title={`logged in as ${user}`}>{user}</span><button type="button" class="quiet" onClick={logOut}>Log out</button></>}
         <button type="button" class="quiet" onClick={turnTheme} title="Dark or light (d)" aria-label="Dark or light"><span class="half" aria-hidden="true" /></button>

@@ -41,7 +41,7 @@ export function VirtualList({ size, rowHeight, lines, reveal, ...rest }: Props) 
   const from = Math.max(0, Math.floor(view.top / rowHeight) - spare);
   const to = Math.min(size, Math.ceil((view.top + view.height) / rowHeight) + spare);
   return (
-    <div ref={ref} {...rest} class={`virtual ${rest.class ?? ''}`}>
+    <div ref={ref} {...rest} aria-activedescendant={reveal !== undefined && reveal >= from && reveal < to ? rest['aria-activedescendant'] : undefined} class={`virtual ${rest.class ?? ''}`}>
       <div class="virtual-all" role="presentation" style={{ height: size * rowHeight + 'px' }}>
         <div class="virtual-seen" role="presentation" style={{ transform: `translateY(${from * rowHeight}px)` }}>{lines(from, to)}</div>
       </div>

@@ -35,8 +35,8 @@ export function Field({ label, hint, error, children }: { label: string; hint?: 
 export function Segments<T extends string>({ label, value, options, onChange }: { label: string; value: T; options: [T, string][]; onChange: (value: T) => void }) {
   return (
     <div class="segments" role="radiogroup" aria-label={label}>
-      {options.map(([id, text]) => (
-        <button key={id} type="button" role="radio" aria-checked={id === value} tabIndex={id === value ? 0 : -1} onClick={() => onChange(id)}
+      {options.map(([id, text], i) => (
+        <button key={id} type="button" role="radio" aria-checked={id === value} tabIndex={id === value || (!i && options.every(([own]) => own !== value)) ? 0 : -1} onClick={() => onChange(id)}
           onKeyDown={(e) => {
             const step = e.key === 'ArrowRight' ? 1 : e.key === 'ArrowLeft' ? -1 : 0;
             if (!step) return;

@@ -5,7 +5,8 @@ import { live } from './stream';
 import type { Cluster, Lease, LiveEvent, LiveRequest, LiveResponse, LiveWatch, SeriesResponse } from './types';
 
 // One stream tells of all that the page wants to hear: browsers allow few connections. When that changes, another is opened, which goes on where the
-// one before was; so does one after a connection was lost, without a gap and without telling anything twice.
+// one before was; so does one after a connection was lost, without a gap and without telling anything twice. It is there when nothing is wanted of it,
+// too: that it is lost says that what is shown may be old.
 
 /** News of a watch. */
 export type WatchNews =
@@ -19,8 +20,11 @@ export type WatchNews =
 interface Watching { watch: LiveWatch; begun: boolean; lost: boolean; on: (news: WatchNews) => void }
 type Take<T> = (news: T) => void;
 
-/** How the stream is: off where nothing is wanted of it. */
+/** How the stream is: off where nobody has logged in, or it is refused. */
 export const state = signal<'off' | 'opening' | 'open' | 'lost'>('off');
+/** Since when nothing was heard of the server, 0 while it is there. */
+export const lostSince = signal(0);
+let heard = 0;
 /** Why it cannot be opened, where that is not that the server is away. */
 export const refused = signal('');
 
@@ -37,8 +41,7 @@ let planned = false;
 const silence = 25_000;
 const waitMax = 5_000;
 
-function request(): LiveRequest | undefined {
-  if (!watches.size && !clusters.size && !series.size && !leases.size) return undefined;
+function request(): LiveRequest {
   return {
     watches: [...watches.values()].map((w) => w.watch), cluster: clusters.size > 0, series: series.size > 0, seriesAfterUnixMilli: seriesAfter,
     leases: [...new Set([...leases.values()].flat())].slice(0, 32),
@@ -53,8 +56,9 @@ function change() {
     planned = false;
     current?.abort();
     current = undefined;
-    if (entered.value && request()) void run();
-    else state.value = 'off';
+    if (entered.value) return void run();
+    state.value = 'off';
+    lostSince.value = 0;
   });
 }
 effect(() => { void entered.value; change(); });
@@ -65,18 +69,18 @@ async function run() {
   state.value = 'opening';
   refused.value = '';
   for (let wait = 250; !own.signal.aborted; wait = Math.min(wait * 2, waitMax)) {
-    const wanted = request();
-    if (!wanted) return;
     const once = new AbortController();
     const end = () => once.abort();
     own.signal.addEventListener('abort', end);
     let timer = setTimeout(end, silence);
     try {
-      await live(wanted, once.signal, (news) => {
+      await live(request(), once.signal, (news) => {
         clearTimeout(timer);
         timer = setTimeout(end, silence);
         if (own.signal.aborted) return;
         state.value = 'open';
+        lostSince.value = 0;
+        heard = Date.now();
         wait = 250;
         take(news);
       });
@@ -93,6 +97,7 @@ async function run() {
     }
     if (own.signal.aborted) break;
     state.value = 'lost';
+    lostSince.value ||= heard || Date.now();
     watches.forEach((w) => { w.lost = true; });
     await new Promise((done) => setTimeout(done, wait));
     if (about.value?.authEnabled) void ask(); // a token may have ended with the server that gave it

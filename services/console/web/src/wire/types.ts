@@ -23,6 +23,11 @@ export interface HistoryResponse { versions?: Version[]; more?: boolean; revisio
 export interface DeletedKey { key?: Base64; revision?: Int64; timeUnixNano?: Int64; last?: Version }
 export interface DeletedResponse { keys?: DeletedKey[]; more?: boolean; nextBeforeRevision?: Int64; nextBeforeSub?: Int64; revision?: Int64; compactedRevision?: Int64 }
 
+export interface ChangesResponse {
+  changes?: { revision?: Int64; timeUnixNano?: Int64; made?: Int64; changed?: Int64; deleted?: Int64; keys?: Base64[] }[];
+  more?: boolean; nextBeforeRevision?: Int64; nextBeforeSub?: Int64; revision?: Int64; compactedRevision?: Int64;
+}
+
 export interface Plan {
   putBack?: { key: Base64; prefix?: boolean; toRevision: Int64 };
   delete?: { prefix?: Base64; all?: boolean; keys?: Base64[] };

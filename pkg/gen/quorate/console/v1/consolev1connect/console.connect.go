@@ -22,6 +22,7 @@
 //     create, save, delete, rename    etcdserverpb.KV/Txn: compare mod_revision (0: there is none yet) with what was shown, then put or
 //                                     delete; in failure: range, which is "theirs". Rename: compare both, put the one, delete the other
 //     TTL on save                     etcdserverpb.Lease/LeaseGrant, then the put with its id
+//     what has changed below a prefix InspectService/Changes; back to before that: Preview and Apply with put_back to the revision before
 //     versions of a key               InspectService/History; put one back: Preview and Apply with put_back of that key
 //     what was deleted                InspectService/Deleted; put it back: Preview and Apply with put_back to the revision before
 //     put a prefix back, bulk delete, Preview, page after page at one revision; then Apply with the same plan and that revision, until it
