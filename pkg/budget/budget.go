@@ -22,6 +22,8 @@ const (
 	StateBlocksPart = 16
 	// StateRecent is the newest versions of the keys written last.
 	StateRecent = 4 << 20
+	// StateLeaseKeys is which keys leases have that have one or none.
+	StateLeaseKeys = 8 << 20
 	// Feed is the newest commits, for whoever tails them; who is further behind reads history.
 	Feed = 4 << 20
 	// WatchRing is the newest commits of a watch node, and WatchRecent the newest deliveries of an API node that runs apart:

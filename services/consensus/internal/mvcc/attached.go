@@ -53,9 +53,7 @@ func (b *Batch) AttachedIn(id int64, spans []Span) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found, err := attachedIn(it, id, spans, func(key []byte) bool {
-		return b.overlay.keys[string(key)] != nil || b.overlay.gone.at(key, NewestRevision)
-	})
+	found, err := attachedIn(it, id, spans, func(key []byte) bool { return outdated(b, key) })
 	return found, errors.Join(err, it.Close())
 }
 

@@ -16,6 +16,7 @@ type leaseTable struct {
 	known map[int64]LeaseTimes
 	// changed are those that the batch at hand has made, recorded or ended.
 	changed map[int64]leaseChange
+	keys    leaseKeys
 }
 
 type leaseChange struct {
@@ -26,7 +27,9 @@ type leaseChange struct {
 // leaseChangesKept is for how many leases that a batch changes memory is kept: more than all but the largest revokes have.
 const leaseChangesKept = 1 << 10
 
-func newLeaseTable() leaseTable { return leaseTable{changed: make(map[int64]leaseChange)} }
+func newLeaseTable() leaseTable {
+	return leaseTable{changed: make(map[int64]leaseChange), keys: newLeaseKeys(leaseKeysBytesMax)}
+}
 
 // read reads the leases that are committed, unless that was done.
 func (t *leaseTable) read(s *Store) error {
@@ -62,14 +65,20 @@ func (t *leaseTable) commit() {
 	for id, c := range t.changed {
 		if c.ended {
 			delete(t.known, id)
-		} else {
-			t.known[id] = c.LeaseTimes
+			t.keys.forget(id)
+			continue
 		}
+		if _, existed := t.known[id]; !existed {
+			t.keys.remember(id, "")
+		}
+		t.known[id] = c.LeaseTimes
 	}
+	t.keys.commit()
 }
 
 // reset forgets what the batch has changed.
 func (t *leaseTable) reset() {
+	t.keys.reset()
 	if len(t.changed) > leaseChangesKept {
 		t.changed = make(map[int64]leaseChange)
 		return
@@ -112,8 +121,23 @@ func (b *Batch) DropLease(id int64) {
 // Attached returns the keys that are attached to any of the leases, in no order. A key is attached to one lease at a time, so none comes
 // twice.
 //
-// Leases that end together are looked up with one iterator, in the order of the rows: it stands where the next one's begin, or before them.
+// Leases that end together, and of which it is not known what they have, are looked up with one iterator, in the order of the rows: it stands
+// where the next one's begin, or before them.
 func (b *Batch) Attached(ids []int64) (keys [][]byte, err error) {
+	var unknown []int64
+	for _, id := range ids {
+		for _, k := range b.overlay.attached(id) {
+			keys = append(keys, k.key)
+		}
+		var known bool
+		if keys, known = appendKnown(b, id, keys); !known {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) == 0 {
+		return keys, nil
+	}
+	slices.SortFunc(unknown, func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
 	base, err := seekBase(b)
 	if err != nil {
 		return nil, err
@@ -123,12 +147,7 @@ func (b *Batch) Attached(ids []int64) (keys [][]byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	inOrder := slices.Clone(ids)
-	slices.SortFunc(inOrder, func(a, b int64) int { return cmp.Compare(uint64(a), uint64(b)) })
-	for _, id := range inOrder {
-		for _, k := range b.overlay.attached(id) {
-			keys = append(keys, k.key)
-		}
+	for _, id := range unknown {
 		if keys, err = appendAttached(b, it, id, keys); err != nil {
 			break
 		}
@@ -145,7 +164,7 @@ func appendAttached(b *Batch, it *pebble.Iterator, id int64, keys [][]byte) ([][
 		if err != nil {
 			return keys, err
 		}
-		if b.overlay.keys[string(key)] == nil && !b.overlay.gone.at(key, NewestRevision) {
+		if !outdated(b, key) {
 			keys = append(keys, b.slab.copy(key))
 		}
 	}

@@ -95,9 +95,11 @@ func moveAttachment(b *Batch, key []byte, from, to int64) {
 	if from != 0 {
 		b.now.usage.live -= attachmentRowBytes + int64(len(key))
 		b.w.delete(appendAttachmentKey(b.w.keyBuf[:0], from, key))
+		noteMove(b, from, key, false)
 	}
 	if to != 0 {
 		b.now.usage.live += attachmentRowBytes + int64(len(key))
 		b.w.set(appendAttachmentKey(b.w.keyBuf[:0], to, key), nil)
+		noteMove(b, to, key, true)
 	}
 }
