@@ -1,4 +1,5 @@
 // Each page at 1280 and 390 wide, light and dark: nothing is cut off, nothing that axe finds is serious, and it can be read at 400 %.
+import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { accessible, Browser, fits, shot } from './browser.mjs';
 import { Server } from './server.mjs';
@@ -29,6 +30,9 @@ const pages = [
   ['users', '#/access?tab=users', 'There are no users yet'], ['roles', '#/access?tab=roles', 'There are no roles yet'], ['audit', '#/access?tab=audit', 'There is no audit trail'],
 ];
 
+/** The buttons of tables that stack their cells on a phone which one would have to scroll to. */
+const cutOff = (page) => page.locator('.stacks button').evaluateAll((all) => all.filter((e) => e.getBoundingClientRect().right > e.closest('.stacks').getBoundingClientRect().right).map((e) => e.textContent));
+
 for (const [width, scheme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], [390, 'dark'], [320, 'light']]) {
   test(`every page ${width} wide, ${scheme}`, async () => {
     // 320 is what a window of 1280 has at 400 %.
@@ -40,6 +44,7 @@ for (const [width, scheme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], 
       const label = `look-${name}-${width}-${scheme}`;
       await shot(page, label);
       await fits(page, label);
+      assert.deepEqual(await cutOff(page), [], `what is cut off of ${label}`);
       if (width !== 320) await accessible(page, label);
     }
     await page.close();
