@@ -13,13 +13,14 @@ import (
 // merge walks a part of all runs at once.
 func (s *Sorter) merge(p Part, fn func(key, value []byte) error) error {
 	var heads heads
+	shared := s.shared()
 	bufferBytes := min(max(readBytes/(len(s.runs)+1)/p.of, runReadBytesMin), runReadBytesMax)
 	for i, r := range s.runs {
 		begin, end := r.stretch(p.from, p.to)
 		if begin == end {
 			continue
 		}
-		h := &runHead{run: i, to: p.to}
+		h := &runHead{run: i, to: p.to, shared: shared}
 		if r.kept == nil {
 			h.file = bufio.NewReaderSize(io.NewSectionReader(s.file, r.offset+begin, end-begin), bufferBytes)
 		} else {
@@ -56,6 +57,17 @@ func (s *Sorter) merge(p Part, fn func(key, value []byte) error) error {
 	return nil
 }
 
+// shared returns how many bytes all keys begin with.
+func (s *Sorter) shared() (n int) {
+	for i, r := range s.runs {
+		if i == 0 {
+			n = r.shared
+		}
+		n = commonBytes(s.runs[0].marks[0].key[:n], r.marks[0].key[:r.shared])
+	}
+	return n
+}
+
 // heads is a heap: the lowest is in front.
 type heads []*runHead
 
@@ -89,10 +101,16 @@ type runHead struct {
 	held       int
 	record     []byte
 	key, value []byte
+	// head is the beginning of the key behind the bytes that all share.
+	head   uint64
+	shared int
 }
 
 // before tells which of two records comes first: of equal keys that of the earlier run.
 func (h *runHead) before(other *runHead) bool {
+	if h.head != other.head {
+		return h.head < other.head
+	}
 	order := bytes.Compare(h.key, other.key)
 	return order < 0 || order == 0 && h.run < other.run
 }
@@ -123,6 +141,7 @@ func (h *runHead) next() error {
 	if h.to != nil && bytes.Compare(h.key, h.to) >= 0 {
 		return io.EOF
 	}
+	h.head = head(h.key[h.shared:])
 	return nil
 }
 

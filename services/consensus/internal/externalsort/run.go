@@ -12,6 +12,8 @@ type run struct {
 	kept         []byte
 	offset, size int64
 	marks        []mark
+	// shared is how many bytes all keys begin with.
+	shared int
 }
 
 // mark is the key of a record of a run, and where it is there. The first record has one, and then one for each stretch of about markBytes.
@@ -25,6 +27,7 @@ const marksPerRun = 128
 
 // each calls fn with the records of what is sorted, in order, and returns the run's size and marks.
 func (s *Sorter) each(g *gathered, fn func(whole []byte) error) (r run, err error) {
+	r.shared = g.shared
 	marked := int64(0)
 	for i, p := range g.at {
 		key, _, whole := g.record(p.start)

@@ -49,6 +49,10 @@ type Sorter struct {
 type gathered struct {
 	arena []byte
 	at    []place
+	// other is the memory from which places are sorted, and to which.
+	other []place
+	// shared is how many bytes all keys begin with, once they are sorted.
+	shared int
 }
 
 // place is where a record begins. The head of its key, without what all keys of the run begin with, decides most comparisons: it is there, and the
@@ -101,34 +105,67 @@ func (s *Sorter) Add(key []byte, appendValue func([]byte) ([]byte, error)) error
 	return nil
 }
 
+// sort orders the places by their keys. Those of equal keys stay in their order.
 func (g *gathered) sort() {
-	shared := g.shared()
-	for i := range g.at {
-		g.at[i].head = head(g.key(g.at[i].start)[shared:])
+	g.shared = 0
+	if len(g.at) > 0 {
+		g.shared = len(g.key(g.at[0].start))
 	}
-	slices.SortFunc(g.at, func(a, b place) int {
-		if a.head != b.head {
-			return cmp.Compare(a.head, b.head)
+	for _, p := range g.at {
+		g.shared = commonBytes(g.key(g.at[0].start)[:g.shared], g.key(p.start))
+	}
+	for i := range g.at {
+		g.at[i].head = head(g.key(g.at[i].start)[g.shared:])
+	}
+	g.sortHeads()
+	for begin, end := 0, 0; begin < len(g.at); begin = end {
+		for end = begin + 1; end < len(g.at) && g.at[end].head == g.at[begin].head; end++ {
 		}
-		return cmp.Or(bytes.Compare(g.key(a.start)[shared:], g.key(b.start)[shared:]), cmp.Compare(a.start, b.start))
-	})
+		if end-begin > 1 {
+			slices.SortFunc(g.at[begin:end], func(a, b place) int {
+				return cmp.Or(bytes.Compare(g.key(a.start)[g.shared:], g.key(b.start)[g.shared:]), cmp.Compare(a.start, b.start))
+			})
+		}
+	}
 }
 
-// shared returns how many bytes all keys begin with.
-func (g *gathered) shared() int {
-	if len(g.at) == 0 {
-		return 0
+// sortHeads orders the places by their heads: by one byte of them after another from the last one, leaving out those that all have. Numbers of eight
+// bytes are sorted several times as fast as by comparing them.
+func (g *gathered) sortHeads() {
+	differing := uint64(0)
+	for _, p := range g.at {
+		differing |= p.head ^ g.at[0].head
 	}
-	first := g.key(g.at[0].start)
-	n := len(first)
-	for _, p := range g.at[1:] {
-		key := g.key(p.start)
-		n = min(n, len(key))
-		if bytes.Equal(first[:n], key[:n]) {
+	g.other = slices.Grow(g.other[:0], len(g.at))[:len(g.at)]
+	for shift := 0; shift < 64; shift += 8 {
+		if byte(differing>>shift) == 0 {
 			continue
 		}
-		for n = 0; first[n] == key[n]; n++ {
+		var next [1 << 8]int // where the next one with this byte goes
+		for _, p := range g.at {
+			next[byte(p.head>>shift)]++
 		}
+		begin := 0
+		for b, n := range next {
+			next[b] = begin
+			begin += n
+		}
+		for _, p := range g.at {
+			b := byte(p.head >> shift)
+			g.other[next[b]] = p
+			next[b]++
+		}
+		g.at, g.other = g.other, g.at
+	}
+}
+
+// commonBytes returns how many bytes both begin with.
+func commonBytes(a, b []byte) int {
+	n := min(len(a), len(b))
+	if bytes.Equal(a[:n], b[:n]) {
+		return n
+	}
+	for n = 0; a[n] == b[n]; n++ {
 	}
 	return n
 }
@@ -182,7 +219,7 @@ func (s *Sorter) endRun() error {
 		done <- sorted{run: r, spare: g, err: err}
 	}(s.now, s.end)
 	s.sorting = done
-	s.now, s.spare = gathered{s.spare.arena[:0], s.spare.at[:0]}, gathered{}
+	s.now, s.spare = gathered{arena: s.spare.arena[:0], at: s.spare.at[:0], other: s.spare.other}, gathered{}
 	return nil
 }
 
