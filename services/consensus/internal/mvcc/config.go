@@ -39,7 +39,7 @@ type Config struct {
 	bulkKeysMin, commitEventsMax int
 	// loadRunBytes and loadTableBytes are 0 for loadRunBytesDefault and loadTableBytesDefault.
 	loadRunBytes, loadTableBytes int
-	// loadParts is how many parts of the versions Load writes at a time, 0 for as many as there are processors.
+	// loadParts is how many parts Load writes of the versions and of history, 0 for as many as keep the processors busy.
 	loadParts int
 	// loadSampleRows is one of how many versions says where parts of history begin, 0 for scanRowsPerCheck.
 	loadSampleRows int

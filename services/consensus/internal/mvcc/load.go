@@ -57,8 +57,13 @@ type Loaded struct {
 	Keys, Versions, Leases int64
 }
 
-// loadPartsMax is how many parts of the versions are written at a time at most, each by a goroutine of its own.
-const loadPartsMax = 4
+const (
+	// loadWritersMax is how many parts of the versions are written at a time at most, each by a goroutine of its own.
+	loadWritersMax = 4
+	// loadPartBytes is about how much of the versions makes a part, of which there are up to loadPartsEach for each such goroutine: none is left with much to
+	// do when the others are at their end, and the first tables are on the disk long before.
+	loadPartBytes, loadPartsEach = 16 << 20, 4
+)
 
 // Load makes a store, at log index 0, in the directory of the configuration, which must not hold one. Rows are sorted in sortDir, which is
 // on the machine's disk, and written from front to back as the tables of the store: neither memory nor time go by a write at a time. A
@@ -217,19 +222,19 @@ func (l *loading) sortVersions() error {
 	})
 }
 
-// parts is how many parts are written at a time.
-func (l *loading) parts() int {
-	return cmp.Or(l.cfg.loadParts, min(runtime.GOMAXPROCS(0), loadPartsMax))
-}
+// writers is how many parts are written at a time.
+func (l *loading) writers() int { return min(runtime.GOMAXPROCS(0), loadWritersMax) }
 
-// writeVersions writes the versions as they lie on disk: parts of them at the same time, each as tables of its own.
+// writeVersions writes the versions as they lie on disk: parts of them, some at the same time, each as tables of its own.
 func (l *loading) writeVersions() error {
-	parts, err := l.versions.Parts(l.parts(), keyOfSorted)
+	writers := l.writers()
+	n := cmp.Or(l.cfg.loadParts, min(max(int(l.progress.read/loadPartBytes), writers), writers*loadPartsEach))
+	parts, err := l.versions.Parts(n, keyOfSorted)
 	if err != nil {
 		return err
 	}
 	walks := make([]*versionWalk, len(parts))
-	err = eachAtOnce(l.ctx, len(parts), func(ctx context.Context, i int) error {
+	err = eachAtOnce(l.ctx, len(parts), writers, func(ctx context.Context, i int) error {
 		walks[i] = newVersionWalk(ctx, l, parts[i].From())
 		return walks[i].walk(parts[i])
 	})

@@ -11,7 +11,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2/cockroachkvs"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -194,7 +196,7 @@ func placed(t *testing.T, c *Content) *Content {
 func TestPartsFailTogether(t *testing.T) {
 	broken := errors.New("broken")
 	run := func(fail func() error) error {
-		return eachAtOnce(t.Context(), 3, func(ctx context.Context, i int) error {
+		return eachAtOnce(t.Context(), 3, 3, func(ctx context.Context, i int) error {
 			if i == 1 {
 				return fail()
 			}
@@ -204,6 +206,29 @@ func TestPartsFailTogether(t *testing.T) {
 	}
 	require.ErrorIs(t, run(func() error { return broken }), broken)
 	require.PanicsWithValue(t, "damaged", func() { _ = run(func() error { panic("damaged") }) })
+}
+
+// Goal: no more parts than there are processors are written at a time, each of which takes memory. Method: five that wait, two at a time.
+func TestPartsWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int64
+		goOn := make(chan struct{})
+		done := make(chan error, 1)
+		go func() {
+			done <- eachAtOnce(t.Context(), 5, 2, func(context.Context, int) error {
+				begun.Add(1)
+				<-goOn
+				return nil
+			})
+		}()
+		for want := int64(2); want <= 5; want++ {
+			synctest.Wait()
+			require.Equal(t, want, begun.Load())
+			goOn <- struct{}{}
+		}
+		close(goOn)
+		require.NoError(t, <-done)
+	})
 }
 
 // alarmsSum is what alarms are of a store's digest.

@@ -104,7 +104,7 @@ func (l *loading) writeHistory() error {
 	if err != nil {
 		return err
 	}
-	err = eachAtOnce(l.ctx, len(writers), func(ctx context.Context, i int) error {
+	err = eachAtOnce(l.ctx, len(writers), l.writers(), func(ctx context.Context, i int) error {
 		writers[i].way = l.progress.walk(ctx)
 		return writers[i].write()
 	})
@@ -148,7 +148,7 @@ func (l *loading) historyWriters() ([]*historyWriter, error) {
 	writers := []*historyWriter{l.history}
 	if seen := l.progress.revisions; l.history.late && l.content.VersionsFrom != nil {
 		seen = seen[sort.Search(len(seen), func(i int) bool { return seen[i] > l.history.from }):]
-		for n, i := l.parts(), 1; i < n && len(seen) > n; i++ {
+		for n, i := cmp.Or(l.cfg.loadParts, l.writers()), 1; i < n && len(seen) > n; i++ {
 			if at := seen[i*len(seen)/n]; at > writers[len(writers)-1].from {
 				writers = append(writers, newHistoryWriter(l, at, true))
 			}

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// eachAtOnce calls fn with the numbers up to n, each on a goroutine of its own, and waits for all. The first error ends the context of the others.
+// eachAtOnce calls fn with the numbers up to n, in order, each on a goroutine of its own and up to most at a time, and waits for all. The first error ends the context of the others.
 // A panic is the caller's: a file that is damaged may make one, and who has mapped it knows what that means.
-func eachAtOnce(ctx context.Context, n int, fn func(ctx context.Context, i int) error) error {
+func eachAtOnce(ctx context.Context, n, most int, fn func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(most)
 	for i := range n {
 		group.Go(func() (err error) {
 			defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
