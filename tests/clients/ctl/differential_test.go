@@ -66,7 +66,7 @@ var steps = []step{
 func TestSession(t *testing.T) {
 	t.Parallel()
 	theirs, ours := tools(t)
-	theirs.server, ours.server = harness.Run(t), harness.Run(t)
+	theirs.server, ours.server = harness.Run(t, "--bcrypt-cost=4"), harness.Run(t, "--bcrypt-cost=4") // a log-in has two seconds
 	for _, s := range steps {
 		their, our := theirs.run(t, s), ours.run(t, s)
 		line := strings.Join(s.args, " ")
