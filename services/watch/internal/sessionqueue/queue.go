@@ -11,8 +11,8 @@ type Entry[W Watch] struct {
 	Watch    W
 	// After is a revision up to which everything that concerns the watch came before.
 	After int64
-	// Bytes is what the delivery takes in memory.
-	Bytes int
+	// Bytes is what the delivery takes in memory, held what the queue counts of that: what is shared with the entry behind it counts there.
+	Bytes, held int
 	// Kind is for sessions of API nodes.
 	Kind watchv1.Delivery_Kind
 	next *Entry[W]
@@ -47,7 +47,7 @@ func New[W Watch](deliveriesMax, bytesMax int) Queue[W] {
 // Push queues a delivery, and tells false, having queued nothing, if there is no room for it. A delivery that is larger
 // than the limit fits an empty queue, or it would never be delivered.
 func (q *Queue[W]) Push(e *Entry[W]) bool {
-	if q.length > 0 && (q.length >= q.deliveriesMax || q.bytes+e.Bytes > q.bytesMax) {
+	if q.length > 0 && (q.length >= q.deliveriesMax || q.bytes+e.Bytes > q.bytesMax && !q.tail.shares(e)) {
 		return false
 	}
 	q.Force(e)
@@ -61,14 +61,24 @@ func (q *Queue[W]) Force(e *Entry[W]) {
 	} else {
 		p.queued++
 	}
+	e.held = e.Bytes
 	if q.tail == nil {
 		q.head = e
 	} else {
 		q.tail.next = e
+		if q.tail.shares(e) {
+			q.bytes -= q.tail.held
+			q.tail.held = 0
+		}
 	}
 	q.tail = e
 	q.length++
-	q.bytes += e.Bytes
+	q.bytes += e.held
+}
+
+// shares tells whether two deliveries are of one batch: watches of a session that want the same get one, one after the other.
+func (e *Entry[W]) shares(other *Entry[W]) bool {
+	return e.Delivery.Batch != nil && e.Delivery.Batch == other.Delivery.Batch
 }
 
 // LineUp puts a watch that is behind at the end of the line.
@@ -119,7 +129,7 @@ func (q *Queue[W]) Pop() *Entry[W] {
 	}
 	e.next = nil // the caller may keep e for long, but not what came after it
 	q.length--
-	q.bytes -= e.Bytes
+	q.bytes -= e.held
 	p := e.Watch.place()
 	p.queued--
 	p.floor = e.Delivery.Revision

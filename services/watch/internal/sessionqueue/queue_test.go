@@ -39,6 +39,28 @@ func TestQueueIsBounded(t *testing.T) {
 	require.False(t, w.Queued())
 }
 
+// Goal: what equal watches of a session share counts once, until the last of them has it ("a hundred equal watches on one stream fall
+// behind each other"). Method: a batch for three of them in a queue that holds it once, and another batch before and after.
+func TestSharedBytesCountOnce(t *testing.T) {
+	q := New[*watch](10, 250)
+	shared := entryOf(&watch{}, 1, 2, 100)
+	require.True(t, q.Push(entryOf(&watch{}, 0, 1, 100)))
+	for range 3 {
+		one := &Entry[*watch]{Watch: &watch{}, After: 1, Bytes: 100, Delivery: shared.Delivery}
+		require.True(t, q.Push(one))
+	}
+	require.False(t, q.Push(entryOf(&watch{}, 2, 3, 100)))
+	for range 3 {
+		require.NotNil(t, q.Pop())
+		require.Equal(t, 100, q.bytes)
+	}
+	require.True(t, q.Push(entryOf(&watch{}, 2, 3, 100)))
+	require.NotNil(t, q.Pop())
+	require.Equal(t, 100, q.bytes)
+	require.Equal(t, 1, q.Drop())
+	require.Zero(t, q.bytes)
+}
+
 // Goal: queue and line are served in turn, and what is queued for a watch comes before what it reads on. Method: two watches in the
 // line, one of them with a delivery, and a third that has deliveries alone.
 func TestQueueAndLineTakeTurns(t *testing.T) {
