@@ -12,6 +12,9 @@ const (
 	pendingMessagesMax = 1024
 	// pendingPayloadsMax bounds the same in bytes, in units of the largest payload.
 	pendingPayloadsMax = 16
+	// joinedBytesMax is how much memory the commits of several messages may take that are received as one. The receiver holds its lock
+	// while it looks at them all.
+	joinedBytesMax = 512 << 10
 )
 
 // Broadcast is what an ingester and a node have between them: Local within a process, Bus over NATS. Publish is for one
@@ -19,7 +22,8 @@ const (
 type Broadcast interface {
 	// Publish sends a message to every node without waiting for any. It returns the message's size.
 	Publish(m *Message) (bytes int, err error)
-	// Receive waits for the next message. It fails when ctx ends or the broadcast is closed. Messages may have been lost before.
+	// Receive waits for the next message, and returns it together with what waits behind it and has the commits that follow. It fails
+	// when ctx ends or the broadcast is closed. Messages may have been lost before.
 	Receive(ctx context.Context) (*Message, error)
 	// Announce tells ingesters whether this node has watchers, and is to be repeated every AnnounceInterval.
 	Announce(watching bool) error

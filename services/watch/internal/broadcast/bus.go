@@ -47,7 +47,8 @@ type Bus struct {
 	batches  *nats.Subscription
 	interest *interest
 	claims   chan Claim
-	encoded  []byte // Publish's buffer
+	encoded  []byte   // Publish's buffer
+	held     *Message // was taken by Receive, and comes next
 
 	closing sync.Once
 }
@@ -208,22 +209,54 @@ func (b *Bus) Publish(m *Message) (int, error) {
 	return len(encoded), nil
 }
 
-// Receive waits for the next message. It fails when ctx ends or the bus is closed. Messages may have been lost before.
+// Receive implements Broadcast.
 func (b *Bus) Receive(ctx context.Context) (*Message, error) {
-	for {
-		raw, err := b.batches.NextMsgWithContext(ctx)
-		if errors.Is(err, nats.ErrSlowConsumer) {
-			continue // says that messages were dropped, which the next one will show
+	m := b.held
+	b.held = nil
+	for m == nil {
+		var err error
+		if m, err = b.next(ctx); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("receive batch: %w", err)
-		}
-		m, err := decode(raw.Data)
-		if err == nil {
-			return m, nil
-		}
-		b.log.Warn("batch ignored", "error", err)
 	}
+	for bytes := m.weight(); b.held == nil && b.waits(); {
+		next, err := b.next(ctx)
+		if err != nil {
+			break // the next Receive tells
+		}
+		switch {
+		case next == nil:
+		case m.leadsTo(next) && bytes+next.weight() <= joinedBytesMax:
+			m.join(next)
+			bytes += next.weight()
+		default:
+			b.held = next
+		}
+	}
+	return m, nil
+}
+
+// waits tells whether next has something at once.
+func (b *Bus) waits() bool {
+	messages, _, err := b.batches.Pending()
+	return err == nil && messages > 0
+}
+
+// next waits for a message, and returns nil for one that means nothing.
+func (b *Bus) next(ctx context.Context) (*Message, error) {
+	raw, err := b.batches.NextMsgWithContext(ctx)
+	if errors.Is(err, nats.ErrSlowConsumer) {
+		return nil, nil // says that messages were dropped, which the next one will show
+	}
+	if err != nil {
+		return nil, fmt.Errorf("receive batch: %w", err)
+	}
+	m, err := decode(raw.Data)
+	if err != nil {
+		b.log.Warn("batch ignored", "error", err)
+		return nil, nil
+	}
+	return m, nil
 }
 
 // Announce tells ingesters whether this node has watchers. It is to be repeated every AnnounceInterval.

@@ -87,6 +87,58 @@ func TestPublishReceiveClose(t *testing.T) {
 	}
 }
 
+// awaitPending waits until so many messages are there to be received.
+func awaitPending(t *testing.T, b Broadcast, messages int) {
+	t.Helper()
+	if bus, ok := b.(*Bus); ok {
+		require.Eventually(t, func() bool {
+			n, _, err := bus.batches.Pending()
+			return err == nil && n == messages
+		}, 10*time.Second, time.Millisecond)
+	}
+}
+
+// Goal: commits that wait are received as one message where they follow each other and are of one store, up to a bound; nothing else is,
+// and what was published is not changed. Method: each kind, all that must stay apart between what goes together.
+func TestWhatFollowsIsReceivedAsOne(t *testing.T) {
+	large := string(make([]byte, joinedBytesMax))
+	for name, open := range kinds {
+		t.Run(name, func(t *testing.T) {
+			bus := open(t)
+			t.Cleanup(bus.Close)
+			commits := []*consensusv1.Commit{commitOf(1, "a"), commitOf(2, "b"), commitOf(3, "c"), commitOf(4, "d")}
+			published := []*Message{
+				{Follows: 0, Through: 1, Commits: commits[:1]},
+				{Follows: 1, Through: 3, Commits: commits[1:3]},
+				{Follows: 3, Through: 4, Commits: commits[3:]},
+				{Follows: 4, Through: 4}, // a heartbeat
+				{Follows: 4, Through: 5, Commits: []*consensusv1.Commit{commitOf(5, "e")}},
+				{Follows: 6, Through: 7, Commits: []*consensusv1.Commit{commitOf(7, "g")}}, // after a gap
+				{Follows: 7, Through: 8, Commits: []*consensusv1.Commit{commitOf(8, "h")}},
+				{Follows: 8, Through: 9, Commits: []*consensusv1.Commit{commitOf(9, "i")}, Store: []byte("other")},
+				{Follows: 9, Through: 10, Commits: []*consensusv1.Commit{commitOf(10, large)}, Store: []byte("other")},
+				{Follows: 10, Through: 11, Commits: []*consensusv1.Commit{commitOf(11, "k")}, Store: []byte("other")},
+			}
+			for _, m := range published {
+				_, err := bus.Publish(m)
+				require.NoError(t, err)
+			}
+			awaitPending(t, bus, len(published))
+			var got [][2]int64
+			for through := int64(0); through < 11; {
+				m, err := bus.Receive(t.Context())
+				require.NoError(t, err)
+				require.NoError(t, m.check())
+				got = append(got, [2]int64{m.Follows, m.Through})
+				through = m.Through
+			}
+			require.Equal(t, [][2]int64{{0, 4}, {4, 4}, {4, 5}, {6, 8}, {8, 9}, {9, 10}, {10, 11}}, got)
+			require.Equal(t, int64(4), commits[3].Revision)
+			require.Len(t, published[0].Commits, 1)
+		})
+	}
+}
+
 // Goal: what nobody receives is bounded in number and in bytes, its loss shows, and one message goes through however large it
 // is. Method: publish far more than is kept, then take it all.
 func TestLocalKeepsNoMoreThanItsBounds(t *testing.T) {
@@ -95,18 +147,22 @@ func TestLocalKeepsNoMoreThanItsBounds(t *testing.T) {
 		require.NoError(t, err)
 		return m
 	}
+	one := commitOf(1, string(make([]byte, 1<<20)))
 	for name, bound := range map[string]struct {
-		value, kept int
+		commits func(revision int64) []*consensusv1.Commit
+		kept    int
 	}{
-		"number": {0, pendingMessagesMax},
-		"bytes":  {1 << 20, pendingPayloadsMax - 1}, // what is beside a value counts too
+		"number": {func(int64) []*consensusv1.Commit { return nil }, pendingMessagesMax},
+		// What is beside a value counts too.
+		"bytes": {func(revision int64) []*consensusv1.Commit {
+			return []*consensusv1.Commit{{Revision: revision, Events: one.Events}}
+		}, pendingPayloadsMax - 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := NewLocal(1 << 20)
 			published := int64(2 * pendingMessagesMax)
-			one := commitOf(1, string(make([]byte, bound.value)))
 			for through := int64(1); through <= published; through++ {
-				_, err := bus.Publish(&Message{Follows: through - 1, Through: through, Commits: []*consensusv1.Commit{{Revision: through, Events: one.Events}}})
+				_, err := bus.Publish(&Message{Follows: through - 1, Through: through, Commits: bound.commits(through)})
 				require.NoError(t, err)
 			}
 			for through := int64(1); through <= int64(bound.kept); through++ {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,12 +24,19 @@ type Local struct {
 	changed  chan struct{}
 	mu       struct {
 		sync.Mutex
-		waiting []*Message
+		waiting []waiting
 		bytes   int
 	}
 }
 
 var _ Broadcast = (*Local)(nil)
+
+// waiting is what the next Receive returns. The commits of several messages are in a slice of its own: others have those of one.
+type waiting struct {
+	message *Message
+	bytes   int
+	joined  bool
+}
 
 // errClosed is what a closed Local answers.
 var errClosed = errors.New("the broadcast is closed")
@@ -56,14 +64,36 @@ func (l *Local) Publish(m *Message) (int, error) {
 	bytes := m.weight()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	n := len(l.mu.waiting)
 	// One alone is let in, however large it is: it is in memory anyway.
-	if n := len(l.mu.waiting); n == pendingMessagesMax || n > 0 && l.mu.bytes+bytes > l.bytesMax {
+	if n > 0 && l.mu.bytes+bytes > l.bytesMax {
 		return bytes, nil // the next that is received shows the gap
 	}
-	l.mu.waiting = append(l.mu.waiting, m)
+	switch {
+	case n > 0 && l.mu.waiting[n-1].join(m, bytes):
+	case n == pendingMessagesMax:
+		return bytes, nil
+	default:
+		l.mu.waiting = append(l.mu.waiting, waiting{message: m, bytes: bytes})
+	}
 	l.mu.bytes += bytes
 	token(l.ready)
 	return bytes, nil
+}
+
+// join adds a message of so many bytes, if it goes on where this one ends.
+func (w *waiting) join(m *Message, bytes int) bool {
+	if !w.message.leadsTo(m) || w.bytes+bytes > joinedBytesMax {
+		return false
+	}
+	if !w.joined {
+		first := *w.message
+		first.Commits = slices.Clip(first.Commits)
+		w.message, w.joined = &first, true
+	}
+	w.message.join(m)
+	w.bytes += bytes
+	return true
 }
 
 // weight is about what the message takes in memory.
@@ -75,7 +105,7 @@ func (m *Message) weight() int {
 	return bytes
 }
 
-// Receive waits for the next message. It fails when ctx ends or the broadcast is closed. Messages may have been lost before.
+// Receive implements Broadcast.
 func (l *Local) Receive(ctx context.Context) (*Message, error) {
 	for {
 		select {
@@ -97,16 +127,16 @@ func (l *Local) next() *Message {
 	if len(l.mu.waiting) == 0 {
 		return nil
 	}
-	m := l.mu.waiting[0]
-	l.mu.waiting[0] = nil
+	first := l.mu.waiting[0]
+	l.mu.waiting[0] = waiting{}
 	l.mu.waiting = l.mu.waiting[1:]
-	l.mu.bytes -= m.weight()
+	l.mu.bytes -= first.bytes
 	if len(l.mu.waiting) > 0 {
 		token(l.ready)
 	} else {
 		l.mu.waiting = nil
 	}
-	return m
+	return first.message
 }
 
 // Announce tells the ingester whether the node has watchers.

@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -65,6 +66,17 @@ func decode(data []byte) (*Message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// leadsTo tells whether next has the commits right after these.
+func (m *Message) leadsTo(next *Message) bool {
+	return len(m.Commits) > 0 && len(next.Commits) > 0 && next.Follows == m.Through && bytes.Equal(m.Store, next.Store)
+}
+
+// join adds the commits of a message that m leads to.
+func (m *Message) join(next *Message) {
+	m.Commits = append(m.Commits, next.Commits...)
+	m.Through = next.Through
 }
 
 // check tells whether the commits, if there are any, are all those between the revisions.

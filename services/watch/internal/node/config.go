@@ -11,7 +11,7 @@ import (
 
 // Source is where batches come from. It may lose, double and delay them.
 type Source interface {
-	// Receive waits for the next batch, and fails when ctx ends.
+	// Receive waits for the next batch, and returns it together with what follows it and is there already. It fails when ctx ends.
 	Receive(ctx context.Context) (*broadcast.Message, error)
 }
 

@@ -76,31 +76,19 @@ func (h *history) Status(context.Context, *consensusv1.StatusRequest) (*consensu
 	return &consensusv1.StatusResponse{CompactedRevision: h.compacted}, nil
 }
 
-// pipe is a source that passes on what the test sends.
-type pipe chan *broadcast.Message
-
-func (p pipe) Receive(ctx context.Context) (*broadcast.Message, error) {
-	select {
-	case m := <-p:
-		return m, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // harness is a node in a synctest bubble, with its history and its source.
 type harness struct {
 	*testing.T
 	node    *Node
 	history *history
-	source  pipe
+	source  *broadcast.Local
 	stop    func()
 }
 
 // bubble runs a test with a node at the end of a history of so many revisions.
 func bubble(t *testing.T, revisions int, change func(*Config), test func(h *harness)) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &harness{T: t, history: &history{}, source: make(pipe)}
+		h := &harness{T: t, history: &history{}, source: broadcast.NewLocal(1 << 20)}
 		for range revisions {
 			h.append("a")
 		}
@@ -153,9 +141,10 @@ func (h *harness) put(keys ...string) int64 {
 	return commit.Revision
 }
 
-// send broadcasts a message and waits until it is dealt with.
+// send broadcasts a message and waits until it is dealt with, or waits for the end of a pause.
 func (h *harness) send(m *broadcast.Message) {
-	h.source <- m
+	_, err := h.source.Publish(m)
+	require.NoError(h, err)
 	synctest.Wait()
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/quoratedb/quorate/services/watch/internal/broadcast"
 	"github.com/quoratedb/quorate/services/watch/internal/match"
@@ -23,16 +22,21 @@ func New(cfg Config) *Node { return &Node{newShared(cfg)} }
 func (n *Node) Run(ctx context.Context, source Source, after int64) error {
 	n.start(after)
 	defer n.Stop()
-	from := gathering{node: n, source: source}
 	for {
-		m, err := from.receive(ctx)
+		m, err := source.Receive(ctx)
 		if err != nil {
 			return fmt.Errorf("watch node: %w", err)
 		}
+		deliveries, woken := n.told()
 		if err := n.handle(ctx, m); err != nil {
 			return err
 		}
-		from.handled(time.Now())
+		deliveriesNow, wokenNow := n.told()
+		if wait := pauseAfter(len(m.Commits), deliveriesNow-deliveries, wokenNow-woken); wait > 0 {
+			if err := pause(ctx, wait); err != nil {
+				return fmt.Errorf("watch node: %w", err)
+			}
+		}
 	}
 }
 

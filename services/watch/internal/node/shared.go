@@ -89,11 +89,11 @@ func (n *shared) change(change func(*match.Table)) {
 	}
 }
 
-// told returns how many deliveries there were, how many clients were woken for them, and the era of the table.
-func (n *shared) told() (deliveries, woken, era int64) {
+// told returns how many deliveries there were, and how many clients were woken for them.
+func (n *shared) told() (deliveries, woken int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.mu.table.Deliveries(), n.mu.woken, n.mu.table.Era()
+	return n.mu.table.Deliveries(), n.mu.woken
 }
 
 // readFor reads a stretch of history on behalf of a watch, when there is a place for it.
