@@ -37,6 +37,7 @@ var alone = []benchCase{
 	{name: "txn", clustered: true, title: "txn: compare mod revision, put or get, 100 clients", unit: "txn/s", run: transact},
 	{name: "watch", clustered: true, title: "1,000 watchers of 100 ranges; p99 from put to event", unit: "events/s", run: watch(100, 10_000)},
 	{name: "watch-one", title: "1,000 watchers of one range; p99 from put to event", unit: "events/s", run: watch(1, 1_000)},
+	{name: "watch-lone", title: "put and its events on ten streams, one client; p99 from put to event", unit: "put/s", run: watchLone},
 	{name: "keepalive", clustered: true, title: "lease keep-alive, 100 clients", unit: "keep-alive/s", run: keepAlive},
 	{name: "grant", clustered: true, title: "lease grant, 100 clients", unit: "grant/s", run: grant},
 	{name: "expire", title: "100,000 leases with a key each that expire at once", unit: "lease/s", args: unlimited, run: expire},

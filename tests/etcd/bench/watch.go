@@ -22,40 +22,86 @@ func watch(ranges, total int) func(*trial) error {
 }
 
 func watchPuts(t *trial, ranges, puts int) error {
-	l, err := newLoad(t, watchStreams+1)
+	l, streams, err := audience(t, ranges)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	var streams []*watchStream
-	for i := range watchStreams {
-		s, err := l.watchAll(i, ranges)
-		if err != nil {
-			return err
-		}
-		streams = append(streams, s)
-	}
 	var reading errgroup.Group
 	err = t.measure(streamEvents(puts, ranges)*watchStreams, func() error {
 		for _, s := range streams {
 			reading.Go(func() error { return s.read(streamEvents(puts, ranges)) })
 		}
 		_, err := l.run(puts, 16, func(op, _ int) error {
-			value := binary.BigEndian.AppendUint64(make([]byte, 0, 256), uint64(time.Now().UnixNano()))
-			_, err := l.kv(watchStreams).Put(l.ctx, &pb.PutRequest{Key: watchKey(op%ranges, op), Value: value[:256]})
-			return err
+			return l.putWatched(op%ranges, op)
 		})
 		if err != nil {
 			return err
 		}
 		return reading.Wait()
 	})
-	var all []time.Duration
+	t.latencies(took(streams))
+	return err
+}
+
+// watchLone has one client that puts, and waits for what it has put on all streams, before it puts again, as a controller does that goes by
+// its own events.
+func watchLone(t *trial) error {
+	const ranges = watchersOfStream
+	l, streams, err := audience(t, ranges)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	puts := t.times(3_000)
+	err = t.measure(puts, func() error {
+		for op := range puts {
+			if err := l.putWatched(op%ranges, op); err != nil {
+				return err
+			}
+			for _, s := range streams {
+				if err := s.read(1); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	t.latencies(took(streams))
+	return err
+}
+
+// audience is a load whose streams have their watchers, on a connection each, and one connection more for puts.
+func audience(t *trial, ranges int) (*load, []*watchStream, error) {
+	l, err := newLoad(t, watchStreams+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	var streams []*watchStream
+	for i := range watchStreams {
+		s, err := l.watchAll(i, ranges)
+		if err != nil {
+			l.close()
+			return nil, nil, err
+		}
+		streams = append(streams, s)
+	}
+	return l, streams, nil
+}
+
+// putWatched puts a key that watchers of a range see, with the time in its value.
+func (l *load) putWatched(group, i int) error {
+	value := binary.BigEndian.AppendUint64(make([]byte, 0, 256), uint64(time.Now().UnixNano()))
+	_, err := l.kv(watchStreams).Put(l.ctx, &pb.PutRequest{Key: watchKey(group, i), Value: value[:256]})
+	return err
+}
+
+// took is how long the events of all streams were under way.
+func took(streams []*watchStream) (all []time.Duration) {
 	for _, s := range streams {
 		all = append(all, s.took...)
 	}
-	t.latencies(all)
-	return err
+	return all
 }
 
 // streamEvents is how many events a stream gets of so many puts.
