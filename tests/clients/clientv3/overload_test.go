@@ -3,9 +3,6 @@ package clientv3
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +36,7 @@ func TestListsWaitAndWritesAndLeasesDoNot(t *testing.T) {
 	for range clients {
 		askAndNeverRead(t, k, server.Endpoint())
 	}
-	require.Eventually(t, func() bool { return figure(t, server, "quorate_api_answers_bytes") > answersBytes }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return harness.Metric(t, server, "quorate_api_answers_bytes") > answersBytes }, time.Minute, 10*time.Millisecond)
 	listing, stop := context.WithCancel(k.ctx)
 	listed := make(chan error, 1)
 	go func() {
@@ -59,20 +56,4 @@ func TestListsWaitAndWritesAndLeasesDoNot(t *testing.T) {
 	}
 	stop()
 	<-listed
-}
-
-// figure is one of a server's metrics.
-func figure(t *testing.T, server *harness.Server, name string) float64 {
-	t.Helper()
-	answer, err := http.Get(server.URL() + "/metrics")
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(text), "\n"+name+" ")
-	require.True(t, found, name)
-	line, _, _ := strings.Cut(rest, "\n")
-	value, err := strconv.ParseFloat(line, 64)
-	require.NoError(t, err)
-	return value
 }
