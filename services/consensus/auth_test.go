@@ -229,6 +229,42 @@ func TestAuthorize(t *testing.T) {
 	require.NoError(t, m.as(t.Context(), ann, attach("a", 1)))
 }
 
+// Goal: who asks whether a right was there all along hears of each state since, on every member, however late they ask; what nobody knows any more is
+// an old revision. Method: a right goes and comes back, another one's does; then the member starts anew.
+func TestAuthorizeSince(t *testing.T) {
+	cfg := testConfig(vfs.NewMem())
+	quick(&cfg)
+	m := start(t, cfg)
+	lock(t, m)
+	may := func(since *consensusv1.AuthPosition, key string) (*consensusv1.AuthPosition, error) {
+		answer, err := m.Auth.Authorize(t.Context(), &consensusv1.AuthorizeRequest{Caller: ann, Since: since, Accesses: []*consensusv1.Access{{Key: []byte(key)}}})
+		return &consensusv1.AuthPosition{Enabled: answer.GetEnabled(), AuthRevision: answer.GetAuthRevision()}, err
+	}
+	read := consensusv1.Permission_TYPE_READ
+	require.NoError(t, m.as(t.Context(), root, permissionGrant("ann", read, "x", "")))
+	opened, err := may(nil, "x")
+	require.NoError(t, err)
+	require.NoError(t, m.as(t.Context(), root, permissionRevoke("ann", "x", "")))
+	require.NoError(t, m.as(t.Context(), root, permissionGrant("ann", read, "x", "")))
+	_, err = may(opened, "x")
+	require.ErrorIs(t, err, errdefs.ErrPermissionDenied)
+	_, err = may(opened, "a")
+	require.NoError(t, err, "that one stayed")
+	again, err := may(nil, "x")
+	require.NoError(t, err)
+	_, err = may(again, "x")
+	require.NoError(t, err)
+	ahead := &consensusv1.AuthPosition{Enabled: true, AuthRevision: again.GetAuthRevision() + 1}
+	_, err = may(ahead, "x")
+	require.NoError(t, err, "it is for whoever asks to see that this member is behind")
+	require.NoError(t, m.halt())
+	m = start(t, cfg)
+	_, err = may(opened, "a")
+	require.ErrorIs(t, err, errdefs.ErrAuthOldRevision)
+	_, err = may(again, "x")
+	require.NoError(t, err)
+}
+
 // Goal: any user may compact, since Kubernetes' API servers do as a user of their own, and nobody in particular may not; CompactRoot leaves
 // it to root. Method: a user who has /registry/ alone, nobody, and root, both ways.
 func TestUsersMayCompact(t *testing.T) {

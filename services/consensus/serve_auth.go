@@ -79,12 +79,29 @@ func (a *Auth) Authorize(ctx context.Context, req *consensusv1.AuthorizeRequest)
 				resp.User = state.Which(caller.GetName())
 			}
 		}
-		return a.callers.may(ctx, state, caller, req)
+		return a.callers.mayAllAlong(ctx, state, caller, req)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("authorize: %w", err)
 	}
 	return resp, nil
+}
+
+// mayAllAlong is may by all states since the one that the request names. A member that catches up applies many changes at once, and whoever
+// follows them may be slow: a right that was taken and given back meanwhile has gone all the same.
+func (c *callers) mayAllAlong(ctx context.Context, state *auth.State, caller *consensusv1.Caller, req *consensusv1.AuthorizeRequest) error {
+	if since := req.GetSince(); since != nil {
+		between, ok := auth.Since(state, since.GetEnabled(), since.GetAuthRevision())
+		if !ok {
+			return errdefs.ErrAuthOldRevision
+		}
+		for _, was := range between {
+			if err := c.may(ctx, was, caller, req); err != nil {
+				return err
+			}
+		}
+	}
+	return c.may(ctx, state, caller, req)
 }
 
 // may decides an AuthorizeRequest of a caller who was resolved.

@@ -31,6 +31,14 @@ func positionAt(enabled bool, authRevision uint64) Position {
 	return position
 }
 
+// Since is the position for an AuthorizeRequest; nil for none.
+func (p Position) Since() *consensusv1.AuthPosition {
+	if p == 0 {
+		return nil
+	}
+	return &consensusv1.AuthPosition{Enabled: p&1 == 1, AuthRevision: uint64(p >> 1)}
+}
+
 // Source tells how authentication stands. One that is in this process may have a method AuthStands besides, which tells it at once, so
 // that no event of a later revision overtakes the news.
 type Source interface {

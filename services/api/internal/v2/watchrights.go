@@ -76,29 +76,40 @@ func (w *watchRights) ask(ctx context.Context) error {
 	})
 }
 
-// askFor asks for the file at the path and for what lies below it. A wait that is not recursive hears of a file there, or of a directory.
+// askFor asks for what lies below the path and for the file at it. A wait that is not recursive hears of a file there, or of a directory. It
+// goes on by rights alone that were there all along since they were asked for last.
 func (w *watchRights) askFor(ctx context.Context, caller *consensusv1.Caller) error {
-	checked, err := w.mayRead(ctx, caller, w.path, "")
+	since := w.checked.Since()
+	if !w.recursive {
+		checked, err := w.mayRead(ctx, caller, since, w.path, "")
+		if err == nil {
+			w.file, w.checked = true, max(w.checked, checked)
+		}
+		if err == nil || !denied(err) {
+			return err
+		}
+	}
+	directory := strings.TrimSuffix(w.path, "/")
+	below, err := w.mayRead(ctx, caller, since, directory+"/", directory+"0")
+	if err != nil {
+		return err
+	}
+	checked, err := w.mayRead(ctx, caller, nil, w.path, "") // what may be told now; the wait does not go on by it
 	if err != nil && !denied(err) {
 		return err
 	}
 	w.file = err == nil
-	if w.file && !w.recursive {
-		w.checked = checked
-		return nil
+	if w.file {
+		below = min(checked, below)
 	}
-	directory := strings.TrimSuffix(w.path, "/")
-	below, err := w.mayRead(ctx, caller, directory+"/", directory+"0")
-	if !w.file {
-		checked = below
-	}
-	w.checked = min(checked, below)
-	return err
+	w.checked = max(w.checked, below) // a member that is behind answers for less than was known
+	return nil
 }
 
-func (w *watchRights) mayRead(ctx context.Context, caller *consensusv1.Caller, key, end string) (auth.Position, error) {
+func (w *watchRights) mayRead(ctx context.Context, caller *consensusv1.Caller, since *consensusv1.AuthPosition, key, end string) (auth.Position, error) {
 	answer, err := w.server.Auth.Authorize(ctx, &consensusv1.AuthorizeRequest{
 		Caller:   caller,
+		Since:    since,
 		Accesses: []*consensusv1.Access{{Type: consensusv1.Permission_TYPE_READ, Key: []byte(key), RangeEnd: []byte(end)}},
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package v2
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,5 +63,53 @@ func TestWaitOfNobodyEndsWhenAuthenticationIsEnabled(t *testing.T) {
 		require.Equal(t, 200, w.Code)
 		require.Equal(t, enables, w.Body.Len() == 0, w.Body)
 		require.Equal(t, enables, users.asked > 0)
+	}
+}
+
+// lostRights is a store in which some rights were taken at auth revision 8 and are there again at 9.
+type lostRights struct {
+	port.Auth
+	// lost are the keys that could not be read at 8, never those that never could.
+	lost, never []string
+}
+
+func (l *lostRights) Authorize(_ context.Context, r *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+	key := string(r.GetAccesses()[0].GetKey())
+	since := r.GetSince()
+	if slices.Contains(l.never, key) || slices.Contains(l.lost, key) && since != nil && since.GetAuthRevision() < 8 {
+		return nil, errdefs.ErrPermissionDenied
+	}
+	return &consensusv1.AuthorizeResponse{Enabled: true, AuthRevision: 9, Name: "ann", User: 3}, nil
+}
+
+// Goal: a wait whose right went and came back unnoticed ends, one that had another right meanwhile goes on, and it shows the file by the rights of now.
+// Method: each of the rights lost, or never there.
+func TestWaitWhoseRightCameBackEnds(t *testing.T) {
+	for name, tc := range map[string]struct {
+		recursive   bool
+		lost, never []string
+		ends, file  bool
+	}{
+		"a file":                             {lost: []string{"/a"}, never: []string{"/a/"}, ends: true},
+		"a file, while all below stayed":     {lost: []string{"/a"}, file: true},
+		"all":                                {lost: []string{"/a", "/a/"}, ends: true},
+		"what is below, of a file":           {lost: []string{"/a/"}, file: true},
+		"what is below":                      {recursive: true, lost: []string{"/a/"}, ends: true},
+		"the file of a directory":            {recursive: true, lost: []string{"/a"}, file: true},
+		"nothing, and the file is not to be": {recursive: true, never: []string{"/a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(&fakeStore{}, &fakeWatch{}, t.Context())
+			s.Auth = &lostRights{lost: tc.lost, never: tc.never}
+			w := &watchRights{server: s, path: "/a", recursive: tc.recursive, user: &consensusv1.Caller{Name: "ann", User: 3}, checked: 7<<1 + 1}
+			err := w.askFor(t.Context(), w.user)
+			if tc.ends {
+				require.ErrorIs(t, err, errdefs.ErrPermissionDenied)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.file, w.file)
+			require.EqualValues(t, 9<<1+1, w.checked)
+		})
 	}
 }

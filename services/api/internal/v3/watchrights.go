@@ -26,8 +26,8 @@ type rights struct {
 	checked auth.Position
 }
 
-// check asks whether the caller may read the range. It returns a reason as etcd words it where it may not, and an error where nobody
-// can tell.
+// check asks whether the caller may read the range, and might all along since it was asked last. It returns a reason as etcd words it where
+// it may not, and an error where nobody can tell.
 func (r *rights) check(ctx context.Context, gate *auth.Gate) (reason string, err error) {
 	caller := r.caller
 	if caller == nil {
@@ -36,6 +36,7 @@ func (r *rights) check(ctx context.Context, gate *auth.Gate) (reason string, err
 	answer, err := gate.AskFor(ctx, &consensusv1.AuthorizeRequest{
 		Caller:   caller,
 		Accesses: []*consensusv1.Access{{Type: consensusv1.Permission_TYPE_READ, Key: r.key, RangeEnd: r.end}},
+		Since:    r.checked.Since(),
 	})
 	if err != nil {
 		reason = refusal(err)
@@ -44,7 +45,7 @@ func (r *rights) check(ctx context.Context, gate *auth.Gate) (reason string, err
 		}
 		return reason, err
 	}
-	r.checked = auth.PositionOf(answer)
+	r.checked = max(r.checked, auth.PositionOf(answer)) // a member that is behind answers for less than was known
 	if r.caller == nil && answer.GetName() != "" && !caller.GetExternal() {
 		r.caller = &consensusv1.Caller{Name: answer.GetName(), User: answer.GetUser()}
 	}
@@ -127,6 +128,7 @@ func (g *guard) over() bool {
 type rightsKey struct {
 	caller, key, end string
 	user             uint64
+	checked          auth.Position
 }
 
 // recheck ends the watches whose caller may not read their range any more. The stream ends where nobody can tell.
@@ -144,7 +146,7 @@ func (s *watchSender) recheck(ctx context.Context) error {
 		if w.rights.checked >= newest && !over {
 			continue
 		}
-		of := rightsKey{w.rights.caller.GetName(), string(w.rights.key), string(w.rights.end), w.rights.caller.GetUser()}
+		of := rightsKey{w.rights.caller.GetName(), string(w.rights.key), string(w.rights.end), w.rights.caller.GetUser(), w.rights.checked}
 		found, asked := known[of]
 		if !asked {
 			found.rights = w.rights

@@ -174,6 +174,43 @@ func TestRightsThatGoEndTheirWatchesAlone(t *testing.T) {
 	})
 }
 
+// Goal: a right that went and came back while this node heard of neither ends its watch all the same, and no other one; a watch is answerable for the time
+// since it was allowed last, not for that before it was made. Method: the store tells of the newest position alone; what it is asked, and what follows.
+func TestRightThatCameBackEndsItsWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now atomic.Uint64
+		now.Store(7)
+		g := newGuarded(t, &auth.Identity{Caller: &consensusv1.Caller{Token: "t"}}, func(r *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+			if since := r.GetSince(); since != nil && since.GetAuthRevision() < 8 && string(r.GetAccesses()[0].GetKey()) == "b" {
+				return nil, errdefs.ErrPermissionDenied // it was gone at 8
+			}
+			return allowed(true, now.Load(), "alice")
+		}, nil)
+		defer g.close()
+		g.create(1, "a", "")
+		g.create(2, "b", "")
+		now.Store(9)
+		g.create(3, "b", "") // the same range, by the right that came back
+		g.tell <- &consensusv1.FollowAuthResponse{Enabled: true, AuthRevision: 9}
+		answer := <-g.sent
+		require.EqualValues(t, 2, answer.GetWatchId())
+		require.Equal(t, "rpc error: code = PermissionDenied desc = etcdserver: permission denied", answer.GetCancelReason())
+		synctest.Wait()
+		require.Empty(t, g.sent)
+		now.Store(10)
+		for len(g.asked) > 0 {
+			require.Equal(t, &consensusv1.AuthPosition{Enabled: true, AuthRevision: 7}, (<-g.asked).GetSince())
+		}
+		g.tell <- &consensusv1.FollowAuthResponse{Enabled: true, AuthRevision: 10}
+		synctest.Wait()
+		require.Empty(t, g.sent)
+		require.Len(t, g.asked, 2)
+		for range 2 {
+			require.EqualValues(t, 9, (<-g.asked).GetSince().GetAuthRevision())
+		}
+	})
+}
+
 // promptUsers tell at once how authentication stands.
 type promptUsers struct {
 	fakeAuth

@@ -53,7 +53,7 @@ func (c *change) begin() {
 	c.begun = true
 	c.State = &State{
 		settings: proto.CloneOf(c.settings), users: c.users.Copy(), roles: c.roles.Copy(), uses: c.uses.Copy(), ending: c.ending.Copy(),
-		rights: c.rights, replaced: make(chan struct{}), once: new(sync.Once),
+		rights: c.rights, past: pastAfter(c.State), replaced: make(chan struct{}), once: new(sync.Once),
 	}
 }
 

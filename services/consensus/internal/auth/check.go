@@ -215,6 +215,9 @@ func (s *State) MayReadRole(c *consensusv1.Caller, role string) error {
 
 // rightsOf says what a caller's roles may together, those that do not exist nothing.
 func (s *State) rightsOf(who identity) *rights {
+	if s.rights == nil { // one of those before, which are asked once or never
+		return s.join(who.roles)
+	}
 	var whose any = who.user
 	if who.user == nil {
 		whose = textOf(who.roles)

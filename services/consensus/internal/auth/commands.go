@@ -21,6 +21,9 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 	}
 	c.write()
 	kept.write(rows)
+	if c.begun {
+		c.past.lessens = lessens(c)
+	}
 	return c.State, nil
 }
 

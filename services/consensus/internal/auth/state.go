@@ -27,6 +27,7 @@ type State struct {
 	ending *btree.Map[string, struct{}]
 	// rights are what users may, as far as somebody has asked: see rightsOf.
 	rights *rightsCache
+	past   past
 	// replaced is closed once there is another state.
 	replaced chan struct{}
 	once     *sync.Once
@@ -37,7 +38,7 @@ const firstRevision = 1
 
 // Empty returns the state of a store that was just made.
 func Empty() *State {
-	return &State{
+	s := &State{
 		settings: &consensusv1.AuthSettings{Revision: firstRevision},
 		users:    new(btree.Map[string, *consensusv1.User]),
 		roles:    new(btree.Map[string, *consensusv1.Role]),
@@ -47,6 +48,8 @@ func Empty() *State {
 		replaced: make(chan struct{}),
 		once:     new(sync.Once),
 	}
+	s.past.known = positionOf(s)
+	return s
 }
 
 // Load makes a state of the records that changes have written; each calls its function with every record of the store.
@@ -61,6 +64,7 @@ func Load(each func(fn func(name string, value []byte) error) error) (*State, er
 	if err != nil {
 		return nil, fmt.Errorf("load users and roles: %w", err)
 	}
+	s.past.known = positionOf(s)
 	return s, nil
 }
 

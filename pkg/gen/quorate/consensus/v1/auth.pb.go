@@ -1800,7 +1800,10 @@ type AuthorizeRequest struct {
 	Lease       int64           `protobuf:"varint,4,opt,name=lease,proto3" json:"lease,omitempty"`
 	LeaseAccess Permission_Type `protobuf:"varint,5,opt,name=lease_access,json=leaseAccess,proto3,enum=quorate.consensus.v1.Permission_Type" json:"lease_access,omitempty"`
 	// Every key that is attached to any lease must be readable.
-	AllLeases     bool `protobuf:"varint,6,opt,name=all_leases,json=allLeases,proto3" json:"all_leases,omitempty"`
+	AllLeases bool `protobuf:"varint,6,opt,name=all_leases,json=allLeases,proto3" json:"all_leases,omitempty"`
+	// Where the caller was allowed it last: they must have been all along since then. What has become of their rights meanwhile is not known for
+	// ever; where it is not, the answer is errdefs.ErrAuthOldRevision. Unset asks for the rights of now.
+	Since         *AuthPosition `protobuf:"bytes,7,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1877,6 +1880,66 @@ func (x *AuthorizeRequest) GetAllLeases() bool {
 	return false
 }
 
+func (x *AuthorizeRequest) GetSince() *AuthPosition {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// AuthPosition is how authentication stood once.
+type AuthPosition struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Enabled       bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	AuthRevision  uint64                 `protobuf:"varint,2,opt,name=auth_revision,json=authRevision,proto3" json:"auth_revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuthPosition) Reset() {
+	*x = AuthPosition{}
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuthPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuthPosition) ProtoMessage() {}
+
+func (x *AuthPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuthPosition.ProtoReflect.Descriptor instead.
+func (*AuthPosition) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AuthPosition) GetEnabled() bool {
+	if x != nil {
+		return x.Enabled
+	}
+	return false
+}
+
+func (x *AuthPosition) GetAuthRevision() uint64 {
+	if x != nil {
+		return x.AuthRevision
+	}
+	return 0
+}
+
 type AuthorizeResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Enabled      bool                   `protobuf:"varint,1,opt,name=enabled,proto3" json:"enabled,omitempty"`
@@ -1891,7 +1954,7 @@ type AuthorizeResponse struct {
 
 func (x *AuthorizeResponse) Reset() {
 	*x = AuthorizeResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +1966,7 @@ func (x *AuthorizeResponse) String() string {
 func (*AuthorizeResponse) ProtoMessage() {}
 
 func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +1979,7 @@ func (x *AuthorizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthorizeResponse.ProtoReflect.Descriptor instead.
 func (*AuthorizeResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AuthorizeResponse) GetEnabled() bool {
@@ -1965,7 +2028,7 @@ type ReadAuthRequest struct {
 
 func (x *ReadAuthRequest) Reset() {
 	*x = ReadAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1977,7 +2040,7 @@ func (x *ReadAuthRequest) String() string {
 func (*ReadAuthRequest) ProtoMessage() {}
 
 func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1990,7 +2053,7 @@ func (x *ReadAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthRequest.ProtoReflect.Descriptor instead.
 func (*ReadAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ReadAuthRequest) GetCaller() *Caller {
@@ -2109,7 +2172,7 @@ type AuthStatusRead struct {
 
 func (x *AuthStatusRead) Reset() {
 	*x = AuthStatusRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2121,7 +2184,7 @@ func (x *AuthStatusRead) String() string {
 func (*AuthStatusRead) ProtoMessage() {}
 
 func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2134,7 +2197,7 @@ func (x *AuthStatusRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuthStatusRead.ProtoReflect.Descriptor instead.
 func (*AuthStatusRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
 }
 
 type UserRead struct {
@@ -2146,7 +2209,7 @@ type UserRead struct {
 
 func (x *UserRead) Reset() {
 	*x = UserRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2221,7 @@ func (x *UserRead) String() string {
 func (*UserRead) ProtoMessage() {}
 
 func (x *UserRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2234,7 @@ func (x *UserRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserRead.ProtoReflect.Descriptor instead.
 func (*UserRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *UserRead) GetName() string {
@@ -2189,7 +2252,7 @@ type UsersRead struct {
 
 func (x *UsersRead) Reset() {
 	*x = UsersRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2264,7 @@ func (x *UsersRead) String() string {
 func (*UsersRead) ProtoMessage() {}
 
 func (x *UsersRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2277,7 @@ func (x *UsersRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsersRead.ProtoReflect.Descriptor instead.
 func (*UsersRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
 }
 
 type RoleRead struct {
@@ -2226,7 +2289,7 @@ type RoleRead struct {
 
 func (x *RoleRead) Reset() {
 	*x = RoleRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2238,7 +2301,7 @@ func (x *RoleRead) String() string {
 func (*RoleRead) ProtoMessage() {}
 
 func (x *RoleRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2251,7 +2314,7 @@ func (x *RoleRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleRead.ProtoReflect.Descriptor instead.
 func (*RoleRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RoleRead) GetName() string {
@@ -2269,7 +2332,7 @@ type RolesRead struct {
 
 func (x *RolesRead) Reset() {
 	*x = RolesRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2281,7 +2344,7 @@ func (x *RolesRead) String() string {
 func (*RolesRead) ProtoMessage() {}
 
 func (x *RolesRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2294,7 +2357,7 @@ func (x *RolesRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RolesRead.ProtoReflect.Descriptor instead.
 func (*RolesRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
 }
 
 // AllRead is of all users and roles at one moment.
@@ -2306,7 +2369,7 @@ type AllRead struct {
 
 func (x *AllRead) Reset() {
 	*x = AllRead{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2381,7 @@ func (x *AllRead) String() string {
 func (*AllRead) ProtoMessage() {}
 
 func (x *AllRead) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2394,7 @@ func (x *AllRead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllRead.ProtoReflect.Descriptor instead.
 func (*AllRead) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{34}
 }
 
 type ReadAuthResponse struct {
@@ -2353,7 +2416,7 @@ type ReadAuthResponse struct {
 
 func (x *ReadAuthResponse) Reset() {
 	*x = ReadAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2428,7 @@ func (x *ReadAuthResponse) String() string {
 func (*ReadAuthResponse) ProtoMessage() {}
 
 func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2441,7 @@ func (x *ReadAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAuthResponse.ProtoReflect.Descriptor instead.
 func (*ReadAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{34}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ReadAuthResponse) GetEnabled() bool {
@@ -2452,7 +2515,7 @@ type FollowAuthRequest struct {
 
 func (x *FollowAuthRequest) Reset() {
 	*x = FollowAuthRequest{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2464,7 +2527,7 @@ func (x *FollowAuthRequest) String() string {
 func (*FollowAuthRequest) ProtoMessage() {}
 
 func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2477,7 +2540,7 @@ func (x *FollowAuthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthRequest.ProtoReflect.Descriptor instead.
 func (*FollowAuthRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{35}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{36}
 }
 
 type FollowAuthResponse struct {
@@ -2490,7 +2553,7 @@ type FollowAuthResponse struct {
 
 func (x *FollowAuthResponse) Reset() {
 	*x = FollowAuthResponse{}
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2502,7 +2565,7 @@ func (x *FollowAuthResponse) String() string {
 func (*FollowAuthResponse) ProtoMessage() {}
 
 func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_auth_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2515,7 +2578,7 @@ func (x *FollowAuthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowAuthResponse.ProtoReflect.Descriptor instead.
 func (*FollowAuthResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{36}
+	return file_quorate_consensus_v1_auth_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FollowAuthResponse) GetEnabled() bool {
@@ -2659,7 +2722,7 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x06Access\x129\n" +
 	"\x04type\x18\x01 \x01(\x0e2%.quorate.consensus.v1.Permission.TypeR\x04type\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\fR\x03key\x12\x1b\n" +
-	"\trange_end\x18\x03 \x01(\fR\brangeEnd\"\x95\x02\n" +
+	"\trange_end\x18\x03 \x01(\fR\brangeEnd\"\xcf\x02\n" +
 	"\x10AuthorizeRequest\x124\n" +
 	"\x06caller\x18\x01 \x01(\v2\x1c.quorate.consensus.v1.CallerR\x06caller\x12\x12\n" +
 	"\x04root\x18\x02 \x01(\bR\x04root\x128\n" +
@@ -2667,7 +2730,11 @@ const file_quorate_consensus_v1_auth_proto_rawDesc = "" +
 	"\x05lease\x18\x04 \x01(\x03R\x05lease\x12H\n" +
 	"\flease_access\x18\x05 \x01(\x0e2%.quorate.consensus.v1.Permission.TypeR\vleaseAccess\x12\x1d\n" +
 	"\n" +
-	"all_leases\x18\x06 \x01(\bR\tallLeases\"z\n" +
+	"all_leases\x18\x06 \x01(\bR\tallLeases\x128\n" +
+	"\x05since\x18\a \x01(\v2\".quorate.consensus.v1.AuthPositionR\x05since\"M\n" +
+	"\fAuthPosition\x12\x18\n" +
+	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
+	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\"z\n" +
 	"\x11AuthorizeResponse\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12#\n" +
 	"\rauth_revision\x18\x02 \x01(\x04R\fauthRevision\x12\x12\n" +
@@ -2725,7 +2792,7 @@ func file_quorate_consensus_v1_auth_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_consensus_v1_auth_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_quorate_consensus_v1_auth_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(Permission_Type)(0),           // 0: quorate.consensus.v1.Permission.Type
 	(*Caller)(nil),                 // 1: quorate.consensus.v1.Caller
@@ -2754,17 +2821,18 @@ var file_quorate_consensus_v1_auth_proto_goTypes = []any{
 	(*AuthenticateResponse)(nil),   // 24: quorate.consensus.v1.AuthenticateResponse
 	(*Access)(nil),                 // 25: quorate.consensus.v1.Access
 	(*AuthorizeRequest)(nil),       // 26: quorate.consensus.v1.AuthorizeRequest
-	(*AuthorizeResponse)(nil),      // 27: quorate.consensus.v1.AuthorizeResponse
-	(*ReadAuthRequest)(nil),        // 28: quorate.consensus.v1.ReadAuthRequest
-	(*AuthStatusRead)(nil),         // 29: quorate.consensus.v1.AuthStatusRead
-	(*UserRead)(nil),               // 30: quorate.consensus.v1.UserRead
-	(*UsersRead)(nil),              // 31: quorate.consensus.v1.UsersRead
-	(*RoleRead)(nil),               // 32: quorate.consensus.v1.RoleRead
-	(*RolesRead)(nil),              // 33: quorate.consensus.v1.RolesRead
-	(*AllRead)(nil),                // 34: quorate.consensus.v1.AllRead
-	(*ReadAuthResponse)(nil),       // 35: quorate.consensus.v1.ReadAuthResponse
-	(*FollowAuthRequest)(nil),      // 36: quorate.consensus.v1.FollowAuthRequest
-	(*FollowAuthResponse)(nil),     // 37: quorate.consensus.v1.FollowAuthResponse
+	(*AuthPosition)(nil),           // 27: quorate.consensus.v1.AuthPosition
+	(*AuthorizeResponse)(nil),      // 28: quorate.consensus.v1.AuthorizeResponse
+	(*ReadAuthRequest)(nil),        // 29: quorate.consensus.v1.ReadAuthRequest
+	(*AuthStatusRead)(nil),         // 30: quorate.consensus.v1.AuthStatusRead
+	(*UserRead)(nil),               // 31: quorate.consensus.v1.UserRead
+	(*UsersRead)(nil),              // 32: quorate.consensus.v1.UsersRead
+	(*RoleRead)(nil),               // 33: quorate.consensus.v1.RoleRead
+	(*RolesRead)(nil),              // 34: quorate.consensus.v1.RolesRead
+	(*AllRead)(nil),                // 35: quorate.consensus.v1.AllRead
+	(*ReadAuthResponse)(nil),       // 36: quorate.consensus.v1.ReadAuthResponse
+	(*FollowAuthRequest)(nil),      // 37: quorate.consensus.v1.FollowAuthRequest
+	(*FollowAuthResponse)(nil),     // 38: quorate.consensus.v1.FollowAuthResponse
 }
 var file_quorate_consensus_v1_auth_proto_depIdxs = []int32{
 	0,  // 0: quorate.consensus.v1.Permission.type:type_name -> quorate.consensus.v1.Permission.Type
@@ -2788,29 +2856,30 @@ var file_quorate_consensus_v1_auth_proto_depIdxs = []int32{
 	1,  // 18: quorate.consensus.v1.AuthorizeRequest.caller:type_name -> quorate.consensus.v1.Caller
 	25, // 19: quorate.consensus.v1.AuthorizeRequest.accesses:type_name -> quorate.consensus.v1.Access
 	0,  // 20: quorate.consensus.v1.AuthorizeRequest.lease_access:type_name -> quorate.consensus.v1.Permission.Type
-	1,  // 21: quorate.consensus.v1.ReadAuthRequest.caller:type_name -> quorate.consensus.v1.Caller
-	29, // 22: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
-	30, // 23: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
-	31, // 24: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
-	32, // 25: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
-	33, // 26: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
-	34, // 27: quorate.consensus.v1.ReadAuthRequest.all:type_name -> quorate.consensus.v1.AllRead
-	2,  // 28: quorate.consensus.v1.ReadAuthResponse.permissions:type_name -> quorate.consensus.v1.Permission
-	3,  // 29: quorate.consensus.v1.ReadAuthResponse.all_users:type_name -> quorate.consensus.v1.User
-	4,  // 30: quorate.consensus.v1.ReadAuthResponse.all_roles:type_name -> quorate.consensus.v1.Role
-	23, // 31: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
-	26, // 32: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
-	28, // 33: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
-	36, // 34: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
-	24, // 35: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
-	27, // 36: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
-	35, // 37: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
-	37, // 38: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
-	35, // [35:39] is the sub-list for method output_type
-	31, // [31:35] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 21: quorate.consensus.v1.AuthorizeRequest.since:type_name -> quorate.consensus.v1.AuthPosition
+	1,  // 22: quorate.consensus.v1.ReadAuthRequest.caller:type_name -> quorate.consensus.v1.Caller
+	30, // 23: quorate.consensus.v1.ReadAuthRequest.status:type_name -> quorate.consensus.v1.AuthStatusRead
+	31, // 24: quorate.consensus.v1.ReadAuthRequest.user:type_name -> quorate.consensus.v1.UserRead
+	32, // 25: quorate.consensus.v1.ReadAuthRequest.users:type_name -> quorate.consensus.v1.UsersRead
+	33, // 26: quorate.consensus.v1.ReadAuthRequest.role:type_name -> quorate.consensus.v1.RoleRead
+	34, // 27: quorate.consensus.v1.ReadAuthRequest.roles:type_name -> quorate.consensus.v1.RolesRead
+	35, // 28: quorate.consensus.v1.ReadAuthRequest.all:type_name -> quorate.consensus.v1.AllRead
+	2,  // 29: quorate.consensus.v1.ReadAuthResponse.permissions:type_name -> quorate.consensus.v1.Permission
+	3,  // 30: quorate.consensus.v1.ReadAuthResponse.all_users:type_name -> quorate.consensus.v1.User
+	4,  // 31: quorate.consensus.v1.ReadAuthResponse.all_roles:type_name -> quorate.consensus.v1.Role
+	23, // 32: quorate.consensus.v1.AuthService.Authenticate:input_type -> quorate.consensus.v1.AuthenticateRequest
+	26, // 33: quorate.consensus.v1.AuthService.Authorize:input_type -> quorate.consensus.v1.AuthorizeRequest
+	29, // 34: quorate.consensus.v1.AuthService.ReadAuth:input_type -> quorate.consensus.v1.ReadAuthRequest
+	37, // 35: quorate.consensus.v1.AuthService.FollowAuth:input_type -> quorate.consensus.v1.FollowAuthRequest
+	24, // 36: quorate.consensus.v1.AuthService.Authenticate:output_type -> quorate.consensus.v1.AuthenticateResponse
+	28, // 37: quorate.consensus.v1.AuthService.Authorize:output_type -> quorate.consensus.v1.AuthorizeResponse
+	36, // 38: quorate.consensus.v1.AuthService.ReadAuth:output_type -> quorate.consensus.v1.ReadAuthResponse
+	38, // 39: quorate.consensus.v1.AuthService.FollowAuth:output_type -> quorate.consensus.v1.FollowAuthResponse
+	36, // [36:40] is the sub-list for method output_type
+	32, // [32:36] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_auth_proto_init() }
@@ -2833,7 +2902,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 		(*AuthOp_ExtendTokens)(nil),
 		(*AuthOp_Steps)(nil),
 	}
-	file_quorate_consensus_v1_auth_proto_msgTypes[27].OneofWrappers = []any{
+	file_quorate_consensus_v1_auth_proto_msgTypes[28].OneofWrappers = []any{
 		(*ReadAuthRequest_Status)(nil),
 		(*ReadAuthRequest_User)(nil),
 		(*ReadAuthRequest_Users)(nil),
@@ -2847,7 +2916,7 @@ func file_quorate_consensus_v1_auth_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_auth_proto_rawDesc), len(file_quorate_consensus_v1_auth_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   37,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,119 @@
+package auth
+
+import (
+	"bytes"
+	"slices"
+
+	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+)
+
+// position orders the states of a store: enabling raises no auth revision, disabling does.
+type position uint64
+
+func positionAt(enabled bool, revision uint64) position {
+	at := position(revision) << 1
+	if enabled {
+		at++
+	}
+	return at
+}
+
+func positionOf(s *State) position { return positionAt(s.Enabled(), s.Revision()) }
+
+// past is what a state knows of those before it.
+type past struct {
+	// lessens says that somebody may do less than by the state before.
+	lessens bool
+	// lessened are the states before this one that lessen, oldest first, at most lessenedMax: without what is remembered of their users'
+	// rights, and without tokens.
+	lessened []*State
+	// known is the position since which lessened is whole.
+	known position
+}
+
+// lessenedMax bounds how many states that lessen are remembered: as many as a member applies in the time for which another one or its
+// API may be behind. They share what has not changed.
+const lessenedMax = 1000
+
+// pastAfter is the past of the state that comes after s.
+func pastAfter(s *State) past {
+	p := past{lessened: s.past.lessened, known: s.past.known}
+	if !s.past.lessens {
+		return p
+	}
+	if len(p.lessened) == lessenedMax {
+		p.known = positionOf(p.lessened[0])
+		p.lessened = p.lessened[1:]
+	}
+	p.lessened = append(slices.Clip(p.lessened), &State{settings: s.settings, users: s.users, roles: s.roles})
+	return p
+}
+
+// Since returns the states after the one that was told as enabled and revision, up to and without s, by which somebody may do less than by
+// the one before: who may do something by all of them, and by s, might do so all along. ok is false where not all of them are known any
+// more, or never were: a state that was loaded knows none before it. The states resolve no tokens.
+func Since(s *State, enabled bool, revision uint64) (states []*State, ok bool) {
+	since := positionAt(enabled, revision)
+	if since >= positionOf(s) {
+		return nil, true
+	}
+	at, _ := slices.BinarySearchFunc(s.past.lessened, since, func(l *State, since position) int {
+		if positionOf(l) > since {
+			return 1
+		}
+		return -1
+	})
+	return s.past.lessened[at:], since >= s.past.known
+}
+
+// lessens tells whether somebody may do less now than before the change.
+func lessens(c *change) bool {
+	if c.Enabled() && !c.before.Enabled() {
+		return true
+	}
+	for name := range c.changed.users {
+		// That it is another user of the same name needs no look back: a caller who is one of them is told so by the newest state.
+		before, now := c.before.User(name), c.User(name)
+		if before != nil && (now == nil || !containsAll(now.GetRoles(), before.GetRoles())) {
+			return true
+		}
+	}
+	for name := range c.changed.roles {
+		if !permitsAll(c.Role(name).GetPermissions(), c.before.Role(name).GetPermissions()) {
+			return true
+		}
+	}
+	return false
+}
+
+func containsAll(roles, of []string) bool {
+	return !slices.ContainsFunc(of, func(role string) bool { return !slices.Contains(roles, role) })
+}
+
+// permitsAll tells whether each permission of others is among permissions, with the same type.
+func permitsAll(permissions, others []*consensusv1.Permission) bool {
+	permissions, others = ordered(permissions), ordered(others)
+	for _, other := range others {
+		for len(permissions) > 0 && compare(permissions[0], other) < 0 {
+			permissions = permissions[1:]
+		}
+		if len(permissions) == 0 || compare(permissions[0], other) != 0 || permissions[0].GetType() != other.GetType() {
+			return false
+		}
+	}
+	return true
+}
+
+func ordered(permissions []*consensusv1.Permission) []*consensusv1.Permission {
+	if !slices.IsSortedFunc(permissions, compare) {
+		permissions = slices.SortedFunc(slices.Values(permissions), compare)
+	}
+	return permissions
+}
+
+func compare(a, b *consensusv1.Permission) int {
+	if c := byKey(a, b); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.GetRangeEnd(), b.GetRangeEnd())
+}
