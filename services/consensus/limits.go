@@ -26,6 +26,9 @@ const (
 	stuckTimeout = 3 * time.Second
 	// housekeepingInterval is how often the log is truncated, and the quota and the room on disk are looked at.
 	housekeepingInterval = 500 * time.Millisecond
+	// seenWaitMax is how long a question for a member's status waits for what its caller has seen elsewhere: longer than a member
+	// that serves is behind another, and little beside the five seconds that etcdctl waits for an answer.
+	seenWaitMax = time.Second
 	// defragmentAnswerMax is how long Defragment lets its caller wait: less than etcdctl waits for any answer.
 	defragmentAnswerMax = 2 * time.Second
 	// snapshotsMax bounds the files of Snapshot that are built and sent at a time, each as large as the state: others wait.

@@ -88,15 +88,17 @@ func (r *reader) readSeen(ctx context.Context, req stale, fn func(*gate.Tenure) 
 }
 
 func (r *reader) awaitWanted(ctx context.Context, req stale) error {
-	if err := r.awaitSeen(ctx, req); err != nil {
-		return err
+	if req.GetSerializable() {
+		if err := r.awaitRevision(ctx, req.GetSeenRevision()); err != nil {
+			return err
+		}
 	}
 	return r.awaitNamed(ctx, req)
 }
 
-func (r *reader) awaitSeen(ctx context.Context, req stale) error {
-	for req.GetSerializable() && r.gate.State().Revision() < req.GetSeenRevision() {
-		_, changed, _ := r.feed.Since(req.GetSeenRevision(), 0)
+func (r *reader) awaitRevision(ctx context.Context, revision int64) error {
+	for r.gate.State().Revision() < revision {
+		_, changed, _ := r.feed.Since(revision, 0)
 		if changed == nil {
 			continue // it has just been applied
 		}
@@ -105,10 +107,20 @@ func (r *reader) awaitSeen(ctx context.Context, req stale) error {
 		case <-r.stopped:
 			return fmt.Errorf("read: %w", errdefs.ErrStopped)
 		case <-ctx.Done():
-			return fmt.Errorf("read: wait for revision %d: %w", req.GetSeenRevision(), context.Cause(ctx))
+			return fmt.Errorf("read: wait for revision %d: %w", revision, context.Cause(ctx))
 		}
 	}
 	return nil
+}
+
+// awaitShown waits, for who asks how this member is, until that includes what its caller has been shown, or seenWaitMax has passed:
+// of a member that is cut off, or that cannot follow, people want to know how far it is.
+func (r *reader) awaitShown(ctx context.Context, seen *consensusv1.Seen) {
+	ctx, cancel := context.WithTimeout(ctx, seenWaitMax)
+	defer cancel()
+	if r.replica.WaitApplied(ctx, seen.GetRaftIndex()) == nil {
+		_ = r.awaitRevision(ctx, seen.GetRevision()) // whoever could not wait is answered all the same
+	}
 }
 
 // readData is read for what clients stored: it is refused while the member is not to be believed.

@@ -91,7 +91,10 @@ func (m *Member) ReadIndex(ctx context.Context, _ *consensusv1.ReadIndexRequest)
 	if err := m.reader.linearize(ctx); err != nil {
 		return nil, err
 	}
-	return &consensusv1.ReadIndexResponse{Revision: m.gate.State().Revision(), RaftTerm: m.replica.Term(), LeaseEpoch: m.gate.State().LeaseEpoch()}, nil
+	state := m.gate.State()
+	return &consensusv1.ReadIndexResponse{
+		Revision: state.Revision(), RaftTerm: m.replica.Term(), LeaseEpoch: state.LeaseEpoch(), RaftIndex: m.replica.Applied(),
+	}, nil
 }
 
 // Position tells where this member is, without waiting for anything.

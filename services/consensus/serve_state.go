@@ -43,8 +43,9 @@ func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysReques
 	return resp, nil
 }
 
-// Status tells how the member is. It waits for nothing.
-func (m *Member) Status(context.Context, *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
+// Status tells how the member is. It waits for nothing but, for a moment, what its caller has seen.
+func (m *Member) Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
+	m.reader.awaitShown(ctx, req.GetSeen())
 	tenure, ok := m.gate.Enter()
 	if !ok {
 		return nil, fmt.Errorf("status: %w", errdefs.ErrStopped)
@@ -90,13 +91,15 @@ func (m *Member) Members(ctx context.Context, req *consensusv1.MembersRequest) (
 }
 
 // Alarms lists the raised alarms.
-func (m *Member) Alarms(context.Context, *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+func (m *Member) Alarms(ctx context.Context, req *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+	m.reader.awaitShown(ctx, req.GetSeen())
 	return &consensusv1.AlarmsResponse{Alarms: m.gate.State().Alarms()}, nil
 }
 
 // HashKV hashes what is visible between the compacted and the given revision of this member. Of those beyond hashesMax each
 // waits until one has ended.
 func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
+	m.reader.awaitShown(ctx, req.GetSeen())
 	select {
 	case m.hashes <- struct{}{}:
 		defer func() { <-m.hashes }()
@@ -121,7 +124,8 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 }
 
 // WaitCompacted answers once everything below the compacted revision is deleted here.
-func (m *Member) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+func (m *Member) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+	m.reader.awaitShown(ctx, req.GetSeen())
 	err := m.reader.read(ctx, true, func(t *gate.Tenure) error { return t.During(ctx, t.Store.WaitCompacted) })
 	if err != nil {
 		return nil, fmt.Errorf("wait for compaction: %w", err)

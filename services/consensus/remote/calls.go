@@ -36,6 +36,7 @@ func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 	seen := c.store.seen.Load()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
 	c.store.confirms(response.GetResult().GetRevision(), seen)
+	c.store.seesIndex(response.GetResult().GetRaftIndex())
 	if told := response.GetPhases(); told != nil {
 		if noted := phases.Of(ctx); noted != nil {
 			noted.Add(phases.Phases{
@@ -67,12 +68,13 @@ func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 	return response, err
 }
 
-// ReadIndex answers once everything that was committed when it was called is applied at the member that is asked. What
-// follows it goes to the leader, which has applied no less.
+// ReadIndex answers once everything that was committed when it was called is applied at the member that is asked, and soon at
+// any other that is asked afterwards how it is.
 func (c *Client) ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
 	seen := c.store.seen.Load()
 	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.read(), "ReadIndex", req)
 	c.store.confirms(response.GetRevision(), seen)
+	c.store.seesIndex(response.GetRaftIndex())
 	return response, err
 }
 
@@ -82,6 +84,8 @@ func (c *Client) Position(ctx context.Context, req *consensusv1.PositionRequest)
 	if err != nil {
 		return nil, err
 	}
+	c.store.sees(response.GetRevision())
+	c.store.seesIndex(response.GetRaftIndex())
 	response.Revision = max(response.GetRevision(), c.store.seen.Load())
 	return response, nil
 }
@@ -106,13 +110,17 @@ func (c *Client) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequ
 	return call[consensusv1.HoldLeasesResponse](ctx, c, command, "HoldLeases", req)
 }
 
-// Status tells how the leader is, or the nearest member.
+// Status tells how the leader is, or the nearest member, once that has applied what any answer has shown, if it soon has.
 func (c *Client) Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
 	options := look
 	if req.GetNearest() {
 		options.Picker = nearest{}
 	}
-	return call[consensusv1.StatusResponse](ctx, c, options, "Status", req)
+	req = &consensusv1.StatusRequest{Nearest: req.GetNearest(), Seen: c.store.shown()}
+	response, err := call[consensusv1.StatusResponse](ctx, c, options, "Status", req)
+	c.store.sees(response.GetRevision())
+	c.store.seesIndex(response.GetRaftAppliedIndex())
+	return response, err
 }
 
 // Members lists the cluster's members.
@@ -146,18 +154,21 @@ func (c *Client) MoveLeader(ctx context.Context, req *consensusv1.MoveLeaderRequ
 }
 
 // Alarms lists the raised alarms.
-func (c *Client) Alarms(ctx context.Context, req *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
-	return call[consensusv1.AlarmsResponse](ctx, c, look, "Alarms", req)
+func (c *Client) Alarms(ctx context.Context, _ *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+	return call[consensusv1.AlarmsResponse](ctx, c, look, "Alarms", &consensusv1.AlarmsRequest{Seen: c.store.shown()})
 }
 
 // HashKV hashes what is visible at the leader.
 func (c *Client) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
-	return call[consensusv1.HashKVResponse](ctx, c, long(look), "HashKV", req)
+	req = &consensusv1.HashKVRequest{Revision: req.GetRevision(), Seen: c.store.shown()}
+	response, err := call[consensusv1.HashKVResponse](ctx, c, long(look), "HashKV", req)
+	c.store.sees(response.GetRevision())
+	return response, err
 }
 
 // WaitCompacted answers once the leader has given up the space of everything below the compacted revision.
-func (c *Client) WaitCompacted(ctx context.Context, req *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
-	return call[consensusv1.WaitCompactedResponse](ctx, c, long(look), "WaitCompacted", req)
+func (c *Client) WaitCompacted(ctx context.Context, _ *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+	return call[consensusv1.WaitCompactedResponse](ctx, c, long(look), "WaitCompacted", &consensusv1.WaitCompactedRequest{Seen: c.store.shown()})
 }
 
 // Defragment has the leader tidy up its files.
@@ -173,6 +184,7 @@ func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 	}
 	response, err := call[consensusv1.ReadTreeResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTree", req)
 	c.store.sees(response.GetRevision())
+	c.store.seesIndex(response.GetRaftIndex())
 	return response, err
 }
 

@@ -31,7 +31,10 @@ type fake struct {
 		stuck chan struct{}
 		// revision is what answers show, seen what serializable reads said that they had been shown.
 		revision, seen int64
-		incarnation    uint64
+		// index is what answers to changes show, shown what questions for the member's own state said that they had been shown.
+		index       uint64
+		shown       *consensusv1.Seen
+		incarnation uint64
 	}
 }
 
@@ -80,7 +83,35 @@ func (f *fake) asked() []string {
 
 func (f *fake) Propose(context.Context, *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
 	_, revision := f.note("propose")
-	return &consensusv1.ProposeResponse{Result: &consensusv1.Result{Revision: revision}}, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &consensusv1.ProposeResponse{Result: &consensusv1.Result{Revision: revision, RaftIndex: f.mu.index}}, nil
+}
+
+func (f *fake) told(seen *consensusv1.Seen) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.shown = seen
+}
+
+func (f *fake) Status(_ context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
+	f.told(req.GetSeen())
+	return &consensusv1.StatusResponse{}, nil
+}
+
+func (f *fake) HashKV(_ context.Context, req *consensusv1.HashKVRequest) (*consensusv1.HashKVResponse, error) {
+	f.told(req.GetSeen())
+	return &consensusv1.HashKVResponse{}, nil
+}
+
+func (f *fake) Alarms(_ context.Context, req *consensusv1.AlarmsRequest) (*consensusv1.AlarmsResponse, error) {
+	f.told(req.GetSeen())
+	return &consensusv1.AlarmsResponse{}, nil
+}
+
+func (f *fake) WaitCompacted(_ context.Context, req *consensusv1.WaitCompactedRequest) (*consensusv1.WaitCompactedResponse, error) {
+	f.told(req.GetSeen())
+	return &consensusv1.WaitCompactedResponse{}, nil
 }
 
 func (f *fake) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
@@ -330,4 +361,31 @@ func TestTimeDoesNotGoBack(t *testing.T) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	require.Equal(t, int64(7), a.mu.seen)
+}
+
+// Goal: what tells of a member waits for what its caller has been shown, of whatever store is there. Method: each such question after a
+// change, and again after another store took the place of the first.
+func TestQuestionsForAMemberSayWhatWasSeen(t *testing.T) {
+	f := serve(t, 1)
+	f.hold(101, 15)
+	f.mu.index = 40
+	c := open(t, f)
+	c.put(t)
+	questions := map[string]func() error{
+		"status":  func() error { _, err := c.Status(t.Context(), &consensusv1.StatusRequest{Nearest: true}); return err },
+		"hash":    func() error { _, err := c.HashKV(t.Context(), &consensusv1.HashKVRequest{}); return err },
+		"alarms":  func() error { _, err := c.Alarms(t.Context(), &consensusv1.AlarmsRequest{}); return err },
+		"compact": func() error { _, err := c.WaitCompacted(t.Context(), &consensusv1.WaitCompactedRequest{}); return err },
+	}
+	for name, ask := range questions {
+		require.NoError(t, ask(), name)
+		require.EqualValues(t, 15, f.mu.shown.GetRevision(), name)
+		require.EqualValues(t, 40, f.mu.shown.GetRaftIndex(), name)
+	}
+	c.store.confirms(3, 15)
+	for name, ask := range questions {
+		require.NoError(t, ask(), name)
+		require.EqualValues(t, 3, f.mu.shown.GetRevision(), name)
+		require.Zero(t, f.mu.shown.GetRaftIndex(), name)
+	}
 }

@@ -24,9 +24,10 @@ type store struct {
 	replacements int               // how often it was
 	former       map[data]struct{} // the data of stores that this one took the place of
 
-	// seen is the newest revision that any answer has shown.
-	seen atomic.Int64
-	log  *slog.Logger
+	// seen is the newest revision that any answer has shown, and index the newest index of raft.
+	seen  atomic.Int64
+	index atomic.Uint64
+	log   *slog.Logger
 }
 
 func newStore(log *slog.Logger) *store { return &store{replaced: make(chan struct{}), log: log} }
@@ -111,6 +112,7 @@ func (s *store) leaveLocked() {
 func (s *store) replacedLocked(why string) {
 	s.log.Error("the store was replaced, or restored from an earlier state: what was known of it is forgotten, watches end, and leases are read anew", slog.String("because", why))
 	s.seen.Store(0)
+	s.index.Store(0)
 	close(s.replaced)
 	s.replaced = make(chan struct{})
 	s.replacements++
@@ -143,6 +145,21 @@ func (s *store) sees(revision int64) {
 			return
 		}
 	}
+}
+
+// seesIndex remembers the newest index of raft that an answer has shown: of what leaves the revision as it is.
+func (s *store) seesIndex(index uint64) {
+	for {
+		seen := s.index.Load()
+		if index <= seen || s.index.CompareAndSwap(seen, index) {
+			return
+		}
+	}
+}
+
+// shown is for who is asked how a member is.
+func (s *store) shown() *consensusv1.Seen {
+	return &consensusv1.Seen{Revision: s.seen.Load(), RaftIndex: s.index.Load()}
 }
 
 // confirms takes in the revision of an answer that was confirmed by a quorum after seen was the newest. It cannot be older,

@@ -99,20 +99,28 @@ func (r *readers) releaseLocked(group uint64) {
 	}
 }
 
-// reached is closed once the state includes everything up to index, or the member stops.
-func (r *readers) reached(index uint64) <-chan struct{} {
+// reached is closed once the state includes everything up to index, or the member stops. Who waited calls leave.
+func (r *readers) reached(index uint64) (done <-chan struct{}, leave func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	group := &readGroup{done: make(chan struct{})}
 	if r.mu.stopped != nil {
-		return group.done
+		return group.done, func() {}
 	}
-	if id, reached := r.mu.await(index); reached {
+	id, reached := r.mu.await(index)
+	if reached {
 		close(group.done)
-	} else {
-		r.mu.groups[id] = group
+		return group.done, func() {}
 	}
-	return group.done
+	r.mu.groups[id] = group
+	return group.done, func() { r.forget(id) }
+}
+
+func (r *readers) forget(id uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.readIndexes.forget(id)
+	delete(r.mu.groups, id)
 }
 
 // stop fails every read that waits and all to come.

@@ -114,6 +114,11 @@ func (r *readIndexes) await(index uint64) (group uint64, reached bool) {
 	return r.lastID, false
 }
 
+// forget is for a group of await that waits no longer.
+func (r *readIndexes) forget(group uint64) {
+	r.waiting = slices.DeleteFunc(r.waiting, func(w indexWait) bool { return w.group == group })
+}
+
 func requestID(id uint64) []byte {
 	return binary.BigEndian.AppendUint64(nil, id)
 }

@@ -50,5 +50,7 @@ func TestReadIndexGroups(t *testing.T) {
 	require.True(t, reached)
 	group, reached = r.await(9)
 	require.False(t, reached)
+	left, _ := r.await(10)
+	r.forget(left)
 	require.Equal(t, []uint64{group}, r.advance(10))
 }

@@ -262,8 +262,10 @@ func (r *Replica) WaitCurrent(ctx context.Context) error {
 
 // WaitApplied waits until the state includes everything up to an index.
 func (r *Replica) WaitApplied(ctx context.Context, index uint64) error {
+	reached, leave := r.raft.readers.reached(index)
+	defer leave()
 	select {
-	case <-r.raft.readers.reached(index):
+	case <-reached:
 		if r.Applied() < index {
 			return errdefs.ErrStopped // who waits is let go then
 		}

@@ -589,6 +589,60 @@ func (x *ReadTxnResponse) GetRaftTerm() uint64 {
 	return 0
 }
 
+// Seen is what a caller of several members has been shown, maybe by another one. A member that tells of itself waits until it has
+// applied that, but not for long, and then answers as it is.
+type Seen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revision      int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	RaftIndex     uint64                 `protobuf:"varint,2,opt,name=raft_index,json=raftIndex,proto3" json:"raft_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seen) Reset() {
+	*x = Seen{}
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seen) ProtoMessage() {}
+
+func (x *Seen) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seen.ProtoReflect.Descriptor instead.
+func (*Seen) Descriptor() ([]byte, []int) {
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Seen) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Seen) GetRaftIndex() uint64 {
+	if x != nil {
+		return x.RaftIndex
+	}
+	return 0
+}
+
 type ReadIndexRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -597,7 +651,7 @@ type ReadIndexRequest struct {
 
 func (x *ReadIndexRequest) Reset() {
 	*x = ReadIndexRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +663,7 @@ func (x *ReadIndexRequest) String() string {
 func (*ReadIndexRequest) ProtoMessage() {}
 
 func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[9]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +676,7 @@ func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
 func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{9}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
 }
 
 type ReadIndexResponse struct {
@@ -630,14 +684,16 @@ type ReadIndexResponse struct {
 	Revision int64                  `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	RaftTerm uint64                 `protobuf:"varint,2,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	// The newest lease epoch at that moment.
-	LeaseEpoch    uint64 `protobuf:"varint,3,opt,name=lease_epoch,json=leaseEpoch,proto3" json:"lease_epoch,omitempty"`
+	LeaseEpoch uint64 `protobuf:"varint,3,opt,name=lease_epoch,json=leaseEpoch,proto3" json:"lease_epoch,omitempty"`
+	// The newest raft index that is applied here.
+	RaftIndex     uint64 `protobuf:"varint,4,opt,name=raft_index,json=raftIndex,proto3" json:"raft_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadIndexResponse) Reset() {
 	*x = ReadIndexResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +705,7 @@ func (x *ReadIndexResponse) String() string {
 func (*ReadIndexResponse) ProtoMessage() {}
 
 func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[10]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +718,7 @@ func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
 func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{10}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReadIndexResponse) GetRevision() int64 {
@@ -686,6 +742,13 @@ func (x *ReadIndexResponse) GetLeaseEpoch() uint64 {
 	return 0
 }
 
+func (x *ReadIndexResponse) GetRaftIndex() uint64 {
+	if x != nil {
+		return x.RaftIndex
+	}
+	return 0
+}
+
 type PositionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -694,7 +757,7 @@ type PositionRequest struct {
 
 func (x *PositionRequest) Reset() {
 	*x = PositionRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +769,7 @@ func (x *PositionRequest) String() string {
 func (*PositionRequest) ProtoMessage() {}
 
 func (x *PositionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[11]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +782,7 @@ func (x *PositionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionRequest.ProtoReflect.Descriptor instead.
 func (*PositionRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{11}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
 }
 
 type PositionResponse struct {
@@ -743,7 +806,7 @@ type PositionResponse struct {
 
 func (x *PositionResponse) Reset() {
 	*x = PositionResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +818,7 @@ func (x *PositionResponse) String() string {
 func (*PositionResponse) ProtoMessage() {}
 
 func (x *PositionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[12]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +831,7 @@ func (x *PositionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionResponse.ProtoReflect.Descriptor instead.
 func (*PositionResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{12}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PositionResponse) GetClusterId() uint64 {
@@ -839,7 +902,7 @@ type TailRequest struct {
 
 func (x *TailRequest) Reset() {
 	*x = TailRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +914,7 @@ func (x *TailRequest) String() string {
 func (*TailRequest) ProtoMessage() {}
 
 func (x *TailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[13]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +927,7 @@ func (x *TailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailRequest.ProtoReflect.Descriptor instead.
 func (*TailRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{13}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TailRequest) GetFromRevision() int64 {
@@ -895,7 +958,7 @@ type TailResponse struct {
 
 func (x *TailResponse) Reset() {
 	*x = TailResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -907,7 +970,7 @@ func (x *TailResponse) String() string {
 func (*TailResponse) ProtoMessage() {}
 
 func (x *TailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[14]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +983,7 @@ func (x *TailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TailResponse.ProtoReflect.Descriptor instead.
 func (*TailResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{14}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TailResponse) GetCommits() []*Commit {
@@ -964,7 +1027,7 @@ type HistoryRequest struct {
 
 func (x *HistoryRequest) Reset() {
 	*x = HistoryRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1039,7 @@ func (x *HistoryRequest) String() string {
 func (*HistoryRequest) ProtoMessage() {}
 
 func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[15]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1052,7 @@ func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
 func (*HistoryRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{15}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HistoryRequest) GetFromRevision() int64 {
@@ -1056,7 +1119,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1131,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[16]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1144,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{16}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryResponse) GetCommits() []*Commit {
@@ -1114,7 +1177,7 @@ type LeasesRequest struct {
 
 func (x *LeasesRequest) Reset() {
 	*x = LeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1189,7 @@ func (x *LeasesRequest) String() string {
 func (*LeasesRequest) ProtoMessage() {}
 
 func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[17]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1202,7 @@ func (x *LeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesRequest.ProtoReflect.Descriptor instead.
 func (*LeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{17}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LeasesRequest) GetSerializable() bool {
@@ -1158,7 +1221,7 @@ type LeasesResponse struct {
 
 func (x *LeasesResponse) Reset() {
 	*x = LeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1170,7 +1233,7 @@ func (x *LeasesResponse) String() string {
 func (*LeasesResponse) ProtoMessage() {}
 
 func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[18]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1183,7 +1246,7 @@ func (x *LeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesResponse.ProtoReflect.Descriptor instead.
 func (*LeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{18}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeasesResponse) GetLeases() []*Lease {
@@ -1206,7 +1269,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1281,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[19]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1294,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{19}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Lease) GetId() int64 {
@@ -1264,7 +1327,7 @@ type LeaseKeysRequest struct {
 
 func (x *LeaseKeysRequest) Reset() {
 	*x = LeaseKeysRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1339,7 @@ func (x *LeaseKeysRequest) String() string {
 func (*LeaseKeysRequest) ProtoMessage() {}
 
 func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[20]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1352,7 @@ func (x *LeaseKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysRequest.ProtoReflect.Descriptor instead.
 func (*LeaseKeysRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{20}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaseKeysRequest) GetId() int64 {
@@ -1308,7 +1371,7 @@ type LeaseKeysResponse struct {
 
 func (x *LeaseKeysResponse) Reset() {
 	*x = LeaseKeysResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1383,7 @@ func (x *LeaseKeysResponse) String() string {
 func (*LeaseKeysResponse) ProtoMessage() {}
 
 func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[21]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1396,7 @@ func (x *LeaseKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseKeysResponse.ProtoReflect.Descriptor instead.
 func (*LeaseKeysResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{21}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LeaseKeysResponse) GetKeys() [][]byte {
@@ -1348,14 +1411,15 @@ type StatusRequest struct {
 	// Nearest asks for the status of the member whose endpoint the caller names first, of those that see the leader: a
 	// caller apart has one beside it, as a client's endpoint in etcd is one member. Without it, or where endpoints are
 	// equal, the leader tells its own. A member that is called tells its own in either case.
-	Nearest       bool `protobuf:"varint,1,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	Nearest       bool  `protobuf:"varint,1,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	Seen          *Seen `protobuf:"bytes,2,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1367,7 +1431,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[22]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1380,7 +1444,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{22}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StatusRequest) GetNearest() bool {
@@ -1388,6 +1452,13 @@ func (x *StatusRequest) GetNearest() bool {
 		return x.Nearest
 	}
 	return false
+}
+
+func (x *StatusRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
 }
 
 type StatusResponse struct {
@@ -1421,7 +1492,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1433,7 +1504,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[23]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1446,7 +1517,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{23}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StatusResponse) GetClusterId() uint64 {
@@ -1584,7 +1655,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1667,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[24]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1680,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{24}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Member) GetId() uint64 {
@@ -1663,7 +1734,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1746,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[25]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1759,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{25}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MembersRequest) GetSerializable() bool {
@@ -1709,7 +1780,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1792,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[26]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1805,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{26}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *MembersResponse) GetMembers() []*Member {
@@ -1761,7 +1832,7 @@ type AddMemberRequest struct {
 
 func (x *AddMemberRequest) Reset() {
 	*x = AddMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1844,7 @@ func (x *AddMemberRequest) String() string {
 func (*AddMemberRequest) ProtoMessage() {}
 
 func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[27]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1857,7 @@ func (x *AddMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberRequest.ProtoReflect.Descriptor instead.
 func (*AddMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{27}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AddMemberRequest) GetPeerUrls() []string {
@@ -1813,7 +1884,7 @@ type AddMemberResponse struct {
 
 func (x *AddMemberResponse) Reset() {
 	*x = AddMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1825,7 +1896,7 @@ func (x *AddMemberResponse) String() string {
 func (*AddMemberResponse) ProtoMessage() {}
 
 func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[28]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1838,7 +1909,7 @@ func (x *AddMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddMemberResponse.ProtoReflect.Descriptor instead.
 func (*AddMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{28}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AddMemberResponse) GetMember() *Member {
@@ -1864,7 +1935,7 @@ type RemoveMemberRequest struct {
 
 func (x *RemoveMemberRequest) Reset() {
 	*x = RemoveMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1947,7 @@ func (x *RemoveMemberRequest) String() string {
 func (*RemoveMemberRequest) ProtoMessage() {}
 
 func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[29]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1960,7 @@ func (x *RemoveMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberRequest.ProtoReflect.Descriptor instead.
 func (*RemoveMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{29}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *RemoveMemberRequest) GetId() uint64 {
@@ -1908,7 +1979,7 @@ type RemoveMemberResponse struct {
 
 func (x *RemoveMemberResponse) Reset() {
 	*x = RemoveMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +1991,7 @@ func (x *RemoveMemberResponse) String() string {
 func (*RemoveMemberResponse) ProtoMessage() {}
 
 func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[30]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2004,7 @@ func (x *RemoveMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveMemberResponse.ProtoReflect.Descriptor instead.
 func (*RemoveMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{30}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *RemoveMemberResponse) GetMembers() []*Member {
@@ -1953,7 +2024,7 @@ type UpdateMemberRequest struct {
 
 func (x *UpdateMemberRequest) Reset() {
 	*x = UpdateMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2036,7 @@ func (x *UpdateMemberRequest) String() string {
 func (*UpdateMemberRequest) ProtoMessage() {}
 
 func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[31]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2049,7 @@ func (x *UpdateMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{31}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UpdateMemberRequest) GetId() uint64 {
@@ -2004,7 +2075,7 @@ type UpdateMemberResponse struct {
 
 func (x *UpdateMemberResponse) Reset() {
 	*x = UpdateMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2087,7 @@ func (x *UpdateMemberResponse) String() string {
 func (*UpdateMemberResponse) ProtoMessage() {}
 
 func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[32]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2100,7 @@ func (x *UpdateMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMemberResponse.ProtoReflect.Descriptor instead.
 func (*UpdateMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{32}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UpdateMemberResponse) GetMembers() []*Member {
@@ -2048,7 +2119,7 @@ type PromoteMemberRequest struct {
 
 func (x *PromoteMemberRequest) Reset() {
 	*x = PromoteMemberRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2131,7 @@ func (x *PromoteMemberRequest) String() string {
 func (*PromoteMemberRequest) ProtoMessage() {}
 
 func (x *PromoteMemberRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[33]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2144,7 @@ func (x *PromoteMemberRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteMemberRequest.ProtoReflect.Descriptor instead.
 func (*PromoteMemberRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{33}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PromoteMemberRequest) GetId() uint64 {
@@ -2092,7 +2163,7 @@ type PromoteMemberResponse struct {
 
 func (x *PromoteMemberResponse) Reset() {
 	*x = PromoteMemberResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2104,7 +2175,7 @@ func (x *PromoteMemberResponse) String() string {
 func (*PromoteMemberResponse) ProtoMessage() {}
 
 func (x *PromoteMemberResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[34]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2117,7 +2188,7 @@ func (x *PromoteMemberResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PromoteMemberResponse.ProtoReflect.Descriptor instead.
 func (*PromoteMemberResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{34}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PromoteMemberResponse) GetMembers() []*Member {
@@ -2136,7 +2207,7 @@ type MoveLeaderRequest struct {
 
 func (x *MoveLeaderRequest) Reset() {
 	*x = MoveLeaderRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2219,7 @@ func (x *MoveLeaderRequest) String() string {
 func (*MoveLeaderRequest) ProtoMessage() {}
 
 func (x *MoveLeaderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[35]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2232,7 @@ func (x *MoveLeaderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveLeaderRequest.ProtoReflect.Descriptor instead.
 func (*MoveLeaderRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{35}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MoveLeaderRequest) GetId() uint64 {
@@ -2179,7 +2250,7 @@ type MoveLeaderResponse struct {
 
 func (x *MoveLeaderResponse) Reset() {
 	*x = MoveLeaderResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2262,7 @@ func (x *MoveLeaderResponse) String() string {
 func (*MoveLeaderResponse) ProtoMessage() {}
 
 func (x *MoveLeaderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[36]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,18 +2275,19 @@ func (x *MoveLeaderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveLeaderResponse.ProtoReflect.Descriptor instead.
 func (*MoveLeaderResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{36}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{37}
 }
 
 type AlarmsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seen          *Seen                  `protobuf:"bytes,1,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AlarmsRequest) Reset() {
 	*x = AlarmsRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2299,7 @@ func (x *AlarmsRequest) String() string {
 func (*AlarmsRequest) ProtoMessage() {}
 
 func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[37]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2312,14 @@ func (x *AlarmsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsRequest.ProtoReflect.Descriptor instead.
 func (*AlarmsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{37}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AlarmsRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
 }
 
 type AlarmsResponse struct {
@@ -2252,7 +2331,7 @@ type AlarmsResponse struct {
 
 func (x *AlarmsResponse) Reset() {
 	*x = AlarmsResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2264,7 +2343,7 @@ func (x *AlarmsResponse) String() string {
 func (*AlarmsResponse) ProtoMessage() {}
 
 func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[38]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2277,7 +2356,7 @@ func (x *AlarmsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlarmsResponse.ProtoReflect.Descriptor instead.
 func (*AlarmsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{38}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AlarmsResponse) GetAlarms() []*Alarm {
@@ -2291,13 +2370,14 @@ type HashKVRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 0 for the newest.
 	Revision      int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	Seen          *Seen `protobuf:"bytes,2,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HashKVRequest) Reset() {
 	*x = HashKVRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2309,7 +2389,7 @@ func (x *HashKVRequest) String() string {
 func (*HashKVRequest) ProtoMessage() {}
 
 func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[39]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2322,7 +2402,7 @@ func (x *HashKVRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVRequest.ProtoReflect.Descriptor instead.
 func (*HashKVRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{39}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *HashKVRequest) GetRevision() int64 {
@@ -2330,6 +2410,13 @@ func (x *HashKVRequest) GetRevision() int64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *HashKVRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
 }
 
 type HashKVResponse struct {
@@ -2344,7 +2431,7 @@ type HashKVResponse struct {
 
 func (x *HashKVResponse) Reset() {
 	*x = HashKVResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2443,7 @@ func (x *HashKVResponse) String() string {
 func (*HashKVResponse) ProtoMessage() {}
 
 func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[40]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2456,7 @@ func (x *HashKVResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashKVResponse.ProtoReflect.Descriptor instead.
 func (*HashKVResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{40}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HashKVResponse) GetHash() uint32 {
@@ -2402,13 +2489,14 @@ func (x *HashKVResponse) GetRevision() int64 {
 
 type WaitCompactedRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seen          *Seen                  `protobuf:"bytes,1,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WaitCompactedRequest) Reset() {
 	*x = WaitCompactedRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2420,7 +2508,7 @@ func (x *WaitCompactedRequest) String() string {
 func (*WaitCompactedRequest) ProtoMessage() {}
 
 func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[41]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2433,7 +2521,14 @@ func (x *WaitCompactedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedRequest.ProtoReflect.Descriptor instead.
 func (*WaitCompactedRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{41}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *WaitCompactedRequest) GetSeen() *Seen {
+	if x != nil {
+		return x.Seen
+	}
+	return nil
 }
 
 type WaitCompactedResponse struct {
@@ -2444,7 +2539,7 @@ type WaitCompactedResponse struct {
 
 func (x *WaitCompactedResponse) Reset() {
 	*x = WaitCompactedResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2551,7 @@ func (x *WaitCompactedResponse) String() string {
 func (*WaitCompactedResponse) ProtoMessage() {}
 
 func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[42]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2564,7 @@ func (x *WaitCompactedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitCompactedResponse.ProtoReflect.Descriptor instead.
 func (*WaitCompactedResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{42}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
 }
 
 type DefragmentRequest struct {
@@ -2480,7 +2575,7 @@ type DefragmentRequest struct {
 
 func (x *DefragmentRequest) Reset() {
 	*x = DefragmentRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2587,7 @@ func (x *DefragmentRequest) String() string {
 func (*DefragmentRequest) ProtoMessage() {}
 
 func (x *DefragmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[43]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2600,7 @@ func (x *DefragmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragmentRequest.ProtoReflect.Descriptor instead.
 func (*DefragmentRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{43}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
 }
 
 type DefragmentResponse struct {
@@ -2516,7 +2611,7 @@ type DefragmentResponse struct {
 
 func (x *DefragmentResponse) Reset() {
 	*x = DefragmentResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2623,7 @@ func (x *DefragmentResponse) String() string {
 func (*DefragmentResponse) ProtoMessage() {}
 
 func (x *DefragmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[44]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2636,7 @@ func (x *DefragmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DefragmentResponse.ProtoReflect.Descriptor instead.
 func (*DefragmentResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{44}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
 }
 
 type SnapshotRequest struct {
@@ -2552,7 +2647,7 @@ type SnapshotRequest struct {
 
 func (x *SnapshotRequest) Reset() {
 	*x = SnapshotRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2659,7 @@ func (x *SnapshotRequest) String() string {
 func (*SnapshotRequest) ProtoMessage() {}
 
 func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[45]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2672,7 @@ func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{45}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
 }
 
 type SnapshotResponse struct {
@@ -2591,7 +2686,7 @@ type SnapshotResponse struct {
 
 func (x *SnapshotResponse) Reset() {
 	*x = SnapshotResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +2698,7 @@ func (x *SnapshotResponse) String() string {
 func (*SnapshotResponse) ProtoMessage() {}
 
 func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[46]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +2711,7 @@ func (x *SnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{46}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *SnapshotResponse) GetBlob() []byte {
@@ -2648,7 +2743,7 @@ type HoldLeasesRequest struct {
 
 func (x *HoldLeasesRequest) Reset() {
 	*x = HoldLeasesRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2755,7 @@ func (x *HoldLeasesRequest) String() string {
 func (*HoldLeasesRequest) ProtoMessage() {}
 
 func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[47]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2768,7 @@ func (x *HoldLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesRequest.ProtoReflect.Descriptor instead.
 func (*HoldLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{47}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *HoldLeasesRequest) GetEpoch() uint64 {
@@ -2711,7 +2806,7 @@ type HoldLeasesResponse struct {
 
 func (x *HoldLeasesResponse) Reset() {
 	*x = HoldLeasesResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2818,7 @@ func (x *HoldLeasesResponse) String() string {
 func (*HoldLeasesResponse) ProtoMessage() {}
 
 func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[48]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2831,7 @@ func (x *HoldLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLeasesResponse.ProtoReflect.Descriptor instead.
 func (*HoldLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{48}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *HoldLeasesResponse) GetEpoch() uint64 {
@@ -2769,7 +2864,7 @@ type BatchRequest struct {
 
 func (x *BatchRequest) Reset() {
 	*x = BatchRequest{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2781,7 +2876,7 @@ func (x *BatchRequest) String() string {
 func (*BatchRequest) ProtoMessage() {}
 
 func (x *BatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[49]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2794,7 +2889,7 @@ func (x *BatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
 func (*BatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{49}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BatchRequest) GetCalls() []*v1.Call {
@@ -2815,7 +2910,7 @@ type BatchResponse struct {
 
 func (x *BatchResponse) Reset() {
 	*x = BatchResponse{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +2922,7 @@ func (x *BatchResponse) String() string {
 func (*BatchResponse) ProtoMessage() {}
 
 func (x *BatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[50]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +2935,7 @@ func (x *BatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchResponse.ProtoReflect.Descriptor instead.
 func (*BatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{50}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BatchResponse) GetAnswers() []*v1.Answer {
@@ -2874,7 +2969,7 @@ type Standing struct {
 
 func (x *Standing) Reset() {
 	*x = Standing{}
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2886,7 +2981,7 @@ func (x *Standing) String() string {
 func (*Standing) ProtoMessage() {}
 
 func (x *Standing) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[51]
+	mi := &file_quorate_consensus_v1_consensus_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2899,7 +2994,7 @@ func (x *Standing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Standing.ProtoReflect.Descriptor instead.
 func (*Standing) Descriptor() ([]byte, []int) {
-	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{51}
+	return file_quorate_consensus_v1_consensus_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Standing) GetMemberId() uint64 {
@@ -2979,13 +3074,19 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x0fReadTxnResponse\x127\n" +
 	"\x06result\x18\x01 \x01(\v2\x1f.quorate.consensus.v1.TxnResultR\x06result\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x03R\brevision\x12\x1b\n" +
-	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"\x12\n" +
-	"\x10ReadIndexRequest\"m\n" +
+	"\traft_term\x18\x03 \x01(\x04R\braftTerm\"A\n" +
+	"\x04Seen\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1d\n" +
+	"\n" +
+	"raft_index\x18\x02 \x01(\x04R\traftIndex\"\x12\n" +
+	"\x10ReadIndexRequest\"\x8c\x01\n" +
 	"\x11ReadIndexResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x1b\n" +
 	"\traft_term\x18\x02 \x01(\x04R\braftTerm\x12\x1f\n" +
 	"\vlease_epoch\x18\x03 \x01(\x04R\n" +
-	"leaseEpoch\"\x11\n" +
+	"leaseEpoch\x12\x1d\n" +
+	"\n" +
+	"raft_index\x18\x04 \x01(\x04R\traftIndex\"\x11\n" +
 	"\x0fPositionRequest\"\x8c\x02\n" +
 	"\x10PositionResponse\x12\x1d\n" +
 	"\n" +
@@ -3030,9 +3131,10 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\x10LeaseKeysRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\"'\n" +
 	"\x11LeaseKeysResponse\x12\x12\n" +
-	"\x04keys\x18\x01 \x03(\fR\x04keys\")\n" +
+	"\x04keys\x18\x01 \x03(\fR\x04keys\"Y\n" +
 	"\rStatusRequest\x12\x18\n" +
-	"\anearest\x18\x01 \x01(\bR\anearest\"\xb0\x04\n" +
+	"\anearest\x18\x01 \x01(\bR\anearest\x12.\n" +
+	"\x04seen\x18\x02 \x01(\v2\x1a.quorate.consensus.v1.SeenR\x04seen\"\xb0\x04\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\x04R\tclusterId\x12\x1b\n" +
@@ -3093,18 +3195,21 @@ const file_quorate_consensus_v1_consensus_proto_rawDesc = "" +
 	"\amembers\x18\x01 \x03(\v2\x1c.quorate.consensus.v1.MemberR\amembers\"#\n" +
 	"\x11MoveLeaderRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\"\x14\n" +
-	"\x12MoveLeaderResponse\"\x0f\n" +
-	"\rAlarmsRequest\"E\n" +
+	"\x12MoveLeaderResponse\"?\n" +
+	"\rAlarmsRequest\x12.\n" +
+	"\x04seen\x18\x01 \x01(\v2\x1a.quorate.consensus.v1.SeenR\x04seen\"E\n" +
 	"\x0eAlarmsResponse\x123\n" +
-	"\x06alarms\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\x06alarms\"+\n" +
+	"\x06alarms\x18\x01 \x03(\v2\x1b.quorate.consensus.v1.AlarmR\x06alarms\"[\n" +
 	"\rHashKVRequest\x12\x1a\n" +
-	"\brevision\x18\x01 \x01(\x03R\brevision\"\x94\x01\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12.\n" +
+	"\x04seen\x18\x02 \x01(\v2\x1a.quorate.consensus.v1.SeenR\x04seen\"\x94\x01\n" +
 	"\x0eHashKVResponse\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\rR\x04hash\x12-\n" +
 	"\x12compacted_revision\x18\x02 \x01(\x03R\x11compactedRevision\x12#\n" +
 	"\rhash_revision\x18\x03 \x01(\x03R\fhashRevision\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\x03R\brevision\"\x16\n" +
-	"\x14WaitCompactedRequest\"\x17\n" +
+	"\brevision\x18\x04 \x01(\x03R\brevision\"F\n" +
+	"\x14WaitCompactedRequest\x12.\n" +
+	"\x04seen\x18\x01 \x01(\v2\x1a.quorate.consensus.v1.SeenR\x04seen\"\x17\n" +
 	"\x15WaitCompactedResponse\"\x13\n" +
 	"\x11DefragmentRequest\"\x14\n" +
 	"\x12DefragmentResponse\"\x11\n" +
@@ -3174,7 +3279,7 @@ func file_quorate_consensus_v1_consensus_proto_rawDescGZIP() []byte {
 	return file_quorate_consensus_v1_consensus_proto_rawDescData
 }
 
-var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_quorate_consensus_v1_consensus_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*ProposeRequest)(nil),        // 0: quorate.consensus.v1.ProposeRequest
 	(*ProposeResponse)(nil),       // 1: quorate.consensus.v1.ProposeResponse
@@ -3185,141 +3290,146 @@ var file_quorate_consensus_v1_consensus_proto_goTypes = []any{
 	(*RangeStreamResponse)(nil),   // 6: quorate.consensus.v1.RangeStreamResponse
 	(*ReadTxnRequest)(nil),        // 7: quorate.consensus.v1.ReadTxnRequest
 	(*ReadTxnResponse)(nil),       // 8: quorate.consensus.v1.ReadTxnResponse
-	(*ReadIndexRequest)(nil),      // 9: quorate.consensus.v1.ReadIndexRequest
-	(*ReadIndexResponse)(nil),     // 10: quorate.consensus.v1.ReadIndexResponse
-	(*PositionRequest)(nil),       // 11: quorate.consensus.v1.PositionRequest
-	(*PositionResponse)(nil),      // 12: quorate.consensus.v1.PositionResponse
-	(*TailRequest)(nil),           // 13: quorate.consensus.v1.TailRequest
-	(*TailResponse)(nil),          // 14: quorate.consensus.v1.TailResponse
-	(*HistoryRequest)(nil),        // 15: quorate.consensus.v1.HistoryRequest
-	(*HistoryResponse)(nil),       // 16: quorate.consensus.v1.HistoryResponse
-	(*LeasesRequest)(nil),         // 17: quorate.consensus.v1.LeasesRequest
-	(*LeasesResponse)(nil),        // 18: quorate.consensus.v1.LeasesResponse
-	(*Lease)(nil),                 // 19: quorate.consensus.v1.Lease
-	(*LeaseKeysRequest)(nil),      // 20: quorate.consensus.v1.LeaseKeysRequest
-	(*LeaseKeysResponse)(nil),     // 21: quorate.consensus.v1.LeaseKeysResponse
-	(*StatusRequest)(nil),         // 22: quorate.consensus.v1.StatusRequest
-	(*StatusResponse)(nil),        // 23: quorate.consensus.v1.StatusResponse
-	(*Member)(nil),                // 24: quorate.consensus.v1.Member
-	(*MembersRequest)(nil),        // 25: quorate.consensus.v1.MembersRequest
-	(*MembersResponse)(nil),       // 26: quorate.consensus.v1.MembersResponse
-	(*AddMemberRequest)(nil),      // 27: quorate.consensus.v1.AddMemberRequest
-	(*AddMemberResponse)(nil),     // 28: quorate.consensus.v1.AddMemberResponse
-	(*RemoveMemberRequest)(nil),   // 29: quorate.consensus.v1.RemoveMemberRequest
-	(*RemoveMemberResponse)(nil),  // 30: quorate.consensus.v1.RemoveMemberResponse
-	(*UpdateMemberRequest)(nil),   // 31: quorate.consensus.v1.UpdateMemberRequest
-	(*UpdateMemberResponse)(nil),  // 32: quorate.consensus.v1.UpdateMemberResponse
-	(*PromoteMemberRequest)(nil),  // 33: quorate.consensus.v1.PromoteMemberRequest
-	(*PromoteMemberResponse)(nil), // 34: quorate.consensus.v1.PromoteMemberResponse
-	(*MoveLeaderRequest)(nil),     // 35: quorate.consensus.v1.MoveLeaderRequest
-	(*MoveLeaderResponse)(nil),    // 36: quorate.consensus.v1.MoveLeaderResponse
-	(*AlarmsRequest)(nil),         // 37: quorate.consensus.v1.AlarmsRequest
-	(*AlarmsResponse)(nil),        // 38: quorate.consensus.v1.AlarmsResponse
-	(*HashKVRequest)(nil),         // 39: quorate.consensus.v1.HashKVRequest
-	(*HashKVResponse)(nil),        // 40: quorate.consensus.v1.HashKVResponse
-	(*WaitCompactedRequest)(nil),  // 41: quorate.consensus.v1.WaitCompactedRequest
-	(*WaitCompactedResponse)(nil), // 42: quorate.consensus.v1.WaitCompactedResponse
-	(*DefragmentRequest)(nil),     // 43: quorate.consensus.v1.DefragmentRequest
-	(*DefragmentResponse)(nil),    // 44: quorate.consensus.v1.DefragmentResponse
-	(*SnapshotRequest)(nil),       // 45: quorate.consensus.v1.SnapshotRequest
-	(*SnapshotResponse)(nil),      // 46: quorate.consensus.v1.SnapshotResponse
-	(*HoldLeasesRequest)(nil),     // 47: quorate.consensus.v1.HoldLeasesRequest
-	(*HoldLeasesResponse)(nil),    // 48: quorate.consensus.v1.HoldLeasesResponse
-	(*BatchRequest)(nil),          // 49: quorate.consensus.v1.BatchRequest
-	(*BatchResponse)(nil),         // 50: quorate.consensus.v1.BatchResponse
-	(*Standing)(nil),              // 51: quorate.consensus.v1.Standing
-	(*Command)(nil),               // 52: quorate.consensus.v1.Command
-	(*Caller)(nil),                // 53: quorate.consensus.v1.Caller
-	(*Result)(nil),                // 54: quorate.consensus.v1.Result
-	(*RangeOp)(nil),               // 55: quorate.consensus.v1.RangeOp
-	(*RangeResult)(nil),           // 56: quorate.consensus.v1.RangeResult
-	(*TxnOp)(nil),                 // 57: quorate.consensus.v1.TxnOp
-	(*TxnResult)(nil),             // 58: quorate.consensus.v1.TxnResult
-	(*Commit)(nil),                // 59: quorate.consensus.v1.Commit
-	(*Alarm)(nil),                 // 60: quorate.consensus.v1.Alarm
-	(*v1.Call)(nil),               // 61: quorate.batch.v1.Call
-	(*v1.Answer)(nil),             // 62: quorate.batch.v1.Answer
+	(*Seen)(nil),                  // 9: quorate.consensus.v1.Seen
+	(*ReadIndexRequest)(nil),      // 10: quorate.consensus.v1.ReadIndexRequest
+	(*ReadIndexResponse)(nil),     // 11: quorate.consensus.v1.ReadIndexResponse
+	(*PositionRequest)(nil),       // 12: quorate.consensus.v1.PositionRequest
+	(*PositionResponse)(nil),      // 13: quorate.consensus.v1.PositionResponse
+	(*TailRequest)(nil),           // 14: quorate.consensus.v1.TailRequest
+	(*TailResponse)(nil),          // 15: quorate.consensus.v1.TailResponse
+	(*HistoryRequest)(nil),        // 16: quorate.consensus.v1.HistoryRequest
+	(*HistoryResponse)(nil),       // 17: quorate.consensus.v1.HistoryResponse
+	(*LeasesRequest)(nil),         // 18: quorate.consensus.v1.LeasesRequest
+	(*LeasesResponse)(nil),        // 19: quorate.consensus.v1.LeasesResponse
+	(*Lease)(nil),                 // 20: quorate.consensus.v1.Lease
+	(*LeaseKeysRequest)(nil),      // 21: quorate.consensus.v1.LeaseKeysRequest
+	(*LeaseKeysResponse)(nil),     // 22: quorate.consensus.v1.LeaseKeysResponse
+	(*StatusRequest)(nil),         // 23: quorate.consensus.v1.StatusRequest
+	(*StatusResponse)(nil),        // 24: quorate.consensus.v1.StatusResponse
+	(*Member)(nil),                // 25: quorate.consensus.v1.Member
+	(*MembersRequest)(nil),        // 26: quorate.consensus.v1.MembersRequest
+	(*MembersResponse)(nil),       // 27: quorate.consensus.v1.MembersResponse
+	(*AddMemberRequest)(nil),      // 28: quorate.consensus.v1.AddMemberRequest
+	(*AddMemberResponse)(nil),     // 29: quorate.consensus.v1.AddMemberResponse
+	(*RemoveMemberRequest)(nil),   // 30: quorate.consensus.v1.RemoveMemberRequest
+	(*RemoveMemberResponse)(nil),  // 31: quorate.consensus.v1.RemoveMemberResponse
+	(*UpdateMemberRequest)(nil),   // 32: quorate.consensus.v1.UpdateMemberRequest
+	(*UpdateMemberResponse)(nil),  // 33: quorate.consensus.v1.UpdateMemberResponse
+	(*PromoteMemberRequest)(nil),  // 34: quorate.consensus.v1.PromoteMemberRequest
+	(*PromoteMemberResponse)(nil), // 35: quorate.consensus.v1.PromoteMemberResponse
+	(*MoveLeaderRequest)(nil),     // 36: quorate.consensus.v1.MoveLeaderRequest
+	(*MoveLeaderResponse)(nil),    // 37: quorate.consensus.v1.MoveLeaderResponse
+	(*AlarmsRequest)(nil),         // 38: quorate.consensus.v1.AlarmsRequest
+	(*AlarmsResponse)(nil),        // 39: quorate.consensus.v1.AlarmsResponse
+	(*HashKVRequest)(nil),         // 40: quorate.consensus.v1.HashKVRequest
+	(*HashKVResponse)(nil),        // 41: quorate.consensus.v1.HashKVResponse
+	(*WaitCompactedRequest)(nil),  // 42: quorate.consensus.v1.WaitCompactedRequest
+	(*WaitCompactedResponse)(nil), // 43: quorate.consensus.v1.WaitCompactedResponse
+	(*DefragmentRequest)(nil),     // 44: quorate.consensus.v1.DefragmentRequest
+	(*DefragmentResponse)(nil),    // 45: quorate.consensus.v1.DefragmentResponse
+	(*SnapshotRequest)(nil),       // 46: quorate.consensus.v1.SnapshotRequest
+	(*SnapshotResponse)(nil),      // 47: quorate.consensus.v1.SnapshotResponse
+	(*HoldLeasesRequest)(nil),     // 48: quorate.consensus.v1.HoldLeasesRequest
+	(*HoldLeasesResponse)(nil),    // 49: quorate.consensus.v1.HoldLeasesResponse
+	(*BatchRequest)(nil),          // 50: quorate.consensus.v1.BatchRequest
+	(*BatchResponse)(nil),         // 51: quorate.consensus.v1.BatchResponse
+	(*Standing)(nil),              // 52: quorate.consensus.v1.Standing
+	(*Command)(nil),               // 53: quorate.consensus.v1.Command
+	(*Caller)(nil),                // 54: quorate.consensus.v1.Caller
+	(*Result)(nil),                // 55: quorate.consensus.v1.Result
+	(*RangeOp)(nil),               // 56: quorate.consensus.v1.RangeOp
+	(*RangeResult)(nil),           // 57: quorate.consensus.v1.RangeResult
+	(*TxnOp)(nil),                 // 58: quorate.consensus.v1.TxnOp
+	(*TxnResult)(nil),             // 59: quorate.consensus.v1.TxnResult
+	(*Commit)(nil),                // 60: quorate.consensus.v1.Commit
+	(*Alarm)(nil),                 // 61: quorate.consensus.v1.Alarm
+	(*v1.Call)(nil),               // 62: quorate.batch.v1.Call
+	(*v1.Answer)(nil),             // 63: quorate.batch.v1.Answer
 }
 var file_quorate_consensus_v1_consensus_proto_depIdxs = []int32{
-	52, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
-	53, // 1: quorate.consensus.v1.ProposeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	54, // 2: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
+	53, // 0: quorate.consensus.v1.ProposeRequest.command:type_name -> quorate.consensus.v1.Command
+	54, // 1: quorate.consensus.v1.ProposeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	55, // 2: quorate.consensus.v1.ProposeResponse.result:type_name -> quorate.consensus.v1.Result
 	2,  // 3: quorate.consensus.v1.ProposeResponse.phases:type_name -> quorate.consensus.v1.WritePhases
-	55, // 4: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	53, // 5: quorate.consensus.v1.RangeRequest.caller:type_name -> quorate.consensus.v1.Caller
-	56, // 6: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	55, // 7: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
-	53, // 8: quorate.consensus.v1.RangeStreamRequest.caller:type_name -> quorate.consensus.v1.Caller
-	56, // 9: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
-	57, // 10: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
-	53, // 11: quorate.consensus.v1.ReadTxnRequest.caller:type_name -> quorate.consensus.v1.Caller
-	58, // 12: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
-	59, // 13: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
-	59, // 14: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
-	19, // 15: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
-	24, // 16: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
-	24, // 17: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
-	24, // 18: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	24, // 19: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	24, // 20: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	24, // 21: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
-	60, // 22: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
-	61, // 23: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
-	62, // 24: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
-	51, // 25: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
-	0,  // 26: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
-	3,  // 27: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
-	5,  // 28: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
-	7,  // 29: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
-	9,  // 30: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
-	11, // 31: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
-	13, // 32: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
-	15, // 33: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
-	17, // 34: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
-	20, // 35: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
-	22, // 36: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
-	25, // 37: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
-	27, // 38: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
-	29, // 39: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
-	31, // 40: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
-	33, // 41: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
-	35, // 42: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
-	37, // 43: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
-	39, // 44: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
-	41, // 45: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
-	43, // 46: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
-	47, // 47: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
-	49, // 48: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
-	45, // 49: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
-	1,  // 50: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
-	4,  // 51: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
-	6,  // 52: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
-	8,  // 53: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
-	10, // 54: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
-	12, // 55: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
-	14, // 56: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
-	16, // 57: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
-	18, // 58: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
-	21, // 59: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
-	23, // 60: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
-	26, // 61: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
-	28, // 62: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
-	30, // 63: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
-	32, // 64: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
-	34, // 65: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
-	36, // 66: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
-	38, // 67: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
-	40, // 68: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
-	42, // 69: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
-	44, // 70: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
-	48, // 71: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
-	50, // 72: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
-	46, // 73: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
-	50, // [50:74] is the sub-list for method output_type
-	26, // [26:50] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	56, // 4: quorate.consensus.v1.RangeRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	54, // 5: quorate.consensus.v1.RangeRequest.caller:type_name -> quorate.consensus.v1.Caller
+	57, // 6: quorate.consensus.v1.RangeResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	56, // 7: quorate.consensus.v1.RangeStreamRequest.range:type_name -> quorate.consensus.v1.RangeOp
+	54, // 8: quorate.consensus.v1.RangeStreamRequest.caller:type_name -> quorate.consensus.v1.Caller
+	57, // 9: quorate.consensus.v1.RangeStreamResponse.result:type_name -> quorate.consensus.v1.RangeResult
+	58, // 10: quorate.consensus.v1.ReadTxnRequest.txn:type_name -> quorate.consensus.v1.TxnOp
+	54, // 11: quorate.consensus.v1.ReadTxnRequest.caller:type_name -> quorate.consensus.v1.Caller
+	59, // 12: quorate.consensus.v1.ReadTxnResponse.result:type_name -> quorate.consensus.v1.TxnResult
+	60, // 13: quorate.consensus.v1.TailResponse.commits:type_name -> quorate.consensus.v1.Commit
+	60, // 14: quorate.consensus.v1.HistoryResponse.commits:type_name -> quorate.consensus.v1.Commit
+	20, // 15: quorate.consensus.v1.LeasesResponse.leases:type_name -> quorate.consensus.v1.Lease
+	9,  // 16: quorate.consensus.v1.StatusRequest.seen:type_name -> quorate.consensus.v1.Seen
+	25, // 17: quorate.consensus.v1.MembersResponse.members:type_name -> quorate.consensus.v1.Member
+	25, // 18: quorate.consensus.v1.AddMemberResponse.member:type_name -> quorate.consensus.v1.Member
+	25, // 19: quorate.consensus.v1.AddMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	25, // 20: quorate.consensus.v1.RemoveMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	25, // 21: quorate.consensus.v1.UpdateMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	25, // 22: quorate.consensus.v1.PromoteMemberResponse.members:type_name -> quorate.consensus.v1.Member
+	9,  // 23: quorate.consensus.v1.AlarmsRequest.seen:type_name -> quorate.consensus.v1.Seen
+	61, // 24: quorate.consensus.v1.AlarmsResponse.alarms:type_name -> quorate.consensus.v1.Alarm
+	9,  // 25: quorate.consensus.v1.HashKVRequest.seen:type_name -> quorate.consensus.v1.Seen
+	9,  // 26: quorate.consensus.v1.WaitCompactedRequest.seen:type_name -> quorate.consensus.v1.Seen
+	62, // 27: quorate.consensus.v1.BatchRequest.calls:type_name -> quorate.batch.v1.Call
+	63, // 28: quorate.consensus.v1.BatchResponse.answers:type_name -> quorate.batch.v1.Answer
+	52, // 29: quorate.consensus.v1.BatchResponse.standing:type_name -> quorate.consensus.v1.Standing
+	0,  // 30: quorate.consensus.v1.ConsensusService.Propose:input_type -> quorate.consensus.v1.ProposeRequest
+	3,  // 31: quorate.consensus.v1.ConsensusService.Range:input_type -> quorate.consensus.v1.RangeRequest
+	5,  // 32: quorate.consensus.v1.ConsensusService.RangeStream:input_type -> quorate.consensus.v1.RangeStreamRequest
+	7,  // 33: quorate.consensus.v1.ConsensusService.ReadTxn:input_type -> quorate.consensus.v1.ReadTxnRequest
+	10, // 34: quorate.consensus.v1.ConsensusService.ReadIndex:input_type -> quorate.consensus.v1.ReadIndexRequest
+	12, // 35: quorate.consensus.v1.ConsensusService.Position:input_type -> quorate.consensus.v1.PositionRequest
+	14, // 36: quorate.consensus.v1.ConsensusService.Tail:input_type -> quorate.consensus.v1.TailRequest
+	16, // 37: quorate.consensus.v1.ConsensusService.History:input_type -> quorate.consensus.v1.HistoryRequest
+	18, // 38: quorate.consensus.v1.ConsensusService.Leases:input_type -> quorate.consensus.v1.LeasesRequest
+	21, // 39: quorate.consensus.v1.ConsensusService.LeaseKeys:input_type -> quorate.consensus.v1.LeaseKeysRequest
+	23, // 40: quorate.consensus.v1.ConsensusService.Status:input_type -> quorate.consensus.v1.StatusRequest
+	26, // 41: quorate.consensus.v1.ConsensusService.Members:input_type -> quorate.consensus.v1.MembersRequest
+	28, // 42: quorate.consensus.v1.ConsensusService.AddMember:input_type -> quorate.consensus.v1.AddMemberRequest
+	30, // 43: quorate.consensus.v1.ConsensusService.RemoveMember:input_type -> quorate.consensus.v1.RemoveMemberRequest
+	32, // 44: quorate.consensus.v1.ConsensusService.UpdateMember:input_type -> quorate.consensus.v1.UpdateMemberRequest
+	34, // 45: quorate.consensus.v1.ConsensusService.PromoteMember:input_type -> quorate.consensus.v1.PromoteMemberRequest
+	36, // 46: quorate.consensus.v1.ConsensusService.MoveLeader:input_type -> quorate.consensus.v1.MoveLeaderRequest
+	38, // 47: quorate.consensus.v1.ConsensusService.Alarms:input_type -> quorate.consensus.v1.AlarmsRequest
+	40, // 48: quorate.consensus.v1.ConsensusService.HashKV:input_type -> quorate.consensus.v1.HashKVRequest
+	42, // 49: quorate.consensus.v1.ConsensusService.WaitCompacted:input_type -> quorate.consensus.v1.WaitCompactedRequest
+	44, // 50: quorate.consensus.v1.ConsensusService.Defragment:input_type -> quorate.consensus.v1.DefragmentRequest
+	48, // 51: quorate.consensus.v1.ConsensusService.HoldLeases:input_type -> quorate.consensus.v1.HoldLeasesRequest
+	50, // 52: quorate.consensus.v1.ConsensusService.Batch:input_type -> quorate.consensus.v1.BatchRequest
+	46, // 53: quorate.consensus.v1.ConsensusService.Snapshot:input_type -> quorate.consensus.v1.SnapshotRequest
+	1,  // 54: quorate.consensus.v1.ConsensusService.Propose:output_type -> quorate.consensus.v1.ProposeResponse
+	4,  // 55: quorate.consensus.v1.ConsensusService.Range:output_type -> quorate.consensus.v1.RangeResponse
+	6,  // 56: quorate.consensus.v1.ConsensusService.RangeStream:output_type -> quorate.consensus.v1.RangeStreamResponse
+	8,  // 57: quorate.consensus.v1.ConsensusService.ReadTxn:output_type -> quorate.consensus.v1.ReadTxnResponse
+	11, // 58: quorate.consensus.v1.ConsensusService.ReadIndex:output_type -> quorate.consensus.v1.ReadIndexResponse
+	13, // 59: quorate.consensus.v1.ConsensusService.Position:output_type -> quorate.consensus.v1.PositionResponse
+	15, // 60: quorate.consensus.v1.ConsensusService.Tail:output_type -> quorate.consensus.v1.TailResponse
+	17, // 61: quorate.consensus.v1.ConsensusService.History:output_type -> quorate.consensus.v1.HistoryResponse
+	19, // 62: quorate.consensus.v1.ConsensusService.Leases:output_type -> quorate.consensus.v1.LeasesResponse
+	22, // 63: quorate.consensus.v1.ConsensusService.LeaseKeys:output_type -> quorate.consensus.v1.LeaseKeysResponse
+	24, // 64: quorate.consensus.v1.ConsensusService.Status:output_type -> quorate.consensus.v1.StatusResponse
+	27, // 65: quorate.consensus.v1.ConsensusService.Members:output_type -> quorate.consensus.v1.MembersResponse
+	29, // 66: quorate.consensus.v1.ConsensusService.AddMember:output_type -> quorate.consensus.v1.AddMemberResponse
+	31, // 67: quorate.consensus.v1.ConsensusService.RemoveMember:output_type -> quorate.consensus.v1.RemoveMemberResponse
+	33, // 68: quorate.consensus.v1.ConsensusService.UpdateMember:output_type -> quorate.consensus.v1.UpdateMemberResponse
+	35, // 69: quorate.consensus.v1.ConsensusService.PromoteMember:output_type -> quorate.consensus.v1.PromoteMemberResponse
+	37, // 70: quorate.consensus.v1.ConsensusService.MoveLeader:output_type -> quorate.consensus.v1.MoveLeaderResponse
+	39, // 71: quorate.consensus.v1.ConsensusService.Alarms:output_type -> quorate.consensus.v1.AlarmsResponse
+	41, // 72: quorate.consensus.v1.ConsensusService.HashKV:output_type -> quorate.consensus.v1.HashKVResponse
+	43, // 73: quorate.consensus.v1.ConsensusService.WaitCompacted:output_type -> quorate.consensus.v1.WaitCompactedResponse
+	45, // 74: quorate.consensus.v1.ConsensusService.Defragment:output_type -> quorate.consensus.v1.DefragmentResponse
+	49, // 75: quorate.consensus.v1.ConsensusService.HoldLeases:output_type -> quorate.consensus.v1.HoldLeasesResponse
+	51, // 76: quorate.consensus.v1.ConsensusService.Batch:output_type -> quorate.consensus.v1.BatchResponse
+	47, // 77: quorate.consensus.v1.ConsensusService.Snapshot:output_type -> quorate.consensus.v1.SnapshotResponse
+	54, // [54:78] is the sub-list for method output_type
+	30, // [30:54] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_quorate_consensus_v1_consensus_proto_init() }
@@ -3336,7 +3446,7 @@ func file_quorate_consensus_v1_consensus_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_consensus_v1_consensus_proto_rawDesc), len(file_quorate_consensus_v1_consensus_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   52,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
