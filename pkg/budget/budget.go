@@ -1,7 +1,7 @@
 package budget
 
 // What the parts of a process hold at the most, in bytes. Without cgo all of it is on Go's heap, where as much again as
-// Collector allows lies beside it as garbage. A member of a small store takes no more than etcd does (make bench
+// Govern allows lies beside it as garbage. A member of a small store takes no more than etcd does (make bench
 // CASES=memory): whoever raises a figure measures that.
 const (
 	// LogTail is the entries behind the end of the raft log: each is read again soon after it was appended, once to apply
