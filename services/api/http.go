@@ -50,11 +50,22 @@ func newClientHandler(
 	if cfg.Profiling {
 		addProfiling(mux)
 	}
+	all := watched.CountAnswers(mux)
 	if tree != nil {
-		mux.Handle(v2.Prefix, counted(cfg.Registerer, traced(tree)))
-		mux.HandleFunc(strings.TrimSuffix(v2.Prefix, "/"), http.NotFound) // else it would be redirected
+		all = withTree(watched.CountWritten(counted(cfg.Registerer, traced(tree))), all)
 	}
-	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, watched.CountAnswers(mux))))
+	return withTLSState(knownHosts(cfg.HostWhitelist, cfg.Logger, crossOrigin(cfg.CORS, all)))
+}
+
+// withTree has v2's paths answered by a handler that routes them itself. To have others look at them before takes as long as to read a key.
+func withTree(tree, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, v2.Prefix) && (r.URL.RawPath == "" || strings.HasPrefix(r.URL.RawPath, v2.Prefix)) {
+			tree.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // newV2 returns what answers v2's paths, nil if nothing does.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
@@ -231,6 +234,34 @@ func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 		held, _ = c.answers.Held()
 		require.Zero(t, held)
 	}
+}
+
+// dressed is a writer around another, as v2's requests have several.
+type dressed struct{ http.ResponseWriter }
+
+func (d dressed) Unwrap() http.ResponseWriter { return d.ResponseWriter }
+
+// Goal: what a handler reads for an answer over HTTP counts until it ends, whether it goes by its context or by its writer. Method: a read by
+// each, the writer dressed.
+func TestReadsCountForTheirAnswer(t *testing.T) {
+	c := newCalls(t)
+	for name, handler := range map[string]http.Handler{
+		"context": c.CountAnswers(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			require.NoError(t, budget.Grow(Count(r.Context()), 1000))
+			held, _ := c.answers.Held()
+			require.EqualValues(t, httpCopies*1000, held)
+		})),
+		"writer": c.CountWritten(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			require.NoError(t, budget.Grow(CountFor(r.Context(), dressed{w}), 1000))
+			held, _ := c.answers.Held()
+			require.EqualValues(t, httpCopies*1000, held)
+		})),
+	} {
+		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		held, _ := c.answers.Held()
+		require.Zero(t, held, name)
+	}
+	require.Equal(t, t.Context(), CountFor(t.Context(), dressed{httptest.NewRecorder()}))
 }
 
 // nobodyIsRoot refuses whoever asks for something.

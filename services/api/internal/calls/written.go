@@ -16,10 +16,19 @@ type requestKey struct{}
 // CountAnswers lets what answers over HTTP hold be counted until clients have taken them, as answer does for gRPC: what handlers
 // read with the context of Count, and what the gateway has called for with that of Carry.
 func (c *Calls) CountAnswers(next http.Handler) http.Handler {
+	return c.CountWritten(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := w.(*countedWriter).answer
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, answer)))
+	}))
+}
+
+// CountWritten is CountAnswers for handlers that read with the context of CountFor: most of v2's requests read nothing, and another
+// context has a request copied.
+func (c *Calls) CountWritten(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := c.answers.New(httpCopies)
 		defer answer.Release()
-		next.ServeHTTP(&countedWriter{ResponseWriter: w, answers: c.answers, answer: answer}, r.WithContext(context.WithValue(r.Context(), requestKey{}, answer)))
+		next.ServeHTTP(&countedWriter{ResponseWriter: w, answers: c.answers, answer: answer}, r)
 	})
 }
 
@@ -29,6 +38,20 @@ func Count(ctx context.Context) context.Context {
 		return answer.With(ctx)
 	}
 	return ctx
+}
+
+// CountFor returns a context whose reads count for the answer that w writes.
+func CountFor(ctx context.Context, w http.ResponseWriter) context.Context {
+	for {
+		switch at := w.(type) {
+		case *countedWriter:
+			return at.answer.With(ctx)
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = at.Unwrap()
+		default:
+			return ctx
+		}
+	}
 }
 
 // countedWriter lets a client be dropped that does not take a large answer while others wait for its memory: the whole of it in

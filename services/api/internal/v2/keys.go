@@ -38,7 +38,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request, q *query) {
 	defer cancel()
 	var found *consensusv1.ReadTreeResponse
 	err := s.forCaller(ctx, r, func(caller *consensusv1.Caller) (err error) {
-		found, err = s.Tree.ReadTree(calls.Count(ctx), &consensusv1.ReadTreeRequest{
+		found, err = s.Tree.ReadTree(calls.CountFor(ctx, w), &consensusv1.ReadTreeRequest{
 			Path:      []byte(q.path),
 			Recursive: q.recursive,
 			// A HEAD never asks the other members.

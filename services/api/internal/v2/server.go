@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,6 +24,9 @@ import (
 
 // Prefix is where the API lies.
 const Prefix = "/v2/"
+
+// keysPrefix is where keys do.
+const keysPrefix = Prefix + "keys/"
 
 // Config says what the API works with. All fields but Rates are required.
 type Config struct {
@@ -63,7 +68,7 @@ func New(config Config) *Server {
 	// The mux redirects paths that are not clean, as etcd's does: with 307, which keeps the method.
 	for path, handle := range map[string]http.HandlerFunc{
 		"/v2/keys":         s.keys,
-		"/v2/keys/":        s.keys,
+		keysPrefix:         s.keys,
 		"/v2/machines":     s.machines,
 		"/v2/members":      s.members,
 		"/v2/members/":     s.members,
@@ -81,7 +86,19 @@ func New(config Config) *Server {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, s.withRate(r)) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = s.withRate(r)
+	if isKey(r.URL) {
+		s.keys(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// isKey tells a path of a key about which the mux has nothing to say: nearly all requests have one.
+func isKey(u *url.URL) bool {
+	return u.RawPath == "" && strings.HasPrefix(u.Path, keysPrefix) && path.Clean(u.Path) == u.Path
+}
 
 // StoreReplaced has headers name the cluster that is there now: it is another store than before.
 func (s *Server) StoreReplaced() { s.cluster.Store(0) }
