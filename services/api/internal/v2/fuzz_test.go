@@ -40,6 +40,48 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// FuzzParameters: parameters are those that net/http finds, each with the value that it takes for the first, or there is its error. Method: the
+// same request read by both.
+func FuzzParameters(f *testing.F) {
+	many := strings.Repeat("a=1&", parametersPlainMax)
+	for _, form := range []string{
+		"", "value=v", "value=a%20b+c&value=2", "&&ttl", "=v&=", "a=b=c", "x;y=1", "x;y=1&%zz", "%zz&x;y", "a=%zz&b=%yy", "%61=1", many, many + "b;", many + "%zz",
+	} {
+		f.Add("PUT", formType, "a=url&wait=true", form)
+		f.Add("PUT", formType, form, form)
+		f.Add("POST", formType+"; charset=utf-8", form, form)
+		f.Add("POST", formType+"; charset", form, form)
+		f.Add("PUT", "", form, form)
+		f.Add("GET", "", form, form)
+		f.Add("DELETE", formType, form, form)
+	}
+	f.Fuzz(func(t *testing.T, method, kind, query, body string) {
+		request := func() *http.Request {
+			return &http.Request{
+				Method: method, URL: &url.URL{RawQuery: query}, Header: http.Header{"Content-Type": {kind}}, Body: readCloser{strings.NewReader(body)},
+			}
+		}
+		r := request()
+		if method == http.MethodPatch {
+			return // is refused before
+		}
+		failure := r.ParseForm()
+		found, err := parameters(nil).of(request())
+		if failure != nil {
+			require.EqualError(t, err, failure.Error())
+			return
+		}
+		require.NoError(t, err)
+		for name, values := range r.Form {
+			require.True(t, found.has(name), name)
+			require.Equal(t, values[0], found.get(name), name)
+		}
+		for _, given := range found {
+			require.Contains(t, r.Form, given.name)
+		}
+	})
+}
+
 type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }

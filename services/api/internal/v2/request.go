@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -34,17 +33,24 @@ type query struct {
 
 // cleanPath returns the path of a node. What the URL has escaped, such as "..", never leads above the root.
 func cleanPath(r *http.Request) string {
-	return path.Clean("/" + strings.TrimPrefix(r.URL.Path, "/v2/keys"))
+	below := strings.TrimPrefix(r.URL.Path, "/v2/keys")
+	if !strings.HasPrefix(below, "/") {
+		below = "/" + below
+	}
+	return path.Clean(below)
 }
 
 // read reads a request. All parameters are checked whatever the method is, in etcd's order, so that a client with two
 // mistakes is told of the same one.
 func read(r *http.Request, now time.Time) (*query, *keysError) {
-	if err := r.ParseForm(); err != nil {
+	var room [parametersUsual]parameter
+	given, err := parameters(room[:0]).of(r)
+	if err != nil {
 		return nil, newKeysError(codeInvalidForm, err.Error())
 	}
-	q := &query{method: r.Method, path: cleanPath(r), value: r.Form.Get("value"), prevValue: r.Form.Get("prevValue")}
-	f := form{Values: r.Form}
+	var wrong *keysError
+	f := form{given, &wrong}
+	q := &query{method: r.Method, path: cleanPath(r), value: f.get("value"), prevValue: f.get("prevValue")}
 	q.prevIndex = f.index("prevIndex")
 	q.waitIndex = f.index("waitIndex")
 	q.recursive = f.bool("recursive")
@@ -63,32 +69,30 @@ func read(r *http.Request, now time.Time) (*query, *keysError) {
 	q.ttl = f.ttl()
 	q.prevExist = f.optionalBool("prevExist")
 	q.refresh = f.refresh(q)
-	if f.failure == nil && q.ttl != nil {
+	if wrong == nil && q.ttl != nil {
 		q.expiration = f.expiration(now, *q.ttl)
 	}
-	return q, f.failure
+	return q, wrong
 }
 
 // form reads parameters and remembers the first one that is wrong.
 type form struct {
-	url.Values
-	failure *keysError
+	parameters
+	wrong **keysError // stands elsewhere, or the parameters would leave the stack with it
 }
 
 func (f *form) refuse(c code, cause string) {
-	if f.failure == nil {
-		f.failure = newKeysError(c, cause)
+	if *f.wrong == nil {
+		*f.wrong = newKeysError(c, cause)
 	}
 }
-
-func (f *form) has(name string) bool { return len(f.Values[name]) > 0 }
 
 // index reads a number, 0 if it is not given.
 func (f *form) index(name string) uint64 {
 	if !f.has(name) {
 		return 0
 	}
-	n, err := strconv.ParseUint(f.Get(name), 10, 64)
+	n, err := strconv.ParseUint(f.get(name), 10, 64)
 	if err != nil {
 		f.refuse(codeIndexNotNumber, fmt.Sprintf("invalid value for %q", name))
 	}
@@ -99,7 +103,7 @@ func (f *form) bool(name string) bool {
 	if !f.has(name) {
 		return false
 	}
-	b, err := strconv.ParseBool(f.Get(name))
+	b, err := strconv.ParseBool(f.get(name))
 	if err != nil {
 		f.refuse(codeInvalidField, fmt.Sprintf("invalid value for %q", name))
 	}
@@ -111,7 +115,7 @@ func (f *form) optionalBool(name string) *bool {
 	if !f.has(name) {
 		return nil
 	}
-	b, err := strconv.ParseBool(f.Get(name))
+	b, err := strconv.ParseBool(f.get(name))
 	if err != nil {
 		f.refuse(codeInvalidField, "invalid value for "+name)
 	}
@@ -120,10 +124,10 @@ func (f *form) optionalBool(name string) *bool {
 
 // ttl returns nil for none, which an empty value stands for too.
 func (f *form) ttl() *uint64 {
-	if f.Get("ttl") == "" {
+	if f.get("ttl") == "" {
 		return nil
 	}
-	n, err := strconv.ParseUint(f.Get("ttl"), 10, 64)
+	n, err := strconv.ParseUint(f.get("ttl"), 10, 64)
 	if err != nil {
 		f.refuse(codeTTLNotNumber, `invalid value for "ttl"`)
 	}
