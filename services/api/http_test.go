@@ -198,6 +198,7 @@ func TestCORS(t *testing.T) {
 			}
 			answer, _ = ask(t, h1(t), http.MethodPost, url, "Origin", c.origin, "Content-Type", "application/grpc-web+proto")
 			require.Equal(t, c.want, answer.Header.Get("Access-Control-Allow-Origin"))
+			require.Equal(t, c.want != "" && c.origin != "", strings.Contains(answer.Header.Get("Access-Control-Expose-Headers"), "Grpc-Status"))
 		})
 	}
 }

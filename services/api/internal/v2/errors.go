@@ -91,9 +91,19 @@ func writeJSON(w http.ResponseWriter, status int, message any) {
 	writeBody(w, status, append(body, '\n'))
 }
 
+// shortBytesMax is as much as net/http holds back until it knows whether more comes.
+const shortBytesMax = 2 << 10
+
+// jsonType is the kind of all answers: nobody changes a header's values, only which it has.
+var jsonType = []string{"application/json"}
+
+// writeBody leaves the length of a short body, which goes out with the head, to net/http: it needs no room among the headers for it.
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	if len(body) > shortBytesMax {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that left does not miss it
 }

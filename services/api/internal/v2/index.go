@@ -1,7 +1,6 @@
 package v2
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 )
@@ -11,12 +10,20 @@ import (
 
 // setEtcdIndex sets the header that tells the store's index.
 func setEtcdIndex(w http.ResponseWriter, revision int64) {
-	w.Header().Set("X-Etcd-Index", strconv.FormatInt(revision, 10))
+	w.Header().Set(etcdIndexHeader, strconv.FormatInt(revision, 10))
 }
 
-// setIndex sets the headers that tell where the store and its log are.
+const etcdIndexHeader = "X-Etcd-Index"
+
+// setIndex sets the headers that tell where the store and its log are. They share one text, and one array.
 func setIndex(w http.ResponseWriter, revision int64, index, term uint64) {
-	setEtcdIndex(w, revision)
-	w.Header().Set("X-Raft-Index", fmt.Sprint(index))
-	w.Header().Set("X-Raft-Term", fmt.Sprint(term))
+	var room [3 * 20]byte
+	digits := strconv.AppendInt(room[:0], revision, 10)
+	first := len(digits)
+	digits = strconv.AppendUint(digits, index, 10)
+	second := len(digits)
+	text := string(strconv.AppendUint(digits, term, 10))
+	values := &[...]string{text[:first], text[first:second], text[second:]}
+	h := w.Header()
+	h[etcdIndexHeader], h["X-Raft-Index"], h["X-Raft-Term"] = values[0:1:1], values[1:2:2], values[2:3:3]
 }

@@ -56,8 +56,8 @@ type Config struct {
 type Server struct {
 	Config
 	mux *http.ServeMux
-	// cluster is the cluster's id once it is known: it never changes, unless another store takes this one's place.
-	cluster atomic.Uint64
+	// cluster is the header with the cluster's id once that is known: it never changes, unless another store takes this one's place.
+	cluster atomic.Pointer[[]string]
 	// watchers counts the answers that wait.
 	watchers atomic.Int64
 }
@@ -101,7 +101,7 @@ func isKey(u *url.URL) bool {
 }
 
 // StoreReplaced has headers name the cluster that is there now: it is another store than before.
-func (s *Server) StoreReplaced() { s.cluster.Store(0) }
+func (s *Server) StoreReplaced() { s.cluster.Store(nil) }
 
 // allow refuses a request whose method is none of those given.
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
@@ -130,14 +130,14 @@ func (s *Server) inClientsWords(ctx context.Context, err error) string {
 
 // setCluster sets the header that names the cluster. That the store cannot tell yet shows in what is asked of it next.
 func (s *Server) setCluster(ctx context.Context, w http.ResponseWriter) {
-	id := s.cluster.Load()
-	if id == 0 {
+	shown := s.cluster.Load()
+	if shown == nil {
 		position, err := s.Consensus.Position(ctx, &consensusv1.PositionRequest{})
 		if err != nil {
 			return
 		}
-		id = position.GetClusterId()
-		s.cluster.Store(id)
+		shown = &[]string{strconv.FormatUint(position.GetClusterId(), 16)}
+		s.cluster.Store(shown)
 	}
-	w.Header().Set("X-Etcd-Cluster-Id", strconv.FormatUint(id, 16))
+	w.Header()["X-Etcd-Cluster-Id"] = *shown
 }

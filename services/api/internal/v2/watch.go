@@ -63,7 +63,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	s.watchers.Add(1)
 	defer s.watchers.Add(-1)
 	setIndex(w, position.GetRevision(), position.GetRaftIndex(), position.GetRaftTerm())
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
 	if out.Flush() != nil {
