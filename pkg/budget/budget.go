@@ -16,10 +16,12 @@ const (
 	// compacted at a time, and into how large a level, goes by it (services/consensus/internal/pebbletuning).
 	StateWrites = 2 << 20
 	// StateBlocksMin and StateBlocksMax bound the cache of the state's blocks; between them it is one part in
-	// StateBlocksPart of the state, so that a small store takes little and a large one keeps its upper levels and filters.
-	StateBlocksMin  = 16 << 20
-	StateBlocksMax  = 128 << 20
-	StateBlocksPart = 16
+	// StateBlocksPart of the state, so that a small store takes little and a large one keeps its upper levels and filters, and
+	// what clients read again and again. Where the process has a limit it is at the most one part in StateBlocksShare of that.
+	StateBlocksMin   = 16 << 20
+	StateBlocksMax   = 128 << 20
+	StateBlocksPart  = 16
+	StateBlocksShare = 8
 	// StateRecent is the newest versions of the keys written last.
 	StateRecent = 4 << 20
 	// StateLeaseKeys is which keys leases have that have one or none.

@@ -98,7 +98,10 @@ func (s *Store) View(ctx context.Context) (*View, error) {
 	}
 }
 
-func (v *View) Close() error { return v.it.Close() }
+func (v *View) Close() error {
+	v.s.cache.note(v.it.Stats())
+	return v.it.Close()
+}
 
 func (v *View) Bounds() (compacted, newest int64) { return v.floor, v.revision }
 
@@ -107,7 +110,7 @@ func (v *View) Get(key []byte, revision int64, r *Row) (bool, error) {
 	return seekVersion(v.it, v.key, key, r)
 }
 
-func (v *View) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) error {
+func (v *View) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (bool, error)) (err error) {
 	if s.single {
 		var r Row
 		live, err := v.Get(s.low, revision, &r)
@@ -121,7 +124,15 @@ func (v *View) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (
 	if revision >= v.revision {
 		counts = v.counts
 	}
-	return scanVersions(ctx, v.it, s, min(revision, v.revision), counts, fn)
+	it, err := cloneWithin(v.it, s)
+	if err != nil || it == nil {
+		return err
+	}
+	defer func() {
+		v.s.cache.note(it.Stats())
+		err = errors.Join(err, it.Close())
+	}()
+	return walkVersions(ctx, it, min(revision, v.revision), counts, fn)
 }
 
 func countByScan(ctx context.Context, rd Reader, s Span, revision int64) (n int64, err error) {
@@ -165,19 +176,29 @@ const stepsBeforeSeek = 4
 // deletedBeforeSeek is after how many deleted keys in a row a scan looks whether the stretch is empty.
 const deletedBeforeSeek = 64
 
-// scanVersions calls fn with the span's keys that exist at the revision, as base sees them. Where counts is not nil it is of
-// that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
-// million keys, and the state machine must not walk over them again and again.
-func scanVersions(ctx context.Context, base *pebble.Iterator, s Span, revision int64, counts *count.Index, fn func(*Row) (bool, error)) (err error) {
+// cloneWithin returns an iterator over the span that sees what base does, nil if the span is empty.
+func cloneWithin(base *pebble.Iterator, s Span) (*pebble.Iterator, error) {
 	if s.empty() {
-		return nil
+		return nil, nil
 	}
 	lower, upper := s.bounds()
-	it, err := base.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
-	if err != nil {
+	return base.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{LowerBound: lower, UpperBound: upper}})
+}
+
+// scanVersions calls fn with the span's keys that exist at the revision, as base sees them.
+func scanVersions(ctx context.Context, base *pebble.Iterator, s Span, revision int64, counts *count.Index, fn func(*Row) (bool, error)) (err error) {
+	it, err := cloneWithin(base, s)
+	if err != nil || it == nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	return walkVersions(ctx, it, revision, counts, fn)
+}
+
+// walkVersions calls fn with the keys of an iterator that exist at the revision. Where counts is not nil it is of
+// that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
+// million keys, and the state machine must not walk over them again and again.
+func walkVersions(ctx context.Context, it *pebble.Iterator, revision int64, counts *count.Index, fn func(*Row) (bool, error)) error {
 	var (
 		r       Row
 		target  []byte

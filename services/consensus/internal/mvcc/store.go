@@ -117,7 +117,7 @@ func Open(o Config) (*Store, error) {
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("open store %s: %w", o.Dir, err), s.db.Close(), s.lock.Close())
-		s.cache.Unref()
+		s.cache.close()
 		return nil, err
 	}
 	return s, nil
@@ -136,7 +136,7 @@ func openPebble(s *Store) error {
 	po.Lock = lock
 	db, err := openEngine(s.opts.Dir, po)
 	if err != nil {
-		s.cache.Unref()
+		s.cache.close()
 		return errors.Join(err, lock.Close())
 	}
 	s.cache.fit(int64(db.Metrics().DiskSpaceUsage()))
@@ -236,7 +236,7 @@ func (s *Store) Close() error {
 			flush = s.db.Flush()
 		}
 		s.close.err = errors.Join(flush, s.db.Close())
-		s.cache.Unref()
+		s.cache.close()
 		if s.close.err == nil && failed(s) == nil {
 			s.close.err = leaveClean(s.opts.FS, s.opts.Dir)
 		}
@@ -251,7 +251,7 @@ func (s *Store) Discard() error {
 	s.close.Do(func() {
 		s.Conceal()
 		s.close.err = s.db.Close()
-		s.cache.Unref()
+		s.cache.close()
 		s.close.err = errors.Join(s.close.err, s.lock.Close())
 	})
 	return s.close.err
