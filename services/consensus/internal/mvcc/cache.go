@@ -100,12 +100,12 @@ func (c *blockCache) note(stats pebble.IteratorStats) {
 	}
 }
 
-// grow adds what was missed, if there was no room for it.
+// grow adds what was missed, if there was no room for it: its parts do not fill evenly, and the memtables are in it.
 func (c *blockCache) grow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	missed := c.missed.Swap(0)
-	if c.mu.closed || c.mu.size == c.max || c.held() < c.mu.size-2*cacheStep {
+	if c.mu.closed || c.mu.size == c.max || c.held() < c.mu.size/2 {
 		return
 	}
 	c.mu.grown = min(c.mu.grown+missed, c.max-c.mu.least)

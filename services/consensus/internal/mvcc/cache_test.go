@@ -97,7 +97,7 @@ func TestBlockCacheGrowsWithReads(t *testing.T) {
 		read(cacheStep, cacheStep/2)
 		require.EqualValues(t, budget.StateBlocksMin+cacheStep, size())
 		for range 2 * budget.StateBlocksMax / cacheStep {
-			held = size()
+			held = size() / 2 // memtables and parts that are not full take the rest
 			read(cacheStep, 0)
 		}
 		require.EqualValues(t, budget.StateBlocksMax, size())
