@@ -53,6 +53,8 @@ type Config struct {
 	Inspector port.Inspector
 	// Elsewhere says that the store is no part of this process. Then a restart would not mend it, and /livez does not ask it.
 	Elsewhere bool
+	// Shown may be nil; else it is told of each revision that a client is about to be shown, by whatever service.
+	Shown func(revision int64)
 	// Members may be nil: then the console knows the member alone that answers.
 	Members port.Members
 	// NoConsole has no console at /console/. Hosts are names by which browsers may call it without TLS, beside addresses and localhost.

@@ -75,7 +75,7 @@ func newV2(cfg Config, watched *calls.Calls, who users) *v2.Server {
 	}
 	return v2.New(v2.Config{
 		Consensus: cfg.Consensus, Tree: cfg.Tree, Watch: cfg.Watch, Auth: cfg.Auth, Follower: who.follower, Identifier: who.identify, Rates: who.rates, Logger: cfg.Logger,
-		Ending: watched.Ending(), Follow: watched.FollowState, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
+		Ending: watched.Ending(), Follow: watched.FollowState, Shown: cfg.Shown, RequestTimeout: cfg.RequestTimeout, RequestBytesMax: int(cfg.MaxRequestBytes), Now: time.Now,
 	})
 }
 

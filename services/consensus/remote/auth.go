@@ -12,7 +12,7 @@ import (
 
 // Authenticate checks a name and password.
 func (c *Client) Authenticate(ctx context.Context, req *consensusv1.AuthenticateRequest) (*consensusv1.AuthenticateResponse, error) {
-	return call[consensusv1.AuthenticateResponse](ctx, c, c.read(), "Authenticate", req)
+	return call[consensusv1.AuthenticateResponse](ctx, c, c.turns.read(), "Authenticate", req)
 }
 
 // Authorize tells whether a caller may do what is not checked where it is done.
@@ -22,7 +22,7 @@ func (c *Client) Authorize(ctx context.Context, req *consensusv1.AuthorizeReques
 
 // ReadAuth reads users and roles.
 func (c *Client) ReadAuth(ctx context.Context, req *consensusv1.ReadAuthRequest) (*consensusv1.ReadAuthResponse, error) {
-	return call[consensusv1.ReadAuthResponse](ctx, c, c.read(), "ReadAuth", req)
+	return call[consensusv1.ReadAuthResponse](ctx, c, c.turns.read(), "ReadAuth", req)
 }
 
 // FollowAuth tells how authentication stands at the leader, or at another member while that cannot be reached. It fails when that

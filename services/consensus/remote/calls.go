@@ -33,9 +33,9 @@ func call[Resp any, PResp interface {
 // Propose has a command replicated: at the leader, or by a member that passes it on. It fails with the state machine's
 // refusals, and with errdefs.ErrLeaderChanged when the outcome is open.
 func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (*consensusv1.ProposeResponse, error) {
-	seen := c.store.seen.Load()
+	before := c.store.known()
 	response, err := call[consensusv1.ProposeResponse](ctx, c, change, "Propose", req)
-	c.store.confirms(response.GetResult().GetRevision(), seen)
+	c.store.confirms(response.GetResult().GetRevision(), before)
 	c.store.seesIndex(response.GetResult().GetRaftIndex())
 	if told := response.GetPhases(); told != nil {
 		if noted := phases.Of(ctx); noted != nil {
@@ -51,9 +51,9 @@ func (c *Client) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 // Range reads a range of keys from one revision.
 func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*consensusv1.RangeResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
+		req = &consensusv1.RangeRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.newest(), Caller: req.GetCaller()}
 	}
-	response, err := call[consensusv1.RangeResponse](ctx, c, long(c.reading(req.GetSerializable())), "Range", req)
+	response, err := call[consensusv1.RangeResponse](ctx, c, long(c.turns.reading(req.GetSerializable())), "Range", req)
 	c.store.sees(response.GetRevision())
 	return response, err
 }
@@ -61,9 +61,9 @@ func (c *Client) Range(ctx context.Context, req *consensusv1.RangeRequest) (*con
 // ReadTxn evaluates a transaction that holds no writes.
 func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (*consensusv1.ReadTxnResponse, error) {
 	if req.GetSerializable() {
-		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
+		req = &consensusv1.ReadTxnRequest{Txn: req.GetTxn(), Serializable: true, SeenRevision: c.store.newest(), Caller: req.GetCaller()}
 	}
-	response, err := call[consensusv1.ReadTxnResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTxn", req)
+	response, err := call[consensusv1.ReadTxnResponse](ctx, c, long(c.turns.reading(req.GetSerializable())), "ReadTxn", req)
 	c.store.sees(response.GetRevision())
 	return response, err
 }
@@ -71,9 +71,9 @@ func (c *Client) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 // ReadIndex answers once everything that was committed when it was called is applied at the member that is asked, and soon at
 // any other that is asked afterwards how it is.
 func (c *Client) ReadIndex(ctx context.Context, req *consensusv1.ReadIndexRequest) (*consensusv1.ReadIndexResponse, error) {
-	seen := c.store.seen.Load()
-	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.read(), "ReadIndex", req)
-	c.store.confirms(response.GetRevision(), seen)
+	before := c.store.known()
+	response, err := call[consensusv1.ReadIndexResponse](ctx, c, c.turns.read(), "ReadIndex", req)
+	c.store.confirms(response.GetRevision(), before)
 	c.store.seesIndex(response.GetRaftIndex())
 	return response, err
 }
@@ -97,12 +97,12 @@ func (c *Client) History(ctx context.Context, req *consensusv1.HistoryRequest) (
 
 // Leases lists the leases that exist.
 func (c *Client) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
-	return call[consensusv1.LeasesResponse](ctx, c, long(c.reading(req.GetSerializable())), "Leases", req)
+	return call[consensusv1.LeasesResponse](ctx, c, long(c.turns.reading(req.GetSerializable())), "Leases", req)
 }
 
 // LeaseKeys lists the keys attached to a lease.
 func (c *Client) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
-	return call[consensusv1.LeaseKeysResponse](ctx, c, long(c.read()), "LeaseKeys", req)
+	return call[consensusv1.LeaseKeysResponse](ctx, c, long(c.turns.read()), "LeaseKeys", req)
 }
 
 // HoldLeases tells the leader that the holder of a lease epoch is there.
@@ -125,7 +125,7 @@ func (c *Client) Status(ctx context.Context, req *consensusv1.StatusRequest) (*c
 
 // Members lists the cluster's members.
 func (c *Client) Members(ctx context.Context, req *consensusv1.MembersRequest) (*consensusv1.MembersResponse, error) {
-	return call[consensusv1.MembersResponse](ctx, c, c.reading(req.GetSerializable()), "Members", req)
+	return call[consensusv1.MembersResponse](ctx, c, c.turns.reading(req.GetSerializable()), "Members", req)
 }
 
 // AddMember adds a voter or a learner.
@@ -180,9 +180,9 @@ func (c *Client) Defragment(ctx context.Context, req *consensusv1.DefragmentRequ
 func (c *Client) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest) (*consensusv1.ReadTreeResponse, error) {
 	if req.GetSerializable() {
 		req = proto.CloneOf(req)
-		req.SeenRevision = c.store.seen.Load()
+		req.SeenRevision = c.store.newest()
 	}
-	response, err := call[consensusv1.ReadTreeResponse](ctx, c, long(c.reading(req.GetSerializable())), "ReadTree", req)
+	response, err := call[consensusv1.ReadTreeResponse](ctx, c, long(c.turns.reading(req.GetSerializable())), "ReadTree", req)
 	c.store.sees(response.GetRevision())
 	c.store.seesIndex(response.GetRaftIndex())
 	return response, err

@@ -18,8 +18,7 @@ import (
 // Client is the store. Its methods may be called concurrently, also before Run, and then wait for it.
 type Client struct {
 	balancer *balancer.Balancer[*consensusv1.Standing]
-	// turn counts the reads that go to the members in turn.
-	turn atomic.Uint64
+	turns    turns
 	// ready is closed once a leader is known.
 	ready   chan struct{}
 	timeout time.Duration
@@ -91,6 +90,10 @@ func (c *Client) FollowReplacements(ctx context.Context, forget func()) error {
 	return c.store.followReplacements(ctx, forget)
 }
 
+// Shown is told of each revision that a client is about to be shown, by whatever service: none that is told of a member afterwards
+// is older.
+func (c *Client) Shown(revision int64) { c.store.tells(revision) }
+
 // Leader returns the id of the leader that the members see, 0 for none, whether any member can be reached, and a channel
 // that is closed when that may have changed.
 func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
@@ -103,13 +106,16 @@ func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
 	return id, len(view.Backends) > 0, view.Changed
 }
 
+// turns counts the reads that go to the members in turn.
+type turns struct{ turn atomic.Uint64 }
+
 // read is for linearizable reads.
-func (c *Client) read() options { return linearizable(&c.turn) }
+func (t *turns) read() options { return linearizable(&t.turn) }
 
 // reading is for reads that may be serializable.
-func (c *Client) reading(serializable bool) options {
+func (t *turns) reading(serializable bool) options {
 	if serializable {
 		return look
 	}
-	return c.read()
+	return t.read()
 }

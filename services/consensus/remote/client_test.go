@@ -382,7 +382,7 @@ func TestQuestionsForAMemberSayWhatWasSeen(t *testing.T) {
 		require.EqualValues(t, 15, f.mu.shown.GetRevision(), name)
 		require.EqualValues(t, 40, f.mu.shown.GetRaftIndex(), name)
 	}
-	c.store.confirms(3, 15)
+	c.store.confirms(3, known{seen: 15})
 	for name, ask := range questions {
 		require.NoError(t, ask(), name)
 		require.EqualValues(t, 3, f.mu.shown.GetRevision(), name)

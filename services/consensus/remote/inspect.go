@@ -12,9 +12,9 @@ import (
 func (c *Client) Inspect(ctx context.Context, req *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error) {
 	if req.GetSerializable() {
 		req = proto.CloneOf(req)
-		req.SeenRevision = c.store.seen.Load()
+		req.SeenRevision = c.store.newest()
 	}
-	response, err := call[consensusv1.InspectResponse](ctx, c, long(c.reading(req.GetSerializable())), "Inspect", req)
+	response, err := call[consensusv1.InspectResponse](ctx, c, long(c.turns.reading(req.GetSerializable())), "Inspect", req)
 	c.store.sees(response.GetRevision())
 	return response, err
 }

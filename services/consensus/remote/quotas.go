@@ -8,5 +8,5 @@ import (
 
 // ReadQuotas reads the quotas by prefix and what is in use of them.
 func (c *Client) ReadQuotas(ctx context.Context, req *consensusv1.ReadQuotasRequest) (*consensusv1.ReadQuotasResponse, error) {
-	return call[consensusv1.ReadQuotasResponse](ctx, c, c.read(), "ReadQuotas", req)
+	return call[consensusv1.ReadQuotasResponse](ctx, c, c.turns.read(), "ReadQuotas", req)
 }

@@ -27,7 +27,10 @@ type store struct {
 	// seen is the newest revision that any answer has shown, and index the newest index of raft.
 	seen  atomic.Int64
 	index atomic.Uint64
-	log   *slog.Logger
+	// told is the newest revision that anybody has told a client of, lease and watch nodes too. One that has not noticed yet that the
+	// store was replaced may have told it: reads wait for it, but nothing is concluded from it.
+	told atomic.Int64
+	log  *slog.Logger
 }
 
 func newStore(log *slog.Logger) *store { return &store{replaced: make(chan struct{}), log: log} }
@@ -112,6 +115,7 @@ func (s *store) leaveLocked() {
 func (s *store) replacedLocked(why string) {
 	s.log.Error("the store was replaced, or restored from an earlier state: what was known of it is forgotten, watches end, and leases are read anew", slog.String("because", why))
 	s.seen.Store(0)
+	s.told.Store(0)
 	s.index.Store(0)
 	close(s.replaced)
 	s.replaced = make(chan struct{})
@@ -138,14 +142,22 @@ func (s *store) followReplacements(ctx context.Context, forget func()) error {
 }
 
 // sees remembers the newest revision that an answer has shown.
-func (s *store) sees(revision int64) {
+func (s *store) sees(revision int64) { raise(&s.seen, revision) }
+
+// tells remembers the newest revision that a client is told of.
+func (s *store) tells(revision int64) { raise(&s.told, revision) }
+
+func raise(newest *atomic.Int64, revision int64) {
 	for {
-		seen := s.seen.Load()
-		if revision <= seen || s.seen.CompareAndSwap(seen, revision) {
+		known := newest.Load()
+		if revision <= known || newest.CompareAndSwap(known, revision) {
 			return
 		}
 	}
 }
+
+// newest is what no client of this one may be shown less than.
+func (s *store) newest() int64 { return max(s.seen.Load(), s.told.Load()) }
 
 // seesIndex remembers the newest index of raft that an answer has shown: of what leaves the revision as it is.
 func (s *store) seesIndex(index uint64) {
@@ -159,15 +171,23 @@ func (s *store) seesIndex(index uint64) {
 
 // shown is for who is asked how a member is.
 func (s *store) shown() *consensusv1.Seen {
-	return &consensusv1.Seen{Revision: s.seen.Load(), RaftIndex: s.index.Load()}
+	return &consensusv1.Seen{Revision: s.newest(), RaftIndex: s.index.Load()}
 }
 
-// confirms takes in the revision of an answer that was confirmed by a quorum after seen was the newest. It cannot be older,
-// unless the store went back.
-func (s *store) confirms(revision, seen int64) {
+// known is what seen and told were before a call.
+type known struct{ seen, told int64 }
+
+func (s *store) known() known { return known{s.seen.Load(), s.told.Load()} }
+
+// confirms takes in the revision of an answer that was confirmed by a quorum after before was known. It cannot be older than seen,
+// unless the store went back, nor than told, unless that was of another store.
+func (s *store) confirms(revision int64, before known) {
 	s.mu.Lock()
-	if revision > 0 && revision < seen && s.seen.Load() >= seen {
-		s.replacedLocked(fmt.Sprintf("its revision was %d and is %d", seen, revision))
+	if revision > 0 && revision < before.seen && s.seen.Load() >= before.seen {
+		s.replacedLocked(fmt.Sprintf("its revision was %d and is %d", before.seen, revision))
+	}
+	if revision > 0 && revision < before.told {
+		s.told.Store(0)
 	}
 	s.mu.Unlock()
 	s.sees(revision)

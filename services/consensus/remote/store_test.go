@@ -82,7 +82,7 @@ func TestReplacementWhileAnotherIsForgottenIsToldOf(t *testing.T) {
 		forgotten := 0
 		goBack := func() {
 			c.store.sees(15)
-			c.store.confirms(3, 15)
+			c.store.confirms(3, known{seen: 15})
 		}
 		goBack()
 		require.NoError(t, c.FollowReplacements(ctx, func() {
@@ -141,4 +141,31 @@ func TestIdentitiesTellStoresApart(t *testing.T) {
 	require.False(t, noticed.Other(fresh.Identity()))
 	meet(fresh, 8, 1, 301)
 	require.True(t, noticed.Other(fresh.Identity()))
+}
+
+// Goal: a client that an event, or the end of a lease, was told of reads nothing older, though no member told it; and what a watch node of
+// another store told, which has not noticed yet that it was replaced, has no effect for long. Method: revisions above that of the members,
+// and an answer that a quorum has confirmed.
+func TestReadsWaitForWhatOtherServicesTold(t *testing.T) {
+	f := serve(t, 1)
+	f.hold(101, 15)
+	c := open(t, f)
+	told := c.replacements(t)
+	c.put(t)
+	c.Shown(20)
+	c.Shown(17)
+	_, err := c.Status(t.Context(), &consensusv1.StatusRequest{Nearest: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 20, f.mu.shown.GetRevision())
+	f.hold(101, 30)
+	c.get(t, true)
+	require.EqualValues(t, 20, f.mu.seen)
+	c.get(t, true)
+	require.EqualValues(t, 30, f.mu.seen)
+
+	c.Shown(1000)
+	c.put(t)
+	c.get(t, true)
+	require.EqualValues(t, 30, f.mu.seen)
+	require.Empty(t, told, "nothing says that the store is another one")
 }

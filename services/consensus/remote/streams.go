@@ -16,9 +16,9 @@ import (
 // RangeStream is Range in chunks, all from one revision. Until the first chunk came it is repeated like any read.
 func (c *Client) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRequest, send func(*consensusv1.RangeStreamResponse) error) error {
 	if req.GetSerializable() {
-		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.seen.Load(), Caller: req.GetCaller()}
+		req = &consensusv1.RangeStreamRequest{Range: req.GetRange(), Serializable: true, SeenRevision: c.store.newest(), Caller: req.GetCaller()}
 	}
-	return stream(ctx, c, c.reading(req.GetSerializable()).Picker, req, rpc.NewClient, rpc.Service.RangeStream, send)
+	return stream(ctx, c, c.turns.reading(req.GetSerializable()).Picker, req, rpc.NewClient, rpc.Service.RangeStream, send)
 }
 
 // Snapshot streams the leader's whole state as a file. Until the first part came it is repeated like any read.
@@ -29,7 +29,7 @@ func (c *Client) Snapshot(ctx context.Context, req *consensusv1.SnapshotRequest,
 // Tail sends commits from one member that sees a leader, the members taking turns. It fails when that member does: the
 // next call goes on at another one.
 func (c *Client) Tail(ctx context.Context, req *consensusv1.TailRequest, send func(*consensusv1.TailResponse) error) error {
-	return stream(ctx, c, c.read().Picker, req, rpc.NewClient, rpc.Service.Tail, send)
+	return stream(ctx, c, c.turns.read().Picker, req, rpc.NewClient, rpc.Service.Tail, send)
 }
 
 // stream makes a streaming call on a stream of its own, beside the batches, so that neither waits for the other.

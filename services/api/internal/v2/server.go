@@ -37,6 +37,8 @@ type Config struct {
 	// Follower is told of changes of users and roles, and Identifier knows whom certificates name.
 	Follower   *auth.Follower
 	Identifier *auth.Authenticator
+	// Shown may be nil; else it is told of each index of an event that a client is about to be shown.
+	Shown func(index int64)
 	// Rates may be nil: then requests are not limited.
 	Rates  *ratelimit.Limiter
 	Logger *slog.Logger

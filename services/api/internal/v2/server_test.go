@@ -235,6 +235,16 @@ func TestWatchAnswers(t *testing.T) {
 	require.Empty(t, w.Body.String())
 }
 
+// Whoever was shown an event reads nothing older afterwards: its index is told before.
+func TestShownEventsAreTold(t *testing.T) {
+	event := &consensusv1.Event{Kv: &mvccpb.KeyValue{Key: []byte("/a"), ModRevision: 12, CreateRevision: 12}}
+	s := newServer(&fakeStore{}, &fakeWatch{deliveries: []*delivery.Delivery{{Revision: 11}, {Batch: delivery.NewBatch([]*consensusv1.Event{event})}}}, t.Context())
+	var shown []int64
+	s.Shown = func(index int64) { shown = append(shown, index) }
+	require.Contains(t, ask(t, s, "GET", "/v2/keys/a?wait=true", "").Body.String(), `"modifiedIndex":12`)
+	require.Equal(t, []int64{12}, shown)
+}
+
 // Members are changed through the store, whose refusals have their answers.
 func TestMemberChanges(t *testing.T) {
 	const urls = `{"peerURLs":["http://h:1"]}`

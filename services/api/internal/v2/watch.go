@@ -69,7 +69,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, q *query) {
 	if out.Flush() != nil {
 		return
 	}
-	t := teller{at: at, rights: rights, stream: q.stream, out: w, now: s.Now}
+	t := teller{at: at, rights: rights, stream: q.stream, out: w, now: s.Now, shown: s.Shown}
 	for {
 		next, err := rights.next(ctx, session)
 		if denied(err) {
@@ -104,6 +104,7 @@ type teller struct {
 	stream bool
 	out    io.Writer
 	now    func() time.Time
+	shown  func(index int64)
 }
 
 // tell writes what a delivery holds, and tells whether the answer is complete or its client gone.
@@ -111,7 +112,11 @@ func (t *teller) tell(d *delivery.Delivery) (done bool) {
 	if d.Batch == nil {
 		return false
 	}
-	for events := d.Batch.Events(); len(events) > 0; {
+	events := d.Batch.Events()
+	if t.shown != nil && len(events) > 0 {
+		t.shown(events[len(events)-1].GetKv().GetModRevision())
+	}
+	for len(events) > 0 {
 		n := 1
 		for n < len(events) && events[n].GetKv().GetModRevision() == events[0].GetKv().GetModRevision() {
 			n++

@@ -21,6 +21,7 @@ import (
 type backend struct {
 	consensus port.Consensus
 	place     Place
+	shown     func(revision int64)
 	logger    *slog.Logger
 	timeout   time.Duration
 	gate      *auth.Gate
@@ -144,8 +145,16 @@ func (b *backend) header(ctx context.Context, revision int64, term uint64) (*etc
 	if err != nil {
 		return nil, err
 	}
-	id.saw(revision, term)
+	b.shows(id, revision, term)
 	return id.header(revision, term), nil
+}
+
+// shows is called before a client is shown a revision and a term.
+func (b *backend) shows(id *identity, revision int64, term uint64) {
+	id.saw(revision, term)
+	if b.shown != nil {
+		b.shown(revision)
+	}
 }
 
 // headerSeen returns a header with the newest revision and term that any answer has shown.

@@ -32,6 +32,8 @@ type Config struct {
 	Inspector port.Inspector
 	// Follower knows when rights change; watches are checked again then.
 	Follower *auth.Follower
+	// Shown may be nil; else it is told of each revision that a client is about to be shown.
+	Shown func(revision int64)
 	// Rates may be nil: then as many watches may be created as clients like.
 	Rates *ratelimit.Limiter
 	// Signer makes the tokens of those who log in; nil where the store does.
@@ -104,6 +106,7 @@ func New(config Config) (*Services, error) {
 	back := &backend{
 		consensus: config.Consensus,
 		place:     config.Consensus,
+		shown:     config.Shown,
 		logger:    config.Logger,
 		timeout:   config.RequestTimeout,
 		gate:      auth.NewGate(config.Auth, config.RequestTimeout, config.Logger),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,6 +17,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	leasev1 "github.com/quoratedb/quorate/pkg/gen/quorate/lease/v1"
 	watchv1 "github.com/quoratedb/quorate/pkg/gen/quorate/watch/v1"
 	"github.com/quoratedb/quorate/services/api/internal/v3"
 )
@@ -172,6 +174,30 @@ func TestWatchThatTheSessionRefuses(t *testing.T) {
 	w.expect(&etcdserverpb.WatchResponse{
 		Header: header(revision), WatchId: 5, Canceled: true, CancelReason: "etcdserver: too many requests",
 	})
+}
+
+// TestShownRevisionsAreTold tells, before a client is shown it, of the revision of events, in both ways in which they go out, and of a lease's
+// end: what is read of another service afterwards is to be no older.
+func TestShownRevisionsAreTold(t *testing.T) {
+	for name, way := range map[string]func(*v3.Config){"encoded": encoded, "messages": func(*v3.Config) {}} {
+		t.Run(name, func(t *testing.T) {
+			var shown atomic.Int64
+			w := startWatching(t, &fakeConsensus{}, func(c *v3.Config) {
+				way(c)
+				c.Shown = shown.Store
+				c.Lease = &fakeLease{revoke: func(*leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
+					return &leasev1.RevokeResponse{Revision: 60, RaftTerm: raftTerm}, nil
+				}}
+			})
+			added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0)
+			w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
+			w.expect(&etcdserverpb.WatchResponse{Header: header(50), Events: putsOf(50)})
+			require.EqualValues(t, 50, shown.Load())
+			_, err := w.services.Lease.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
+			require.NoError(t, err)
+			require.EqualValues(t, 60, shown.Load())
+		})
+	}
 }
 
 // TestWatchCreatedPrecedesEvents lets the session deliver before it even returns from Add, many times.

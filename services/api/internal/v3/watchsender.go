@@ -186,6 +186,6 @@ func (s *watchSender) answering(revision int64) *identity {
 	if known := s.server.identity.Load(); known != nil {
 		s.id = known
 	}
-	s.id.saw(revision, 0)
+	s.server.shows(s.id, revision, 0)
 	return s.id
 }
