@@ -130,7 +130,7 @@ func TestLeaseRevoke(t *testing.T) {
 func TestLeaseExpires(t *testing.T) {
 	k := open(t)
 	begin := time.Now()
-	lease, err := k.Grant(k.ctx, 2)
+	lease, err := k.Grant(k.ctx, 4) // the watch is there by then
 	require.NoError(t, err)
 	k.put("a", "v", clientv3.WithLease(lease.ID))
 	k.put("b", "v", clientv3.WithLease(lease.ID))
@@ -146,7 +146,7 @@ func TestLeaseExpires(t *testing.T) {
 // Goal: a lease that is kept alive stays. Method: keep one of two alive, until the other has expired and the first is older than its TTL.
 func TestLeaseKeepAlive(t *testing.T) {
 	k := open(t)
-	kept, err := k.Grant(k.ctx, 2)
+	kept, err := k.Grant(k.ctx, 5) // longer than a busy machine keeps the client from renewing it
 	require.NoError(t, err)
 	answers, err := k.KeepAlive(k.ctx, kept.ID)
 	require.NoError(t, err)
@@ -158,7 +158,7 @@ func TestLeaseKeepAlive(t *testing.T) {
 		for range answers {
 		}
 	}()
-	left, err := k.Grant(k.ctx, 2)
+	left, err := k.Grant(k.ctx, 5)
 	require.NoError(t, err)
 	k.put("kept", "v", clientv3.WithLease(kept.ID))
 	k.put("left", "v", clientv3.WithLease(left.ID))

@@ -37,10 +37,10 @@ func expires(t *testing.T, w *waiter, set *answer) *event {
 func TestFilesExpire(t *testing.T) {
 	s := open(t)
 	w := s.wait("", "recursive=true&stream=true")
-	long := s.put("long", "value=2&ttl=2")
-	short := s.put("short", "value=1&ttl=1")
-	kept := s.put("kept", "value=3&ttl=1")
-	require.Equal(t, int64(1), short.Node.TTL)
+	long := s.put("long", "value=2&ttl=5")
+	short := s.put("short", "value=1&ttl=4") // all that is below is done by then
+	kept := s.put("kept", "value=3&ttl=4")
+	require.Equal(t, int64(4), short.Node.TTL)
 	s.put("kept", "value=3")
 	for range 4 {
 		w.next()
@@ -64,7 +64,7 @@ func TestFilesExpire(t *testing.T) {
 // Method: a directory with files of longer TTLs; update before its time.
 func TestDirectoriesExpire(t *testing.T) {
 	s := open(t)
-	dir := s.put("d", "dir=true&ttl=2")
+	dir := s.put("d", "dir=true&ttl=4")
 	s.put("d/x", "value=1&ttl=100")
 	s.put("d/sub/y", "value=1")
 	w := s.wait("", "recursive=true&stream=true")
@@ -73,13 +73,13 @@ func TestDirectoriesExpire(t *testing.T) {
 	require.Equal(t, e, inside.last())
 	require.Equal(t, 404, s.get("d/sub/y", "").status)
 
-	kept := s.put("k", "dir=true&ttl=1")
+	kept := s.put("k", "dir=true&ttl=4")
 	s.put("k/x", "value=1")
 	updated := s.put("k", "dir=true&ttl=100&prevExist=true")
 	require.Equal(t, "update", updated.Action)
 	require.Greater(t, updated.Node.Modified, kept.Node.Modified)
 	require.Equal(t, kept.Node.Modified, s.get("k", "").Node.Modified)
-	gone := s.put("marker", "value=1&ttl=2")
+	gone := s.put("marker", "value=1&ttl=5")
 	for w.next().Node.Key != gone.Node.Key {
 	}
 	expires(t, w, gone)
@@ -90,9 +90,9 @@ func TestDirectoriesExpire(t *testing.T) {
 // nothing but the end.
 func TestRefreshProlongs(t *testing.T) {
 	s := open(t)
-	s.put("k", "value=1&ttl=1")
+	s.put("k", "value=1&ttl=4")
 	w := s.wait("k", "stream=true")
-	refreshed := s.put("k", "refresh=true&ttl=2&prevExist=true")
+	refreshed := s.put("k", "refresh=true&ttl=5&prevExist=true")
 	require.Equal(t, "1", refreshed.Node.value())
 	expires(t, w, refreshed)
 }
