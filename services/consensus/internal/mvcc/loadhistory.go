@@ -78,7 +78,7 @@ type historyWriter struct {
 }
 
 func newHistoryWriter(l *loading, from int64, late bool) *historyWriter {
-	return &historyWriter{l: l, from: from, tables: tableWriter{t: l.tables}, mark: loadedMark{revision: max(from, firstRevision)}, late: late}
+	return &historyWriter{l: l, from: from, tables: tableWriter{t: l.tables, scanned: true}, mark: loadedMark{revision: max(from, firstRevision)}, late: late}
 }
 
 // early writes the line of a version as it comes the first time, up to the first one that has replaced something: by its number a key's first version has not.

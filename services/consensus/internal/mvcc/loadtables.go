@@ -58,7 +58,7 @@ func (t *tables) fail(err error) {
 	}
 }
 
-func (t *tables) create() (*sstable.Writer, string, error) {
+func (t *tables) create(o sstable.WriterOptions) (*sstable.Writer, string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := durabledir.Make(t.cfg.FS, t.cfg.Dir); err != nil {
@@ -71,7 +71,7 @@ func (t *tables) create() (*sstable.Writer, string, error) {
 	}
 	t.mu.created++
 	t.mu.paths = append(t.mu.paths, path)
-	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, t.options), path, nil
+	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, o), path, nil
 }
 
 // remove removes tables that are ended.
@@ -92,6 +92,8 @@ type tableWriter struct {
 	// open is the table that is written, nil if none is, and rows counts those in it.
 	open *sstable.Writer
 	rows int
+	// scanned says that its rows are walked, or looked for where they are: filters, which tell what is not there, would cost time for nothing.
+	scanned bool
 	// paths are where its tables are.
 	paths []string
 	// held is a row that is not written yet, unless its key is empty.
@@ -104,7 +106,7 @@ func (w *tableWriter) set(key, value []byte) (err error) {
 			return err
 		}
 		var path string
-		if w.open, path, err = w.t.create(); err != nil {
+		if w.open, path, err = w.t.create(w.options()); err != nil {
 			return err
 		}
 		w.paths = append(w.paths, path)
@@ -116,6 +118,15 @@ func (w *tableWriter) set(key, value []byte) (err error) {
 		return w.end()
 	}
 	return nil
+}
+
+// options are those of its tables.
+func (w *tableWriter) options() sstable.WriterOptions {
+	o := w.t.options
+	if w.scanned {
+		o.FilterPolicy = nil
+	}
+	return o
 }
 
 // hold is set for a row that drop may take back until the next call. Its value comes in two parts, and is returned in one, which is valid until then.
