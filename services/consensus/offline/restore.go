@@ -198,6 +198,12 @@ func contentOf(c *snapshotfile.Content) *mvcc.Content {
 		return loadVersions(c.VersionsFrom(revision))
 	}
 	content.Versions = content.VersionsFrom(0)
+	content.Sample = func(n int) (samples []mvcc.LoadSample) {
+		for _, s := range c.Sample(n) {
+			samples = append(samples, mvcc.LoadSample{Revision: s.Revision, Key: s.Key})
+		}
+		return samples
+	}
 	if c.Ours == nil {
 		return content
 	}

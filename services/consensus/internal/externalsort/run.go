@@ -7,7 +7,7 @@ import (
 	"sort"
 )
 
-// run is a sorted stretch of memory, kept, or of the file.
+// run is a sorted stretch of the file, or of memory, kept, if there is nothing in the file.
 type run struct {
 	kept         []byte
 	offset, size int64
@@ -30,7 +30,7 @@ func (s *Sorter) each(g *gathered, fn func(whole []byte) error) (r run, err erro
 	r.shared = g.shared
 	marked := int64(0)
 	for i, p := range g.at {
-		key, _, whole := g.record(p.start)
+		key, _, whole := g.record(p)
 		if i == 0 || r.size-marked >= int64(s.cfg.RunBytes/marksPerRun) {
 			marked = r.size
 			r.marks = append(r.marks, mark{bytes.Clone(key), r.size})

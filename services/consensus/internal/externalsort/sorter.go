@@ -20,14 +20,12 @@ type Config struct {
 	Dir, Pattern string
 	// RunBytes is how much is gathered in memory before it is sorted, as a run. One that is being sorted is in memory too.
 	RunBytes int
-	// Keep says whether a sorted run of so many bytes may stay in memory besides. Those that may not go to the file: all of them, if it is nil.
-	Keep func(bytes int) bool
 }
 
 // Sorter orders records by key, byte by byte: add them all, then walk them once with Each, or in parts with Parts. Records of equal keys stay in the
 // order in which they were added. It is for one goroutine, and Close must end it.
 //
-// A run is sorted, and moved or written into this order, by a goroutine of its own while the next one is gathered: runs are merged by reading each
+// A run is sorted, and written in this order, by a goroutine of its own while the next one is gathered: runs are merged by reading each
 // from front to back. A record in memory, and in the file, is
 //
 //	key length 4 bytes | value length 4 bytes | key | value
@@ -45,21 +43,23 @@ type Sorter struct {
 	end int64
 }
 
-// gathered are records in memory: the arena holds them, at has where each begins.
+// gathered are records in memory: blocks hold them, at has where each begins. The one block of a Sorter grows, and is the arena until it is sorted.
 type gathered struct {
-	arena []byte
-	at    []place
+	arena  []byte
+	blocks [][]byte
+	at     []place
 	// other is the memory from which places are sorted, and to which.
 	other []place
 	// shared is how many bytes all keys begin with, once they are sorted.
-	shared int
+	shared  int
+	touched byte // for the compiler to believe in a use
 }
 
 // place is where a record begins. The head of its key, without what all keys of the run begin with, decides most comparisons: it is there, and the
 // key somewhere else in memory.
 type place struct {
-	head  uint64
-	start uint32
+	head         uint64
+	block, start uint32
 }
 
 const placeBytes = 8 + 8
@@ -105,17 +105,25 @@ func (s *Sorter) Add(key []byte, appendValue func([]byte) ([]byte, error)) error
 	return nil
 }
 
+// sortArena sorts what a Sorter has gathered.
+func (g *gathered) sortArena() {
+	g.blocks = append(g.blocks[:0], g.arena)
+	g.sort()
+}
+
 // sort orders the places by their keys. Those of equal keys stay in their order.
 func (g *gathered) sort() {
 	g.shared = 0
-	if len(g.at) > 0 {
-		g.shared = len(g.key(g.at[0].start))
+	if len(g.at) == 0 {
+		return
 	}
+	first := g.key(g.at[0])
+	g.shared = len(first)
 	for _, p := range g.at {
-		g.shared = commonBytes(g.key(g.at[0].start)[:g.shared], g.key(p.start))
+		g.shared = commonBytes(first[:g.shared], g.key(p))
 	}
 	for i := range g.at {
-		g.at[i].head = head(g.key(g.at[i].start)[g.shared:])
+		g.at[i].head = head(g.key(g.at[i])[g.shared:])
 	}
 	g.sortHeads()
 	for begin, end := 0, 0; begin < len(g.at); begin = end {
@@ -123,7 +131,7 @@ func (g *gathered) sort() {
 		}
 		if end-begin > 1 {
 			slices.SortFunc(g.at[begin:end], func(a, b place) int {
-				return cmp.Or(bytes.Compare(g.key(a.start)[g.shared:], g.key(b.start)[g.shared:]), cmp.Compare(a.start, b.start))
+				return cmp.Or(bytes.Compare(g.key(a)[g.shared:], g.key(b)[g.shared:]), cmp.Compare(a.block, b.block), cmp.Compare(a.start, b.start))
 			})
 		}
 	}
@@ -182,17 +190,42 @@ func head(key []byte) uint64 {
 	return h
 }
 
-func (g *gathered) key(start uint32) []byte {
-	n := binary.LittleEndian.Uint32(g.arena[start:])
-	return g.arena[start+headerBytes:][:n]
+func (g *gathered) key(p place) []byte {
+	b := g.blocks[p.block][p.start:]
+	return b[headerBytes:][:binary.LittleEndian.Uint32(b)]
 }
 
 // record returns the record's key and value, and all of it.
-func (g *gathered) record(start uint32) (key, value, whole []byte) {
-	keyBytes := binary.LittleEndian.Uint32(g.arena[start:])
-	valueBytes := binary.LittleEndian.Uint32(g.arena[start+4:])
-	whole = g.arena[start:][:headerBytes+keyBytes+valueBytes]
-	return whole[headerBytes:][:keyBytes], whole[headerBytes+keyBytes:], whole
+func (g *gathered) record(p place) (key, value, whole []byte) {
+	b := g.blocks[p.block][p.start:]
+	key, value, rest := splitRecord(b)
+	return key, value, b[:len(b)-len(rest)]
+}
+
+// splitRecord returns the first of some records, and the others.
+func splitRecord(b []byte) (key, value, rest []byte) {
+	keyEnd := headerBytes + binary.LittleEndian.Uint32(b)
+	end := keyEnd + binary.LittleEndian.Uint32(b[4:])
+	return b[headerBytes:keyEnd], b[keyEnd:end], b[end:]
+}
+
+// addStarts adds the records of a block, which begin in so many places.
+func (g *gathered) addStarts(block []byte, starts []uint32) {
+	number := uint32(len(g.blocks))
+	g.blocks = append(g.blocks, block)
+	for _, start := range starts {
+		g.at = append(g.at, place{block: number, start: start})
+	}
+}
+
+// add adds the records of a block.
+func (g *gathered) add(block []byte) {
+	number := uint32(len(g.blocks))
+	g.blocks = append(g.blocks, block)
+	for rest := block; len(rest) > 0; {
+		g.at = append(g.at, place{block: number, start: uint32(len(block) - len(rest))})
+		_, _, rest = splitRecord(rest)
+	}
 }
 
 // endRun has what was gathered sorted as one more run, which stays in memory if there is room.
@@ -200,8 +233,7 @@ func (s *Sorter) endRun() error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	keeps := s.cfg.Keep != nil && s.cfg.Keep(len(s.now.arena))
-	if !keeps && s.file == nil {
+	if s.file == nil {
 		f, err := os.CreateTemp(s.cfg.Dir, s.cfg.Pattern)
 		if err != nil {
 			return fmt.Errorf("sort: %w", err)
@@ -210,11 +242,7 @@ func (s *Sorter) endRun() error {
 	}
 	done := make(chan sorted, 1)
 	go func(g gathered, offset int64) {
-		g.sort()
-		if keeps {
-			done <- sorted{run: s.keep(&g), spare: g}
-			return
-		}
+		g.sortArena()
 		r, err := s.write(&g, offset)
 		done <- sorted{run: r, spare: g, err: err}
 	}(s.now, s.end)
@@ -234,9 +262,7 @@ func (s *Sorter) settle() error {
 		return fmt.Errorf("sort: %w", done.err)
 	}
 	s.runs = append(s.runs, done.run)
-	if done.kept == nil {
-		s.end += done.size
-	}
+	s.end += done.size
 	return nil
 }
 
@@ -259,7 +285,7 @@ func (s *Sorter) endLast() error {
 		return err
 	}
 	if last := s.now; len(last.at) > 0 {
-		last.sort()
+		last.sortArena()
 		s.runs = append(s.runs, s.keep(&last))
 	}
 	s.now, s.spare = gathered{}, gathered{}

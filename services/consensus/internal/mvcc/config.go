@@ -39,10 +39,10 @@ type Config struct {
 	bulkKeysMin, commitEventsMax int
 	// loadRunBytes and loadTableBytes are 0 for loadRunBytesDefault and loadTableBytesDefault.
 	loadRunBytes, loadTableBytes int
-	// loadParts is how many parts Load writes of the versions and of history, 0 for as many as keep the processors busy.
+	// loadParts is how many parts Load reads and writes of the versions and of history, 0 for as many as keep the processors busy.
 	loadParts int
-	// loadSampleRows is one of how many versions says where parts of history begin, 0 for scanRowsPerCheck.
-	loadSampleRows int
+	// loadBucketBytes is how much of the versions Load sorts at once at most, 0 for what there is room for.
+	loadBucketBytes int64
 	// farBytes is how much of a file stays where it is while its rows are sorted, 0 for what there is room for.
 	farBytes int64
 	// Registerer takes the store's metrics, nil for none.
@@ -67,7 +67,7 @@ const (
 )
 
 const (
-	// loadRunBytesDefault is how much Load gathers before it is sorted, each of versions, replacements, attachments and expiries, while as much
+	// loadRunBytesDefault is how much Load gathers before it is sorted, each of replacements, attachments and expiries, while as much
 	// is sorted.
 	loadRunBytesDefault = 4 << 20
 	// loadTableBytesDefault is the size of a table of Load's, about that of those which the storage engine makes at the bottom of a large store.
@@ -92,7 +92,6 @@ func (o *Config) setDefaults() {
 	}
 	o.bulkKeysMin = cmp.Or(o.bulkKeysMin, bulkKeysMinDefault)
 	o.loadRunBytes = cmp.Or(o.loadRunBytes, loadRunBytesDefault)
-	o.loadSampleRows = cmp.Or(o.loadSampleRows, scanRowsPerCheck)
 	o.loadTableBytes = cmp.Or(o.loadTableBytes, loadTableBytesDefault)
 	o.commitEventsMax = cmp.Or(o.commitEventsMax, commitEventsMaxDefault)
 	if o.OpenFilesMax == 0 {

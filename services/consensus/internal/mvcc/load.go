@@ -23,8 +23,10 @@ type Content struct {
 	// Versions come in the order of revisions and sub-revisions, each time anew that they are walked. Of those of one key and revision the last one
 	// is the version, and the others are history alone. What Compacted hides may be among them. Each is its own until the next one is asked for.
 	Versions iter.Seq2[*LoadVersion, error]
-	// VersionsFrom, unless nil, yields those of a revision and of later ones, without walking the others.
+	// VersionsFrom, unless nil, yields those of a revision and of later ones, without walking the others. Several goroutines may walk what it returns.
 	VersionsFrom func(revision int64) iter.Seq2[*LoadVersion, error]
+	// Sample, unless nil, returns about so many of the versions, from all over. The work is shared out by them, and nothing else depends on them.
+	Sample func(n int) []LoadSample
 	// File is where the versions come from, mapped into memory, nil for none. Values that say at which place they are in it may be read there again.
 	File   []byte
 	Leases iter.Seq2[*consensusv1.Lease, error]
@@ -60,8 +62,8 @@ type Loaded struct {
 const (
 	// loadWritersMax is how many parts of the versions are written at a time at most, each by a goroutine of its own.
 	loadWritersMax = 4
-	// loadPartBytes is about how much of the versions makes a part, of which there are up to loadPartsEach for each such goroutine: none is left with much to
-	// do when the others are at their end, and the first tables are on the disk long before.
+	// loadPartBytes is about how much of the versions makes a part, of those that are read and of those that are written, of which there are up to loadPartsEach
+	// for each such goroutine: none is left with much to do when the others are at their end, and the first tables are on the disk long before.
 	loadPartBytes, loadPartsEach = 16 << 20, 4
 )
 
@@ -90,13 +92,14 @@ type loading struct {
 	rows   tableWriter
 	loaded Loaded
 
-	versions *externalsort.Sorter
+	sortDir  string
+	versions *externalsort.Buckets
 	// replacements are sorted as the lines of history to which they belong, attachments and expiries by the keys that they will have.
 	replacements, attachments, expiries found
-	memory                              sortMemory
+	memory                              *sortMemory
 	progress                            loadProgress
-	// history is written from the first walk over the versions on.
-	history *historyWriter
+	// histories are written from the first walk over the versions on, each of some revisions.
+	histories []*historyWriter
 
 	// now is the state in the making.
 	now    state
@@ -105,6 +108,9 @@ type loading struct {
 
 	keyBuf, valueBuf []byte
 }
+
+// sortPattern names the files in which is sorted.
+const sortPattern = "sort-*"
 
 // loadedMark is a mark of usage.go's.
 type loadedMark struct {
@@ -126,28 +132,32 @@ func (f *found) add(key []byte, appendValue func([]byte) ([]byte, error)) error 
 
 func newLoading(ctx context.Context, cfg Config, sortDir string, c *Content) *loading {
 	l := &loading{
-		ctx: ctx, content: c, cfg: cfg, tables: newTables(cfg), memory: newSortMemory(cfg, len(c.File)),
+		ctx: ctx, content: c, cfg: cfg, tables: newTables(cfg), sortDir: sortDir, memory: newSortMemory(cfg, len(c.File)),
 		now: state{position: freshPosition(), usage: usage{liveKnown: true, freedKnown: true}},
 	}
-	sorter := func(keep func(int) bool) *externalsort.Sorter {
-		return externalsort.New(externalsort.Config{Dir: sortDir, Pattern: "sort-*", RunBytes: cfg.loadRunBytes, Keep: keep})
-	}
-	l.versions = sorter(l.memory.keep)
 	for _, f := range []*found{&l.replacements, &l.attachments, &l.expiries} {
-		f.Sorter = sorter(nil)
+		f.Sorter = externalsort.New(externalsort.Config{Dir: sortDir, Pattern: sortPattern, RunBytes: cfg.loadRunBytes})
 	}
 	l.rows.t = l.tables
 	l.progress.l = l
 	l.now.revision, l.now.compacted = c.Revision, c.Compacted
-	l.history = newHistoryWriter(l, c.Compacted, false)
 	return l
 }
 
 func (l *loading) close() error {
 	l.rows.giveUp()
-	l.history.tables.giveUp()
+	for _, w := range l.histories {
+		w.tables.giveUp()
+	}
 	l.tables.syncs.Wait()
-	return errors.Join(l.versions.Close(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
+	return errors.Join(l.closeVersions(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
+}
+
+func (l *loading) closeVersions() error {
+	if l.versions == nil {
+		return nil
+	}
+	return l.versions.Close()
 }
 
 func (l *loading) load() error {
@@ -157,7 +167,7 @@ func (l *loading) load() error {
 	for _, step := range []func() error{
 		l.sortVersions,
 		l.writeVersions,
-		l.versions.Close, // its file makes room
+		l.closeVersions, // its file makes room
 		l.writeHistory,
 		func() error { return l.writeSorted(&l.attachments) },
 		l.writeDirs,
@@ -177,64 +187,15 @@ func (l *loading) load() error {
 	return nil
 }
 
-// eachVersion calls fn with the given versions, one by one.
-func (l *loading) eachVersion(versions iter.Seq2[*LoadVersion, error], fn func(*LoadVersion) error) error {
-	if versions == nil {
-		return nil
-	}
-	var before struct{ revision, sub int64 }
-	for v, err := range versions {
-		if err != nil {
-			return err
-		}
-		if len(v.Key) == 0 || v.Revision <= 0 || v.Revision > l.now.revision || v.Sub < 0 || v.Sub >= treeSub {
-			return fmt.Errorf("version of key %q at revision %d.%d does not belong below revision %d", v.Key, v.Revision, v.Sub, l.now.revision)
-		}
-		if v.Revision < before.revision || v.Revision == before.revision && v.Sub <= before.sub {
-			return fmt.Errorf("version of key %q at revision %d.%d comes behind %d.%d", v.Key, v.Revision, v.Sub, before.revision, before.sub)
-		}
-		before.revision, before.sub = v.Revision, v.Sub
-		v.Record.sub = v.Sub
-		if err := fn(v); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sortVersions orders the versions as they will lie on disk, and writes history as far as it is known.
-func (l *loading) sortVersions() error {
-	way := l.progress.walk(l.ctx)
-	return l.eachVersion(l.content.Versions, func(v *LoadVersion) error {
-		if l.progress.sorted%int64(l.cfg.loadSampleRows) == 0 {
-			l.progress.revisions = append(l.progress.revisions, v.Revision)
-		}
-		l.progress.sorted++
-		l.progress.read += int64(len(v.Key) + len(v.Value))
-		if err := cmp.Or(way.step(), l.history.early(v)); err != nil {
-			return err
-		}
-		if l.history.late {
-			l.progress.late++
-		}
-		l.keyBuf = appendSortKey(l.keyBuf[:0], v.Key, v.Revision)
-		return l.versions.Add(l.keyBuf, func(dst []byte) ([]byte, error) { return l.appendSorted(dst, v), nil })
-	})
-}
-
 // writers is how many parts are written at a time.
 func (l *loading) writers() int { return min(runtime.GOMAXPROCS(0), loadWritersMax) }
 
 // writeVersions writes the versions as they lie on disk: parts of them, some at the same time, each as tables of its own.
 func (l *loading) writeVersions() error {
 	writers := l.writers()
-	n := cmp.Or(l.cfg.loadParts, min(max(int(l.progress.read/loadPartBytes), writers), writers*loadPartsEach))
-	parts, err := l.versions.Parts(n, keyOfSorted)
-	if err != nil {
-		return err
-	}
+	parts := l.versions.Parts(cmp.Or(l.cfg.loadParts, min(max(int(l.progress.read.bytes/loadPartBytes), writers), writers*loadPartsEach)))
 	walks := make([]*versionWalk, len(parts))
-	err = eachAtOnce(l.ctx, len(parts), writers, func(ctx context.Context, i int) error {
+	err := eachAtOnce(l.ctx, len(parts), writers, func(ctx context.Context, i int) error {
 		walks[i] = newVersionWalk(ctx, l, parts[i].From())
 		return walks[i].walk(parts[i])
 	})

@@ -94,7 +94,7 @@ func loadSmall(t *testing.T, c *Content) (*Store, Loaded) {
 	t.Helper()
 	fs, sortDir := vfs.NewMem(), t.TempDir()
 	// Most of what is sorted goes to files, and rows to many tables.
-	loaded, err := Load(t.Context(), Config{Dir: "state", FS: fs, usageMarkBytes: 500, loadRunBytes: 300, loadTableBytes: 2000, loadParts: 3}, sortDir, c)
+	loaded, err := Load(t.Context(), Config{Dir: "state", FS: fs, usageMarkBytes: 500, loadRunBytes: 300, loadBucketBytes: 2000, loadTableBytes: 2000, loadParts: 3}, sortDir, c)
 	require.NoError(t, err)
 	left, err := os.ReadDir(sortDir)
 	require.NoError(t, err)
@@ -188,6 +188,13 @@ func placed(t *testing.T, c *Content) *Content {
 	in.VersionsFrom = func(revision int64) iter.Seq2[*LoadVersion, error] {
 		return eachOf(slices.DeleteFunc(slices.Clone(versions), func(v LoadVersion) bool { return v.Revision < revision }))
 	}
+	in.Sample = func(n int) (samples []LoadSample) {
+		for i := range min(n, len(versions)) {
+			v := versions[i*len(versions)/n]
+			samples = append(samples, LoadSample{v.Revision, v.Key})
+		}
+		return samples
+	}
 	return &in
 }
 
@@ -278,7 +285,7 @@ func TestLoadedRowsAreTheSame(t *testing.T) {
 		require.NoError(t, err)
 		inMemory := openSmall(t, fs)
 		far := vfs.NewMem()
-		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 20_000, loadParts: 3, loadSampleRows: 1, usageMarkBytes: 500}, t.TempDir(), placed(t, content))
+		_, err = Load(t.Context(), Config{Dir: "state", FS: far, loadRunBytes: 300, farBytes: 20_000, loadParts: 3, usageMarkBytes: 500}, t.TempDir(), placed(t, content))
 		require.NoError(t, err)
 		inPlace := openSmall(t, far)
 		for _, loaded := range []*Store{inFiles, inMemory, inPlace} {
@@ -443,6 +450,12 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}})
 	require.ErrorIs(t, err, errReadOtherwise)
+	// What is read in parts must be all there is: here what is looked for by a revision begins behind it.
+	gap := &Content{Revision: 5, Versions: eachOf([]LoadVersion{version(2, 0, "a"), version(3, 0, "b"), version(4, 0, "c")})}
+	gap.VersionsFrom = func(int64) iter.Seq2[*LoadVersion, error] { return eachOf([]LoadVersion{version(4, 0, "c")}) }
+	gap.Sample = func(int) []LoadSample { return []LoadSample{{3, []byte("b")}} }
+	_, err = Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem(), loadParts: 2}, t.TempDir(), gap)
+	require.ErrorContains(t, err, "versions behind revision 3 are not in order")
 	ended, end := context.WithCancel(t.Context())
 	end()
 	many := func(yield func(*LoadVersion, error) bool) {

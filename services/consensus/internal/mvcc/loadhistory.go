@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
-	"sort"
+	"slices"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
 )
@@ -62,10 +62,11 @@ func sortedReplacements(part externalsort.Part) iter.Seq2[lineReplacement, error
 type historyWriter struct {
 	l   *loading
 	way wayPart
-	// from and fromSub are where it goes on, and to is the revision behind the last, 0 for the end. replaced are those of its lines.
-	from, fromSub, to int64
-	replaced          externalsort.Part
-	tables            tableWriter
+	// begin is its first revision, from and fromSub are where it goes on, and to is the revision behind the last, 0 for the end. replaced are those of its
+	// lines from there on.
+	begin, from, fromSub, to int64
+	replaced                 externalsort.Part
+	tables                   tableWriter
 	// usage is what its revisions add to it, marks are theirs, without what is before, and mark is of the revision at hand.
 	usage usage
 	marks []loadedMark
@@ -77,9 +78,12 @@ type historyWriter struct {
 	keyBuf, valueBuf []byte
 }
 
-func newHistoryWriter(l *loading, from int64, late bool) *historyWriter {
-	return &historyWriter{l: l, from: from, tables: tableWriter{t: l.tables, scanned: true}, mark: loadedMark{revision: max(from, firstRevision)}, late: late}
+func newHistoryWriter(l *loading, from, to int64) *historyWriter {
+	return &historyWriter{l: l, begin: from, from: from, to: to, tables: tableWriter{t: l.tables, scanned: true}, mark: loadedMark{revision: max(from, firstRevision)}}
 }
+
+// none says that all its revisions are compacted.
+func (w *historyWriter) none() bool { return w.to > 0 && w.to <= w.begin }
 
 // early writes the line of a version as it comes the first time, up to the first one that has replaced something: by its number a key's first version has not.
 func (w *historyWriter) early(v *LoadVersion) error {
@@ -97,14 +101,11 @@ func (w *historyWriter) early(v *LoadVersion) error {
 // writeHistory completes what was written early. Behind that it walks the versions a second time, in the order of their revisions, beside what they have
 // replaced: parts of them at the same time. That order would else cost sorting all keys again.
 func (l *loading) writeHistory() error {
-	if err := l.checkEarly(); err != nil {
+	writers := slices.DeleteFunc(slices.Clone(l.histories), (*historyWriter).none)
+	if err := l.checkEarly(writers); err != nil {
 		return err
 	}
-	writers, err := l.historyWriters()
-	if err != nil {
-		return err
-	}
-	err = eachAtOnce(l.ctx, len(writers), l.writers(), func(ctx context.Context, i int) error {
+	err := eachAtOnce(l.ctx, len(writers), l.writers(), func(ctx context.Context, i int) error {
 		writers[i].way = l.progress.walk(ctx)
 		return writers[i].write()
 	})
@@ -122,50 +123,37 @@ func (l *loading) writeHistory() error {
 	return err
 }
 
-// checkEarly begins history anew if numbers of versions were not true: then a line was written of a version that has replaced something.
-func (l *loading) checkEarly() error {
-	var behind []byte
-	if l.history.late {
-		behind = appendHistoryKey(nil, l.history.from, l.history.fromSub)
-	}
-	replaced, err := l.replacements.Stretch(nil, behind, 1)
-	if err != nil {
-		return err
-	}
-	err = replaced.Each(func(_, _ []byte) error { return errEnough })
-	if !errors.Is(err, errEnough) {
-		return err
-	}
-	if err := l.history.tables.discard(); err != nil {
-		return err
-	}
-	l.history = newHistoryWriter(l, l.now.compacted, true)
-	return nil
-}
-
-// historyWriters returns those of the parts in which the rest of history is written. The first one has written early.
-func (l *loading) historyWriters() ([]*historyWriter, error) {
-	writers := []*historyWriter{l.history}
-	if seen := l.progress.revisions; l.history.late && l.content.VersionsFrom != nil {
-		seen = seen[sort.Search(len(seen), func(i int) bool { return seen[i] > l.history.from }):]
-		for n, i := cmp.Or(l.cfg.loadParts, l.writers()), 1; i < n && len(seen) > n; i++ {
-			if at := seen[i*len(seen)/n]; at > writers[len(writers)-1].from {
-				writers = append(writers, newHistoryWriter(l, at, true))
+// checkEarly says what was replaced in each part behind what was written early, and begins it anew if numbers of versions were not true: then a line was written
+// of a version that has replaced something.
+func (l *loading) checkEarly(writers []*historyWriter) error {
+	for _, w := range writers {
+		behind, end := []byte(nil), []byte(nil)
+		if w.to > 0 {
+			end = appendHistoryKey(nil, w.to, 0)
+		}
+		if behind = end; w.late {
+			behind = appendHistoryKey(nil, w.from, w.fromSub)
+		}
+		begin := appendHistoryKey(nil, w.begin, 0)
+		early, err := l.replacements.Stretch(begin, behind, 1)
+		if err != nil {
+			return err
+		}
+		switch err := early.Each(func(_, _ []byte) error { return errEnough }); {
+		case errors.Is(err, errEnough):
+			if err := w.tables.discard(); err != nil {
+				return err
 			}
+			*w = *newHistoryWriter(l, w.begin, w.to)
+			w.late, behind = true, begin
+		case err != nil:
+			return err
+		}
+		if w.replaced, err = l.replacements.Stretch(behind, end, min(len(writers), l.writers())); err != nil {
+			return err
 		}
 	}
-	for i, w := range writers {
-		low, high := appendHistoryKey(nil, w.from, w.fromSub), []byte(nil)
-		if i+1 < len(writers) {
-			w.to = writers[i+1].from
-			high = appendHistoryKey(nil, w.to, 0)
-		}
-		var err error
-		if w.replaced, err = l.replacements.Stretch(low, high, len(writers)); err != nil {
-			return nil, err
-		}
-	}
-	return writers, nil
+	return nil
 }
 
 func (w *historyWriter) write() error {

@@ -9,16 +9,57 @@ import (
 // history is late.
 type loadProgress struct {
 	l *loading
-	// sorted is how many versions there are, read how many bytes of them, and late of how many history is, while the first way is not at its end.
-	sorted, read, late int64
-	// revisions are those of one version of loadSampleRows.
-	revisions []int64
 
-	mu     sync.Mutex
-	walked int64
+	mu sync.Mutex
+	// read counts what was read: how many versions there are is known when there are no more.
+	read     readVersions
+	complete bool
+	walked   int64
 }
 
-// wayPart is a part of such a way, for one goroutine.
+// readVersions are so many versions, of some bytes, of which history is late for some.
+type readVersions struct{ versions, bytes, late int64 }
+
+// readCount counts what is read of a part, for one goroutine.
+type readCount struct {
+	p   *loadProgress
+	ctx context.Context
+	readVersions
+}
+
+func (p *loadProgress) reads(ctx context.Context) readCount { return readCount{p: p, ctx: ctx} }
+
+// version is called for each version. It ends the way with the context.
+func (c *readCount) version(v *LoadVersion) error {
+	c.versions++
+	c.bytes += int64(len(v.Key) + len(v.Value))
+	if c.versions < scanRowsPerCheck {
+		return nil
+	}
+	c.tell()
+	return context.Cause(c.ctx)
+}
+
+// tell adds what was counted to what all have read.
+func (c *readCount) tell() {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	read := &c.p.read
+	read.versions += c.versions
+	read.bytes += c.bytes
+	read.late += c.late
+	c.p.passedLocked(c.versions)
+	c.readVersions = readVersions{}
+}
+
+// allRead is called when there are no more versions.
+func (p *loadProgress) allRead() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.complete = true
+}
+
+// wayPart is a part of one of the other ways, for one goroutine.
 type wayPart struct {
 	p      *loadProgress
 	ctx    context.Context
@@ -39,13 +80,17 @@ func (w *wayPart) step() error {
 func (p *loadProgress) passed(rows int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.passedLocked(rows)
+}
+
+func (p *loadProgress) passedLocked(rows int64) {
 	p.walked += rows
-	if p.l.content.Progress == nil {
+	if p.l.content.Progress == nil || rows == 0 {
 		return
 	}
-	part := float64(p.walked) / float64(2*p.sorted+p.late)
-	if p.walked == p.sorted { // of the first way the end is not known
-		part *= min(1, float64(p.read)/float64(max(len(p.l.content.File), 1)))
+	part := float64(p.walked) / float64(2*p.read.versions+p.read.late)
+	if !p.complete {
+		part *= min(1, float64(p.read.bytes)/float64(max(len(p.l.content.File), 1)))
 	}
 	p.l.content.Progress(part)
 }

@@ -2,7 +2,9 @@ package mvcc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"sync"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 )
@@ -18,6 +20,8 @@ const (
 	sortEscaped, sortEnd  = 0xff, 0x01
 	sortedHere, sortedFar = 0, 1
 	farBytes              = 8 + 4
+	// sortedMost is how much is sorted of a version at most, without its value: two bytes, farBytes, and the record's numbers.
+	sortedMost = 2 + farBytes + 5*binary.MaxVarintLen64
 )
 
 const (
@@ -26,24 +30,32 @@ const (
 	// The part of the file whose values stay there is in memory, so it is bounded, by a part of all there is too. All that is sorted beside must be
 	// in memory with it and still be less than the whole file, which etcd's restore takes.
 	farBytesMax, loadMemoryPart, farBeside = 1 << 30, 4, 192 << 20
+	// A bucket of up to bucketBytesMax is sorted in memory, by each goroutine that writes. Those of a file of 4 GB are half as large.
+	bucketBytesMax = 32 << 20
 	// keptBytesMin may always be kept in memory of what is sorted. A larger file may have as much as it takes itself, without keptBeside, which is
 	// what a load takes besides.
-	keptBytesMin, keptBeside = 48 << 20, 88 << 20
+	keptBytesMin, keptBeside = 48 << 20, 96 << 20
 )
 
-// sortMemory says what is in memory of the versions that are sorted: the values that stay where they are in the file, and sorted runs.
+// sortMemory says what is in memory of the versions that are sorted: the values that stay where they are in the file, and what else is sorted.
 type sortMemory struct {
-	// farEnd is where the part of the file ends whose values stay where they are, and far how much of it is in memory.
-	farEnd, far int64
-	// kept is how much of sorted runs is in memory, and room is for both.
-	kept, room int64
+	// farEnd is where the part of the file ends whose values stay where they are.
+	farEnd int64
+	// bucketBytes is how much more is sorted at once at most, and room is for what stays in memory.
+	bucketBytes, room int64
+
+	mu sync.Mutex
+	// far is how much of the file is in memory, and kept how much else.
+	far, kept int64
 }
 
-func newSortMemory(cfg Config, fileBytes int) sortMemory {
+func newSortMemory(cfg Config, fileBytes int) *sortMemory {
 	size, limit := int64(fileBytes), budget.Limit()/loadMemoryPart
-	m := sortMemory{
+	m := &sortMemory{
 		farEnd: min(max(size-farBeside, 0), size/4*3, farBytesMax, limit),
 		room:   max(min(size-keptBeside, farBytesMax+keptBytesMin, limit), keptBytesMin),
+
+		bucketBytes: cmp.Or(cfg.loadBucketBytes, max(min(limit/loadWritersMax/2, bucketBytesMax), loadBucketBytes)),
 	}
 	if cfg.farBytes > 0 {
 		m.farEnd, m.room = cfg.farBytes, cfg.farBytes
@@ -53,15 +65,22 @@ func newSortMemory(cfg Config, fileBytes int) sortMemory {
 
 // leaves says whether a value that is in the file up to end stays there.
 func (m *sortMemory) leaves(end int64) bool {
-	if end > m.farEnd || max(end, m.far)+m.kept > m.room {
+	if end > m.farEnd {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if max(end, m.far)+m.kept > m.room {
 		return false
 	}
 	m.far = max(end, m.far)
 	return true
 }
 
-// keep says whether a sorted run of so many bytes stays in memory.
+// keep says whether so many bytes of what is sorted stay in memory.
 func (m *sortMemory) keep(bytes int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.far+m.kept+int64(bytes) > m.room {
 		return false
 	}

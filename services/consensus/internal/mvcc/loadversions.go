@@ -56,7 +56,7 @@ func newVersionWalk(ctx context.Context, l *loading, from []byte) *versionWalk {
 	return &versionWalk{way: l.progress.walk(ctx), tables: tableWriter{t: l.tables}, follower: follower{l: l}, counts: count.NewCutter(low)}
 }
 
-func (w *versionWalk) walk(part externalsort.Part) error {
+func (w *versionWalk) walk(part externalsort.BucketsPart) error {
 	defer w.tables.giveUp()
 	if err := part.Each(w.take); err != nil {
 		return err

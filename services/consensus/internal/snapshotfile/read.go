@@ -21,7 +21,7 @@ import (
 
 const (
 	// residentBytes is about how much of the versions is in memory at a time, for each who walks them.
-	residentBytes = 8 << 20
+	residentBytes = 4 << 20
 	placeBytes    = 8 + 1 + 8
 	tombstoneMark = 't'
 )
@@ -37,6 +37,8 @@ type Content struct {
 	Outdated bool
 	// VersionsFrom yields the versions of a revision and of later ones.
 	VersionsFrom func(revision int64) iter.Seq2[Version, error]
+	// Sample returns about so many of the versions, from all over the file, and maybe some that were there once.
+	Sample func(n int) []Sample
 	// File is the database as it is mapped into memory: what is read of it takes memory. The value of a version is at its Place.
 	File []byte
 }
@@ -66,6 +68,7 @@ func (r *Reader) Read(fn func(*Content) error) error {
 			return func(yield func(Version, error) bool) { r.readVersions(versions, expirations, revision, yield) }
 		}
 		c.Versions = c.VersionsFrom(0)
+		c.Sample = func(n int) []Sample { return sample(tx, n) }
 		c.Leases = func(yield func(*consensusv1.Lease, error) bool) { readLeases(tx, yield) }
 		return fn(c)
 	}))

@@ -268,3 +268,31 @@ func TestVersionsAreReadFromARevisionOn(t *testing.T) {
 		return nil
 	}))
 }
+
+// Goal: samples are versions of the file, from all over it, and of a file without versions there are none. Method: many versions, one of which is longer than many
+// pages, and none.
+func TestSamplesAreFromAllOver(t *testing.T) {
+	var versions []Version
+	for i := int64(1); i <= 5000; i++ {
+		versions = append(versions, put(i+1, 0, fmt.Sprintf("key%05d", i), "value"))
+	}
+	versions[2500].KV.Value = make([]byte, 100<<10)
+	for _, versions := range [][]Version{versions, nil} {
+		path := filepath.Join(t.TempDir(), "file")
+		require.NoError(t, os.WriteFile(path, export(t, State{Versions: each(versions...)}), 0o600))
+		r, err := Open(t.Context(), OpenConfig{Path: path, SkipChecksum: true})
+		require.NoError(t, err)
+		require.NoError(t, r.Read(func(c *Content) error {
+			var tenths [10]int
+			for _, s := range c.Sample(50) {
+				require.Equal(t, fmt.Sprintf("key%05d", s.Revision-1), string(s.Key))
+				tenths[(s.Revision-2)*10/5000]++
+			}
+			for _, n := range tenths {
+				require.Equal(t, versions != nil, n > 0, "%v", tenths)
+			}
+			return nil
+		}))
+		require.NoError(t, r.Close())
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package externalsort
+
+// adviseLarge does nothing where nobody knows how.
+func adviseLarge([]byte) {}
