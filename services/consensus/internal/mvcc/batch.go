@@ -44,8 +44,9 @@ type Batch struct {
 	// digests are those at the multiples of DigestInterval that the batch has passed.
 	digests []Digest
 
-	// dirs are the records of directories that the batch has changed.
-	dirs dirOverlay
+	// dirs are the records of directories that the batch has changed; knownDirs outlives it.
+	dirs      dirOverlay
+	knownDirs knownDirs
 
 	// time is that of the entry at hand, see SetTime.
 	time int64
@@ -186,6 +187,7 @@ func (b *Batch) Commit() error {
 		b.fresh.add(r.Key, b.now.revision)
 	})
 	rememberGone(b)
+	rememberDirs(b)
 	b.leases.commit()
 	if b.compacts {
 		b.s.compaction.wake()

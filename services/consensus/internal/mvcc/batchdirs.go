@@ -7,11 +7,61 @@ func (b *Batch) Dir(path []byte) (*Dir, error) {
 	if dir, known := b.dirs.records[string(path)]; known {
 		return dir, nil
 	}
-	base, err := seekBase(b)
+	if dir := b.knownDirs.records[string(path)]; dir != nil {
+		return dir, nil
+	}
+	b.w.keyBuf = appendDirKey(b.w.keyBuf[:0], path)
+	it, err := seeker(b, b.w.keyBuf, true)
 	if err != nil {
 		return nil, err
 	}
-	return seekDir(base.it, path)
+	dir, err := seekDir(it, b.w.keyBuf)
+	if dir != nil {
+		b.knownDirs.set(path, dir)
+	}
+	return dir, err
+}
+
+// knownDirs remembers records of directories as they are committed: a file's directory is looked up with each of its files.
+type knownDirs struct {
+	records map[string]*Dir
+	// bytes is about what they take.
+	bytes int
+}
+
+const (
+	// knownDirsBytesMax bounds what is remembered: a thousand directories of the usual length.
+	knownDirsBytesMax = 256 << 10
+	// knownDirBytes is about what one takes beside its path.
+	knownDirBytes = 160
+)
+
+// set remembers a record, which must not change any more, and forgets one that is nil.
+func (k *knownDirs) set(path []byte, dir *Dir) {
+	_, known := k.records[string(path)]
+	switch {
+	case dir == nil && known:
+		delete(k.records, string(path))
+		k.bytes -= knownDirBytes + len(path)
+	case dir == nil:
+	case known:
+		k.records[string(path)] = dir
+	default:
+		if k.records == nil || k.bytes > knownDirsBytesMax {
+			k.records, k.bytes = make(map[string]*Dir), 0
+		}
+		k.records[string(path)] = dir
+		k.bytes += knownDirBytes + len(path)
+	}
+}
+
+// rememberDirs has the batches to come know of the records that this one has committed.
+func rememberDirs(b *Batch) {
+	for _, path := range b.dirs.paths {
+		b.w.keyBuf = appendDirKey(b.w.keyBuf[:0], []byte(path))
+		b.fresh.add(b.w.keyBuf, b.now.revision)
+		b.knownDirs.set([]byte(path), b.dirs.records[path])
+	}
 }
 
 // ScanDirs calls fn with the records of directories in [low, high), in order, until fn wants no more.

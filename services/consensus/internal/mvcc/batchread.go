@@ -53,6 +53,13 @@ func getBase(b *Batch, key []byte, revision int64, r *Row) (bool, error) {
 	return live, err
 }
 
+// forgetFound is called before an iterator moves on whose memory what was found may refer to.
+func forgetFound(b *Batch) {
+	if b.foundLive {
+		b.found.Key = nil
+	}
+}
+
 // seeker returns an iterator that finds a key's versions, or its newest: the smallest that will do.
 func seeker(b *Batch, key []byte, newest bool) (*pebble.Iterator, error) {
 	if newest {
@@ -70,7 +77,7 @@ func seeker(b *Batch, key []byte, newest bool) (*pebble.Iterator, error) {
 
 // seekDurable returns an iterator over what is on disk, to be moved by the caller.
 func seekDurable(b *Batch) (*pebble.Iterator, error) {
-	b.found.Key = nil
+	forgetFound(b)
 	if b.durable == nil {
 		flushes := b.s.flushes.Load()
 		it, err := b.s.db.NewIter(&pebble.IterOptions{OnlyReadGuaranteedDurable: true, UseL6Filters: true})
@@ -94,7 +101,7 @@ func settleFresh(b *Batch) error {
 
 // seekBase returns the view of what was committed when the batch began, to be moved by the caller.
 func seekBase(b *Batch) (*View, error) {
-	b.found.Key = nil
+	forgetFound(b)
 	if b.base == nil {
 		it, err := b.s.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 		if err != nil {
@@ -115,8 +122,24 @@ func (b *Batch) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) 
 		_, err = fn(&r)
 		return err
 	}
+	return scan(b, s, revision, fn, func(base *View, counts *count.Index, fn func(*Row) (bool, error)) error {
+		return scanVersions(ctx, base.it, s, revision, counts, fn)
+	})
+}
+
+// ScanAlone is Scan of the newest versions, with an fn that asks the batch for nothing: so it can go over the iterator that look-ups use. To make
+// one is most of what a scan of one key costs.
+func ScanAlone(b *Batch, s Span, fn func(*Row) (bool, error)) error {
+	return scan(b, s, NewestRevision, fn, func(base *View, counts *count.Index, fn func(*Row) (bool, error)) error {
+		lower, upper := s.bounds()
+		return walkVersions(context.Background(), base.it, base.it.SeekGE(lower), upper, NewestRevision, counts, fn)
+	})
+}
+
+// scan lays what the batch has changed over a walk through what is committed.
+func scan(b *Batch, s Span, revision int64, fn func(*Row) (bool, error), walk func(*View, *count.Index, func(*Row) (bool, error)) error) error {
 	base, err := seekBase(b)
-	if err != nil {
+	if err != nil || s.empty() {
 		return err
 	}
 	m := merge{changed: b.overlay.within(s), gone: &b.overlay.gone, revision: revision, fn: fn}
@@ -124,11 +147,22 @@ func (b *Batch) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) 
 	if revision >= b.begun.revision {
 		counts = b.begun.counts
 	}
-	err = scanVersions(ctx, base.it, s, revision, counts, m.base)
+	err = walk(base, counts, m.base)
 	if err == nil && !m.done {
 		err = m.rest(nil)
 	}
 	return err
+}
+
+// Exists is Get of a newest version for a key that is asked for again and again: that it does not exist is remembered too.
+func Exists(b *Batch, key []byte) (bool, error) {
+	var r Row
+	live, err := b.Get(key, NewestRevision, &r)
+	if err != nil || live || b.overlay.keys[string(key)] != nil || b.overlay.gone.at(key, NewestRevision) || b.recent.get(key) != nil {
+		return live, err
+	}
+	b.recent.put(&Row{Key: bytes.Clone(key), Record: Record{Tombstone: true}})
+	return false, nil
 }
 
 // merge lays the changed keys of an overlay over a scan of what is committed.

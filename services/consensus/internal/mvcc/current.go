@@ -71,7 +71,7 @@ func (c *Current) Scan(s Span, fn func(*Row) (more bool, err error)) error {
 }
 
 // Dir returns the record of a directory, nil if it has none.
-func (c *Current) Dir(path []byte) (*Dir, error) { return seekDir(c.it, path) }
+func (c *Current) Dir(path []byte) (*Dir, error) { return seekDir(c.it, appendDirKey(nil, path)) }
 
 // ScanDirs calls fn with the records of directories in [low, high), in order, until fn wants no more.
 func (c *Current) ScanDirs(low, high []byte, fn func(path []byte, dir *Dir) (more bool, err error)) error {

@@ -41,9 +41,9 @@ func decodeDir(b []byte) (*Dir, error) {
 	return dir, nil
 }
 
-// seekDir reads a record, nil if there is none.
-func seekDir(it *pebble.Iterator, path []byte) (*Dir, error) {
-	if !it.SeekPrefixGE(appendDirKey(nil, path)) {
+// seekDir reads a record by its key, nil if there is none.
+func seekDir(it *pebble.Iterator, key []byte) (*Dir, error) {
+	if !it.SeekPrefixGE(key) {
 		return nil, it.Error()
 	}
 	b, err := it.ValueAndErr()

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/cockroachkvs"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
@@ -132,7 +133,7 @@ func (v *View) Scan(ctx context.Context, s Span, revision int64, fn func(*Row) (
 		v.s.cache.note(it.Stats())
 		err = errors.Join(err, it.Close())
 	}()
-	return walkVersions(ctx, it, min(revision, v.revision), counts, fn)
+	return walkVersions(ctx, it, it.First(), nil, min(revision, v.revision), counts, fn)
 }
 
 func countByScan(ctx context.Context, rd Reader, s Span, revision int64) (n int64, err error) {
@@ -192,13 +193,13 @@ func scanVersions(ctx context.Context, base *pebble.Iterator, s Span, revision i
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	return walkVersions(ctx, it, revision, counts, fn)
+	return walkVersions(ctx, it, it.First(), nil, revision, counts, fn)
 }
 
-// walkVersions calls fn with the keys of an iterator that exist at the revision. Where counts is not nil it is of
-// that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
+// walkVersions calls fn with the keys from where the iterator stands, if ok, to upper, nil for its end, that exist at the revision. Where counts is
+// not nil it is of that revision: stretches that were deleted and not compacted yet are passed over by it. What was deleted lately may be a
 // million keys, and the state machine must not walk over them again and again.
-func walkVersions(ctx context.Context, it *pebble.Iterator, revision int64, counts *count.Index, fn func(*Row) (bool, error)) error {
+func walkVersions(ctx context.Context, it *pebble.Iterator, ok bool, upper []byte, revision int64, counts *count.Index, fn func(*Row) (bool, error)) error {
 	var (
 		r       Row
 		target  []byte
@@ -206,7 +207,7 @@ func walkVersions(ctx context.Context, it *pebble.Iterator, revision int64, coun
 		checkIn = scanRowsPerCheck
 		deleted int
 	)
-	for ok := it.First(); ok; {
+	for ok && (upper == nil || cockroachkvs.Compare(it.Key(), upper) < 0) {
 		if checkIn--; checkIn == 0 {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -78,14 +78,14 @@ func (t treeRows) File(path []byte) (*tree.File, error) {
 	return file(&r), nil
 }
 
+func (t treeRows) IsFile(path []byte) (bool, error) { return mvcc.Exists(t.rows, path) }
+
 func file(r *mvcc.Row) *tree.File {
 	return &tree.File{Path: r.Key, Value: r.Value, Create: r.Create, Mod: r.Revision, Expiration: r.Expiration}
 }
 
 func (t treeRows) Files(low, high []byte, fn func(*tree.File) (bool, error)) error {
-	return t.rows.Scan(context.Background(), mvcc.NewSpan(low, high), mvcc.NewestRevision, func(r *mvcc.Row) (bool, error) {
-		return fn(file(r))
-	})
+	return mvcc.ScanAlone(t.rows, mvcc.NewSpan(low, high), func(r *mvcc.Row) (bool, error) { return fn(file(r)) })
 }
 
 func (t treeRows) Dir(path []byte) (*tree.Dir, error) {
@@ -185,6 +185,11 @@ func (t currentTree) File(path []byte) (*tree.File, error) {
 		return nil, err
 	}
 	return file(&r), nil
+}
+
+func (t currentTree) IsFile(path []byte) (bool, error) {
+	file, err := t.File(path)
+	return file != nil, err
 }
 
 func (t currentTree) Files(low, high []byte, fn func(*tree.File) (bool, error)) error {

@@ -33,6 +33,11 @@ func (s *fakeStore) File(path []byte) (*File, error) {
 	return s.files[i], nil
 }
 
+func (s *fakeStore) IsFile(path []byte) (bool, error) {
+	_, is := s.find(path)
+	return is, nil
+}
+
 func (s *fakeStore) find(path []byte) (int, bool) {
 	return slices.BinarySearchFunc(s.files, path, func(f *File, path []byte) int { return bytes.Compare(f.Path, path) })
 }

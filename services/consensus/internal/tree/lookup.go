@@ -39,8 +39,8 @@ func lookup(r Reader, path []byte) (found, error) {
 // checkWay declines if one of the directories above a path is a file.
 func checkWay(r Reader, path []byte) error {
 	return ancestors(path, func(dir []byte) (bool, error) {
-		file, err := r.File(dir)
-		if err == nil && file != nil {
+		is, err := r.IsFile(dir)
+		if err == nil && is {
 			err = notDirectory(dir)
 		}
 		return true, err

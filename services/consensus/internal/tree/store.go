@@ -21,6 +21,8 @@ type Dir struct {
 type Reader interface {
 	// File returns the key at a path, nil if there is none.
 	File(path []byte) (*File, error)
+	// IsFile tells whether there is one. It is asked of directories, of the same ones again and again.
+	IsFile(path []byte) (bool, error)
 	// Dir returns the record of a directory, nil if it has none.
 	Dir(path []byte) (*Dir, error)
 	// Files calls fn with the keys of [low, high), well-formed or not, in order, until fn wants no more. fn must not
