@@ -5,6 +5,7 @@ package feed
 import (
 	"sync"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -129,7 +130,16 @@ func (f *Feed) Since(from, bytesMax int64) (commits []*consensusv1.Commit, chang
 // five hundred bytes in memory, whatever its message has.
 const commitBytes, eventBytes = 128, 384
 
-// size is about how many bytes of memory a commit takes.
+// size is about how many bytes of memory a commit takes. It is asked three times for each.
 func size(c *consensusv1.Commit) int64 {
-	return int64(commitBytes + eventBytes*len(c.GetEvents()) + proto.Size(c))
+	bytes := commitBytes
+	for _, event := range c.GetEvents() {
+		bytes += eventBytes + heldBy(event.GetKv()) + heldBy(event.GetPrevKv())
+	}
+	if tree := c.GetTree(); tree != nil {
+		bytes += proto.Size(tree)
+	}
+	return int64(bytes)
 }
+
+func heldBy(kv *mvccpb.KeyValue) int { return len(kv.GetKey()) + len(kv.GetValue()) }

@@ -146,7 +146,9 @@ func (l *applyLoop) tell(r *round) {
 	for _, answer := range r.answers {
 		answer.to.done <- answer.outcome
 	}
-	answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderChanged))
+	if len(r.lost) > 0 {
+		answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderChanged))
+	}
 	l.applier.meter.answered()
 	if len(r.responses) > 0 {
 		l.deliver(r.responses)
