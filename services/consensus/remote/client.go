@@ -19,8 +19,9 @@ import (
 type Client struct {
 	balancer *balancer.Balancer[*consensusv1.Standing]
 	turns    turns
-	// ready is closed once a leader is known.
-	ready   chan struct{}
+	// ready is closed once a leader is known, gathered once it is known who is nearest.
+	ready, gathered chan struct{}
+
 	timeout time.Duration
 	store   *store
 }
@@ -39,7 +40,7 @@ func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client 
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{ready: make(chan struct{}), timeout: timeout, store: newStore(logger)}
+	c := &Client{ready: make(chan struct{}), gathered: make(chan struct{}), timeout: timeout, store: newStore(logger)}
 	c.balancer = balancer.New(balancer.Config[*consensusv1.Standing]{
 		Service: "consensus", Nodes: set, Logger: logger, CallTimeout: timeout,
 		Open: func(ctx context.Context, n *resolver.Node, told func(*consensusv1.Standing)) (batching.Stream, error) {
@@ -56,6 +57,11 @@ func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client 
 func (c *Client) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.balancer.Run(ctx) })
+	group.Go(func() error {
+		awaitNearest(ctx, c.balancer.View)
+		close(c.gathered)
+		return nil
+	})
 	group.Go(func() error {
 		for {
 			leader, _, changed := c.Leader()

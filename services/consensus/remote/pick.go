@@ -1,7 +1,9 @@
 package remote
 
 import (
+	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -107,6 +109,27 @@ func (p nearest) Pick(members []*member) *member {
 		return p.atLeader.Pick(members)
 	}
 	return best
+}
+
+// gatherTime bounds the wait for the member that is named first, from the start on.
+const gatherTime = 3 * time.Second
+
+// awaitNearest waits until the member that is named first is the nearest. Those that start together connect in any order, and who
+// asks in between would hear of another member than ever after. It waits no longer than gatherTime: the first may be away.
+func awaitNearest(ctx context.Context, view func() *balancer.View[*consensusv1.Standing]) {
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	for {
+		now := view()
+		if m := (nearest{}).Pick(now.Backends); m != nil && m.Node.Rank == 0 {
+			return
+		}
+		select {
+		case <-now.Changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // onlyLeader chooses the leader and nobody else.

@@ -1,11 +1,15 @@
 package remote
 
 import (
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/pkg/rpc/balancer"
 	"github.com/quoratedb/quorate/pkg/rpc/resolver"
 )
 
@@ -36,4 +40,42 @@ func TestNearestMemberTellsItsStatus(t *testing.T) {
 		})
 	}
 	require.Nil(t, nearest{}.Pick(nil))
+}
+
+// Goal: an API node tells the status of the member that it names first from its first answer on ("found duplicated members" of three that had just
+// started), and of another one if that is away. Method: views as members connect, by a clock that stands still meanwhile.
+func TestNearestMemberIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second, first := at(1, 12, 12, 3), at(0, 11, 0, 3)
+		view, changed := atomic.Pointer[balancer.View[*consensusv1.Standing]]{}, make(chan struct{})
+		view.Store(&balancer.View[*consensusv1.Standing]{Changed: changed})
+		change := func(members ...*member) {
+			before := changed
+			changed = make(chan struct{})
+			view.Store(&balancer.View[*consensusv1.Standing]{Backends: members, Changed: changed})
+			close(before)
+			synctest.Wait()
+		}
+		known := make(chan struct{})
+		go func() { awaitNearest(t.Context(), view.Load); close(known) }()
+		unknown := func() {
+			select {
+			case <-known:
+				require.FailNow(t, "somebody else was taken for the nearest")
+			default:
+			}
+		}
+		change(second)
+		unknown()
+		change(second, first)
+		unknown()
+		first.Standing.LeaderId = 12
+		change(second, first)
+		<-known
+
+		began := time.Now()
+		view.Store(&balancer.View[*consensusv1.Standing]{Backends: []*member{second}, Changed: changed})
+		awaitNearest(t.Context(), view.Load)
+		require.Equal(t, gatherTime, time.Since(began))
+	})
 }
