@@ -97,12 +97,18 @@ func (s *space) request(ctx context.Context, method, name, form string) *http.Re
 	return r
 }
 
-// do makes a request and reads its whole answer.
+// do makes a request and reads its whole answer. A TTL in it is what is left until the end, in whole seconds, begun ones in full.
 func (s *space) do(method, name, form string) *answer {
 	s.t.Helper()
+	asked := time.Now()
 	resp, err := http.DefaultClient.Do(s.request(harness.Context(s.t), method, name, form))
 	require.NoError(s.t, err)
-	return read(s.t, resp)
+	a := read(s.t, resp)
+	if n := a.Node; n != nil && n.Expiration != nil {
+		require.GreaterOrEqual(s.t, float64(n.TTL), time.Until(*n.Expiration).Seconds(), a.body)
+		require.Less(s.t, float64(n.TTL), n.Expiration.Sub(asked).Seconds()+1, a.body)
+	}
+	return a
 }
 
 func read(t *testing.T, resp *http.Response) *answer {

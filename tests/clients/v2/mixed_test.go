@@ -109,7 +109,7 @@ func TestWatchersSeeEachOther(t *testing.T) {
 	require.Equal(t, gone.Header.Revision, e.Node.Modified)
 	require.Equal(t, "2", e.Prev.value())
 
-	lease, err := v3.Grant(ctx, 4) // attached within that
+	lease, err := v3.Grant(ctx, 8) // attached within that, on a machine that stands still for a moment too
 	require.NoError(t, err)
 	_, err = v3.Put(ctx, s.key("leased"), "3", clientv3.WithLease(lease.ID))
 	require.NoError(t, err)

@@ -17,6 +17,9 @@ import (
 	"github.com/quoratedb/quorate/tests/harness"
 )
 
+// unreadMax is for how long a client reads nothing at least, before its stream ends.
+const unreadMax = 30 * time.Second
+
 // Goal: a stream of events whose client does not read ends, and holds up nobody meanwhile. Method: twenty streams over connections
 // that take next to nothing, writes of far more than sockets hold, and then the server's count of watchers.
 func TestStreamsThatNobodyReadsEnd(t *testing.T) {
@@ -41,6 +44,7 @@ func TestStreamsThatNobodyReadsEnd(t *testing.T) {
 		return stats.Watchers
 	}
 	require.Eventually(t, func() bool { return watchers() == streams }, 20*time.Second, 10*time.Millisecond)
+	began := time.Now()
 	value := url.Values{"value": {strings.Repeat("v", 200<<10)}}.Encode()
 	for n := range writes {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, fmt.Sprintf("http://%s/v2/keys/unread/%d", server.Endpoint(), n), strings.NewReader(value))
@@ -51,6 +55,8 @@ func TestStreamsThatNobodyReadsEnd(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusCreated, resp.StatusCode)
 	}
-	require.Equal(t, streams, watchers(), "they are still being written to, or the test shows nothing")
+	if open := watchers(); time.Since(began) < unreadMax { // else some may have ended, on a machine that has more to do
+		require.Equal(t, streams, open, "they are still being written to, or the test shows nothing")
+	}
 	require.Eventually(t, func() bool { return watchers() == 0 }, 90*time.Second, 100*time.Millisecond)
 }
