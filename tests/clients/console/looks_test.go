@@ -193,13 +193,28 @@ func TestCluster(t *testing.T) {
 	require.NoError(t, members.Start(ctx))
 	t.Cleanup(members.Kill)
 	to := page(members[0], "")
-	seen, err := to.Cluster(ctx, &consolev1.ClusterRequest{})
-	require.NoError(t, err)
+	var seen *consolev1.ClusterResponse
+	until := func(so func() bool) { // a member that is busy may take longer than the second that it is given, and hear of a leader later than others
+		t.Helper()
+		require.Eventually(t, func() bool {
+			answer, err := to.Cluster(ctx, &consolev1.ClusterRequest{})
+			seen = answer
+			return err == nil && so()
+		}, 30*time.Second, 50*time.Millisecond)
+	}
+	down := func() (n int) {
+		for _, m := range seen.Members {
+			if m.Unreachable != "" {
+				n++
+			}
+		}
+		return n
+	}
+	until(func() bool { return down() == 0 })
 	require.Len(t, seen.Members, 3)
 	require.Equal(t, []int32{3, 1}, []int32{seen.Voters, seen.MayLose})
 	leaders := 0
 	for _, m := range seen.Members {
-		require.Empty(t, m.Unreachable)
 		require.Positive(t, m.DbSize)
 		require.Positive(t, m.DiskFree)
 		require.NotEmpty(t, m.Build)
@@ -213,20 +228,10 @@ func TestCluster(t *testing.T) {
 		_, err := to.MoveLeader(ctx, &consolev1.MoveLeaderRequest{TargetId: m.Id})
 		require.NoError(t, err)
 	}
-	moved, err := to.Cluster(ctx, &consolev1.ClusterRequest{})
-	require.NoError(t, err)
-	require.Equal(t, seen.Members[2].Id, moved.LeaderId)
+	last := seen.Members[2].Id
+	until(func() bool { return seen.LeaderId == last })
 
 	members[2].Kill()
-	require.Eventually(t, func() bool {
-		seen, err = to.Cluster(ctx, &consolev1.ClusterRequest{})
-		return err == nil && seen.MayLose == 0
-	}, 10*time.Second, 50*time.Millisecond)
-	down := 0
-	for _, m := range seen.Members {
-		if m.Unreachable != "" {
-			down++
-		}
-	}
-	require.Equal(t, 1, down)
+	until(func() bool { return down() == 1 })
+	require.Zero(t, seen.MayLose)
 }

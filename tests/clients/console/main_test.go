@@ -63,10 +63,10 @@ func valuesBelow(t *testing.T, client *clientv3.Client, prefix string) map[strin
 	return values
 }
 
-// previewed asks for all pages of a preview, two changes at a time, and returns its changes and revision.
-func previewed(t *testing.T, ctx context.Context, to consolev1connect.ConsoleServiceClient, plan *consolev1.Plan) (changes []*consolev1.Change, revision int64) {
+// previewed asks for all pages of a preview, limit changes at a time or as many as there is time for, and returns its changes and revision.
+func previewed(t *testing.T, ctx context.Context, to consolev1connect.ConsoleServiceClient, plan *consolev1.Plan, limit int64) (changes []*consolev1.Change, revision int64) {
 	t.Helper()
-	request := &consolev1.PreviewRequest{Plan: plan, Limit: 2, WithValues: true}
+	request := &consolev1.PreviewRequest{Plan: plan, Limit: limit, WithValues: true}
 	for {
 		answer, err := to.Preview(ctx, request)
 		require.NoError(t, err)
@@ -81,10 +81,10 @@ func previewed(t *testing.T, ctx context.Context, to consolev1connect.ConsoleSer
 	}
 }
 
-// applied applies a plan to its end, two changes at a time.
-func applied(t *testing.T, ctx context.Context, to consolev1connect.ConsoleServiceClient, plan *consolev1.Plan, revision int64) (done int64, conflicts []*consolev1.Conflict) {
+// applied applies a plan to its end, limit changes at a time or as many as there is time for.
+func applied(t *testing.T, ctx context.Context, to consolev1connect.ConsoleServiceClient, plan *consolev1.Plan, revision, limit int64) (done int64, conflicts []*consolev1.Conflict) {
 	t.Helper()
-	request := &consolev1.ApplyRequest{Plan: plan, Revision: revision, Limit: 2}
+	request := &consolev1.ApplyRequest{Plan: plan, Revision: revision, Limit: limit}
 	for {
 		answer, err := to.Apply(ctx, request)
 		require.NoError(t, err)

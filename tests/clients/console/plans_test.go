@@ -37,7 +37,7 @@ func TestUndoOfAPrefix(t *testing.T) {
 	require.NoError(t, err)
 
 	plan := putBack("/back/", true, then)
-	changes, revision := previewed(t, ctx, to, plan)
+	changes, revision := previewed(t, ctx, to, plan, 2)
 	require.Equal(t, []string{
 		"UPDATE /back/changed 2>1", "CREATE /back/deleted >1", "UPDATE /back/leased 2>1", "DELETE /back/made 2>", "CREATE /back/orphan >1", "UPDATE /back/theirs 2>1",
 	}, summary(changes))
@@ -46,7 +46,7 @@ func TestUndoOfAPrefix(t *testing.T) {
 	require.Equal(t, "2", valuesBelow(t, client, "/back/")["changed"], "a preview changes nothing")
 
 	theirs := put(t, client, "/back/theirs", "3", "/back/later", "3")
-	done, conflicts := applied(t, ctx, to, plan, revision)
+	done, conflicts := applied(t, ctx, to, plan, revision, 2)
 	require.EqualValues(t, 5, done)
 	require.Len(t, conflicts, 1)
 	require.Equal(t, "/back/theirs", string(conflicts[0].Wanted.Key))
@@ -70,9 +70,9 @@ func TestUndoOfAKeyAndCompaction(t *testing.T) {
 	last := put(t, client, "/k", "2", "/k/below", "2")
 	_, err := client.Delete(ctx, "/k")
 	require.NoError(t, err)
-	changes, revision := previewed(t, ctx, to, putBack("/k", false, first))
+	changes, revision := previewed(t, ctx, to, putBack("/k", false, first), 2)
 	require.Equal(t, []string{"CREATE /k >1"}, summary(changes))
-	done, conflicts := applied(t, ctx, to, putBack("/k", false, first), revision)
+	done, conflicts := applied(t, ctx, to, putBack("/k", false, first), revision, 2)
 	require.EqualValues(t, 1, done)
 	require.Empty(t, conflicts)
 	require.Equal(t, map[string]string{"": "1", "/below": "2"}, valuesBelow(t, client, "/k"))
@@ -98,35 +98,29 @@ func TestBulkDeleteAndImport(t *testing.T) {
 	}
 	put(t, client, "/bulk/003", "old", "/bulk/004", "new")
 	bring := &consolev1.Plan{Change: &consolev1.Plan_Import{Import: entries}}
-	seen, err := to.Preview(ctx, &consolev1.PreviewRequest{Plan: bring, Limit: 1000})
-	require.NoError(t, err)
-	require.False(t, seen.More)
-	require.Len(t, seen.Changes, 149)
-	require.Equal(t, consolev1.Change_KIND_UPDATE, seen.Changes[3].Kind)
-	require.Equal(t, []int64{3, 3}, []int64{seen.Changes[3].BytesBefore, seen.Changes[3].BytesAfter})
+	changes, revision := previewed(t, ctx, to, bring, 1000)
+	require.Len(t, changes, 149)
+	require.Equal(t, consolev1.Change_KIND_UPDATE, changes[3].Kind)
+	require.Equal(t, []int64{3, 3}, []int64{changes[3].BytesBefore, changes[3].BytesAfter})
 	entries.OnlyNew = true
-	brought, err := to.Apply(ctx, &consolev1.ApplyRequest{Plan: bring, Revision: seen.Revision})
-	require.NoError(t, err)
-	require.EqualValues(t, 148, brought.Applied)
-	require.False(t, brought.More)
+	done, _ := applied(t, ctx, to, bring, revision, 1000)
+	require.EqualValues(t, 148, done)
 	values := valuesBelow(t, client, "/bulk/")
 	require.Len(t, values, 150)
 	require.Equal(t, "old", values["003"])
 
 	named := &consolev1.Plan{Change: &consolev1.Plan_Delete{Delete: &consolev1.BulkDelete{Keys: [][]byte{[]byte("/bulk/149"), []byte("/bulk/000"), []byte("/bulk/none")}}}}
-	changes, revision := previewed(t, ctx, to, named)
+	changes, revision = previewed(t, ctx, to, named, 2)
 	require.Equal(t, []string{"DELETE /bulk/000 new>", "DELETE /bulk/149 new>"}, summary(changes))
-	done, _ := applied(t, ctx, to, named, revision)
+	done, _ = applied(t, ctx, to, named, revision, 2)
 	require.EqualValues(t, 2, done)
 
 	all := &consolev1.Plan{Change: &consolev1.Plan_Delete{Delete: &consolev1.BulkDelete{Prefix: []byte("/bulk/")}}}
-	seen, err = to.Preview(ctx, &consolev1.PreviewRequest{Plan: all, Limit: 1000})
-	require.NoError(t, err)
-	require.Len(t, seen.Changes, 148)
+	changes, revision = previewed(t, ctx, to, all, 1000)
+	require.Len(t, changes, 148)
 	put(t, client, "/bulk/later", "l")
-	gone, err := to.Apply(ctx, &consolev1.ApplyRequest{Plan: all, Revision: seen.Revision, Limit: 1000})
-	require.NoError(t, err)
-	require.EqualValues(t, 148, gone.Applied)
+	done, _ = applied(t, ctx, to, all, revision, 1000)
+	require.EqualValues(t, 148, done)
 	require.Equal(t, map[string]string{"later": "l"}, valuesBelow(t, client, "/bulk/"))
 }
 

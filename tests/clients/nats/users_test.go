@@ -45,7 +45,7 @@ func TestUsersOfTheStore(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return before.IsClosed() }, 20*time.Second, time.Millisecond, "who was let in without a name")
 	for _, wrong := range [][2]string{{"", ""}, {"ann", "his"}, {"eve", "x"}, {"quorate", "x"}} {
-		_, err := natsgo.Connect(listen, natsgo.UserInfo(wrong[0], wrong[1]))
+		_, err := natsgo.Connect(listen, natsgo.UserInfo(wrong[0], wrong[1]), natsgo.Timeout(connectWithin))
 		require.ErrorContains(t, err, "Authorization Violation", wrong)
 	}
 	root, err := clientv3.New(clientv3.Config{Endpoints: []string{server.Endpoint()}, Username: "root", Password: "secret", DialTimeout: 10 * time.Second})
@@ -123,10 +123,13 @@ func allow(ctx context.Context, store *clientv3.Client, low, high string) error 
 	return err
 }
 
+// connectWithin bounds a connection, for which NATS's client has two seconds of its own: less than a busy machine may take.
+const connectWithin = 20 * time.Second
+
 // connect comes in once: what ends the connection ends it for good.
 func connect(t *testing.T, address, name, password string) *natsgo.Conn {
 	t.Helper()
-	conn, err := natsgo.Connect(address, natsgo.UserInfo(name, password), natsgo.NoReconnect())
+	conn, err := natsgo.Connect(address, natsgo.UserInfo(name, password), natsgo.NoReconnect(), natsgo.Timeout(connectWithin))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	return conn
