@@ -2,11 +2,13 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -33,7 +35,7 @@ func NewCluster(config Config, n int) Cluster {
 }
 
 // Join adds a member that runs the program at binary, by way of client, starts it and waits until it serves. It is no part
-// of c.
+// of c. As with etcd, members change only after all have been connected for some seconds: until then it asks again.
 func (c Cluster) Join(ctx context.Context, client *clientv3.Client, binary, name string, learner bool) (*Server, error) {
 	config := c[0].config
 	config.Binary = binary
@@ -45,7 +47,11 @@ func (c Cluster) Join(ctx context.Context, client *clientv3.Client, binary, name
 	if learner {
 		add = client.MemberAddAsLearner
 	}
-	if _, err := add(ctx, []string{joining.peerURL()}); err != nil {
+	_, err := add(ctx, []string{joining.peerURL()})
+	for errors.Is(err, rpctypes.ErrUnhealthy) {
+		_, err = add(ctx, []string{joining.peerURL()})
+	}
+	if err != nil {
 		return nil, err
 	}
 	return joining, joining.Start(ctx)

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -101,6 +103,16 @@ func Client(t testing.TB, s *Server) *clientv3.Client {
 	require.NoError(t, err)
 	t.Cleanup(func() { client.Close() })
 	return client
+}
+
+// Put puts a key, again where leadership moved meanwhile: among several members on a busy machine it does so by itself.
+func Put(ctx context.Context, client *clientv3.Client, key, value string) (*clientv3.PutResponse, error) {
+	for {
+		put, err := client.Put(ctx, key, value)
+		if !errors.Is(err, rpctypes.ErrLeaderChanged) {
+			return put, err
+		}
+	}
 }
 
 // Context bounds one step of a test, so that what hangs fails.

@@ -53,8 +53,9 @@ func TestProxiesKnowEachOther(t *testing.T) {
 	ids, err := direct.MemberList(short(t))
 	require.NoError(t, err)
 	require.Equal(t, "one", ids.Members[0].Name)
-	require.Eventually(t, func() bool { return len(told()) == 2 }, patience, step)
-	require.ElementsMatch(t, urls, told())
+	var both []string
+	require.Eventually(t, func() bool { both = told(); return len(both) == 2 }, patience, step)
+	require.ElementsMatch(t, urls, both)
 	proxies[1].Kill()
 	require.Eventually(t, func() bool { return len(told()) == 1 }, patience, step)
 }

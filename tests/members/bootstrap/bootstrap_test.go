@@ -203,7 +203,7 @@ func fill(t *testing.T, client *clientv3.Client) {
 	done := make(chan error, keys)
 	for i := range keys {
 		go func() {
-			_, err := client.Put(harness.Context(t), fmt.Sprintf("key/%d", i), "acknowledged")
+			_, err := harness.Put(harness.Context(t), client, fmt.Sprintf("key/%d", i), "acknowledged")
 			done <- err
 		}()
 	}
@@ -219,7 +219,7 @@ func requireFilled(t *testing.T, server *harness.Server) {
 	require.Equal(t, int64(keys), answer.Count)
 }
 
-// Of a cluster that was killed right after its last answer, each member alone has everything once it is forced. One goes
+// Of a cluster that was killed, each member alone has everything that its log had, once it is forced. One goes
 // on, tells the others that they are removed, and grows to three again; then any of the three may fail.
 func TestForceNewCluster(t *testing.T) {
 	if harness.IsPeer() {
@@ -227,6 +227,9 @@ func TestForceNewCluster(t *testing.T) {
 	}
 	members, client := cluster(t)
 	fill(t, client)
+	for _, member := range members {
+		requireFilled(t, member) // so its log holds it: what was acknowledged is in two of three logs at least
+	}
 	status, err := client.Status(harness.Context(t), members[0].Endpoint())
 	require.NoError(t, err)
 	members.Kill()

@@ -93,7 +93,7 @@ func TestRefusedCertificateIsNamed(t *testing.T) {
 func seenByAll(t *testing.T, members harness.Cluster, value string) {
 	t.Helper()
 	for _, writer := range members {
-		_, err := harness.Client(t, writer).Put(harness.Context(t), "key", value+writer.Endpoint())
+		_, err := harness.Put(harness.Context(t), harness.Client(t, writer), "key", value+writer.Endpoint())
 		require.NoError(t, err)
 		for _, reader := range members {
 			answer, err := harness.Client(t, reader).Get(harness.Context(t), "key")

@@ -24,7 +24,7 @@ func TestSerializableReadAtAnAcknowledgedRevision(t *testing.T) {
 	}
 	var newest int64
 	for i := range puts {
-		put, err := clients[i%len(clients)].Put(ctx, "k", "v")
+		put, err := harness.Put(ctx, clients[i%len(clients)], "k", "v")
 		require.NoError(t, err)
 		newest = put.Header.Revision
 		next := clients[(i+1)%len(clients)]

@@ -120,7 +120,7 @@ func TestClientsLeaveFileDescriptorsToTheStore(t *testing.T) {
 	status, page := get(metrics)
 	require.Equal(t, http.StatusOK, status)
 	require.Regexp(t, `(?m)^quorate_api_connections_refused_total [1-9]`, page)
-	require.Contains(t, s.Output(), "connections are refused")
+	require.NoError(t, s.AwaitOutput(harness.Context(t), "connections are refused"))
 	for _, conn := range held {
 		require.NoError(t, conn.Close())
 	}
