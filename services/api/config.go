@@ -55,6 +55,8 @@ type Config struct {
 	Elsewhere bool
 	// Shown may be nil; else it is told of each revision that a client is about to be shown, by whatever service.
 	Shown func(revision int64)
+	// Nearest may be nil; else it tells which member the headers of answers name, 0 for the one that the store names itself.
+	Nearest func() uint64
 	// Members may be nil: then the console knows the member alone that answers.
 	Members port.Members
 	// NoConsole has no console at /console/. Hosts are names by which browsers may call it without TLS, beside addresses and localhost.

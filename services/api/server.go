@@ -61,7 +61,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	services, err := v3.New(v3.Config{
-		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Inspector: cfg.Inspector, Follower: follower, Shown: cfg.Shown, Rates: rates, Signer: tokens.Signer, Logger: cfg.Logger,
+		Consensus: cfg.Consensus, Lease: cfg.Lease, Watch: cfg.Watch, Auth: cfg.Auth, Quotas: cfg.Quotas, Inspector: cfg.Inspector, Follower: follower, Shown: cfg.Shown, Nearest: cfg.Nearest, Rates: rates, Signer: tokens.Signer, Logger: cfg.Logger,
 		MaxTxnOps: cfg.MaxTxnOps, MaxRequestBytes: cfg.MaxRequestBytes, RequestTimeout: cfg.RequestTimeout,
 		Version: cfg.Versions.Server, StorageVersion: cfg.Versions.Storage, EncodedWatch: true,
 	})

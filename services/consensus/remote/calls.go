@@ -110,17 +110,11 @@ func (c *Client) HoldLeases(ctx context.Context, req *consensusv1.HoldLeasesRequ
 	return call[consensusv1.HoldLeasesResponse](ctx, c, command, "HoldLeases", req)
 }
 
-// Status tells how the leader is, or the nearest member, once that has applied what any answer has shown, if it soon has. Soon after
-// the start it waits until it is known who is nearest.
+// Status tells how the leader is, or the nearest member, once that has applied what any answer has shown, if it soon has.
 func (c *Client) Status(ctx context.Context, req *consensusv1.StatusRequest) (*consensusv1.StatusResponse, error) {
 	options := look
 	if req.GetNearest() {
 		options.Picker = nearest{}
-		select {
-		case <-c.gathered:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for the nearest member: %w", context.Cause(ctx))
-		}
 	}
 	req = &consensusv1.StatusRequest{Nearest: req.GetNearest(), Seen: c.store.shown()}
 	response, err := call[consensusv1.StatusResponse](ctx, c, options, "Status", req)

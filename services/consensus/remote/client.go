@@ -19,9 +19,8 @@ import (
 type Client struct {
 	balancer *balancer.Balancer[*consensusv1.Standing]
 	turns    turns
-	// ready is closed once a leader is known, gathered once it is known who is nearest.
-	ready, gathered chan struct{}
-
+	// ready is closed once a leader is known, and who is nearest.
+	ready   chan struct{}
 	timeout time.Duration
 	store   *store
 }
@@ -40,7 +39,7 @@ func New(set *resolver.Set, timeout time.Duration, logger *slog.Logger) *Client 
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{ready: make(chan struct{}), gathered: make(chan struct{}), timeout: timeout, store: newStore(logger)}
+	c := &Client{ready: make(chan struct{}), timeout: timeout, store: newStore(logger)}
 	c.balancer = balancer.New(balancer.Config[*consensusv1.Standing]{
 		Service: "consensus", Nodes: set, Logger: logger, CallTimeout: timeout,
 		Open: func(ctx context.Context, n *resolver.Node, told func(*consensusv1.Standing)) (batching.Stream, error) {
@@ -59,10 +58,6 @@ func (c *Client) Run(ctx context.Context) error {
 	group.Go(func() error { return c.balancer.Run(ctx) })
 	group.Go(func() error {
 		awaitNearest(ctx, c.balancer.View)
-		close(c.gathered)
-		return nil
-	})
-	group.Go(func() error {
 		for {
 			leader, _, changed := c.Leader()
 			if leader != 0 {
@@ -79,7 +74,7 @@ func (c *Client) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Ready is closed once a leader was known.
+// Ready is closed once a leader was known and the nearest member had its time to be met.
 func (c *Client) Ready() <-chan struct{} { return c.ready }
 
 // Identity says which store is there, as far as is known, for others to compare with theirs: nil for not at all. It is the cluster's
@@ -110,6 +105,14 @@ func (c *Client) Leader() (id uint64, reached bool, changed <-chan struct{}) {
 		id = led.Standing.GetLeaderId()
 	}
 	return id, len(view.Backends) > 0, view.Changed
+}
+
+// Nearest returns the id of the member that Status tells of now if it is asked for the nearest, 0 if none can be reached.
+func (c *Client) Nearest() (id uint64) {
+	if m := (nearest{}).Pick(c.balancer.View().Backends); m != nil {
+		id = m.Standing.GetMemberId()
+	}
+	return id
 }
 
 // turns counts the reads that go to the members in turn.

@@ -389,26 +389,3 @@ func TestQuestionsForAMemberSayWhatWasSeen(t *testing.T) {
 		require.Zero(t, f.mu.shown.GetRaftIndex(), name)
 	}
 }
-
-// Goal: a status waits until it is known who is nearest. Method: a client with a member, at which nobody finds that out before it has been asked in vain.
-func TestStatusWaitsForTheNearestMember(t *testing.T) {
-	f := serve(t, 1)
-	set, err := resolver.New(resolver.Config{Endpoints: []string{f.server.URL}})
-	require.NoError(t, err)
-	c := New(set, timeout, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.balancer.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
-	await(c, func() bool { return len(c.balancer.View().Backends) == 1 })
-	short, cancelShort := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancelShort()
-	_, err = c.Status(short, &consensusv1.StatusRequest{Nearest: true})
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	close(c.gathered)
-	_, err = c.Status(t.Context(), &consensusv1.StatusRequest{Nearest: true})
-	require.NoError(t, err)
-}

@@ -22,6 +22,7 @@ type backend struct {
 	consensus port.Consensus
 	place     Place
 	shown     func(revision int64)
+	nearest   func() uint64
 	logger    *slog.Logger
 	timeout   time.Duration
 	gate      *auth.Gate
@@ -146,7 +147,7 @@ func (b *backend) header(ctx context.Context, revision int64, term uint64) (*etc
 		return nil, err
 	}
 	b.shows(id, revision, term)
-	return id.header(revision, term), nil
+	return b.headerOf(id, revision, term), nil
 }
 
 // shows is called before a client is shown a revision and a term.
@@ -163,7 +164,7 @@ func (b *backend) headerSeen(ctx context.Context) (*etcdserverpb.ResponseHeader,
 	if err != nil {
 		return nil, err
 	}
-	return id.header(id.revision.Load(), id.term.Load()), nil
+	return b.headerOf(id, id.revision.Load(), id.term.Load()), nil
 }
 
 // leaseHeader returns the header of an answer of the lease service. Its revision may be older than what this node has shown to
@@ -184,7 +185,23 @@ func (b *backend) headerNow(ctx context.Context) (*etcdserverpb.ResponseHeader, 
 		return nil, err
 	}
 	id := identity{clusterID: position.GetClusterId(), memberID: position.GetMemberId()}
-	return id.header(position.GetRevision(), position.GetRaftTerm()), nil
+	return b.headerOf(&id, position.GetRevision(), position.GetRaftTerm()), nil
+}
+
+func (b *backend) headerOf(id *identity, revision int64, term uint64) *etcdserverpb.ResponseHeader {
+	header := id.header(revision, term)
+	header.MemberId = b.member(id)
+	return header
+}
+
+// member is the one at this endpoint: where services are apart that whose status is told here.
+func (b *backend) member(id *identity) uint64 {
+	if b.nearest != nil {
+		if nearest := b.nearest(); nearest != 0 {
+			return nearest
+		}
+	}
+	return id.memberID
 }
 
 func (id *identity) header(revision int64, term uint64) *etcdserverpb.ResponseHeader {

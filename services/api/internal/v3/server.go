@@ -34,6 +34,8 @@ type Config struct {
 	Follower *auth.Follower
 	// Shown may be nil; else it is told of each revision that a client is about to be shown.
 	Shown func(revision int64)
+	// Nearest may be nil; else it tells which member headers name, 0 for the one that the store names itself.
+	Nearest func() uint64
 	// Rates may be nil: then as many watches may be created as clients like.
 	Rates *ratelimit.Limiter
 	// Signer makes the tokens of those who log in; nil where the store does.
@@ -107,6 +109,7 @@ func New(config Config) (*Services, error) {
 		consensus: config.Consensus,
 		place:     config.Consensus,
 		shown:     config.Shown,
+		nearest:   config.Nearest,
 		logger:    config.Logger,
 		timeout:   config.RequestTimeout,
 		gate:      auth.NewGate(config.Auth, config.RequestTimeout, config.Logger),

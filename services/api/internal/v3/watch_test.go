@@ -200,6 +200,34 @@ func TestShownRevisionsAreTold(t *testing.T) {
 	}
 }
 
+// TestHeadersNameTheNearestMember moves on whose status a node apart tells: what answers say of who they are from goes along, also on a stream that
+// is open (etcd's TestAuthMemberRemove asks each endpoint for a key to learn whose it is).
+func TestHeadersNameTheNearestMember(t *testing.T) {
+	for name, way := range map[string]func(*v3.Config){"encoded": encoded, "messages": func(*v3.Config) {}} {
+		t.Run(name, func(t *testing.T) {
+			var nearest atomic.Uint64
+			w := startWatching(t, &fakeConsensus{}, func(c *v3.Config) {
+				way(c)
+				c.Nearest = nearest.Load
+				c.Lease = &fakeLease{revoke: func(*leasev1.RevokeRequest) (*leasev1.RevokeResponse, error) {
+					return &leasev1.RevokeResponse{Revision: 60, RaftTerm: raftTerm}, nil
+				}}
+			})
+			added := w.created(&etcdserverpb.WatchCreateRequest{Key: []byte("k")}, 0) // as the store says where nobody is near
+			for _, id := range []uint64{31, 32} {
+				nearest.Store(id)
+				want := header(50)
+				want.MemberId = id
+				w.session.deliveries <- &delivery.Delivery{ID: added.GetId(), Batch: putOf(50), Revision: 50}
+				w.expect(&etcdserverpb.WatchResponse{Header: want, Events: putsOf(50)})
+				revoked, err := w.services.Lease.LeaseRevoke(t.Context(), &etcdserverpb.LeaseRevokeRequest{ID: 7})
+				require.NoError(t, err)
+				require.Equal(t, id, revoked.GetHeader().GetMemberId())
+			}
+		})
+	}
+}
+
 // TestWatchCreatedPrecedesEvents lets the session deliver before it even returns from Add, many times.
 func TestWatchCreatedPrecedesEvents(t *testing.T) {
 	w := startWatching(t, &fakeConsensus{}, encoded)

@@ -12,7 +12,10 @@ import (
 // sendEvents tells a watch a batch of events, in fragments if it wants them and the batch is large.
 func (s *watchSender) sendEvents(w *watch, d *delivery.Delivery) error {
 	if s.encoded {
-		return s.sendEncoded(w, s.answering(d.Revision).head(d.Revision, w.id), d.Batch)
+		id := s.answering(d.Revision)
+		head := id.head(d.Revision, w.id)
+		head.memberID = s.server.member(id)
+		return s.sendEncoded(w, head, d.Batch)
 	}
 	response := &etcdserverpb.WatchResponse{Header: s.header(d.Revision), WatchId: w.id}
 	events := fromEvents(d.Batch.Events())

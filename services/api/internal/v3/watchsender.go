@@ -178,7 +178,7 @@ func (s *watchSender) end(w *watch) {
 
 func (s *watchSender) header(revision int64) *etcdserverpb.ResponseHeader {
 	id := s.answering(revision)
-	return id.header(revision, id.term.Load())
+	return s.server.headerOf(id, revision, id.term.Load())
 }
 
 // answering returns who answers, up to a revision.

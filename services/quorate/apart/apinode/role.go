@@ -108,7 +108,7 @@ func (r *role) Open(_ context.Context, n *node.Node) error {
 		told.urls = reachable(side.Clients, addresses)
 	}
 	made.Consensus, made.Lease, made.Watch, made.Auth, made.Elsewhere = told, lease, watch, store, true
-	made.Quotas, made.Inspector, made.Members, made.Shown = store, store, store, store.Shown
+	made.Quotas, made.Inspector, made.Members, made.Shown, made.Nearest = store, store, store, store.Shown, store.Nearest
 	if made.Audit, err = n.Audit(); err != nil {
 		return err
 	}
