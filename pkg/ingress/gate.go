@@ -5,24 +5,32 @@ import (
 	"sync"
 )
 
-// gate knows which requests are in a handler, which net/http's own Close does not wait for.
+// gate knows which requests are in a handler, which net/http's own Close does not wait for, and lets in no more than may be there.
 type gate struct {
-	mu struct {
+	most int64 // 0 for any number
+	mu   struct {
 		sync.Mutex
 		closed bool
-		inside int
+		inside int64
 	}
 	// empty is closed when the gate is and nobody is inside.
 	empty chan struct{}
 }
 
-func newGate() *gate { return &gate{empty: make(chan struct{})} }
+func newGate(most int64) *gate { return &gate{most: most, empty: make(chan struct{})} }
+
+// tooMany is what a request is told that is one too many, in etcd's words.
+const tooMany = "etcdserver: too many requests"
 
 // guard lets requests through to next until the gate closes.
 func (g *gate) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.enter() {
+		switch entered, closed := g.enter(); {
+		case closed:
 			http.Error(w, "server stopped", http.StatusServiceUnavailable)
+			return
+		case !entered:
+			http.Error(w, tooMany, http.StatusTooManyRequests)
 			return
 		}
 		defer g.leave()
@@ -30,14 +38,14 @@ func (g *gate) guard(next http.Handler) http.Handler {
 	})
 }
 
-func (g *gate) enter() bool {
+func (g *gate) enter() (entered, closed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mu.closed {
-		return false
+	if g.mu.closed || g.most > 0 && g.mu.inside >= g.most {
+		return false, g.mu.closed
 	}
 	g.mu.inside++
-	return true
+	return true, false
 }
 
 func (g *gate) leave() {

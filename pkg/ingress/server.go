@@ -21,6 +21,8 @@ type Config struct {
 	HTTP2 *http.HTTP2Config
 	// HeadBytesMax bounds the head of a request, 0 for the usual size.
 	HeadBytesMax int
+	// RequestsMax bounds the requests under way, over all connections: one more is refused. 0 is any number.
+	RequestsMax int64
 	// Connections counts those of the listeners that are given to Run, nil does not.
 	Connections *Connections
 	// ErrorLog takes what net/http has to say: callers' mistakes, mostly.
@@ -51,7 +53,7 @@ func New(cfg Config) *Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(cfg.HTTP2 != nil)
 	protocols.SetUnencryptedHTTP2(cfg.HTTP2 != nil)
-	s := &Server{requests: newGate(), cfg: cfg}
+	s := &Server{requests: newGate(cfg.RequestsMax), cfg: cfg}
 	s.http = &http.Server{
 		Handler:           s.requests.guard(boundBodies(cfg.Streams, cfg.Handler)),
 		Protocols:         protocols,

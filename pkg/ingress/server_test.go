@@ -284,3 +284,36 @@ func withoutDeadline(conn net.Conn) net.Conn {
 	_ = conn.SetReadDeadline(time.Time{})
 	return conn
 }
+
+// Goal: requests under way are bounded over all connections, one more is told so, and one that ends makes room. Method: as many as may be that wait, one
+// more, and one more after their end.
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leave := make(chan struct{})
+		wait := func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/wait" {
+				<-leave
+			}
+		}
+		listener, stop := serving(wait, func(cfg *Config) { cfg.RequestsMax = 2 })
+		ask := func(path string) (status func() int) {
+			conn := listener.dial()
+			_, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+			require.NoError(t, err)
+			return func() int {
+				answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				require.NoError(t, err)
+				require.NoError(t, answer.Body.Close())
+				return answer.StatusCode
+			}
+		}
+		first, second := ask("/wait"), ask("/wait")
+		synctest.Wait()
+		require.Equal(t, http.StatusTooManyRequests, ask("/")())
+		close(leave)
+		require.Equal(t, []int{http.StatusOK, http.StatusOK}, []int{first(), second()})
+		synctest.Wait()
+		require.Equal(t, http.StatusOK, ask("/")())
+		require.NoError(t, stop())
+	})
+}

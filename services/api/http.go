@@ -5,12 +5,12 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/connectserver"
@@ -28,6 +28,9 @@ const (
 	// to answer: the streams of a client that is gone end.
 	pingAfter   = time.Minute
 	pingTimeout = 20 * time.Second
+	// connectionPart is which part of all requests under way one connection may have, as 1/connectionPart: clients are told, and open another one. So a
+	// single one cannot leave others without.
+	connectionPart = 16
 )
 
 // newClientHandler routes everything that is not gRPC.
@@ -86,8 +89,9 @@ func newHTTPServer(handler http.Handler, cfg Config, connections *ingress.Connec
 		Handler:      handler,
 		Streams:      func(r *http.Request) bool { return ingress.Streams(r) || gateway.Streams(r) },
 		HeadBytesMax: headBytesMax,
+		RequestsMax:  budget.Places(),
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: int(min(cfg.MaxConcurrentStreams, math.MaxInt32)),
+			MaxConcurrentStreams: int(min(int64(cfg.MaxConcurrentStreams), budget.Places()/connectionPart)),
 			SendPingTimeout:      pingAfter,
 			PingTimeout:          pingTimeout,
 		},

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// floodStreams is how many streams a client opens on its connection.
-	floodStreams = 20_000
+	// floodStreams is how many streams a client opens on its connection, silentCalls how many calls of which no more comes than their head.
+	floodStreams, silentCalls = 20_000, 100_000
 	// floodMemory is what the server is told that it may take, which bounds its streams, and floodBytesMax how much more than before the floods it
 	// has then; floodGoroutines is how many goroutines more: those of the pools.
 	floodMemory     = "256MiB"
@@ -34,7 +34,7 @@ const (
 )
 
 // flood opens streams for a method on a connection of its own, and resets each at once or leaves it as it is. The connection stays open.
-func flood(t *testing.T, address, method string, reset bool) net.Conn {
+func flood(t *testing.T, address, method, kind string, streams uint32, reset bool) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func flood(t *testing.T, address, method string, reset bool) net.Conn {
 	headers, framer := hpack.NewEncoder(&block), http2.NewFramer(&frames, nil)
 	frames.WriteString(http2.ClientPreface)
 	require.NoError(t, framer.WriteSettings())
-	for i := range uint32(floodStreams) {
+	for i := range streams {
 		block.Reset()
 		for _, field := range []hpack.HeaderField{
 			{Name: ":method", Value: "POST"},
@@ -52,7 +52,7 @@ func flood(t *testing.T, address, method string, reset bool) net.Conn {
 			{Name: ":path", Value: method},
 			{Name: ":authority", Value: address},
 			{Name: "te", Value: "trailers"},
-			{Name: "content-type", Value: "application/grpc"},
+			{Name: "content-type", Value: kind},
 		} {
 			require.NoError(t, headers.WriteField(field))
 		}
@@ -60,7 +60,7 @@ func flood(t *testing.T, address, method string, reset bool) net.Conn {
 		if reset {
 			require.NoError(t, framer.WriteRSTStream(2*i+1, http2.ErrCodeCancel))
 		}
-		if frames.Len() < 64<<10 && i < floodStreams-1 {
+		if frames.Len() < 64<<10 && i < streams-1 {
 			continue
 		}
 		if _, err := conn.Write(frames.Bytes()); err != nil {
@@ -87,7 +87,7 @@ func gauge(t *testing.T, s *harness.Server, name string) float64 {
 }
 
 // Goal: a client that opens streams without end, and resets them at once or says nothing on them, costs others no service, and the server neither
-// memory nor goroutines once it has gone. Method: twenty thousand of each, of calls and of watches, on one connection; another client puts
+// memory nor goroutines once it has gone. Method: many of each, of calls and of watches, on one connection; another client puts
 // meanwhile.
 func TestFloodsOfStreamsAndResets(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", floodMemory)
@@ -96,14 +96,18 @@ func TestFloodsOfStreamsAndResets(t *testing.T) {
 	client := harness.Client(t, server)
 	goroutines, memory := gauge(t, server, "go_goroutines"), gauge(t, server, "process_resident_memory_bytes")
 	for _, one := range []struct {
-		name, method string
-		reset        bool
+		name, method, kind string
+		streams            uint32
+		reset              bool
 	}{
-		{"calls that are reset", "/etcdserverpb.KV/Range", true},
-		{"watches that are reset", "/etcdserverpb.Watch/Watch", true},
-		{"watches that say nothing", "/etcdserverpb.Watch/Watch", false},
+		{"calls that are reset", "/etcdserverpb.KV/Range", "application/grpc", floodStreams, true},
+		{"watches that are reset", "/etcdserverpb.Watch/Watch", "application/grpc", floodStreams, true},
+		{"watches that say nothing", "/etcdserverpb.Watch/Watch", "application/grpc", floodStreams, false},
+		{"calls that say nothing", "/etcdserverpb.KV/Range", "application/grpc", silentCalls, false},
+		{"calls of Connect that say nothing", "/etcdserverpb.KV/Range", "application/proto", silentCalls, false},
+		{"files of v2 without a value", "/v2/keys/a", "application/x-www-form-urlencoded", silentCalls, false},
 	} {
-		conn := flood(t, server.Endpoint(), one.method, one.reset)
+		conn := flood(t, server.Endpoint(), one.method, one.kind, one.streams, one.reset)
 		bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
 		_, err := client.Put(bounded, "k", "v")
 		cancel()

@@ -68,7 +68,7 @@ func New(
 		audit:    audit,
 		rates:    rates,
 		answers:  budget.NewAnswers(0),
-		openMax:  min(max(openMin, budget.Limit()/openPart/openBytes), openMost),
+		openMax:  budget.Places(),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
 		idle:     make(chan struct{}, 1),
@@ -291,14 +291,6 @@ func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamSe
 	}
 	return run(m, inner, func(stream grpc.ServerStream) error { return handle(service, stream) })
 }
-
-// What streams may take that are open, of all clients together: each has goroutines, buffers and a place in several lists, whether anything is said on
-// it or not, and etcd's --max-concurrent-streams lets a connection have any number.
-const (
-	// openBytes is about what one takes, openPart the part of the process's memory that is for them. There may be openMin in any case, and openMost where
-	// nothing bounds the memory.
-	openBytes, openPart, openMin, openMost = 32 << 10, 4, 4096, 1 << 18
-)
 
 // RunStream runs the handler of a stream of any protocol on inner: counted, and with a context that ends with the server
 // too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere. One

@@ -1,6 +1,7 @@
 package grpcserver
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
 
@@ -62,11 +64,19 @@ type Server struct {
 
 // New returns a server with the health service and without any other. Finish registering services with Ready.
 func New(cfg Config, watched *calls.Calls) *Server {
+	waiting := newArrivals(shareOfPlace*int(budget.Places()), cfg.ReceiveBytesMax)
 	options := []grpc.ServerOption{
 		grpc.Creds(handshaken{}),
 		grpc.ForceServerCodecV2(newCodec(cfg.Registerer)),
-		grpc.UnaryInterceptor(watched.Unary),
-		grpc.StreamInterceptor(watched.Stream),
+		grpc.InTapHandle(waiting.come),
+		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			waiting.arrived(ctx)
+			return watched.Unary(ctx, request, info, handle)
+		}),
+		grpc.StreamInterceptor(func(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+			waiting.arrived(stream.Context())
+			return watched.Stream(service, stream, info, handle)
+		}),
 		grpc.MaxRecvMsgSize(cfg.ReceiveBytesMax),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(cfg.ConcurrentStreamsMax),

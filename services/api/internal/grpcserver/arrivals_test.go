@@ -1,0 +1,138 @@
+package grpcserver
+
+import (
+	"context"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/peer"
+
+	"github.com/quoratedb/quorate/pkg/ingress"
+)
+
+// caller is a client with one connection, and calls on it.
+type caller struct {
+	t    *testing.T
+	of   *arrivals
+	conn net.Conn
+	ctx  context.Context
+}
+
+func newCaller(t *testing.T, of *arrivals) *caller {
+	t.Helper()
+	theirs, ours := net.Pipe()
+	t.Cleanup(func() { _, _ = theirs.Close(), ours.Close() })
+	return &caller{t: t, of: of, conn: theirs, ctx: peer.NewContext(t.Context(), &peer.Peer{Addr: &address{Addr: ours.RemoteAddr(), conn: ours}})}
+}
+
+// begin begins a call as grpc-go does, with a stream that end ends.
+func (c *caller) begin() (ctx context.Context, end context.CancelFunc, err error) {
+	stream, end := context.WithCancel(c.ctx)
+	c.t.Cleanup(end)
+	ctx, err = c.of.come(stream, nil)
+	return ctx, end, err
+}
+
+func (c *caller) begins(calls int) {
+	c.t.Helper()
+	for range calls {
+		_, _, err := c.begin()
+		require.NoError(c.t, err)
+	}
+}
+
+// cut tells whether the server has closed the connection.
+func (c *caller) cut() bool {
+	synctest.Wait()
+	_ = c.conn.SetReadDeadline(time.Now())
+	_, err := c.conn.Read(make([]byte, 1))
+	return err == io.EOF
+}
+
+// Goal: a call that an interceptor has, or whose stream has ended, makes room. Method: many of each where two may wait.
+func TestCallsThatArriveMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(2, 0)
+		client := newCaller(t, a)
+		for range 10 {
+			ctx, _, err := client.begin()
+			require.NoError(t, err)
+			a.arrived(context.WithValue(ctx, address{}, "as grpc-go adds to it"))
+			a.arrived(ctx) // no more than once
+			_, end, err := client.begin()
+			require.NoError(t, err)
+			end()
+		}
+		require.False(t, client.cut())
+	})
+}
+
+// Goal: the calls of one connection that say nothing cost others no place: it is the one that goes. Method: all places taken by one, then another's call.
+func TestCrowdOfSilentCallsLosesItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(100, 0)
+		silent, client := newCaller(t, a), newCaller(t, a)
+		silent.begins(100)
+		require.False(t, silent.cut())
+		client.begins(1)
+		require.True(t, silent.cut())
+		require.False(t, client.cut())
+	})
+}
+
+// Goal: where many connections have a call that waits, one more is refused, until one has waited for long. Method: a place each; one more at once and later.
+func TestCallsBeyondThoseThatWaitAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(3, 0)
+		first, others, last := newCaller(t, a), newCaller(t, a), newCaller(t, a)
+		first.begins(1)
+		others.begins(1)
+		newCaller(t, a).begins(1)
+		_, _, err := last.begin()
+		require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, err)
+		<-time.After(patience*tick + tick/2)
+		last.begins(1)
+		require.True(t, first.cut())
+		require.False(t, others.cut())
+	})
+}
+
+// Goal: a message has as long as the body of any other request; whoever is later loses the connection, and nobody else. Method: two calls some seconds apart,
+// of which one gets its message in time.
+func TestMessageThatDoesNotComeEndsItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(100, 0)
+		late, timely := newCaller(t, a), newCaller(t, a)
+		late.begins(1)
+		<-time.After(5 * time.Second)
+		ctx, _, err := timely.begin()
+		require.NoError(t, err)
+		<-time.After(ingress.BodyTimeout - 6*time.Second)
+		require.False(t, late.cut())
+		a.arrived(ctx)
+		<-time.After(3 * tick)
+		require.True(t, late.cut())
+		<-time.After(2 * ingress.BodyTimeout)
+		require.False(t, timely.cut())
+	})
+}
+
+// Goal: streams that end before their message comes are not kept. Method: very many of them, beside one that waits.
+func TestEndedCallsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(1<<20, 0)
+		client := newCaller(t, a)
+		client.begins(1)
+		for range 10 * sweepMin {
+			_, end, err := client.begin()
+			require.NoError(t, err)
+			end()
+			require.LessOrEqual(t, a.mu.count, sweepMin+1)
+		}
+	})
+}
