@@ -39,9 +39,12 @@ type Buckets struct {
 	mu struct {
 		sync.Mutex
 		buckets []bucket
-		// slab is memory that chunks are cut from.
-		slab []byte
-		file *os.File
+		// slab is memory that chunks are cut from, slabs is all of it.
+		slab  []byte
+		slabs [][]byte
+		// spare is memory of those who have walked parts, for the next ones.
+		spare []*bucketMemory
+		file  *os.File
 		// end is where the file ends.
 		end int64
 	}
@@ -207,8 +210,8 @@ func (b *Buckets) memory(n int) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if cap(b.mu.slab)-len(b.mu.slab) < n {
-		b.mu.slab = make([]byte, 0, min(max(2*cap(b.mu.slab), slabBytesMin), slabBytesMax))
-		adviseLarge(b.mu.slab[:cap(b.mu.slab)])
+		b.mu.slab = takeSlab(min(max(2*cap(b.mu.slab), slabBytesMin), slabBytesMax))[:0]
+		b.mu.slabs = append(b.mu.slabs, b.mu.slab[:cap(b.mu.slab)])
 	}
 	at := len(b.mu.slab)
 	b.mu.slab = b.mu.slab[:at+n]
@@ -219,7 +222,10 @@ func (b *Buckets) memory(n int) []byte {
 func (b *Buckets) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.mu.buckets, b.mu.slab = make([]bucket, len(b.cfg.Bounds)+1), nil
+	for _, slab := range b.mu.slabs {
+		giveSlab(slab)
+	}
+	b.mu.buckets, b.mu.slab, b.mu.slabs, b.mu.spare = make([]bucket, len(b.cfg.Bounds)+1), nil, nil, nil
 	if b.mu.file == nil {
 		return nil
 	}
@@ -234,20 +240,21 @@ type BucketsPart struct {
 	from, to int
 }
 
-// Parts cuts all that was added into up to n parts of about the same size, of some buckets each. They may be walked at the same time. All Adders have
-// ended, and no others are made.
-func (b *Buckets) Parts(n int) []BucketsPart {
-	var total, passed int64
+// Parts cuts all that was added into parts, of some buckets each, which so many goroutines may walk at the same time. Each takes the next one when it has
+// done with one: parts become smaller to the end, so that all have about as long to go. All Adders have ended, and no others are made.
+func (b *Buckets) Parts(walkers int) []BucketsPart {
+	left := int64(0)
 	for _, of := range b.mu.buckets {
-		total += of.size
+		left += of.size
 	}
-	parts := []BucketsPart{{b: b}}
+	parts, taken := []BucketsPart{{b: b}}, int64(0)
 	for i, of := range b.mu.buckets {
-		if last := &parts[len(parts)-1]; len(parts) < n && last.to > last.from && passed >= total*int64(len(parts))/int64(n) {
-			parts = append(parts, BucketsPart{b: b, from: i, to: i})
+		if taken > 0 && taken >= left/int64(2*walkers) {
+			left -= taken
+			parts, taken = append(parts, BucketsPart{b: b, from: i}), 0
 		}
 		parts[len(parts)-1].to = i + 1
-		passed += of.size
+		taken += of.size
 	}
 	return parts
 }
@@ -262,13 +269,14 @@ func (p BucketsPart) From() []byte {
 
 // Each calls fn with the part's records in the order of keys. fn may not keep the slices.
 func (p BucketsPart) Each(fn func(key, value []byte) error) error {
-	var m bucketMemory
+	m := p.b.takeSpare()
+	defer p.b.giveSpare(m)
 	for _, of := range p.b.mu.buckets[p.from:p.to] {
 		var err error
 		if of.size > p.b.cfg.BucketBytes {
-			err = p.b.eachInRuns(&of, &m, fn)
+			err = p.b.eachInRuns(&of, m, fn)
 		} else {
-			err = p.b.eachInMemory(&of, &m, fn)
+			err = p.b.eachInMemory(&of, m, fn)
 		}
 		if err != nil {
 			return err
@@ -294,6 +302,23 @@ const cacheLineBytes = 64
 type bucketMemory struct {
 	read     []byte
 	gathered gathered
+}
+
+func (b *Buckets) takeSpare() *bucketMemory {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.mu.spare) == 0 {
+		return &bucketMemory{}
+	}
+	m := b.mu.spare[len(b.mu.spare)-1]
+	b.mu.spare = b.mu.spare[:len(b.mu.spare)-1]
+	return m
+}
+
+func (b *Buckets) giveSpare(m *bucketMemory) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.spare = append(b.mu.spare, m)
 }
 
 func (b *Buckets) eachInMemory(of *bucket, m *bucketMemory, fn func(key, value []byte) error) error {

@@ -2,5 +2,8 @@
 
 package externalsort
 
-// adviseLarge does nothing where nobody knows how.
-func adviseLarge([]byte) {}
+// takeSlab returns memory of the garbage collector's where nobody knows of another.
+func takeSlab(size int) []byte { return make([]byte, size) }
+
+// giveSlab leaves it to the garbage collector.
+func giveSlab([]byte) {}

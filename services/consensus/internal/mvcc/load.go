@@ -59,13 +59,8 @@ type Loaded struct {
 	Keys, Versions, Leases int64
 }
 
-const (
-	// loadWritersMax is how many parts of the versions are written at a time at most, each by a goroutine of its own.
-	loadWritersMax = 4
-	// loadPartBytes is about how much of the versions makes a part, of those that are read and of those that are written, of which there are up to loadPartsEach
-	// for each such goroutine: none is left with much to do when the others are at their end, and the first tables are on the disk long before.
-	loadPartBytes, loadPartsEach = 16 << 20, 4
-)
+// loadWritersMax is how many parts of the versions are read, or written, at a time at most, each by a goroutine of its own.
+const loadWritersMax = 4
 
 // Load makes a store, at log index 0, in the directory of the configuration, which must not hold one. Rows are sorted in sortDir, which is
 // on the machine's disk, and written from front to back as the tables of the store: neither memory nor time go by a write at a time. A
@@ -193,7 +188,7 @@ func (l *loading) writers() int { return min(runtime.GOMAXPROCS(0), loadWritersM
 // writeVersions writes the versions as they lie on disk: parts of them, some at the same time, each as tables of its own.
 func (l *loading) writeVersions() error {
 	writers := l.writers()
-	parts := l.versions.Parts(cmp.Or(l.cfg.loadParts, min(max(int(l.progress.read.bytes/loadPartBytes), writers), writers*loadPartsEach)))
+	parts := l.versions.Parts(cmp.Or(l.cfg.loadParts, writers))
 	walks := make([]*versionWalk, len(parts))
 	err := eachAtOnce(l.ctx, len(parts), writers, func(ctx context.Context, i int) error {
 		walks[i] = newVersionWalk(ctx, l, parts[i].From())

@@ -453,7 +453,7 @@ func TestLoadRefuses(t *testing.T) {
 	// What is read in parts must be all there is: here what is looked for by a revision begins behind it.
 	gap := &Content{Revision: 5, Versions: eachOf([]LoadVersion{version(2, 0, "a"), version(3, 0, "b"), version(4, 0, "c")})}
 	gap.VersionsFrom = func(int64) iter.Seq2[*LoadVersion, error] { return eachOf([]LoadVersion{version(4, 0, "c")}) }
-	gap.Sample = func(int) []LoadSample { return []LoadSample{{3, []byte("b")}} }
+	gap.Sample = func(int) []LoadSample { return slices.Repeat([]LoadSample{{3, []byte("b")}}, 2*loadSamplesLeast) }
 	_, err = Load(t.Context(), Config{Dir: "state", FS: vfs.NewMem(), loadParts: 2}, t.TempDir(), gap)
 	require.ErrorContains(t, err, "versions behind revision 3 are not in order")
 	ended, end := context.WithCancel(t.Context())

@@ -22,13 +22,14 @@ const (
 	// loadBucketBytes is about how much of the versions is sorted at once: of less than that much a processor has a good part in its caches. Each of up to
 	// loadBucketsMax such buckets is filled by every reader.
 	loadBucketBytes, loadBucketsMax = 4 << 20, 256
-	// loadSamplesEach is how many samples there are for each part that is cut by them.
-	loadSamplesEach = 16
+	// loadSamplesEach is how many samples there are for each bucket, and loadSamplesLeast how many a part has that is read.
+	loadSamplesEach, loadSamplesLeast = 16, 8
 )
 
 // versionReader reads the versions of some revisions as they come, has them sorted, and writes history as far as it is known. It is for one goroutine.
 type versionReader struct {
-	l     *loading
+	l *loading
+	// adder is one of those that readers hand on.
 	adder *externalsort.Adder
 	// to is the revision behind the last, 0 for the end.
 	from, to int64
@@ -46,8 +47,7 @@ type versionPlace struct{ revision, sub int64 }
 func (l *loading) sample() (readers []*versionReader, bounds [][]byte) {
 	var revisions []int64
 	if l.content.Sample != nil && l.content.VersionsFrom != nil {
-		parts := cmp.Or(l.cfg.loadParts, min(max(len(l.content.File)/loadPartBytes, l.writers()), l.writers()*loadPartsEach))
-		buckets := cmp.Or(l.cfg.loadParts, min(max(len(l.content.File)/loadBucketBytes, parts), loadBucketsMax))
+		buckets := cmp.Or(l.cfg.loadParts, min(max(len(l.content.File)/loadBucketBytes, l.writers()), loadBucketsMax))
 		samples := l.content.Sample(loadSamplesEach * buckets)
 		keys := make([][]byte, 0, len(samples))
 		for _, s := range samples {
@@ -56,7 +56,7 @@ func (l *loading) sample() (readers []*versionReader, bounds [][]byte) {
 		}
 		slices.Sort(revisions)
 		slices.SortFunc(keys, bytes.Compare)
-		revisions, bounds = cut(revisions, parts), slices.CompactFunc(cut(keys, buckets), bytes.Equal)
+		revisions, bounds = cutSmaller(revisions, cmp.Or(l.cfg.loadParts, l.writers())), slices.CompactFunc(cut(keys, buckets), bytes.Equal)
 	}
 	from := int64(0)
 	for _, at := range append(revisions, 0) {
@@ -76,6 +76,18 @@ func cut[T any](sorted []T, n int) (ends []T) {
 	return ends
 }
 
+// cutSmaller returns what is at the ends of parts, but for the last one's, that so many goroutines take one after another: they become smaller, so that
+// all goroutines have done at about the same time.
+func cutSmaller[T any](sorted []T, goroutines int) (ends []T) {
+	for at := 0; ; {
+		at += max((len(sorted)-at)/(2*goroutines), loadSamplesLeast)
+		if at >= len(sorted) {
+			return ends
+		}
+		ends = append(ends, sorted[at])
+	}
+}
+
 // sortVersions distributes the versions as they will lie on disk, and writes history as far as it is known.
 func (l *loading) sortVersions() error {
 	readers, bounds := l.sample()
@@ -85,9 +97,22 @@ func (l *loading) sortVersions() error {
 	l.versions = externalsort.NewBuckets(externalsort.BucketsConfig{
 		Dir: l.sortDir, Pattern: sortPattern, Bounds: bounds, BucketBytes: l.memory.bucketBytes, RunBytes: l.cfg.loadRunBytes, Keep: l.memory.keep,
 	})
-	err := eachAtOnce(l.ctx, len(readers), l.writers(), func(ctx context.Context, i int) error { return readers[i].read(ctx) })
+	adders := make(chan *externalsort.Adder, l.writers())
+	for range cap(adders) {
+		adders <- l.versions.Adder()
+	}
+	err := eachAtOnce(l.ctx, len(readers), cap(adders), func(ctx context.Context, i int) error {
+		readers[i].adder = <-adders
+		defer func() { adders <- readers[i].adder }()
+		return readers[i].read(ctx)
+	})
 	if err != nil {
 		return err
+	}
+	for range cap(adders) {
+		if err := (<-adders).End(); err != nil {
+			return err
+		}
 	}
 	for i := range readers[:len(readers)-1] {
 		if readers[i].ends != readers[i+1].begins {
@@ -99,7 +124,7 @@ func (l *loading) sortVersions() error {
 }
 
 func (r *versionReader) read(ctx context.Context) error {
-	r.adder, r.count = r.l.versions.Adder(), r.l.progress.reads(ctx)
+	r.count = r.l.progress.reads(ctx)
 	versions := r.l.content.Versions
 	if r.from > 0 {
 		versions = r.l.content.VersionsFrom(r.from)
@@ -109,7 +134,10 @@ func (r *versionReader) read(ctx context.Context) error {
 		return err
 	}
 	r.count.tell()
-	return r.adder.End()
+	if r.history.late {
+		return nil
+	}
+	return r.history.tables.cut() // what is written is on the disk long before it is waited for
 }
 
 func (r *versionReader) take(v *LoadVersion) error {

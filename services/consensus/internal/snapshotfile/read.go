@@ -265,6 +265,7 @@ func (r *Reader) readVersions(versions, withExpiration *bbolt.Bucket, from int64
 	}
 	kv, seen, begin := &mvccpb.KeyValue{}, 0, r.db.Info().Data
 	file := mapped(versions.Tx())
+	defer release(file)
 	place := func(b []byte) int64 { // bbolt copies small buckets on some processors
 		at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - begin)
 		if at < 0 || at > int64(len(file)-len(b)) {
