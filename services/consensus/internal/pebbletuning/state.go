@@ -31,7 +31,8 @@ const (
 )
 
 // State tunes Pebble for the state: keys with many versions, read in ranges. The WAL is off: the raft log is one already, and
-// it is truncated only below what is flushed here. Values stay with their keys, as Pebble calls separating them experimental.
+// it is truncated only below what is flushed here. Values stay with their keys, as Pebble calls separating them experimental. Blocks are compressed by what is
+// fastest: zstd at the bottom, as Pebble advises, would take several times as long. What is of an older format is read as it is.
 // The memtable, whose limit is stateMemTablesMax of memTableBytes, and the tables that are open are as the member's memory and
 // descriptors allow.
 func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
@@ -39,7 +40,7 @@ func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
 		Comparer:                    &cockroachkvs.Comparer,
 		KeySchema:                   cockroachkvs.KeySchema.Name,
 		KeySchemas:                  sstable.MakeKeySchemas(&cockroachkvs.KeySchema),
-		FormatMajorVersion:          pebble.FormatColumnarBlocks,
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		DisableWAL:                  true,
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: stateMemTablesMax,
@@ -56,6 +57,6 @@ func State(memTableBytes uint64, openFilesMax int) *pebble.Options {
 		o.Levels[i].IndexBlockSize = stateIndexBlockBytes
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(stateFilterBitsPerKey)
 	}
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	return o
 }
