@@ -70,8 +70,8 @@ type Restored struct {
 var discard = slog.New(slog.DiscardHandler)
 
 const (
-	// partName is where a data directory is made, below itself: it is renamed when it is whole.
-	partName = "restoring"
+	// partName is where a data directory is made, below itself: it is renamed when it is whole, and a member that finds it there does not start.
+	partName = datadir.RestoringName
 	// sortingName is where rows are sorted, below that.
 	sortingName = "sorting"
 )

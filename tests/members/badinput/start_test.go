@@ -106,6 +106,22 @@ func TestDataDirectoryThatCannotBe(t *testing.T) {
 	require.Equal(t, "not a directory", string(content))
 }
 
+// Goal: where a restore was cut off, no member serves an empty store in place of what was to be restored. Method: the directory as a kill leaves it, then
+// with what it says that is to be done.
+func TestRestoreThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	part := filepath.Join(dir, "restoring")
+	require.NoError(t, os.MkdirAll(filepath.Join(part, "member", "state"), 0o700))
+	server := newServer(t, dir)
+	code, output := refuses(t, server)
+	require.Equal(t, 1, code)
+	require.Contains(t, output, "was cut off: if none is, remove "+part+" and restore again")
+	require.NoDirExists(t, filepath.Join(dir, "member"))
+	require.NoError(t, os.RemoveAll(part))
+	require.NoError(t, server.Start(harness.Context(t)))
+}
+
 // Goal: a data directory serves one member at a time. Method: start a second on that of a first, which goes on.
 func TestDataDirectoryInUse(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,9 @@ const (
 	// one that it replaced.
 	incomingName = "incoming"
 	replacedName = "replaced"
+	memberName   = "member"
+	// RestoringName is where a restore makes a directory for a member, beside its place: it gets that when it is whole.
+	RestoringName = "restoring"
 )
 
 // Dir is where the data of a member lies.
@@ -33,7 +36,7 @@ type Dir struct {
 }
 
 // Path is where something of the member is.
-func (d Dir) Path(name string) string { return d.FS.PathJoin(d.DataDir, "member", name) }
+func (d Dir) Path(name string) string { return d.FS.PathJoin(d.DataDir, memberName, name) }
 
 // Remove removes something of the member with all in it.
 func (d Dir) Remove(name string) error { return d.FS.RemoveAll(d.Path(name)) }
@@ -66,7 +69,7 @@ func (d Dir) narrow(log *slog.Logger) {
 		log.Warn("other users may enter the data directory: chmod 700 keeps them out",
 			"data-dir", d.DataDir, "mode", info.Mode().String())
 	}
-	dir := d.FS.PathJoin(d.DataDir, "member")
+	dir := d.FS.PathJoin(d.DataDir, memberName)
 	count, err := owneronly.Narrow(dir)
 	if err != nil {
 		log.Warn("other users may read what the store holds: make the directory and all in it this process's user's own",

@@ -82,6 +82,9 @@ type opening struct {
 // Open opens or creates both stores and checks that they belong together: ErrForeignData, ErrNotForced, ErrInterrupted, Found's error, or
 // that of a store. A stop meanwhile is obeyed by having the stores' reads fail.
 func Open(o Config) (_ *Data, err error) {
+	if err := checkWhole(o.Dir); err != nil {
+		return nil, err
+	}
 	if err := durabledir.Make(o.FS, o.Path(LogName)); err != nil {
 		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
@@ -127,6 +130,18 @@ func Open(o Config) (_ *Data, err error) {
 		o.Logger.Warn("--force-new-cluster has no effect: there is no data to make a cluster of")
 		return op.data, nil
 	}
+}
+
+// checkWhole refuses a directory in which a restore has been cut off: who started there as if it was empty would serve none of what was to be restored.
+func checkWhole(d Dir) error {
+	part := d.FS.PathJoin(d.DataDir, RestoringName)
+	if _, err := d.FS.Stat(part); err != nil {
+		return nil // or it cannot be told
+	}
+	if _, err := d.FS.Stat(d.FS.PathJoin(d.DataDir, memberName)); err == nil {
+		return nil // what is left of one that was cut off at its end
+	}
+	return fmt.Errorf("%w: a restore into %s is at work, or was cut off: if none is, remove %s and restore again", ErrForeignData, d.DataDir, part)
 }
 
 // openStores opens the log and the state that the log names.
