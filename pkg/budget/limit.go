@@ -21,6 +21,28 @@ func Limit() int64 {
 	return groupLimit(os.DirFS("/"))
 }
 
+// Memory is how much there is for this process: its limit or, if that is more, what the machine has.
+func Memory() int64 { return min(Limit(), machineMemory(os.DirFS("/"))) }
+
+// machineMemory is math.MaxInt64 where no file tells.
+func machineMemory(root fs.FS) int64 {
+	content, err := fs.ReadFile(root, "proc/meminfo")
+	if err != nil {
+		return math.MaxInt64
+	}
+	for line := range strings.Lines(string(content)) {
+		// "MemTotal:       24689764 kB"
+		fields := strings.Fields(line)
+		if len(fields) != 3 || fields[0] != "MemTotal:" {
+			continue
+		}
+		if kibibytes, err := strconv.ParseInt(fields[1], 10, 64); err == nil && kibibytes > 0 && kibibytes <= math.MaxInt64>>10 {
+			return kibibytes << 10
+		}
+	}
+	return math.MaxInt64
+}
+
 // A control group's limit, and where its groups are, in both versions that Linux has.
 const (
 	groupsOf      = "proc/self/cgroup"

@@ -34,3 +34,29 @@ func TestLimitOfTheContainerIsKnown(t *testing.T) {
 		})
 	}
 }
+
+// Goal: what the machine has counts where nothing else bounds a process. Method: its file as Linux has it, and what is none.
+func TestMemoryOfTheMachineIsKnown(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		want int64
+	}{
+		"a machine":  {"MemTotal:       24689764 kB\nMemFree:         1191936 kB\n", 24689764 << 10},
+		"too much":   {"MemTotal: 9223372036854775807 kB\n", math.MaxInt64},
+		"no number":  {"MemTotal: much kB\nMemTotal:\n", math.MaxInt64},
+		"no machine": {"", math.MaxInt64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, machineMemory(fstest.MapFS{"proc/meminfo": &fstest.MapFile{Data: []byte(c.file)}}))
+		})
+	}
+	require.Equal(t, int64(math.MaxInt64), machineMemory(fstest.MapFS{}))
+	require.LessOrEqual(t, Memory(), Limit())
+}
+
+// Goal: streams may take a quarter of the memory, whatever its size. Method: sizes of machines, and none known.
+func TestPlacesGoByMemory(t *testing.T) {
+	for memory, want := range map[int64]int64{64 << 20: placesMin, 4 << 30: 32768, 16 << 30: 131072, math.MaxInt64: placesMost} {
+		require.Equal(t, want, places(memory))
+	}
+}

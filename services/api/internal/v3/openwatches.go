@@ -21,7 +21,7 @@ type openWatches struct {
 }
 
 func newOpenWatches() *openWatches {
-	return &openWatches{max: min(max(watchesMin, budget.Limit()/watchesPart/watchBytes), watchesMost)}
+	return &openWatches{max: min(max(watchesMin, budget.Memory()/watchesPart/watchBytes), watchesMost)}
 }
 
 func (o *openWatches) add(n int) { o.count.Add(int64(n)) }
