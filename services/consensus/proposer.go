@@ -30,7 +30,7 @@ func (p *proposer) propose(ctx context.Context, command *consensusv1.Command) (*
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
+	began := waiting.Submitted()
 	result, err := p.replica.Wait(ctx, waiting)
 	p.account(ctx, waiting, began)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {

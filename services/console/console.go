@@ -134,9 +134,9 @@ func Methods() (service string, info grpc.ServiceInfo) {
 // Slow is a request that has ended and took some time.
 type Slow = slowest.Request
 
-// WantsSlow tells whether NoteSlow would remember a request. It is quick.
-func (c *Console) WantsSlow(method string, took time.Duration) bool {
-	return c.slow.Wants(method, took, time.Now())
+// WantsSlow tells whether NoteSlow would remember a request that has just ended. It is quick.
+func (c *Console) WantsSlow(method string, took time.Duration, ended time.Time) bool {
+	return c.slow.Wants(method, took, ended)
 }
 
 // NoteSlow remembers a request.

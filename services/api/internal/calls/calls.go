@@ -163,13 +163,15 @@ func (c *Calls) BeginUnary(m *Method) (begun time.Time) {
 
 // Ended has a call logged, and noted, if it was slow.
 func (c *Calls) Ended(ctx context.Context, m *Method, begun time.Time, request, response any, err error) {
-	if c.slow != nil {
-		c.slow.report(ctx, m, begun, request, response, err)
+	if m.waits || c.slow == nil && c.noter == nil {
+		return // who waits for other clients is meant to take long
 	}
-	if c.noter != nil && !m.waits {
-		if took := time.Since(begun); c.noter.WantsSlow(strings.TrimPrefix(m.full, "/"), took) {
-			c.noter.NoteSlow(ctx, noteOf(ctx, m, begun, took, request, err))
-		}
+	took := time.Since(begun)
+	if c.slow != nil && took > c.slow.After {
+		c.slow.report(ctx, m, begun, took, request, response, err)
+	}
+	if c.noter != nil && c.noter.WantsSlow(strings.TrimPrefix(m.full, "/"), took, begun.Add(took)) {
+		c.noter.NoteSlow(ctx, noteOf(ctx, m, begun, took, request, err))
 	}
 }
 

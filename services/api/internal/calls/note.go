@@ -30,8 +30,8 @@ type Note struct {
 
 // Noter remembers slow calls. Its methods may be called concurrently.
 type Noter interface {
-	// WantsSlow tells, quickly, whether it would remember a call of a method, by the name in Note, that took so long.
-	WantsSlow(method string, took time.Duration) bool
+	// WantsSlow tells, quickly, whether it would remember a call of a method, by the name in Note, that took so long and has just ended.
+	WantsSlow(method string, took time.Duration, ended time.Time) bool
 	// NoteSlow remembers a call. ctx is of the call, and knows for whom it was made.
 	NoteSlow(ctx context.Context, n Note)
 }

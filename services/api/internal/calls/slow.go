@@ -26,13 +26,8 @@ func (c *Calls) WatchSlow(slow Slow) {
 	}
 }
 
-// report logs a call that began then, with the keys of etcd's line. What it asked for is told by its shape: no key and no value is in it. Calls
-// that wait for other clients are meant to take long.
-func (s *Slow) report(ctx context.Context, m *Method, begun time.Time, request, response any, err error) {
-	took := time.Since(begun)
-	if took <= s.After || m.waits {
-		return
-	}
+// report logs a call that took so long, with the keys of etcd's line. What it asked for is told by its shape: no key and no value is in it.
+func (s *Slow) report(ctx context.Context, m *Method, begun time.Time, took time.Duration, request, response any, err error) {
 	if held, ok := response.(*wire.Held); ok {
 		response = held.Message
 	}

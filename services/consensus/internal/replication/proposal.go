@@ -32,6 +32,9 @@ type Proposal struct {
 	batch *batch // where place is inBatch
 }
 
+// Submitted is when it came.
+func (p *Proposal) Submitted() time.Time { return p.submitted }
+
 // place is where in proposals one is.
 type place int
 
