@@ -43,7 +43,7 @@ var (
 // errdefs.ErrLeaderChanged when the outcome is open. A caller that sets no time gets errdefs.ErrTimeout after Config.CallTimeout.
 func (b *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method string, request, response proto.Message) error {
 	patience := ctx // to wait for a node with
-	if limit := b.config.CallTimeout; limit > 0 {
+	if limit := b.config.CallTimeout; limit > 0 && !endsWithin(ctx, limit) {
 		var cancel context.CancelFunc
 		patience, cancel = context.WithTimeoutCause(ctx, limit, errdefs.ErrTimeout)
 		defer cancel()
@@ -71,6 +71,13 @@ func (b *Balancer[S]) Call(ctx context.Context, options CallOptions[S], method s
 			return fmt.Errorf("%s: %w: %w", method, err, context.Cause(patience))
 		}
 	}
+}
+
+// endsWithin tells whether a context ends so soon by itself, as those of clients' requests do: it needs no other end, which would cost a context and
+// a place among what its parent ends.
+func endsWithin(ctx context.Context, limit time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= limit
 }
 
 // unanswered tells errors of calls of which no node has said anything.
