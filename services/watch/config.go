@@ -27,6 +27,9 @@ type UserEvent = natsserver.Event
 // Rights are what a user of the store may read by NATS.
 type Rights = natsserver.Rights
 
+// Standing is how authentication stands, see natsserver.Standing.
+type Standing = natsserver.Standing
+
 // RouteTLS makes one configuration for both ends of a route, see natsserver.RouteTLS.
 func RouteTLS(asServer *tls.Config, asClient tlsconfig.Client, peers []string) *tls.Config {
 	return natsserver.RouteTLS(asServer, asClient, peers)
@@ -49,9 +52,9 @@ type Config struct {
 
 	// Users lets users' NATS clients subscribe to events. Nil, the default, means that there are none.
 	Users *Users
-	// FollowUsers calls review whenever the rights of the store's users have changed, until ctx ends; nil where Users has no Keeper. It
-	// fails for no other reason.
-	FollowUsers func(ctx context.Context, review func() error) error
+	// FollowUsers calls review with how authentication stands at first, and whenever the rights of the store's users have changed, until ctx ends; with
+	// all where it cannot tell whether they have. It is nil where Users has no Keeper, and fails for no other reason.
+	FollowUsers func(ctx context.Context, review func(now Standing, all bool) error) error
 
 	// ProgressInterval is how long a watch that asked for progress may hear nothing before it is told so; it takes up
 	// to twice as long. Default: 10 minutes.

@@ -113,7 +113,7 @@ func (o Config) serverOptions(password string) (*server.Options, error) {
 		if o.Users.Record != nil {
 			made.MaxTracedMsgLen = 1 // nobody reads it
 		}
-		door := &entrance{guests: &guests{record: o.Users.Record}, own: map[string]*server.User{}, user: o.Users.User, password: o.Users.Password, keeper: o.Users.Keeper}
+		door := &entrance{guests: &guests{record: o.Users.Record, forgetAbove: 2 * usersMax}, own: map[string]*server.User{}, user: o.Users.User, password: o.Users.Password, keeper: o.Users.Keeper}
 		for _, user := range made.Users[:ownConnections] {
 			door.own[user.Username] = user
 		}

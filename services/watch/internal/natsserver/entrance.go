@@ -2,9 +2,13 @@ package natsserver
 
 import (
 	"crypto/subtle"
+	"errors"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
+
+// asksMax is how often the keeper is asked about a client.
+const asksMax = 3
 
 // entrance is NATS's question whether a client may come in.
 type entrance struct {
@@ -28,7 +32,7 @@ func (e *entrance) Check(client server.ClientAuthentication) bool {
 	}
 	if own := e.own[name]; own != nil {
 		if subtle.ConstantTimeCompare([]byte(own.Password), []byte(password)) != 1 {
-			return e.guests.admit(e.nats, client, name, Rights{}, true)
+			return e.guests.admit(e.nats, client, guest{user: name}, 0, true)
 		}
 		known := *own
 		if known.Account != nil {
@@ -37,22 +41,38 @@ func (e *entrance) Check(client server.ClientAuthentication) bool {
 		client.RegisterUser(&known)
 		return true
 	}
-	rights, enabled, err := e.keeper.Admit(name, password)
+	rights, standing, lost, err := e.ask(name, password)
 	said, refused := name, err != nil
 	switch {
 	case refused:
-	case !enabled && e.user == "" && e.password == "":
+	case !standing.Enabled && e.user == "" && e.password == "":
 		said, name, rights = "", anonymousUser, Rights{Everything: true}
-	case !enabled:
+	case !standing.Enabled:
 		sameName := subtle.ConstantTimeCompare([]byte(e.user), []byte(name))
 		refused = sameName&subtle.ConstantTimeCompare([]byte(e.password), []byte(password)) != 1
 		rights = Rights{Everything: true}
 	}
-	if !e.guests.admit(e.nats, client, said, rights, refused) {
+	if !e.guests.admit(e.nats, client, guest{user: said, rights: rights, at: standing}, lost, refused) {
 		return false
 	}
 	client.RegisterUser(subscriber(name, account, rights))
 	return true
+}
+
+// errBehind refuses who would come in by rights of before a change that is known here.
+var errBehind = errors.New("rights were looked up where a change is not known yet")
+
+// ask asks the keeper, and a few times again where the answer is from before what users were reviewed for: nobody would review it again. It returns how
+// often all had to come in anew before.
+func (e *entrance) ask(name, password string) (rights Rights, standing Standing, lost int, err error) {
+	for range asksMax {
+		lost = e.guests.lost()
+		rights, standing, err = e.keeper.Admit(name, password)
+		if err != nil || !e.guests.missed(standing, lost) {
+			return rights, standing, lost, err
+		}
+	}
+	return Rights{}, standing, lost, errBehind
 }
 
 // subscriber may subscribe to what it has a right to, and publish nothing.

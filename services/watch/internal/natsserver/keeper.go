@@ -9,9 +9,20 @@ import (
 
 // Keeper says who may subscribe while the store has users of its own. Its methods may be called concurrently.
 type Keeper interface {
-	// Admit says what the user of a name and password may read. While the store asks nobody who they are, enabled is false. An
-	// error refuses the client.
-	Admit(name, password string) (rights Rights, enabled bool, err error)
+	// Admit says what the user of a name and password may read, and how authentication stood when that was so, or before: not enabled while the
+	// store asks nobody who they are. An error refuses the client.
+	Admit(name, password string) (rights Rights, standing Standing, err error)
+}
+
+// Standing is how authentication stands. A change of users or roles comes with another one.
+type Standing struct {
+	Enabled  bool
+	Revision uint64
+}
+
+// Before tells whether a change came after s that now is told of. Enabling raises no revision, disabling does.
+func (s Standing) Before(now Standing) bool {
+	return s.Revision < now.Revision || s.Revision == now.Revision && !s.Enabled && now.Enabled
 }
 
 // Rights are what a user may read.

@@ -29,10 +29,15 @@ type Event struct {
 // guests are the users that have come in, by the ids that NATS gives their connections.
 type guests struct {
 	record func(Event) error // nil where nobody wants to know
+	// forgetAbove is how many are known before those are forgotten that have left.
+	forgetAbove int
 
 	mu struct {
 		sync.Mutex
 		known map[uint64]guest
+		// now is what users were reviewed for, and lost counts how often all had to come in anew.
+		now  Standing
+		lost int
 	}
 }
 
@@ -40,27 +45,59 @@ type guests struct {
 type guest struct {
 	user, peer string
 	rights     Rights
+	at         Standing // when the rights were looked up
 }
 
-// forgetAbove is how many guests are known before those are forgotten that have left.
-const forgetAbove = 2 * usersMax
+// lost is how often all had to come in anew.
+func (g *guests) lost() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mu.lost
+}
 
-// admit notes that somebody has come in, or was refused. It tells whether they may.
-func (g *guests) admit(nats *server.Server, client server.ClientAuthentication, name string, rights Rights, refused bool) bool {
-	if g.record == nil {
-		return !refused
+// review begins one: now is told of a change, or of a time in which nobody could tell.
+func (g *guests) review(now Standing, all bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.now = now
+	if all {
+		g.mu.lost++
 	}
-	var who guest
-	who.user, who.rights = name, rights
+}
+
+// leaves tells whether a connection is a guest's whose rights are from before a change.
+func (g *guests) leaves(id uint64, now Standing) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	who, known := g.mu.known[id]
+	return known && who.at.Before(now)
+}
+
+// missed tells whether rights are from before what users were reviewed for, or from before all had to come in anew.
+func (g *guests) missed(at Standing, lost int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.missedLocked(at, lost)
+}
+
+func (g *guests) missedLocked(at Standing, lost int) bool {
+	return g.mu.lost != lost || at.Before(g.mu.now)
+}
+
+// admit notes that somebody has come in, whose rights were looked up since all had to come in anew so often, or was refused. It tells whether they may.
+func (g *guests) admit(nats *server.Server, client server.ClientAuthentication, who guest, lost int, refused bool) bool {
 	if address := client.RemoteAddress(); address != nil {
 		who.peer = address.String()
 	}
-	if g.record(Event{User: who.user, Peer: who.peer, Refused: refused}) != nil || refused {
+	if g.record != nil && g.record(Event{User: who.user, Peer: who.peer, Refused: refused}) != nil || refused {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.mu.known) >= forgetAbove {
+	if g.missedLocked(who.at, lost) {
+		return false // while that was recorded
+	}
+	if len(g.mu.known) >= g.forgetAbove {
 		for id := range g.mu.known {
 			if nats.GetClient(id) == nil {
 				delete(g.mu.known, id)

@@ -1,6 +1,7 @@
 package natsserver
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +19,11 @@ import (
 // directoryKeeper lets everybody in who says the password, to one directory.
 type directoryKeeper struct{}
 
-func (directoryKeeper) Admit(_, password string) (Rights, bool, error) {
+func (directoryKeeper) Admit(_, password string) (Rights, Standing, error) {
 	if password != "right" {
-		return Rights{}, true, errors.New("wrong")
+		return Rights{}, Standing{}, errors.New("wrong")
 	}
-	return Rights{Directories: [][]byte{[]byte("a/b/")}}, true, nil
+	return Rights{Directories: [][]byte{[]byte("a/b/")}}, Standing{Enabled: true, Revision: 7}, nil
 }
 
 // Goal: what is told of users before they hear of it is what becomes of it: log-ins, subscriptions in whatever way NATS may be asked for them,
@@ -85,7 +86,7 @@ func TestUsersAreRecorded(t *testing.T) {
 
 	require.Equal(t, "PONG", ask("SUB quorate.kv.a.b.> 1\r\nSUB quorate.position 2\r\n"))
 	take()
-	require.NoError(t, s.ReviewUsers())
+	require.NoError(t, s.ReviewUsers(Standing{Enabled: true, Revision: 7}, true))
 	seen := take()
 	require.NotEmpty(t, seen)
 	require.Equal(t, "[[[97 47 98 47] [97 47 98 48]] [[47 97 47 98 47] [47 97 47 98 48]]]", fmt.Sprint(seen[len(seen)-1].Ranges), "those of the last one")
@@ -103,4 +104,63 @@ func TestUsersAreRecorded(t *testing.T) {
 	require.Contains(t, ask(""), "Authorization Violation")
 	require.NoError(t, own.Publish("quorate.kv.a.b.c", nil))
 	require.NoError(t, own.Flush(), "this process's own connections are none of it")
+}
+
+// turningKeeper lets everybody in, as authentication stands, once somebody lets it.
+type turningKeeper struct {
+	asked  chan struct{}
+	answer chan Standing
+}
+
+func (k turningKeeper) Admit(string, string) (Rights, Standing, error) {
+	k.asked <- struct{}{}
+	return Rights{Everything: true}, <-k.answer, nil
+}
+
+// Goal: a change ends the connections of those who came in before it, and no others: who came in after it stays though the change is told of later, and who
+// is just coming in is asked about again, and not let in by rights of before, whoever tells of them. Method: a client of before a change, one of after it, one whose rights are
+// looked up as it comes, and one that has connected and said nothing.
+func TestAReviewEndsWhatWasBeforeTheChange(t *testing.T) {
+	k := turningKeeper{make(chan struct{}), make(chan Standing)}
+	s, err := Start(Config{
+		Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20, PendingBytesMax: 16 << 20, Users: &Users{Listen: "127.0.0.1:0", Keeper: k},
+	})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	old, now := Standing{Revision: 8}, Standing{Enabled: true, Revision: 8}
+	admit := func(from *bufio.Reader, at Standing) {
+		<-k.asked
+		k.answer <- at
+		require.Equal(t, "PONG", answered(t, from))
+	}
+	_, before := dialAs(t, s, "", "")
+	admit(before, old)
+	after, fromAfter := dialAs(t, s, "", "")
+	admit(fromAfter, now)
+	silent, err := net.Dial("tcp", s.UsersAddress().String())
+	require.NoError(t, err)
+	defer silent.Close()
+	_, coming := dialAs(t, s, "", "")
+	<-k.asked
+	require.NoError(t, s.ReviewUsers(now, false))
+	k.answer <- old
+	admit(coming, now)
+	_, stale := dialAs(t, s, "", "")
+	for range asksMax {
+		<-k.asked
+		k.answer <- old
+	}
+	require.Contains(t, answered(t, stale), "Authorization Violation")
+	_, err = io.Copy(io.Discard, before)
+	require.NoError(t, err, "it has ended")
+	_, err = io.WriteString(after, "PING\r\n")
+	require.NoError(t, err)
+	require.Equal(t, "PONG", answered(t, fromAfter))
+	_, err = io.WriteString(silent, "CONNECT {\"verbose\":false}\r\nPING\r\n")
+	require.NoError(t, err)
+	admit(bufio.NewReader(silent), now)
+
+	require.NoError(t, s.ReviewUsers(now, true))
+	_, err = io.Copy(io.Discard, fromAfter)
+	require.NoError(t, err, "nobody stays where it is not known what has changed")
 }

@@ -32,7 +32,7 @@ type Server struct {
 	password string
 	routes   *Routes
 	users    bool            // are let in
-	guests   *guests         // nil where nobody wants to know of them
+	guests   *guests         // nil where no keeper is asked about them
 	options  *server.Options // FollowRoutes changes them
 }
 
@@ -48,9 +48,8 @@ func Start(o Config) (*Server, error) {
 	}
 	log, trace := serverLog{log: s.log}, false
 	if door, ok := s.options.CustomClientAuthentication.(*entrance); ok {
-		door.nats = s.NATS
+		door.nats, s.guests = s.NATS, door.guests
 		if trace = door.guests.record != nil; trace {
-			s.guests = door.guests
 			log.traced = func(format string, v []any) { s.guests.traced(s.NATS, format, v) }
 		}
 	}
@@ -138,20 +137,24 @@ func (s *Server) Stop() {
 	s.NATS.WaitForShutdown()
 }
 
-// ReviewUsers has all users come in anew: their rights may be others now.
-func (s *Server) ReviewUsers() error {
-	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Subscriptions: s.guests != nil, Limit: usersMax + s.options.MaxConn})
+// ReviewUsers has those come in anew whose rights may be others now that authentication stands like this, or all. Who has not come in yet is asked then.
+func (s *Server) ReviewUsers(now Standing, all bool) error {
+	if s.guests == nil {
+		return nil
+	}
+	s.guests.review(now, all)
+	connections, err := s.NATS.Connz(&server.ConnzOptions{Username: true, Subscriptions: s.guests.record != nil, Limit: usersMax + s.options.MaxConn})
 	if err != nil {
 		return fmt.Errorf("list NATS clients: %w", err)
 	}
 	var ended []*server.ConnInfo
 	for _, c := range connections.Conns {
-		if c.AuthorizedUser != InternalUser && c.AuthorizedUser != PublisherUser {
+		if own := c.AuthorizedUser == InternalUser || c.AuthorizedUser == PublisherUser; !own && (all || s.guests.leaves(c.Cid, now)) {
 			ended = append(ended, c)
 			_ = s.NATS.DisconnectClientByID(c.Cid) // it fails for one that has left meanwhile, and for nothing else
 		}
 	}
-	if s.guests == nil {
+	if s.guests.record == nil {
 		return nil
 	}
 	if err := s.guests.ended(ended); err != nil {
