@@ -13,10 +13,10 @@ import (
 )
 
 // own gives a parallel test a server for itself.
-func own(t *testing.T) *ctl {
+func own(t *testing.T, args ...string) *ctl {
 	t.Helper()
 	t.Parallel()
-	return &ctl{t, harness.Run(t)}
+	return &ctl{t, harness.Run(t, args...)}
 }
 
 // Goal: endpoint health, status and hashkv, and member list. Method: what is printed, as a table or as JSON.
@@ -130,7 +130,7 @@ func restoreByEtcd(t *testing.T, file string) *harness.Server {
 
 // Goal: users, roles and passwords go with a snapshot. Method: etcd serves a snapshot of ours, and is asked what ours was asked.
 func TestSnapshotHasUsersAndRoles(t *testing.T) {
-	c := own(t)
+	c := own(t, "--bcrypt-cost=4") // a log-in has two seconds
 	for _, args := range [][]string{
 		{"user", "add", "root:secret"},
 		{"user", "grant-role", "root", "root"},

@@ -73,7 +73,7 @@ func TestWords(t *testing.T) {
 		if !api2 && !strings.Contains(filepath.Base(path), "quoratectl") {
 			t.Skip("quoratectl's own")
 		}
-		server := harness.Run(t)
+		server := harness.Run(t, "--bcrypt-cost=4") // a command has five seconds for all its requests, each with a password
 		datadriven.RunTest(t, script, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			for line := range strings.Lines(d.Input) {
