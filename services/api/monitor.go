@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -64,14 +65,32 @@ func (m *Monitor) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Each who asks for metrics has all of them in memory, half a megabyte, until it has taken them.
+const (
+	// scrapesMax is how many may at a time, at one listener or at all of those for clients.
+	scrapesMax = 32
+	// scrapeTimeout is how long they have to take them. Who scrapes waits for less.
+	scrapeTimeout = 30 * time.Second
+)
+
 // addOperations adds what those ask for who run the server.
 func addOperations(mux *http.ServeMux, registerer prometheus.Registerer, gatherer prometheus.Gatherer, wellness *health.Handler) {
 	wellness.Register(mux)
 	if gatherer != nil {
-		var handler http.Handler = promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{})
+		handler := takenWithin(scrapeTimeout, promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax}))
 		if registerer != nil {
 			handler = promhttp.InstrumentMetricHandler(registerer, handler)
 		}
 		mux.Handle("/metrics", handler)
 	}
+}
+
+// takenWithin gives clients a time in which they take an answer.
+func takenWithin(timeout time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Now().Add(timeout))
+		next.ServeHTTP(w, r)
+		_ = control.SetWriteDeadline(time.Time{}) // the connection's next answer may take its time
+	})
 }
