@@ -12,9 +12,14 @@ const (
 	// watchBytes is about what one takes, watchesPart the part of the process's memory that is for them. There may be watchesMin in any case, and
 	// watchesMost where nothing bounds the memory.
 	watchBytes, watchesPart, watchesMin, watchesMost = 2 << 10, 4, 1 << 15, 1 << 20
+	// rangeCopies is how often a watch's range is in memory, here and in the watch service. Of most it is part of watchBytes.
+	rangeCopies = 3
 )
 
-// openWatches counts the watches of all streams. Streams that create them at the same time may go beyond the bound by one each.
+// placesOf is how many watches one takes as much memory as that has a range.
+func placesOf(key, end []byte) int { return 1 + rangeCopies*(len(key)+len(end))/watchBytes }
+
+// openWatches counts the watches of all streams, one whose range is long as several. Streams that create them at the same time may go beyond the bound by one each.
 type openWatches struct {
 	count atomic.Int64
 	max   int64
@@ -26,5 +31,5 @@ func newOpenWatches() *openWatches {
 
 func (o *openWatches) add(n int) { o.count.Add(int64(n)) }
 
-// full tells whether there are as many as there may be.
-func (o *openWatches) full() bool { return o.count.Load() >= o.max }
+// full tells whether there is no room for one of so many places.
+func (o *openWatches) full(places int) bool { return o.count.Load()+int64(places) > o.max }

@@ -17,6 +17,9 @@ type watch struct {
 	rights        rights
 }
 
+// places is how many places among the open watches it takes.
+func (w *watch) places() int { return placesOf(w.rights.key, w.rights.end) }
+
 // control is an answer to a request of the client, and what it means for the sender's table of watches.
 type control struct {
 	answer *etcdserverpb.WatchResponse
@@ -121,7 +124,7 @@ func (ids *watchIDs) begin(w *watch) bool {
 	w.session = ids.mu.lastSession
 	ids.mu.watches[w.id] = w
 	if !ids.mu.over {
-		ids.open.add(1)
+		ids.open.add(w.places())
 	}
 	return true
 }
@@ -131,7 +134,9 @@ func (ids *watchIDs) close() {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	ids.mu.over = true
-	ids.open.add(-len(ids.mu.watches))
+	for _, w := range ids.mu.watches {
+		ids.open.add(-w.places())
+	}
 	clear(ids.mu.watches)
 }
 
@@ -141,7 +146,7 @@ func (ids *watchIDs) end(id int64) *watch {
 	defer ids.mu.Unlock()
 	w := ids.mu.watches[id]
 	if w != nil {
-		ids.freeLocked(id)
+		ids.freeLocked(w)
 	}
 	return w
 }
@@ -151,14 +156,14 @@ func (ids *watchIDs) ended(w *watch) {
 	ids.mu.Lock()
 	defer ids.mu.Unlock()
 	if ids.mu.watches[w.id] == w {
-		ids.freeLocked(w.id)
+		ids.freeLocked(w)
 	}
 }
 
-func (ids *watchIDs) freeLocked(id int64) {
-	delete(ids.mu.watches, id)
+func (ids *watchIDs) freeLocked(w *watch) {
+	delete(ids.mu.watches, w.id)
 	if !ids.mu.over {
-		ids.open.add(-1)
+		ids.open.add(-w.places())
 	}
 }
 

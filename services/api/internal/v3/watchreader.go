@@ -70,7 +70,7 @@ func (r *watchReader) run(ctx context.Context) error {
 
 // create starts a watch, or answers why not. It returns an error only for the stream as a whole.
 func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCreateRequest) error {
-	if r.server.watches.full() || r.server.rates.Admit(ctx, ratelimit.Watches) != nil {
+	if r.server.watches.full(placesOf(request.GetKey(), request.GetRangeEnd())) || r.server.rates.Admit(ctx, ratelimit.Watches) != nil {
 		return r.refuseMany(ctx)
 	}
 	key := request.GetKey()
