@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // Sections says which flags the nested parts of a file stand for: section, key within it, flag name. A key with dots is that
-// of a section within the section.
+// of a section within the section. One without a flag is known, and says nothing.
 type Sections map[string]map[string]string
 
 // FromYAML sets the flags of fs that document, a YAML mapping (or JSON, which is YAML too), names by its keys:
@@ -25,8 +26,8 @@ type Sections map[string]map[string]string
 //	  cert-file: s.crt            --cert-file=s.crt, if sections say so
 //	cors:                         nothing: an empty value leaves the flag alone
 //
-// A whole number for a duration is nanoseconds, a text is what the command line takes. The error joins one error for
-// each unknown key, repeated key and refused value, each with its line; everything else has taken effect all the same.
+// A whole number for a duration is nanoseconds, a text is what the command line takes. Whole numbers may have an exponent, as
+// templates write large ones: 8.589934592e+09. The error joins one error for each unknown key, repeated key and refused value, each with its line; everything else has taken effect all the same.
 func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
 	root, err := yamldoc.Parse(document)
 	if root == nil {
@@ -49,7 +50,10 @@ func FromYAML(fs *flag.FlagSet, document []byte, sections Sections) error {
 func (f file) section(section, prefix string, names map[string]string, mapping *yaml.Node) error {
 	return eachKey(mapping, section, func(inner string, at, value *yaml.Node) error {
 		path := prefix + inner
-		if name, known := names[path]; known {
+		switch name, known := names[path]; {
+		case known && name == "":
+			return nil
+		case known:
 			return f.set(section+"."+path, name, at, value)
 		}
 		for name := range names {
@@ -131,10 +135,36 @@ func scalar(target *flag.Flag, value *yaml.Node) string {
 			return strconv.FormatBool(set)
 		}
 	}
-	if getter, ok := target.Value.(flag.Getter); ok && value.Tag == "!!int" {
+	text, number := value.Value, value.Tag == "!!int"
+	if value.Tag == "!!float" && takesWholeNumbers(target.Value) {
+		text, number = withoutExponent(text)
+	}
+	if getter, ok := target.Value.(flag.Getter); ok && number {
 		if _, duration := getter.Get().(time.Duration); duration {
-			return value.Value + "ns"
+			return text + "ns"
 		}
 	}
-	return value.Value
+	return text
+}
+
+func takesWholeNumbers(value flag.Value) bool {
+	switch value := value.(type) {
+	case Milliseconds, Uint32:
+		return true
+	case flag.Getter:
+		switch value.Get().(type) {
+		case int, int64, uint, uint64, time.Duration:
+			return true
+		}
+	}
+	return false
+}
+
+// withoutExponent writes a whole number in digits alone. Any other stays as it is, for the flag to refuse.
+func withoutExponent(text string) (string, bool) {
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(number, 0) || number != math.Trunc(number) {
+		return text, false
+	}
+	return strconv.FormatFloat(number, 'f', -1, 64), true
 }

@@ -98,6 +98,27 @@ client-transport-security:
 	require.True(t, s.auth)
 }
 
+// Goal: whole numbers may be written as templates write large ones, with an exponent or a fraction of nothing; what takes a text
+// gets it as it stands, and a number that is not whole is refused. Method: each kind of flag with such a number, as etcd reads it.
+func TestFromYAMLTakesNumbersWithExponents(t *testing.T) {
+	s := newSample()
+	require.NoError(t, flagset.FromYAML(s.flags, []byte(`
+name: 1e5
+quota: 8.589934592e+09
+interval: 6e+11
+heartbeat-interval: 1.5e2
+streams: 7.0
+`), sections))
+	require.Equal(t, "1e5", s.name)
+	require.Equal(t, int64(8<<30), s.quota)
+	require.Equal(t, 10*time.Minute, s.interval, "a number is nanoseconds")
+	require.Equal(t, 150*time.Millisecond, s.beat)
+	require.Equal(t, uint32(7), s.streams)
+	for _, document := range []string{"quota: 1.5", "quota: 1e30", "quota: .inf", "quota: .nan", "interval: 0.5", "streams: 1e10", "heartbeat-interval: -1.0"} {
+		require.ErrorContains(t, flagset.FromYAML(s.flags, []byte(document), sections), "line 1: invalid value", document)
+	}
+}
+
 // Goal: the shapes that set nothing are accepted. Method: files with empty values, sections and documents, and JSON.
 func TestFromYAMLWithoutValues(t *testing.T) {
 	for _, document := range []string{"", "# nothing", "name:\nclient-transport-security:\n", "{}"} {

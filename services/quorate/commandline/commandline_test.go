@@ -182,7 +182,7 @@ wal-dir:
 snapshot-count: 5000
 heartbeat-interval: 50
 election-timeout: 500
-quota-backend-bytes: 0
+quota-backend-bytes: 8.589934592e+09
 listen-peer-urls: https://127.0.0.1:2380
 listen-client-urls: https://127.0.0.1:2379,https://127.0.0.1:4001
 max-snapshots: 5
@@ -203,7 +203,8 @@ client-transport-security:
   client-cert-auth: true
   trusted-ca-file: ca.crt
   auto-tls: false
-peer-transport-security: {cert-file: p.crt, key-file: p.key, client-cert-auth: true, trusted-ca-file: ca.crt, allowed-hostname: [a, b]}
+  skip-client-san-verification: true
+peer-transport-security: {cert-file: p.crt, key-file: p.key, client-cert-auth: true, trusted-ca-file: ca.crt, allowed-hostname: [a, b], skip-client-san-verification: true}
 self-signed-cert-validity: 1
 log-level: debug
 logger: zap
@@ -220,6 +221,7 @@ tls-max-version: 'TLS1.3'
 	require.NoError(t, err)
 	c := invocation.Config
 	require.Equal(t, 500*time.Millisecond, c.ElectionTimeout)
+	require.Equal(t, int64(8<<30), c.QuotaBackendBytes)
 	require.Equal(t, []string{"https://127.0.0.1:2379", "https://127.0.0.1:4001"}, c.ListenClientURLs)
 	require.Equal(t, "s.crt", c.ClientTLS.CertFile)
 	require.True(t, c.ClientTLS.ClientCertAuth)
