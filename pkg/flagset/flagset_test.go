@@ -23,6 +23,7 @@ type sample struct {
 	beat     time.Duration
 	streams  uint32
 	quota    int64
+	entries  uint64
 }
 
 func newSample() *sample {
@@ -36,6 +37,7 @@ func newSample() *sample {
 	s.flags.Var(flagset.MillisecondsOf(&s.beat), "heartbeat-interval", "milliseconds")
 	s.flags.Var(flagset.Uint32Of(&s.streams), "streams", "a small number")
 	s.flags.Int64Var(&s.quota, "quota", 0, "bytes")
+	s.flags.Uint64Var(&s.entries, "entries", 0, "entries")
 	return s
 }
 
@@ -157,6 +159,36 @@ client-transport-security: {cert: x, cert-file: s.crt}
 	require.Equal(t, "s.crt", s.cert)
 	require.ErrorContains(t, flagset.FromYAML(s.flags, []byte("[a, b]"), sections), "must be a mapping")
 	require.Error(t, flagset.FromYAML(s.flags, []byte("a: [b"), sections))
+}
+
+// Goal: a value of the wrong kind is refused with what is wanted, from wherever it came, and all else is as before.
+// Method: explain a flag of each kind, set it wrongly by command line, environment and file, then rightly.
+func TestExplain(t *testing.T) {
+	explained := func() *sample {
+		s := newSample()
+		flagset.Explain(s.flags)
+		return s
+	}
+	for flagName, wanted := range map[string]string{
+		"client-cert-auth": "true or false is wanted",
+		"interval":         "a duration such as 10m or 1h30m is wanted",
+		"quota":            "a whole number is wanted",
+		"entries":          "a whole number from 0 on is wanted",
+	} {
+		require.ErrorContains(t, explained().flags.Parse([]string{"--" + flagName + "=-x"}), wanted)
+		_, err := flagset.FromEnvironment(explained().flags, []string{"ETCD_" + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_")) + "=-x"}, "ETCD")
+		require.ErrorContains(t, err, wanted)
+		require.ErrorContains(t, flagset.FromYAML(explained().flags, []byte(flagName+": -x"), nil), "line 1: invalid value \"-x\" for "+flagName+": "+wanted)
+	}
+	s := explained()
+	require.ErrorContains(t, s.flags.Parse([]string{"--quota=9223372036854775808"}), "value out of range")
+	require.NoError(t, s.flags.Parse([]string{"--client-cert-auth", "--quota=-7", "--interval=5s", "--name=x"}))
+	require.True(t, s.auth)
+	require.Equal(t, int64(-7), s.quota)
+	require.Equal(t, 5*time.Second, s.interval)
+	require.NoError(t, flagset.FromYAML(s.flags, []byte("interval: 6e+11\nclient-cert-auth: off"), nil))
+	require.Equal(t, 10*time.Minute, s.interval)
+	require.False(t, s.auth)
 }
 
 // Goal: values refuse what they cannot hold and leave the old value. Method: set each to something wrong.

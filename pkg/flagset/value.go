@@ -2,6 +2,7 @@ package flagset
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -83,4 +84,45 @@ func (u Uint32) String() string {
 		return ""
 	}
 	return strconv.FormatUint(uint64(*u.to), 10)
+}
+
+// Explain has the flags of fs that hold numbers, durations and switches say what they take where the flag package says "parse
+// error" alone.
+func Explain(fs *flag.FlagSet) {
+	fs.VisitAll(func(f *flag.Flag) {
+		getter, ok := f.Value.(flag.Getter)
+		if !ok {
+			return
+		}
+		switch getter.Get().(type) {
+		case bool:
+			f.Value = explained{getter, "true or false is wanted"}
+		case int, int64:
+			f.Value = explained{getter, "a whole number is wanted"}
+		case uint, uint64:
+			f.Value = explained{getter, "a whole number from 0 on is wanted"}
+		case time.Duration:
+			f.Value = explained{getter, "a duration such as 10m or 1h30m is wanted"}
+		}
+	})
+}
+
+type explained struct {
+	flag.Getter
+	wanted string
+}
+
+// Set implements flag.Value. That a number is out of range says enough by itself.
+func (e explained) Set(text string) error {
+	err := e.Getter.Set(text)
+	if err != nil && err.Error() == "parse error" {
+		return errors.New(e.wanted)
+	}
+	return err
+}
+
+// IsBoolFlag lets a switch be given without a value.
+func (e explained) IsBoolFlag() bool {
+	_, is := e.Get().(bool)
+	return is
 }

@@ -235,6 +235,12 @@ tls-max-version: 'TLS1.3'
 	require.ErrorContains(t, err, `line 1: unknown key "nosuch"`)
 	require.ErrorContains(t, err, `line 2: unknown key "auto" in peer-transport-security`)
 	require.ErrorContains(t, err, "--heartbeat-interval=0: must be above zero")
+
+	_, err = Parse([]string{"--config-file", writeFile(t, "grpc-keepalive-timeout: \"5\"\nquota-backend-bytes: 8GB\n")}, nil)
+	require.ErrorContains(t, err, `line 1: invalid value "5" for grpc-keepalive-timeout: a duration such as 10m or 1h30m is wanted`)
+	require.ErrorContains(t, err, `line 2: invalid value "8GB" for quota-backend-bytes: a whole number is wanted`)
+	_, err = Parse([]string{"--grpc-keepalive-timeout=5"}, nil)
+	require.ErrorContains(t, err, `invalid value "5" for flag -grpc-keepalive-timeout: a duration such as 10m or 1h30m is wanted`)
 }
 
 // Goal: discovery is configured as in etcd, by flags and in its nested form in a file. Method: the same settings by both.

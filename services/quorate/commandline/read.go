@@ -48,7 +48,12 @@ type Outcome struct {
 func Read[S Settings](fresh func() S, args, environ []string) (S, *Outcome, error) {
 	outcome := &Outcome{}
 	environ = outcome.setAside(environ)
-	given := fresh()
+	explained := func() S {
+		settings := fresh()
+		flagset.Explain(settings.Flags())
+		return settings
+	}
+	given := explained()
 	flags := given.Flags()
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -67,7 +72,7 @@ func Read[S Settings](fresh func() S, args, environ []string) (S, *Outcome, erro
 	}
 	var err error
 	if name := configFile(flags, environ); name != "" {
-		given, err = fromFile(outcome, name, flags, fresh, environ)
+		given, err = fromFile(outcome, name, flags, explained, environ)
 	} else {
 		err = fromEnvironment(outcome, flags, environ)
 	}
