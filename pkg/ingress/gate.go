@@ -3,12 +3,14 @@ package ingress
 import (
 	"net/http"
 	"sync"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 // gate knows which requests are in a handler, which net/http's own Close does not wait for, and lets in no more than may be there.
 type gate struct {
-	most int64 // 0 for any number
-	mu   struct {
+	places *budget.Shared // nil for any number
+	mu     struct {
 		sync.Mutex
 		closed bool
 		inside int64
@@ -17,7 +19,13 @@ type gate struct {
 	empty chan struct{}
 }
 
-func newGate(most int64) *gate { return &gate{most: most, empty: make(chan struct{})} }
+func newGate(most int64) *gate {
+	g := &gate{empty: make(chan struct{})}
+	if most > 0 {
+		g.places = budget.NewShared(most)
+	}
+	return g
+}
 
 // tooMany is what a request is told that is one too many, in etcd's words.
 const tooMany = "etcdserver: too many requests"
@@ -25,7 +33,8 @@ const tooMany = "etcdserver: too many requests"
 // guard lets requests through to next until the gate closes.
 func (g *gate) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch entered, closed := g.enter(); {
+		connection := budget.RequestsOf(r.Context())
+		switch entered, closed := g.enter(connection); {
 		case closed:
 			http.Error(w, "server stopped", http.StatusServiceUnavailable)
 			return
@@ -33,24 +42,27 @@ func (g *gate) guard(next http.Handler) http.Handler {
 			http.Error(w, tooMany, http.StatusTooManyRequests)
 			return
 		}
-		defer g.leave()
+		defer g.leave(connection)
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (g *gate) enter() (entered, closed bool) {
+func (g *gate) enter(connection *budget.Share) (entered, closed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mu.closed || g.most > 0 && g.mu.inside >= g.most {
+	if g.mu.closed || g.places != nil && !g.places.Take(connection) {
 		return false, g.mu.closed
 	}
 	g.mu.inside++
 	return true, false
 }
 
-func (g *gate) leave() {
+func (g *gate) leave(connection *budget.Share) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.places != nil {
+		g.places.Leave(connection)
+	}
 	g.mu.inside--
 	g.signalIfEmptyLocked()
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 // Config says what is served. Handler and ErrorLog are required.
@@ -21,7 +23,7 @@ type Config struct {
 	HTTP2 *http.HTTP2Config
 	// HeadBytesMax bounds the head of a request, 0 for the usual size.
 	HeadBytesMax int
-	// RequestsMax bounds the requests under way, over all connections: one more is refused. 0 is any number.
+	// RequestsMax bounds the requests under way, over all connections (see budget.Shared): one more is refused. 0 is any number.
 	RequestsMax int64
 	// Connections counts those of the listeners that are given to Run, nil does not.
 	Connections *Connections
@@ -62,8 +64,13 @@ func New(cfg Config) *Server {
 		IdleTimeout:       IdleTimeout,
 		MaxHeaderBytes:    cmp.Or(cfg.HeadBytesMax, HeadBytesMax),
 		BaseContext:       cfg.BaseContext,
-		ConnContext:       cfg.ConnContext,
-		ErrorLog:          cfg.ErrorLog,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if cfg.ConnContext != nil {
+				ctx = cfg.ConnContext(ctx, conn)
+			}
+			return budget.WithConnection(ctx, func() { _ = conn.Close() })
+		},
+		ErrorLog: cfg.ErrorLog,
 	}
 	if cfg.Connections != nil {
 		s.http.ConnState = cfg.Connections.observe

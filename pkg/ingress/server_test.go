@@ -317,3 +317,43 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 		require.NoError(t, stop())
 	})
 }
+
+// Goal: requests of one connection cost others no place. Method: one of HTTP/2 with as many that wait as it gets, and another client's request.
+func TestRequestsOfAConnectionLeavePlacesForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leave := make(chan struct{})
+		wait := func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/wait" {
+				<-leave
+			}
+		}
+		listener, stop := serving(wait, func(cfg *Config) { cfg.RequestsMax, cfg.HTTP2 = 4, &http.HTTP2Config{} })
+		client := func() *http.Client {
+			protocols := new(http.Protocols)
+			protocols.SetUnencryptedHTTP2(true)
+			transport := &http.Transport{Protocols: protocols, DialContext: func(context.Context, string, string) (net.Conn, error) { return listener.dial(), nil }}
+			t.Cleanup(transport.CloseIdleConnections)
+			return &http.Client{Transport: transport}
+		}
+		greedy, other := client(), client()
+		status := func(of *http.Client, path string) int {
+			answer, err := of.Get("http://h" + path)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			return answer.StatusCode
+		}
+		waited := make(chan int, 2)
+		for range 2 {
+			go func() { waited <- status(greedy, "/wait") }()
+			synctest.Wait()
+		}
+		require.Equal(t, http.StatusTooManyRequests, status(greedy, "/"))
+		require.Equal(t, http.StatusOK, status(other, "/"))
+		close(leave)
+		require.Equal(t, []int{http.StatusOK, http.StatusOK}, []int{<-waited, <-waited})
+		require.Equal(t, http.StatusOK, status(greedy, "/"))
+		greedy.CloseIdleConnections()
+		other.CloseIdleConnections()
+		require.NoError(t, stop())
+	})
+}

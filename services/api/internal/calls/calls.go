@@ -40,9 +40,8 @@ type Calls struct {
 	noter    Noter           // nil where nothing is noted
 	methods  map[string]*Method
 
-	// open are the streams that are, of which there may be openMax.
-	open    atomic.Int64
-	openMax int64
+	// open are the streams that are.
+	open *budget.Shared
 	// Unary calls that have begun and not ended.
 	unary atomic.Int64
 	// ending is set once the server has begun to stop; from then on idle is nudged when unary falls to zero.
@@ -68,7 +67,7 @@ func New(
 		audit:    audit,
 		rates:    rates,
 		answers:  budget.NewAnswers(0),
-		openMax:  budget.Places(),
+		open:     budget.NewShared(budget.Places()),
 		counters: newVectors(),
 		methods:  make(map[string]*Method),
 		idle:     make(chan struct{}, 1),
@@ -298,11 +297,12 @@ func (c *Calls) Stream(service any, inner grpc.ServerStream, info *grpc.StreamSe
 // too. A stream that the server ends fails with etcd's "server stopped", which is Unavailable: clients go elsewhere. One
 // that wants a leader fails with "no leader" when there is none, or not any more.
 func (c *Calls) RunStream(m *Method, inner grpc.ServerStream, handle func(grpc.ServerStream) error) error {
-	defer c.open.Add(-1)
-	if c.open.Add(1) > c.openMax {
+	connection := budget.StreamsOf(inner.Context())
+	if !c.open.Take(connection) {
 		m.Handled(m.Started(), codes.ResourceExhausted)
 		return rpctypes.ErrGRPCRequestTooManyRequests
 	}
+	defer c.open.Leave(connection)
 	ctx, end := context.WithCancelCause(auth.With(inner.Context(), c.identify.Identify(inner.Context())))
 	defer end(nil)
 	defer context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })()

@@ -342,8 +342,7 @@ func TestCallsBeyondTheRateReachNoHandler(t *testing.T) {
 // Goal: streams that are open are bounded over all connections, and one that ends makes room. Method: as many as may be, one more, and one more after one has ended.
 func TestOpenStreamsAreBounded(t *testing.T) {
 	c := newCalls(t)
-	require.GreaterOrEqual(t, c.openMax, int64(4096))
-	c.openMax = 2
+	c.open = budget.NewShared(2)
 	watches := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Watch/Watch", IsServerStream: true, IsClientStream: true}
 	end, open := make(chan struct{}), make(chan struct{})
 	stay := func(any, grpc.ServerStream) error { open <- struct{}{}; <-end; return nil }
@@ -357,4 +356,26 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 	close(end)
 	require.NoError(t, errors.Join(<-ended, <-ended))
 	require.NoError(t, c.Stream(nil, kept{ctx: t.Context()}, watches, nothing))
+}
+
+// Goal: streams of one connection cost others no place. Method: one that has as many as it gets and another one's, over the same wire.
+func TestStreamsOfAConnectionLeavePlacesForOthers(t *testing.T) {
+	c := newCalls(t)
+	c.open = budget.NewShared(4)
+	alive := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Lease/LeaseKeepAlive", IsServerStream: true, IsClientStream: true}
+	var open func(connection, other context.Context, streams int)
+	open = func(connection, other context.Context, streams int) {
+		err := c.Stream(nil, kept{ctx: connection}, alive, func(any, grpc.ServerStream) error {
+			open(connection, other, streams+1)
+			return nil
+		})
+		if err != nil {
+			require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, err)
+			require.Equal(t, 2, streams)
+			require.NoError(t, c.Stream(nil, kept{ctx: other}, alive, func(any, grpc.ServerStream) error { return nil }))
+		}
+	}
+	for range 2 {
+		open(budget.WithConnection(t.Context(), func() { t.Error("ended") }), budget.WithConnection(t.Context(), func() { t.Error("ended") }), 0)
+	}
 }

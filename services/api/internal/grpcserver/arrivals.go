@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
 )
 
@@ -18,7 +19,8 @@ import (
 // Most leave at once. Those whose streams have ended before are found when as many have come as there were, or with the clock, which goes on while there
 // are any. It ticks by seconds, so that no call need read the time.
 type arrivals struct {
-	most int
+	most   int
+	places *budget.Shared
 	// within is how many ticks a message may take.
 	within uint32
 	mu     struct {
@@ -28,8 +30,8 @@ type arrivals struct {
 		count int
 		// sweepAt is at how many calls those are looked for whose streams have ended.
 		sweepAt int
-		// full says that there was no place left since the last tick, and none to be had.
-		full bool
+		// swept says that since the last tick there was a look for ended streams when places were short, and few were found.
+		swept bool
 		// now counts ticks of the clock, which runs if ticking is set.
 		now     uint32
 		clock   *time.Timer
@@ -40,6 +42,7 @@ type arrivals struct {
 // arrival is the context of a call, and its place among arrivals.
 type arrival struct {
 	context.Context
+	from       *address // nil if that cannot be dropped
 	prev, next *arrival // nil once it has left
 	begun      uint32
 }
@@ -48,8 +51,11 @@ type arrivalKey struct{}
 
 // Value implements context.Context.
 func (a *arrival) Value(key any) any {
-	if key == (arrivalKey{}) {
+	switch {
+	case key == arrivalKey{}:
 		return a
+	case key == budget.ConnectionKey{} && a.from != nil:
+		return &a.from.places
 	}
 	return a.Context.Value(key)
 }
@@ -57,10 +63,10 @@ func (a *arrival) Value(key any) any {
 const (
 	// shareOfPlace is how many of them take as much as a stream with all that it has.
 	shareOfPlace = 4
-	// crowd is which part of all that may wait is too many for one connection, as 1/crowd, when there is no place left; patience is for how many ticks one
-	// may wait then.
-	crowd    = 64
+	// patience is for how many ticks a call may wait when there is no place left for a connection that has none.
 	patience = 2
+	// worth is which part of all that may wait must be found to have ended, as 1/worth, for another look within a tick.
+	worth = 64
 	// sweepMin is how many calls there are before anybody looks for those whose streams have ended.
 	sweepMin = 1024
 	tick     = time.Second
@@ -69,22 +75,23 @@ const (
 // newArrivals lets so many calls wait. A message may take as long as the body of any other request.
 func newArrivals(most, messageBytesMax int) *arrivals {
 	within := ingress.BodyTimeout + time.Duration(messageBytesMax)*time.Second/ingress.BodyBytesPerSecond
-	a := &arrivals{most: most, within: uint32(within / tick)}
+	a := &arrivals{most: most, places: budget.NewShared(int64(most)), within: uint32(within / tick)}
 	a.mu.ring.prev, a.mu.ring.next = &a.mu.ring, &a.mu.ring
 	a.mu.sweepAt = sweepMin
 	return a
 }
 
-// come is a tap.ServerInHandle: it counts a call whose head has come. Where as many wait as may, the one that waits for longest loses its connection, if that
-// has many that wait or it has waited for long; else the new one is refused.
+// come is a tap.ServerInHandle: it counts a call whose head has come. One too many is refused, but for connections that have few
+// (see budget.Shared): however many say nothing, others come in. Where so many connections have one or two that none is left for another, the one that has
+// waited for longest loses its connection, if that was long.
 func (a *arrivals) come(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	one := &arrival{Context: ctx}
+	one := &arrival{Context: ctx, from: addressOf(ctx)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mu.count >= a.mu.sweepAt && a.mu.count < a.most {
+	if a.mu.count >= a.mu.sweepAt {
 		a.sweepLocked()
 	}
-	if a.mu.count >= a.most && !a.makeRoomLocked() {
+	if !a.takeLocked(one.from) {
 		return nil, rpctypes.ErrGRPCRequestTooManyRequests
 	}
 	one.begun = a.mu.now
@@ -116,6 +123,7 @@ func (a *arrivals) leaveLocked(one *arrival) {
 	one.prev.next, one.next.prev = one.next, one.prev
 	one.prev, one.next = nil, nil
 	a.mu.count--
+	a.places.Leave(one.from.share())
 }
 
 // sweepLocked forgets the calls whose streams have ended.
@@ -130,41 +138,31 @@ func (a *arrivals) sweepLocked() {
 	a.mu.sweepAt = max(sweepMin, 2*a.mu.count)
 }
 
-// makeRoomLocked tells whether it could. It walks over all calls, and so does it once a tick, or for many places.
-func (a *arrivals) makeRoomLocked() bool {
-	if a.mu.full {
-		return false
+// takeLocked takes a place and tells whether there was one. It walks over all calls once a tick, or for many places.
+func (a *arrivals) takeLocked(from *address) bool {
+	share := from.share()
+	if !a.mu.swept && !a.places.Room(share) {
+		before := a.mu.count
+		a.sweepLocked()
+		a.mu.swept = before-a.mu.count <= a.most/worth
 	}
-	a.sweepLocked()
-	if a.mu.count < a.most {
+	if a.places.Take(share) {
 		return true
 	}
 	oldest := a.mu.ring.next
-	from, waiting := addressOf(oldest), 0
-	for one := oldest; one != &a.mu.ring; one = one.next {
-		if addressOf(one) == from {
-			waiting++
-		}
-	}
-	if waiting < max(2, a.most/crowd) && a.mu.now-oldest.begun < patience {
-		a.mu.full = true
+	if oldest == &a.mu.ring || oldest.from == from || a.mu.now-oldest.begun < patience {
 		return false
 	}
-	a.dropLocked(from)
-	return true
+	a.dropLocked(oldest)
+	return a.places.Take(share)
 }
 
-// dropLocked ends a connection.
-func (a *arrivals) dropLocked(from *address) {
-	for one := a.mu.ring.next; one != &a.mu.ring; {
-		next := one.next
-		if addressOf(one) == from {
-			a.leaveLocked(one)
-		}
-		one = next
-	}
-	if from != nil {
-		go from.Drop() // to close one takes as long as its client likes
+// dropLocked ends the connection of a call. The others that wait on it end with it.
+func (a *arrivals) dropLocked(one *arrival) {
+	a.leaveLocked(one)
+	if one.from != nil && !one.from.dropped {
+		one.from.dropped = true
+		go one.from.Drop() // to close one takes as long as its client likes
 	}
 }
 
@@ -191,12 +189,12 @@ func (a *arrivals) tick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.mu.now++
-	a.mu.full = false
+	a.mu.swept = false
 	for a.mu.count > 0 && a.mu.now-a.mu.ring.next.begun > a.within {
 		if oldest := a.mu.ring.next; oldest.Err() != nil {
 			a.leaveLocked(oldest)
 		} else {
-			a.dropLocked(addressOf(oldest))
+			a.dropLocked(oldest)
 		}
 	}
 	if a.mu.ticking = a.mu.count > 0; a.mu.ticking {

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/peer"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
 )
 
@@ -27,7 +28,7 @@ func newCaller(t *testing.T, of *arrivals) *caller {
 	t.Helper()
 	theirs, ours := net.Pipe()
 	t.Cleanup(func() { _, _ = theirs.Close(), ours.Close() })
-	return &caller{t: t, of: of, conn: theirs, ctx: peer.NewContext(t.Context(), &peer.Peer{Addr: &address{Addr: ours.RemoteAddr(), conn: ours}})}
+	return &caller{t: t, of: of, conn: theirs, ctx: peer.NewContext(t.Context(), &peer.Peer{Addr: newAddress(ours.RemoteAddr(), ours)})}
 }
 
 // begin begins a call as grpc-go does, with a stream that end ends.
@@ -62,7 +63,7 @@ func TestCallsThatArriveMakeRoom(t *testing.T) {
 		for range 10 {
 			ctx, _, err := client.begin()
 			require.NoError(t, err)
-			a.arrived(context.WithValue(ctx, address{}, "as grpc-go adds to it"))
+			a.arrived(context.WithValue(ctx, caller{}.of, "as grpc-go adds to it"))
 			a.arrived(ctx) // no more than once
 			_, end, err := client.begin()
 			require.NoError(t, err)
@@ -72,15 +73,27 @@ func TestCallsThatArriveMakeRoom(t *testing.T) {
 	})
 }
 
-// Goal: the calls of one connection that say nothing cost others no place: it is the one that goes. Method: all places taken by one, then another's call.
-func TestCrowdOfSilentCallsLosesItsConnection(t *testing.T) {
+// Goal: calls that say nothing cost others no place, on however many connections they are. Method: one connection that takes all places that it gets, and is
+// not ended while there are others; then fifty, and another's calls.
+func TestSilentCallsLeavePlacesForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArrivals(100, 0)
-		silent, client := newCaller(t, a), newCaller(t, a)
-		silent.begins(100)
-		require.False(t, silent.cut())
-		client.begins(1)
-		require.True(t, silent.cut())
+		a := newArrivals(1000, 0)
+		client := newCaller(t, a)
+		for _, connections := range []int{1, 49} {
+			for range connections {
+				silent := newCaller(t, a)
+				var err error
+				for err == nil {
+					_, _, err = silent.begin()
+				}
+				require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, err)
+			}
+			for range 10 {
+				ctx, _, err := client.begin()
+				require.NoError(t, err)
+				a.arrived(ctx)
+			}
+		}
 		require.False(t, client.cut())
 	})
 }
@@ -120,6 +133,15 @@ func TestMessageThatDoesNotComeEndsItsConnection(t *testing.T) {
 		<-time.After(2 * ingress.BodyTimeout)
 		require.False(t, timely.cut())
 	})
+}
+
+// Goal: what takes places by connection finds that of a call in its context. Method: the context of a call that has come.
+func TestCallsKnowTheirConnection(t *testing.T) {
+	client := newCaller(t, newArrivals(2, 0))
+	ctx, _, err := client.begin()
+	require.NoError(t, err)
+	known, _ := peer.FromContext(client.ctx)
+	require.Same(t, &known.Addr.(*address).places.Streams, budget.StreamsOf(ctx))
 }
 
 // Goal: streams that end before their message comes are not kept. Method: very many of them, beside one that waits.

@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 // grpc-go's clients measure a connection's bandwidth: with the first data that comes while no probe is under way they
@@ -48,12 +50,30 @@ func newProbed(conn net.Conn) *probed {
 }
 
 // RemoteAddr implements net.Conn. A call's handler finds the address in its context, and by it the connection.
-func (p *probed) RemoteAddr() net.Addr { return &address{Addr: p.Conn.RemoteAddr(), conn: p.Conn} }
+func (p *probed) RemoteAddr() net.Addr { return newAddress(p.Conn.RemoteAddr(), p.Conn) }
 
-// address is a client's address that can end the client's connection.
+// address is a client's address that can end the client's connection, and knows what that has of the places for all.
 type address struct {
 	net.Addr
-	conn net.Conn
+	conn   net.Conn
+	places budget.Connection
+	// arrivals is what it has of the places for calls that arrive, and dropped says that it was ended for one that came too late. They guard both.
+	arrivals budget.Share
+	dropped  bool
+}
+
+func newAddress(of net.Addr, conn net.Conn) *address {
+	a := &address{Addr: of, conn: conn}
+	a.places, a.arrivals = budget.NewConnection(a.Drop), budget.NewShare(a.Drop)
+	return a
+}
+
+// share is nil for no address.
+func (a *address) share() *budget.Share {
+	if a == nil {
+		return nil
+	}
+	return &a.arrivals
 }
 
 // Drop ends the connection.
