@@ -230,7 +230,7 @@ func TestStartFails(t *testing.T) {
 		},
 		"directory is a file": {func(c *quorate.Config) { c.DataDir = file }, []string{"--data-dir=" + file + ": is not a directory"}},
 		"directory in a file": {func(c *quorate.Config) { c.DataDir = filepath.Join(file, "data") }, []string{"--data-dir=" + file}},
-		"directory of etcd":   {func(c *quorate.Config) { c.DataDir = foreign }, []string{"--data-dir=" + foreign, "etcdctl make-mirror"}},
+		"directory of etcd":   {func(c *quorate.Config) { c.DataDir = foreign }, []string{"--data-dir=" + foreign, "quorateutl migrate-from-etcd " + foreign + " --data-dir NEW"}},
 		"nothing to join":     {func(c *quorate.Config) { c.InitialClusterState = quorate.ClusterExisting }, []string{"--initial-cluster-state=existing"}},
 		"no such certificate": {func(c *quorate.Config) {
 			c.ListenClientURLs = []string{"https://127.0.0.1:0"}

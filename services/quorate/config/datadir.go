@@ -33,7 +33,7 @@ func (c Config) CheckDirectory() error {
 	}
 	for _, kept := range []string{"wal", filepath.Join("snap", "db")} {
 		if Exists(filepath.Join(dir, "member", kept)) {
-			return fmt.Errorf("--data-dir=%s: %w, which is kept differently here. Choose another directory, and copy the keys from the running etcd with etcdctl make-mirror", dir, ErrEtcdData)
+			return fmt.Errorf("--data-dir=%s: %w, which is kept differently here. Stop the etcd, make another directory of it (quorateutl migrate-from-etcd %s --data-dir NEW), and start with that one", dir, ErrEtcdData, dir)
 		}
 	}
 	return nil
