@@ -13,7 +13,7 @@ import (
 func TestFailureOfAServiceStopsTheStore(t *testing.T) {
 	c := DefaultConfig()
 	c.DataDir = filepath.Join(t.TempDir(), "data")
-	c.ListenClientURLs = []string{"http://127.0.0.1:0"}
+	c.ListenClientURLs, c.ListenPeerURLs = []string{"http://127.0.0.1:0"}, []string{"http://127.0.0.1:0"}
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	server, err := Start(t.Context(), c)
 	require.NoError(t, err)
