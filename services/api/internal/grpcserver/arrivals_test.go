@@ -14,6 +14,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
 
 // caller is a client with one connection, and calls on it.
@@ -28,7 +29,7 @@ func newCaller(t *testing.T, of *arrivals) *caller {
 	t.Helper()
 	theirs, ours := net.Pipe()
 	t.Cleanup(func() { _, _ = theirs.Close(), ours.Close() })
-	return &caller{t: t, of: of, conn: theirs, ctx: peer.NewContext(t.Context(), &peer.Peer{Addr: newAddress(ours.RemoteAddr(), ours)})}
+	return &caller{t: t, of: of, conn: theirs, ctx: peer.NewContext(t.Context(), &peer.Peer{Addr: newAddress(&net.TCPAddr{}, ours)})}
 }
 
 // begin begins a call as grpc-go does, with a stream that end ends.
@@ -132,6 +133,24 @@ func TestMessageThatDoesNotComeEndsItsConnection(t *testing.T) {
 		require.True(t, late.cut())
 		<-time.After(2 * ingress.BodyTimeout)
 		require.False(t, timely.cut())
+	})
+}
+
+// Goal: the connection by which the calls of all JSON clients come is ended for nobody. Method: it has most of the places, and others take the rest.
+func TestThePipeOfJSONClientsStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(100, 0)
+		pipe := newCaller(t, a)
+		client, _ := peer.FromContext(pipe.ctx)
+		of := client.Addr.(*address)
+		client.Addr = newAddress(&net.UnixAddr{Net: calls.PipeNetwork}, of.conn)
+		pipe.begins(50)
+		for range 50 {
+			newCaller(t, a).begins(1)
+		}
+		_, _, err := newCaller(t, a).begin()
+		require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, err)
+		require.False(t, pipe.cut())
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quoratedb/quorate/pkg/budget"
+	"github.com/quoratedb/quorate/services/api/internal/calls"
 )
 
 // grpc-go's clients measure a connection's bandwidth: with the first data that comes while no probe is under way they
@@ -64,7 +65,11 @@ type address struct {
 
 func newAddress(of net.Addr, conn net.Conn) *address {
 	a := &address{Addr: of, conn: conn}
-	a.places, a.arrivals = budget.NewConnection(a.Drop), budget.NewShare(a.Drop)
+	end := a.Drop
+	if of.Network() == calls.PipeNetwork {
+		end = nil // the calls of all JSON clients come by it
+	}
+	a.places, a.arrivals = budget.NewConnection(end), budget.NewShare(end)
 	return a
 }
 
