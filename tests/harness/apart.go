@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Apart is a store whose services run as processes of their own, on free loopback ports.
+// Apart is a store whose services run as processes of their own, on free loopback ports. The endpoint of a node that serves no clients has its health
+// and metrics.
 type Apart struct {
 	Consensus, Lease, Watch, API Cluster
 }
@@ -39,8 +40,9 @@ func NewApart(c ApartConfig) *Apart {
 		founders = append(founders, fmt.Sprintf("m%d=%s", i, peer))
 	}
 	node := func(program, name string, args ...string) *Server {
-		args = append([]string{"--name=" + name}, append(args, c.Secrets...)...)
-		return &Server{config: Config{Binary: filepath.Join(c.Programs, program)}, program: args}
+		metrics := places("http", 1)[0]
+		args = append([]string{"--name=" + name, "--listen-metrics-urls=" + metrics}, append(args, c.Secrets...)...)
+		return &Server{config: Config{Binary: filepath.Join(c.Programs, program)}, program: args, elsewhere: strings.TrimPrefix(metrics, "http://")}
 	}
 	consensus := "--consensus-endpoints=" + strings.Join(members, ",")
 	a := &Apart{}
