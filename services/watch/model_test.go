@@ -224,7 +224,7 @@ func randomKey(random *rand.Rand) []byte {
 // trouble is what a model test has its watches live with.
 type trouble struct {
 	lossy      bool // the broadcast loses, doubles and delays
-	nats       bool // it takes NATS, as where users are let in
+	nats       bool // it takes NATS, from a node that ingests to one that has the watches
 	compacting bool // history is compacted close behind the newest revision
 }
 
@@ -278,12 +278,18 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 		}
 	}
 	cfg := tightConfig(m.feed)
-	if trouble.nats {
-		cfg.Users = &Users{Listen: "127.0.0.1:0"}
-	}
 	registry := prometheus.NewRegistry()
+	registries := []*prometheus.Registry{registry}
+	if trouble.nats {
+		ingests := prometheus.NewRegistry()
+		registries = append(registries, ingests)
+		cfg.Routes = &Routes{Listen: "127.0.0.1:0", Peers: []string{startIngester(t, cfg, ingests)}}
+	}
 	cfg.Registerer = registry
 	m.service = start(t, cfg, source)
+	if trouble.nats {
+		eventually(t, func() bool { return m.service.routes() == 1 })
+	}
 
 	m.added.Add(modelSessions)
 	var wait sync.WaitGroup
@@ -296,8 +302,13 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 	// The test is worth nothing if the paths that it is about were not taken.
 	require.Positive(t, metric(t, registry, "quorate_watch_slowed_total"))
 	require.Positive(t, metric(t, registry, "quorate_watch_history_reads_total"))
-	require.Positive(t, metric(t, registry, "quorate_watch_published_commits_total"))
-	require.Equal(t, trouble.nats, metric(t, registry, "quorate_watch_published_notices_total") > 0, "only NATS limits a message")
+	published, notices := 0.0, 0.0
+	for _, registry := range registries {
+		published += metric(t, registry, "quorate_watch_published_commits_total")
+		notices += metric(t, registry, "quorate_watch_published_notices_total")
+	}
+	require.Positive(t, published)
+	require.Equal(t, trouble.nats, notices > 0, "only NATS limits a message")
 	if trouble.lossy {
 		require.Positive(t, metric(t, registry, "quorate_watch_gaps_total"))
 	}
@@ -308,6 +319,14 @@ func checkModel(t *testing.T, seed uint64, trouble trouble) {
 	} {
 		require.Zero(t, metric(t, registry, name), name)
 	}
+}
+
+// startIngester starts a node that ingests, and returns where other nodes come in.
+func startIngester(t *testing.T, cfg Config, registry *prometheus.Registry) string {
+	cfg.Routes, cfg.Registerer = &Routes{Listen: "127.0.0.1:0"}, registry
+	n := &peerNode{Service: start(t, cfg, nil)}
+	ingesting(t, n)
+	return n.address(t)
 }
 
 // write makes the history.

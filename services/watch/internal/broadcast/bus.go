@@ -32,7 +32,8 @@ const (
 // ErrTooLarge is returned by Publish for a message whose encoding is over the payload limit.
 var ErrTooLarge = errors.New("message is over the payload limit")
 
-// Bus is this process's end of the broadcast over NATS.
+// Bus is this process's end of the broadcast over NATS. What it publishes it hands to its own node as Local does; over NATS go the
+// messages of other nodes, and those for them.
 type Bus struct {
 	log             *slog.Logger
 	payloadBytesMax int
@@ -44,11 +45,10 @@ type Bus struct {
 	users    bool           // are let in here
 	routed   bool           // there may be other nodes
 	open     sync.WaitGroup // the connections
-	batches  *nats.Subscription
+	local    *Local         // of all nodes' messages
 	interest *interest
 	claims   chan Claim
-	encoded  []byte   // Publish's buffer
-	held     *Message // was taken by Receive, and comes next
+	encoded  []byte // Publish's buffer
 
 	closing sync.Once
 }
@@ -85,6 +85,7 @@ func Open(o Config) (*Bus, error) {
 		server:          started,
 		users:           o.Users != nil,
 		routed:          o.Routes != nil,
+		local:           NewLocal(o.PayloadBytesMax),
 		interest:        newInterest(),
 		claims:          make(chan Claim, claimsQueuedMax),
 	}
@@ -108,7 +109,7 @@ func (b *Bus) Server() *natsserver.Server { return b.server }
 func (b *Bus) Node() uint64 { return b.node }
 
 func (b *Bus) connect() (err error) {
-	b.conn, err = b.dial(natsserver.InternalUser)
+	b.conn, err = b.dial(natsserver.InternalUser, nats.NoEcho())
 	if err != nil {
 		return err
 	}
@@ -118,10 +119,11 @@ func (b *Bus) connect() (err error) {
 			b.open.Wait()
 		}
 	}()
-	if b.batches, err = b.conn.SubscribeSync(batchSubject); err != nil {
+	batches, err := b.conn.Subscribe(batchSubject, func(m *nats.Msg) { b.heardBatch(m.Data) })
+	if err != nil {
 		return fmt.Errorf("subscribe to batches: %w", err)
 	}
-	if err = b.batches.SetPendingLimits(pendingMessagesMax, pendingPayloadsMax*b.payloadBytesMax); err != nil {
+	if err = batches.SetPendingLimits(pendingMessagesMax, pendingPayloadsMax*b.payloadBytesMax); err != nil {
 		return fmt.Errorf("limit pending batches: %w", err)
 	}
 	if _, err = b.conn.Subscribe(interestSubject, func(m *nats.Msg) { b.interest.heard(m.Data, time.Now()) }); err != nil {
@@ -137,13 +139,12 @@ func (b *Bus) connect() (err error) {
 }
 
 // dial connects to the server within the process.
-func (b *Bus) dial(user string) (*nats.Conn, error) {
+func (b *Bus) dial(user string, options ...nats.Option) (*nats.Conn, error) {
 	b.open.Add(1)
-	conn, err := b.server.Dial(user,
+	conn, err := b.server.Dial(user, append(options,
 		nats.Name("quorate-watch"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
-		nats.SyncQueueLen(pendingMessagesMax),
 		nats.ClosedHandler(func(*nats.Conn) { b.open.Done() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -153,7 +154,7 @@ func (b *Bus) dial(user string) (*nats.Conn, error) {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			b.log.Debug("NATS client", "error", err)
 		}),
-	)
+	)...)
 	if err != nil {
 		b.open.Done()
 		return nil, fmt.Errorf("connect to NATS: %w", err)
@@ -172,6 +173,7 @@ func (b *Bus) PublishMsg(m *nats.Msg) error {
 // Close disconnects and stops the server, and waits for both. Receive fails from then on. It may be called twice.
 func (b *Bus) Close() {
 	b.closing.Do(func() {
+		b.local.Close()
 		b.conn.Close()
 		if b.outside != nil {
 			b.outside.Close()
@@ -190,78 +192,49 @@ func (b *Bus) Close() {
 	})
 }
 
-// Publish sends a message to every node, without waiting for any; it fails with ErrTooLarge, or if the connection
-// does. It returns the size of the encoding.
+// Publish sends a message to every node, without waiting for any; where there are others it fails with ErrTooLarge, or if the
+// connection does. It returns about the size of the message.
 func (b *Bus) Publish(m *Message) (int, error) {
-	encoded, err := m.appendTo(b.encoded[:0])
-	if err != nil {
-		return 0, fmt.Errorf("encode revisions %d to %d: %w", m.Follows+1, m.Through, err)
-	}
-	if len(encoded) <= b.payloadBytesMax {
+	others := b.server.RouteCount() > 0
+	if others {
+		encoded, err := m.appendTo(b.encoded[:0])
+		if err != nil {
+			return 0, fmt.Errorf("encode revisions %d to %d: %w", m.Follows+1, m.Through, err)
+		}
+		if len(encoded) > b.payloadBytesMax {
+			return 0, fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(encoded), b.payloadBytesMax)
+		}
 		b.encoded = encoded
 	}
-	if len(encoded) > b.payloadBytesMax {
-		return 0, fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(encoded), b.payloadBytesMax)
+	bytes, err := b.local.Publish(m)
+	if err != nil || !others {
+		return bytes, err
 	}
-	if err := b.conn.Publish(batchSubject, encoded); err != nil {
+	if err := b.conn.Publish(batchSubject, b.encoded); err != nil {
 		return 0, fmt.Errorf("publish revisions %d to %d: %w", m.Follows+1, m.Through, err)
 	}
-	return len(encoded), nil
+	return bytes, nil
+}
+
+// heardBatch takes in a message of another node; it ignores what is none.
+func (b *Bus) heardBatch(data []byte) {
+	m, err := decode(data)
+	if err == nil {
+		_, err = b.local.Publish(m)
+	}
+	if err != nil {
+		b.log.Warn("batch ignored", "error", err)
+	}
 }
 
 // Receive implements Broadcast.
-func (b *Bus) Receive(ctx context.Context) (*Message, error) {
-	m := b.held
-	b.held = nil
-	for m == nil {
-		var err error
-		if m, err = b.next(ctx); err != nil {
-			return nil, err
-		}
-	}
-	for bytes := m.weight(); b.held == nil && b.waits(); {
-		next, err := b.next(ctx)
-		if err != nil {
-			break // the next Receive tells
-		}
-		switch {
-		case next == nil:
-		case m.leadsTo(next) && bytes+next.weight() <= joinedBytesMax:
-			m.join(next)
-			bytes += next.weight()
-		default:
-			b.held = next
-		}
-	}
-	return m, nil
-}
-
-// waits tells whether next has something at once.
-func (b *Bus) waits() bool {
-	messages, _, err := b.batches.Pending()
-	return err == nil && messages > 0
-}
-
-// next waits for a message, and returns nil for one that means nothing.
-func (b *Bus) next(ctx context.Context) (*Message, error) {
-	raw, err := b.batches.NextMsgWithContext(ctx)
-	if errors.Is(err, nats.ErrSlowConsumer) {
-		return nil, nil // says that messages were dropped, which the next one will show
-	}
-	if err != nil {
-		return nil, fmt.Errorf("receive batch: %w", err)
-	}
-	m, err := decode(raw.Data)
-	if err != nil {
-		b.log.Warn("batch ignored", "error", err)
-		return nil, nil
-	}
-	return m, nil
-}
+func (b *Bus) Receive(ctx context.Context) (*Message, error) { return b.local.Receive(ctx) }
 
 // Announce tells ingesters whether this node has watchers. It is to be repeated every AnnounceInterval.
 func (b *Bus) Announce(watching bool) error {
-	if err := b.conn.Publish(interestSubject, encodeInterest(b.node, watching, b.users)); err != nil {
+	announcement := encodeInterest(b.node, watching, b.users)
+	b.interest.heard(announcement, time.Now())
+	if err := b.conn.Publish(interestSubject, announcement); err != nil {
 		return fmt.Errorf("announce interest: %w", err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/watch/internal/natsserver"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
@@ -45,18 +46,57 @@ func openBus(t *testing.T, payloadBytesMax int) *Bus {
 	return bus
 }
 
-// kinds opens each kind of broadcast that one process can have.
+// kinds opens each kind of broadcast that there can be between an ingester and a node.
 var kinds = map[string]func(t *testing.T) Broadcast{
-	"local": func(*testing.T) Broadcast { return NewLocal(1 << 20) },
-	"nats":  func(t *testing.T) Broadcast { return openBus(t, 1<<20) },
+	"local":       func(*testing.T) Broadcast { return NewLocal(1 << 20) },
+	"bus":         func(t *testing.T) Broadcast { return openBus(t, 1<<20) },
+	"two members": func(t *testing.T) Broadcast { return openAcross(t) },
+}
+
+// across is what an ingester in one process and a node in another have between them.
+type across struct {
+	*Bus // the ingester's
+	node *Bus
+}
+
+// openAcross opens it and waits until each hears the other.
+func openAcross(t testing.TB) across {
+	t.Helper()
+	first := openRouted(t, &natsserver.Routes{})
+	a := across{first, openRouted(t, &natsserver.Routes{Peers: []string{first.server.RouteAddress().String()}})}
+	receiveThrough(t, a.Bus, a.node)
+	receiveThrough(t, a.node, a.Bus)
+	// What was published for that is behind them once each has heard what both said last.
+	for _, from := range []*Bus{a.Bus, a.node} {
+		_, err := from.Publish(&Message{Store: []byte("last")})
+		require.NoError(t, err)
+	}
+	for _, to := range []*Bus{a.Bus, a.node} {
+		for heard := 0; heard < 2; {
+			m, err := to.Receive(t.Context())
+			require.NoError(t, err)
+			if string(m.Store) == "last" {
+				heard++
+			}
+		}
+	}
+	return a
+}
+
+func (a across) Receive(ctx context.Context) (*Message, error) { return a.node.Receive(ctx) }
+func (a across) Announce(watching bool) error                  { return a.node.Announce(watching) }
+
+func (a across) Close() {
+	a.Bus.Close()
+	a.node.Close()
 }
 
 // Goal: what is published is received, in order, and an end leaves nothing behind. Method: each kind, NATS with its real
 // server and client; a batch, a notice and a heartbeat; goleak after Close.
 func TestPublishReceiveClose(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for name, open := range kinds {
 		t.Run(name, func(t *testing.T) {
-			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			bus := open(t)
 			sent := []*Message{
 				{Follows: 4, Through: 6, Commits: []*consensusv1.Commit{commitOf(5, "a"), commitOf(6, "b")}},
@@ -87,15 +127,35 @@ func TestPublishReceiveClose(t *testing.T) {
 	}
 }
 
-// awaitPending waits until so many messages are there to be received.
-func awaitPending(t *testing.T, b Broadcast, messages int) {
+// awaitWaiting waits until so many messages that must stay apart are there to be received.
+func awaitWaiting(t *testing.T, b Broadcast, messages int) {
 	t.Helper()
-	if bus, ok := b.(*Bus); ok {
+	if a, ok := b.(across); ok {
 		require.Eventually(t, func() bool {
-			n, _, err := bus.batches.Pending()
-			return err == nil && n == messages
+			a.node.local.mu.Lock()
+			defer a.node.local.mu.Unlock()
+			return len(a.node.local.mu.waiting) == messages
 		}, 10*time.Second, time.Millisecond)
 	}
+}
+
+// Goal: what a process publishes comes to its own node as it is and once, also where other nodes hear of it, and by theirs where
+// those publish. Method: two routed buses, whose commits are known by their places in memory.
+func TestOwnMessagesAreHandedOver(t *testing.T) {
+	a := openAcross(t)
+	receive := func(bus *Bus) *Message {
+		m, err := bus.Receive(t.Context())
+		require.NoError(t, err)
+		return m
+	}
+	own := commitOf(1, "a")
+	_, err := a.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{own}})
+	require.NoError(t, err)
+	require.Same(t, own, receive(a.Bus).Commits[0])
+	require.True(t, proto.Equal(own, receive(a.node).Commits[0]))
+	_, err = a.node.Publish(&Message{Follows: 1, Through: 2, Commits: []*consensusv1.Commit{commitOf(2, "b")}})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, receive(a.Bus).Through, "not its own once more")
 }
 
 // Goal: commits that wait are received as one message where they follow each other and are of one store, up to a bound; nothing else is,
@@ -123,7 +183,7 @@ func TestWhatFollowsIsReceivedAsOne(t *testing.T) {
 				_, err := bus.Publish(m)
 				require.NoError(t, err)
 			}
-			awaitPending(t, bus, len(published))
+			awaitWaiting(t, bus, 7)
 			var got [][2]int64
 			for through := int64(0); through < 11; {
 				m, err := bus.Receive(t.Context())
@@ -181,8 +241,8 @@ func TestLocalKeepsNoMoreThanItsBounds(t *testing.T) {
 // Goal: a message over the limit is refused before it reaches NATS, which would cut the connection. Method: one value
 // as large as the limit, then a small one that still arrives.
 func TestPublishRefusesTooLarge(t *testing.T) {
-	bus := openBus(t, 1024)
-	_, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commitOf(1, string(make([]byte, 1024)))}})
+	bus := openAcross(t)
+	_, err := bus.Publish(&Message{Through: 1, Commits: []*consensusv1.Commit{commitOf(1, string(make([]byte, 1<<20)))}})
 	require.ErrorIs(t, err, ErrTooLarge)
 	_, err = bus.Publish(&Message{Through: 1})
 	require.NoError(t, err)
@@ -194,7 +254,7 @@ func TestPublishRefusesTooLarge(t *testing.T) {
 // Goal: a server that throws its client out, as it does with slow ones, costs messages but not the broadcast. Method:
 // disconnect from the server's side, then publish until something is received.
 func TestReconnect(t *testing.T) {
-	bus := openBus(t, 1<<20)
+	bus := openAcross(t)
 	id, err := bus.conn.GetClientID()
 	require.NoError(t, err)
 	require.NoError(t, bus.server.NATS.DisconnectClientByID(id))
@@ -269,14 +329,11 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// BenchmarkBatch shows what a batch of one commit of 256 bytes costs from Publish to Receive.
+// BenchmarkBatch shows what a batch of one commit of 256 bytes costs from Publish to Receive, in another process by NATS and in this one.
 // Run: go test -bench Batch ./internal/broadcast
 func BenchmarkBatch(b *testing.B) {
-	bus, err := Open(Config{Logger: slog.New(slog.DiscardHandler), PayloadBytesMax: 1 << 20})
-	require.NoError(b, err)
-	defer bus.Close()
 	commit := commitOf(1, string(make([]byte, 256)))
-	for name, bus := range map[string]Broadcast{"nats": bus, "local": NewLocal(1 << 20)} {
+	for name, bus := range map[string]Broadcast{"nats": openAcross(b), "local": NewLocal(1 << 20)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
