@@ -1,12 +1,15 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -24,6 +27,8 @@ const (
 	namesMax = 4096
 	// namesTimeout is how long the store is asked who somebody is.
 	namesTimeout = time.Second
+	// shownTime is how long its answer counts where no rights change: a token may end by itself.
+	shownTime = 5 * time.Second
 )
 
 // Reader reads who somebody is.
@@ -38,8 +43,7 @@ type Names struct {
 	reader   Reader
 	follower *Follower
 
-	// tokens have the names that the store's tokens carry, which never change.
-	tokens *lru.Cache[string, string]
+	tokens *lru.Cache[tokenKey, shown]
 
 	mu struct {
 		sync.Mutex
@@ -49,16 +53,29 @@ type Names struct {
 	}
 }
 
+// tokenKey is one of the store's tokens, or what a signed one says that the store may refuse.
+type tokenKey struct {
+	token, name string
+	revision    uint64
+}
+
+// shown is whose a token was when the store was asked last.
+type shown struct {
+	name     string
+	position Position
+	at       time.Time
+}
+
 // NewNames returns names as reader knows them. follower tells when roles change.
 func NewNames(reader Reader, follower *Follower) *Names {
-	tokens, _ := lru.New[string, string](namesMax) // it fails for no size above zero
+	tokens, _ := lru.New[tokenKey, shown](namesMax) // it fails for no size above zero
 	n := &Names{reader: reader, follower: follower, tokens: tokens}
 	n.mu.roles = make(map[string][]string)
 	return n
 }
 
 // Of returns for whom the request is made that ctx is of, and how that was shown. The name is empty where there is none or where nobody
-// can tell.
+// can tell: a token that the store has ended shows nobody, so that whoever still has it takes nothing from its user.
 func (n *Names) Of(ctx context.Context) (name, proof string) {
 	identity := Of(ctx)
 	switch {
@@ -66,35 +83,38 @@ func (n *Names) Of(ctx context.Context) (name, proof string) {
 		return "", ProofNone
 	case identity.ended():
 		return "", ProofInvalid
-	case identity.Caller.GetToken() == "":
-		proof = identity.Proof
-		if proof == "" {
-			proof = ProofSignedToken
-		}
-		return identity.Caller.GetName(), proof
 	}
-	name = n.ofToken(ctx, identity.Caller)
-	if name == "" && !n.follower.Off() {
-		return "", ProofInvalid
+	caller, proof := identity.Caller, cmp.Or(identity.Proof, ProofSignedToken)
+	switch {
+	case caller.GetToken() == "" && (caller.GetRevision() == 0 || n.follower.Off()):
+		return caller.GetName(), proof
+	case n.follower.Off():
+		return "", proof // a token means nothing
 	}
-	return name, identity.Proof
+	if name = n.ofToken(ctx, caller); name == "" {
+		proof = ProofInvalid
+	}
+	return name, proof
 }
 
 func (n *Names) ofToken(ctx context.Context, caller *consensusv1.Caller) string {
-	if n.follower.Off() {
-		return "" // a token means nothing
-	}
-	if name, ok := n.tokens.Get(caller.GetToken()); ok {
-		return name
+	key := tokenKey{caller.GetToken(), caller.GetName(), caller.GetRevision()}
+	position := n.follower.Position()
+	if known, ok := n.tokens.Get(key); ok && known.position == position && time.Since(known.at) < shownTime {
+		return known.name
 	}
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
 	answer, err := n.reader.Authorize(ctx, &consensusv1.AuthorizeRequest{Caller: caller})
-	if err != nil || answer.GetName() == "" {
+	name := answer.GetName()
+	if caller.GetToken() == "" && !errors.Is(err, errdefs.ErrAuthOldRevision) {
+		name, err = caller.GetName(), nil // the signature has shown it, whether or not there is such a user
+	}
+	if err != nil || name == "" {
 		return "" // it may be one later
 	}
-	n.tokens.Add(caller.GetToken(), answer.GetName())
-	return answer.GetName()
+	n.tokens.Add(key, shown{name, position, time.Now()})
+	return name
 }
 
 // Roles returns the roles of whom the request is made for that ctx is of, who is called name: those of the token where it brought them,
