@@ -108,7 +108,7 @@ func (k *keeper) rights(ctx context.Context, name string, at *watch.Standing) (r
 		}
 		for _, permission := range has.GetPermissions() {
 			directory := bytes.TrimPrefix(permission.GetKey(), []byte("/"))
-			if !bytes.HasSuffix(directory, []byte("/")) {
+			if !bytes.HasSuffix(directory, []byte("/")) || bytes.HasPrefix(directory, []byte("/")) { // below //a/ and below a/ are other subjects
 				continue
 			}
 			ok, err := k.mayBelow(ctx, name, directory, at)

@@ -88,3 +88,33 @@ func TestFollowersAreToldHowUsersAreAtFirst(t *testing.T) {
 		require.Equal(t, []review{{now, false}, {now, true}, {now, true}}, reviews)
 	})
 }
+
+// readable is a store in which somebody has one role, with permissions of these keys, and may read all keys that begin with a slash.
+type readable struct {
+	Auth
+	keys []string
+}
+
+func (s readable) ReadAuth(context.Context, *consensusv1.ReadAuthRequest) (*consensusv1.ReadAuthResponse, error) {
+	answer := &consensusv1.ReadAuthResponse{Roles: []string{"reader"}}
+	for _, key := range s.keys {
+		answer.Permissions = append(answer.Permissions, &consensusv1.Permission{Key: []byte(key)})
+	}
+	return answer, nil
+}
+
+func (readable) Authorize(_ context.Context, r *consensusv1.AuthorizeRequest) (*consensusv1.AuthorizeResponse, error) {
+	if r.GetAccesses()[0].GetKey()[0] != '/' {
+		return nil, errdefs.ErrPermissionDenied
+	}
+	return &consensusv1.AuthorizeResponse{}, nil
+}
+
+// Goal: who may read /a/ and //a/ hears nothing of a/, whose subjects are those of /a/: a directory is asked about with a slash in front and without, and
+// one that begins with a slash all the same would be taken for the one below it. Method: permissions with one slash, two and three.
+func TestDirectoriesBeginWithNoSlash(t *testing.T) {
+	k := newKeeper(readable{keys: []string{"/a/", "//a/", "///a/", "//", "/"}}, slog.New(slog.DiscardHandler))
+	rights, err := k.rights(t.Context(), "ann", &watch.Standing{})
+	require.NoError(t, err)
+	require.Empty(t, rights.Directories)
+}
