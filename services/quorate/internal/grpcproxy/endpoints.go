@@ -132,7 +132,7 @@ func (o Options) secrets(log *slog.Logger) (tlsconfig.Client, error) {
 	return client, nil
 }
 
-// nobody refuses a certificate with a common name: the cluster would take every client without a token for that user.
+// nobody refuses a certificate with a common name, or a SPIFFE id: the cluster would take every client without a token for that user.
 func nobody(certificate *tls.Certificate) error {
 	if certificate == nil || len(certificate.Certificate) == 0 {
 		return errors.New("there is no certificate")
@@ -143,6 +143,11 @@ func nobody(certificate *tls.Certificate) error {
 	}
 	if leaf.Subject.CommonName != "" {
 		return fmt.Errorf("cert has non empty Common Name (%s): members with --client-cert-auth would take every client that has no token for this user", leaf.Subject.CommonName)
+	}
+	for _, id := range leaf.URIs {
+		if id.Scheme == "spiffe" {
+			return fmt.Errorf("cert has a SPIFFE id (%s): members with --auth-spiffe-users would take every client that has no token for its user", id)
+		}
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (o *Options) cluster(flags *flag.FlagSet) {
 	flags.StringVar(&o.Domain, "discovery-srv", o.Domain, "Domain whose SRV records say where the members are.")
 	flags.StringVar(&o.Service, "discovery-srv-name", o.Service, "Suffix of the services' names in that domain.")
 	flags.BoolVar(&o.Insecure, "insecure-discovery", o.Insecure, "Take SRV records of members without TLS, and those that show no certificate of the domain's.")
-	flags.StringVar(&o.CertFile, "cert", o.CertFile, "Certificate to show to the members. It must have no common name, which would be a user's.")
+	flags.StringVar(&o.CertFile, "cert", o.CertFile, "Certificate to show to the members. It must have no common name and no SPIFFE id, which would be a user's.")
 	flags.StringVar(&o.KeyFile, "key", o.KeyFile, "Its key.")
 	flags.StringVar(&o.CAFile, "cacert", o.CAFile, "Authorities that the members' certificates are checked with.")
 	flags.BoolVar(&o.SkipVerification, "insecure-skip-tls-verify", o.SkipVerification, "Take any certificate of the members, for tests.")

@@ -10,6 +10,7 @@ import (
 	"flag"
 	"log/slog"
 	"math/big"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,30 +55,35 @@ func TestParse(t *testing.T) {
 	require.Empty(t, o.known(slog.Default()).urls(), "the members' own, unless it is said otherwise")
 }
 
-// Goal: a certificate that members could take for a user's is not shown to them. Method: one with a common name and one without, also where a file is
-// replaced later.
+// Goal: a certificate that members could take for a user's is not shown to them. Method: ones with a common name, with a SPIFFE id and with a name
+// of a host alone, also where a file is replaced later.
 func TestCertificatesOfUsersAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	o := Default()
 	o.CertFile, o.KeyFile = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	issue(t, o, "root")
+	issue(t, o, "root", "")
 	_, err := o.secrets(slog.Default())
 	require.ErrorContains(t, err, "cert has non empty Common Name (root)")
-	issue(t, o, "")
+	issue(t, o, "", "https://proxy.example.org")
 	client, err := o.secrets(slog.Default())
 	require.NoError(t, err)
 	_, err = client().GetClientCertificate(nil)
 	require.NoError(t, err)
-	issue(t, o, "anne")
+	issue(t, o, "anne", "")
 	_, err = client().GetClientCertificate(nil)
 	require.ErrorContains(t, err, "anne")
+	issue(t, o, "", "spiffe://example.org/proxy")
+	_, err = client().GetClientCertificate(nil)
+	require.ErrorContains(t, err, "cert has a SPIFFE id (spiffe://example.org/proxy)")
 }
 
-func issue(t *testing.T, o Options, name string) {
+func issue(t *testing.T, o Options, name, uri string) {
 	t.Helper()
+	id, err := url.Parse(uri)
+	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), URIs: []*url.URL{id}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	encoded, err := x509.MarshalPKCS8PrivateKey(key)
