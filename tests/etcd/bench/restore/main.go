@@ -3,7 +3,7 @@
 //
 //	make restore-bench KEYS=1000000 VALUE=64,256,1000 ORDER=random
 //
-// Only the ratios mean anything. The file is in the page cache for both, as far as that has room.
+// Only the ratios mean anything. The file is in the page cache for both, as far as that has room, and the memory that each takes is at hand.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 // options say what is restored, how often and by which programs.
 type options struct {
 	bin, peers, snapshots string
-	rounds                int
+	rounds, touch         int
 	values                string
 	content               content
 }
@@ -39,6 +39,7 @@ func main() {
 	flag.IntVar(&o.content.keys, "keys", 1_000_000, "How many keys the snapshot has.")
 	flag.StringVar(&o.values, "value", "64,256,1000", "Bytes of a value, for a snapshot each.")
 	flag.StringVar(&o.content.order, "order", orderRandom, "Order in which the keys were put: random or sorted.")
+	flag.IntVar(&o.touch, "touch", 0, "Touch so many bytes of memory and end, as is done before each restore.")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, &o)
@@ -50,6 +51,12 @@ func main() {
 }
 
 func run(ctx context.Context, o *options) error {
+	if o.touch > 0 {
+		return touch(o.touch)
+	}
+	if o.rounds < 1 {
+		return fmt.Errorf("-rounds=%d: one is needed at least", o.rounds)
+	}
 	for i, size := range strings.Split(o.values, ",") {
 		bytes, err := strconv.Atoi(size)
 		if err != nil {
@@ -83,6 +90,9 @@ func compare(ctx context.Context, o *options, first bool) error {
 	costs := make([][]cost, len(programs))
 	for round := range o.rounds {
 		for i, program := range programs {
+			if err := fetchMemory(ctx, info.Size()); err != nil {
+				return fmt.Errorf("fetch memory: %w", err)
+			}
 			c, err := restore(ctx, program, snapshot, filepath.Join(o.snapshots, "restored"))
 			if err != nil {
 				return err
