@@ -46,8 +46,11 @@ func New(conn grpc.ClientConnInterface, messageBytesMax int) (http.Handler, erro
 			return nil, fmt.Errorf("JSON routes of %s: %w", service, err)
 		}
 	}
-	return renamed(mux), nil
+	return renamed(withoutOrigin(mux)), nil
 }
+
+// forwardedFor is by which header, and as which metadata, grpc-gateway says where a client is, behind what the client says of that itself.
+const forwardedFor = "x-forwarded-for"
 
 // passed says as what metadata a header goes along: what grpc-gateway passes, and what names the span that a request is made in.
 func passed(name string) (string, bool) {
@@ -55,7 +58,16 @@ func passed(name string) (string, bool) {
 	case "traceparent", "tracestate":
 		return strings.ToLower(name), true
 	}
-	return runtime.DefaultHeaderMatcher(name)
+	key, ok := runtime.DefaultHeaderMatcher(name)
+	return key, ok && !strings.EqualFold(key, forwardedFor)
+}
+
+// withoutOrigin takes from requests where they say that they come from: a client on a Unix socket has no address that would stand behind it.
+func withoutOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(forwardedFor)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Streams tells requests whose body lasts as long as its client likes.
