@@ -32,25 +32,28 @@ func NewShared(most int64) *Shared { return &Shared{most: int(most)} }
 func NewShare(end func()) Share { return Share{end: end} }
 
 // Take takes a place and tells whether there was one; Leave gives it back. The places of nil, for no connection, are bounded by what all have.
-func (s *Shared) Take(of *Share) bool {
+func (s *Shared) Take(of *Share) bool { return s.TakeMany(of, 1) }
+
+// TakeMany takes so many places at once, or none.
+func (s *Shared) TakeMany(of *Share, places int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if of == nil {
-		if s.mu.taken >= s.most && !s.endLocked(0) {
+		if s.mu.taken+places > s.most && !s.endLocked(0, places) {
 			return false
 		}
-		s.mu.taken++
+		s.mu.taken += places
 		return true
 	}
-	if of.ended || s.mu.taken+of.taken >= s.most && !s.endLocked(of.taken) {
+	if of.ended || s.mu.taken+of.taken+places > s.most && !s.endLocked(of.taken, places) {
 		return false
 	}
 	if of.taken == 0 {
 		of.at = len(s.mu.having)
 		s.mu.having = append(s.mu.having, of)
 	}
-	of.taken++
-	s.mu.taken++
+	of.taken += places
+	s.mu.taken += places
 	return true
 }
 
@@ -65,36 +68,39 @@ func (s *Shared) Room(of *Share) bool {
 }
 
 // Leave gives a place back.
-func (s *Shared) Leave(of *Share) {
+func (s *Shared) Leave(of *Share) { s.LeaveMany(of, 1) }
+
+// LeaveMany gives so many places back.
+func (s *Shared) LeaveMany(of *Share, places int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case of == nil:
-		s.mu.taken--
+		s.mu.taken -= places
 	case !of.ended:
-		s.mu.taken--
-		if of.taken--; of.taken == 0 {
+		s.mu.taken -= places
+		if of.taken -= places; of.taken == 0 {
 			s.removeLocked(of)
 		}
 	}
 }
 
-// endLocked ends the connection that has most, if that is much for one that has so many, and tells whether there is room for another place then.
-func (s *Shared) endLocked(had int) bool {
+// endLocked ends the connection that has most, if that is much for one that had so many, and tells whether there is room for the places that it wants then.
+func (s *Shared) endLocked(had, wanted int) bool {
 	var most *Share
 	for _, one := range s.mu.having {
 		if one.end != nil && (most == nil || one.taken > most.taken) {
 			most = one
 		}
 	}
-	if most == nil || most.taken <= 2*(had+1) {
+	if most == nil || most.taken <= 2*(had+wanted) {
 		return false
 	}
 	s.removeLocked(most)
 	most.ended = true
 	s.mu.taken -= most.taken
 	go most.end()
-	return s.mu.taken+had < s.most
+	return s.mu.taken+had+wanted <= s.most
 }
 
 func (s *Shared) removeLocked(one *Share) {
@@ -105,12 +111,12 @@ func (s *Shared) removeLocked(one *Share) {
 	s.mu.having = s.mu.having[:last]
 }
 
-// Connection is what one connection of clients has of the places for requests and for streams.
-type Connection struct{ Requests, Streams Share }
+// Connection is what one connection of clients has of the places for requests, for streams, and for the watches of these.
+type Connection struct{ Requests, Streams, Watches Share }
 
 // NewConnection is that of one which end ends; it may take long.
 func NewConnection(end func()) Connection {
-	return Connection{Requests: NewShare(end), Streams: NewShare(end)}
+	return Connection{Requests: NewShare(end), Streams: NewShare(end), Watches: NewShare(end)}
 }
 
 // ConnectionKey is the key of the Connection in contexts.
@@ -134,6 +140,14 @@ func RequestsOf(ctx context.Context) *Share {
 func StreamsOf(ctx context.Context) *Share {
 	if c, ok := ctx.Value(ConnectionKey{}).(*Connection); ok {
 		return &c.Streams
+	}
+	return nil
+}
+
+// WatchesOf is the same of watches.
+func WatchesOf(ctx context.Context) *Share {
+	if c, ok := ctx.Value(ConnectionKey{}).(*Connection); ok {
+		return &c.Watches
 	}
 	return nil
 }

@@ -55,6 +55,27 @@ func TestConnectionsLeavePlacesForOthers(t *testing.T) {
 	require.False(t, s.Take(first.Share), "it was ended")
 }
 
+// Goal: who wants many places at once gets all or none, and the connection with most is ended for them only where it has more than twice as many.
+// Method: one connection with half, others that want more than is left.
+func TestManyPlacesAtOnce(t *testing.T) {
+	s, ended := NewShared(100), make(chan struct{})
+	large, small := NewShare(func() { close(ended) }), NewShare(func() { panic("ended") })
+	require.False(t, s.TakeMany(&large, 101))
+	require.True(t, s.TakeMany(&large, 50))
+	require.False(t, s.TakeMany(&large, 1))
+	require.False(t, s.TakeMany(nil, 51), "it is more than half of what the other has")
+	require.True(t, s.TakeMany(&small, 20))
+	require.True(t, s.TakeMany(nil, 10))
+	require.True(t, s.TakeMany(nil, 20))
+	require.True(t, s.TakeMany(nil, 10))
+	<-ended
+	s.LeaveMany(&large, 50)
+	s.LeaveMany(&small, 20)
+	s.LeaveMany(nil, 40)
+	require.Zero(t, s.mu.taken)
+	require.Empty(t, s.mu.having)
+}
+
 // Goal: without a connection places are bounded too, and nobody is ended who has few. Method: as many connections as places, then what has no connection.
 func TestFewPlacesOfManyConnectionsStay(t *testing.T) {
 	s := NewShared(8)

@@ -1,10 +1,6 @@
 package v3
 
-import (
-	"sync/atomic"
-
-	"github.com/quoratedb/quorate/pkg/budget"
-)
+import "github.com/quoratedb/quorate/pkg/budget"
 
 // What watches may take that are open, of all streams together: each has a place in several lists and indexes, whether anything happens to its keys or
 // not, and one stream may have any number.
@@ -19,17 +15,7 @@ const (
 // placesOf is how many watches one takes as much memory as that has a range.
 func placesOf(key, end []byte) int { return 1 + rangeCopies*(len(key)+len(end))/watchBytes }
 
-// openWatches counts the watches of all streams, one whose range is long as several. Streams that create them at the same time may go beyond the bound by one each.
-type openWatches struct {
-	count atomic.Int64
-	max   int64
+// newOpenWatches are the places of the watches of all streams, which connections share.
+func newOpenWatches() *budget.Shared {
+	return budget.NewShared(min(max(watchesMin, budget.Memory()/watchesPart/watchBytes), watchesMost))
 }
-
-func newOpenWatches() *openWatches {
-	return &openWatches{max: min(max(watchesMin, budget.Memory()/watchesPart/watchBytes), watchesMost)}
-}
-
-func (o *openWatches) add(n int) { o.count.Add(int64(n)) }
-
-// full tells whether there is no room for one of so many places.
-func (o *openWatches) full(places int) bool { return o.count.Load()+int64(places) > o.max }

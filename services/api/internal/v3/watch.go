@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/delivery"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
 	"github.com/quoratedb/quorate/services/api/internal/ratelimit"
@@ -47,7 +48,7 @@ type WatchServer struct {
 	open          func(context.Context) delivery.Session
 	follower      *auth.Follower
 	rates         *ratelimit.Limiter // nil where nothing is limited
-	watches       *openWatches
+	watches       *budget.Shared
 	fragmentBytes int
 	encoded       bool
 }
@@ -106,7 +107,7 @@ func (s *WatchServer) Watch(stream grpc.BidiStreamingServer[etcdserverpb.WatchRe
 	defer session.Close()
 
 	queue := newControlQueue(ctx)
-	ids := newWatchIDs(s.watches)
+	ids := newWatchIDs(s.watches, budget.WatchesOf(stream.Context()))
 	defer ids.close()
 	reader := &watchReader{server: s, stream: stream, session: session, ids: ids, queue: queue}
 	// Nobody can wait for the reader: what it waits in, Recv, returns when this handler has. It holds nothing that

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/quoratedb/quorate/pkg/budget"
 )
 
 // watch is one watch of a stream. It does not change, but for its rights.
@@ -15,10 +17,9 @@ type watch struct {
 	startRevision int64
 	fragment      bool
 	rights        rights
+	// places is how many it has among the open watches. Its stream's watchIDs guard it.
+	places int
 }
-
-// places is how many places among the open watches it takes.
-func (w *watch) places() int { return placesOf(w.rights.key, w.rights.end) }
 
 // control is an answer to a request of the client, and what it means for the sender's table of watches.
 type control struct {
@@ -94,16 +95,46 @@ type watchIDs struct {
 		next int64
 		// lastSession is the newest session id.
 		lastSession int64
-		// over is set once the stream is: what begins then is counted no more.
+		// over is set once the stream is: what begins then has no places.
 		over bool
 	}
-	open *openWatches
+	open *budget.Shared
+	// connection is the stream's.
+	connection *budget.Share
 }
 
-func newWatchIDs(open *openWatches) *watchIDs {
-	ids := &watchIDs{open: open}
+func newWatchIDs(open *budget.Shared, connection *budget.Share) *watchIDs {
+	ids := &watchIDs{open: open, connection: connection}
 	ids.mu.watches = make(map[int64]*watch)
 	return ids
+}
+
+// take takes so many places for a watch, which release gives back until it has begun, and tells whether there were as many.
+func (ids *watchIDs) take(w *watch, places int) bool {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	if ids.mu.over {
+		return true
+	}
+	if !ids.open.TakeMany(ids.connection, places) {
+		return false
+	}
+	w.places = places
+	return true
+}
+
+// release gives the places of a watch back that does not begin.
+func (ids *watchIDs) release(w *watch) {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	ids.releaseLocked(w)
+}
+
+func (ids *watchIDs) releaseLocked(w *watch) {
+	if w.places > 0 {
+		ids.open.LeaveMany(ids.connection, w.places)
+		w.places = 0
+	}
 }
 
 // begin completes a watch with a session id and, unless it comes with an id, a free one. It returns false when the id
@@ -123,8 +154,8 @@ func (ids *watchIDs) begin(w *watch) bool {
 	ids.mu.lastSession++
 	w.session = ids.mu.lastSession
 	ids.mu.watches[w.id] = w
-	if !ids.mu.over {
-		ids.open.add(w.places())
+	if ids.mu.over {
+		ids.releaseLocked(w)
 	}
 	return true
 }
@@ -135,7 +166,7 @@ func (ids *watchIDs) close() {
 	defer ids.mu.Unlock()
 	ids.mu.over = true
 	for _, w := range ids.mu.watches {
-		ids.open.add(-w.places())
+		ids.releaseLocked(w)
 	}
 	clear(ids.mu.watches)
 }
@@ -162,9 +193,7 @@ func (ids *watchIDs) ended(w *watch) {
 
 func (ids *watchIDs) freeLocked(w *watch) {
 	delete(ids.mu.watches, w.id)
-	if !ids.mu.over {
-		ids.open.add(-w.places())
-	}
+	ids.releaseLocked(w)
 }
 
 func (ids *watchIDs) none() bool {

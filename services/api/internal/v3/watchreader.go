@@ -70,51 +70,60 @@ func (r *watchReader) run(ctx context.Context) error {
 
 // create starts a watch, or answers why not. It returns an error only for the stream as a whole.
 func (r *watchReader) create(ctx context.Context, request *etcdserverpb.WatchCreateRequest) error {
-	if r.server.watches.full(placesOf(request.GetKey(), request.GetRangeEnd())) || r.server.rates.Admit(ctx, ratelimit.Watches) != nil {
-		return r.refuseMany(ctx)
-	}
 	key := request.GetKey()
 	if len(key) == 0 {
 		key = []byte{0} // the smallest key
 	}
 	w := &watch{id: request.GetWatchId(), startRevision: request.GetStartRevision(), fragment: request.GetFragment()}
+	if r.server.rates.Admit(ctx, ratelimit.Watches) != nil || !r.ids.take(w, placesOf(key, request.GetRangeEnd())) {
+		return r.refuseMany(ctx)
+	}
+	begun, err := r.begin(ctx, w, key, request)
+	if !begun {
+		r.ids.release(w)
+	}
+	return err
+}
+
+// begin starts a watch that has its places, or answers why not, and tells which.
+func (r *watchReader) begin(ctx context.Context, w *watch, key []byte, request *etcdserverpb.WatchCreateRequest) (begun bool, err error) {
 	// The range as it came in: "\x00" as its end stands for all keys, and must not be taken for one.
 	w.rights = rights{key: key, end: request.GetRangeEnd()}
 	forbidden, err := w.rights.check(ctx, r.server.gate)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Where the store is: one from now on begins there, and must miss nothing after the answer's revision, so that this is before the
 	// session hears of the watch. It is after its rights were looked at, because a member that is behind catches up before it refuses:
 	// the watch would begin where there was no right to it.
 	header, err := r.server.headerNow(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case forbidden != "":
-		return r.refuse(header, forbidden)
+		return false, r.refuse(header, forbidden)
 	case w.startRevision < 0:
-		return r.refuse(header, rpctypes.ErrCompacted.Error())
+		return false, r.refuse(header, rpctypes.ErrCompacted.Error())
 	case isEmptyRange(key, request.GetRangeEnd()):
-		return r.refuse(header, reasonEmptyRange)
+		return false, r.refuse(header, reasonEmptyRange)
 	case !r.ids.begin(w):
-		return r.refuse(header, reasonDuplicateID)
+		return false, r.refuse(header, reasonDuplicateID)
 	}
 	created := &etcdserverpb.WatchResponse{Header: header, WatchId: w.id, Created: true}
 	if err := r.queue.put(control{answer: created, begins: w}); err != nil {
-		return err
+		return true, err
 	}
 	err = r.session.Add(sessionWatch(w, key, request, header.GetRevision()))
 	switch {
 	case err == nil:
-		return nil
+		return true, nil
 	case errors.Is(err, errdefs.ErrStopped):
-		return err
+		return true, err
 	}
 	r.ids.end(w.id)
 	reason := status.Convert(etcderr.From(r.server.logger, err)).Message()
-	return r.queue.put(control{
+	return true, r.queue.put(control{
 		answer: &etcdserverpb.WatchResponse{Header: header, WatchId: w.id, Canceled: true, CancelReason: reason},
 		ends:   w,
 	})
