@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/quoratedb/quorate/tests/harness"
 )
@@ -35,8 +38,34 @@ func apart(run func(*trial) error) func(*trial) error {
 		if err := services.Start(t.ctx); err != nil {
 			return errors.Join(errors.New("start the services apart"), err)
 		}
+		if err := awaitIngester(t.ctx, services.Watch); err != nil {
+			return err
+		}
 		// From here on they are the members: what they use is counted, and killed at the end.
 		t.members, t.serving = services.All(), services.API
 		return run(t)
+	}
+}
+
+const (
+	// ingests is what a watch node says once it is told of every commit, some seconds after it is ready: until then a put takes less of the
+	// services' time than ever after.
+	ingests = "this watch node ingests the commit feed now"
+	// ingestsWithin bounds the wait for that, and ingestsPoll is how often it is looked for.
+	ingestsWithin, ingestsPoll = 30 * time.Second, 50 * time.Millisecond
+)
+
+func awaitIngester(ctx context.Context, watches harness.Cluster) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, ingestsWithin, errors.New("no watch node ingests the commit feed"))
+	defer cancel()
+	for {
+		for _, one := range watches {
+			if strings.Contains(one.Output(), ingests) {
+				return nil
+			}
+		}
+		if pause(ctx, ingestsPoll) != nil {
+			return context.Cause(ctx)
+		}
 	}
 }

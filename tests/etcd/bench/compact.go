@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -30,7 +31,7 @@ func compact(t *trial) error {
 	}
 	p := l.put(100, keys)
 	defer p.end()
-	before, tookBefore, err := p.during(func() error { return pause(l, compactWindow) })
+	before, tookBefore, err := p.during(func() error { return pause(l.ctx, compactWindow) })
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func compact(t *trial) error {
 		if err != nil {
 			return err
 		}
-		return pause(l, compactWindow-compacting)
+		return pause(l.ctx, compactWindow-compacting)
 	})
 	if err != nil {
 		return err
@@ -60,12 +61,12 @@ func compact(t *trial) error {
 	return p.end()
 }
 
-func pause(l *load, d time.Duration) error {
+func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
-	case <-l.ctx.Done():
-		return l.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

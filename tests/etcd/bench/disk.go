@@ -60,7 +60,7 @@ func (l *load) settledSize(dir string) (int64, error) {
 		} else if time.Since(since) > diskSettled {
 			return smallest, nil
 		}
-		if err := pause(l, diskSettled/10); err != nil {
+		if err := pause(l.ctx, diskSettled/10); err != nil {
 			return 0, err
 		}
 	}

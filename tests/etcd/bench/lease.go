@@ -78,7 +78,7 @@ func (l *load) awaitFewerLeases(than int) (left int, err error) {
 		if time.Now().After(deadline) {
 			return left, fmt.Errorf("%d leases are left after %v", left, expireWithin)
 		}
-		if err := pause(l, expirePoll); err != nil {
+		if err := pause(l.ctx, expirePoll); err != nil {
 			return left, err
 		}
 	}
