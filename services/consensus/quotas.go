@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -198,10 +199,10 @@ func (k *quotaKeeper) warn(state *prefixquota.State) {
 
 // quotaLabel is a prefix as text, one for each.
 func quotaLabel(prefix []byte) string {
-	if utf8.Valid(prefix) {
+	if utf8.Valid(prefix) && !bytes.HasPrefix(prefix, []byte{'"'}) {
 		return string(prefix)
 	}
-	return strconv.Quote(string(prefix))
+	return strconv.Quote(string(prefix)) // which begins as no other text does
 }
 
 var (

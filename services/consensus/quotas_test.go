@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
@@ -149,5 +150,19 @@ func TestQuotasAreRoots(t *testing.T) {
 	_, err := m.Quotas.ReadQuotas(t.Context(), &consensusv1.ReadQuotasRequest{Caller: ann})
 	require.ErrorIs(t, err, errdefs.ErrPermissionDenied)
 	_, err = m.Quotas.ReadQuotas(t.Context(), &consensusv1.ReadQuotasRequest{Caller: root})
+	require.NoError(t, err)
+}
+
+// Goal: metrics can be read whatever prefixes have quotas; one that is no UTF-8 and another one that is its text had the same label, and nobody could read any
+// metric. Method: all metrics of a member with both.
+func TestQuotasOfAnyPrefixAreMeasured(t *testing.T) {
+	metrics := prometheus.NewRegistry()
+	cfg := testConfig(vfs.NewMem())
+	cfg.Registerer = metrics
+	m := start(t, cfg)
+	for _, prefix := range []string{"\xff", `"\xff"`, `"`, ""} {
+		require.NoError(t, m.as(t.Context(), nil, quotaSet(prefix, &consensusv1.QuotaLimits{HardKeys: 2})))
+	}
+	_, err := metrics.Gather()
 	require.NoError(t, err)
 }
