@@ -87,6 +87,9 @@ func (f *Front) look(ctx context.Context) {
 		f.log.Debug("cannot look up the nodes", "host", f.config.Host, "error", err)
 	}
 	known := f.pool.know(listed)
+	if err != nil {
+		listed = known
+	}
 	conditions := make([]condition, len(known))
 	var asked sync.WaitGroup
 	for i, address := range known {

@@ -2,6 +2,7 @@ package front_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -98,7 +99,13 @@ func start(t *testing.T) *stand {
 	s.address = listener.Addr().String()
 	f, err := front.New(front.Config{
 		Host: "nodes.test", Listeners: map[int]front.Listener{serve: listener}, ReadyPort: readiness, ConnectionsMax: connectionsMax,
-		Lookup: func(context.Context, string) ([]netip.Addr, error) { return *s.listed.Load(), nil },
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			listed := s.listed.Load()
+			if listed == nil {
+				return nil, errors.New("the resolver is away")
+			}
+			return *listed, nil
+		},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -215,6 +222,31 @@ func TestWithoutReadyNodesThoseAliveServe(t *testing.T) {
 	require.Eventually(t, func() bool { return s.one.asked.Load() > enough }, time.Minute, 50*time.Millisecond)
 	echo(t, held)
 	s.eventually("127.0.0.1", "127.0.0.2")
+}
+
+// Goal: when no node answers, as on a host that is overloaded or stood still, clients keep what they have, since there is nowhere else to go; they are sent
+// away as soon as another node answers. Method: all nodes fall silent, and the resolver with them, for longer than it takes to leave a node, and one comes back.
+func TestWithoutNodesThatAnswerConnectionsStay(t *testing.T) {
+	s := start(t)
+	s.eventually("127.0.0.1", "127.0.0.2")
+	held := map[string]net.Conn{}
+	for len(held) < 2 {
+		conn, name := s.connect()
+		held[name] = conn
+	}
+	s.listed.Store(nil)
+	s.one.status.Store(0)
+	s.two.status.Store(0)
+	const looks = 6 // more than it takes to leave a node
+	enough := s.one.asked.Load() + looks
+	require.Eventually(t, func() bool { return s.one.asked.Load() > enough }, time.Minute, 50*time.Millisecond)
+	require.False(t, s.front.Usable())
+	echo(t, held["127.0.0.1"])
+	echo(t, held["127.0.0.2"])
+	s.two.status.Store(http.StatusOK)
+	_, err := io.ReadAll(held["127.0.0.1"])
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	echo(t, held["127.0.0.2"])
 }
 
 // Goal: nodes come and go by their addresses. Method: list one only, stop the other, and list it again.

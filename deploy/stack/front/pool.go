@@ -70,11 +70,11 @@ type change struct {
 }
 
 // settle takes what each known node has answered, forgets those that are gone and no longer listed, and returns what has changed and what ends the
-// connections that lead nowhere: those of nodes that were not ready failuresMax times in a row, unless no other node is ready and they still answer.
+// connections that lead nowhere: those of nodes that were not ready failuresMax times in a row, unless no other node does better.
 func (p *pool) settle(answers map[netip.Addr]condition, listed []netip.Addr) (changed []change, end []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	anyReady := false
+	best := gone
 	for address, is := range answers {
 		n := p.mu.nodes[address]
 		if n.is != is {
@@ -83,17 +83,19 @@ func (p *pool) settle(answers map[netip.Addr]condition, listed []netip.Addr) (ch
 		n.is = is
 		n.failures++
 		if is == ready {
-			n.failures, anyReady = 0, true
+			n.failures = 0
 		}
+		best = max(best, is)
 	}
 	for address, n := range p.mu.nodes {
-		if n.failures < failuresMax || n.is == alive && !anyReady {
+		left := n.is == gone && !slices.Contains(listed, address)
+		if n.failures < failuresMax || n.is == best && !left {
 			continue
 		}
 		for _, stop := range n.conns {
 			end = append(end, stop)
 		}
-		if n.is == gone && !slices.Contains(listed, address) {
+		if left {
 			delete(p.mu.nodes, address)
 		}
 	}
