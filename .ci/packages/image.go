@@ -72,11 +72,11 @@ func (b *build) imageConfig() v1.Config {
 	return v1.Config{
 		User: "65532:65532",
 		Env: []string{
-			"QUORATE_DATA_DIR=/data",
-			"QUORATE_LISTEN_CLIENT_URLS=http://0.0.0.0:2379",
-			"QUORATE_ADVERTISE_CLIENT_URLS=http://localhost:2379",
-			"QUORATE_LISTEN_PEER_URLS=http://0.0.0.0:2380",
-			"QUORATE_LISTEN_METRICS_URLS=http://127.0.0.1:2381",
+			"QUORATE_DEFAULT_DATA_DIR=/data",
+			"QUORATE_DEFAULT_LISTEN_CLIENT_URLS=http://0.0.0.0:2379",
+			"QUORATE_DEFAULT_ADVERTISE_CLIENT_URLS=http://localhost:2379",
+			"QUORATE_DEFAULT_LISTEN_PEER_URLS=http://0.0.0.0:2380",
+			"QUORATE_DEFAULT_LISTEN_METRICS_URLS=http://127.0.0.1:2381",
 		},
 		Volumes:      map[string]struct{}{"/data": {}},
 		ExposedPorts: map[string]struct{}{"2379/tcp": {}, "2380/tcp": {}},

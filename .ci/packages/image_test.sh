@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Goal: the image that no engine has made is loaded by Docker and runs as its user, becomes healthy, serves, and keeps its data over a restart. Method: load
-# and run it, without a port of this host.
+# and run it, without a port of this host, with a flag of which it has a default.
 #
 #   image_test.sh ARCHIVE
 set -euo pipefail
 name=quorate-packages-test-$$
 docker load --quiet --input "$1" >/dev/null
-docker run --detach --name "$name" quorate:latest >/dev/null
+docker run --detach --name "$name" quorate:latest --advertise-client-urls=http://store:2379 >/dev/null
 trap 'docker rm --force --volumes "$name" >/dev/null' EXIT
 await() {
 	for _ in $(seq 120); do

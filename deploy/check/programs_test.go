@@ -66,10 +66,25 @@ func requireFlags(t *testing.T, name string, args []string) {
 	}
 }
 
+// Goal: the settings of images exist, and whoever runs one with flags, as the manifests do, may set the same: a member refuses to start where a flag and
+// its variable are both set. Method: each variable of an image is a flag's default.
+func TestImagesHaveDefaultsAlone(t *testing.T) {
+	known := flags(t, "quorate")
+	for _, file := range []string{"deploy/Dockerfile", ".ci/packages/image.go"} {
+		found := regexp.MustCompile(`\b(?:QUORATE|ETCD)_(\w+)=`).FindAllStringSubmatch(string(read(t, file)), -1)
+		require.NotEmpty(t, found, file)
+		for _, match := range found {
+			name, isDefault := strings.CutPrefix(match[1], "DEFAULT_")
+			require.True(t, isDefault, "%s: %s", file, match[0])
+			require.Contains(t, known, strings.ReplaceAll(strings.ToLower(name), "_", "-"), file)
+		}
+	}
+}
+
 // Goal: the settings of the systemd unit exist. Method: each variable is a flag's.
 func TestSystemdVariablesAreFlags(t *testing.T) {
 	known := flags(t, "quorate")
-	variable := regexp.MustCompile(`(?m)^(?:Environment=)?QUORATE_([A-Z0-9_]+)=`)
+	variable := regexp.MustCompile(`(?m)^(?:Environment=)?QUORATE_(?:DEFAULT_)?([A-Z0-9_]+)=`)
 	found := variable.FindAllStringSubmatch(string(read(t, "deploy/systemd/quorate.service"))+string(read(t, "deploy/systemd/quorate.env")), -1)
 	require.Greater(t, len(found), 5)
 	for _, match := range found {

@@ -65,6 +65,18 @@ func FromEnvironment(fs *flag.FlagSet, environ []string, prefixes ...string) (En
 	return found, errors.Join(problems...)
 }
 
+// FromDefaults sets the flags of fs that nothing has set yet and that have a variable in environ under the prefix. An image has its own defaults so: what
+// its user says anywhere goes before them. Its answers are FromEnvironment's.
+func FromDefaults(fs *flag.FlagSet, environ []string, prefix string) (Environment, error) {
+	taken := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { taken[Variable(prefix, f.Name)] = true })
+	left := slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return taken[name]
+	})
+	return FromEnvironment(fs, left, prefix)
+}
+
 func values(environ []string) map[string]string {
 	given := make(map[string]string, len(environ))
 	for _, entry := range environ {

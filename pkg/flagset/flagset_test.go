@@ -60,6 +60,19 @@ func TestFromEnvironment(t *testing.T) {
 	}, found)
 }
 
+// Goal: defaults by variables give way to all else, and are no mistake beside it. Method: flags that a command line, a variable or nothing has set.
+func TestFromDefaults(t *testing.T) {
+	s := newSample()
+	require.NoError(t, s.flags.Parse([]string{"-cert-file", "c"}))
+	environ := []string{"ETCD_NAME=e", "DEFAULT_NAME=d", "DEFAULT_CERT_FILE=d", "DEFAULT_QUOTA=7", "DEFAULT_NAMES=x"}
+	_, err := flagset.FromEnvironment(s.flags, environ, "ETCD")
+	require.NoError(t, err)
+	found, err := flagset.FromDefaults(s.flags, environ, "DEFAULT")
+	require.NoError(t, err)
+	require.Equal(t, []any{"e", "c", int64(7)}, []any{s.name, s.cert, s.quota})
+	require.Equal(t, flagset.Environment{Used: []string{"DEFAULT_QUOTA"}, Unknown: []string{"DEFAULT_NAMES"}}, found)
+}
+
 // Goal: every refused variable is in the error, not only the first. Method: one flag also on the command line, two
 // values that do not parse, and one good variable that must still take effect.
 func TestFromEnvironmentReportsEveryProblem(t *testing.T) {

@@ -14,6 +14,9 @@ import (
 // prefixes of variables, the winning one first.
 var prefixes = []string{"QUORATE", "ETCD"}
 
+// defaultsPrefix is that of variables that stand for a flag's default.
+const defaultsPrefix = "QUORATE_DEFAULT"
+
 // platformVariable is what etcd wants to see set on platforms it is not tested on.
 const platformVariable = "ETCD_UNSUPPORTED_ARCH"
 
@@ -112,14 +115,16 @@ func configFile(flags *flag.FlagSet, environ []string) string {
 }
 
 func fromEnvironment(o *Outcome, flags *flag.FlagSet, environ []string) error {
-	found, err := flagset.FromEnvironment(flags, environ, prefixes...)
+	isDefault := func(entry string) bool { return strings.HasPrefix(entry, defaultsPrefix+"_") }
+	found, err := flagset.FromEnvironment(flags, slices.DeleteFunc(slices.Clone(environ), isDefault), prefixes...)
 	for _, name := range found.Shadowed {
 		o.warn("environment variable %s has no effect: the same with prefix %s_ is set too", name, prefixes[0])
 	}
-	for _, name := range found.Unknown {
+	defaults, wrong := flagset.FromDefaults(flags, environ, defaultsPrefix)
+	for _, name := range slices.Concat(found.Unknown, defaults.Unknown) {
 		o.warn("environment variable %s is unknown", name)
 	}
-	return err
+	return errors.Join(err, wrong)
 }
 
 // fromFile returns settings that hold what the file says and nothing else. flags were given beside it.

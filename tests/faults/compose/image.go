@@ -20,13 +20,14 @@ const (
 	lateHeartbeat = "leader failed to send out heartbeat on time"
 )
 
-// imageAlone runs the image as docker run does without a flag, and wants a member that others reach and that keeps its data: it becomes healthy, clients
-// outside use it, it stops cleanly, and what was written is there after a restart. It has nothing to warn of but the machine, where that is busy.
+// imageAlone runs the image as docker run does, with one flag of which the image has a default, and wants a member that others reach and that keeps its
+// data: it becomes healthy, clients outside use it, it stops cleanly, and what was written is there after a restart. It has nothing to warn of but the
+// machine, where that is busy.
 func imageAlone(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, imageWithin)
 	defer cancel()
 	begin := time.Now()
-	c, err := stack.RunImage(ctx, "quorate", project+"-image")
+	c, err := stack.RunImage(ctx, "quorate", project+"-image", "--advertise-client-urls=http://store:2379")
 	if err != nil {
 		return err
 	}

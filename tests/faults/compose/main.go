@@ -1,4 +1,4 @@
-// Compose runs the image of the store in one process alone, as docker run does without a flag. Then it runs the stack of docker-compose.yml, uses it as
+// Compose runs the image of the store in one process alone, as docker run does. Then it runs the stack of docker-compose.yml, uses it as
 // clients do, breaks each of its containers, and judges what clients saw.
 //
 //	make compose-test

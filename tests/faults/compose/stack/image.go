@@ -11,13 +11,13 @@ import (
 // healthyEvery is the time between two looks at whether a container is healthy.
 const healthyEvery = 200 * time.Millisecond
 
-// RunImage starts a container from an image alone, as docker run does without a flag for the program, under a name that no other may have: what had it
+// RunImage starts a container from an image alone, as docker run does with flags for the program, under a name that no other may have: what had it
 // is deleted.
-func RunImage(ctx context.Context, image, name string) (*Container, error) {
+func RunImage(ctx context.Context, image, name string, flags ...string) (*Container, error) {
 	if err := (&Container{ID: name}).Delete(ctx); err != nil {
 		return nil, err
 	}
-	id, err := docker(ctx, "run", "--detach", "--name", name, "--publish-all", image)
+	id, err := docker(ctx, append([]string{"run", "--detach", "--name", name, "--publish-all", image}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
