@@ -43,7 +43,11 @@ func (t *Tool) save(cmd *cobra.Command, cfg offline.SaveConfig) error {
 		return err
 	}
 	say := func(format string, args ...any) { fmt.Fprintf(t.Stderr, format+"\n", args...) }
-	say("saved %s: revision %d (compacted %d), up to entry %d of term %d; %d entries were not yet in the state", cfg.Path, saved.Revision, saved.Compacted, saved.Index, saved.Term, saved.Replayed)
+	log := fmt.Sprintf("%d entries were not yet in the state", saved.Replayed)
+	if cfg.WithoutLog || cfg.SkipDamaged {
+		log = "what the log has beyond that is left out"
+	}
+	say("saved %s: revision %d (compacted %d), up to entry %d of term %d; %s", cfg.Path, saved.Revision, saved.Compacted, saved.Index, saved.Term, log)
 	for _, lost := range saved.Lost {
 		before := "the last one"
 		if lost.Before != nil {
