@@ -115,10 +115,10 @@ func (v *Verifier) caller(token *gooidc.IDToken) (*consensusv1.Caller, error) {
 		return nil, err
 	}
 	name, _ := claims[v.config.UsernameClaim].(string)
-	switch verified, given := claims["email_verified"].(bool); {
+	switch verified, given := claims["email_verified"]; {
 	case name == "" || len(name) > nameBytesMax:
 		return nil, fmt.Errorf("the claim %q is no name", v.config.UsernameClaim)
-	case v.config.UsernameClaim == "email" && given && !verified:
+	case v.config.UsernameClaim == "email" && given && verified != true && verified != "true": // some issuers say it in a text
 		return nil, errors.New("the issuer has not verified the email address")
 	}
 	name = v.config.UsernamePrefix + name

@@ -206,8 +206,14 @@ func TestFaultyTokensShowNobody(t *testing.T) {
 		require.ErrorIs(t, err, auth.ErrNotMine, token)
 	}
 	v, at = verifierOf(t, i, func(c *Config) { c.UsernameClaim = "email" })
-	_, err = v.Verify(t.Context(), i.token(t, at.now(), map[string]any{"email": "a@example.com", "email_verified": false}))
-	require.ErrorContains(t, err, "not verified")
+	for _, verified := range []any{false, "false", "", 1} {
+		_, err = v.Verify(t.Context(), i.token(t, at.now(), map[string]any{"email": "a@example.com", "email_verified": verified}))
+		require.ErrorContains(t, err, "not verified", "%v", verified)
+	}
+	for _, verified := range []any{true, "true"} {
+		_, err = v.Verify(t.Context(), i.token(t, at.now(), map[string]any{"email": "a@example.com", "email_verified": verified}))
+		require.NoError(t, err, "%v", verified)
+	}
 }
 
 func split(token string) (parts []string) {
