@@ -55,11 +55,47 @@ type outcome struct {
 }
 
 func newProposal(command *consensusv1.Command) (*Proposal, error) {
-	encoded, err := proto.Marshal(command)
+	encoded, err := encodeCommand(command)
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
 	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), kind: kindOf(command), submitted: time.Now(), done: make(chan outcome, 1)}, nil
+}
+
+// Field numbers of consensusv1.Command.
+const (
+	commandPut    protowire.Number = 1
+	commandCaller protowire.Number = 15
+)
+
+// encodeCommand returns the encoding of a command. That of a put, which most are, is put together from its fields, in protobuf's order: of what a
+// command may be protobuf asks reflection several times.
+func encodeCommand(command *consensusv1.Command) ([]byte, error) {
+	put, caller := command.GetPut(), command.GetCaller()
+	if put == nil || len(command.ProtoReflect().GetUnknown()) > 0 {
+		return proto.Marshal(command)
+	}
+	if caller == nil {
+		return appendField(make([]byte, 0, sizeOfField(commandPut, put)), commandPut, put)
+	}
+	b := make([]byte, 0, sizeOfField(commandCaller, caller)+sizeOfField(commandPut, put))
+	b, err := appendField(b, commandCaller, caller)
+	if err != nil {
+		return nil, err
+	}
+	return appendField(b, commandPut, put)
+}
+
+func sizeOfField(number protowire.Number, message proto.Message) int {
+	return protowire.SizeTag(number) + protowire.SizeBytes(proto.Size(message))
+}
+
+// appendField appends a message whose size was asked for.
+func appendField(b []byte, number protowire.Number, message proto.Message) ([]byte, error) {
+	sized := proto.MarshalOptions{UseCachedSize: true}
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(sized.Size(message)))
+	return sized.MarshalAppend(b, message)
 }
 
 func answerAll(proposals []*Proposal, err error) {
