@@ -10,10 +10,10 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/headers"
 )
 
 // ErrNotMine is returned by a Verifier for a token that another may know.
@@ -63,10 +63,11 @@ const gatewayKey = "grpcgateway-accept"
 // Identify returns for whom a call is made, by its metadata and the TLS of its peer; nil for nobody. A token goes before a certificate.
 // The call is refused by whoever asks what its caller may do, not here: while authentication is not enabled it does not matter.
 func (a *Authenticator) Identify(ctx context.Context) *Identity {
-	if token, ok := tokenOf(ctx); ok {
+	said := headers.Of(ctx)
+	if token, ok := tokenOf(said); ok {
 		return a.IdentifyToken(ctx, token)
 	}
-	if a.config.CertificateName == nil || len(metadata.ValueFromIncomingContext(ctx, gatewayKey)) > 0 {
+	if a.config.CertificateName == nil || len(said.Values(gatewayKey)) > 0 {
 		return nil
 	}
 	client, ok := peer.FromContext(ctx)
@@ -80,10 +81,10 @@ func (a *Authenticator) Identify(ctx context.Context) *Identity {
 }
 
 // tokenOf finds a call's token where etcd does.
-func tokenOf(ctx context.Context) (token string, ok bool) {
-	values := metadata.ValueFromIncomingContext(ctx, rpctypes.TokenFieldNameGRPC)
+func tokenOf(said headers.Headers) (token string, ok bool) {
+	values := said.Values(rpctypes.TokenFieldNameGRPC)
 	if len(values) == 0 {
-		values = metadata.ValueFromIncomingContext(ctx, rpctypes.TokenFieldNameSwagger)
+		values = said.Values(rpctypes.TokenFieldNameSwagger)
 	}
 	if len(values) == 0 {
 		return "", false

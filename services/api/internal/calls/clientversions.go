@@ -6,7 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"google.golang.org/grpc/metadata"
+
+	"github.com/quoratedb/quorate/services/api/internal/headers"
 )
 
 const (
@@ -55,7 +56,7 @@ func (v *clientVersions) stream(ctx context.Context) {
 
 func (v *clientVersions) of(ctx context.Context) versionCounters {
 	version := unknownVersion
-	if values := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataClientAPIVersionKey); len(values) > 0 {
+	if values := headers.Of(ctx).Values(rpctypes.MetadataClientAPIVersionKey); len(values) > 0 {
 		version = values[0]
 	}
 	if found, ok := v.known.Load(version); ok {

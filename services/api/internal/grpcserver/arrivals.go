@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
+	"github.com/quoratedb/quorate/services/api/internal/headers"
 )
 
 // arrivals are the calls whose head has come and which no interceptor has seen, because the message of a unary call comes first. From the head on, some
@@ -43,6 +45,7 @@ type arrivals struct {
 type arrival struct {
 	context.Context
 	from       *address // nil if that cannot be dropped
+	headers    metadata.MD
 	prev, next *arrival // nil once it has left
 	begun      uint32
 }
@@ -54,6 +57,8 @@ func (a *arrival) Value(key any) any {
 	switch {
 	case key == arrivalKey{}:
 		return a
+	case key == headers.Key{} && a.headers != nil:
+		return a.headers
 	case key == budget.ConnectionKey{} && a.from != nil:
 		return &a.from.places
 	}
@@ -84,8 +89,8 @@ func newArrivals(most, messageBytesMax int) *arrivals {
 // come is a tap.ServerInHandle: it counts a call whose head has come. One too many is refused, but for connections that have few
 // (see budget.Shared): however many say nothing, others come in. Where so many connections have one or two that none is left for another, the one that has
 // waited for longest loses its connection, if that was long.
-func (a *arrivals) come(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	one := &arrival{Context: ctx, from: addressOf(ctx)}
+func (a *arrivals) come(ctx context.Context, call *tap.Info) (context.Context, error) {
+	one := &arrival{Context: ctx, from: addressOf(ctx), headers: call.Header}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.mu.count >= a.mu.sweepAt {

@@ -10,11 +10,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/ingress"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
+	"github.com/quoratedb/quorate/services/api/internal/headers"
 )
 
 // caller is a client with one connection, and calls on it.
@@ -23,6 +26,8 @@ type caller struct {
 	of   *arrivals
 	conn net.Conn
 	ctx  context.Context
+	// headers are those of its calls.
+	headers metadata.MD
 }
 
 func newCaller(t *testing.T, of *arrivals) *caller {
@@ -36,7 +41,7 @@ func newCaller(t *testing.T, of *arrivals) *caller {
 func (c *caller) begin() (ctx context.Context, end context.CancelFunc, err error) {
 	stream, end := context.WithCancel(c.ctx)
 	c.t.Cleanup(end)
-	ctx, err = c.of.come(stream, nil)
+	ctx, err = c.of.come(stream, &tap.Info{Header: c.headers})
 	return ctx, end, err
 }
 
@@ -161,6 +166,22 @@ func TestCallsKnowTheirConnection(t *testing.T) {
 	require.NoError(t, err)
 	known, _ := peer.FromContext(client.ctx)
 	require.Same(t, &known.Addr.(*address).places.Streams, budget.StreamsOf(ctx))
+}
+
+// Goal: what a call's client said is known without a copy, beside what grpc-go knows. Method: the context of a call that has come, with headers and without.
+func TestCallsKnowTheirHeaders(t *testing.T) {
+	client := newCaller(t, newArrivals(2, 0))
+	client.ctx = metadata.NewIncomingContext(client.ctx, metadata.Pairs("token", "of grpc-go"))
+	for _, c := range []struct {
+		headers metadata.MD
+		token   string
+	}{{nil, "of grpc-go"}, {metadata.Pairs("token", "t"), "t"}} {
+		client.headers = c.headers
+		ctx, _, err := client.begin()
+		require.NoError(t, err)
+		require.Equal(t, []string{c.token}, headers.Of(ctx).Values("token"))
+		client.of.arrived(ctx)
+	}
 }
 
 // Goal: streams that end before their message comes are not kept. Method: very many of them, beside one that waits.

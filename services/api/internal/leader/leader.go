@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"google.golang.org/grpc/metadata"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/api/internal/headers"
 )
 
 // looksUntilLost is how often in a row nobody must be seen to lead until streams end, as with etcd.
@@ -163,6 +163,5 @@ func (m *Monitor) state(ctx context.Context) (led, corrupt bool) {
 }
 
 func wanted(ctx context.Context) bool {
-	values := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataRequireLeaderKey)
-	return len(values) > 0 && values[0] == rpctypes.MetadataHasLeader
+	return headers.Of(ctx).First(rpctypes.MetadataRequireLeaderKey) == rpctypes.MetadataHasLeader
 }
