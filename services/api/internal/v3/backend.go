@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 
+	"github.com/quoratedb/quorate/pkg/deadline"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/api/internal/auth"
@@ -57,8 +58,8 @@ func (b *backend) bound(ctx context.Context) (context.Context, context.CancelFun
 // propose has a command applied, for the caller of the request that ctx is of. It completes request, which must be the caller's own. The
 // error is ready for the client.
 func (b *backend) propose(ctx context.Context, request *consensusv1.ProposeRequest) (*consensusv1.Result, error) {
-	bounded, cancel := b.bound(ctx)
-	defer cancel()
+	bounded := deadline.Within(ctx, b.timeout, errdefs.ErrTimeout)
+	defer bounded.End()
 	request.Caller = auth.Caller(ctx)
 	response, err := b.consensus.Propose(bounded, request)
 	if err != nil {

@@ -218,7 +218,7 @@ func (a *applier) applyCommands(batch Batch, r *round, entry *raftpb.Entry) erro
 		if result != nil {
 			result.RaftTerm, result.RaftIndex = entry.GetTerm(), entry.GetIndex()
 		}
-		r.answers = append(r.answers, answer{callers[i], outcome{result, err}})
+		r.answers = append(r.answers, answer{callers[i], outcome{result: result, err: err}})
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ const (
 	proposalBytesMax = 512 << 20
 	// proposalsPart is which part of the memory that the process may take bounds them too.
 	proposalsPart = 8
+	// lateTick is how often callers are looked for whose time is up: none of them waits for much longer than it said.
+	lateTick = 100 * time.Millisecond
 	// uncommittedBytesMax bounds the payload of the entries in the leader's log that are not applied. Beyond it the leader's
 	// commands wait in line, where they are bounded and can be forgotten, and raft drops what followers pass on. It is twice
 	// what a follower may be sent ahead of its answers.

@@ -14,6 +14,9 @@ type pending struct {
 	mu    struct {
 		sync.Mutex
 		*proposals
+		// clock looks for callers whose time is up; ticking is set while it runs, which it does while anything waits.
+		clock   *time.Timer
+		ticking bool
 	}
 }
 
@@ -27,11 +30,33 @@ func newPending(p *proposals) *pending {
 func (p *pending) add(one *Proposal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	err := p.mu.add(one)
-	if err == nil {
-		nudge(p.ready)
+	if err := p.mu.add(one); err != nil {
+		return err
 	}
-	return err
+	nudge(p.ready)
+	if !p.mu.ticking {
+		p.tickLocked()
+	}
+	return nil
+}
+
+func (p *pending) tickLocked() {
+	p.mu.ticking = true
+	if p.mu.clock == nil {
+		p.mu.clock = time.AfterFunc(lateTick, p.tick)
+		return
+	}
+	p.mu.clock.Reset(lateTick)
+}
+
+// tick tells callers whose time is up. One clock for all is cheaper than a timer for each.
+func (p *pending) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.tellLate(time.Now())
+	if p.mu.ticking = !p.mu.stopped && p.mu.waitingCount() > 0; p.mu.ticking {
+		p.tickLocked()
+	}
 }
 
 func (p *pending) held() (inLine int, bytes int64) {

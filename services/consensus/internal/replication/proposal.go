@@ -3,11 +3,13 @@ package replication
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quoratedb/quorate/pkg/deadline"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -17,8 +19,11 @@ type Proposal struct {
 	// encoded goes once the command is in a log entry, which holds a copy; size is its length.
 	encoded []byte
 	size    int64
-	// done receives the outcome once; its capacity is 1, so that a caller that left blocks nobody.
+	// done receives the outcome once, and before it at the most once that the caller's time is up; its capacity is 2, so that a caller
+	// that left blocks nobody.
 	done chan outcome
+	// bounded is the caller's time, where the clock of pending looks at it; nil where nobody need.
+	bounded atomic.Pointer[deadline.Bounded]
 
 	// kind is the command's, and submitted when it came.
 	kind      Kind
@@ -49,9 +54,18 @@ func (p *Proposal) leave() {
 	p.place, p.command, p.encoded = nowhere, nil, nil
 }
 
+// tellLate tells the caller, once, if its time is up.
+func (p *Proposal) tellLate(now time.Time) {
+	if bounded := p.bounded.Load(); bounded != nil && bounded.Over(now) {
+		p.bounded.Store(nil)
+		p.done <- outcome{late: true}
+	}
+}
+
 type outcome struct {
 	result *consensusv1.Result
 	err    error
+	late   bool // the caller's time is up: there is no outcome yet
 }
 
 func newProposal(command *consensusv1.Command) (*Proposal, error) {
@@ -59,7 +73,7 @@ func newProposal(command *consensusv1.Command) (*Proposal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
-	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), kind: kindOf(command), submitted: time.Now(), done: make(chan outcome, 1)}, nil
+	return &Proposal{command: command, encoded: encoded, size: int64(len(encoded)), kind: kindOf(command), submitted: time.Now(), done: make(chan outcome, 2)}, nil
 }
 
 // Field numbers of consensusv1.Command.

@@ -173,6 +173,18 @@ func (p *proposals) putBack(b *batch) {
 	p.line = append(again, p.line...)
 }
 
+// tellLate tells callers whose time is up. They forget their commands themselves.
+func (p *proposals) tellLate(now time.Time) {
+	for _, one := range p.line {
+		one.tellLate(now)
+	}
+	for _, b := range p.batches {
+		for _, one := range b.proposals {
+			one.tellLate(now)
+		}
+	}
+}
+
 // waitsFor tells whether anybody waits for a batch.
 func (p *proposals) waitsFor(sequence uint64) bool {
 	return p.batches[sequence] != nil

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/quoratedb/quorate/pkg/deadline"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/pkg/identity"
@@ -208,23 +209,39 @@ func (r *Replica) Wait(ctx context.Context, p *Proposal) (*consensusv1.Result, e
 }
 
 func (r *Replica) wait(ctx context.Context, p *Proposal) (*consensusv1.Result, error) {
+	following := ctx
+	if bounded, ok := ctx.(*deadline.Bounded); ok {
+		following = bounded.Context
+		p.bounded.Store(bounded)
+	}
 	select {
 	case o := <-p.done:
+		if o.late {
+			return nil, r.leave(ctx, p)
+		}
 		p.answered = true
 		return o.result, o.err
-	case <-ctx.Done():
-		r.Forget(p)
-		return nil, fmt.Errorf("wait for a proposal: %w", context.Cause(ctx))
+	case <-following.Done():
+		return nil, r.leave(ctx, p)
 	case <-r.raft.stopped:
 		// The applier may have answered in the same instant.
 		select {
 		case o := <-p.done:
-			p.answered = true
-			return o.result, o.err
+			if !o.late {
+				p.answered = true
+				return o.result, o.err
+			}
 		default:
-			return nil, fmt.Errorf("wait for a proposal: %w", errdefs.ErrStopped)
 		}
+		return nil, fmt.Errorf("wait for a proposal: %w", errdefs.ErrStopped)
 	}
+}
+
+// leave is for a caller whose context has ended.
+func (r *Replica) leave(ctx context.Context, p *Proposal) error {
+	<-ctx.Done()
+	r.Forget(p)
+	return fmt.Errorf("wait for a proposal: %w", context.Cause(ctx))
 }
 
 // Times are when what became of a proposal that Wait has returned of.
