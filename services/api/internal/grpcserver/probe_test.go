@@ -2,6 +2,8 @@ package grpcserver
 
 import (
 	"net"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +17,20 @@ const keepAliveAck = "\x00\x00\x08\x06\x01\x00\x00\x00\x00" + "\x00\x00\x00\x00\
 // outgoing records what reaches the client, in pieces as they were written.
 type outgoing struct {
 	net.Conn
+	mu     sync.Mutex // the timer of an acknowledgement writes too
 	pieces []string
 	closed bool
 }
 
+func (o *outgoing) sent() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.pieces)
+}
+
 func (o *outgoing) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.closed {
 		return 0, net.ErrClosed
 	}
@@ -28,6 +39,8 @@ func (o *outgoing) Write(b []byte) (int, error) {
 }
 
 func (o *outgoing) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.closed = true
 	return nil
 }
@@ -51,10 +64,10 @@ func TestProbeIsAcknowledgedLate(t *testing.T) {
 		write(t, conn, probeAck, "answer", keepAliveAck)
 		<-time.After(probeDelay - 1)
 		synctest.Wait()
-		require.Equal(t, []string{"answer", keepAliveAck}, client.pieces)
+		require.Equal(t, []string{"answer", keepAliveAck}, client.sent())
 		<-time.After(time.Second)
 		synctest.Wait()
-		require.Equal(t, []string{"answer", keepAliveAck, probeAck}, client.pieces)
+		require.Equal(t, []string{"answer", keepAliveAck, probeAck}, client.sent())
 	})
 }
 
@@ -67,9 +80,9 @@ func TestProbeOfMuchIsAcknowledgedAtOnce(t *testing.T) {
 		defer conn.Close()
 		large := string(make([]byte, probeBytes))
 		write(t, conn, probeAck, large)
-		require.Equal(t, []string{large, probeAck}, client.pieces)
+		require.Equal(t, []string{large, probeAck}, client.sent())
 		write(t, conn, large, probeAck)
-		require.Equal(t, []string{large, probeAck, large, probeAck}, client.pieces)
+		require.Equal(t, []string{large, probeAck, large, probeAck}, client.sent())
 	})
 }
 
@@ -79,7 +92,7 @@ func TestProbeIsNotSeenInFrame(t *testing.T) {
 	conn := newProbed(client)
 	defer conn.Close()
 	write(t, conn, string(make([]byte, writeBufferBytes)), probeAck)
-	require.Len(t, client.pieces, 2)
+	require.Len(t, client.sent(), 2)
 }
 
 // Goal: nothing is put into a frame. Method: an acknowledgement is held back when a frame begins that fills the buffer, and
@@ -92,9 +105,9 @@ func TestProbeWaitsForEndOfFrame(t *testing.T) {
 		write(t, conn, probeAck, string(make([]byte, writeBufferBytes)))
 		<-time.After(time.Second)
 		synctest.Wait()
-		require.Len(t, client.pieces, 1)
+		require.Len(t, client.sent(), 1)
 		write(t, conn, "rest")
-		require.Equal(t, []string{"rest", probeAck}, client.pieces[1:])
+		require.Equal(t, []string{"rest", probeAck}, client.sent()[1:])
 	})
 }
 
@@ -108,6 +121,6 @@ func TestProbeEndsWithConnection(t *testing.T) {
 		require.NoError(t, conn.Close())
 		<-time.After(time.Second)
 		synctest.Wait()
-		require.Empty(t, client.pieces)
+		require.Empty(t, client.sent())
 	})
 }
