@@ -40,7 +40,7 @@ type Calls struct {
 	noter    Noter           // nil where nothing is noted
 	methods  map[string]*Method
 
-	// open are the streams that are.
+	// open are the streams that are, and the calls that wait like one.
 	open *budget.Shared
 	// Unary calls that have begun and not ended.
 	unary atomic.Int64
@@ -200,10 +200,15 @@ func (c *Calls) Unary(ctx context.Context, request any, info *grpc.UnaryServerIn
 func (c *Calls) unaryCall(ctx context.Context, m *Method, request any, answer func(context.Context) (any, error)) (any, error) {
 	begun := c.BeginUnary(m)
 	ctx, span := c.Follow(ctx, m)
-	ctx, done := c.Wait(ctx, m)
+	var (
+		response any
+		entry    *auditlog.Entry
+	)
+	ctx, done, err := c.Wait(ctx, m)
 	defer done()
-	var response any
-	ctx, entry, err := c.Admit(ctx, m, request)
+	if err == nil {
+		ctx, entry, err = c.Admit(ctx, m, request)
+	}
 	if err == nil {
 		response, err = answer(ctx)
 	}
@@ -216,11 +221,16 @@ func (c *Calls) unaryCall(ctx context.Context, m *Method, request any, answer fu
 	return response, err
 }
 
-// Wait has the context of a unary call that waits for other clients end like that of a watch: with the server, and when the state turns out
-// corrupt. Others keep theirs. Call done when the call has ended.
-func (c *Calls) Wait(ctx context.Context, m *Method) (waiting context.Context, done func()) {
+// Wait has a unary call that waits for other clients be like a stream: it takes a place among those that are open, and its context ends like that of a
+// watch, with the server, and when the state turns out corrupt. One that gets no place is refused before anything is done for it. Other calls go on as
+// they are. Call done when the call has ended, whatever the error is.
+func (c *Calls) Wait(ctx context.Context, m *Method) (waiting context.Context, done func(), err error) {
 	if !m.waits {
-		return ctx, func() {}
+		return ctx, func() {}, nil
+	}
+	connection := budget.StreamsOf(ctx)
+	if !c.open.Take(connection) {
+		return ctx, func() {}, rpctypes.ErrGRPCRequestTooManyRequests
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	stay := context.AfterFunc(c.streams, func() { end(rpctypes.ErrGRPCStopped) })
@@ -229,7 +239,8 @@ func (c *Calls) Wait(ctx context.Context, m *Method) (waiting context.Context, d
 		unfollow()
 		stay()
 		end(nil)
-	}
+		c.open.Leave(connection)
+	}, nil
 }
 
 // finish writes the line of a call.

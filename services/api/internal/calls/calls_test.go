@@ -43,6 +43,7 @@ func newCalls(t testing.TB) *Calls {
 		"etcdserverpb.Lease":        {Methods: []grpc.MethodInfo{{Name: "LeaseKeepAlive", IsClientStream: true, IsServerStream: true}}},
 		"etcdserverpb.Maintenance":  {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
 		"quorate.v1.InspectService": {Methods: []grpc.MethodInfo{{Name: "Children"}}},
+		"v3lockpb.Lock":             {Methods: []grpc.MethodInfo{{Name: "Lock"}}},
 		"etcdserverpb.Watch":        {Methods: []grpc.MethodInfo{{Name: "Watch", IsClientStream: true, IsServerStream: true}}},
 	})
 	return c
@@ -356,6 +357,36 @@ func TestOpenStreamsAreBounded(t *testing.T) {
 	close(end)
 	require.NoError(t, errors.Join(<-ended, <-ended))
 	require.NoError(t, c.Stream(nil, kept{ctx: t.Context()}, watches, nothing))
+}
+
+// Goal: calls that wait for a lock take places as streams do, and one too many is refused before anything is done for it; other calls need none. Method: all
+// places taken by calls, one more of each kind, and one after the others have ended.
+func TestCallsThatWaitTakePlaces(t *testing.T) {
+	c := newCalls(t)
+	c.open = budget.NewShared(2)
+	lock := &grpc.UnaryServerInfo{FullMethod: "/v3lockpb.Lock/Lock"}
+	end, open := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := c.Unary(t.Context(), nil, lock, func(context.Context, any) (any, error) { open <- struct{}{}; <-end; return nil, nil })
+			ended <- err
+		}()
+		<-open
+	}
+	handled := 0
+	call := func(info *grpc.UnaryServerInfo) error {
+		_, err := c.Unary(t.Context(), nil, info, func(context.Context, any) (any, error) { handled++; return nil, nil })
+		return err
+	}
+	require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, call(lock))
+	require.Zero(t, handled)
+	watches := &grpc.StreamServerInfo{FullMethod: "/etcdserverpb.Watch/Watch", IsServerStream: true, IsClientStream: true}
+	require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests, c.Stream(nil, kept{ctx: t.Context()}, watches, func(any, grpc.ServerStream) error { return nil }))
+	require.NoError(t, call(put))
+	close(end)
+	require.NoError(t, errors.Join(<-ended, <-ended))
+	require.NoError(t, call(lock))
 }
 
 // Goal: streams of one connection cost others no place. Method: one that has as many as it gets and another one's, over the same wire.

@@ -18,6 +18,7 @@ import (
 	consolev1 "github.com/quoratedb/quorate/pkg/gen/quorate/console/v1"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/console/v1/consolev1connect"
 	"github.com/quoratedb/quorate/pkg/gen/quorate/v1/quoratev1connect"
+	"github.com/quoratedb/quorate/services/api/internal/auditlog"
 	"github.com/quoratedb/quorate/services/api/internal/calls"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/etcdserverpbconnect"
 	"github.com/quoratedb/quorate/services/api/internal/etcdconnect/v3electionpb"
@@ -140,10 +141,15 @@ func (i unary) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		method := i.watched.Method(request.Spec().Procedure)
 		begun := i.watched.BeginUnary(method)
 		ctx, span := i.watched.Follow(ctx, method)
-		ctx, done := i.watched.Wait(ctx, method)
+		var (
+			response connect.AnyResponse
+			entry    *auditlog.Entry
+		)
+		ctx, done, err := i.watched.Wait(ctx, method)
 		defer done()
-		var response connect.AnyResponse
-		ctx, entry, err := i.watched.Admit(ctx, method, request.Any())
+		if err == nil {
+			ctx, entry, err = i.watched.Admit(ctx, method, request.Any())
+		}
 		if err == nil {
 			response, err = next(i.watched.CountAnswer(ctx, method), request)
 		}
