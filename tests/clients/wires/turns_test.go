@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/concurrency"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -89,6 +90,87 @@ func TestTokensOfALockGrow(t *testing.T) {
 		next := <-held
 		require.Greater(t, revisionOf(t, next), revisionOf(t, last))
 		first, last = lease, next
+	}
+}
+
+// Goal: who waits for one name by requests and by etcd's Go client has turns in the order of their keys, alone, and each request a higher token; whoever
+// leaves, or whose lease ends, is passed over and hurts nobody. Method: many who join one after the other, more than are looked at in one go; some
+// leave from the middle, and some lose their lease, before the first goes.
+func TestTurnsAreInTheOrderOfKeys(t *testing.T) {
+	ours(t)
+	a := newAsker(t, shared)
+	ctx := harness.Context(t)
+	const many = 200
+	type turn struct {
+		who   int
+		token int64 // 0 for the Go client's
+		err   error
+	}
+	turns := make(chan turn, many)
+	var leave []context.CancelFunc
+	var leases []clientv3.LeaseID
+	_, err := a.client.Put(ctx, "mixed/first", "")
+	require.NoError(t, err)
+	for who := range many {
+		granted, err := a.client.Grant(ctx, 600)
+		require.NoError(t, err)
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		leave, leases = append(leave, cancel), append(leases, granted.ID)
+		go func() {
+			if who%5 == 3 {
+				session, err := concurrency.NewSession(a.client, concurrency.WithLease(granted.ID))
+				if err == nil {
+					err = concurrency.NewMutex(session, "mixed").Lock(waiting)
+				}
+				turns <- turn{who: who, err: err}
+				return
+			}
+			m := a.described[lockLock]
+			answer := dynamicpb.NewMessage(m.Output())
+			err := a.wire.conn.Invoke(waiting, "/"+lockLock, m.request(t, `{"name":"bWl4ZWQ=","lease":"`+strconv.FormatInt(int64(granted.ID), 10)+`"}`), answer)
+			got := turn{who: who, err: err}
+			if err == nil {
+				got.token = revisionOf(t, m.text(t, answer))
+			}
+			turns <- got
+		}()
+		a.waiting("mixed/", int64(who)+2)
+	}
+	gone := map[int]bool{}
+	for who := range many {
+		switch who % 10 {
+		case 1, 2:
+			leave[who]()
+		case 4:
+			_, err := a.client.Revoke(ctx, leases[who])
+			require.NoError(t, err)
+		default:
+			continue
+		}
+		gone[who] = true
+	}
+	a.waiting("mixed/", int64(1+many-len(gone)))
+	_, err = a.client.Delete(ctx, "mixed/first")
+	require.NoError(t, err)
+	var token int64
+	for who := range many {
+		if gone[who] {
+			continue
+		}
+		next := <-turns
+		for gone[next.who] {
+			require.Error(t, next.err)
+			next = <-turns
+		}
+		require.NoError(t, next.err)
+		require.Equal(t, who, next.who)
+		if next.token != 0 {
+			require.Greater(t, next.token, token)
+			token = next.token
+		}
+		_, err := a.client.Revoke(ctx, leases[who])
+		require.NoError(t, err)
 	}
 }
 

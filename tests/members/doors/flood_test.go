@@ -14,6 +14,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
@@ -165,4 +166,55 @@ func TestFloodOfWatches(t *testing.T) {
 	created := <-client.Watch(bounded, "1", clientv3.WithCreatedNotify())
 	require.NoError(t, created.Err())
 	require.True(t, created.Created)
+}
+
+// Goal: a client that has calls wait for a lock without end takes a bounded number of places: those beyond it are refused, of which neither a key nor a lease
+// stays, others put and lock meanwhile, and what waited is gone with its client. Method: as many calls without a lease as the floods have streams, on one
+// connection, with the memory of the floods above, while somebody else's key is the first below the name.
+func TestFloodOfWaitingLocks(t *testing.T) {
+	const most = 4096 / 2 // one connection leaves half of the places to others
+	t.Setenv("GOMEMLIMIT", floodMemory)
+	server := newServer(t)
+	require.NoError(t, server.Start(t.Context()))
+	client := harness.Client(t, server)
+	goroutines := gauge(t, server, "go_goroutines")
+	_, err := client.Put(harness.Context(t), "flooded/first", "")
+	require.NoError(t, err)
+	flooding, stop := context.WithCancel(t.Context())
+	defer stop()
+	locks := v3lockpb.NewLockClient(harness.Client(t, server).ActiveConnection())
+	ended := make(chan error, floodStreams)
+	for range floodStreams {
+		go func() {
+			_, err := locks.Lock(flooding, &v3lockpb.LockRequest{Name: []byte("flooded")})
+			ended <- err
+		}()
+	}
+	for range floodStreams - most {
+		require.Equal(t, rpctypes.ErrGRPCRequestTooManyRequests.Error(), (<-ended).Error())
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
+	defer cancel()
+	_, err = client.Put(bounded, "k", "v")
+	require.NoError(t, err)
+	held, err := v3lockpb.NewLockClient(client.ActiveConnection()).Lock(bounded, &v3lockpb.LockRequest{Name: []byte("other")})
+	require.NoError(t, err)
+	below, err := client.Get(bounded, "flooded/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	require.NoError(t, err)
+	require.LessOrEqual(t, below.Count, int64(1+most))
+	leases, err := client.Leases(bounded)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(leases.Leases), 1+most)
+	stop()
+	require.Eventually(t, func() bool {
+		below, err := client.Get(t.Context(), "flooded/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil || below.Count != 1 {
+			return false
+		}
+		leases, err := client.Leases(t.Context())
+		return err == nil && len(leases.Leases) <= 1 // that of what is held, until it ends
+	}, floodWithin, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return gauge(t, server, "go_goroutines") < goroutines+floodGoroutines }, floodWithin, 100*time.Millisecond)
+	_, err = client.Delete(harness.Context(t), string(held.GetKey()))
+	require.NoError(t, err)
 }

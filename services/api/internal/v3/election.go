@@ -34,10 +34,8 @@ func (s *ElectionServer) Campaign(ctx context.Context, r *v3electionpb.CampaignR
 			return nil, err
 		}
 	}
-	if !p.first {
-		if err := s.turns.await(ctx, p, errNotLeading); err != nil {
-			return nil, err
-		}
+	if err := s.turns.await(ctx, p, errNotLeading); err != nil {
+		return nil, err
 	}
 	leader := &v3electionpb.LeaderKey{Name: r.GetName(), Key: p.key, Rev: p.made, Lease: p.lease}
 	return &v3electionpb.CampaignResponse{Header: p.header, Leader: leader}, nil

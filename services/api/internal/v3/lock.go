@@ -24,10 +24,8 @@ func (s *LockServer) Lock(ctx context.Context, r *v3lockpb.LockRequest) (*v3lock
 	if err != nil {
 		return nil, err
 	}
-	if !p.first {
-		if err := s.turns.await(ctx, p, errLockExpired); err != nil {
-			return nil, err
-		}
+	if err := s.turns.await(ctx, p, errLockExpired); err != nil {
+		return nil, err
 	}
 	return &v3lockpb.LockResponse{Header: p.header, Key: p.key}, nil
 }

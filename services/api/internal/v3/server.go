@@ -77,7 +77,10 @@ type Services struct {
 }
 
 // StoreReplaced has headers name the store that is there now: it is another one than before.
-func (s *Services) StoreReplaced() { s.backend.forget(context.Background()) }
+func (s *Services) StoreReplaced() {
+	s.Lock.turns.lines.forget()
+	s.backend.forget(context.Background())
+}
 
 var (
 	_ etcdserverpb.KVServer          = (*KVServer)(nil)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/status"
 
@@ -27,7 +26,8 @@ import (
 //
 // The oldest key has its turn. etcd's Go client does the same with the same keys, so that both can share a name. Each waits for the
 // key before its own alone: an end wakes one, not all. All reads and writes are made for the caller, and so with their rights;
-// a watch only says when it is worth to read again.
+// a watch only says when it is worth to read again. Once nobody is before a key nobody ever is, for keys only get younger: so a turn may
+// be told by what was read a while ago.
 
 const (
 	// ownLeaseTTL is of the lease of a caller who brings none, in seconds. It is etcd's.
@@ -41,19 +41,21 @@ type turns struct {
 	kv    *KVServer
 	lease *LeaseServer
 	watch port.Watch
+	lines lines
 }
 
 // place is one caller's among those who want a turn.
 type place struct {
 	prefix, key []byte
 	lease       int64
+	// ownLease says that the caller has brought no lease, and knows of none.
+	ownLease bool
 	// made is the revision that made the key: the order of turns, and the fencing token.
 	made int64
 	// value is what the key holds.
 	value []byte
-	// header is of the newest answer that has shown the place, and first tells that it had its turn then.
+	// header is of an answer that has shown that the place has its turn, nil before.
 	header *etcdserverpb.ResponseHeader
-	first  bool
 }
 
 // prefixOf is what the keys of a name begin with.
@@ -62,84 +64,165 @@ func prefixOf(name []byte) []byte { return append(bytes.Clone(name), '/') }
 // join takes a place, or finds the one that the lease has already. Where there is no lease it makes one. Errors are ready for the client, as
 // those of all methods.
 func (t *turns) join(ctx context.Context, name []byte, lease int64, value []byte) (*place, error) {
-	if lease == 0 {
+	p := &place{prefix: prefixOf(name), lease: lease, ownLease: lease == 0, value: value}
+	if p.ownLease {
 		granted, err := t.lease.LeaseGrant(ctx, &etcdserverpb.LeaseGrantRequest{TTL: ownLeaseTTL})
 		if err != nil {
 			return nil, err
 		}
-		lease = granted.GetID()
+		p.lease = granted.GetID()
 	}
-	p := &place{prefix: prefixOf(name), lease: lease, value: value}
-	p.key = fmt.Appendf(bytes.Clone(p.prefix), "%x", lease)
-	oldest := rangeOp(firstOf(p.prefix, 0))
-	answer, err := t.kv.Txn(ctx, &etcdserverpb.TxnRequest{
-		Compare: []*etcdserverpb.Compare{madeAt(p.key, 0)},
-		Success: []*etcdserverpb.RequestOp{putOp(p.key, value, lease), oldest},
-		Failure: []*etcdserverpb.RequestOp{rangeOp(&etcdserverpb.RangeRequest{Key: p.key}), oldest},
-	})
-	if err != nil {
+	p.key = fmt.Appendf(bytes.Clone(p.prefix), "%x", p.lease)
+	if err := t.put(ctx, p); err != nil {
+		if p.ownLease {
+			t.withdraw(ctx, p)
+		}
 		return nil, err
 	}
-	p.header, p.made = answer.GetHeader(), answer.GetHeader().GetRevision()
+	return p, nil
+}
+
+// put makes the key of a place where there is none. Who is first is not asked here: the answer takes a look at all keys of the name, and all other writes
+// would wait for it.
+func (t *turns) put(ctx context.Context, p *place) error {
+	answer, err := t.kv.Txn(ctx, &etcdserverpb.TxnRequest{
+		Compare: []*etcdserverpb.Compare{madeAt(p.key, 0)},
+		Success: []*etcdserverpb.RequestOp{putOp(p.key, p.value, p.lease)},
+		Failure: []*etcdserverpb.RequestOp{rangeOp(&etcdserverpb.RangeRequest{Key: p.key}), p.readsAll(madeAt(p.key, 0))},
+	})
+	if err != nil {
+		return err
+	}
+	p.made = answer.GetHeader().GetRevision()
 	if !answer.GetSucceeded() {
 		kept := answer.GetResponses()[0].GetResponseRange().GetKvs()[0]
 		p.made, p.value = kept.GetCreateRevision(), kept.GetValue()
 	}
-	p.first = firstIs(answer.GetResponses()[1].GetResponseRange().GetKvs(), p.made)
-	return p, nil
-}
-
-func firstIs(oldest []*mvccpb.KeyValue, made int64) bool {
-	return len(oldest) == 0 || oldest[0].GetCreateRevision() == made
+	return nil
 }
 
 // await waits until nobody is before the place, and has its header be of a read that has shown so. It returns gone if the place is not
 // there any more by then. When ctx ends the place is given up.
 func (t *turns) await(ctx context.Context, p *place, gone error) error {
-	err := t.awaitFirst(ctx, p)
-	if err == nil {
+	w := t.lines.enter(p)
+	defer w.leave()
+	err := t.awaitFirst(ctx, p, w)
+	if err == nil && p.header == nil {
 		err = t.confirm(ctx, p, gone)
 	}
-	// A server that stops leaves the place, for the client to go on with elsewhere.
-	if err != nil && context.Cause(ctx) != rpctypes.ErrGRPCStopped {
-		withdrawn, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawMax)
-		defer cancel()
-		_, _ = t.leave(withdrawn, p.key, p.made) // else it goes with its lease
+	// A server that stops leaves the place, for the client to go on with elsewhere, if it can.
+	if err != nil && err != gone && (p.ownLease || context.Cause(ctx) != rpctypes.ErrGRPCStopped) {
+		t.withdraw(ctx, p)
 	}
 	return err
 }
 
+// withdraw gives a place up, and the lease that was made for it.
+func (t *turns) withdraw(ctx context.Context, p *place) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawMax)
+	defer cancel()
+	if p.ownLease {
+		_, _ = t.lease.LeaseRevoke(ctx, &etcdserverpb.LeaseRevokeRequest{ID: p.lease}) // else it ends by itself
+		return
+	}
+	_, _ = t.leave(ctx, p.key, p.made) // else it goes with its lease
+}
+
+// readsAll has a transaction need the right to read all keys of the name, and read none: it is for where never holds.
+func (p *place) readsAll(never *etcdserverpb.Compare) *etcdserverpb.RequestOp {
+	return &etcdserverpb.RequestOp{Request: &etcdserverpb.RequestOp_RequestTxn{RequestTxn: &etcdserverpb.TxnRequest{
+		Compare: []*etcdserverpb.Compare{never},
+		Success: []*etcdserverpb.RequestOp{rangeOp(firstOf(p.prefix, 0))},
+	}}}
+}
+
+// confirm asks whether the place is there, of whom may still read all keys of the name.
 func (t *turns) confirm(ctx context.Context, p *place, gone error) error {
-	answer, err := t.kv.Range(ctx, &etcdserverpb.RangeRequest{Key: p.key})
+	answer, err := t.kv.Txn(ctx, &etcdserverpb.TxnRequest{
+		Compare: []*etcdserverpb.Compare{madeAt(p.key, p.made)},
+		Failure: []*etcdserverpb.RequestOp{p.readsAll(madeAt(p.key, p.made))},
+	})
 	if err != nil {
 		return err
 	}
-	if kvs := answer.GetKvs(); len(kvs) == 0 || kvs[0].GetCreateRevision() != p.made {
+	if !answer.GetSucceeded() {
 		return gone
 	}
 	p.header = answer.GetHeader()
 	return nil
 }
 
-func (t *turns) awaitFirst(ctx context.Context, p *place) error {
+// awaitFirst waits until nobody is before the place of a waiter. It sets the place's header if what it has read shows that.
+func (t *turns) awaitFirst(ctx context.Context, p *place, w *waiter) error {
+	for !w.isNear() {
+		select {
+		case <-w.near:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+	}
 	tail := t.follow()
 	defer tail.close()
-	for {
-		before, err := t.kv.Range(ctx, &etcdserverpb.RangeRequest{
-			Key: p.prefix, RangeEnd: endOf(p.prefix), KeysOnly: true, Limit: 1, MaxCreateRevision: p.made - 1,
-			SortOrder: etcdserverpb.RangeRequest_DESCEND, SortTarget: etcdserverpb.RangeRequest_CREATE,
-		})
+	for asked := false; ; {
+		before, some, known := w.before()
+		switch {
+		case known && !some:
+			return nil
+		case !known && !asked || !some:
+			if err := t.readOrder(ctx, p, w); err != nil || p.header != nil {
+				return err
+			}
+			asked = true
+			continue
+		}
+		asked = false
+		gone, err := t.awaitGone(ctx, tail, before)
 		if err != nil {
 			return err
 		}
-		if len(before.GetKvs()) == 0 {
-			return nil
-		}
-		err = tail.awaitDelete(ctx, before.GetKvs()[0].GetKey(), before.GetHeader().GetRevision()+1)
-		if err != nil && !errors.Is(err, errdefs.ErrCompacted) && !errors.Is(err, errReplaced) { // both are worth to look again
-			return t.kv.failure(ctx, err)
+		if gone {
+			w.ended(before)
 		}
 	}
+}
+
+// readOrder reads the oldest keys of the name. If that of the place is the first, its turn has come.
+func (t *turns) readOrder(ctx context.Context, p *place, w *waiter) error {
+	keys, store := w.reads()
+	oldest := firstOf(p.prefix, 0)
+	oldest.KeysOnly, oldest.Limit = true, keys
+	answer, err := t.kv.Range(ctx, oldest)
+	if err != nil {
+		return err
+	}
+	order, through := make([]turnKey, len(answer.GetKvs())), answer.GetHeader().GetRevision()
+	for i, kv := range answer.GetKvs() {
+		order[i] = turnKey{key: bytes.Clone(kv.GetKey()), made: kv.GetCreateRevision()} // the answer's keys are one piece of memory
+	}
+	if answer.GetMore() {
+		through = order[len(order)-1].made
+	}
+	w.has(store, order, through)
+	if len(order) > 0 && order[0].made == p.made {
+		p.header = answer.GetHeader()
+	}
+	return nil
+}
+
+// awaitGone waits for the end of somebody's key. It may return before that, for another look.
+func (t *turns) awaitGone(ctx context.Context, tail *tail, of turnKey) (gone bool, err error) {
+	answer, err := t.kv.Range(ctx, &etcdserverpb.RangeRequest{Key: of.key, KeysOnly: true})
+	if err != nil {
+		return false, err
+	}
+	if kvs := answer.GetKvs(); len(kvs) == 0 || kvs[0].GetCreateRevision() != of.made {
+		return true, nil
+	}
+	err = tail.awaitDelete(ctx, of.key, answer.GetHeader().GetRevision()+1)
+	if errors.Is(err, errdefs.ErrCompacted) || errors.Is(err, errReplaced) {
+		return false, nil
+	}
+	return err == nil, t.kv.failure(ctx, err)
 }
 
 // leave deletes a key that was made at a revision. There may be none.
