@@ -55,6 +55,8 @@ type Members interface {
 type waiting interface {
 	take(origin, sequence uint64) []*Proposal
 	dropBefore(term uint64) []*Proposal
+	// told says that all of them are answered.
+	told()
 }
 
 // applier brings committed entries into the state, a batch at a time. They share a batch as long as that does not get too

@@ -112,6 +112,7 @@ func (l *applyLoop) replaceState(index uint64) error {
 	l.publish(configuration)
 	// The state may hold what was proposed before, and does not tell its outcome.
 	answerAll(l.applier.waiting.dropBefore(^uint64(0)), fmt.Errorf("wait for a proposal: the state was replaced: %w", errdefs.ErrLeaderChanged))
+	l.applier.waiting.told()
 	return nil
 }
 
@@ -149,6 +150,7 @@ func (l *applyLoop) tell(r *round) {
 	if len(r.lost) > 0 {
 		answerAll(r.lost, fmt.Errorf("wait for a proposal: %w", errdefs.ErrLeaderChanged))
 	}
+	l.applier.waiting.told()
 	l.applier.meter.answered()
 	if len(r.responses) > 0 {
 		l.deliver(r.responses)

@@ -54,7 +54,7 @@ func (p *pending) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.tellLate(time.Now())
-	if p.mu.ticking = !p.mu.stopped && p.mu.waitingCount() > 0; p.mu.ticking {
+	if p.mu.ticking = !p.mu.stopped && !p.mu.idle(); p.mu.ticking {
 		p.tickLocked()
 	}
 }
@@ -115,6 +115,12 @@ func (p *pending) take(origin, sequence uint64) []*Proposal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.take(origin, sequence)
+}
+
+func (p *pending) told() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.told()
 }
 
 func (p *pending) dropBefore(term uint64) []*Proposal {

@@ -16,7 +16,7 @@ import (
 )
 
 // Goal: a caller whose time is up is told so, wherever its command is, and leaves nothing behind; whoever answers then waits for nobody, and the clock stands still
-// while nothing waits. Method: commands in line and in a batch, in fake time, for callers whose contexts have no timer, one of which is answered in time and one of
+// while nothing waits. Method: commands in line, in a batch and with the applier, in fake time, for callers whose contexts have no timer, one of which is answered in time and one of
 // which leaves.
 func TestCallersWhoseTimeIsUpAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -56,6 +56,24 @@ func TestCallersWhoseTimeIsUpAreTold(t *testing.T) {
 		require.Equal(t, 1, r.raft.pending.waiting(), "the one that was answered is the applier's to take")
 		require.Equal(t, b.proposals, r.raft.pending.take(1, b.sequence))
 		answerAll(b.proposals[1:], nil)
+		r.raft.pending.told()
+		<-time.After(2 * lateTick)
+		require.False(t, ticking())
+
+		// One whose command the applier has, which stands still.
+		stuck := submit()
+		b = r.raft.pending.next(1, time.Now())
+		require.Equal(t, b.proposals, r.raft.pending.take(1, b.sequence))
+		lost := submit()
+		r.raft.pending.next(1, time.Now())
+		require.Len(t, r.raft.pending.dropBefore(2), 1)
+		for _, one := range []*Proposal{stuck, lost} {
+			_, err := r.wait(deadline.Within(t.Context(), time.Second, errdefs.ErrTimeout), one)
+			require.ErrorIs(t, err, errdefs.ErrTimeout)
+		}
+		answerAll([]*Proposal{stuck, lost}, nil)
+		require.True(t, ticking())
+		r.raft.pending.told()
 		<-time.After(2 * lateTick)
 		require.False(t, ticking())
 

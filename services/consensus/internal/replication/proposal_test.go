@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
@@ -36,6 +37,15 @@ func TestCommandsAreEncodedAsByProtobuf(t *testing.T) {
 	}
 	_, err := encodeCommand(put(&consensusv1.PutOp{}, &consensusv1.Caller{Name: "\xff"}))
 	require.Error(t, err, "no UTF-8")
+
+	// A field that is added to all commands would be left out of puts.
+	fields, beside := (&consensusv1.Command{}).ProtoReflect().Descriptor().Fields(), []protoreflect.Name(nil)
+	for i := range fields.Len() {
+		if fields.Get(i).ContainingOneof() == nil {
+			beside = append(beside, fields.Get(i).Name())
+		}
+	}
+	require.Equal(t, []protoreflect.Name{"caller"}, beside)
 }
 
 // A time is put into an entry in place, the entry reads as before otherwise, and one of a member that knows no times stays as it is.

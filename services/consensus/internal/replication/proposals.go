@@ -28,6 +28,8 @@ type proposals struct {
 	bytes    int64
 	sequence uint64
 	batches  map[uint64]*batch
+	// applying are batches that were taken and whose callers have no answer yet.
+	applying []*batch
 	// bytesMax is how much may wait, but for one command alone.
 	bytesMax int64
 	stopped  bool
@@ -179,18 +181,29 @@ func (p *proposals) tellLate(now time.Time) {
 		one.tellLate(now)
 	}
 	for _, b := range p.batches {
-		for _, one := range b.proposals {
-			one.tellLate(now)
-		}
+		b.tellLate(now)
+	}
+	for _, b := range p.applying {
+		b.tellLate(now)
 	}
 }
+
+func (b *batch) tellLate(now time.Time) {
+	for _, one := range b.proposals {
+		one.tellLate(now)
+	}
+}
+
+// idle tells that nobody waits for anything.
+func (p *proposals) idle() bool { return len(p.applying) == 0 && p.waitingCount() == 0 }
 
 // waitsFor tells whether anybody waits for a batch.
 func (p *proposals) waitsFor(sequence uint64) bool {
 	return p.batches[sequence] != nil
 }
 
-// take returns the proposals of an entry of this process, nil for any other entry and where nobody waits.
+// take returns the proposals of an entry of this process, nil for any other entry and where nobody waits. Whoever takes any, or has dropBefore return
+// some, calls told once they are answered.
 func (p *proposals) take(origin, sequence uint64) []*Proposal {
 	if origin != p.origin {
 		return nil
@@ -200,7 +213,14 @@ func (p *proposals) take(origin, sequence uint64) []*Proposal {
 		return nil
 	}
 	p.drop(b)
+	p.applying = append(p.applying, b)
 	return b.proposals
+}
+
+// told says that the callers of all that was taken have their answers.
+func (p *proposals) told() {
+	clear(p.applying)
+	p.applying = p.applying[:0]
 }
 
 // dropBefore returns and forgets the batches that were proposed in a term before term, the oldest first.
@@ -210,6 +230,7 @@ func (p *proposals) dropBefore(term uint64) []*Proposal {
 		if b := p.batches[sequence]; b.term < term {
 			lost = append(lost, b.proposals...)
 			p.drop(b)
+			p.applying = append(p.applying, b)
 		}
 	}
 	return lost
