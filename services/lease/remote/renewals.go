@@ -18,7 +18,7 @@ const (
 	// renewPauseMany where these were at least renewMany: what it costs to send, to take and to answer a message is shared by those
 	// that come meanwhile. A caller that is alone never waits for it.
 	renewPause     = 2 * time.Millisecond
-	renewPauseMany = 5 * time.Millisecond
+	renewPauseMany = 3 * time.Millisecond
 	renewMany      = 16
 	// renewOverlap is how long a request without an answer keeps the next one waiting.
 	renewOverlap = 10 * time.Millisecond
