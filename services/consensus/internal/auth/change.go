@@ -80,12 +80,13 @@ func (c *change) setRole(role *consensusv1.Role) {
 	c.changed.roles[role.GetName()] = struct{}{}
 }
 
-// own returns a role that this change alone knows, with its permissions in the order of their keys.
+// own returns a role that this change alone knows, with its permissions in the order of their keys. The permissions are those of the role before, and are
+// never changed: states that are remembered share them.
 func own(c *change, role *consensusv1.Role) *consensusv1.Role {
 	if _, mine := c.changed.roles[role.GetName()]; mine {
 		return role
 	}
-	role = proto.CloneOf(role)
+	role = &consensusv1.Role{Name: role.GetName(), Permissions: slices.Clone(role.GetPermissions()), ChangedRevision: role.GetChangedRevision()}
 	if !slices.IsSortedFunc(role.Permissions, byKey) {
 		slices.SortStableFunc(role.Permissions, byKey)
 	}

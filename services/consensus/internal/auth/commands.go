@@ -22,7 +22,7 @@ func Change(s *State, rows Rows, op *consensusv1.AuthOp) (*State, error) {
 	c.write()
 	kept.write(rows)
 	if c.begun {
-		c.past.lessens = lessens(c)
+		remember(c)
 	}
 	return c.State, nil
 }

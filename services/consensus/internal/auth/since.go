@@ -27,26 +27,76 @@ type past struct {
 	// lessened are the states before this one that lessen, oldest first, at most lessenedMax: without what is remembered of their users'
 	// rights, and without tokens.
 	lessened []*State
+	// held are the bytes that each of these but the newest is the last one to hold, heldAll their sum, heldNewest those of the newest.
+	held                []int64
+	heldAll, heldNewest int64
 	// known is the position since which lessened is whole.
 	known position
 }
 
-// lessenedMax bounds how many states that lessen are remembered: as many as a member applies in the time for which another one or its
-// API may be behind. They share what has not changed.
-const lessenedMax = 1000
+const (
+	// lessenedMax bounds how many states that lessen are remembered: as many as a member applies in the time for which another one or its
+	// API may be behind. They share what has not changed.
+	lessenedMax = 1000
+	// heldMax bounds what they hold of users and roles that have changed since, but for the newest one.
+	heldMax = 16 << 20
+	// userBytes and permissionBytes are about what one takes, beside the names of roles, and the places of permissions in a role.
+	userBytes, permissionBytes = 256, 256
+	nameBytes, placeBytes      = 16, 8
+)
 
 // pastAfter is the past of the state that comes after s.
 func pastAfter(s *State) past {
-	p := past{lessened: s.past.lessened, known: s.past.known}
+	p := s.past
+	p.lessens = false
 	if !s.past.lessens {
 		return p
 	}
-	if len(p.lessened) == lessenedMax {
-		p.known = positionOf(p.lessened[0])
-		p.lessened = p.lessened[1:]
+	if len(p.lessened) > 0 {
+		p.held = append(slices.Clip(p.held), p.heldNewest)
+		p.heldAll += p.heldNewest
+		p.heldNewest = 0
 	}
 	p.lessened = append(slices.Clip(p.lessened), &State{settings: s.settings, users: s.users, roles: s.roles})
+	return p.bounded()
+}
+
+// bounded is p without the oldest states, where they are too many or hold too much.
+func (p past) bounded() past {
+	for len(p.lessened) > lessenedMax || len(p.lessened) > 1 && p.heldAll+p.heldNewest > heldMax {
+		p.known = positionOf(p.lessened[0])
+		p.heldAll -= p.held[0]
+		p.lessened, p.held = p.lessened[1:], p.held[1:]
+	}
 	return p
+}
+
+// replaced is about how many bytes the newest of the states before would not hold without a change: the users and roles that it has replaced. What has
+// come after that state nobody holds.
+func replaced(c *change) (bytes int64) {
+	if len(c.past.lessened) == 0 {
+		return 0
+	}
+	newest := c.past.lessened[len(c.past.lessened)-1].Revision()
+	for name := range c.changed.users {
+		if user := c.before.User(name); user != nil && user.GetChangedRevision() <= newest {
+			bytes += userBytes + nameBytes*int64(len(user.GetRoles()))
+		}
+	}
+	for name := range c.changed.roles {
+		if role := c.before.Role(name); role != nil && role.GetChangedRevision() <= newest {
+			was, is := len(role.GetPermissions()), len(c.Role(name).GetPermissions())
+			bytes += placeBytes*int64(was) + permissionBytes*int64(1+max(0, was-is))
+		}
+	}
+	return bytes
+}
+
+// remember has the state that a change has made know what those before it hold.
+func remember(c *change) {
+	c.past.lessens = lessens(c)
+	c.past.heldNewest += replaced(c)
+	c.past = c.past.bounded()
 }
 
 // Since returns the states after the one that was told as enabled and revision, up to and without s, by which somebody may do less than by

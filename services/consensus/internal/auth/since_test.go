@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,4 +132,62 @@ func TestPastIsBounded(t *testing.T) {
 	require.Empty(t, between)
 	_, ok = Since(loaded, loaded.Enabled(), loaded.Revision()-1)
 	require.False(t, ok)
+}
+
+// Goal: permissions that are taken from a role one after the other leave no copy of all others behind, as many as there are states before. Method: a role of
+// many, and the heap before and after.
+func TestThePastSharesWhatHasNotChanged(t *testing.T) {
+	const permissions, taken = 2000, 300
+	k := locked(t)
+	k.must(roleOf("many", permissions))
+	before := heap()
+	for i := range taken {
+		k.must(revokePermission("many", tenant(i), ""))
+	}
+	require.GreaterOrEqual(t, len(k.state.past.lessened), taken-1)
+	require.Less(t, heap()-before, int64(taken*permissions*userBytes/8), "a permission with its key takes more")
+}
+
+// Goal: what states before hold alone is bounded, and what is forgotten for it is known to be. Method: a large role that is there when a user
+// goes, and goes itself then, again and again, until that is too much.
+func TestThePastHoldsBoundedMemory(t *testing.T) {
+	const permissions, most = heldMax / 3 / permissionBytes, 3
+	k := locked(t)
+	first := k.state
+	for range most + 2 {
+		k.must(roleOf("many", permissions))
+		k.must(addUser("eve"))
+		k.must(deleteUser("eve"))
+		k.must(deleteRole("many"))
+	}
+	past := k.state.past
+	require.LessOrEqual(t, past.heldAll+past.heldNewest, int64(heldMax))
+	require.NotEmpty(t, past.lessened)
+	require.LessOrEqual(t, len(past.lessened), 2*most)
+	require.Len(t, past.held, len(past.lessened)-1)
+	_, ok := Since(k.state, first.Enabled(), first.Revision())
+	require.False(t, ok)
+	oldest := past.lessened[0]
+	between, ok := Since(k.state, oldest.Enabled(), oldest.Revision())
+	require.True(t, ok)
+	require.Len(t, between, len(past.lessened)-1)
+}
+
+func tenant(i int) string { return fmt.Sprintf("/tenants/%06d/", i) }
+
+// roleOf makes a role with so many permissions.
+func roleOf(name string, permissions int) *consensusv1.AuthOp {
+	steps := &consensusv1.AuthSteps{Steps: []*consensusv1.AuthOp{addRole(name)}}
+	for i := range permissions {
+		steps.Steps = append(steps.Steps, grantPermission(name, reads, tenant(i), ""))
+	}
+	return &consensusv1.AuthOp{Op: &consensusv1.AuthOp_Steps{Steps: steps}}
+}
+
+// heap is how many bytes are reachable.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
