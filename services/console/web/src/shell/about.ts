@@ -15,16 +15,21 @@ export const entered = computed(() => !!about.value && (!about.value.authEnabled
 
 export async function ask(): Promise<void> {
   try {
-    about.value = await call<About>(`${consoleService}/About`);
+    const answer = await call<About>(`${consoleService}/About`);
+    if (answer.authEnabled && !answer.user && token.value) return ended();
+    about.value = answer;
     aboutFailed.value = '';
   } catch (wrong) {
-    if (wrong instanceof Refused && wrong.code === 'unauthenticated' && token.value) {
-      setToken('');
-      loggedOut.value = 'Your log-in has ended. Log in again; what you have not saved is still here where you left it.';
-      return ask();
-    }
+    if (wrong instanceof Refused && wrong.code === 'unauthenticated' && token.value) return ended();
     aboutFailed.value = words(wrong);
   }
+}
+
+/** The token shows nobody any more. */
+function ended(): Promise<void> {
+  setToken('');
+  loggedOut.value = 'Your log-in has ended. Log in again; what you have not saved is still here where you left it.';
+  return ask();
 }
 
 let asking = false;
