@@ -197,7 +197,7 @@ func (t *turns) readOrder(ctx context.Context, p *place, w *waiter) error {
 	}
 	order, through := make([]turnKey, len(answer.GetKvs())), answer.GetHeader().GetRevision()
 	for i, kv := range answer.GetKvs() {
-		order[i] = turnKey{key: bytes.Clone(kv.GetKey()), made: kv.GetCreateRevision()} // the answer's keys are one piece of memory
+		order[i] = turnKey{key: kv.GetKey(), made: kv.GetCreateRevision()}
 	}
 	if answer.GetMore() {
 		through = order[len(order)-1].made

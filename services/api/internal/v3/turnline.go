@@ -1,6 +1,7 @@
 package v3
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sync"
@@ -24,6 +25,9 @@ const (
 	// orderMin and orderMax are how many keys are read for the order of a line at least and at most. In between they are twice as many as wait, for
 	// those of others in between.
 	orderMin, orderMax = 64, 4096
+	// A line keeps as many of them as take orderBytesMin, and orderBytesEach more for each who waits, but one at least: a name may be short and the keys below it
+	// long, and these are below each name that they begin with.
+	orderBytesMin, orderBytesEach = 16 << 10, 128
 )
 
 // lines are all lines of a node, by the prefix of their keys. Methods may be called concurrently.
@@ -143,13 +147,31 @@ func (w *waiter) reads() (keys int64, store int) {
 	return int64(min(max(orderMin, 2*len(w.line.waiters)), orderMax)), w.of.mu.store
 }
 
-// has says that the oldest keys of a store were these, by age, and all of those made up to through.
+// has says that the oldest keys of a store were these, by age, and all of those made up to through. They are the caller's again when it returns.
 func (w *waiter) has(store int, order []turnKey, through int64) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
-	if store == w.of.mu.store && through > w.line.through {
-		w.line.order, w.line.through = order, through
+	if kept := w.line.kept(order); len(kept) < len(order) {
+		order, through = kept, kept[len(kept)-1].made
 	}
+	if store != w.of.mu.store || through <= w.line.through {
+		return
+	}
+	w.line.order, w.line.through = make([]turnKey, len(order)), through
+	for i, k := range order {
+		w.line.order[i] = turnKey{key: bytes.Clone(k.key), made: k.made} // an answer's keys are one piece of memory
+	}
+}
+
+// kept are the first of the keys that a line has room for.
+func (l *line) kept(order []turnKey) []turnKey {
+	room := orderBytesMin + orderBytesEach*len(l.waiters)
+	for i, k := range order {
+		if room -= len(k.key); room < 0 && i > 0 {
+			return order[:i]
+		}
+	}
+	return order
 }
 
 // forget has all lines read anew: the store is another one.

@@ -14,11 +14,13 @@ import (
 type turnStore struct {
 	keys     []turnKey
 	revision int64
+	// padding is behind each key.
+	padding []byte
 }
 
 func (s *turnStore) join() turnKey {
 	s.revision++
-	made := turnKey{key: fmt.Appendf(nil, "n/%d", s.revision%7), made: s.revision} // keys are used again
+	made := turnKey{key: fmt.Appendf(nil, "n/%d%s", s.revision%7, s.padding), made: s.revision} // keys are used again
 	s.keys = append(s.keys, made)
 	return made
 }
@@ -116,11 +118,13 @@ func (r *turnRun) step() {
 }
 
 // Goal: a waiter is told that nobody is before it only when that is so, and in the end everybody is. Method: random joins, here and elsewhere, that enter
-// the line late and out of order; ends of keys of all kinds, reads whose answers come late, and stores that are replaced; by seeds.
+// the line late and out of order; ends of keys of all kinds, reads whose answers come late, and stores that are replaced; by seeds, half of which have keys
+// of which a line keeps only some.
 func TestLineTellsNobodyTooEarly(t *testing.T) {
 	for seed := range uint64(300) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			r := &turnRun{t: t, random: rand.New(rand.NewPCG(seed, 0))}
+			r.store.padding = make([]byte, seed%2*orderBytesMin/2)
 			for range 400 {
 				r.step()
 			}
@@ -150,4 +154,26 @@ func TestLineWakesTheNext(t *testing.T) {
 	second.leave()
 	require.Empty(t, second.near)
 	require.Empty(t, all.mu.by)
+}
+
+// Goal: what a line keeps of the keys below its name is bounded, however long they are, and the first one is always there. Method: answers of many short keys and of
+// long ones, for a line of one.
+func TestLineKeepsABoundedOrder(t *testing.T) {
+	var all lines
+	w := all.enter(&place{prefix: []byte("n/"), made: 1000})
+	for _, c := range []struct{ bytes, kept int }{{30, orderMin}, {orderBytesMin / 4, 4}, {1 << 20, 1}} {
+		_, store := w.reads()
+		order := make([]turnKey, orderMin)
+		for i := range order {
+			order[i] = turnKey{key: make([]byte, c.bytes), made: int64(i + 1)}
+		}
+		w.has(store, order, 2000)
+		require.Len(t, w.line.order, c.kept)
+		through := int64(2000)
+		if c.kept < orderMin {
+			through = int64(c.kept)
+		}
+		require.Equal(t, through, w.line.through)
+		all.forget()
+	}
 }
