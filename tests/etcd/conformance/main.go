@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,9 +60,13 @@ func main() {
 		return
 	}
 	if !r.report(os.Stdout, required(must, *run)) {
+		fmt.Printf("\nAll that the suite printed: %s\n", outputFile())
 		os.Exit(1)
 	}
 }
+
+// outputFile has what the suite printed in the last run: outcomes do not say why a test failed, and another run may not fail again.
+func outputFile() string { return filepath.Join(harness.Root(), "bin", "conformance.log") }
 
 // required are the tests of a list that a run of all tests, or of those that match, includes.
 func required(list, run string) []string {
@@ -113,8 +118,14 @@ func conduct(against target, run string, timeout time.Duration, loud bool) (*res
 	cmd := exec.Command(binary, "-test.v", "-test.timeout="+timeout.String(), "-test.run="+run, "-bin-dir="+dir)
 	// Some tests read files beside themselves.
 	cmd.Dir = filepath.Join(strings.TrimSpace(where.String()), "common")
+	output, err := os.Create(outputFile())
+	if err != nil {
+		return nil, fmt.Errorf("keep the suite's output: %w", err)
+	}
+	defer output.Close()
 	r := &results{outcome: map[string]string{}, loud: loud}
-	cmd.Stdout, cmd.Stderr = r, r
+	all := io.MultiWriter(output, r)
+	cmd.Stdout, cmd.Stderr = all, all
 	var failed *exec.ExitError
 	if err := cmd.Run(); err != nil && !errors.As(err, &failed) {
 		return nil, fmt.Errorf("run the suite: %w", err)
