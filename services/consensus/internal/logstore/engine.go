@@ -48,6 +48,9 @@ func (e *engine) open(fs vfs.FS) error {
 		opens = 2
 	}
 	for i := range opens {
+		if i == opens-1 {
+			fs = e.withSpares(plain)
+		}
 		e.db, err = e.openDatabase(fs)
 		if err = errors.Join(err, e.failed()); err != nil {
 			return e.openError(err)
@@ -60,6 +63,19 @@ func (e *engine) open(fs vfs.FS) error {
 		}
 	}
 	return nil
+}
+
+// withSpares prepares write-ahead files on the machine's file system; one in memory would have them for nothing. Without them the first writes
+// take longer, and that is all.
+func (e *engine) withSpares(fsys vfs.FS) vfs.FS {
+	if vfs.Root(fsys) != vfs.Default {
+		return fsys
+	}
+	s := &sparing{FS: fsys}
+	if err := s.prepare(e.dir); err != nil {
+		e.log.log.Warn("write-ahead files of the raft log could not be prepared, so that the first writes take longer", "dir", e.dir, "err", err)
+	}
+	return s
 }
 
 // openDatabase opens the database. Pebble ends in a panic where its files contradict each other.

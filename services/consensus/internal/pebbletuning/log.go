@@ -21,6 +21,8 @@ const (
 	logL0SublevelsMax = 12
 	// logL0StopWrites is where Pebble holds writes back because compaction lost the race.
 	logL0StopWrites = 64
+	// WriteAheadBytes is how long the log's write-ahead files get, if no batch is longer than what is left of one.
+	WriteAheadBytes = logMemTableBytes
 	// LogCacheBytes is the block cache that goes with Log. It is small, because the log's tail serves nearly all reads.
 	LogCacheBytes = budget.LogBlocks
 )
