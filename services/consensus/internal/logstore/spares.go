@@ -85,6 +85,7 @@ func writeBlank(fsys vfs.FS, path string) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	zeros := make([]byte, blankBytes)
 	for range pebbletuning.WriteAheadBytes / len(zeros) {
+		clear(zeros) // a vfs.File may change what it was given
 		if _, err := f.Write(zeros); err != nil {
 			return fmt.Errorf("write %s: %w", path, err)
 		}

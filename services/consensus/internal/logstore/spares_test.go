@@ -74,7 +74,7 @@ func TestSpareThatWasLeft(t *testing.T) {
 	for path := range writeAheadFiles(t, dir) {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.True(t, blank(content), path)
+		require.True(t, blank(content), "%s of %v", path, writeAheadFiles(t, dir))
 	}
 	requireEntries(t, run(1, 5, 1), all(t, s))
 }
