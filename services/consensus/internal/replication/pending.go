@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -14,6 +15,8 @@ type pending struct {
 	mu    struct {
 		sync.Mutex
 		*proposals
+		// gathering says that somebody is about to tell the loop of the commands in line.
+		gathering bool
 		// clock looks for callers whose time is up; ticking is set while it runs, which it does while anything waits.
 		clock   *time.Timer
 		ticking bool
@@ -26,18 +29,29 @@ func newPending(p *proposals) *pending {
 	return q
 }
 
-// add puts a command in line. It returns errdefs.ErrTooManyRequests where too much waits already.
+// add puts a command in line. It returns errdefs.ErrTooManyRequests where too much waits already. The first in line lets other goroutines run before
+// it has the line taken: where processors are scarce those are callers too, and one entry and one sync are for all of them. Else nobody is
+// waited for.
 func (p *pending) add(one *Proposal) error {
+	first, err := p.enqueue(one)
+	if first {
+		runtime.Gosched()
+		nudge(p.ready)
+	}
+	return err
+}
+
+func (p *pending) enqueue(one *Proposal) (first bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.mu.add(one); err != nil {
-		return err
+		return false, err
 	}
-	nudge(p.ready)
 	if !p.mu.ticking {
 		p.tickLocked()
 	}
-	return nil
+	first, p.mu.gathering = !p.mu.gathering, true
+	return first, nil
 }
 
 func (p *pending) tickLocked() {
@@ -92,6 +106,7 @@ func (p *pending) sync(entries []*raftpb.Entry, begun, ended time.Time) {
 func (p *pending) next(term uint64, now time.Time) *batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mu.gathering = false
 	return p.mu.next(term, now)
 }
 

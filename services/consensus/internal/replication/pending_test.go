@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/quoratedb/quorate/pkg/deadline"
@@ -86,4 +88,43 @@ func TestCallersWhoseTimeIsUpAreTold(t *testing.T) {
 		require.False(t, ticking())
 		require.Empty(t, again.done, "its caller has said no time")
 	})
+}
+
+// Goal: one caller alone has the loop take what gathers meanwhile, and no command is left in line. Method: commands behind a first one whose caller has not told the loop yet; then many
+// callers at a time beside a loop that takes what it is told of, until all are taken.
+func TestCommandsGatherBehindTheFirst(t *testing.T) {
+	command := func() *Proposal {
+		one, err := newProposal(&consensusv1.Command{Command: &consensusv1.Command_Put{Put: &consensusv1.PutOp{Key: []byte("k")}}})
+		require.NoError(t, err)
+		return one
+	}
+	p := newPending(newProposals(1, math.MaxInt64))
+	for range 2 {
+		first, err := p.enqueue(command())
+		require.NoError(t, err)
+		require.True(t, first)
+		for range 3 {
+			require.NoError(t, p.add(command()))
+			require.Empty(t, p.ready)
+		}
+		require.Len(t, p.next(1, time.Now()).proposals, 4)
+	}
+
+	const callers, each = 20, 500
+	var calling sync.WaitGroup
+	for range callers {
+		calling.Go(func() {
+			for range each {
+				assert.NoError(t, p.add(command()))
+			}
+		})
+	}
+	for taken := 0; taken < callers*each; {
+		<-p.ready
+		for b := p.next(1, time.Now()); b != nil; b = p.next(1, time.Now()) {
+			taken += len(b.proposals)
+		}
+	}
+	calling.Wait()
+	require.Zero(t, p.mu.inLineCount())
 }
