@@ -22,7 +22,7 @@ type Inspector struct {
 func (i *Inspector) Inspect(ctx context.Context, req *consensusv1.InspectRequest) (*consensusv1.InspectResponse, error) {
 	resp := &consensusv1.InspectResponse{RaftTerm: i.replica.Term()}
 	err := i.callers.read(ctx, req, auth.OfInspection(req), func(t *gate.Tenure) error {
-		return t.During(ctx, func(ctx context.Context) error { return inspect(ctx, t, req, resp) })
+		return t.Reading(ctx, func(ctx context.Context) error { return inspect(ctx, t, req, resp) })
 	})
 	if err != nil {
 		return nil, fmt.Errorf("inspect: %w", err)

@@ -120,7 +120,7 @@ func (c *callers) may(ctx context.Context, state *auth.State, caller *consensusv
 		return fmt.Errorf("look at leases: %w", errdefs.ErrStopped)
 	}
 	defer tenure.Leave()
-	return tenure.During(ctx, func(ctx context.Context) error {
+	return tenure.Reading(ctx, func(ctx context.Context) error {
 		attached := func(lease int64, within []auth.Interval) (bool, error) {
 			if lease == auth.AllLeases {
 				return mvcc.AnyAttachedIn(ctx, tenure.Store, statemachine.Spans(within))

@@ -25,7 +25,7 @@ func (m *Member) Range(ctx context.Context, req *consensusv1.RangeRequest) (resp
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
 		}
-		return t.During(ctx, func(ctx context.Context) (err error) {
+		return t.Reading(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.Store.Range(ctx, req.GetRange())
 			return err
 		})
@@ -51,7 +51,7 @@ func (m *Member) RangeStream(ctx context.Context, req *consensusv1.RangeStreamRe
 		err := m.callers.confirmedRead(ctx, req, func() error {
 			return m.reader.readData(ctx, serializable, func(t *gate.Tenure) error {
 				return permitted(t, may, func() error {
-					return t.During(ctx, func(ctx context.Context) (err error) {
+					return t.Reading(ctx, func(ctx context.Context) (err error) {
 						chunk, err = stream.Next(ctx, t.Store)
 						return err
 					})
@@ -75,7 +75,7 @@ func (m *Member) ReadTxn(ctx context.Context, req *consensusv1.ReadTxnRequest) (
 	defer func() { m.metrics.replication.Requested(replication.KindReadTxn, begun, err) }()
 	resp = &consensusv1.ReadTxnResponse{RaftTerm: m.replica.Term()}
 	err = m.callers.readTxn(ctx, req, func(t *gate.Tenure) error {
-		return t.During(ctx, func(ctx context.Context) (err error) {
+		return t.Reading(ctx, func(ctx context.Context) (err error) {
 			resp.Result, resp.Revision, err = t.Machine.ReadTxn(ctx, req.GetTxn())
 			return err
 		})

@@ -16,9 +16,11 @@ import (
 // Leases lists the leases that exist.
 func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*consensusv1.LeasesResponse, error) {
 	resp := &consensusv1.LeasesResponse{}
-	err := m.reader.readData(ctx, req.GetSerializable(), func(t *gate.Tenure) (err error) {
-		resp.Leases, err = t.Store.Leases(ctx)
-		return err
+	err := m.reader.readData(ctx, req.GetSerializable(), func(t *gate.Tenure) error {
+		return t.Reading(ctx, func(ctx context.Context) (err error) {
+			resp.Leases, err = t.Store.Leases(ctx)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -30,12 +32,14 @@ func (m *Member) Leases(ctx context.Context, req *consensusv1.LeasesRequest) (*c
 func (m *Member) LeaseKeys(ctx context.Context, req *consensusv1.LeaseKeysRequest) (*consensusv1.LeaseKeysResponse, error) {
 	resp := &consensusv1.LeaseKeysResponse{}
 	err := m.reader.readData(ctx, false, func(t *gate.Tenure) error {
-		keys, exists, err := t.Store.LeaseKeys(ctx, req.GetId())
-		if err == nil && !exists {
-			err = fmt.Errorf("keys of lease %x: %w", req.GetId(), errdefs.ErrLeaseNotFound)
-		}
-		resp.Keys = keys
-		return err
+		return t.Reading(ctx, func(ctx context.Context) error {
+			keys, exists, err := t.Store.LeaseKeys(ctx, req.GetId())
+			if err == nil && !exists {
+				err = fmt.Errorf("keys of lease %x: %w", req.GetId(), errdefs.ErrLeaseNotFound)
+			}
+			resp.Keys = keys
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +115,7 @@ func (m *Member) HashKV(ctx context.Context, req *consensusv1.HashKVRequest) (*c
 	defer observeSince(m.metrics.hash, time.Now())
 	resp := &consensusv1.HashKVResponse{}
 	err := m.reader.read(ctx, true, func(t *gate.Tenure) error {
-		return t.During(ctx, func(ctx context.Context) (err error) {
+		return t.Reading(ctx, func(ctx context.Context) (err error) {
 			resp.Revision = t.Store.Revision()
 			resp.Hash, resp.CompactedRevision, resp.HashRevision, err = t.Store.HashKV(ctx, req.GetRevision())
 			return err

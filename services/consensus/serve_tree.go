@@ -14,7 +14,7 @@ func (m *Member) ReadTree(ctx context.Context, req *consensusv1.ReadTreeRequest)
 	err := m.callers.confirmedRead(ctx, req, func() error {
 		return m.reader.readSeen(ctx, req, func(t *gate.Tenure) error {
 			return m.callers.permittedTree(ctx, t, req, func() (*consensusv1.TreeNode, error) {
-				err := t.During(ctx, func(ctx context.Context) error { return readTree(ctx, t, req, resp) })
+				err := t.Reading(ctx, func(ctx context.Context) error { return readTree(ctx, t, req, resp) })
 				return resp.GetNode(), err
 			})
 		})

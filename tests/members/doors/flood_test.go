@@ -3,6 +3,7 @@ package doors
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -217,4 +218,46 @@ func TestFloodOfWaitingLocks(t *testing.T) {
 	require.Eventually(t, func() bool { return gauge(t, server, "go_goroutines") < goroutines+floodGoroutines }, floodWithin, 100*time.Millisecond)
 	_, err = client.Delete(harness.Context(t), string(held.GetKey()))
 	require.NoError(t, err)
+}
+
+// Goal: reads of many rows hold nobody else up, however many a client asks for at a time. Method: hundreds of ranges without end over keys of which none is
+// wanted, by one client; another one puts and reads keys.
+func TestFloodOfLongReads(t *testing.T) {
+	const keys, keysATxn, reads, others = 100_000, 100, 1_000, 20
+	t.Setenv("GOMEMLIMIT", floodMemory)
+	server := newServer(t)
+	require.NoError(t, server.Start(t.Context()))
+	client := harness.Client(t, server)
+	for from := 0; from < keys; from += keysATxn {
+		puts := make([]clientv3.Op, keysATxn)
+		for i := range puts {
+			puts[i] = clientv3.OpPut(fmt.Sprintf("k%08d", from+i), "")
+		}
+		_, err := client.Txn(harness.Context(t)).Then(puts...).Commit()
+		require.NoError(t, err)
+	}
+	flooding, stop := context.WithCancel(t.Context())
+	defer stop()
+	flooder := harness.Client(t, server)
+	ended := make(chan struct{}, reads)
+	for range reads {
+		go func() {
+			for flooding.Err() == nil {
+				_, _ = flooder.Get(flooding, "k", clientv3.WithPrefix(), clientv3.WithMinModRev(1<<60)) // that it may be late is not what is shown
+			}
+			ended <- struct{}{}
+		}()
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
+	defer cancel()
+	for range others {
+		_, err := client.Put(bounded, "other", "")
+		require.NoError(t, err)
+		_, err = client.Get(bounded, "other")
+		require.NoError(t, err)
+	}
+	stop()
+	for range reads {
+		<-ended
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
+	"github.com/quoratedb/quorate/services/consensus/internal/pace"
 )
 
 // keysPerStepBack is about how many keys are read in the time that one step backwards takes: it needs two seeks, since the
@@ -45,9 +46,10 @@ func (v *View) scanBack(ctx context.Context, s Span, revision int64, fn func(*Ro
 	var (
 		r           Row
 		key, target []byte
+		read        = pace.Of(ctx)
 	)
 	for ok := it.Last(); ok; ok = it.SeekLT(target) {
-		if err := ctx.Err(); err != nil {
+		if err := read.Row(ctx); err != nil {
 			return err
 		}
 		found, _, err := splitVersionKey(it.Key())

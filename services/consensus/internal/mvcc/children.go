@@ -145,7 +145,7 @@ func (l *lister) take(ctx context.Context, r *Row) (*quoratev1.Child, error) {
 	}
 	grown := l.grown
 	l.grown = 0
-	return child, budget.Grow(ctx, int64(grown))
+	return child, Grow(ctx, int64(grown))
 }
 
 // measure counts what is below the folded children. Counts come from the index where they can, sizes from the keys themselves. What is not

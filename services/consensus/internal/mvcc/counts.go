@@ -173,7 +173,7 @@ func (v *View) addedSince(ctx context.Context, s Span, revision, most int64) (n 
 		return 0, false, nil
 	}
 	known = true
-	err = v.changes(revision+1, v.revision, func(_, _ int64, c *change) error {
+	err = v.changesFrom(ctx, revision+1, 0, v.revision, func(_, _ int64, c *change) error {
 		if most--; most < 0 {
 			known = false
 			return errEnough

@@ -60,14 +60,7 @@ func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn f
 	if err != nil {
 		return err
 	}
-	checkIn := scanRowsPerCheck
-	err = eachRow(it, func(k, v []byte) error {
-		if checkIn--; checkIn == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			checkIn = scanRowsPerCheck
-		}
+	err = eachRow(it, attentive(ctx, func(k, v []byte) error {
 		path, err := splitDirKey(k)
 		if err != nil {
 			return err
@@ -81,7 +74,7 @@ func scanDirs(ctx context.Context, base *pebble.Iterator, low, high []byte, fn f
 			err = errEnough
 		}
 		return err
-	})
+	}))
 	if errors.Is(err, errEnough) {
 		return nil
 	}

@@ -32,7 +32,7 @@ func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consen
 // EvalRange evaluates a range whose revision was checked.
 func EvalRange(ctx context.Context, rd Reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
 	q := newQuery(op)
-	q.grow = func(bytes int64) error { return budget.Grow(ctx, bytes) }
+	q.grow = func(bytes int64) error { return Grow(ctx, bytes) }
 	if op.GetCountOnly() {
 		n, err := rd.Count(ctx, q.span, q.revision)
 		return &consensusv1.RangeResult{Count: n}, err

@@ -9,8 +9,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/cockroachkvs"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
+	"github.com/quoratedb/quorate/services/consensus/internal/pace"
 )
 
 // Reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
@@ -34,23 +36,26 @@ type Reader interface {
 const NewestRevision = math.MaxInt64
 
 // scanRowsPerCheck is how many rows a scan reads between two looks at its context.
-const scanRowsPerCheck = 1024
+const scanRowsPerCheck = pace.RowsAStretch
 
 // errEnough ends a walk through history before its end.
 var errEnough = errors.New("enough")
 
-// attentive is fn for a walk over rows that ends with ctx.
+// attentive is fn for a walk over rows that ends with ctx, and lets others have their turn.
 func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, value []byte) error {
-	checkIn := scanRowsPerCheck
+	read := pace.Of(ctx)
 	return func(key, value []byte) error {
-		if checkIn--; checkIn == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			checkIn = scanRowsPerCheck
+		if err := read.Row(ctx); err != nil {
+			return err
 		}
 		return fn(key, value)
 	}
+}
+
+// Grow is budget.Grow for who reads by turns: others have theirs meanwhile.
+func Grow(ctx context.Context, bytes int64) error {
+	pace.Of(ctx).Rest()
+	return budget.Grow(ctx, bytes)
 }
 
 // CheckRevision tells whether a revision that a request names can be read; 0 and less stand for the newest.
@@ -204,15 +209,12 @@ func walkVersions(ctx context.Context, it *pebble.Iterator, ok bool, upper []byt
 		r       Row
 		target  []byte
 		tooNew  int
-		checkIn = scanRowsPerCheck
 		deleted int
+		read    = pace.Of(ctx)
 	)
 	for ok && (upper == nil || cockroachkvs.Compare(it.Key(), upper) < 0) {
-		if checkIn--; checkIn == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			checkIn = scanRowsPerCheck
+		if err := read.Row(ctx); err != nil {
+			return err
 		}
 		key, rev, err := splitVersionKey(it.Key())
 		if err != nil {

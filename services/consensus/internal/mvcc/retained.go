@@ -26,19 +26,12 @@ func (v *View) retainedAbove(ctx context.Context, floor, revision int64, fn func
 	}
 	keep := retention{floor: floor, revision: revision}
 	var r Row
-	checkIn := scanRowsPerCheck
-	return eachRow(it, func(_, _ []byte) error {
-		if checkIn--; checkIn == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			checkIn = scanRowsPerCheck
-		}
+	return eachRow(it, attentive(ctx, func(_, _ []byte) error {
 		if err := readRow(it, &r); err != nil || !keep.keeps(&r) {
 			return err
 		}
 		return fn(&r)
-	})
+	}))
 }
 
 // retention says of versions, which come by key and the newest of a key first, which of those up to a revision a compacted revision leaves.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/quoratedb/quorate/pkg/budget"
 	quoratev1 "github.com/quoratedb/quorate/pkg/gen/quorate/v1"
 )
 
@@ -83,7 +82,7 @@ func (a *answerRoom) some() bool { return a.count > 0 && a.bytes > 0 }
 func (a *answerRoom) take(ctx context.Context, value int) error {
 	a.count--
 	a.bytes -= value
-	return budget.Grow(ctx, int64(versionBytes+value))
+	return Grow(ctx, int64(versionBytes+value))
 }
 
 // version returns a version as a message that shares no memory with it.

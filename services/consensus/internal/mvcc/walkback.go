@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quoratedb/quorate/services/consensus/internal/pace"
 )
 
 // walkedChangesMax bounds the changes that one answer looks at.
@@ -32,12 +34,13 @@ func (v *View) walkBack(
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	var c change
+	read := pace.Of(ctx)
 	for looked, ok := 0, it.Last(); ok; ok, looked = it.Prev(), looked+1 {
 		if looked == walkedChangesMax {
 			return next, true, nil
 		}
-		if looked%scanRowsPerCheck == 0 && ctx.Err() != nil {
-			return place{}, false, ctx.Err()
+		if err := read.Row(ctx); err != nil {
+			return place{}, false, err
 		}
 		var at place
 		if at.revision, at.sub, err = splitHistoryKey(it.Key()); err != nil {

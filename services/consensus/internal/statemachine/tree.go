@@ -7,7 +7,6 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
-	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/auth"
@@ -167,7 +166,7 @@ func (m *Machine) ReadTree(ctx context.Context, path []byte, recursive bool) (_ 
 	defer func() { err = errors.Join(err, current.Close()) }()
 	r := &TreeReading{Revision: current.Revision()}
 	r.Index, r.Term = current.Applied()
-	r.Node, r.Failure, err = tree.Read(currentTree{current}, path, recursive, func(bytes int64) error { return budget.Grow(ctx, bytes) })
+	r.Node, r.Failure, err = tree.Read(currentTree{current}, path, recursive, func(bytes int64) error { return mvcc.Grow(ctx, bytes) })
 	if err != nil {
 		return nil, err
 	}
