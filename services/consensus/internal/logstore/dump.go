@@ -120,7 +120,7 @@ func (d *dumping) open() error {
 
 // openToRead opens the database without writing to it.
 func openToRead(fsys vfs.FS, dir string) (db *pebble.DB, err error) {
-	e := newEngine(dir, &engineLog{log: discardLog})
+	e := newEngine(dir, &engineLog{dir: dir, log: discardLog})
 	defer e.cache.Unref()
 	defer func() {
 		if cause := recover(); cause != nil { // see openDatabase

@@ -15,6 +15,7 @@ import (
 // engine is the database in the log's directory. It reads and writes sealed records, and knows nothing of what a log may hold.
 type engine struct {
 	dir   string
+	files rotation
 	db    *pebble.DB
 	cache *pebble.Cache
 	lock  *pebble.Lock
@@ -23,7 +24,7 @@ type engine struct {
 }
 
 func newEngine(dir string, log *engineLog) *engine {
-	return &engine{dir: dir, log: log, cache: pebble.NewCache(pebbletuning.LogCacheBytes)}
+	return &engine{dir: dir, files: rotation{fail: log.fail}, log: log, cache: pebble.NewCache(pebbletuning.LogCacheBytes)}
 }
 
 // open takes the directory's lock, checks what Pebble does not, and opens the database.
@@ -49,7 +50,8 @@ func (e *engine) open(fs vfs.FS) error {
 	}
 	for i := range opens {
 		if i == opens-1 {
-			fs = e.withSpares(plain)
+			e.files.FS = e.withSpares(plain)
+			fs = &e.files
 		}
 		e.db, err = e.openDatabase(fs)
 		if err = errors.Join(err, e.failed()); err != nil {
@@ -62,6 +64,7 @@ func (e *engine) open(fs vfs.FS) error {
 			}
 		}
 	}
+	e.files.open.Store(true)
 	return nil
 }
 
@@ -111,6 +114,7 @@ func (e *engine) witness() error {
 func (e *engine) close() error {
 	var errs []error
 	if e.db != nil {
+		e.files.open.Store(false)
 		if err := e.db.Close(); err != nil && e.failed() == nil {
 			errs = append(errs, fmt.Errorf("close raft log in %s: %w", e.dir, err))
 		}

@@ -15,6 +15,7 @@ import (
 // engineLog is Pebble's logger. Pebble calls Fatalf where it cannot go on, and expects not to return; here the failure
 // is kept, told once to onFatal, and every later write refused, so that the member can stop in order.
 type engineLog struct {
+	dir     string
 	log     *slog.Logger
 	onFatal func(error)
 	// shortages are logged now and then.
@@ -37,7 +38,7 @@ func (l *engineLog) fail(cause error) {
 	l.mu.Lock()
 	first := l.mu.failure == nil
 	if first {
-		l.mu.failure = fmt.Errorf("%w: %w", ErrFailed, cause)
+		l.mu.failure = fmt.Errorf("%w in %s: %w", ErrFailed, l.dir, cause)
 	}
 	err := l.mu.failure
 	l.mu.Unlock()

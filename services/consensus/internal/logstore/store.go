@@ -80,7 +80,7 @@ func Open(o Config) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{engine: newEngine(o.Dir, &engineLog{log: o.Logger, onFatal: o.OnFatal}), openBytes: cmp.Or(o.openBytes, openBytesDefault)}
+	s := &Store{engine: newEngine(o.Dir, &engineLog{dir: o.Dir, log: o.Logger, onFatal: o.OnFatal}), openBytes: cmp.Or(o.openBytes, openBytesDefault)}
 	err := s.engine.open(o.FS)
 	if err == nil {
 		err = s.recover()

@@ -44,7 +44,7 @@ func backgroundError(s *Store, err error) {
 		s.shortages.Warn(s.log, err)
 		return
 	}
-	fail(s, fmt.Errorf("storage: %w", err))
+	fail(s, err)
 }
 
 // pebbleLogger hands Pebble's log to slog. Pebble reports every flush and compaction, so its news are debug to us.
@@ -63,5 +63,5 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 // Fatalf returns, where Pebble's own logger ends the process: the places that call it go on to return the error, and the
 // member that owns the store decides how to stop.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	fail(l.s, fmt.Errorf("storage: "+format, args...))
+	fail(l.s, fmt.Errorf(format, args...))
 }

@@ -242,7 +242,9 @@ func TestFullDiskStopsCommits(t *testing.T) {
 	applyAll(t, s, 2, putCommand("a", "2"))
 	flushed, err := s.db.AsyncFlush()
 	require.NoError(t, err)
-	require.ErrorIs(t, <-fatal, syscall.ENOSPC)
+	failure := <-fatal
+	require.ErrorIs(t, failure, syscall.ENOSPC)
+	require.ErrorContains(t, failure, "storage in state: ", "it says where")
 	b := begin(s)
 	_, _, err = b.Apply(putCommand("a", "3"))
 	require.NoError(t, err)

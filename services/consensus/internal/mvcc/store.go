@@ -294,6 +294,7 @@ func fitCache(s *Store) {
 // fail records the first error that ends the store's work, and tells the owner. Pebble calls it under its lock, and tries
 // a failed flush again and again.
 func fail(s *Store, err error) {
+	err = fmt.Errorf("storage in %s: %w", s.opts.Dir, err)
 	if s.failure.CompareAndSwap(nil, &err) {
 		s.log.Log(context.Background(), interruptible.Level(err), "storage failed", "error", err)
 		s.opts.OnFatal(err)
