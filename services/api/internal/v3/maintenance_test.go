@@ -37,7 +37,9 @@ func TestMemberList(t *testing.T) {
 
 // TestDowngrade checks that there is no version to downgrade to, and that what was not begun can be canceled, as with etcd.
 func TestDowngrade(t *testing.T) {
-	maintenance := newServices(t, &fakeConsensus{}, nil).Maintenance
+	maintenance := newServices(t, &fakeConsensus{status: func() (*consensusv1.StatusResponse, error) {
+		return &consensusv1.StatusResponse{ClusterId: clusterID, MemberId: memberID, RaftTerm: raftTerm, Revision: revision}, nil
+	}}, nil).Maintenance
 	for version, want := range map[string]error{"3.6": rpctypes.ErrGRPCInvalidDowngradeTargetVersion, "": rpctypes.ErrGRPCWrongDowngradeVersionFormat} {
 		for _, action := range []etcdserverpb.DowngradeRequest_DowngradeAction{etcdserverpb.DowngradeRequest_VALIDATE, etcdserverpb.DowngradeRequest_ENABLE} {
 			_, err := maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: action, Version: version})
@@ -46,7 +48,7 @@ func TestDowngrade(t *testing.T) {
 	}
 	answer, err := maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: etcdserverpb.DowngradeRequest_CANCEL})
 	require.NoError(t, err)
-	require.Equal(t, "3.7", answer.GetVersion())
+	equal(t, &etcdserverpb.DowngradeResponse{Header: header(revision), Version: "3.7"}, answer)
 	_, err = maintenance.Downgrade(t.Context(), &etcdserverpb.DowngradeRequest{Action: 9})
 	require.EqualError(t, err, "rpc error: code = Unknown desc = etcdserver: unknown method")
 }
