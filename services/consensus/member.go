@@ -49,6 +49,7 @@ type Member struct {
 	proposer    *proposer
 	alarms      *alarms
 	admission   admission
+	readingTxns *readingTxns
 	callers     *callers
 	tokenKeeper *tokenKeeper
 	quotaKeeper *quotaKeeper
@@ -189,6 +190,7 @@ func (m *Member) assemble() error {
 	}
 	m.treeExpiry = treeexpiry.New(m.gate, replica, m.cfg.ticks, m.log)
 	m.admission = admission{m.trust, m.space, replica}
+	m.readingTxns = newReadingTxns(m.gate, m.proposer)
 	m.data.Log.SetSnapshotFunc(replica.Snapshot)
 	return registerMetrics(m, m.cfg.Registerer)
 }

@@ -9,7 +9,7 @@ import (
 
 // Propose replicates a command and answers once it is applied here. It returns the state machine's refusals
 // (errdefs.ErrCompacted, ErrLeaseNotFound, ErrNoSpace, ...), errdefs.ErrTooManyRequests when the command was not
-// taken, and errdefs.ErrLeaderChanged, ErrLeaderFailed, ErrConnectionLost, ErrStopped or ctx's error when its outcome is
+// taken, ErrTooLarge when it would read too much, and errdefs.ErrLeaderChanged, ErrLeaderFailed, ErrConnectionLost, ErrStopped or ctx's error when its outcome is
 // unknown.
 //
 // The command must not be changed any more, not even after Propose has returned.
@@ -21,6 +21,11 @@ func (m *Member) Propose(ctx context.Context, req *consensusv1.ProposeRequest) (
 	if err != nil {
 		return nil, err
 	}
+	leave, err := m.readingTxns.enter(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	result, err := m.proposer.propose(ctx, command)
 	if err != nil {
 		return nil, err

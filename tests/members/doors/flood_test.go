@@ -220,10 +220,10 @@ func TestFloodOfWaitingLocks(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Goal: reads of many rows hold nobody else up, however many a client asks for at a time. Method: hundreds of ranges without end over keys of which none is
-// wanted, by one client; another one puts and reads keys.
+// Goal: what reads many rows holds nobody else up, however many a client asks for at a time: neither ranges nor what transactions that write compare.
+// Method: hundreds of requests without end over keys of which none is wanted, by one client; another one puts and reads keys.
 func TestFloodOfLongReads(t *testing.T) {
-	const keys, keysATxn, reads, others = 100_000, 100, 1_000, 20
+	const keys, keysATxn, comparisons = 100_000, 100, 100
 	t.Setenv("GOMEMLIMIT", floodMemory)
 	server := newServer(t)
 	require.NoError(t, server.Start(t.Context()))
@@ -236,28 +236,53 @@ func TestFloodOfLongReads(t *testing.T) {
 		_, err := client.Txn(harness.Context(t)).Then(puts...).Commit()
 		require.NoError(t, err)
 	}
+	all := make([]clientv3.Cmp, comparisons)
+	for i := range all {
+		all[i] = clientv3.Compare(clientv3.Version("k"), "<", 1<<60).WithPrefix()
+	}
+	// That a request of a flood is late, or refused, is not what is shown.
+	t.Run("ranges", func(t *testing.T) {
+		servesBeside(t, server, 1_000, func(ctx context.Context, flooder *clientv3.Client) {
+			_, _ = flooder.Get(ctx, "k", clientv3.WithPrefix(), clientv3.WithMinModRev(1<<60))
+		})
+	})
+	t.Run("comparisons", func(t *testing.T) {
+		servesBeside(t, server, 100, func(ctx context.Context, flooder *clientv3.Client) {
+			_, _ = flooder.Txn(ctx).If(all...).Then(clientv3.OpPut("compared", "")).Commit()
+		})
+	})
+	t.Run("fewer comparisons", func(t *testing.T) {
+		servesBeside(t, server, 100, func(ctx context.Context, flooder *clientv3.Client) {
+			_, _ = flooder.Txn(ctx).If(all[:2]...).Then(clientv3.OpPut("compared", "")).Commit()
+		})
+	})
+}
+
+// servesBeside has one client ask many times at once without end, and another one put and read a key.
+func servesBeside(t *testing.T, server *harness.Server, times int, ask func(context.Context, *clientv3.Client)) {
+	t.Helper()
+	client, flooder := harness.Client(t, server), harness.Client(t, server)
 	flooding, stop := context.WithCancel(t.Context())
 	defer stop()
-	flooder := harness.Client(t, server)
-	ended := make(chan struct{}, reads)
-	for range reads {
+	ended := make(chan struct{}, times)
+	for range times {
 		go func() {
 			for flooding.Err() == nil {
-				_, _ = flooder.Get(flooding, "k", clientv3.WithPrefix(), clientv3.WithMinModRev(1<<60)) // that it may be late is not what is shown
+				ask(flooding, flooder)
 			}
 			ended <- struct{}{}
 		}()
 	}
 	bounded, cancel := context.WithTimeout(t.Context(), servedWithin)
 	defer cancel()
-	for range others {
+	for range 10 {
 		_, err := client.Put(bounded, "other", "")
 		require.NoError(t, err)
 		_, err = client.Get(bounded, "other")
 		require.NoError(t, err)
 	}
 	stop()
-	for range reads {
+	for range times {
 		<-ended
 	}
 }
