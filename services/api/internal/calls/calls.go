@@ -92,6 +92,7 @@ func (c *Calls) Time(registerer prometheus.Registerer) {
 // reading are the methods whose answers hold what the store has, and so are counted for memory.
 var reading = []string{
 	etcdserverpb.KV_Range_FullMethodName, etcdserverpb.KV_Txn_FullMethodName, etcdserverpb.KV_DeleteRange_FullMethodName,
+	etcdserverpb.Lease_LeaseTimeToLive_FullMethodName, etcdserverpb.Lease_LeaseLeases_FullMethodName,
 	quoratev1connect.InspectServiceChildrenProcedure, quoratev1connect.InspectServiceHistoryProcedure, quoratev1connect.InspectServiceDeletedProcedure,
 	quoratev1connect.InspectServiceChangesProcedure,
 }

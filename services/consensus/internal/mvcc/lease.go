@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 )
 
@@ -28,6 +29,9 @@ func readLeases(ctx context.Context, each func(lower, upper []byte, fn func(key,
 	return leases, err
 }
 
+// attachedKeyBytes is about what a key in a list takes beside its bytes.
+const attachedKeyBytes = 32
+
 // LeaseKeys returns the keys that are attached to a lease, in order, and whether the lease exists.
 func (s *Store) LeaseKeys(ctx context.Context, id int64) (keys [][]byte, exists bool, err error) {
 	b, err := getRow(s, appendLeaseKey(nil, id))
@@ -35,10 +39,19 @@ func (s *Store) LeaseKeys(ctx context.Context, id int64) (keys [][]byte, exists 
 		return nil, false, err
 	}
 	lower, upper := attachmentBounds(id)
+	grown := 0
 	err = s.each(lower, upper, attentive(ctx, func(k, _ []byte) error {
 		_, key, err := splitAttachmentKey(k)
+		if err != nil {
+			return err
+		}
 		keys = append(keys, bytes.Clone(key))
-		return err
+		if grown += attachedKeyBytes + len(key); grown < budget.AnswerStep {
+			return nil
+		}
+		bytes := grown
+		grown = 0
+		return Grow(ctx, int64(bytes))
 	}))
 	return keys, true, err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quoratedb/quorate/pkg/budget"
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
@@ -60,6 +61,7 @@ func EvalRange(ctx context.Context, rd Reader, op *consensusv1.RangeOp) (*consen
 	if limit := op.GetLimit(); limit > 0 && int64(len(res.Kvs)) > limit {
 		res.Kvs, res.More = res.Kvs[:limit], true
 	}
+	res.More = res.More || q.passedOver
 	if op.GetKeysOnly() {
 		for _, kv := range res.Kvs {
 			kv.Value = nil
@@ -83,10 +85,12 @@ type query struct {
 	cut  bool
 	kvs  []*mvccpb.KeyValue
 	slab slab
-	// grow waits for room for so many bytes of the answer, nil where what is read is sent at once. grown is what was read
-	// since it was last called.
-	grow  func(bytes int64) error
-	grown int
+	// passedOver is set when there was more than the limit, of what is sorted or filtered.
+	passedOver bool
+	// grow waits for room for so many bytes of the answer, nil where what is read is sent at once. held is what kvs take, grown what there is
+	// room for.
+	grow        func(bytes int64) error
+	held, grown int
 }
 
 func newQuery(op *consensusv1.RangeOp) *query {
@@ -134,14 +138,44 @@ func (q *query) take(r *Row) (more bool, err error) {
 		return false, nil
 	}
 	q.seen++
-	if q.wanted(r) {
-		if q.span.single {
-			q.slab.grow(q.bytes(r)) // there is no other
-		}
-		q.kvs = append(q.kvs, q.slab.toKeyValue(r, q.values))
-		return true, q.account(r)
+	if !q.wanted(r) {
+		return true, nil
 	}
-	return true, nil
+	if q.span.single {
+		q.slab.grow(q.bytes(r)) // there is no other
+	}
+	if limit := q.op.GetLimit(); limit > 0 && q.fetch == 0 && int64(len(q.kvs)) >= limit {
+		if !q.sorts() {
+			q.passedOver = true
+			return true, nil
+		}
+		if int64(len(q.kvs)) >= 2*limit+sortedAtOnce {
+			q.keepFirst(int(limit))
+		}
+	}
+	q.kvs = append(q.kvs, q.slab.toKeyValue(r, q.values))
+	return true, q.account(r)
+}
+
+// sortedAtOnce is how many more keys than twice the limit are sorted before those beyond it are forgotten.
+const sortedAtOnce = 1024
+
+// keepFirst forgets all but the first few in the order asked for, each of which gets memory of its own: a range of a million keys, of which the newest
+// is wanted, is not held whole.
+func (q *query) keepFirst(limit int) {
+	if q.byKey() { // descending: the last ones
+		q.kvs = q.kvs[len(q.kvs)-limit:]
+	} else {
+		q.sort(q.kvs)
+		q.kvs = q.kvs[:limit]
+	}
+	q.passedOver, q.slab, q.held = true, slab{}, 0
+	kept := make([]*mvccpb.KeyValue, limit, 2*limit+sortedAtOnce+1)
+	for i, kv := range q.kvs {
+		kept[i] = proto.CloneOf(kv)
+		q.held += keyValueBytes + len(kv.GetKey()) + len(kv.GetValue())
+	}
+	q.kvs = kept
 }
 
 // count counts the keys of a range whose scan was stopped. Those that were read are not looked at again.
@@ -170,13 +204,13 @@ func (q *query) bytes(r *Row) int {
 
 // account asks for the memory of what was taken, in steps.
 func (q *query) account(r *Row) error {
-	q.grown += keyValueBytes + q.bytes(r)
-	if q.grow == nil || q.grown < budget.AnswerStep {
+	q.held += keyValueBytes + q.bytes(r)
+	more := q.held - q.grown
+	if q.grow == nil || more < budget.AnswerStep {
 		return nil
 	}
-	grown := q.grown
-	q.grown = 0
-	return q.grow(int64(grown))
+	q.grown = q.held
+	return q.grow(int64(more))
 }
 
 func (q *query) wanted(r *Row) bool {
