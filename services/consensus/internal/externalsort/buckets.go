@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"slices"
 	"sort"
@@ -35,6 +36,8 @@ type Buckets struct {
 	// shared is how many bytes all bounds begin with, and heads are theirs behind that.
 	shared int
 	heads  []uint64
+	// begins are what all keys of each bucket begin with, as those between two bounds do: that is not kept with each record.
+	begins [][]byte
 
 	mu struct {
 		sync.Mutex
@@ -74,10 +77,13 @@ const (
 
 // NewBuckets returns empty Buckets.
 func NewBuckets(cfg BucketsConfig) *Buckets {
-	b := &Buckets{cfg: cfg}
+	b := &Buckets{cfg: cfg, begins: make([][]byte, len(cfg.Bounds)+1)}
 	b.mu.buckets = make([]bucket, len(cfg.Bounds)+1)
 	if len(cfg.Bounds) == 0 {
 		return b
+	}
+	for i, bound := range cfg.Bounds[1:] {
+		b.begins[i+1] = bound[:commonBytes(cfg.Bounds[i], bound)]
 	}
 	b.shared = commonBytes(cfg.Bounds[0], cfg.Bounds[len(cfg.Bounds)-1])
 	for _, bound := range cfg.Bounds {
@@ -97,9 +103,8 @@ func (b *Buckets) bucket(key []byte) int {
 		h := head(key[b.shared:])
 		for n := len(b.heads); n > 0; { // without a branch that depends on what is found
 			half := (n + 1) / 2
-			if b.heads[from+half-1] < h {
-				from += half
-			}
+			_, below := bits.Sub64(b.heads[from+half-1], h, 0)
+			from += half & -int(below)
 			n -= half
 		}
 		if from == len(bounds) || b.heads[from] != h {
@@ -128,18 +133,18 @@ func (b *Buckets) Adder() *Adder { return &Adder{b: b, open: make([]openChunk, l
 // Add takes one record; appendValue appends the value, of valueMost bytes at most, to what it is given.
 func (a *Adder) Add(key []byte, valueMost int, appendValue func([]byte) []byte) error {
 	i := a.b.bucket(key)
+	key = key[len(a.b.begins[i]):]
 	to := &a.open[i]
 	if most := headerBytes + len(key) + valueMost; cap(to.records)-len(to.records) < most {
 		if err := a.b.take(i, to, most); err != nil {
 			return err
 		}
 	}
-	c := to.records
-	start := len(c)
-	c = binary.LittleEndian.AppendUint32(c, uint32(len(key)))
-	c = append(c, 0, 0, 0, 0)
-	c = append(c, key...)
-	valueStart := len(c)
+	start := len(to.records)
+	valueStart := start + headerBytes + len(key)
+	c := to.records[:valueStart]
+	binary.LittleEndian.PutUint32(c[start:], uint32(len(key)))
+	copy(c[start+headerBytes:], key)
 	c = appendValue(c)
 	binary.LittleEndian.PutUint32(c[start+4:], uint32(len(c)-valueStart))
 	to.records, to.starts = c, append(to.starts, uint32(start))
@@ -271,12 +276,18 @@ func (p BucketsPart) From() []byte {
 func (p BucketsPart) Each(fn func(key, value []byte) error) error {
 	m := p.b.takeSpare()
 	defer p.b.giveSpare(m)
-	for _, of := range p.b.mu.buckets[p.from:p.to] {
+	for i, of := range p.b.mu.buckets[p.from:p.to] {
+		begin := p.b.begins[p.from+i]
+		m.key = append(m.key[:0], begin...)
+		take := func(key, value []byte) error {
+			m.key = append(m.key[:len(begin)], key...)
+			return fn(m.key, value)
+		}
 		var err error
 		if of.size > p.b.cfg.BucketBytes {
-			err = p.b.eachInRuns(&of, m, fn)
+			err = p.b.eachInRuns(&of, m, take)
 		} else {
-			err = p.b.eachInMemory(&of, m, fn)
+			err = p.b.eachInMemory(&of, m, take)
 		}
 		if err != nil {
 			return err
@@ -292,7 +303,7 @@ const touchedAhead = 16
 func (g *gathered) touch(at []place) {
 	for _, p := range at {
 		b := g.blocks[p.block][p.start:]
-		g.touched += b[0] + b[min(2*cacheLineBytes, len(b)-1)]
+		g.touched += b[0] + b[min(cacheLineBytes, len(b)-1)]
 	}
 }
 
@@ -300,8 +311,8 @@ const cacheLineBytes = 64
 
 // bucketMemory is used for one bucket after another.
 type bucketMemory struct {
-	read     []byte
-	gathered gathered
+	read, key []byte
+	gathered  gathered
 }
 
 func (b *Buckets) takeSpare() *bucketMemory {

@@ -119,10 +119,12 @@ func (g *gathered) sort() {
 	}
 	first := g.key(g.at[0])
 	g.shared = len(first)
-	for _, p := range g.at {
-		g.shared = commonBytes(first[:g.shared], g.key(p))
+	for i, p := range g.at {
+		key := g.key(p)
+		g.at[i].head = head(key) // which is right unless something is shared: keys are somewhere else in memory
+		g.shared = commonBytes(first[:g.shared], key)
 	}
-	for i := range g.at {
+	for i := 0; i < len(g.at) && g.shared > 0; i++ {
 		g.at[i].head = head(g.key(g.at[i])[g.shared:])
 	}
 	g.sortHeads()

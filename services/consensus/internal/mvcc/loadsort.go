@@ -34,7 +34,7 @@ const (
 	bucketBytesMax = 32 << 20
 	// keptBytesMin may always be kept in memory of what is sorted. A larger file may have as much as it takes itself, without keptBeside, which is
 	// what a load takes besides.
-	keptBytesMin, keptBeside = 48 << 20, 50 << 20
+	keptBytesMin, keptBeside = 48 << 20, 42 << 20
 )
 
 // sortMemory says what is in memory of the versions that are sorted: the values that stay where they are in the file, and what else is sorted.
