@@ -230,10 +230,8 @@ func loadVersions(of iter.Seq2[snapshotfile.Version, error]) iter.Seq2[*mvcc.Loa
 		for v, err := range of {
 			if err == nil {
 				to.Sub, to.Place, to.Key, to.Revision = v.Sub, v.Place, v.KV.GetKey(), v.KV.GetModRevision()
-				to.Record = mvcc.Record{
-					Create: v.KV.GetCreateRevision(), Version: v.KV.GetVersion(), Lease: v.KV.GetLease(), Value: v.KV.GetValue(),
-					Tombstone: v.Tombstone, Expiration: v.Expiration,
-				}
+				to.Create, to.Version, to.Lease, to.Value = v.KV.GetCreateRevision(), v.KV.GetVersion(), v.KV.GetLease(), v.KV.GetValue()
+				to.Tombstone, to.Expiration = v.Tombstone, v.Expiration
 			}
 			if !yield(&to, err) {
 				return

@@ -209,10 +209,11 @@ func (w *historyWriter) line(v *LoadVersion, r replacement) error {
 		w.mark = loadedMark{revision: v.Revision}
 	}
 	c := &w.changed
-	*c = change{
-		tombstone: v.Tombstone, previous: r.previous, key: v.Key, overwritten: r.overwritten,
-		recreated: !v.Tombstone && v.Create == v.Revision && r.previous != 0,
+	if c.overwritten {
+		c.record = Record{} // of the line before
 	}
+	c.tombstone, c.previous, c.key, c.overwritten = v.Tombstone, r.previous, v.Key, r.overwritten
+	c.recreated = !v.Tombstone && v.Create == v.Revision && r.previous != 0
 	spent := int64(0)
 	if r.overwritten {
 		c.record = v.Record

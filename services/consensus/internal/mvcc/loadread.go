@@ -149,7 +149,10 @@ func (r *versionReader) take(v *LoadVersion) error {
 		r.ends = at
 		return errEnough
 	}
-	if err := cmp.Or(r.count.version(v), r.history.early(v)); err != nil {
+	if err := r.count.version(v); err != nil {
+		return err
+	}
+	if err := r.history.early(v); err != nil {
 		return err
 	}
 	if r.history.late {

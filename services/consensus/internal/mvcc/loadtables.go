@@ -58,7 +58,7 @@ func (t *tables) fail(err error) {
 	}
 }
 
-func (t *tables) create(o sstable.WriterOptions) (*sstable.Writer, string, error) {
+func (t *tables) create(o sstable.WriterOptions) (sstable.RawWriter, string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := durabledir.Make(t.cfg.FS, t.cfg.Dir); err != nil {
@@ -71,7 +71,7 @@ func (t *tables) create(o sstable.WriterOptions) (*sstable.Writer, string, error
 	}
 	t.mu.created++
 	t.mu.paths = append(t.mu.paths, path)
-	return sstable.NewWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, o), path, nil
+	return sstable.NewRawWriter(&tableFile{t: t, file: f, w: bufio.NewWriterSize(f, loadWriteBytes)}, o), path, nil
 }
 
 // remove removes tables that are ended.
@@ -90,7 +90,7 @@ func (t *tables) remove(paths []string) error {
 type tableWriter struct {
 	t *tables
 	// open is the table that is written, nil if none is, and rows counts those in it.
-	open *sstable.Writer
+	open sstable.RawWriter
 	rows int
 	// scanned says that its rows are walked, or looked for where they are: filters, which tell what is not there, would cost time for nothing.
 	scanned bool
@@ -111,10 +111,10 @@ func (w *tableWriter) set(key, value []byte) (err error) {
 		}
 		w.paths = append(w.paths, path)
 	}
-	if err := w.open.Set(key, value); err != nil {
+	if err := w.open.Add(pebble.MakeInternalKey(key, 0, pebble.InternalKeyKindSet), value, false); err != nil {
 		return err
 	}
-	if w.rows++; w.rows%loadSizedRows == 0 && w.open.Raw().EstimatedSize() >= uint64(w.t.cfg.loadTableBytes) {
+	if w.rows++; w.rows%loadSizedRows == 0 && w.open.EstimatedSize() >= uint64(w.t.cfg.loadTableBytes) {
 		return w.end()
 	}
 	return nil

@@ -24,7 +24,7 @@ type versionWalk struct {
 	follower
 	counts *count.Cutter
 	// at is what one revision has done to a key, as far as it is known, newer what the revision after it has: not known is what that replaced.
-	at, newer revisionOfKey
+	at, newer *revisionOfKey
 	// settled says that the key's version at the compacted revision was seen.
 	settled bool
 	// keyBuf has a key, and rowBuf that of a row.
@@ -33,15 +33,13 @@ type versionWalk struct {
 
 // revisionOfKey is what one revision did to a key. Its memory is used again.
 type revisionOfKey struct {
-	key      []byte
-	revision int64
+	// Row is the version that the revision has left, with its value until the next row is written, and size what it takes.
+	Row
+	size int64
 	// first says that the key has no newer version.
 	first bool
 	// subs are of its changes, in order; all but the last one is history only. None is for nothing.
 	subs []int64
-	// last is the version that the revision has left, with its value until the next row is written, and bytes what it takes.
-	last  Record
-	bytes int64
 	// retained says that it is not hidden by the compacted revision.
 	retained bool
 }
@@ -53,7 +51,10 @@ func newVersionWalk(ctx context.Context, l *loading, from []byte) *versionWalk {
 		key, _, _ := splitSortKey(binary.BigEndian.AppendUint64(slices.Clip(from), 0), nil)
 		low = string(key)
 	}
-	return &versionWalk{way: l.progress.walk(ctx), tables: tableWriter{t: l.tables}, follower: follower{l: l}, counts: count.NewCutter(low)}
+	return &versionWalk{
+		way: l.progress.walk(ctx), tables: tableWriter{t: l.tables}, follower: follower{l: l}, counts: count.NewCutter(low),
+		at: &revisionOfKey{}, newer: &revisionOfKey{},
+	}
 }
 
 func (w *versionWalk) walk(part externalsort.BucketsPart) error {
@@ -67,8 +68,8 @@ func (w *versionWalk) walk(part externalsort.BucketsPart) error {
 func (r *revisionOfKey) none() bool { return len(r.subs) == 0 }
 
 func (r *revisionOfKey) reset(key []byte, revision int64, first bool) {
-	r.key = append(r.key[:0], key...)
-	r.revision, r.first, r.retained = revision, first, false
+	r.Key = append(r.Key[:0], key...)
+	r.Revision, r.first, r.retained = revision, first, false
 	r.subs = r.subs[:0]
 }
 
@@ -79,8 +80,8 @@ func (w *versionWalk) take(k, b []byte) error {
 	}
 	key, keyBuf, revision := splitSortKey(k, w.keyBuf)
 	w.keyBuf = keyBuf
-	known := !w.at.none() && bytes.Equal(w.at.key, key)
-	if known && w.at.revision == revision {
+	known := !w.at.none() && bytes.Equal(w.at.Key, key)
+	if known && w.at.Revision == revision {
 		w.tables.drop()
 		return w.write(b)
 	}
@@ -99,18 +100,18 @@ func (w *versionWalk) take(k, b []byte) error {
 
 // write writes a row, which is taken back if a later one says that the store has none of it.
 func (w *versionWalk) write(b []byte) error {
-	at, l := &w.at, w.l
-	w.rowBuf = appendVersionKey(w.rowBuf[:0], at.key, at.revision)
+	at, l := w.at, w.l
+	w.rowBuf = appendVersionKey(w.rowBuf[:0], at.Key, at.Revision)
 	head, value := l.splitSorted(b)
 	written, err := w.tables.hold(w.rowBuf, head, value)
 	if err != nil {
 		return err
 	}
-	if err := decodeRecord(written, &at.last); err != nil {
+	if err := decodeRecord(written, &at.Record); err != nil {
 		return err
 	}
-	at.bytes = versionUsage(len(at.key), len(at.last.Value))
-	at.subs = append(at.subs, at.last.sub)
+	at.size = at.bytes()
+	at.subs = append(at.subs, at.sub)
 	return nil
 }
 
@@ -130,18 +131,18 @@ func (w *versionWalk) complete() error {
 	if w.at.none() {
 		return nil
 	}
-	at, floor := &w.at, w.l.now.compacted
+	at, floor := w.at, w.l.now.compacted
 	switch {
-	case at.revision > floor:
+	case at.Revision > floor:
 		at.retained = true
 	case !w.settled: // see View.retained
 		w.settled = true
-		at.retained = !at.last.Tombstone || at.revision == floor
+		at.retained = !at.Tombstone || at.Revision == floor
 	}
 	if err := w.replaced(at); err != nil {
 		return err
 	}
-	if at.first && !at.last.Tombstone {
+	if at.first && !at.Tombstone {
 		if err := w.current(at); err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (w *versionWalk) complete() error {
 	} else {
 		w.tables.drop()
 	}
-	at.last.Value = nil
+	at.Value = nil
 	w.at, w.newer = w.newer, w.at
 	w.at.subs = w.at.subs[:0]
 	return nil
@@ -160,29 +161,28 @@ func (w *versionWalk) complete() error {
 // current takes a version that is a key's newest.
 func (w *versionWalk) current(at *revisionOfKey) error {
 	w.keys++
-	r := Row{Key: at.key, Revision: at.revision, Record: at.last}
-	w.sum += r.hash(xxhash.Sum64(r.Key))
-	w.live += r.bytes()
-	w.counts.Add(r.Key)
-	if err := w.addAttachment(r.Lease, r.Key); err != nil {
+	w.sum += at.hash(xxhash.Sum64(at.Key))
+	w.live += at.size
+	w.counts.Add(at.Key)
+	if err := w.addAttachment(at.Lease, at.Key); err != nil {
 		return err
 	}
-	return w.addExpiry(expiryFile, r.Key, r.Expiration)
+	return w.addExpiry(expiryFile, at.Key, at.Expiration)
 }
 
 // replaced notes what the newer revision has replaced, now that it is known: nil for nothing.
 func (w *versionWalk) replaced(older *revisionOfKey) error {
-	newer, l := &w.newer, w.l
+	newer, l := w.newer, w.l
 	if newer.none() {
 		return nil
 	}
 	defer func() { newer.subs = newer.subs[:0] }()
-	if newer.revision < l.now.compacted { // there is no history of it
+	if newer.Revision < l.now.compacted { // there is no history of it
 		return nil
 	}
 	var r replacement
-	if older != nil && older.retained && !older.last.Tombstone {
-		r = replacement{previous: older.revision, bytes: older.bytes}
+	if older != nil && older.retained && !older.Tombstone {
+		r = replacement{previous: older.Revision, bytes: older.size}
 	}
 	last := len(newer.subs) - 1
 	for i, sub := range newer.subs {
@@ -190,7 +190,7 @@ func (w *versionWalk) replaced(older *revisionOfKey) error {
 		if r == (replacement{}) {
 			continue
 		}
-		w.rowBuf = appendHistoryKey(w.rowBuf[:0], newer.revision, sub)
+		w.rowBuf = appendHistoryKey(w.rowBuf[:0], newer.Revision, sub)
 		if err := l.replacements.add(w.rowBuf, func(dst []byte) ([]byte, error) { return r.append(dst), nil }); err != nil {
 			return err
 		}

@@ -78,7 +78,8 @@ func decodeRecord(b []byte, r *Record) error {
 		return fmt.Errorf("version record %.16x: %w", b, errBadRecord)
 	}
 	d := decoder{b: b[1:]}
-	*r = Record{sub: d.int64(), Tombstone: b[0]&flagTombstone != 0}
+	*r = Record{}
+	r.sub, r.Tombstone = d.int64(), b[0]&flagTombstone != 0
 	if !r.Tombstone {
 		r.Create, r.Version = d.int64(), d.int64()
 		if b[0]&flagLeased != 0 {

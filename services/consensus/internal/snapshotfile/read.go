@@ -380,8 +380,10 @@ func decodeKeyValue(b []byte, kv *mvccpb.KeyValue) error {
 			b = b[n:]
 			continue
 		}
-		value, n := binary.Uvarint(b)
-		if n <= 0 {
+		value, n := uint64(0), 1
+		if len(b) > 0 && b[0] < 1<<7 {
+			value = uint64(b[0])
+		} else if value, n = binary.Uvarint(b); n <= 0 {
 			return errors.New("a number ends nowhere")
 		}
 		b = b[n:]
