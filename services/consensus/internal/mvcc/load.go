@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
 	"github.com/quoratedb/quorate/services/consensus/internal/externalsort"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
@@ -89,6 +91,8 @@ type loading struct {
 
 	sortDir  string
 	versions *externalsort.Buckets
+	// closing lets go of them while the rest is done.
+	closing errgroup.Group
 	// replacements are sorted as the lines of history to which they belong, attachments and expiries by the keys that they will have.
 	replacements, attachments, expiries found
 	memory                              *sortMemory
@@ -145,7 +149,7 @@ func (l *loading) close() error {
 		w.tables.giveUp()
 	}
 	l.tables.syncs.Wait()
-	return errors.Join(l.closeVersions(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
+	return errors.Join(l.closing.Wait(), l.closeVersions(), l.replacements.Close(), l.attachments.Close(), l.expiries.Close())
 }
 
 func (l *loading) closeVersions() error {
@@ -155,6 +159,12 @@ func (l *loading) closeVersions() error {
 	return l.versions.Close()
 }
 
+// letGoOfVersions makes room on the disk and in memory, of which there may be so much that it takes time.
+func (l *loading) letGoOfVersions() error {
+	l.closing.Go(l.closeVersions)
+	return nil
+}
+
 func (l *loading) load() error {
 	if l.content.Revision < firstRevision || l.content.Compacted > l.content.Revision {
 		return fmt.Errorf("there is no revision %d, compacted up to %d", l.content.Revision, l.content.Compacted)
@@ -162,7 +172,7 @@ func (l *loading) load() error {
 	for _, step := range []func() error{
 		l.sortVersions,
 		l.writeVersions,
-		l.closeVersions, // its file makes room
+		l.letGoOfVersions,
 		l.writeHistory,
 		func() error { return l.writeSorted(&l.attachments) },
 		l.writeDirs,
