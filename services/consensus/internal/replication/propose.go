@@ -27,7 +27,7 @@ func (r *stepper) mayPropose() bool {
 	case raft.None:
 		return false
 	case r.id:
-		return !r.full && r.appendsSent-r.done.appended < appendsInFlightMax
+		return !r.full && !r.moving && r.appendsSent-r.done.appended < appendsInFlightMax
 	default:
 		return r.mayForward()
 	}
@@ -50,7 +50,7 @@ func (r *stepper) mayForward() bool {
 // the leader.
 func (r *stepper) propose(now time.Time) (more bool) {
 	leads := r.position.leader == r.id
-	for bytes := int64(0); bytes < appendBytesMax && !r.full; {
+	for bytes := int64(0); bytes < appendBytesMax && !r.full && !r.moving; {
 		if !leads && !r.mayForward() {
 			break
 		}
@@ -80,11 +80,14 @@ func (r *stepper) proposeBatch(b *batch, leads bool, now time.Time) {
 		if !leads {
 			r.forwards = append(r.forwards, forward{b.sequence, r.ticks})
 		}
+	case r.node.BasicStatus().LeadTransferee != raft.None:
+		r.moving = true
+		r.commands.putBack(b)
 	case r.outOfRoom():
 		r.full = true
 		r.commands.putBack(b)
 	default:
-		// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
+		// Raft has just lost its leader, or this member was removed. The callers may try again at once: nothing was proposed.
 		r.out.refused = append(r.out.refused, r.commands.take(r.commands.from(), b.sequence)...)
 	}
 }

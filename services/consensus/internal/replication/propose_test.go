@@ -47,6 +47,48 @@ func TestUncommittedCommandsAreBounded(t *testing.T) {
 	require.Zero(t, r.waiting.inLineCount())
 }
 
+// Goal: commands that come while leadership is handed over are not refused: they go to the next leader, or into this member's log where that
+// does not take it. Method: a leader is told to hand over; its log and the other members are the test.
+func TestCommandsWaitForTheNextLeader(t *testing.T) {
+	handingOver := func(t *testing.T) byHand {
+		r := leading(t)
+		last := r.node.Status().Progress[r.id].Match
+		require.NoError(t, r.step(&raftpb.Message{
+			Type: raftpb.MsgAppResp.Enum(), From: new(uint64(2)), To: new(r.id), Term: new(r.position.term), Index: new(last),
+		}, time.Now()))
+		r.settle(t)
+		r.node.TransferLeader(2)
+		require.NoError(t, r.waiting.add(&Proposal{encoded: []byte("c"), size: 1, done: make(chan outcome, 1)}))
+		r.propose(time.Now())
+		require.Empty(t, r.ready().refused)
+		require.Equal(t, 1, r.waiting.inLineCount())
+		require.False(t, r.mayPropose())
+		return r
+	}
+	t.Run("another leads", func(t *testing.T) {
+		r := handingOver(t)
+		require.NoError(t, r.step(&raftpb.Message{Type: raftpb.MsgHeartbeat.Enum(), From: new(uint64(2)), To: new(r.id), Term: new(r.position.term + 1)}, time.Now()))
+		r.ready()
+		require.True(t, r.mayPropose())
+		r.propose(time.Now())
+		require.True(t, slices.ContainsFunc(r.ready().toPeers, func(m *raftpb.Message) bool {
+			return m.GetType() == raftpb.MsgProp && m.GetTo() == 2
+		}))
+		require.Zero(t, r.waiting.inLineCount())
+	})
+	t.Run("nobody takes it", func(t *testing.T) {
+		r := handingOver(t)
+		for r.waiting.inLineCount() > 0 {
+			r.tick()
+			if r.mayPropose() {
+				r.propose(time.Now())
+			}
+			require.Empty(t, r.ready().refused)
+		}
+		require.Equal(t, r.id, r.position.leader)
+	})
+}
+
 // byHand is a stepper whose log and applier are the test.
 type byHand struct {
 	*stepper

@@ -185,7 +185,7 @@ func (l *raftLoop) handOut() {
 	if len(out.reads) > 0 {
 		nudge(l.readers.wake) // for those that gathered meanwhile
 	}
-	// Raft takes nothing while leadership moves, and the callers may try again at once: nothing was proposed.
+	// The callers may try again at once: nothing was proposed.
 	if len(out.refused) > 0 {
 		answerAll(out.refused, fmt.Errorf("propose: %w", errdefs.ErrLeaderChanged))
 	}

@@ -34,6 +34,9 @@ type stepper struct {
 	// full says that raft refused a batch because the leader's log holds uncommittedBytesMax that are not applied. It
 	// is tried again when something was.
 	full bool
+	// moving says that raft refused a batch because this member is handing leadership over. It is tried again once somebody else
+	// leads, or at the next tick, since nobody says when that has failed.
+	moving bool
 	// forwards are the batches on their way to the leader, as far as they count against forwardsInFlightMax.
 	forwards []forward
 	// begun is the first entry of the newest term that was given to the log's writer: a leader's own, where this member leads.
@@ -152,6 +155,7 @@ func droppable(err error) bool {
 func (r *stepper) tick() {
 	r.node.Tick()
 	r.ticks++
+	r.moving = false
 	status := r.node.BasicStatus() // what raft knows by now, which position may not
 	r.election.termSeen(r.ticks, status.HardState.GetTerm())
 	if r.election.stands(r.ticks, r.settings.electionTicks, r.id, status.Lead, r.rank) && status.RaftState == raft.StateFollower {
@@ -242,7 +246,7 @@ func (r *stepper) look() {
 		return
 	}
 	r.out.leaderChanged = true
-	r.full, r.forwards = false, nil
+	r.full, r.moving, r.forwards = false, false, nil
 	if status.Lead != raft.None {
 		r.election.leaderHeard(r.ticks)
 	}
