@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/quoratedb/quorate/services/consensus/internal/gate"
 	"github.com/quoratedb/quorate/services/consensus/internal/logstore"
@@ -22,8 +23,11 @@ type housekeeper struct {
 	entriesKept, bytesKept uint64
 	// bytesUnflushed is how much of the log may be of what the state has not flushed.
 	bytesUnflushed uint64
-	// flushAsked is what was applied when the log last had the state flushed.
+	// timeUnflushed is how long that may have taken to apply.
+	timeUnflushed time.Duration
+	// flushAsked is what was applied when the log last had the state flushed, and timeAsked the time that this had taken.
 	flushAsked uint64
+	timeAsked  time.Duration
 }
 
 // run truncates the log.
@@ -60,8 +64,9 @@ func (h *housekeeper) look() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if durable >= h.flushAsked && h.log.BytesAbove(durable) > h.bytesUnflushed {
-		h.flushAsked = h.replica.Applied()
+	spent := h.replica.ApplyTime()
+	if durable >= h.flushAsked && (h.log.BytesAbove(durable) > h.bytesUnflushed || spent-h.timeAsked > h.timeUnflushed) {
+		h.flushAsked, h.timeAsked = h.replica.Applied(), spent
 		if err := tenure.Store.FlushSoon(); err != nil {
 			return 0, err
 		}

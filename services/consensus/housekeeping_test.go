@@ -36,6 +36,26 @@ func TestLogOfCommandsThatChangeNothingIsBounded(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 }
 
+// Nor does a start replay for longer than a bounded time what changes nothing: once it has taken long to apply, the state is flushed. Method: any time is long.
+func TestWhatTookLongToApplyIsFlushed(t *testing.T) {
+	cfg := testConfig(vfs.NewMem())
+	cfg.MemTableBytes = 0 // the default
+	member, err := New(cfg)
+	require.NoError(t, err)
+	require.Equal(t, applyTimeUnflushed, member.housekeeper.timeUnflushed)
+	member.housekeeper.timeUnflushed = 0
+	m := run(t, member)
+	m.awaitReady(t)
+	const count = 20
+	for range count {
+		require.NoError(t, propose(t.Context(), m, txnCommand(&consensusv1.TxnOp{})))
+	}
+	require.Eventually(t, func() bool {
+		first, err := m.data.Log.FirstIndex()
+		return err == nil && first > count
+	}, time.Minute, time.Millisecond)
+}
+
 // The log that is kept for members that are behind is bounded by bytes, not only by the number of its entries: a member of
 // three whose log holds more than that in few entries.
 func TestLogForOthersIsBoundedByBytes(t *testing.T) {

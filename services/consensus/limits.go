@@ -43,6 +43,9 @@ const (
 	// logUnflushedBytes is how many bytes of entries may need to be replayed before the state is flushed for the log's sake:
 	// commands that change nothing fill the log and no memtable.
 	logUnflushedBytes = 64 << 20
+	// applyTimeUnflushed is how long what would have to be replayed may have taken to apply until the state is flushed: a start takes as long
+	// again. Transactions that compare much and change nothing fill neither memtable nor log.
+	applyTimeUnflushed = 10 * time.Second
 	// logEntriesKeptMin is the least number of applied entries that stay in the log of a member that has peers, for
 	// those that are a little behind.
 	logEntriesKeptMin = 100

@@ -187,6 +187,7 @@ func (m *Member) assemble() error {
 	m.housekeeper = &housekeeper{
 		clock: m.cfg.Clock, log: m.data.Log, gate: m.gate, members: m.members, replica: replica, transport: m.cfg.Transport,
 		entriesKept: m.cfg.SnapshotCount, bytesKept: logBytesKept, bytesUnflushed: logUnflushedBytes,
+		timeUnflushed: applyTimeUnflushed,
 	}
 	m.treeExpiry = treeexpiry.New(m.gate, replica, m.cfg.ticks, m.log)
 	m.admission = admission{m.trust, m.space, replica}

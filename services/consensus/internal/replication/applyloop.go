@@ -51,6 +51,8 @@ type applyLoop struct {
 	reached *reached
 	term    atomic.Uint64
 	metrics *Metrics
+	// spent is how long rounds have taken, in nanoseconds.
+	spent atomic.Int64
 
 	slow slow
 }
@@ -125,7 +127,9 @@ func (l *applyLoop) apply(ctx context.Context, messages []*raftpb.Message) error
 		if r == nil || err != nil {
 			return err
 		}
-		l.slow.warn(time.Since(began), from, r)
+		took := time.Since(began)
+		l.spent.Add(int64(took))
+		l.slow.warn(took, from, r)
 		l.tell(r)
 	}
 }

@@ -297,6 +297,9 @@ func (r *Replica) WaitApplied(ctx context.Context, index uint64) error {
 // Applied is the newest index that is visible to readers.
 func (r *Replica) Applied() uint64 { return r.raft.reached.applied.Load() }
 
+// ApplyTime is how long what was applied since the start has taken.
+func (r *Replica) ApplyTime() time.Duration { return time.Duration(r.applier.spent.Load()) }
+
 // Committed is the newest index that is known to be committed.
 func (r *Replica) Committed() uint64 { return r.raft.published.committed.Load() }
 
