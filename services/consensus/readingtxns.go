@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// unmeasuredKeysMax is how many keys a transaction may read without being measured, unmeasuredMax how many such transactions may be
-	// under way: each may be answered with values of as many bytes as a request may have.
-	unmeasuredKeysMax, unmeasuredMax = 2, 32
+	// unmeasuredKeysMax is how many keys a transaction may read without being measured. All such that are under way may read as many as
+	// unmeasuredPart of the memory is enough for, if each has a value as long as a request may be, about: what is measured costs ten microseconds more.
+	unmeasuredKeysMax, unmeasuredPart, valueBytesMax = 2, 8, 2 << 20
 	// costlyFrom is from what cost on a transaction whose caller has left is still waited for.
 	costlyFrom = 4096
 	// abandonedMax bounds that.
@@ -33,10 +33,14 @@ type readingTxns struct {
 	proposer   *proposer
 	places     *semaphore.Weighted
 	unmeasured atomic.Int64
+	// unmeasuredMax is how many keys those that are not measured may read.
+	unmeasuredMax int64
 }
 
 func newReadingTxns(g *gate.Gate, p *proposer) *readingTxns {
-	return &readingTxns{gate: g, proposer: p, places: semaphore.NewWeighted(mvcc.MeasuredRowsMax)}
+	return &readingTxns{
+		gate: g, proposer: p, places: semaphore.NewWeighted(mvcc.MeasuredRowsMax), unmeasuredMax: budget.Memory() / unmeasuredPart / valueBytesMax,
+	}
 }
 
 // enter waits until a command may be proposed: errdefs.ErrTooLarge if it never may, or why ctx has ended. What it returns must be called once the command
@@ -48,10 +52,10 @@ func (r *readingTxns) enter(ctx context.Context, command *consensusv1.Command) (
 		return func() {}, nil
 	}
 	if !ranges && keys <= unmeasuredKeysMax {
-		if r.unmeasured.Add(1) <= unmeasuredMax {
-			return func() { r.unmeasured.Add(-1) }, nil
+		if r.unmeasured.Add(int64(keys)) <= r.unmeasuredMax {
+			return func() { r.unmeasured.Add(-int64(keys)) }, nil
 		}
-		r.unmeasured.Add(-1)
+		r.unmeasured.Add(-int64(keys))
 	}
 	measured, err := r.measure(ctx, command)
 	if err != nil {
