@@ -54,7 +54,8 @@ func (r *rotation) hold(err error) {
 	}
 }
 
-// writeAheadFile remembers that something of it could not be written.
+// writeAheadFile remembers that something of it could not be written. Room that cannot be set aside is nothing: not all file systems know how, and
+// Pebble goes on without.
 type writeAheadFile struct {
 	vfs.File
 	rotation *rotation
@@ -65,11 +66,6 @@ type writeAheadFile struct {
 func (f *writeAheadFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	return n, f.note(err)
-}
-
-// Preallocate implements vfs.File.
-func (f *writeAheadFile) Preallocate(offset, length int64) error {
-	return f.note(f.File.Preallocate(offset, length))
 }
 
 // Sync implements vfs.File.

@@ -2,12 +2,14 @@ package logstore
 
 import (
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/require"
 )
 
@@ -50,6 +52,43 @@ func TestChangeOfWriteAheadFilesThatFails(t *testing.T) {
 		})
 	}
 }
+
+// Goal: a file system on which no room can be set aside, as ZFS and NFS, takes a log as others do. Method: entries for several files, where it fails
+// for each.
+func TestFileSystemWithoutRoomSetAside(t *testing.T) {
+	mem := vfs.NewMem()
+	fsys := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFilePreallocate {
+			return syscall.EOPNOTSUPP
+		}
+		return nil
+	}))
+	s := openAt(t, onDisk{fsys}, "log")
+	seen := map[string]bool{}
+	for next := uint64(1); len(seen) < 4; next++ {
+		entries := run(next, next, 1)
+		entries[0].Data = make([]byte, 64<<10)
+		require.NoError(t, s.Append(entries, nil, true))
+		names, err := mem.List("log")
+		require.NoError(t, err)
+		for _, name := range names {
+			seen[name] = seen[name] || filepath.Ext(name) == ".log"
+		}
+		maps.DeleteFunc(seen, func(_ string, isLog bool) bool { return !isLog })
+	}
+}
+
+// onDisk is a file system whose files have descriptors, without which Pebble asks for no room.
+type onDisk struct{ vfs.FS }
+
+func (o onDisk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := o.FS.Create(name, category)
+	return described{f}, err
+}
+
+type described struct{ vfs.File }
+
+func (described) Fd() uintptr { return 0 }
 
 // failingRotation fails to make write-ahead files, or to write what ends one, which is shorter than any entry here.
 type failingRotation struct {
