@@ -277,6 +277,7 @@ func (m *Member) Close() error {
 		go func() {
 			m.gate.Close()
 			m.installer.retired.Wait()
+			m.readingTxns.close()
 			m.data.State.Store = m.gate.State()
 			done <- errors.Join(m.installer.giveUpIncoming(), m.closeStores())
 		}()

@@ -3,6 +3,7 @@ package consensus
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,13 @@ type readingTxns struct {
 	unmeasured atomic.Int64
 	// unmeasuredMax is how many keys those that are not measured may read.
 	unmeasuredMax int64
+
+	mu struct {
+		sync.Mutex
+		// abandoned are those that wait for what callers have left behind.
+		abandoned sync.WaitGroup
+		closed    bool
+	}
 }
 
 func newReadingTxns(g *gate.Gate, p *proposer) *readingTxns {
@@ -94,14 +102,24 @@ func (r *readingTxns) measure(ctx context.Context, command *consensusv1.Command)
 // leave gives the place back. A caller that has left may have left a command in the log behind: the place is free when a command that does nothing, and
 // was proposed later, has been carried out.
 func (r *readingTxns) leave(ctx context.Context, cost int64) {
-	if cost < costlyFrom || ctx.Err() == nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cost < costlyFrom || ctx.Err() == nil || r.mu.closed {
 		r.places.Release(cost)
 		return
 	}
-	go func() {
+	r.mu.abandoned.Go(func() {
 		defer r.places.Release(cost)
 		bounded, cancel := context.WithTimeout(context.Background(), abandonedMax)
 		defer cancel()
 		_, _ = r.proposer.internal(bounded, &consensusv1.Command{Command: &consensusv1.Command_Txn{Txn: &consensusv1.TxnOp{}}})
-	}()
+	})
+}
+
+// close waits for what leave has begun. The replica is closed, and answers at once.
+func (r *readingTxns) close() {
+	r.mu.Lock()
+	r.mu.closed = true
+	r.mu.Unlock()
+	r.mu.abandoned.Wait()
 }
