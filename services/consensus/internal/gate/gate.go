@@ -11,7 +11,7 @@ import (
 
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc"
-	"github.com/quoratedb/quorate/services/consensus/internal/pace"
+	"github.com/quoratedb/quorate/services/consensus/internal/readturns"
 	"github.com/quoratedb/quorate/services/consensus/internal/statemachine"
 )
 
@@ -25,7 +25,7 @@ type Gate struct {
 	now atomic.Pointer[Tenure]
 	// stopping ends when the member does: uses that may last end then.
 	stopping context.Context
-	pace     *pace.Pace
+	turns    *readturns.Turns
 	mu       struct {
 		sync.Mutex
 		closed bool
@@ -48,18 +48,18 @@ type Tenure struct {
 	users atomic.Int64
 	ended atomic.Bool
 	idle  chan struct{}
-	pace  *pace.Pace
+	turns *readturns.Turns
 }
 
 // New makes a gate to a store, whose uses end with stopping.
 func New(stopping context.Context, store *mvcc.Store, dir string, serving *atomic.Bool) *Gate {
-	g := &Gate{stopping: stopping, pace: pace.New()}
+	g := &Gate{stopping: stopping, turns: readturns.New()}
 	g.now.Store(g.newTenure(store, dir, serving))
 	return g
 }
 
 func (g *Gate) newTenure(store *mvcc.Store, dir string, serving *atomic.Bool) *Tenure {
-	t := &Tenure{Store: store, Machine: statemachine.New(store), Dir: dir, serving: serving, idle: make(chan struct{}), pace: g.pace}
+	t := &Tenure{Store: store, Machine: statemachine.New(store), Dir: dir, serving: serving, idle: make(chan struct{}), turns: g.turns}
 	t.Over, t.end = context.WithCancelCause(g.stopping)
 	t.users.Store(1)
 	serving.Store(true)
@@ -142,7 +142,7 @@ func (t *Tenure) During(ctx context.Context, fn func(context.Context) error) err
 // Reading is During for a client's read, which goes on by turns where it is a long one.
 func (t *Tenure) Reading(ctx context.Context, fn func(context.Context) error) error {
 	return t.During(ctx, func(ctx context.Context) error {
-		ctx, read := t.pace.With(ctx)
+		ctx, read := t.turns.With(ctx)
 		defer read.Rest()
 		return fn(ctx)
 	})

@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	consensusv1 "github.com/quoratedb/quorate/pkg/gen/quorate/consensus/v1"
-	"github.com/quoratedb/quorate/services/consensus/internal/pace"
+	"github.com/quoratedb/quorate/services/consensus/internal/readturns"
 )
 
 // keysPerStepBack is about how many keys are read in the time that one step backwards takes: it needs two seeks, since the
@@ -46,7 +46,7 @@ func (v *View) scanBack(ctx context.Context, s Span, revision int64, fn func(*Ro
 	var (
 		r           Row
 		key, target []byte
-		read        = pace.Of(ctx)
+		read        = readturns.Of(ctx)
 	)
 	for ok := it.Last(); ok; ok = it.SeekLT(target) {
 		if err := read.Row(ctx); err != nil {

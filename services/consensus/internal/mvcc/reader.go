@@ -12,7 +12,7 @@ import (
 	"github.com/quoratedb/quorate/pkg/budget"
 	"github.com/quoratedb/quorate/pkg/errdefs"
 	"github.com/quoratedb/quorate/services/consensus/internal/mvcc/count"
-	"github.com/quoratedb/quorate/services/consensus/internal/pace"
+	"github.com/quoratedb/quorate/services/consensus/internal/readturns"
 )
 
 // Reader is a state to evaluate requests on: what is committed, or that with the changes of a batch in front.
@@ -36,14 +36,14 @@ type Reader interface {
 const NewestRevision = math.MaxInt64
 
 // scanRowsPerCheck is how many rows a scan reads between two looks at its context.
-const scanRowsPerCheck = pace.RowsAStretch
+const scanRowsPerCheck = readturns.RowsAStretch
 
 // errEnough ends a walk through history before its end.
 var errEnough = errors.New("enough")
 
 // attentive is fn for a walk over rows that ends with ctx, and lets others have their turn.
 func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, value []byte) error {
-	read := pace.Of(ctx)
+	read := readturns.Of(ctx)
 	return func(key, value []byte) error {
 		if err := read.Row(ctx); err != nil {
 			return err
@@ -54,7 +54,7 @@ func attentive(ctx context.Context, fn func(key, value []byte) error) func(key, 
 
 // Grow is budget.Grow for who reads by turns: others have theirs meanwhile.
 func Grow(ctx context.Context, bytes int64) error {
-	pace.Of(ctx).Rest()
+	readturns.Of(ctx).Rest()
 	return budget.Grow(ctx, bytes)
 }
 
@@ -210,7 +210,7 @@ func walkVersions(ctx context.Context, it *pebble.Iterator, ok bool, upper []byt
 		target  []byte
 		tooNew  int
 		deleted int
-		read    = pace.Of(ctx)
+		read    = readturns.Of(ctx)
 	)
 	for ok && (upper == nil || cockroachkvs.Compare(it.Key(), upper) < 0) {
 		if err := read.Row(ctx); err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 
-	"github.com/quoratedb/quorate/services/consensus/internal/pace"
+	"github.com/quoratedb/quorate/services/consensus/internal/readturns"
 )
 
 // Goal: of many who read many rows few do so at a time; the others go on when those wait for memory or have ended. Method: scans that stand still
 // behind their first hundreds of rows, many more than there are processors; then all go on.
 func TestLongReadsGoOnByTurns(t *testing.T) {
-	const keys, readers = 3 * pace.RowsAStretch, 500
+	const keys, readers = 3 * readturns.RowsAStretch, 500
 	s := openMem(t, vfs.NewMem())
 	b := begin(s)
 	for i := range keys {
@@ -24,7 +24,7 @@ func TestLongReadsGoOnByTurns(t *testing.T) {
 	b.SetApplied(1, 1)
 	require.NoError(t, b.Commit())
 	synctest.Test(t, func(t *testing.T) {
-		turns := pace.New()
+		turns := readturns.New()
 		inside, goOn, ended := make(chan struct{}, readers), make(chan struct{}), make(chan int, readers)
 		for range readers {
 			go func() {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"github.com/quoratedb/quorate/services/consensus/internal/pace"
+	"github.com/quoratedb/quorate/services/consensus/internal/readturns"
 )
 
 // walkedChangesMax bounds the changes that one answer looks at.
@@ -34,7 +34,7 @@ func (v *View) walkBack(
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	var c change
-	read := pace.Of(ctx)
+	read := readturns.Of(ctx)
 	for looked, ok := 0, it.Last(); ok; ok, looked = it.Prev(), looked+1 {
 		if looked == walkedChangesMax {
 			return next, true, nil

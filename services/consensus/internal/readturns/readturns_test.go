@@ -1,4 +1,4 @@
-package pace
+package readturns
 
 import (
 	"context"
@@ -19,7 +19,7 @@ type reader struct {
 	err  error
 }
 
-func startReader(t *testing.T, p *Pace) *reader {
+func startReader(t *testing.T, p *Turns) *reader {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ctx, read := p.With(ctx)
@@ -37,7 +37,7 @@ func startReader(t *testing.T, p *Pace) *reader {
 	return r
 }
 
-func onePlace() *Pace {
+func onePlace() *Turns {
 	p := New()
 	p.mu.free = 1
 	return p

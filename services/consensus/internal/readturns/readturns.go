@@ -1,6 +1,6 @@
-// Package pace has reads of many rows go on by turns, so that a thousand of them take no more processors at a time than one would. It knows nothing of
+// Package readturns has reads of many rows go on by turns, so that a thousand of them take no more processors at a time than one would. It knows nothing of
 // what is read.
-package pace
+package readturns
 
 import (
 	"container/list"
@@ -18,11 +18,11 @@ const (
 	stretchesFew = 4
 )
 
-// Pace gives places to those who read much. The runtime would have each of a thousand who read wait for all others, and so whoever wants to put a
+// Turns gives places to those who read much. The runtime would have each of a thousand who read wait for all others, and so whoever wants to put a
 // single key, at each of the dozen times that a put is handed on.
 //
 // Who has just begun and who has read much already have turns alternately: a page of a list does not wait for those who read all there is.
-type Pace struct {
+type Turns struct {
 	mu struct {
 		sync.Mutex
 		free int
@@ -34,26 +34,26 @@ type Pace struct {
 }
 
 // New has one place less than there are processors, but one at least: the rest of the process needs one at any time.
-func New() *Pace {
-	p := &Pace{}
-	p.mu.free = max(1, runtime.GOMAXPROCS(0)-1)
-	return p
+func New() *Turns {
+	t := &Turns{}
+	t.mu.free = max(1, runtime.GOMAXPROCS(0)-1)
+	return t
 }
 
 type readKey struct{}
 
 // Read is what one request reads. It is for one goroutine. Rest must end it.
 type Read struct {
-	pace *Pace
-	// left is how many rows may be read until Step is due.
+	turns *Turns
+	// left is how many rows may be read until step is due.
 	left      int
 	stretches int
 	holds     bool
 }
 
 // With returns a context by which Of finds what the request reads.
-func (p *Pace) With(ctx context.Context) (context.Context, *Read) {
-	r := &Read{pace: p, left: rowsAtOnce}
+func (t *Turns) With(ctx context.Context) (context.Context, *Read) {
+	r := &Read{turns: t, left: rowsAtOnce}
 	return context.WithValue(ctx, readKey{}, r), r
 }
 
@@ -78,11 +78,11 @@ func (r *Read) step(ctx context.Context) error {
 		return err
 	}
 	r.left = RowsAStretch
-	if r.pace == nil {
+	if r.turns == nil {
 		return nil
 	}
 	r.stretches++
-	return r.pace.turn(ctx, r)
+	return r.turns.turn(ctx, r)
 }
 
 // Rest gives the place back until the next row, for whoever is about to wait, or has read all.
@@ -90,48 +90,48 @@ func (r *Read) Rest() {
 	if !r.holds {
 		return
 	}
-	r.pace.mu.Lock()
-	defer r.pace.mu.Unlock()
-	r.pace.passLocked()
+	r.turns.mu.Lock()
+	defer r.turns.mu.Unlock()
+	r.turns.passLocked()
 	r.holds, r.left = false, 1
 }
 
 // turn gives the reader's place to who waits, and waits for the next.
-func (p *Pace) turn(ctx context.Context, r *Read) error {
-	p.mu.Lock()
-	waiting := p.mu.begun.Len() + p.mu.long.Len()
+func (t *Turns) turn(ctx context.Context, r *Read) error {
+	t.mu.Lock()
+	waiting := t.mu.begun.Len() + t.mu.long.Len()
 	switch {
 	case r.holds && waiting == 0:
-		p.mu.Unlock()
+		t.mu.Unlock()
 		return nil
-	case !r.holds && p.mu.free > 0:
-		p.mu.free--
+	case !r.holds && t.mu.free > 0:
+		t.mu.free--
 		r.holds = true
-		p.mu.Unlock()
+		t.mu.Unlock()
 		return nil
 	}
-	line := &p.mu.begun
+	line := &t.mu.begun
 	if r.stretches > stretchesFew {
-		line = &p.mu.long
+		line = &t.mu.long
 	}
 	mine := make(chan struct{})
 	place := line.PushBack(mine)
 	if r.holds {
-		p.passLocked()
+		t.passLocked()
 		r.holds = false
 	}
-	p.mu.Unlock()
+	t.mu.Unlock()
 	select {
 	case <-mine:
 		r.holds = true
 		return nil
 	case <-ctx.Done():
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	select {
 	case <-mine:
-		p.passLocked()
+		t.passLocked()
 	default:
 		line.Remove(place)
 	}
@@ -139,16 +139,16 @@ func (p *Pace) turn(ctx context.Context, r *Read) error {
 }
 
 // passLocked gives a place to the next who waits.
-func (p *Pace) passLocked() {
-	line := &p.mu.begun
-	if p.mu.longNext && p.mu.long.Len() > 0 || line.Len() == 0 {
-		line = &p.mu.long
+func (t *Turns) passLocked() {
+	line := &t.mu.begun
+	if t.mu.longNext && t.mu.long.Len() > 0 || line.Len() == 0 {
+		line = &t.mu.long
 	}
 	next := line.Front()
 	if next == nil {
-		p.mu.free++
+		t.mu.free++
 		return
 	}
-	p.mu.longNext = line == &p.mu.begun
+	t.mu.longNext = line == &t.mu.begun
 	close(line.Remove(next).(chan struct{}))
 }
