@@ -96,14 +96,26 @@ func (p *probed) Write(b []byte) (int, error) {
 		}
 		return len(b), p.releaseLocked()
 	}
-	n, err := p.Conn.Write(b)
-	p.mu.sent += n
 	// grpc-go gathers whole frames in a buffer; only when that is full does it write without looking for their end.
 	p.mu.inside = len(b) >= writeBufferBytes
-	if err == nil && p.mu.sent >= probeBytes {
-		err = p.releaseLocked()
+	if p.mu.held && !p.mu.inside && !p.mu.closed && p.mu.sent+len(b) >= probeBytes {
+		return p.writeAcknowledging(b)
 	}
+	n, err := p.Conn.Write(b)
+	p.mu.sent += n
 	return n, err
+}
+
+// joined are buffers for what goes out together with an acknowledgement.
+var joined = sync.Pool{New: func() any { return new([writeBufferBytes + len(probeAck)]byte) }}
+
+// writeAcknowledging writes frames and the acknowledgement behind them at once: a system call takes longer than a copy.
+func (p *probed) writeAcknowledging(b []byte) (int, error) {
+	p.acknowledging()
+	both := joined.Get().(*[writeBufferBytes + len(probeAck)]byte)
+	defer joined.Put(both)
+	n, err := p.Conn.Write(append(append(both[:0], b...), probeAck...))
+	return min(n, len(b)), err
 }
 
 // release sends what was held back for long enough.
@@ -118,10 +130,14 @@ func (p *probed) releaseLocked() error {
 	if !p.mu.held || p.mu.inside || p.mu.closed {
 		return nil
 	}
-	p.mu.held, p.mu.sent = false, 0
-	p.mu.late.Stop()
+	p.acknowledging()
 	_, err := p.Conn.Write([]byte(probeAck))
 	return err
+}
+
+func (p *probed) acknowledging() {
+	p.mu.held, p.mu.sent = false, 0
+	p.mu.late.Stop()
 }
 
 // Close implements net.Conn. It may be called twice.

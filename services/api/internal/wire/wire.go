@@ -13,10 +13,10 @@ import (
 // them after SendMsg has returned. An Encoded is sent once.
 type Encoded struct {
 	// Head belongs to this message alone.
-	Head []byte
+	Head mem.SliceBuffer
 	// Shared may be sent in any number of messages at the same time; it may be empty.
-	Shared []byte
-	// pieces are both as gRPC takes them, in here so that they are no allocation of their own.
+	Shared mem.SliceBuffer
+	// pieces are both as gRPC takes them, by their addresses: neither is an allocation of its own.
 	pieces [2]mem.Buffer
 }
 
@@ -39,9 +39,9 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 		return standard.Marshal(v)
 	}
 	// A SliceBuffer counts no references: the pieces go back to the garbage collector, not to a pool.
-	pieces := append(encoded.pieces[:0], mem.SliceBuffer(encoded.Head))
+	pieces := append(encoded.pieces[:0], &encoded.Head)
 	if len(encoded.Shared) > 0 {
-		pieces = append(pieces, mem.SliceBuffer(encoded.Shared))
+		pieces = append(pieces, &encoded.Shared)
 	}
 	return pieces, nil
 }

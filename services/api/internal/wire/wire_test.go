@@ -43,9 +43,10 @@ func TestEncodedPassesUnchanged(t *testing.T) {
 		require.Equal(t, "headshared", string(data.Materialize()))
 		data.Free()
 	}
-	data, err := wire.Codec{}.Marshal(&wire.Encoded{Head: []byte("head")})
+	head := mem.SliceBuffer("head")
+	data, err := wire.Codec{}.Marshal(&wire.Encoded{Head: head})
 	require.NoError(t, err)
-	require.Equal(t, mem.BufferSlice{mem.SliceBuffer("head")}, data)
+	require.Equal(t, mem.BufferSlice{&head}, data)
 }
 
 // TestHeldTellsWhenItWasWritten frees an encoded message, as gRPC does once it is written, and looks for the release.
