@@ -69,6 +69,9 @@ type Answer struct {
 	drop   func()
 	// ended is set by Release: a call that was given up may still read for it.
 	ended bool
+	// encoded is set by Encoded, which calls whenEncoded.
+	encoded     bool
+	whenEncoded []func()
 }
 
 type answerKey struct{}
@@ -145,6 +148,31 @@ func (r *Answer) Take(n int64) {
 	a.mu.Unlock()
 	if full {
 		a.dropUnread(time.Now())
+	}
+}
+
+// WhenEncoded has done called once the answer of ctx is encoded, when nothing is read any more of what it was made of: its memory may be used again. Call
+// it with what is complete alone. Where the answer is sent otherwise, or was encoded already without this, done is never called.
+func WhenEncoded(ctx context.Context, done func()) {
+	answer, ok := ctx.Value(answerKey{}).(*Answer)
+	if !ok {
+		return
+	}
+	answer.all.mu.Lock()
+	defer answer.all.mu.Unlock()
+	if !answer.encoded {
+		answer.whenEncoded = append(answer.whenEncoded, done)
+	}
+}
+
+// Encoded says that nobody reads any more what the answer was made of. It may be called twice.
+func (r *Answer) Encoded() {
+	r.all.mu.Lock()
+	whenEncoded := r.whenEncoded
+	r.encoded, r.whenEncoded = true, nil
+	r.all.mu.Unlock()
+	for _, done := range whenEncoded {
+		done()
 	}
 }
 

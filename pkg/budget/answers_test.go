@@ -108,3 +108,21 @@ func TestALargeAnswerHasMoreTime(t *testing.T) {
 	a.dropUnread(sent.Add(unreadMax + 21*time.Second))
 	require.True(t, dropped)
 }
+
+// Goal: the memory of an answer is used again once it is encoded, and never what belongs to one that was encoded without it or that nobody
+// encodes. Method: parts before and after, twice, and a context without an answer.
+func TestMemoryIsUsedAgainOnceEncoded(t *testing.T) {
+	answer := NewAnswers(10).New(1)
+	ctx := answer.With(t.Context())
+	var done []string
+	WhenEncoded(ctx, func() { done = append(done, "first") })
+	WhenEncoded(ctx, func() { done = append(done, "second") })
+	require.Empty(t, done)
+	answer.Encoded()
+	require.Equal(t, []string{"first", "second"}, done)
+	WhenEncoded(ctx, func() { done = append(done, "late") })
+	WhenEncoded(t.Context(), func() { done = append(done, "of nobody") })
+	answer.Encoded()
+	answer.Release()
+	require.Len(t, done, 2)
+}

@@ -3,6 +3,7 @@ package calls
 import (
 	"context"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
@@ -47,7 +48,11 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 		return response, err
 	}
 	answer.Send(func() { drop(ctx) })
-	return &wire.Held{Message: message, Release: answer.Release}, nil
+	held := &wire.Held{Message: message, Release: answer.Release}
+	if m.full == etcdserverpb.KV_Range_FullMethodName {
+		held.Encoded = answer.Encoded // nobody else has what was read, as whoever waits for a lock might
+	}
+	return held, nil
 }
 
 // takeUncounted counts what another service has read, or a write, which nobody has counted.

@@ -63,6 +63,30 @@ func TestHeldTellsWhenItWasWritten(t *testing.T) {
 	require.Equal(t, 1, released)
 }
 
+// Goal: what a message is made of may be used again as soon as that is said. Method: messages of several sizes and kinds, all of whose bytes change
+// when it is.
+func TestHeldIsNotReadOnceEncoded(t *testing.T) {
+	for _, size := range []int{1, 500, 64 << 10, 5 << 20} {
+		value := bytes.Repeat([]byte("a"), size)
+		for _, message := range []proto.Message{
+			&etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Key: []byte("k"), Value: value}}},
+			&etcdserverpb.PutRequest{Key: []byte("k"), Value: value},
+		} {
+			want, err := proto.Marshal(message)
+			require.NoError(t, err)
+			encoded := 0
+			data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() {}, Encoded: func() {
+				encoded++
+				copy(value, bytes.Repeat([]byte("b"), size))
+			}})
+			require.NoError(t, err)
+			require.Equal(t, 1, encoded)
+			require.True(t, bytes.Equal(want, data.Materialize()))
+			copy(value, bytes.Repeat([]byte("a"), size))
+		}
+	}
+}
+
 // Goal: an answer for which much was read and of which little is left gives its room back, although gRPC does not tell when it
 // was written: reads waited for the collector, and a client that had taken all was dropped. Method: encode a small one.
 func TestSmallHeldIsReleasedAtOnce(t *testing.T) {

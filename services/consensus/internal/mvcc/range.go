@@ -34,6 +34,16 @@ func (s *Store) Range(ctx context.Context, op *consensusv1.RangeOp) (res *consen
 func EvalRange(ctx context.Context, rd Reader, op *consensusv1.RangeOp) (*consensusv1.RangeResult, error) {
 	q := newQuery(op)
 	q.grow = func(bytes int64) error { return Grow(ctx, bytes) }
+	q.slab.pooled = true
+	res, err := q.eval(ctx, rd)
+	if err == nil && len(q.slab.taken) > 0 {
+		budget.WhenEncoded(ctx, q.slab.reuse)
+	}
+	return res, err
+}
+
+func (q *query) eval(ctx context.Context, rd Reader) (*consensusv1.RangeResult, error) {
+	op := q.op
 	if op.GetCountOnly() {
 		n, err := rd.Count(ctx, q.span, q.revision)
 		return &consensusv1.RangeResult{Count: n}, err
