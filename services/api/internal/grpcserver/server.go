@@ -19,9 +19,6 @@ import (
 const (
 	// readBufferBytes is a connection's own: it holds the requests of some fifty clients that share it.
 	readBufferBytes = 8 << 10
-	// writeBufferBytes gathers answers. Connections that have something to send borrow one: an idle one has none. 8 KiB
-	// cost more CPU a call, 64 KiB were no better.
-	writeBufferBytes = 32 << 10
 	// streamWorkers is how many goroutines stay for calls, so that their stacks need not grow again for each. They take
 	// turns, so all of their stacks are those of a put, 8 KiB or 16: 1024 held more memory than all else of 100 clients.
 	// Calls beyond that get goroutines of their own: a watch that keeps a worker for long does not hold up anybody.
