@@ -36,6 +36,7 @@ var alone = []benchCase{
 	{name: "list", title: "list of 100,000 keys of 1 KB in pages of 500 with counts, 4 clients", unit: "keys/s", run: list},
 	{name: "txn", clustered: true, title: "txn: compare mod revision, put or get, 100 clients", unit: "txn/s", run: transact},
 	{name: "watch", clustered: true, title: "1,000 watchers of 100 ranges; p99 from put to event", unit: "events/s", run: watch(100, 10_000)},
+	{name: "watch-none", title: "the puts of the case above and nobody watches, as if each were ten events", unit: "events/s", run: watchNone},
 	{name: "watch-one", title: "1,000 watchers of one range; p99 from put to event", unit: "events/s", run: watch(1, 1_000)},
 	{name: "watch-lone", title: "put and its events on ten streams, one client; p99 from put to event", unit: "put/s", run: watchLone},
 	{name: "keepalive", clustered: true, title: "lease keep-alive, 100 clients", unit: "keep-alive/s", run: keepAlive},

@@ -25,7 +25,7 @@ func row(c benchCase, etcd, quorate result) string {
 	}
 	cpu := "–"
 	if etcd.cpuPerOp > 0 {
-		cpu = fmt.Sprintf("%.1f / %.1f", float64(etcd.cpuPerOp.Nanoseconds())/1e3, float64(quorate.cpuPerOp.Nanoseconds())/1e3)
+		cpu = microseconds(etcd.cpuPerOp) + " / " + microseconds(quorate.cpuPerOp)
 	}
 	note := ""
 	if etcd.memory != (memory{}) {
@@ -41,6 +41,15 @@ func row(c benchCase, etcd, quorate result) string {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+
+// microseconds prints an event of a watch, half a microsecond, to a hundredth.
+func microseconds(d time.Duration) string {
+	us := float64(d.Nanoseconds()) / 1e3
+	if us < 10 {
+		return fmt.Sprintf("%.2f", us)
+	}
+	return fmt.Sprintf("%.1f", us)
+}
 
 // figure prints as many digits as mean something.
 func figure(value float64) string {

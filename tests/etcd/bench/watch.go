@@ -13,12 +13,31 @@ const (
 	// watchStreams carry the watchers, so many each, as the caches of a few API servers would.
 	watchStreams     = 10
 	watchersOfStream = 100
+	// watchWriters put what is watched, on one connection.
+	watchWriters = 16
 )
 
 // watch puts keys of so many ranges in turn, which 1,000 watchers share among them, and measures until the last event is there.
 // The fewer ranges, the more events a put has: with one the put itself is a thousandth of what is measured.
 func watch(ranges, total int) func(*trial) error {
 	return func(t *trial) error { return watchPuts(t, ranges, t.times(total)) }
+}
+
+// watchNone is watch without watchers: what watch takes beyond it is what events take.
+func watchNone(t *trial) error {
+	l, err := newLoad(t, watchStreams+1)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	puts := t.times(10_000)
+	var took []time.Duration
+	err = t.measure(puts*watchStreams, func() error {
+		took, err = l.run(puts, watchWriters, func(op, _ int) error { return l.putWatched(op%watchersOfStream, op) })
+		return err
+	})
+	t.latencies(took)
+	return err
 }
 
 func watchPuts(t *trial, ranges, puts int) error {
@@ -32,7 +51,7 @@ func watchPuts(t *trial, ranges, puts int) error {
 		for _, s := range streams {
 			reading.Go(func() error { return s.read(streamEvents(puts, ranges)) })
 		}
-		_, err := l.run(puts, 16, func(op, _ int) error {
+		_, err := l.run(puts, watchWriters, func(op, _ int) error {
 			return l.putWatched(op%ranges, op)
 		})
 		if err != nil {
