@@ -69,8 +69,8 @@ type Answer struct {
 	drop   func()
 	// ended is set by Release: a call that was given up may still read for it.
 	ended bool
-	// encoded is set by Encoded, which calls whenEncoded.
-	encoded     bool
+	// reusable is set by Reusable, until Encoded, which calls whenEncoded.
+	reusable    bool
 	whenEncoded []func()
 }
 
@@ -151,8 +151,11 @@ func (r *Answer) Take(n int64) {
 	}
 }
 
+// Reusable says that Encoded will be called, and that only who encodes the answer has what it is made of. Call it before With.
+func (r *Answer) Reusable() { r.reusable = true }
+
 // WhenEncoded has done called once the answer of ctx is encoded, when nothing is read any more of what it was made of: its memory may be used again. Call
-// it with what is complete alone. Where the answer is sent otherwise, or was encoded already without this, done is never called.
+// it with what is complete alone. Without such an answer that is Reusable, and not encoded yet, done is forgotten: it would keep what it is for in memory.
 func WhenEncoded(ctx context.Context, done func()) {
 	answer, ok := ctx.Value(answerKey{}).(*Answer)
 	if !ok {
@@ -160,7 +163,7 @@ func WhenEncoded(ctx context.Context, done func()) {
 	}
 	answer.all.mu.Lock()
 	defer answer.all.mu.Unlock()
-	if !answer.encoded {
+	if answer.reusable {
 		answer.whenEncoded = append(answer.whenEncoded, done)
 	}
 }
@@ -169,7 +172,7 @@ func WhenEncoded(ctx context.Context, done func()) {
 func (r *Answer) Encoded() {
 	r.all.mu.Lock()
 	whenEncoded := r.whenEncoded
-	r.encoded, r.whenEncoded = true, nil
+	r.reusable, r.whenEncoded = false, nil
 	r.all.mu.Unlock()
 	for _, done := range whenEncoded {
 		done()

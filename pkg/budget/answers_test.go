@@ -109,10 +109,13 @@ func TestALargeAnswerHasMoreTime(t *testing.T) {
 	require.True(t, dropped)
 }
 
-// Goal: the memory of an answer is used again once it is encoded, and never what belongs to one that was encoded without it or that nobody
-// encodes. Method: parts before and after, twice, and a context without an answer.
+// Goal: the memory of an answer is used again once it is encoded, never what belongs to one that was encoded without it, and an answer that is not
+// reusable keeps nothing: large ones of transactions were in memory twice until slow clients had taken them. Method: parts before and after, twice, of an
+// answer that is reusable and of one that is not, and a context without an answer.
 func TestMemoryIsUsedAgainOnceEncoded(t *testing.T) {
-	answer := NewAnswers(10).New(1)
+	answers := NewAnswers(10)
+	answer, plain := answers.New(1), answers.New(1)
+	answer.Reusable()
 	ctx := answer.With(t.Context())
 	var done []string
 	WhenEncoded(ctx, func() { done = append(done, "first") })
@@ -121,8 +124,11 @@ func TestMemoryIsUsedAgainOnceEncoded(t *testing.T) {
 	answer.Encoded()
 	require.Equal(t, []string{"first", "second"}, done)
 	WhenEncoded(ctx, func() { done = append(done, "late") })
+	WhenEncoded(plain.With(t.Context()), func() { done = append(done, "of one that is not reusable") })
 	WhenEncoded(t.Context(), func() { done = append(done, "of nobody") })
+	require.Empty(t, answer.whenEncoded)
+	require.Empty(t, plain.whenEncoded)
 	answer.Encoded()
-	answer.Release()
+	plain.Encoded()
 	require.Len(t, done, 2)
 }

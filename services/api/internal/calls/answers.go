@@ -39,6 +39,9 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 		return response, err // whoever has the HTTP request releases it
 	}
 	answer := c.answers.New(grpcCopies)
+	if m.full == etcdserverpb.KV_Range_FullMethodName {
+		answer.Reusable() // what others read may be told to more than their caller
+	}
 	ctx = answer.With(ctx)
 	response, err := handle(ctx, request)
 	takeUncounted(answer, response, err)
@@ -48,11 +51,7 @@ func (c *Calls) answer(ctx context.Context, m *Method, request any, handle grpc.
 		return response, err
 	}
 	answer.Send(func() { drop(ctx) })
-	held := &wire.Held{Message: message, Release: answer.Release}
-	if m.full == etcdserverpb.KV_Range_FullMethodName {
-		held.Encoded = answer.Encoded // nobody else has what was read, as whoever waits for a lock might
-	}
-	return held, nil
+	return &wire.Held{Message: message, Release: answer.Release, Encoded: answer.Encoded}, nil
 }
 
 // takeUncounted counts what another service has read, or a write, which nobody has counted.

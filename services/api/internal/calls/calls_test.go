@@ -39,7 +39,7 @@ func newCalls(t testing.TB) *Calls {
 	t.Helper()
 	c := New(prometheus.NewRegistry(), leader.New(led{}, time.Second), auth.New(auth.Config{}), auth.NewGate(nobodyIsRoot{}, time.Second, slog.New(slog.DiscardHandler)), nil, nil)
 	c.Register(map[string]grpc.ServiceInfo{
-		"etcdserverpb.KV":           {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
+		"etcdserverpb.KV":           {Methods: []grpc.MethodInfo{{Name: "Put"}, {Name: "Range"}, {Name: "Txn"}, {Name: "RangeStream", IsServerStream: true}, {Name: "Invented"}}},
 		"etcdserverpb.Lease":        {Methods: []grpc.MethodInfo{{Name: "LeaseKeepAlive", IsClientStream: true, IsServerStream: true}}},
 		"etcdserverpb.Maintenance":  {Methods: []grpc.MethodInfo{{Name: "Hash"}}},
 		"quorate.v1.InspectService": {Methods: []grpc.MethodInfo{{Name: "Children"}}},
@@ -208,10 +208,13 @@ func TestTransferThatIsNotReadEnds(t *testing.T) {
 }
 
 // Goal: an answer counts also where nobody counted while it was read: a write's, or one of services apart. Method: handlers that
-// count nothing, with a large answer and a small one.
+// count nothing, with a large answer and a small one. That memory of ranges alone is used again is seen by the way.
 func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 	c := newCalls(t)
 	for method, of := range map[string]func(bytes int) proto.Message{
+		etcdserverpb.KV_Range_FullMethodName: func(bytes int) proto.Message {
+			return &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, bytes)}}}
+		},
 		"/etcdserverpb.KV/Txn": func(bytes int) proto.Message {
 			return &etcdserverpb.TxnResponse{Responses: []*etcdserverpb.ResponseOp{{Response: &etcdserverpb.ResponseOp_ResponseRange{
 				ResponseRange: &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, bytes)}}},
@@ -221,8 +224,12 @@ func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 			return &quoratev1.ChildrenResponse{Children: []*quoratev1.Child{{Name: make([]byte, bytes)}}}
 		},
 	} {
+		again := false
 		answer := func(bytes int) any {
-			response, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) { return of(bytes), nil })
+			response, err := c.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method}, func(ctx context.Context, _ any) (any, error) {
+				budget.WhenEncoded(ctx, func() { again = true })
+				return of(bytes), nil
+			})
 			require.NoError(t, err)
 			return response
 		}
@@ -231,6 +238,9 @@ func TestAnswersThatNobodyCountedAreCounted(t *testing.T) {
 		require.True(t, ok, method)
 		held, _ := c.answers.Held()
 		require.Greater(t, held, int64(1<<20))
+		require.False(t, again)
+		sent.Encoded()
+		require.Equal(t, method == etcdserverpb.KV_Range_FullMethodName, again, "memory of ranges alone is used again")
 		sent.Release()
 		held, _ = c.answers.Held()
 		require.Zero(t, held)

@@ -17,13 +17,13 @@ type Held struct {
 	// Release is called once gRPC needs the encoded message no longer: it was written, or its stream has ended; a message too
 	// small to count is released as soon as it is encoded. It may be called more than once.
 	Release func()
-	// Encoded, unless nil, is called when the message is encoded: it is not read any more.
+	// Encoded is called when the message is encoded: it is not read any more.
 	Encoded func()
 }
 
 func (h *Held) marshal() (mem.BufferSlice, error) {
 	data, err := h.encode()
-	if err == nil && h.Encoded != nil {
+	if err == nil {
 		h.Encoded()
 	}
 	return data, err

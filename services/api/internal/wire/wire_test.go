@@ -53,7 +53,7 @@ func TestEncodedPassesUnchanged(t *testing.T) {
 func TestHeldTellsWhenItWasWritten(t *testing.T) {
 	released := 0
 	message := &etcdserverpb.PutRequest{Key: []byte("k"), Value: make([]byte, 64<<10)}
-	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released++ }})
+	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released++ }, Encoded: func() {}})
 	require.NoError(t, err)
 	want, err := proto.Marshal(message)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestHeldIsNotReadOnceEncoded(t *testing.T) {
 func TestSmallHeldIsReleasedAtOnce(t *testing.T) {
 	released := 0
 	message := &etcdserverpb.RangeResponse{Count: 7}
-	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released++ }})
+	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released++ }, Encoded: func() {}})
 	require.NoError(t, err)
 	require.Equal(t, 1, released)
 	want, err := proto.Marshal(message)
@@ -123,7 +123,7 @@ func TestRangesAreEncodedAsByProtobuf(t *testing.T) {
 			message.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 98, protowire.VarintType), 7))
 		}
 		released := false
-		data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released = true }})
+		data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() { released = true }, Encoded: func() {}})
 		require.NoError(t, err)
 		want, err := proto.Marshal(message)
 		require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestLargeAnswerTakesItsSize(t *testing.T) {
 	message := &etcdserverpb.RangeResponse{Kvs: []*mvccpb.KeyValue{{Value: make([]byte, size)}}}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() {}})
+	data, err := wire.Codec{}.Marshal(&wire.Held{Message: message, Release: func() {}, Encoded: func() {}})
 	runtime.ReadMemStats(&after)
 	require.NoError(t, err)
 	data.Free()

@@ -71,6 +71,7 @@ func (s *slab) grow(n int) {
 func uncleared(n int) []byte {
 	var b strings.Builder
 	b.Grow(n)
+	b.WriteByte(0) // where an empty string begins is nowhere said
 	return unsafe.Slice(unsafe.StringData(b.String()), b.Cap())[:0]
 }
 

@@ -53,7 +53,12 @@ func TestAnswersKeepTheirMemoryUntilEncoded(t *testing.T) {
 		return begins
 	}
 
-	kept, first, second := answers.New(1), answers.New(1), answers.New(1)
+	reusable := func() *budget.Answer {
+		a := answers.New(1)
+		a.Reusable()
+		return a
+	}
+	kept, first, second := reusable(), reusable(), reusable()
 	ofNobody, ofKept := read(t.Context(), 'a'), read(kept.With(t.Context()), 'b')
 	again := false
 	for range 20 { // a pool may forget what it has, and does so at random under the race detector
@@ -62,15 +67,15 @@ func TestAnswersKeepTheirMemoryUntilEncoded(t *testing.T) {
 		was := memory(ofFirst)
 		shows(ofFirst, 'c')
 		first.Encoded()
-		first = answers.New(1)
-		next := read(answers.New(1).With(t.Context()), 'e')
+		first = reusable()
+		next := read(reusable().With(t.Context()), 'e')
 		for begin := range memory(next) {
 			again = again || was[begin]
 		}
 		shows(next, 'e')
 		shows(ofSecond, 'd')
 		second.Encoded()
-		second = answers.New(1)
+		second = reusable()
 	}
 	require.True(t, again, "no memory was used again")
 	shows(ofNobody, 'a')
